@@ -1,0 +1,33 @@
+"""Which network measures the pictures. No torch here: building it is `nst.backbones`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from nst.config.block import NamedBlock
+
+
+class BackboneConfig(NamedBlock):
+    """The backbone: architecture, weights and how they want their input."""
+
+    name: Literal["vgg19", "vgg16"] = "vgg19"
+    """Architecture (Simonyan & Zisserman 2014, configurations E and D)."""
+
+    weights: Annotated[str, Field(min_length=1)] = "torchvision"
+    """`torchvision` (downloaded once, digest checked), `random` (seeded, variance-scaled, offline), or the URI of a
+    .safetensors or .pth file."""
+
+    input: Literal["torchvision", "caffe"] = "torchvision"
+    """What the weights expect: RGB in [0, 1] standardised by ImageNet's mean and deviation (`torchvision`), or RGB in
+    [0, 255] minus (123.68, 116.779, 103.939) (`caffe`)."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Seed of `random` weights; ignored by the others."""
+
+    pooling: Literal["max", "average"] = "max"
+    """Pooling of the backbone. Gatys et al. 2016 section 2 prefer average; most implementations use max."""
+
+    padding: Literal["zeros", "reflect", "replicate"] = "zeros"
+    """Padding of every convolution; `reflect` avoids dark borders (leongatys/NeuralImageSynthesis)."""

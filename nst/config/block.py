@@ -1,0 +1,24 @@
+"""What every configuration block shares: frozen, strict, described. Knows no method and no tensor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+
+class Block(BaseModel):
+    """A frozen group of settings that refuses unknown keys, NaN and infinities."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, use_attribute_docstrings=True
+    )
+
+
+class NamedBlock(Block):
+    """A block with a `name`, which may be written as the bare name: `optimizer: adam`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value

@@ -1,0 +1,109 @@
+"""Settings of Gatys, Ecker & Bethge 2016. Every default stands beside its source."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from nst.config.backbone import BackboneConfig
+from nst.config.block import NamedBlock
+from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
+from nst.config.presets import PRESETS
+
+Weight = Annotated[float, Field(ge=0, le=1e15)]
+
+
+def _layer_weights(value: Any) -> Any:
+    """Accept a list of layers as equal weights that add up to one."""
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, list | tuple) and value and all(isinstance(layer, str) for layer in value):
+        return dict.fromkeys(value, 1.0 / len(value))
+    return value
+
+
+LayerWeights = Annotated[
+    dict[Annotated[str, Field(pattern=r"^(relu|conv)[1-5]_[1-4]$|^pool[1-5]$")], Weight],
+    BeforeValidator(_layer_weights),
+    Field(min_length=1),
+]
+
+
+class GatysConfig(NamedBlock):
+    """Image style transfer by optimisation of the pixels against Gram matrices."""
+
+    VERSION: ClassVar[int] = 1
+    """Declared version of the method: raised when its pixels change, so that old cells are computed anew."""
+
+    VARIES: ClassVar[frozenset[str]] = frozenset(
+        {"content_weight", "style_weight", "tv_weight", "seed", "preset"}
+    )
+    """Fields that may differ between the cells of one batch; all others are the batch's structure."""
+
+    name: Literal["gatys"] = "gatys"
+
+    preset: Literal["gatys", "jcjohnson", "crowsonkb", "pytorch"] | None = None
+    """Fill in the fields that are not given as this implementation sets them, and read weights in its units."""
+
+    units: Literal["relative", "paper", "gatys", "jcjohnson", "crowsonkb", "pytorch"] = "relative"
+    """Units of the weights. `relative` divides each loss by the energy of its target and means the same on every backbone;
+    the others are the absolute units of those implementations (`nst.losses.units`)."""
+
+    size: Annotated[int, Field(ge=16, le=16384)] = 512
+    """Pixels of the side that `resize` names."""
+
+    resize: Literal["long", "short"] = "long"
+    """Which side of the content image becomes `size`; jcjohnson/neural-style uses the long side."""
+
+    style_scale: Annotated[float, Field(gt=0, le=4)] = 1.0
+    """Size of the style images over that of the content image."""
+
+    content_layers: LayerWeights = {"relu4_2": 1.0}
+    """Layers of the content loss with their weights; relu4_2 in Gatys et al. 2016."""
+
+    style_layers: LayerWeights = dict.fromkeys(("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), 0.2)
+    """Layers of the style loss with their weights; these five, equally, in Gatys et al. 2016."""
+
+    style_loss: Literal["gram", "moments"] = "gram"
+    """`gram`: Gram matrices (Gatys et al. 2016 eq. 3-5); `moments`: Wasserstein-2 distance of Gaussians (crowsonkb)."""
+
+    content_weight: Weight = 1.0
+    style_weight: Weight = 100.0
+    tv_weight: Weight = 1.0
+
+    tv: Literal["squared", "absolute", "euclidean"] = "squared"
+    """Total variation: sum of squared differences, of absolute differences, or of gradient lengths."""
+
+    init: Literal["content", "noise", "style"] = "content"
+    """What the picture starts from; `noise` is the paper's."""
+
+    noise: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of seeded noise mixed into a start from `content` or `style`."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    steps: Annotated[int, Field(ge=1, le=100_000)] = 300
+    """Evaluations of the loss and its gradient at each level of the pyramid."""
+
+    optimizer: OptimizerConfig = LbfgsConfig()
+    pyramid: PyramidConfig = PyramidConfig()
+
+    color: Literal["style", "luminance", "histogram"] = "style"
+    """Colours of the result: the style's; the content's by taking over only luminance (Gatys et al. 2016b); or the
+    content's by matching the style image's colours to them first."""
+
+    backbone: BackboneConfig = BackboneConfig()
+
+    precision: Literal["float32", "tf32", "bfloat16", "float64"] = "float32"
+    """Arithmetic of the backbone; losses and the picture stay in float32 (float64 with `float64`)."""
+
+    trace_every: Annotated[int, Field(ge=0)] = 10
+    """Record the losses every so many steps in the `traces` table; 0 records none."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apply_preset(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("preset") in PRESETS:
+            return {**PRESETS[value["preset"]], **value}
+        return value

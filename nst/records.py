@@ -1,0 +1,100 @@
+"""The small frozen records that cross rooms and processes: no tensors, no open files, no behaviour.
+
+Images travel as URIs with digests; pixels are read where they are used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from nst.config import MethodConfig
+
+Mix = Literal["targets", "losses"]
+"""How a style made of several images is mixed: their Gram targets averaged, or their losses summed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """One input image: where it lies and what its bytes are."""
+
+    name: str
+    """Unique readable name within the sweep, from the manifest or the file's stem."""
+    uri: str
+    digest: str
+    """SHA-256 of the bytes, hex."""
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StyleRef:
+    """One style: one image or a weighted mix of several. Weights are normalised to add up to one."""
+
+    name: str
+    images: tuple[ImageRef, ...]
+    weights: tuple[float, ...]
+    mix: Mix = "targets"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFormat:
+    """How pictures are encoded. `quality` is ignored by PNG."""
+
+    format: Literal["png", "jpeg", "webp"] = "png"
+    quality: int = 95
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One content x style x parameter point: one picture, one row."""
+
+    cell_id: str
+    content: ImageRef | None
+    style: StyleRef | None
+    config: MethodConfig
+    output: OutputFormat = OutputFormat()
+    attempt: int = 1
+    """1 + the number of failed attempts on record when it was planned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Cells that share content, size, backbone and structure, optimised together; committed whole."""
+
+    batch_id: str
+    cells: tuple[Cell, ...]
+    weights_digest: str
+    """Identity of the backbone's weights, part of every cell_id."""
+    cost: float
+    """Relative cost: pixels x steps x cells (pyramid included); seconds = cost x the device's seconds per unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRecord:
+    """Losses of one cell at one step, in the cell's own units (`units`), after weighting; `loss` is their sum."""
+
+    step: int
+    level: int
+    loss: float
+    content_loss: float
+    style_loss: float
+    tv_loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class CellLosses:
+    """The losses of the finished picture, measured on the picture as saved (clamped to [0, 1])."""
+
+    loss: float
+    """What was minimised: weighted sum in the config's own units."""
+    content_loss: float
+    """Canonical (relative) units, layers weighted as configured, before `content_weight`."""
+    style_loss: float
+    tv_loss: float
+    content_layers: dict[str, float] = field(default_factory=dict)
+    """Per layer, canonical units, unweighted."""
+    style_layers: dict[str, float] = field(default_factory=dict)
+    content_weight_relative: float = 0.0
+    """The configured weight converted into canonical (relative) units for this cell's targets."""
+    style_weight_relative: float = 0.0
+    tv_weight_relative: float = 0.0

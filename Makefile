@@ -1,0 +1,34 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint bench install clean
+
+# Set-up is a virtual environment and plain pip; the stamp makes it happen once.
+install: $(VENV)/.installed
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+# Sample photographs and paintings, a sweep over them, the catalog and a contact sheet; offline, on a CPU.
+demo: install
+	$(BIN)/nst samples demo/samples
+	$(BIN)/nst run manifests/quickstart.yaml --inputs demo/samples --root demo/out
+	$(BIN)/python -c "import pandas as pd; print(pd.read_parquet('demo/out/catalog/results').groupby('style_weight')[['style_loss', 'content_loss', 'ssim_content']].mean())"
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest -n 2
+
+bench: install
+	for bench in tests/benchmarks/bench_*.py; do $(BIN)/python $$bench || exit 1; done
+
+clean:
+	rm -rf $(VENV) demo

@@ -1,0 +1,164 @@
+"""Engines: where the effects of a run are carried out. The order of steps is written once and is handed one of them.
+
+An engine offers threads that carry effects out under their policies, and two ways to tell how far the run is. Threads
+suffice because the heavy work sits in device processes that they only feed. Knows nothing of Prefect: that engine is
+`flows.prefect_engine`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, ParamSpec, Protocol, Self, TypeVar
+
+from nst.errors import NstError
+from tasks.effect import attempt, policy_of
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+Watcher = Callable[[int, int, str], None]
+"""Called with (done, total, text): the progress bar of the command line."""
+
+_watcher: ContextVar[Watcher | None] = ContextVar("nst_watcher", default=None)
+_POLL_S = 0.2
+
+
+class Stopped(NstError):  # noqa: N818  # it is no error
+    """The run was asked to stop: what is committed stays, the rest is left to the next run."""
+
+
+class Engine(Protocol):
+    """Carries effects out, some at a time, and shows how far the run is. Used as a context manager."""
+
+    name: str
+    """`inline` or `prefect`."""
+    stopping: threading.Event
+    """Set once the run should end: nothing more is submitted, device workers stop at their next chance."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Cancel what has not begun and wait for what has."""
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Carry the effect `fn` out under its policy, in a thread."""
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        """Tell how many cells are done; cheap, may be called at any rate from one thread."""
+
+    def show(self, rows: Sequence[Mapping[str, object]], contact_sheet_jpeg: bytes | None) -> None:
+        """Show a summary table and a contact sheet where the engine has a page for them."""
+
+
+@contextlib.contextmanager
+def watching(watcher: Watcher) -> Iterator[None]:
+    """Send the progress of engines that are used inside this context to `watcher` too."""
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
+def tell_watcher(done: int, total: int, text: str) -> None:
+    """Call the watcher of this context, if there is one."""
+    watcher = _watcher.get()
+    if watcher is not None:
+        watcher(done, total, text)
+
+
+class InlineEngine:
+    """Threads of this process and nothing else: no server, no records, no import of Prefect.
+
+    Args:
+        max_workers: Threads, so effects under way at one time.
+    """
+
+    name = "inline"
+
+    def __init__(self, max_workers: int = 1) -> None:
+        self.stopping = threading.Event()
+        self._threads = ThreadPoolExecutor(max_workers, thread_name_prefix="effect")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is not None:
+            self.stopping.set()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Carry `fn` out under its policy, in a thread."""
+        return self._threads.submit(attempt, lambda: fn(*args, **kwargs), policy_of(fn), self._pause)
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        """Tell the watcher."""
+        tell_watcher(done, total, text)
+
+    def show(self, rows: Sequence[Mapping[str, object]], contact_sheet_jpeg: bytes | None) -> None:
+        """Show nothing: the gallery and the catalog below the root are the pages of an inline run."""
+
+    def _pause(self, seconds: float) -> None:
+        if self.stopping.wait(seconds):
+            raise Stopped("stopped while waiting to try again")
+
+
+def completed(engine: Engine, fn: Callable[[T], R], items: Iterable[T], window: int) -> Iterator[tuple[T, Future[R]]]:
+    """Yield every item with its finished future, in the order in which they finish.
+
+    An item is taken from `items` only when fewer than `window` submissions are unfinished, so that a plan of a million
+    cells never becomes a million futures. When the consumer leaves, is interrupted or fails, nothing more is taken and
+    what has not begun is cancelled; what has begun goes on until the engine is left.
+
+    Args:
+        engine: Carries the effects out.
+        fn: The effect, called with one item.
+        items: Read lazily, in the consumer's thread.
+        window: Unfinished submissions at one time, at least 1.
+
+    Raises:
+        Stopped: `engine.stopping` was set.
+    """
+    assert window >= 1
+    source = iter(items)
+    pending: dict[Future[R], T] = {}
+    finished: list[tuple[T, Future[R]]] = []
+    try:
+        while True:
+            while len(pending) < window and not engine.stopping.is_set():
+                try:
+                    item = next(source)
+                except StopIteration:
+                    break
+                pending[engine.submit(fn, item)] = item
+            # Free slots are filled before the consumer works on what is finished: devices never wait for it.
+            yield from finished
+            if engine.stopping.is_set():
+                raise Stopped("the run was stopped")
+            if not pending:
+                return
+            done, _ = wait(pending, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+            finished = [(pending.pop(future), future) for future in done]
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def run_window(engine: Engine, fn: Callable[[T], R], items: Iterable[T], window: int) -> Iterator[R]:
+    """Yield the results of `fn` over `items` as they finish, at most `window` unfinished at one time.
+
+    Raises:
+        Stopped: The engine was stopped.
+        Exception: The first error of `fn` that its policy did not overcome; nothing more is submitted then.
+    """
+    for _, future in completed(engine, fn, items, window):
+        yield future.result()

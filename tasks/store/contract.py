@@ -1,0 +1,73 @@
+"""What every object store promises to the rest of nst: five operations on whole objects, and no files.
+
+Objects are written in one piece and never appended to; a reader sees all of the old bytes or all of the new ones.
+Keys are relative to the root, "/"-separated, without empty, "." or ".." parts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """One object as a listing shows it.
+
+    Attributes:
+        key: Key relative to the store's root; a full URI where `tasks.store.uris` made it.
+        size: Bytes.
+        etag: A token that changes when the bytes change (S3's ETag; time, size and inode of a local file).
+    """
+
+    key: str
+    size: int
+    etag: str
+
+
+@runtime_checkable
+class Store(Protocol):
+    """All objects below one root URI.
+
+    Every operation is safe to call from several threads and is retried as `Patience` says. Errors: `StorageError`
+    when the store did not answer well before the deadline, `UserError` when it refused (credentials, no such bucket).
+    """
+
+    @property
+    def uri(self) -> str:
+        """The root with its protocol and without a trailing slash: file:///abs, s3://bucket/prefix, memory://x."""
+
+    @property
+    def emulates_create(self) -> bool:
+        """Whether `put(create=True)` only looks before it writes, so that two writers may both win."""
+
+    def get(self, key: str) -> bytes:
+        """Return all bytes of an object, or raise FileNotFoundError."""
+
+    def put(self, key: str, data: bytes, *, create: bool = False) -> bool:
+        """Write an object whole.
+
+        Returns:
+            True when exactly `data` is there now. With `create`, False when other bytes were there first; a retry that
+            meets the bytes of its own first attempt, whose answer was lost, is True. Two writers of *equal* bytes are
+            both told True, so whoever needs a single winner puts a claim's own id into the bytes.
+        """
+
+    def list(self, prefix: str) -> list[Stat]:
+        """Return every object whose key starts with the string `prefix`, at any depth, sorted by key."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object; a missing one is fine."""
+
+    def head(self, key: str) -> Stat | None:
+        """Return one object's size and etag, or None when there is none."""
+
+    def url(self, key: str) -> str:
+        """Return the full URI of a key, as pandas and people can use it."""
+
+
+def check_key(key: str) -> str:
+    """Return `key`, or raise ValueError: a key outside the root is a bug of the caller, not of the user."""
+    if not key or any(part in {"", ".", ".."} for part in key.split("/")) or "\0" in key:
+        raise ValueError(f"not a key: {key!r}")
+    return key

@@ -1,0 +1,241 @@
+"""The store on a file system: write aside, fsync, then link (create) or rename (replace), then fsync the folder.
+
+A reader, a crash or a full disk never sees or leaves part of an object. Bytes lie aside in the target's own folder (a
+sub-folder may be another disk) under hidden names, which `list` does not show; what a killed writer left is removed by
+`list` after a day.
+"""
+
+# ruff: noqa: PTH - this runs per cell and per record: os.path costs a third of pathlib
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from nst.errors import StorageError, UserError
+from tasks.store.contract import Stat, check_key
+from tasks.store.patience import PassingError, Patience, persist
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ASIDE = ".nst-aside-"
+LEFTOVER_SECONDS = 86_400.0
+_PASSING = {errno.ESTALE, errno.EBUSY, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ETIMEDOUT, errno.EINTR}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+class LocalStore:
+    """A folder as a store.
+
+    Args:
+        root: The folder; made with the first put.
+        patience: Applies to the passing errors of network file systems.
+    """
+
+    def __init__(self, root: str | Path, patience: Patience | None = None) -> None:
+        self.root = os.path.abspath(root)
+        self.uri = f"file://{self.root}".rstrip("/")
+        self.emulates_create = False
+        self._patience = patience or Patience()
+
+    def __repr__(self) -> str:
+        return f"LocalStore({self.root!r})"
+
+    def url(self, key: str) -> str:
+        """Return file:///root/key (not percent-encoded: fsspec and pandas take it literally)."""
+        return f"{self.uri}/{key}"
+
+    def path(self, key: str) -> str:
+        """Return the file of a key."""
+        return os.path.join(self.root, check_key(key))
+
+    def get(self, key: str) -> bytes:
+        """Return all bytes, or raise FileNotFoundError."""
+        return persist(lambda: self._attempt_get(key), self._patience, f"get {self.url(key)}")
+
+    def put(self, key: str, data: bytes, *, create: bool = False) -> bool:
+        """Write an object whole; see `Store.put`."""
+        return persist(lambda: self._attempt_put(key, data, create=create), self._patience, f"put {self.url(key)}")
+
+    def head(self, key: str) -> Stat | None:
+        """Return size and etag, or None."""
+        return persist(lambda: self._attempt_head(key), self._patience, f"head {self.url(key)}")
+
+    def delete(self, key: str) -> None:
+        """Remove an object; a missing one is fine. Folders stay."""
+        persist(lambda: self._attempt_delete(key), self._patience, f"delete {self.url(key)}")
+
+    def _attempt_get(self, key: str) -> bytes:
+        with _translated("read", self.url(key)):
+            try:
+                return Path(self.path(key)).read_bytes()
+            except (NotADirectoryError, IsADirectoryError):
+                raise FileNotFoundError(self.url(key)) from None
+
+    def _attempt_put(self, key: str, data: bytes, *, create: bool) -> bool:
+        path = self.path(key)
+        with _translated("write", self.url(key)):
+            if create and os.path.lexists(path):
+                return self._holds(path, data)
+            aside = _write_aside(os.path.dirname(path), data)
+            try:
+                if not create:
+                    os.replace(aside, path)
+                elif not self._link(aside, path):
+                    return self._holds(path, data)
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(aside)
+            _sync_folder(os.path.dirname(path))
+            return True
+
+    def _link(self, aside: str, path: str) -> bool:
+        """Give the finished bytes their name; False when the name is taken."""
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            self.emulates_create = True  # FAT and some network file systems: the probe reports it
+            if os.path.lexists(path):
+                return False
+            os.replace(aside, path)
+        return True
+
+    def _holds(self, path: str, data: bytes) -> bool:
+        try:
+            return os.path.getsize(path) == len(data) and Path(path).read_bytes() == data
+        except FileNotFoundError:
+            raise PassingError("the object came and went while it was being created") from None
+
+    def _attempt_head(self, key: str) -> Stat | None:
+        with _translated("stat", self.url(key)):
+            try:
+                found = os.stat(self.path(key))
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            return _stat(key, found) if stat.S_ISREG(found.st_mode) else None
+
+    def _attempt_delete(self, key: str) -> None:
+        with _translated("delete", self.url(key)), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.unlink(self.path(key))
+
+    def _attempt_list(self, prefix: str) -> list[Stat]:
+        folder = prefix.rpartition("/")[0]
+        with _translated("list", self.url(prefix)):
+            return sorted(
+                (found for found in self._walk(folder) if found.key.startswith(prefix)), key=lambda found: found.key
+            )
+
+    def _walk(self, folder: str) -> Iterator[Stat]:
+        try:
+            entries = list(os.scandir(os.path.join(self.root, folder)))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for entry in entries:
+            key = f"{folder}/{entry.name}" if folder else entry.name
+            try:
+                if entry.name.startswith(ASIDE):
+                    _remove_leftover(entry)
+                elif entry.is_dir():
+                    yield from self._walk(key)
+                elif entry.is_file():
+                    yield _stat(key, entry.stat())
+            except FileNotFoundError:  # deleted while we look
+                continue
+
+    def list(self, prefix: str) -> list[Stat]:
+        """Return the objects whose key starts with `prefix`, sorted by key."""
+        return persist(lambda: self._attempt_list(prefix), self._patience, f"list {self.url(prefix)}")
+
+
+def _stat(key: str, found: os.stat_result) -> Stat:
+    return Stat(key, found.st_size, f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}")
+
+
+def _write_aside(folder: str, data: bytes) -> str:
+    """Return the path of a new hidden file in `folder` that holds `data` and has reached the disk."""
+    aside = os.path.join(folder, ASIDE + uuid.uuid4().hex)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+    try:
+        descriptor = os.open(aside, flags, 0o666)
+    except FileNotFoundError:
+        _make_folder(folder)
+        descriptor = os.open(aside, flags, 0o666)
+    try:
+        with open(descriptor, "wb", buffering=0) as file:
+            view = memoryview(data)
+            while view:
+                view = view[file.write(view) :]
+            os.fsync(file.fileno())
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(aside)
+        raise
+    return aside
+
+
+def _make_folder(folder: str) -> None:
+    """Make a folder and its parents so that they too survive a power cut."""
+    parent = os.path.dirname(folder)
+    if not os.path.isdir(parent):
+        _make_folder(parent)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder)
+        _sync_folder(parent)
+
+
+def _sync_folder(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some file systems cannot sync folders
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _remove_leftover(entry: os.DirEntry[str]) -> None:
+    if time.time() - entry.stat().st_mtime > LEFTOVER_SECONDS:
+        with contextlib.suppress(OSError):
+            os.unlink(entry.path)
+
+
+@contextlib.contextmanager
+def _translated(verb: str, url: str) -> Iterator[None]:
+    """Turn the system's errors into ours; FileNotFoundError passes."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        _raise(error, verb, url)
+
+
+def _raise(error: OSError, verb: str, url: str) -> NoReturn:
+    text = f"cannot {verb} {url}: {error.strerror or error}"
+    if error.errno in _PASSING:
+        raise PassingError(text) from error
+    if error.errno in _FULL:
+        raise StorageError(
+            text, hint="free some space or choose another root; nothing half-written was left"
+        ) from error
+    if isinstance(error, PermissionError) or error.errno in {
+        errno.EROFS,
+        errno.EISDIR,
+        errno.ENOTDIR,
+        errno.ENAMETOOLONG,
+    }:
+        raise UserError(text, hint="choose a root that you may read and write") from error
+    raise StorageError(text) from error

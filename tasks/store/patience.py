@@ -1,0 +1,68 @@
+"""How long nst waits for a store: exponential backoff with full jitter up to a deadline, then `StorageError`.
+
+Source: M. Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015): full jitter spreads the retries of
+many clients best. The libraries below are told not to retry on their own: s3fs' 5 x botocore's 5 tries took 40 s here.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from nst.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """The limits of one operation.
+
+    Attributes:
+        deadline: Seconds after which no further attempt starts.
+        stall: Seconds of silence after which one attempt is given up (connect, or between two reads).
+        first_wait: Upper bound in seconds of the first wait; it doubles with every attempt.
+        longest_wait: Upper bound in seconds of any wait.
+    """
+
+    deadline: float = 60.0
+    stall: float = 20.0
+    first_wait: float = 0.1
+    longest_wait: float = 8.0
+
+
+class PassingError(Exception):
+    """One attempt failed in a way that may pass: throttled, reset, timed out, truncated, a server's 5xx."""
+
+
+def persist(attempt: Callable[[], T], patience: Patience, what: str) -> T:
+    """Return the first answer of `attempt` that is not a `PassingError`.
+
+    Args:
+        attempt: Does the operation once; must be safe to repeat.
+        patience: The limits.
+        what: Names the operation in the error, e.g. "get s3://bucket/key"; must hold no credentials.
+
+    Raises:
+        StorageError: The deadline passed; the message says how often it was tried and what went wrong last.
+    """
+    start = time.monotonic()
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            return attempt()
+        except PassingError as error:
+            left = patience.deadline - (time.monotonic() - start)
+            if left <= 0:
+                raise StorageError(
+                    f"{what}: gave up after {tries} attempts in {time.monotonic() - start:.0f} s; last: {error}",
+                    hint="the store is overloaded or unreachable; run again later, finished work is kept",
+                ) from error
+        longest = min(patience.longest_wait, patience.first_wait * 2.0 ** min(tries - 1, 30))
+        time.sleep(min(left, random.uniform(0.0, longest)))  # noqa: S311 - spreading retries is no cryptography

@@ -5,5 +5,6 @@ from __future__ import annotations
 from tasks.store.contract import Stat, Store
 from tasks.store.opening import open_store
 from tasks.store.patience import Patience
+from tasks.store.probe import StoreCapabilities, probe
 
-__all__ = ["Patience", "Stat", "Store", "open_store"]
+__all__ = ["Patience", "Stat", "Store", "StoreCapabilities", "glob_uri", "open_store", "probe", "read_uri", "stat_uri"]

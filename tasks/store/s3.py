@@ -1,0 +1,181 @@
+"""The store on S3 and what speaks its protocol (Ceph RGW, MinIO, R2, Swift's s3api, ...), through s3fs.
+
+Endpoint, region and credentials come from the standard environment and files of AWS (`AWS_ENDPOINT_URL_S3`,
+`AWS_PROFILE`, ...), read when the store is opened. One object is one PutObject, so nothing partial is ever visible, and
+create-only is its `If-None-Match: *`. No listing is cached. s3fs and botocore do not retry: `Patience` does.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import s3fs
+from fsspec.asyn import sync
+
+from nst.errors import InputError
+from tasks.store.contract import Stat, check_key
+from tasks.store.patience import PassingError, Patience, persist
+from tasks.store.s3_errors import TRANSLATED, status_of, translate
+
+T = TypeVar("T")
+_ENVIRONMENT = (
+    "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_PROFILE", "AWS_REGION",
+    "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE", "FSSPEC_S3_ENDPOINT_URL",
+)  # fmt: skip
+_CLIENTS: dict[tuple[object, ...], s3fs.S3FileSystem] = {}
+_LOCK = threading.Lock()
+
+
+def _client(patience: Patience) -> s3fs.S3FileSystem:
+    """Return this process's client for the present environment: connections are shared by all stores, never forked."""
+    key = (os.getpid(), patience.stall, *(os.environ.get(name) for name in _ENVIRONMENT))
+    with _LOCK:
+        if key not in _CLIENTS:
+            limits = {"connect_timeout": patience.stall, "read_timeout": patience.stall, "max_pool_connections": 32}
+            client = s3fs.S3FileSystem(
+                config_kwargs={**limits, "retries": {"total_max_attempts": 1, "mode": "standard"}},
+                use_listings_cache=False,
+                skip_instance_cache=True,
+            )
+            client.retries = 1
+            _CLIENTS[key] = client
+        return _CLIENTS[key]
+
+
+class S3Store:
+    """All objects below s3://bucket/prefix.
+
+    Args:
+        uri: The root URI.
+        patience: Limits of every operation.
+
+    Raises:
+        InputError: No bucket in the URI.
+    """
+
+    def __init__(self, uri: str, patience: Patience | None = None) -> None:
+        self.bucket, _, prefix = uri.partition("://")[2].partition("/")
+        if not self.bucket:
+            raise InputError(f"no bucket in {uri!r}", hint="write s3://bucket/prefix")
+        self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
+        self.uri = f"s3://{self.bucket}/{self._prefix}".rstrip("/")
+        self.emulates_create = False
+        self._patience = patience or Patience()
+        self._fs = _client(self._patience)
+        self._pid = os.getpid()
+
+    def __repr__(self) -> str:
+        return f"S3Store({self.uri!r})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Cross into another process as the URI alone: credentials stay in the environment."""
+        return (S3Store, (self.uri, self._patience))
+
+    def url(self, key: str) -> str:
+        """Return s3://bucket/prefix/key."""
+        return f"{self.uri}/{key}"
+
+    def get(self, key: str, *, max_bytes: int | None = None) -> bytes:
+        """Return all bytes, or raise FileNotFoundError; InputError when there are more than `max_bytes`."""
+
+        async def read() -> bytes:
+            answer = await self._fs._call_s3("get_object", Bucket=self.bucket, Key=self._full(key))  # noqa: SLF001
+            size = int(answer["ContentLength"])
+            async with answer["Body"] as body:
+                if max_bytes is not None and size > max_bytes:
+                    body.close()
+                    raise InputError(f"{self.url(key)} has {size} bytes, at most {max_bytes} are read")
+                data: bytes = await body.read()
+            if len(data) != size:
+                raise PassingError(f"{len(data)} of {size} bytes arrived")
+            return data
+
+        return self._do("get", key, lambda: sync(self._fs.loop, read))
+
+    def put(self, key: str, data: bytes, *, create: bool = False) -> bool:
+        """Write an object whole; see `Store.put`."""
+        where = {"Bucket": self.bucket, "Key": self._full(key), "Body": data}
+
+        def attempt() -> bool:
+            if not create:
+                self._call("put_object", **where)
+                return True
+            if self.emulates_create:
+                return self._create_by_looking(key, data)
+            try:
+                self._call("put_object", IfNoneMatch="*", **where)
+            except TRANSLATED as error:
+                if status_of(error) == 501:  # noqa: PLR2004 - "not implemented": the probe tells the user
+                    self.emulates_create = True
+                    return self._create_by_looking(key, data)
+                if status_of(error) != 412:  # noqa: PLR2004 - "precondition failed": the key is taken
+                    raise
+                return self._holds(key, data)
+            return True
+
+        return self._do("put", key, attempt)
+
+    def head(self, key: str) -> Stat | None:
+        """Return size and etag, or None."""
+        try:
+            found = self._do("head", key, lambda: self._call("head_object", Bucket=self.bucket, Key=self._full(key)))
+        except FileNotFoundError:
+            return None
+        return Stat(key, int(found["ContentLength"]), str(found["ETag"]).strip('"'))
+
+    def delete(self, key: str) -> None:
+        """Remove an object; a missing one is fine."""
+        try:
+            self._do("delete", key, lambda: self._call("delete_object", Bucket=self.bucket, Key=self._full(key)))
+        except FileNotFoundError:
+            return
+
+    def list(self, prefix: str) -> list[Stat]:
+        """Return the objects whose key starts with `prefix`, sorted by key."""
+        found: list[Stat] = []
+        where = {"Bucket": self.bucket, "Prefix": self._prefix + prefix}
+        while True:
+            page = self._do("list", prefix, lambda: self._call("list_objects_v2", **where))
+            for item in page.get("Contents", ()):
+                if not item["Key"].endswith("/"):  # the empty objects by which some tools mark folders
+                    key = item["Key"][len(self._prefix) :]
+                    found.append(Stat(key, int(item["Size"]), str(item["ETag"]).strip('"')))
+            if not page.get("IsTruncated"):
+                return sorted(found, key=lambda stat: stat.key)
+            where["ContinuationToken"] = page["NextContinuationToken"]
+
+    def _full(self, key: str) -> str:
+        return self._prefix + check_key(key)
+
+    def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = self._fs.call_s3(operation, **arguments)
+        return answer
+
+    def _create_by_looking(self, key: str, data: bytes) -> bool:
+        if self.head(key) is not None:
+            return self._holds(key, data)
+        return self.put(key, data)
+
+    def _holds(self, key: str, data: bytes) -> bool:
+        """Whether the key holds `data`: after a lost answer, the bytes that refuse us may be our own."""
+        try:
+            return self.get(key) == data
+        except FileNotFoundError:
+            raise PassingError("the object came and went while it was being created") from None
+
+    def _do(self, verb: str, key: str, attempt: Callable[[], T]) -> T:
+        if self._pid != os.getpid():  # a forked child: connections and their loop stayed with the parent
+            self._fs, self._pid = _client(self._patience), os.getpid()
+        what = f"{verb} {self.url(key)}"
+
+        def once() -> T:
+            try:
+                return attempt()
+            except TRANSLATED as error:
+                raise translate(error, what, self._fs.endpoint_url) from error
+
+        return persist(once, self._patience, what)

@@ -1,0 +1,75 @@
+"""What an error of S3, botocore or the network means for nst: pass in time, absent, or to be mended by the user."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import aiohttp
+from botocore import exceptions as boto
+
+from nst.errors import UserError
+from tasks.store.patience import PassingError
+
+TRANSLATED = (boto.BotoCoreError, boto.ClientError, aiohttp.ClientError, OSError, TimeoutError, ValueError)
+_PASSING_STATUS = {408, 409, 425, 429}
+_PASSING_CODES = {
+    "BadDigest", "ConditionalRequestConflict", "IncompleteBody", "InternalError", "OperationAborted", "RequestTimeout",
+    "ServiceUnavailable", "SlowDown", "Throttling", "ThrottlingException", "XAmzContentSHA256Mismatch",
+}  # fmt: skip
+_NO_CREDENTIALS = (
+    boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError, boto.ProfileNotFound,
+    boto.NoAuthTokenError, boto.TokenRetrievalError, boto.UnauthorizedSSOTokenError,
+)  # fmt: skip
+
+
+def _answer_of(error: BaseException) -> dict[str, Any]:
+    """Return the server's answer behind `error` ({} when there was none); s3fs keeps it in the cause."""
+    for one in (error, error.__cause__):
+        if isinstance(one, boto.ClientError):
+            return dict(one.response)
+    return {}
+
+
+def status_of(error: BaseException) -> int:
+    """Return the HTTP status behind `error`, 0 when no answer came."""
+    return int(_answer_of(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def translate(error: Exception, what: str, endpoint: str | None) -> Exception:
+    """Return the error to raise instead of `error`.
+
+    Args:
+        error: One of `TRANSLATED`.
+        what: The operation, e.g. "get s3://bucket/key".
+        endpoint: The endpoint in use when the client was told one.
+
+    Returns:
+        `PassingError` for what a retry may mend, FileNotFoundError for an absent object, else `UserError`. Server
+        texts other than the error code are left out, since some servers echo keys and signatures in them.
+    """
+    if isinstance(error, FileNotFoundError) and not _answer_of(error):
+        return error
+    status = status_of(error)
+    code = str(_answer_of(error).get("Error", {}).get("Code", ""))
+    if status >= 500 and status != 501:  # noqa: PLR2004 - 501: this server never will
+        return PassingError(f"HTTP {status} {code}".rstrip())
+    if status in _PASSING_STATUS or code in _PASSING_CODES:
+        return PassingError(f"HTTP {status} {code}".rstrip())
+    where = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "amazonaws.com"
+    if code == "NoSuchBucket":
+        return UserError(f"{what}: no such bucket at {where}", hint="create the bucket, or set AWS_ENDPOINT_URL_S3")
+    if status == 404:  # noqa: PLR2004
+        return FileNotFoundError(what)
+    if status in {401, 403}:
+        return UserError(
+            f"{what}: access denied at {where} (HTTP {status} {code})".replace(" )", ")"),
+            hint="check AWS_ACCESS_KEY_ID or AWS_PROFILE, the rights on the bucket, and AWS_ENDPOINT_URL_S3",
+        )
+    if status:
+        return UserError(f"{what}: refused by {where} (HTTP {status} {code})", hint="check bucket, region and endpoint")
+    if isinstance(error, _NO_CREDENTIALS):
+        return UserError(f"{what}: no credentials", hint="set AWS_ACCESS_KEY_ID and its secret, or AWS_PROFILE")
+    if isinstance(error, boto.ParamValidationError | ValueError):
+        return UserError(f"{what}: not a valid bucket, key or endpoint ({where})", hint="write s3://bucket/prefix")
+    return PassingError(f"{type(error).__name__} at {where}")

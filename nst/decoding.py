@@ -3,7 +3,7 @@
 What happens to the oddities: the first frame counts; EXIF (or XMP) orientation is applied; an embedded ICC profile is
 converted to sRGB (perceptual intent), an unusable one is ignored; CMYK without a profile is converted naively; alpha
 and colour-key transparency are laid over white; 16-bit RGB keeps its high bytes; greyscale of 12, 16 or 32 bits is
-scaled by its range (`_to_8_bit`), never clipped.
+scaled by its range (`_to_8_bit`), never clipped. A PNG's gAMA chunk is ignored, as most viewers do.
 
 Byte and pixel limits are checked before pixels are unpacked, and only the formats in `FORMATS` are tried. Pillow's
 decoders are native code: bytes that crash one crash the process, which is why untrusted inputs are decoded in a
@@ -62,6 +62,27 @@ _FAILURES = (
 )
 """What Pillow's decoders raise on broken files, collected from fuzzed corpora: far more than OSError."""
 
+_SIGNATURES = {
+    b"\x89PNG": "PNG",
+    b"\xff\xd8": "JPEG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"RIFF": "WebP",
+    b"ftypheic": "HEIC",
+    b"ftypmif1": "HEIF",
+    b"8BPS": "Photoshop",
+    b"%PDF": "PDF",
+    b"<svg": "SVG",
+    b"<?xml": "XML",
+    b"\0\0\1\0": "icon",
+    b"DDS ": "DDS",
+    b"v/1\1": "OpenEXR",
+    b"#?RADIANCE": "Radiance HDR",
+}
+"""How files begin, for the message only."""
+
 _INK = {"L", "RGB", "CMYK", "LAB"}
 """Modes whose pixels an ICC profile can describe."""
 
@@ -93,13 +114,18 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BY
     except InputError:
         raise
     except UnidentifiedImageError:
+        kind = next((name for start, name in _SIGNATURES.items() if data[:16].startswith(start, _offset(start))), "")
+        what = f"a broken or unsupported {kind} file" if kind else "not a picture in a known format"
         raise InputError(
-            f"not a picture in a known format; the file starts with {data[:8]!r}",
-            hint="known: PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000, AVIF",
+            f"{what}; it starts with {data[:8]!r}", hint="known: PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000, AVIF"
         ) from None
     except _FAILURES as error:
         reason = str(error).strip() or type(error).__name__
         raise InputError(f"the picture cannot be decoded: {reason}", hint="truncated or corrupt?") from error
+
+
+def _offset(signature: bytes) -> int:
+    return 4 if signature.startswith(b"ftyp") else 0
 
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:
@@ -124,6 +150,9 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     """RGB or RGBA with the embedded profile applied."""
     profile = image.info.get("icc_profile")
     image = _to_8_bit(image)
+    key = image.info.get("transparency")
+    if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:  # of a 16-bit PNG, whose pixels are 8-bit now
+        image.info["transparency"] = tuple(v >> 8 for v in key)
     alpha = None
     if image.mode in {"LA", "PA", "La", "RGBA", "RGBa", "RGBX"} or image.has_transparency_data:
         image = image.convert("RGBA")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 METRICS: Final[dict[str, str]] = {
-    "ssim_content": "Structural similarity of the luminance to the content image (Wang 2004, shrunk to about 256 pixels "
+    "ssim_content": "Structural similarity of the luminance to the content image (Wang 2004, shrunk to about 256 px "
     "on the short side); -1..1, 1 = identical, higher = more content kept.",
     "gmsd_content": "Gradient magnitude similarity deviation to the content image (Xue 2014); 0..about 0.5, 0 = same "
     "edges, lower = more content kept.",

@@ -125,7 +125,7 @@ class LocalStore:
                 found = os.stat(self.path(key))
             except (FileNotFoundError, NotADirectoryError):
                 return None
-            return _stat(key, found) if stat.S_ISREG(found.st_mode) else None
+            return stat_of(key, found) if stat.S_ISREG(found.st_mode) else None
 
     def _attempt_delete(self, key: str) -> None:
         with _translated("delete", self.url(key)), contextlib.suppress(FileNotFoundError, NotADirectoryError):
@@ -151,7 +151,7 @@ class LocalStore:
                 elif entry.is_dir():
                     yield from self._walk(key)
                 elif entry.is_file():
-                    yield _stat(key, entry.stat())
+                    yield stat_of(key, entry.stat())
             except FileNotFoundError:  # deleted while we look
                 continue
 
@@ -160,7 +160,8 @@ class LocalStore:
         return persist(lambda: self._attempt_list(prefix), self._patience, f"list {self.url(prefix)}")
 
 
-def _stat(key: str, found: os.stat_result) -> Stat:
+def stat_of(key: str, found: os.stat_result) -> Stat:
+    """Return a file's `Stat` under the name `key`."""
     return Stat(key, found.st_size, f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}")
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import s3fs
 from fsspec.asyn import sync
@@ -19,6 +18,9 @@ from nst.errors import InputError
 from tasks.store.contract import Stat, check_key
 from tasks.store.patience import PassingError, Patience, persist
 from tasks.store.s3_errors import TRANSLATED, status_of, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 T = TypeVar("T")
 _ENVIRONMENT = (
@@ -81,56 +83,35 @@ class S3Store:
 
     def get(self, key: str, *, max_bytes: int | None = None) -> bytes:
         """Return all bytes, or raise FileNotFoundError; InputError when there are more than `max_bytes`."""
-
-        async def read() -> bytes:
-            answer = await self._fs._call_s3("get_object", Bucket=self.bucket, Key=self._full(key))  # noqa: SLF001
-            size = int(answer["ContentLength"])
-            async with answer["Body"] as body:
-                if max_bytes is not None and size > max_bytes:
-                    body.close()
-                    raise InputError(f"{self.url(key)} has {size} bytes, at most {max_bytes} are read")
-                data: bytes = await body.read()
-            if len(data) != size:
-                raise PassingError(f"{len(data)} of {size} bytes arrived")
-            return data
-
-        return self._do("get", key, lambda: sync(self._fs.loop, read))
+        full = self._full(key)
+        return self._do("get", key, lambda: self._read(full, max_bytes))
 
     def put(self, key: str, data: bytes, *, create: bool = False) -> bool:
         """Write an object whole; see `Store.put`."""
-        where = {"Bucket": self.bucket, "Key": self._full(key), "Body": data}
+        where: dict[str, Any] = {"Bucket": self.bucket, "Key": self._full(key), "Body": data}
 
         def attempt() -> bool:
-            if not create:
-                self._call("put_object", **where)
-                return True
-            if self.emulates_create:
-                return self._create_by_looking(key, data)
-            try:
-                self._call("put_object", IfNoneMatch="*", **where)
-            except TRANSLATED as error:
-                if status_of(error) == 501:  # noqa: PLR2004 - "not implemented": the probe tells the user
-                    self.emulates_create = True
-                    return self._create_by_looking(key, data)
-                if status_of(error) != 412:  # noqa: PLR2004 - "precondition failed": the key is taken
-                    raise
-                return self._holds(key, data)
+            if create:
+                return self._create(where) or self._holds(where["Key"], data)
+            self._call("put_object", **where)
             return True
 
         return self._do("put", key, attempt)
 
     def head(self, key: str) -> Stat | None:
         """Return size and etag, or None."""
+        full = self._full(key)
         try:
-            found = self._do("head", key, lambda: self._call("head_object", Bucket=self.bucket, Key=self._full(key)))
+            found = self._do("head", key, lambda: self._call("head_object", Bucket=self.bucket, Key=full))
         except FileNotFoundError:
             return None
         return Stat(key, int(found["ContentLength"]), str(found["ETag"]).strip('"'))
 
     def delete(self, key: str) -> None:
         """Remove an object; a missing one is fine."""
+        full = self._full(key)
         try:
-            self._do("delete", key, lambda: self._call("delete_object", Bucket=self.bucket, Key=self._full(key)))
+            self._do("delete", key, lambda: self._call("delete_object", Bucket=self.bucket, Key=full))
         except FileNotFoundError:
             return
 
@@ -155,16 +136,53 @@ class S3Store:
         answer: dict[str, Any] = self._fs.call_s3(operation, **arguments)
         return answer
 
-    def _create_by_looking(self, key: str, data: bytes) -> bool:
-        if self.head(key) is not None:
-            return self._holds(key, data)
-        return self.put(key, data)
+    def _read(self, full: str, max_bytes: int | None = None) -> bytes:
+        """Return all bytes in one attempt, and never fewer than the server announced."""
 
-    def _holds(self, key: str, data: bytes) -> bool:
+        async def read() -> bytes:
+            answer = await self._fs._call_s3("get_object", Bucket=self.bucket, Key=full)  # noqa: SLF001
+            size = int(answer["ContentLength"])
+            async with answer["Body"] as body:
+                if max_bytes is not None and size > max_bytes:
+                    body.close()
+                    raise InputError(f"s3://{self.bucket}/{full} has {size:,} bytes, at most {max_bytes:,} are read")
+                data: bytes = await body.read()
+            if len(data) != size:
+                raise PassingError(f"{len(data)} of {size} bytes arrived")
+            return data
+
+        data: bytes = sync(self._fs.loop, read)
+        return data
+
+    def _create(self, where: dict[str, Any]) -> bool:
+        """Put the object unless there is one: False when the key is taken."""
+        if not self.emulates_create:
+            try:
+                self._call("put_object", IfNoneMatch="*", **where)
+            except TRANSLATED as error:
+                if status_of(error) == 412:
+                    return False
+                if status_of(error) != 501:
+                    raise
+                self.emulates_create = True  # the probe tells the user
+            else:
+                return True
+        try:
+            self._call("head_object", Bucket=where["Bucket"], Key=where["Key"])
+        except TRANSLATED as error:
+            if status_of(error) != 404:
+                raise
+            self._call("put_object", **where)
+            return True
+        return False
+
+    def _holds(self, full: str, data: bytes) -> bool:
         """Whether the key holds `data`: after a lost answer, the bytes that refuse us may be our own."""
         try:
-            return self.get(key) == data
-        except FileNotFoundError:
+            return self._read(full) == data
+        except TRANSLATED as error:
+            if status_of(error) != 404:
+                raise
             raise PassingError("the object came and went while it was being created") from None
 
     def _do(self, verb: str, key: str, attempt: Callable[[], T]) -> T:

@@ -48,28 +48,29 @@ def translate(error: Exception, what: str, endpoint: str | None) -> Exception:
         `PassingError` for what a retry may mend, FileNotFoundError for an absent object, else `UserError`. Server
         texts other than the error code are left out, since some servers echo keys and signatures in them.
     """
-    if isinstance(error, FileNotFoundError) and not _answer_of(error):
-        return error
-    status = status_of(error)
-    code = str(_answer_of(error).get("Error", {}).get("Code", ""))
-    if status >= 500 and status != 501:  # noqa: PLR2004 - 501: this server never will
-        return PassingError(f"HTTP {status} {code}".rstrip())
-    if status in _PASSING_STATUS or code in _PASSING_CODES:
-        return PassingError(f"HTTP {status} {code}".rstrip())
     where = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "amazonaws.com"
-    if code == "NoSuchBucket":
-        return UserError(f"{what}: no such bucket at {where}", hint="create the bucket, or set AWS_ENDPOINT_URL_S3")
-    if status == 404:  # noqa: PLR2004
-        return FileNotFoundError(what)
-    if status in {401, 403}:
-        return UserError(
-            f"{what}: access denied at {where} (HTTP {status} {code})".replace(" )", ")"),
-            hint="check AWS_ACCESS_KEY_ID or AWS_PROFILE, the rights on the bucket, and AWS_ENDPOINT_URL_S3",
-        )
-    if status:
-        return UserError(f"{what}: refused by {where} (HTTP {status} {code})", hint="check bucket, region and endpoint")
+    if status_of(error):
+        return _translate_answer(error, what, where)
     if isinstance(error, _NO_CREDENTIALS):
         return UserError(f"{what}: no credentials", hint="set AWS_ACCESS_KEY_ID and its secret, or AWS_PROFILE")
     if isinstance(error, boto.ParamValidationError | ValueError):
         return UserError(f"{what}: not a valid bucket, key or endpoint ({where})", hint="write s3://bucket/prefix")
     return PassingError(f"{type(error).__name__} at {where}")
+
+
+def _translate_answer(error: Exception, what: str, where: str) -> Exception:
+    status = status_of(error)
+    code = str(_answer_of(error).get("Error", {}).get("Code", ""))
+    seen = f"HTTP {status} {code}".rstrip()
+    if (status >= 500 and status != 501) or status in _PASSING_STATUS or code in _PASSING_CODES:
+        return PassingError(seen)
+    if code == "NoSuchBucket":
+        return UserError(f"{what}: no such bucket at {where}", hint="create the bucket, or set AWS_ENDPOINT_URL_S3")
+    if status == 404:
+        return FileNotFoundError(what)
+    if status in {401, 403}:
+        return UserError(
+            f"{what}: access denied at {where} ({seen})",
+            hint="check AWS_ACCESS_KEY_ID or AWS_PROFILE, the rights on the bucket, and AWS_ENDPOINT_URL_S3",
+        )
+    return UserError(f"{what}: refused by {where} ({seen})", hint="check bucket, region and endpoint")

@@ -1,0 +1,125 @@
+"""Fixtures of every test: sample data, a real S3 server, stores of all kinds, a proxy that breaks answers."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # helper modules of the tests: faultproxy, simulator
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anybody imports torch: xdist workers share the cores
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"  # nobody waits for a metadata service that is not there
+
+from typing import TYPE_CHECKING
+
+from faultproxy import FaultProxy, Rule
+
+from tasks.store import Store, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real images and weights, which the project does not ship."""
+    path = Path(os.environ.get("NST_TEST_DATA", ROOT.parent / "shared" / "data"))
+    if not path.is_dir():
+        pytest.skip(f"no test data at {path}; set NST_TEST_DATA")
+    return path
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """moto's S3 server in a process of its own: real HTTP, correct conditional writes."""
+
+    url: str
+    environment: dict[str, str] = field(repr=False)
+
+    def bucket(self) -> str:
+        """Return the URI of a new bucket."""
+        name = f"nst-{uuid.uuid4().hex[:12]}"
+        with urllib.request.urlopen(urllib.request.Request(f"{self.url}/{name}", method="PUT"), timeout=30):
+            return f"s3://{name}"
+
+
+@contextmanager
+def moto_server() -> Iterator[str]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            for _ in range(600):
+                try:
+                    with urllib.request.urlopen(f"{url}/moto-api/", timeout=5):
+                        break
+                except (urllib.error.URLError, ConnectionError):
+                    if server.poll() is not None:
+                        pytest.fail(f"moto's server ended with {server.returncode}; is moto[server,s3] installed?")
+                    time.sleep(0.05)
+            yield url
+        finally:
+            server.kill()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """A running S3 server; the environment points every client (s3fs, pyarrow, duckdb) at it from now on."""
+    with moto_server() as url, pytest.MonkeyPatch.context() as patch:
+        environment = {
+            "AWS_ENDPOINT_URL": url,
+            "AWS_ENDPOINT_URL_S3": url,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing-secret",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_REGION": "us-east-1",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+            patch.delenv(name, raising=False)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield S3Server(url, environment)
+
+
+@pytest.fixture(params=["local", "memory", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """An empty store, once of each kind; `@pytest.mark.parametrize("store", ["s3"], indirect=True)` picks."""
+    if request.param == "local":
+        return open_store(tmp_path / "root")
+    if request.param == "memory":
+        return open_store(f"memory://{uuid.uuid4().hex}/root")
+    return open_store(f"{request.getfixturevalue('s3').bucket()}/root")
+
+
+@pytest.fixture
+def fault_proxy(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., FaultProxy]]:
+    """Make a proxy before the S3 server that breaks what its rules name, and point the environment at it."""
+    running: list[FaultProxy] = []
+
+    def start(*rules: Rule) -> FaultProxy:
+        proxy = FaultProxy(s3.url, rules)
+        running.append(proxy)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+        return proxy
+
+    yield start
+    for proxy in running:
+        proxy.close()

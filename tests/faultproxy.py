@@ -1,0 +1,178 @@
+"""An HTTP/1.1 proxy before one server that drops, resets, stalls, truncates or refuses chosen requests.
+
+    proxy = FaultProxy("http://127.0.0.1:5000", [Rule("drop_response", method="PUT", part="/wal/", hits={1})])
+
+Actions:
+    drop_response    the server does the work and answers; the client gets a reset instead
+    reset_request    a reset before the server sees anything
+    status:503       an S3 error document with that status; the server sees nothing
+    stall:0.5        that many seconds of silence, then the true answer
+    truncate         the true headers, half of the body, a reset
+    strip_condition  forwards without If-None-Match: a server that ignores create-only writes
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import struct
+import threading
+import time
+import urllib.parse
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+CODES = {"503": "SlowDown", "500": "InternalError", "409": "ConditionalRequestConflict", "403": "AccessDenied"}
+HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive"}
+
+
+@dataclass
+class Rule:
+    """What to do to which requests.
+
+    Attributes:
+        action: See the module.
+        method: Only requests with this method.
+        part: Only requests whose path and query hold this text.
+        without: Only requests whose path and query do not hold this text.
+        hits: Only the n-th matching requests, from 1; None for all.
+    """
+
+    action: str
+    method: str | None = None
+    part: str = ""
+    without: str | None = None
+    hits: set[int] | None = None
+    seen: int = field(default=0, init=False)
+
+    def applies(self, method: str, path: str) -> bool:
+        if self.method not in {None, method} or self.part not in path or (self.without and self.without in path):
+            return False
+        self.seen += 1
+        return self.hits is None or self.seen in self.hits
+
+
+class FaultProxy:
+    """The running proxy.
+
+    Attributes:
+        url: Where clients connect.
+        log: (method, path, action or None) of every request.
+    """
+
+    def __init__(self, upstream: str, rules: Iterable[Rule] = ()) -> None:
+        self.rules = list(rules)
+        self.log: list[tuple[str, str, str | None]] = []
+        self.upstream = urllib.parse.urlsplit(upstream).netloc
+        self._lock = threading.Lock()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.proxy = self
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+
+    def pick(self, method: str, path: str) -> str | None:
+        with self._lock:
+            action = next((rule.action for rule in self.rules if rule.applies(method, path)), None)
+            self.log.append((method, path, action))
+            return action
+
+    def hurt(self) -> int:
+        """Return how many requests were broken."""
+        return sum(action is not None for _, _, action in self.log)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    proxy: FaultProxy
+
+    def handle_error(self, *_: object) -> None:
+        """Stay silent: clients that give up are the point."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def log_message(self, *_: object) -> None:
+        """Write nothing."""
+
+    def _handle(self) -> None:
+        body = self._body()
+        action = self.server.proxy.pick(self.command, self.path) or ""
+        if action == "reset_request":
+            return self._reset()
+        if action.startswith("status:"):
+            return self._refuse(action.removeprefix("status:"))
+        if action.startswith("stall:"):
+            time.sleep(float(action.removeprefix("stall:")))
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
+        if action == "strip_condition":
+            headers = {name: value for name, value in headers.items() if name.lower() != "if-none-match"}
+        status, answered, answer = self._forward(body, headers)
+        if action == "drop_response":
+            return self._reset()
+        self.send_response_only(status)
+        for name, value in answered:
+            if name.lower() not in HOP_BY_HOP | {"content-length"}:
+                self.send_header(name, value)
+        length = dict(answered).get("Content-Length") if self.command == "HEAD" else str(len(answer))
+        self.send_header("Content-Length", length or "0")
+        self.end_headers()
+        if action == "truncate":
+            self.wfile.write(answer[: len(answer) // 2])
+            self.wfile.flush()
+            time.sleep(0.02)  # let the half arrive before the reset overtakes it
+            return self._reset()
+        self.wfile.write(answer)
+        return None
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _handle  # noqa: N815 - named by http.server
+
+    def _body(self) -> bytes:
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        chunks = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():  # trailers
+            pass
+        return b"".join(chunks)
+
+    def _forward(self, body: bytes, headers: dict[str, str]) -> tuple[int, list[tuple[str, str]], bytes]:
+        with contextlib.closing(http.client.HTTPConnection(self.server.proxy.upstream, timeout=60)) as upstream:
+            upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in headers.items():
+                upstream.putheader(name, value)
+            upstream.endheaders(body or None)
+            answer = upstream.getresponse()
+            return answer.status, answer.getheaders(), answer.read()
+
+    def _refuse(self, status: str) -> None:
+        code = CODES.get(status, "ServiceUnavailable")
+        body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
+        self.send_response_only(int(status), "Injected")
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _reset(self) -> None:
+        """Close with RST, as a dying server or a cut line does."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.connection.close()

@@ -1,0 +1,208 @@
+"""The `nst` command. Parses arguments, calls one function per command, prints; every import waits for its command.
+
+Exit codes: 0 done, 1 some cells failed, 2 the user must change something, 130 interrupted. Anything else is a bug and
+shows its trace.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from nst.errors import ManifestError, TransientError, UserError
+
+app = typer.Typer(
+    name="nst",
+    help="A declarative batch system for neural style transfer: manifests in, pictures and a catalog out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+out = Console()
+err = Console(stderr=True)
+
+Manifest = Annotated[str, typer.Argument(help="URI or path of the manifest (YAML).")]
+Root = Annotated[
+    str, typer.Option("--root", envvar="NST_ROOT", help="Folder or URI (s3://bucket/prefix) of pictures and catalog.")
+]
+Inputs = Annotated[
+    str, typer.Option("--inputs", help="Folder or URI for relative inputs; by default the manifest's own folder.")
+]
+Devices = Annotated[
+    str, typer.Option("--devices", help="Comma-separated: cpu, mps, cuda:0,cuda:1; by default all GPUs, or the CPU.")
+]
+
+
+@app.command()
+def plan(
+    manifest: Manifest,
+    root: Root = "out",
+    inputs: Inputs = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+) -> None:
+    """Show what would run, what is done already and why, how long it takes and how many bytes it writes."""
+    from tasks.planning import prepare
+
+    prepared = prepare(manifest, root, inputs=inputs, confirmed=True)
+    if as_json:
+        typer.echo(json.dumps(prepared.plan.to_json(), indent=2))
+        return
+    from flows.show import plan_table
+
+    out.print(plan_table(prepared))
+
+
+@app.command()
+def run(
+    manifest: Manifest,
+    root: Root = "out",
+    inputs: Inputs = "",
+    devices: Devices = "",
+    inline: Annotated[bool, typer.Option("--inline", help="Without Prefect: no server, no records of task runs.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Run also when the estimate exceeds budget.hours.")] = False,
+) -> None:
+    """Run what is not done yet. Safe to interrupt: run again and only the rest runs."""
+    from flows.order import SweepRequest
+    from flows.progress import ProgressBar
+    from flows.show import summary_lines
+
+    request = SweepRequest(
+        manifest=manifest,
+        root=root,
+        inputs=inputs,
+        devices=tuple(part.strip() for part in devices.split(",") if part.strip()),
+        confirmed=yes,
+    )
+    with ProgressBar(err) as bar:
+        if inline:
+            from flows.inline import run_inline
+
+            summary = run_inline(request, bar.cells, bar.step)
+        else:
+            from flows.here import run_here
+
+            summary = run_here(request, bar.cells, bar.step)
+    for line in summary_lines(summary, request.root):
+        out.print(line, highlight=False, soft_wrap=True)
+    if summary.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(root: Root = "out") -> None:
+    """List the sweeps under a root: done, failed, running, to do."""
+    from flows.show import status_table
+    from tasks.catalog import Catalog
+    from tasks.status import sweep_statuses
+    from tasks.store import open_store
+
+    store = open_store(root)
+    statuses = sweep_statuses(store, Catalog(store))
+    out.print(status_table(statuses) if statuses else f"no sweep has been submitted to {store.uri}")
+
+
+@app.command()
+def export(
+    sweep: Annotated[str, typer.Argument(help="Name of a sweep, or the beginning of its id.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write to; made if missing.")],
+    root: Root = "out",
+) -> None:
+    """Write a sweep's pictures under readable names, with a CSV beside them."""
+    from tasks.catalog import Catalog
+    from tasks.export import export_sweep
+    from tasks.status import find_sweep
+    from tasks.store import open_store
+
+    store = open_store(root)
+    catalog = Catalog(store)
+    count = export_sweep(catalog, find_sweep(store, catalog, sweep).sweep_id, folder)
+    out.print(f"{count} pictures and catalog.csv in {folder}", highlight=False)
+
+
+@app.command()
+def fsck(
+    root: Root = "out",
+    read_data: Annotated[
+        float, typer.Option("--read-data", min=0, max=1, help="Share of the pictures whose bytes are read and checked.")
+    ] = 1.0,
+) -> None:
+    """Prove that every done row has its picture, and that records, claims and segments agree."""
+    from tasks.catalog.fsck import fsck as check
+    from tasks.store import open_store
+
+    report = check(open_store(root), read_data=read_data)
+    for line in report.lines():
+        out.print(line, highlight=False, soft_wrap=True)
+    if report.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def schema(
+    reference: Annotated[bool, typer.Option("--reference", help="Print the manifest reference as Markdown.")] = False,
+    catalog: Annotated[bool, typer.Option("--catalog", help="Print the catalog's columns as Markdown.")] = False,
+) -> None:
+    """Print the JSON Schema of manifests, for editors."""
+    if catalog:
+        from tasks.catalog import reference as catalog_reference
+
+        typer.echo(catalog_reference())
+        return
+    from nst.schema_docs import json_schema, manifest_reference
+
+    typer.echo(manifest_reference() if reference else json.dumps(json_schema(), indent=2))
+
+
+@app.command()
+def samples(folder: Annotated[Path, typer.Argument(help="Folder to write to; made if missing.")]) -> None:
+    """Write a handful of sample photographs and paintings."""
+    from tasks.samples import write_samples
+
+    for path in write_samples(folder):
+        out.print(path, highlight=False)
+
+
+@app.command()
+def doctor(root: Root = "out") -> None:
+    """Tell what devices, weights, storage and Prefect are found, and what to do."""
+    from tasks.doctor import examine
+
+    bad = False
+    for finding in examine(root):
+        mark = {"ok": "[green]ok  [/]", "note": "[yellow]note[/]", "bad": "[red]bad [/]"}[finding.level]
+        out.print(f"{mark} {finding.subject}: {finding.text}", highlight=False, soft_wrap=True)
+        bad = bad or finding.level == "bad"
+    if bad:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command and turn errors that the user can mend into one clear line."""
+    try:
+        app()
+    except ManifestError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(2)
+    except UserError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except TransientError as error:
+        typer.echo(f"error: {error}; what is done is kept, run again for the rest", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; what is done is kept, run again for the rest", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # `nst plan | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The progress bar of `nst run`: cells, devices and the time left. On a log it prints a line now and then."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+_LOG_INTERVAL_S: Final = 15.0
+
+
+class ProgressBar:
+    """Shows how far a run is; a context manager. Its methods may be called from any thread."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = console.is_terminal
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            disable=not self._live,
+            transient=True,
+        )
+        self._cells: TaskID | None = None
+        self._batches: dict[str, TaskID] = {}
+        self._logged = 0.0
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def cells(self, done: int, total: int, text: str) -> None:
+        """Show the number of cells done and a short note."""
+        if self._cells is None:
+            self._cells = self._progress.add_task("cells", total=total, note=text)
+        self._progress.update(self._cells, completed=done, total=total, note=text)
+        now = time.monotonic()
+        if not self._live and (now - self._logged > _LOG_INTERVAL_S or done == total):
+            self._logged = now
+            self._console.print(f"{done}/{total} cells {text}".rstrip(), highlight=False)
+
+    def step(self, batch_id: str, step: int, steps: int) -> None:
+        """Show the step of a batch under way; it disappears with its last step."""
+        if not self._live:
+            return
+        if batch_id not in self._batches:
+            self._batches[batch_id] = self._progress.add_task(f"batch {batch_id[:8]}", total=steps, note="steps")
+        self._progress.update(self._batches[batch_id], completed=step, total=steps)
+        if step >= steps:
+            self._progress.remove_task(self._batches.pop(batch_id))

@@ -1,0 +1,104 @@
+"""Looks at what a run would need: Python, torch, devices, weights, the root's storage, Prefect."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
+
+from nst.errors import NstError
+from tasks.store import open_store
+from tasks.store.probe import probe
+from tasks.weights import cached_weights
+from tasks.workers import find_devices
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `bad` prevents runs, `note` is worth knowing."""
+
+    level: Literal["ok", "note", "bad"]
+    subject: str
+    text: str
+
+
+def examine(root: str) -> Iterator[Finding]:
+    """Yield what is found, in the order in which a run would meet it."""
+    yield Finding("ok", "python", f"{platform.python_version()} on {platform.platform(terse=True)}")
+    yield from _packages()
+    yield from _devices()
+    yield from _weights()
+    yield from _storage(root)
+    yield from _prefect()
+
+
+def _packages() -> Iterator[Finding]:
+    for name in ("nst-batch", "torch", "torchvision", "prefect", "pyarrow", "s3fs"):
+        try:
+            yield Finding("ok", name, version(name))
+        except PackageNotFoundError:
+            yield Finding("bad", name, "not installed; make install, or pip install -e .")
+
+
+def _devices() -> Iterator[Finding]:
+    devices = find_devices()
+    import torch  # noqa: PLC0415  late: the command is quick up to here
+
+    for device in devices:
+        if device.startswith("cuda"):
+            if not torch.cuda.is_available():
+                text = f"{device} is there but torch {torch.__version__} cannot use it; install a CUDA build of torch"
+                yield Finding("bad", "device", text)
+                continue
+            properties = torch.cuda.get_device_properties(0)
+            yield Finding("ok", "device", f"{device}: {properties.name}, {properties.total_memory / 2**30:.0f} GiB")
+        else:
+            yield Finding("ok", "device", f"{device}: {os.cpu_count()} cores, {torch.get_num_threads()} threads")
+            yield Finding("note", "device", "no GPU found; a 512 px cell of 300 steps takes minutes on a CPU")
+
+
+def _weights() -> Iterator[Finding]:
+    for name in ("vgg19", "vgg16"):
+        path = cached_weights(name)
+        if path.is_file():
+            yield Finding("ok", "weights", f"torchvision's {name} in {path.parent}")
+        else:
+            text = f"torchvision's {name} is not in {path.parent}: it is downloaded at first use (about 550 MB)"
+            yield Finding("note", "weights", f"{text}; offline, use backbone.weights: random")
+
+
+def _storage(root: str) -> Iterator[Finding]:
+    try:
+        store = open_store(root)
+        found = probe(store)
+    except (NstError, OSError) as error:
+        yield Finding("bad", "storage", str(error))
+        return
+    text = f"{store.uri}: {found.detail}"
+    yield Finding("ok" if found.create_only else "note", "storage", text)
+    if store.uri.startswith("file://"):
+        existing = store.uri.removeprefix("file://")
+        while not os.path.isdir(existing):  # noqa: PTH112  the probe made it, but it may be removed by now
+            existing = os.path.dirname(existing)  # noqa: PTH120
+        free = shutil.disk_usage(existing).free
+        yield Finding("ok" if free > 2**30 else "note", "storage", f"{free / 2**30:.1f} GiB free")
+
+
+def _prefect() -> Iterator[Finding]:
+    url = os.environ.get("PREFECT_API_URL")
+    if not url:
+        yield Finding("ok", "prefect", "PREFECT_API_URL is not set: `nst run` starts a private server on loopback")
+        return
+    import httpx  # noqa: PLC0415  Prefect's own client library
+
+    try:
+        httpx.get(f"{url}/health", timeout=5).raise_for_status()
+    except httpx.HTTPError as error:
+        text = f"PREFECT_API_URL is set but does not answer: {error}; unset it, start that server, or use --inline"
+        yield Finding("bad", "prefect", text)
+    else:
+        yield Finding("ok", "prefect", "the server of PREFECT_API_URL answers")

@@ -1,0 +1,72 @@
+"""Writes the pictures of a sweep into a folder under readable names, with a CSV beside them: people want a folder."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from nst.errors import InputError
+from tasks.catalog import parameters
+from tasks.store.uris import read_uri
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.catalog import Catalog
+
+_LONGEST_NAME: Final = 150
+
+
+def sweep_rows(catalog: Catalog, sweep_id: str) -> pd.DataFrame:
+    """Return the result rows of a sweep's cells, in the manifest's order, whichever sweep computed them first."""
+    cells = catalog.read("sweeps", ["sweep_id", "cell_id", "position", "content_name", "style_name"]).to_pandas()
+    cells = cells[cells.sweep_id == sweep_id].drop(columns="sweep_id")
+    results = catalog.read("results").to_pandas().drop(columns=["content_name", "style_name"])
+    return cells.merge(results, on="cell_id").sort_values("position", ignore_index=True)
+
+
+def varying(rows: pd.DataFrame) -> list[str]:
+    """Return the parameter columns that take more than one value in these rows."""
+    return [column.name for column in parameters.columns() if rows[column.name].nunique(dropna=False) > 1]
+
+
+def export_sweep(catalog: Catalog, sweep_id: str, folder: Path) -> int:
+    """Write every picture of a sweep and `catalog.csv`; return the number of pictures.
+
+    Raises:
+        InputError: Nothing of the sweep is done yet, or the folder cannot be written.
+    """
+    rows = sweep_rows(catalog, sweep_id)
+    if rows.empty:
+        raise InputError("nothing of this sweep is done yet")
+    names = file_names(rows)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, uri in zip(names, rows.picture_uri, strict=True):
+            (folder / name).write_bytes(read_uri(uri))
+        rows.insert(0, "file", names)
+        rows.dropna(axis="columns", how="all").to_csv(folder / "catalog.csv", index=False)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
+    return len(names)
+
+
+def file_names(rows: pd.DataFrame) -> list[str]:
+    """Return one readable, unique, portable file name per row: content, style, and the parameters that vary."""
+    columns = varying(rows)
+    stems = []
+    for row in rows.to_dict("records"):
+        parts = [str(row[key]) for key in ("content_name", "style_name") if row[key] is not None]
+        parts += [f"{column}={_short(row[column])}" for column in columns]
+        stems.append(re.sub(r"[^\w=.+-]+", "-", "__".join(parts))[:_LONGEST_NAME])
+    seen = Counter(stems)
+    return [
+        f"{stem if seen[stem] == 1 else f'{stem}__{cell_id[:8]}'}.{'jpg' if kind == 'jpeg' else kind}"
+        for stem, cell_id, kind in zip(stems, rows.cell_id, rows.picture_format, strict=True)
+    ]
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,56 @@
+"""A small object below the root that says: this sweep is being run now. Read by `nst status`, needed by nobody.
+
+Losing it loses nothing: it is overwritten every few seconds and ignored when old.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from nst.errors import StorageError
+
+if TYPE_CHECKING:
+    from tasks.store import Store
+
+INTERVAL_S: Final = 15.0
+FRESH_S: Final = 60.0
+_PREFIX: Final = "state/running/"
+
+
+@contextlib.contextmanager
+def beating(store: Store, sweep_id: str) -> Iterator[None]:
+    """Keep the heartbeat of a sweep fresh while the context lasts, and remove it at the end."""
+    key = f"{_PREFIX}{sweep_id}.json"
+    stop = threading.Event()
+
+    def beat() -> None:
+        while True:
+            with contextlib.suppress(StorageError):
+                store.put(key, json.dumps({"at": time.time()}).encode())
+            if stop.wait(INTERVAL_S):
+                return
+
+    thread = threading.Thread(target=beat, daemon=True, name="heartbeat")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        with contextlib.suppress(StorageError):
+            store.delete(key)
+
+
+def running_sweeps(store: Store) -> set[str]:
+    """Return the ids of the sweeps whose heartbeat is fresh."""
+    running = set()
+    for stat in store.list(_PREFIX):
+        with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
+            if time.time() - float(json.loads(store.get(stat.key))["at"]) < FRESH_S:
+                running.add(stat.key.removeprefix(_PREFIX).removesuffix(".json"))
+    return running

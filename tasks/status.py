@@ -1,0 +1,72 @@
+"""What has become of the sweeps under a root, from the catalog alone: works while they run and when nothing does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nst.errors import InputError
+from tasks.heartbeat import running_sweeps
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tasks.catalog import Catalog
+    from tasks.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class SweepStatus:
+    """One submitted sweep. `done + failed + to_do == total`; a failed cell has failed attempts and no row."""
+
+    sweep_id: str
+    name: str
+    submitted_at: datetime
+    total: int
+    done: int
+    failed: int
+    to_do: int
+    running: bool
+
+
+def sweep_statuses(store: Store, catalog: Catalog) -> list[SweepStatus]:
+    """Return the status of every sweep, the newest first."""
+    table = catalog.read("sweeps", ["sweep_id", "sweep_name", "cell_id", "submitted_at"])
+    if not table.num_rows:
+        return []
+    done, tried, running = catalog.keys("results"), catalog.keys("failures"), running_sweeps(store)
+    names: dict[str, tuple[str, datetime]] = {}
+    counts: dict[str, list[int]] = {}
+    columns = (table.column(name).to_pylist() for name in table.column_names)
+    for sweep_id, name, cell_id, submitted_at in zip(*columns, strict=True):
+        names.setdefault(sweep_id, (name, submitted_at))
+        count = counts.setdefault(sweep_id, [0, 0, 0])
+        count[0 if cell_id in done else 1 if cell_id in tried else 2] += 1
+    statuses = [
+        SweepStatus(
+            sweep_id=sweep_id,
+            name=name,
+            submitted_at=submitted_at,
+            total=sum(counts[sweep_id]),
+            done=counts[sweep_id][0],
+            failed=counts[sweep_id][1],
+            to_do=counts[sweep_id][2],
+            running=sweep_id in running,
+        )
+        for sweep_id, (name, submitted_at) in names.items()
+    ]
+    return sorted(statuses, key=lambda status: status.submitted_at, reverse=True)
+
+
+def find_sweep(store: Store, catalog: Catalog, wanted: str) -> SweepStatus:
+    """Return the newest sweep of this name, or whose id begins with it.
+
+    Raises:
+        InputError: There is none.
+    """
+    statuses = sweep_statuses(store, catalog)
+    for status in statuses:
+        if wanted == status.name or (len(wanted) >= 4 and status.sweep_id.startswith(wanted)):
+            return status
+    names = ", ".join(sorted({status.name for status in statuses})) or "none"
+    raise InputError(f"no sweep {wanted!r} below {store.uri}", hint=f"sweeps there: {names}")

@@ -65,7 +65,9 @@ def run(
     root: Root = "out",
     inputs: Inputs = "",
     devices: Devices = "",
-    inline: Annotated[bool, typer.Option("--inline", help="Without Prefect: no server, no records of task runs.")] = False,
+    inline: Annotated[
+        bool, typer.Option("--inline", help="Without Prefect: no server, no records of task runs.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Run also when the estimate exceeds budget.hours.")] = False,
 ) -> None:
     """Run what is not done yet. Safe to interrupt: run again and only the rest runs."""
@@ -135,6 +137,7 @@ def fsck(
 ) -> None:
     """Prove that every done row has its picture, and that records, claims and segments agree."""
     from tasks.catalog.fsck import fsck as check
+
     from tasks.store import open_store
 
     report = check(open_store(root), read_data=read_data)

@@ -9,8 +9,9 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flows.order import SweepSummary
     from tasks.planning import Prepared
+
+    from flows.order import SweepSummary
     from tasks.status import SweepStatus
 
 _FAILURES_SHOWN = 10
@@ -48,7 +49,9 @@ def plan_table(prepared: Prepared) -> Table:
         table.add_row(f"to do: {reason}", f"{count:,}")
     table.add_row("batches", f"{plan.num_batches:,}")
     seconds = plan.estimate_seconds
-    table.add_row("time", "unknown: nothing like it in the catalog yet" if seconds is None else f"about {duration(seconds)}")
+    table.add_row(
+        "time", "unknown: nothing like it in the catalog yet" if seconds is None else f"about {duration(seconds)}"
+    )
     table.add_row("pictures", f"about {size(plan.estimate_bytes)}")
     return table
 

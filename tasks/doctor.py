@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from nst.errors import NstError
 from tasks.store import open_store
 from tasks.store.probe import probe
 from tasks.weights import cached_weights
 from tasks.workers import find_devices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def _packages() -> Iterator[Finding]:
 
 def _devices() -> Iterator[Finding]:
     devices = find_devices()
-    import torch  # noqa: PLC0415  late: the command is quick up to here
+    import torch
 
     for device in devices:
         if device.startswith("cuda"):
@@ -93,7 +95,7 @@ def _prefect() -> Iterator[Finding]:
     if not url:
         yield Finding("ok", "prefect", "PREFECT_API_URL is not set: `nst run` starts a private server on loopback")
         return
-    import httpx  # noqa: PLC0415  Prefect's own client library
+    import httpx
 
     try:
         httpx.get(f"{url}/health", timeout=5).raise_for_status()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import InputError
@@ -12,6 +11,8 @@ from tasks.catalog import parameters
 from tasks.store.uris import read_uri
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
     from tasks.catalog import Catalog

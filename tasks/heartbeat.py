@@ -9,12 +9,13 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from nst.errors import StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tasks.store import Store
 
 INTERVAL_S: Final = 15.0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from nst.records import Batch, Cell
+if TYPE_CHECKING:
+    from nst.records import Batch, Cell
 
 
 @dataclass(frozen=True, slots=True)

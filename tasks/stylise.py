@@ -211,7 +211,7 @@ def _provenance(job: Job, cell: Cell) -> Mapping[str, str]:
 
 
 def _versions(device: str) -> dict[str, Any]:
-    from importlib.metadata import version  # noqa: PLC0415  only here
+    from importlib.metadata import version
 
     name = torch.cuda.get_device_name() if device.startswith("cuda") else platform.processor() or platform.machine()
     return {
@@ -232,7 +232,7 @@ def _peak_memory(device: str) -> int:
     """Return bytes: the batch's peak on a GPU, the process's peak on a CPU."""
     if device.startswith("cuda"):
         return int(torch.cuda.max_memory_allocated())
-    import resource  # noqa: PLC0415  not on Windows
+    import resource
 
     scale = 1 if platform.system() == "Darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale

@@ -10,10 +10,12 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nst.errors import InputError, StorageError, UserError
+from tasks.inputs import TORCHVISION_FILES
 from tasks.store.uris import read_uri
 
 if TYPE_CHECKING:
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
     from nst.config.backbone import BackboneConfig
 
 _MAX_BYTES: Final = 2 * 1024**3
-
-TORCHVISION_FILES: Final = {"vgg16": "vgg16-397923af.pth", "vgg19": "vgg19-dcbb9e9d.pth"}
-"""The files of torchvision's IMAGENET1K_V1 weights; the part after the dash begins their SHA-256."""
 
 
 def load_weights(config: BackboneConfig, uri: str) -> dict[str, Tensor]:
@@ -65,7 +64,7 @@ def fetch_weights(name: str) -> None:
 
 
 def _torchvision(name: str) -> dict[str, Tensor]:
-    from torchvision import models  # noqa: PLC0415  late: torchvision takes a second to import
+    from torchvision import models
 
     choices = {"vgg16": models.VGG16_Weights.IMAGENET1K_V1, "vgg19": models.VGG19_Weights.IMAGENET1K_V1}
     try:
@@ -80,13 +79,14 @@ def _torchvision(name: str) -> dict[str, Tensor]:
 
 
 def _parse(data: bytes, uri: str) -> dict[str, Tensor]:
-    import torch  # noqa: PLC0415  late: only device workers import torch
-    from safetensors import SafetensorError  # noqa: PLC0415
-    from safetensors.torch import load  # noqa: PLC0415
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load
 
     if uri.endswith((".pth", ".pt")):
         try:
-            loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            with warnings.catch_warnings(action="ignore"):  # odd pickles are refused or loaded; remarks help nobody
+                loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(f"{uri} is no weights file that loads safely: {reason}") from error

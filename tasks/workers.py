@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from nst.errors import UserError, WorkerLost
 
@@ -69,7 +69,7 @@ class DevicePool:
         self.devices = tuple(devices)
         self.closed = False
 
-    def __enter__(self) -> DevicePool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -175,9 +175,9 @@ def serve(connection: Connection, root: str, device: str, threads: int) -> None:
     if device.startswith("cuda:"):
         os.environ["CUDA_VISIBLE_DEVICES"] = device.removeprefix("cuda:")
         device = "cuda"
-    import torch  # noqa: PLC0415  only now: the device is pinned
+    import torch
 
-    from tasks.stylise import Stylist  # noqa: PLC0415
+    from tasks.stylise import Stylist
 
     torch.set_num_threads(threads)
     stylist = Stylist(root, device)
@@ -207,7 +207,7 @@ def _reporter(connection: Connection, batch_id: str) -> Callable[[int, int], Non
 
 def _portable(error: Exception) -> Exception:
     """Return the error, or its text if it cannot be pickled."""
-    import pickle  # noqa: PLC0415
+    import pickle
 
     try:
         restored: Any = pickle.loads(pickle.dumps(error))  # noqa: S301  our own bytes

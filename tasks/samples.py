@@ -1,0 +1,73 @@
+"""Sample pictures for people who have none at hand: free photographs and paintings of our own."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from nst.images import decode, encode, resize
+from nst.paintings import PAINTINGS
+from nst.records import OutputFormat
+
+LONG_SIDE: Final = 512
+
+_PHOTOGRAPHS: Final = {
+    "astronaut": ("astronaut.png", "Eileen Collins, astronaut. NASA Great Images; no known copyright restrictions."),
+    "chelsea": ("chelsea.png", "Chelsea the cat. Stefan van der Walt; CC0."),
+    "coffee": ("coffee.png", "A cup of coffee. Rachel Michetti; CC0."),
+    "rocket": ("rocket.jpg", "Falcon 9 lifts off with DSCOVR. SpaceX; public domain."),
+}
+"""Name -> file within scikit-image's wheel (not of its download service), and its credit."""
+
+_PAINTINGS: Final = {
+    "swirls": "a night sky in thick curling strokes, after van Gogh",
+    "points": "a river bank in dots, after Seurat",
+    "glass": "a stained-glass window",
+    "woodblock": "waves of a colour woodcut, after Hokusai",
+    "watercolour": "washes of watercolour",
+}
+
+
+def write_samples(folder: str | Path) -> list[str]:
+    """Write `contents/*.jpg`, `styles/*.png` and `CREDITS.md` below the folder; equal bytes each time, no network.
+
+    Returns:
+        The paths of the pictures written, contents first, each sorted by name.
+    """
+    root = Path(folder)
+    written: list[str] = []
+    for name, (file, credit) in sorted(_PHOTOGRAPHS.items()):
+        data = (resources.files("skimage.data") / file).read_bytes()
+        picture = resize(decode(data), LONG_SIDE)
+        path = root / "contents" / f"{name}.jpg"
+        _write(path, encode(picture, OutputFormat("jpeg", 92), {"credit": credit}), written)
+    for name, subject in sorted(_PAINTINGS.items()):
+        picture = PAINTINGS[name](LONG_SIDE, 0)
+        path = root / "styles" / f"{name}.png"
+        _write(
+            path, encode(picture, OutputFormat("png"), {"credit": f"{subject}; painted by nst, seed 0; CC0"}), written
+        )
+    (root / "CREDITS.md").write_text(_credits(), encoding="utf-8")
+    return written
+
+
+def _write(path: Path, data: bytes, written: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    written.append(str(path))
+
+
+def _credits() -> str:
+    photographs = "\n".join(f"- `contents/{n}.jpg`: {credit}" for n, (_, credit) in sorted(_PHOTOGRAPHS.items()))
+    paintings = "\n".join(f"- `styles/{n}.png`: {subject}." for n, subject in sorted(_PAINTINGS.items()))
+    return f"""# Where these pictures come from
+
+Photographs, scaled to {LONG_SIDE} pixels, from the files that scikit-image carries:
+
+{photographs}
+
+Styles, painted by nst's own code (`nst.paintings`, seed 0), CC0:
+
+{paintings}
+"""

@@ -1,0 +1,25 @@
+"""`write_samples` needs nothing but the installed packages and writes pictures with credits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nst.images import decode, read_provenance
+from nst.paintings import PAINTINGS
+from tasks.samples import write_samples
+
+
+def test_samples_are_photographs_and_paintings_with_credits(tmp_path):
+    written = write_samples(tmp_path / "new" / "samples")
+    names = [Path(path).relative_to(tmp_path / "new" / "samples").as_posix() for path in written]
+    assert [n for n in names if n.startswith("contents/")] == [
+        f"contents/{n}.jpg" for n in ("astronaut", "chelsea", "coffee", "rocket")
+    ]
+    assert [n for n in names if n.startswith("styles/")] == [f"styles/{n}.png" for n in sorted(PAINTINGS)]
+    credit = (tmp_path / "new" / "samples" / "CREDITS.md").read_text(encoding="utf-8")
+    for path, name in zip(written, names, strict=True):
+        data = Path(path).read_bytes()
+        assert max(decode(data).shape) == 512
+        assert name in credit
+        assert "credit" in read_provenance(data)
+    assert sum(Path(path).stat().st_size for path in written) < 4_000_000

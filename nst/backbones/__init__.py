@@ -1,0 +1,54 @@
+"""The networks that measure pictures, built from a configuration and weights. Knows no file and no network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from nst.backbones.random import random_weights
+from nst.backbones.vgg import VGG, layer_indices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from torch import Tensor
+
+    from nst.config.backbone import BackboneConfig
+
+__all__ = ["VGG", "build_backbone", "layer_indices", "random_weights"]
+
+
+def build_backbone(
+    config: BackboneConfig,
+    layers: Iterable[str],
+    weights: Mapping[str, Tensor] | None,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> VGG:
+    """Return the backbone up to the deepest of `layers`, frozen, on its device.
+
+    Args:
+        config: Architecture, input convention, pooling and padding.
+        layers: Names of the layers that its forward pass returns.
+        weights: Tensors under torchvision's names; None for `random`, which makes its own.
+        device: Where it computes.
+        dtype: Type of its weights and feature maps.
+
+    Raises:
+        InputError: The weights lack a layer.
+    """
+    if config.weights == "random":
+        weights = random_weights(config.name, config.seed)
+    assert weights is not None, "only random weights may be left out"
+    # Random weights know no convention; torchvision's brings the input to unit variance.
+    inputs = "torchvision" if config.weights == "random" else config.input
+    network = VGG(config.name, layers, weights, inputs=inputs, pooling=config.pooling, padding=config.padding).to(
+        device=device, dtype=dtype
+    )
+    memory_format = torch.channels_last if torch.device(device).type == "cuda" else torch.contiguous_format
+    for name, buffer in network.named_buffers():
+        if buffer.dim() == 4:
+            setattr(network, name, buffer.contiguous(memory_format=memory_format))
+    return network.eval()

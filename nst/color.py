@@ -1,0 +1,59 @@
+"""Colour preservation: the content's colours in a stylized image, or the content's colours given to a style.
+
+Knows no backbone. Shape letters: B images, H rows, W columns; pictures are RGB in [0, 1] unless uint8 is said.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_LUMA: Final = (0.299, 0.587, 0.114)
+"""Luminance of R, G and B (ITU-R BT.601)."""
+
+
+def take_luminance(stylized_B3HW: Tensor, content_13HW: Tensor) -> Tensor:
+    """Return the content with the stylized image's luminance, clamped to [0, 1].
+
+    Source:
+        Gatys et al. 2016, "Preserving color in neural artistic style transfer", section 3.2; jcjohnson/neural-style
+        @07c4b82 original_colors (Y of the result, U and V of the content). As in the latter.
+    """
+    luma_131 = torch.tensor(_LUMA, dtype=stylized_B3HW.dtype, device=stylized_B3HW.device).view(1, 3, 1, 1)
+    change_B1HW = ((stylized_B3HW - content_13HW) * luma_131).sum(1, keepdim=True)
+    # Equal U and V mean that R, G and B change by as much as Y does.
+    return (content_13HW + change_B1HW).clamp(0.0, 1.0)
+
+
+def match_colors(style: np.ndarray, content: np.ndarray) -> np.ndarray:
+    """Return the style image with the mean and covariance of the content's colours.
+
+    Args:
+        style: HWC uint8.
+        content: HWC uint8, of any size.
+
+    Returns:
+        HWC uint8, clipped to the range.
+
+    Source:
+        Gatys et al. 2016, "Preserving color in neural artistic style transfer", section 3.1, the symmetric root
+        ("Image Analogies" variant).
+    """
+    pixels = style.reshape(-1, 3).astype(np.float64) / 255.0
+    target = content.reshape(-1, 3).astype(np.float64) / 255.0
+    ridge = 1e-5 * np.eye(3)
+    matrix = _root(np.cov(target.T, bias=True) + ridge, 0.5) @ _root(np.cov(pixels.T, bias=True) + ridge, -0.5)
+    matched = (pixels - pixels.mean(0)) @ matrix.T + target.mean(0)
+    rounded: np.ndarray = np.rint(matched.clip(0.0, 1.0) * 255.0).astype(np.uint8)
+    return rounded.reshape(style.shape)
+
+
+def _root(matrix: np.ndarray, power: float) -> np.ndarray:
+    values, vectors = np.linalg.eigh(matrix)
+    root: np.ndarray = (vectors * values**power) @ vectors.T
+    return root

@@ -1,0 +1,202 @@
+"""Batched L-BFGS: one history, step length and verdict per image, and no host synchronisation.
+
+The caller asks for a point (`propose`), evaluates every image's loss and gradient there, and tells (`observe`). Knows
+no picture and no loss.
+
+Step rule, for every image by itself, one evaluation a step:
+
+1. The direction is d = -H g, H the L-BFGS matrix of the last `history` pairs; -g where there are none.
+2. The trial point is x + t d, shortened until its root-mean-square move is at most `max_move`, then clamped to the
+   bounds. t is 1 after an accepted step; the first move of all has length `first_move`.
+3. It is accepted if its loss and gradient are finite and the loss is at most the worst of the last `memory` accepted
+   losses plus 1e-4 of the decrease that the slope promises. Else the image stays where it is and t halves (a tenth
+   after a loss that is not finite).
+4. Accepted or not, a finite evaluation teaches: its pair (s, y) joins the history if its curvature is positive.
+5. After eight refusals in a row the history is forgotten and the search starts from the gradient again.
+
+The result is the best accepted point, so it is never worse than the start: divergence is impossible.
+
+Shape letters: B images, N values of a picture, K pairs of the history.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class BatchLBFGS:
+    """Minimises a loss per row of a matrix.
+
+    Args:
+        start_BN: Where to start.
+        history: Pairs remembered per row.
+        max_move: Largest root-mean-square move of a row in one step.
+        first_move: Root-mean-square move of the very first step.
+        bounds: Lower and upper bound of every value, or None.
+        memory: Accepted losses that the next one may not exceed; 1 forbids any rise.
+
+    Source:
+        Liu & Nocedal 1989; the compact form of H: Byrd, Nocedal & Schnabel 1994, eq. 3.1, which needs two passes over
+        the history where the two-loop recursion needs 4 K kernels in sequence. Non-monotone acceptance: Grippo,
+        Lampariello & Lucidi 1986. Differs: step rule as in the module's docstring, no line search.
+    """
+
+    def __init__(
+        self,
+        start_BN: Tensor,
+        *,
+        history: int = 20,
+        max_move: float = 0.1,
+        first_move: float = 0.01,
+        bounds: tuple[float, float] | None = None,
+        memory: int = 1,
+    ) -> None:
+        rows, size = start_BN.shape
+        new = start_BN.new_zeros
+        self.bounds, self.history, self.max_move, self.first_move = bounds, history, max_move, first_move
+        self.point_BN = start_BN.clone()
+        self.trial_BN = self.point_BN
+        self.gradient_BN = new((rows, size))
+        self.direction_BN = new((rows, size))
+        self.best_BN = start_BN.clone()
+        self.best_B = new(rows).fill_(torch.inf)
+        self.recent_BL = new((rows, memory)).fill_(-torch.inf)
+        self.length_B = new(rows) + 1.0
+        self.refusals_B = new(rows)
+        self.started_B = new(rows, dtype=torch.bool)
+        self.scale_B = new(rows) + 1.0
+        self.moves_BKN = new((rows, history, size))
+        self.changes_BKN = new((rows, history, size))
+        # Products of the history's pairs, in float64: the small systems may be ill-conditioned.
+        self.sy_BKK = new((rows, history, history), dtype=torch.float64)
+        self.yy_BKK = new((rows, history, history), dtype=torch.float64)
+        self.born_BK = new((rows, history), dtype=torch.int64) - 1
+        self.pairs_B = new(rows, dtype=torch.int64)
+        self.rows_B = torch.arange(rows, device=start_BN.device)
+
+    def propose(self) -> Tensor:
+        """Return trial_BN, the points to evaluate next; the start at first."""
+        move_BN = self.length_B[:, None] * self.direction_BN
+        limit_B = self.max_move / move_BN.square().mean(1).sqrt().clamp_min(1e-30)
+        trial_BN = self.point_BN + move_BN * limit_B.clamp_max(1.0)[:, None]
+        self.trial_BN = trial_BN if self.bounds is None else trial_BN.clamp(*self.bounds)
+        return self.trial_BN
+
+    def observe(self, loss_B: Tensor, gradient_BN: Tensor) -> None:
+        """Take in the losses and gradients at the points proposed last."""
+        finite_B = loss_B.isfinite() & gradient_BN.isfinite().all(1)
+        # Units of the loss drop out here, so that no product of gradients can overflow or vanish.
+        self.scale_B = torch.where(self.started_B, self.scale_B, gradient_scale(gradient_BN))
+        loss_B = loss_B * self.scale_B
+        gradient_BN = torch.where(finite_B[:, None], gradient_BN * self.scale_B[:, None], 0.0)
+        move_BN = self.trial_BN - self.point_BN
+        slope_B = (self.gradient_BN * move_BN).sum(1).clamp_max(0.0)
+        ceiling_B = self.recent_BL.amax(1)
+        # A few rounding errors of the loss are no rise.
+        slack_B = 4.0 * torch.finfo(loss_B.dtype).eps * ceiling_B.abs()
+        accepted_B = finite_B & (~self.started_B | (loss_B <= ceiling_B + 1e-4 * slope_B + slack_B))
+        self._learn(move_BN, gradient_BN - self.gradient_BN, finite_B & self.started_B)
+
+        self.point_BN = torch.where(accepted_B[:, None], self.trial_BN, self.point_BN)
+        self.gradient_BN = torch.where(accepted_B[:, None], gradient_BN, self.gradient_BN)
+        better_B = accepted_B & (loss_B < self.best_B)
+        self.best_B = torch.where(better_B, loss_B, self.best_B)
+        self.best_BN = torch.where(better_B[:, None], self.trial_BN, self.best_BN)
+        recent_BL = torch.cat([self.recent_BL[:, 1:], loss_B[:, None]], 1)
+        self.recent_BL = torch.where(accepted_B[:, None], recent_BL, self.recent_BL)
+        self.started_B = self.started_B | accepted_B
+
+        shrink_B = torch.where(finite_B, 0.5, 0.1).to(self.length_B)
+        self.length_B = torch.where(accepted_B, 1.0, self.length_B * shrink_B)
+        self.refusals_B = torch.where(accepted_B, 0.0, self.refusals_B + 1.0)
+        self._forget(self.refusals_B >= 8)
+        self._aim()
+
+    def _learn(self, move_BN: Tensor, change_BN: Tensor, usable_B: Tensor) -> None:
+        """Write the pair into each row's oldest slot where its curvature is positive."""
+        if self.bounds is not None:
+            change_BN = torch.where(self._stuck(self.trial_BN, self.gradient_BN), 0.0, change_BN)
+        curvature_B = (move_BN * change_BN).sum(1)
+        lengths_B = move_BN.square().sum(1).sqrt() * change_BN.square().sum(1).sqrt()
+        keep_B = usable_B & (curvature_B > 1e-6 * lengths_B)
+        slot_B = self.pairs_B % self.history
+        rows_B = self.rows_B
+        keep_B1 = keep_B[:, None]
+        self.moves_BKN[rows_B, slot_B] = torch.where(keep_B1, move_BN, self.moves_BKN[rows_B, slot_B])
+        self.changes_BKN[rows_B, slot_B] = torch.where(keep_B1, change_BN, self.changes_BKN[rows_B, slot_B])
+        self.born_BK[rows_B, slot_B] = torch.where(keep_B, self.pairs_B, self.born_BK[rows_B, slot_B])
+        self.pairs_B = self.pairs_B + keep_B
+        # The products with the pair in the slot; recomputing them where nothing was written changes nothing.
+        move_BN, change_BN = self.moves_BKN[rows_B, slot_B], self.changes_BKN[rows_B, slot_B]
+        self.sy_BKK[rows_B, :, slot_B] = (self.moves_BKN @ change_BN[:, :, None])[..., 0].double()
+        self.sy_BKK[rows_B, slot_B, :] = (self.changes_BKN @ move_BN[:, :, None])[..., 0].double()
+        products_BK = (self.changes_BKN @ change_BN[:, :, None])[..., 0].double()
+        self.yy_BKK[rows_B, :, slot_B] = products_BK
+        self.yy_BKK[rows_B, slot_B, :] = products_BK
+
+    def _forget(self, rows_B: Tensor) -> None:
+        """Empty the history of some rows."""
+        self.born_BK = torch.where(rows_B[:, None], -1, self.born_BK)
+        self.refusals_B = torch.where(rows_B, 0.0, self.refusals_B)
+
+    def _aim(self) -> None:
+        """Set the direction from the gradient at the current point."""
+        gradient_BN = self.gradient_BN
+        if self.bounds is not None:
+            stuck_BN = self._stuck(self.point_BN, gradient_BN)
+            gradient_BN = torch.where(stuck_BN, 0.0, gradient_BN)
+        known_BK = self.born_BK >= 0
+        order_BK = self.born_BK.argsort(1)
+        direction_BN = -self._inverse_hessian(gradient_BN, known_BK, order_BK)
+        if self.bounds is not None:
+            direction_BN = torch.where(stuck_BN, 0.0, direction_BN)
+        slope_B = (direction_BN * gradient_BN).sum(1)
+        good_B = known_BK.any(1) & slope_B.isfinite() & (slope_B < 0.0)
+        rms_B = gradient_BN.square().mean(1).sqrt().clamp_min(1e-30)
+        steepest_BN = -gradient_BN * (self.first_move / rms_B)[:, None]
+        self.direction_BN = torch.where(good_B[:, None], direction_BN, steepest_BN)
+
+    def _inverse_hessian(self, gradient_BN: Tensor, known_BK: Tensor, order_BK: Tensor) -> Tensor:
+        """Return H g by the compact form; rows without pairs return garbage that the caller masks."""
+        p_BK = (self.moves_BKN @ gradient_BN[:, :, None])[..., 0].double()
+        q_BK = (self.changes_BKN @ gradient_BN[:, :, None])[..., 0].double()
+        known_BK = known_BK.gather(1, order_BK)
+        p_BK = p_BK.gather(1, order_BK) * known_BK
+        q_BK = q_BK.gather(1, order_BK) * known_BK
+        pairs_BKK = known_BK[:, :, None] & known_BK[:, None, :]
+        sy_BKK = torch.where(pairs_BKK, _reorder(self.sy_BKK, order_BK), 0.0)
+        yy_BKK = torch.where(pairs_BKK, _reorder(self.yy_BKK, order_BK), 0.0)
+        diagonal_BK = sy_BKK.diagonal(dim1=1, dim2=2)
+        upper_BKK = sy_BKK.triu() + torch.diag_embed((~known_BK).to(sy_BKK))
+        gamma_B1 = diagonal_BK[:, -1:] / yy_BKK[:, -1:, -1]
+        u_BK1 = torch.linalg.solve_triangular(upper_BKK, p_BK[:, :, None], upper=True)
+        right_BK1 = diagonal_BK[:, :, None] * u_BK1 + gamma_B1[:, :, None] * (yy_BKK @ u_BK1 - q_BK[:, :, None])
+        a_BK1 = torch.linalg.solve_triangular(upper_BKK.transpose(1, 2), right_BK1, upper=False)
+        zeros_BK = torch.zeros_like(p_BK)
+        for_moves_BK = zeros_BK.scatter(1, order_BK, a_BK1[..., 0]).to(gradient_BN)
+        for_changes_BK = zeros_BK.scatter(1, order_BK, gamma_B1 * u_BK1[..., 0]).to(gradient_BN)
+        return (
+            gamma_B1.to(gradient_BN) * gradient_BN
+            + (for_moves_BK[:, None] @ self.moves_BKN)[:, 0]
+            - (for_changes_BK[:, None] @ self.changes_BKN)[:, 0]
+        )
+
+    def _stuck(self, point_BN: Tensor, gradient_BN: Tensor) -> Tensor:
+        """Return which values lie on a bound that the downhill direction would cross."""
+        assert self.bounds is not None, "only with bounds"
+        lower, upper = self.bounds
+        return ((point_BN <= lower) & (gradient_BN > 0.0)) | ((point_BN >= upper) & (gradient_BN < 0.0))
+
+
+def gradient_scale(gradient_BN: Tensor) -> Tensor:
+    """Return one over each row's root-mean-square gradient, shape (B,); 1 where that is no usable number."""
+    largest_B = gradient_BN.abs().amax(1)
+    rms_B = largest_B * (gradient_BN / largest_B.clamp_min(1e-30)[:, None]).square().mean(1).sqrt()
+    return torch.where(rms_B.isfinite() & (rms_B > 1e-30), 1.0 / rms_B, 1.0)
+
+
+def _reorder(matrix_BKK: Tensor, order_BK: Tensor) -> Tensor:
+    """Return the matrices with rows and columns in the given order."""
+    rows_BKK = matrix_BKK.gather(1, order_BK[:, :, None].expand_as(matrix_BKK))
+    return rows_BKK.gather(2, order_BK[:, None, :].expand_as(matrix_BKK))

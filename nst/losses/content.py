@@ -1,0 +1,23 @@
+"""The content loss, per image. Knows no layer and no weight."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def content_distance(features_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:
+    """Return each image's mean squared difference of feature maps, shape (B,).
+
+    Source:
+        Gatys, Ecker & Bethge 2016, eq. 1. Differs: mean for half the sum, as in jcjohnson/neural-style@07c4b82
+        neural_style.lua; `nst.losses.units` converts.
+    """
+    return (features_BCHW - target_BCHW).square().mean((1, 2, 3))
+
+
+def content_energy(target_BCHW: Tensor) -> Tensor:
+    """Return each target's mean square, shape (B,): the content loss of features that are all zero."""
+    return target_BCHW.square().mean((1, 2, 3))

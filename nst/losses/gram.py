@@ -1,0 +1,34 @@
+"""The style loss by Gram matrices, per image. Knows no layer and no weight."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nst.ops import gram_matrix
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def gram_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
+    """Return what the loss compares: (gram_BCC,)."""
+    return (gram_matrix(features_BCHW),)
+
+
+def gram_prepare(target: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return the target unchanged: nothing can be computed ahead."""
+    return target
+
+
+def gram_distance(statistics: tuple[Tensor, ...], target: tuple[Tensor, ...]) -> Tensor:
+    """Return each image's squared Frobenius distance of Gram matrices, shape (B,).
+
+    Source:
+        Gatys, Ecker & Bethge 2016, eq. 4. Differs: without 1 / (4 N^2), which `nst.losses.units` supplies.
+    """
+    return (statistics[0] - target[0]).square().sum((1, 2))
+
+
+def gram_energy(target: tuple[Tensor, ...]) -> Tensor:
+    """Return each target's squared Frobenius norm, shape (B,): the loss of features that are all zero."""
+    return target[0].square().sum((1, 2))

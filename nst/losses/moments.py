@@ -1,0 +1,57 @@
+"""The style loss by first and second moments, per image. Knows no layer and no weight."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from nst.ops import gram_matrix, sqrt_newton_schulz, trace
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+RIDGE = 1e-4
+"""Added to every covariance, as a share of the target's mean variance, so that its root exists and has a slope."""
+
+
+def moments_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
+    """Return what styles are mixed by: (mean_BC, second_raw_moment_BCC)."""
+    return features_BCHW.mean((2, 3)), gram_matrix(features_BCHW)
+
+
+def moments_prepare(target: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return (mean_BC, covariance_BCC, its root_BCC, ridge_BCC) of the target, computed once."""
+    mean_BC, second_BCC = target
+    covariance_BCC = second_BCC - mean_BC[:, :, None] * mean_BC[:, None, :]
+    channels = mean_BC.shape[1]
+    identity_CC = torch.eye(channels, dtype=mean_BC.dtype, device=mean_BC.device)
+    ridge_BCC = RIDGE * (trace(covariance_BCC) / channels).clamp_min(1e-12)[:, None, None] * identity_CC
+    covariance_BCC = covariance_BCC + ridge_BCC
+    return mean_BC, covariance_BCC, sqrt_newton_schulz(covariance_BCC), ridge_BCC
+
+
+def moments_distance(statistics: tuple[Tensor, ...], target: tuple[Tensor, ...]) -> Tensor:
+    """Return each image's squared Wasserstein-2 distance of the Gaussians with these moments, shape (B,).
+
+    |m - m_t|^2 + tr(S + S_t - 2 (S_t^1/2 S S_t^1/2)^1/2), summed over channels.
+
+    Args:
+        statistics: (mean_BC, second_raw_moment_BCC) of the stylized image.
+        target: What `moments_prepare` returned.
+
+    Source:
+        crowsonkb/style-transfer-pytorch@e7e2c71 style_transfer/style_transfer.py StyleLossW2. Differs: summed over
+        channels (its mean comes back in `nst.losses.units`), and a ridge relative to the target for its 1e-4.
+    """
+    mean_BC, second_BCC = statistics
+    target_mean_BC, target_covariance_BCC, root_BCC, ridge_BCC = target
+    covariance_BCC = second_BCC - mean_BC[:, :, None] * mean_BC[:, None, :] + ridge_BCC
+    cross_BCC = sqrt_newton_schulz(root_BCC @ covariance_BCC @ root_BCC)
+    spread_B = trace(covariance_BCC) + trace(target_covariance_BCC) - 2.0 * trace(cross_BCC)
+    return (mean_BC - target_mean_BC).square().sum(1) + spread_B
+
+
+def moments_energy(target: tuple[Tensor, ...]) -> Tensor:
+    """Return each target's mean squared feature vector, shape (B,): its distance from features that are all zero."""
+    return trace(target[1])

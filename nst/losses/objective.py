@@ -1,0 +1,127 @@
+"""The weighted sum of content, style and total variation of a batch. Knows no optimiser and no cell.
+
+Shape letters: B images, C channels, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from nst.losses.content import content_distance
+from nst.losses.style import STYLE_LOSSES, StyleTarget, style_loss
+from nst.losses.tv import TOTAL_VARIATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from torch import Tensor
+
+    from nst.backbones import VGG
+
+    Precision = Literal["float32", "tf32", "bfloat16", "float64"]
+
+
+@dataclass(frozen=True, slots=True)
+class ContentTarget:
+    """The content target of one layer: features of one picture, shape (1, C, H, W), and their mean square."""
+
+    features: Tensor
+    energy: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Losses of a batch, shape (B,) each."""
+
+    total: Tensor
+    content: Tensor
+    """Weighted, in the units of the weights."""
+    style: Tensor
+    tv: Tensor
+    content_layers: dict[str, Tensor]
+    """Relative and unweighted."""
+    style_layers: dict[str, Tensor]
+    tv_relative: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What a batch of pictures is measured by; calling it returns the losses of every image.
+
+    Attributes:
+        content_weights: Per layer, shape (B,), the factor of the relative loss: the user's weights in these units.
+        style_weights: The same for style.
+        tv_weight: The same, shape (B,).
+    """
+
+    backbone: VGG
+    content: Mapping[str, ContentTarget]
+    style: Mapping[str, StyleTarget]
+    style_loss: Literal["gram", "moments"]
+    tv: str
+    content_weights: Mapping[str, Tensor]
+    style_weights: Mapping[str, Tensor]
+    tv_weight: Tensor
+    precision: Precision = "float32"
+
+    def __call__(self, images_BCHW: Tensor) -> Losses:
+        """Return the losses of pictures in [0, 1]; values outside are allowed.
+
+        Source:
+            Gatys, Ecker & Bethge 2016, eq. 7, with the total variation of Johnson, Alahi & Fei-Fei 2016.
+        """
+        features = extract(self.backbone, images_BCHW, self.precision)
+        zero_B = torch.zeros_like(self.tv_weight)
+        content = {
+            layer: content_distance(features[layer], target.features) / target.energy
+            for layer, target in self.content.items()
+        }
+        style = {
+            layer: style_loss(STYLE_LOSSES[self.style_loss], features[layer], target)
+            for layer, target in self.style.items()
+        }
+        tv_B = TOTAL_VARIATIONS[self.tv](images_BCHW)
+        content_B = sum((self.content_weights[layer] * loss for layer, loss in content.items()), zero_B)
+        style_B = sum((self.style_weights[layer] * loss for layer, loss in style.items()), zero_B)
+        weighted_tv_B = self.tv_weight * tv_B
+        total_B = content_B + style_B + weighted_tv_B
+        return Losses(total_B, content_B, style_B, weighted_tv_B, content, style, tv_B)
+
+    def with_gradient(self, images_BCHW: Tensor) -> tuple[Losses, Tensor]:
+        """Return the losses, cut from the graph, and each image's gradient of its own total."""
+        images_BCHW = images_BCHW.detach().requires_grad_()
+        with arithmetic(self.precision, images_BCHW.device):
+            losses = self(images_BCHW)
+            # No image enters another's loss, so the gradient of the sum holds every image's own.
+            (gradient_BCHW,) = torch.autograd.grad(losses.total.sum(), images_BCHW)
+        detached = Losses(
+            losses.total.detach(), losses.content.detach(), losses.style.detach(), losses.tv.detach(), {}, {},
+            losses.tv_relative.detach(),
+        )  # fmt: skip
+        return detached, gradient_BCHW
+
+
+def extract(backbone: VGG, images_BCHW: Tensor, precision: Precision) -> dict[str, Tensor]:
+    """Return feature maps in the pictures' own type, computed in the given precision."""
+    device = images_BCHW.device
+    with arithmetic(precision, device), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        features = backbone(images_BCHW)
+    return {layer: feature_BCHW.to(images_BCHW.dtype) for layer, feature_BCHW in features.items()}
+
+
+@contextmanager
+def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
+    """Allow TF32 inside the block if the precision says so, and forbid it otherwise; the old state comes back."""
+    if device.type != "cuda":
+        yield
+        return
+    matmul, convolution = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision in {"tf32", "bfloat16"}
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, convolution

@@ -1,0 +1,125 @@
+"""What a worker process keeps warm: device, backbones, and targets of images seen before. Knows no method's maths."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import torch
+
+from nst.backbones import VGG, build_backbone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping
+
+    import numpy as np
+    from torch import Tensor
+
+    from nst.config import MethodConfig
+    from nst.config.backbone import BackboneConfig
+    from nst.errors import NstError
+    from nst.records import CellLosses, Mix, TraceRecord
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """One decoded image."""
+
+    digest: str
+    """SHA-256 of the file's bytes."""
+    array: np.ndarray
+    """HWC uint8 RGB at its full size."""
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """One cell of a batch, with its images decoded."""
+
+    cell_id: str
+    content: Pixels | None
+    styles: tuple[Pixels, ...]
+    style_weights: tuple[float, ...]
+    mix: Mix
+    config: MethodConfig
+
+
+@dataclass(frozen=True, eq=False)
+class Stylized:
+    """What became of a request: a picture with its losses, or an error."""
+
+    cell_id: str
+    image: np.ndarray | None
+    """HWC uint8 RGB."""
+    losses: CellLosses | None
+    trace: tuple[TraceRecord, ...]
+    steps: int
+    """Evaluations of the loss and its gradient, all levels."""
+    error: NstError | None = None
+
+
+class Recent(Generic[Value]):
+    """The values used last, computed when absent.
+
+    Args:
+        size: How many to keep.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.hits = 0
+        self.misses = 0
+        self._values: OrderedDict[Hashable, Value] = OrderedDict()
+
+    def get(self, key: Hashable, compute: Callable[[], Value]) -> Value:
+        """Return the value of `key`, computing it if it is not at hand."""
+        if key in self._values:
+            self.hits += 1
+            self._values.move_to_end(key)
+            return self._values[key]
+        self.misses += 1
+        value = compute()
+        self._values[key] = value
+        while len(self._values) > self.size:
+            self._values.popitem(last=False)
+        return value
+
+
+class Workspace:
+    """The warm state of one worker process on one device.
+
+    Args:
+        device: `cpu`, `cuda`, `cuda:1`, ...
+        load_weights: Returns a backbone's tensors under torchvision's names; not called for `random`.
+
+    Attributes:
+        statistics: Style statistics per image, size, layers and backbone.
+        features: Content features of the images seen last.
+    """
+
+    def __init__(self, device: str, load_weights: Callable[[BackboneConfig], Mapping[str, Tensor]]) -> None:
+        self.device = torch.device(device)
+        self.load_weights = load_weights
+        self.backbones: Recent[VGG] = Recent(2)
+        self.statistics: Recent[dict[str, tuple[Tensor, ...]]] = Recent(256)
+        self.features: Recent[dict[str, Tensor]] = Recent(2)
+
+    def backbone(self, config: BackboneConfig, layers: frozenset[str], dtype: torch.dtype) -> VGG:
+        """Return the backbone for these layers, built on first use.
+
+        Raises:
+            InputError: Its weights lack a layer.
+        """
+
+        def build() -> VGG:
+            weights = None if config.weights == "random" else self.load_weights(config)
+            return build_backbone(config, layers, weights, device=self.device, dtype=dtype)
+
+        return self.backbones.get((config, layers, dtype), build)
+
+    def forget(self) -> None:
+        """Drop everything kept, as after running out of memory."""
+        for recent in (self.backbones, self.statistics, self.features):
+            recent._values.clear()  # noqa: SLF001 - our own

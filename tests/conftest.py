@@ -62,7 +62,8 @@ def moto_server() -> Iterator[str]:
         port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    small_pages = os.environ | {"MOTO_S3_DEFAULT_MAX_KEYS": "40"}  # so that listings of tests have several pages
+    with subprocess.Popen(command, env=small_pages, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             for _ in range(600):
                 try:

@@ -33,7 +33,7 @@ HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive"}
 
 @dataclass
 class Rule:
-    """What to do to which requests.
+    """What to do to which requests. The first rule that applies acts; later ones do not see that request.
 
     Attributes:
         action: See the module.
@@ -103,6 +103,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer waits 40 ms for the client's delayed ACK
     server: _Server
 
     def log_message(self, *_: object) -> None:

@@ -126,8 +126,8 @@ def test_a_store_crosses_into_another_process_by_its_uri(store: Store):
 def test_more_than_one_page_is_listed(s3: S3Server):
     store = open_store(s3.bucket())
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda n: store.put(f"many/{n:05}", b"."), range(1100)))
-    assert [stat.key for stat in store.list("many/")] == [f"many/{n:05}" for n in range(1100)]
+        list(pool.map(lambda n: store.put(f"many/{n:05}", b"."), range(130)))
+    assert [stat.key for stat in store.list("many/")] == [f"many/{n:05}" for n in range(130)]
 
 
 def test_folder_markers_are_not_objects(s3: S3Server):

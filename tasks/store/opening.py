@@ -52,9 +52,9 @@ def open_store(uri_or_path: str | os.PathLike[str], patience: Patience | None = 
     if scheme not in SCHEMES:
         raise unknown_scheme(uri, SCHEMES)
     if scheme == "s3":
-        from tasks.store.s3 import S3Store  # noqa: PLC0415 - 0.4 s that a local root need not pay
+        from tasks.store.s3 import S3Store
 
         return S3Store(uri, patience)
-    from tasks.store.generic import FsspecStore  # noqa: PLC0415 - the same
+    from tasks.store.generic import FsspecStore
 
     return FsspecStore(uri, patience)

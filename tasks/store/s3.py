@@ -20,7 +20,7 @@ from tasks.store.patience import PassingError, Patience, persist
 from tasks.store.s3_errors import TRANSLATED, status_of, translate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 T = TypeVar("T")
 _ENVIRONMENT = (
@@ -38,13 +38,11 @@ def _client(patience: Patience) -> s3fs.S3FileSystem:
     with _LOCK:
         if key not in _CLIENTS:
             limits = {"connect_timeout": patience.stall, "read_timeout": patience.stall, "max_pool_connections": 32}
-            client = s3fs.S3FileSystem(
+            _CLIENTS[key] = s3fs.S3FileSystem(
                 config_kwargs={**limits, "retries": {"total_max_attempts": 1, "mode": "standard"}},
                 use_listings_cache=False,
                 skip_instance_cache=True,
             )
-            client.retries = 1
-            _CLIENTS[key] = client
         return _CLIENTS[key]
 
 
@@ -133,14 +131,27 @@ class S3Store:
         return self._prefix + check_key(key)
 
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = self._fs.call_s3(operation, **arguments)
+        async def call(client: Any) -> dict[str, Any]:
+            answer: dict[str, Any] = await getattr(client, operation)(**arguments)
+            return answer
+
+        return self._run(call)
+
+    def _run(self, use: Callable[[Any], Awaitable[T]]) -> T:
+        """Return what `use` makes of s3fs' own client, without the retries and the filtering of arguments of s3fs."""
+
+        async def run() -> T:
+            await self._fs.set_session()
+            return await use(await self._fs.get_s3(self.bucket))
+
+        answer: T = sync(self._fs.loop, run)
         return answer
 
     def _read(self, full: str, max_bytes: int | None = None) -> bytes:
         """Return all bytes in one attempt, and never fewer than the server announced."""
 
-        async def read() -> bytes:
-            answer = await self._fs._call_s3("get_object", Bucket=self.bucket, Key=full)  # noqa: SLF001
+        async def read(client: Any) -> bytes:
+            answer = await client.get_object(Bucket=self.bucket, Key=full)
             size = int(answer["ContentLength"])
             async with answer["Body"] as body:
                 if max_bytes is not None and size > max_bytes:
@@ -151,8 +162,7 @@ class S3Store:
                 raise PassingError(f"{len(data)} of {size} bytes arrived")
             return data
 
-        data: bytes = sync(self._fs.loop, read)
-        return data
+        return self._run(read)
 
     def _create(self, where: dict[str, Any]) -> bool:
         """Put the object unless there is one: False when the key is taken."""

@@ -24,11 +24,8 @@ _NO_CREDENTIALS = (
 
 
 def _answer_of(error: BaseException) -> dict[str, Any]:
-    """Return the server's answer behind `error` ({} when there was none); s3fs keeps it in the cause."""
-    for one in (error, error.__cause__):
-        if isinstance(one, boto.ClientError):
-            return dict(one.response)
-    return {}
+    """Return the server's answer behind `error`, {} when there was none."""
+    return dict(error.response) if isinstance(error, boto.ClientError) else {}
 
 
 def status_of(error: BaseException) -> int:

@@ -50,7 +50,7 @@ def read_uri(uri: str, *, max_bytes: int | None = None, patience: Patience | Non
         StorageError: The store or site did not answer before the deadline.
     """
     if scheme_of(uri) in {"http", "https"}:
-        from tasks.store.web import read_web  # noqa: PLC0415 - half a second of imports for few users
+        from tasks.store.web import read_web
 
         return read_web(uri, max_bytes, patience or Patience())
     store, key = _locate(uri, patience)
@@ -67,7 +67,7 @@ def read_uri(uri: str, *, max_bytes: int | None = None, patience: Patience | Non
 def stat_uri(uri: str, *, patience: Patience | None = None) -> Stat:
     """Return size and etag of one file or object, with the URI as its key. Errors: as `read_uri`."""
     if scheme_of(uri) in {"http", "https"}:
-        from tasks.store.web import stat_web  # noqa: PLC0415 - the same
+        from tasks.store.web import stat_web
 
         return stat_web(uri, patience or Patience())
     store, key = _locate(uri, patience)

@@ -1,0 +1,162 @@
+"""The catalog: what was done, as Parquet below the root, exact under any number of writers and any crash.
+
+    catalog = Catalog(open_store("s3://bucket/root"))
+    catalog.commit("results", sweep_id, batch_id, rows)   # a worker: the commit point of a batch
+    catalog.publish("results")                            # anyone, any time
+    catalog.keys("results")                               # what is done
+    catalog.read("results")                               # pyarrow.Table, an exact snapshot
+
+How and why: `log.py` (claims), `heal.py` (redo), `publish.py`, `compact.py`, `read.py`. `tests/simulator.py` proves it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import TYPE_CHECKING, Any
+
+from nst.errors import UserError
+from tasks.catalog import compact as _compact
+from tasks.catalog import layout, records
+from tasks.catalog import publish as _publish
+from tasks.catalog import read as _read
+from tasks.catalog.heal import heal as _heal
+from tasks.catalog.lease import lease
+from tasks.catalog.ledger import Ledger, Moved
+from tasks.catalog.parquet import Codec, Parquet
+from tasks.catalog.schema import SCHEMAS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from tasks.store import Store
+
+__all__ = ["TABLES", "Catalog"]
+
+TABLES = tuple(SCHEMAS)
+"""Names of the tables."""
+
+
+class Catalog:
+    """The tables of one root. Safe to share between threads; make one per process and keep it: it remembers the log.
+
+    Args:
+        store: The root.
+        single_publisher: True on stores without create-only writes (`tasks.store.probe`): publishers then take turns by
+            tickets (`lease.py`), and a record's name carries its digest, so that none overwrites another.
+        threads: Requests in flight at once; 0 for none but the caller's own.
+        codec, clock, sleep, checkpoint_every: Seams for tests.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        single_publisher: bool = False,
+        threads: int = 16,
+        codec: Codec | None = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+        checkpoint_every: int = 64,
+    ) -> None:
+        self.store = store
+        self.single_publisher = single_publisher
+        kind = codec or Parquet()
+        self._ledgers = {
+            name: Ledger(store, table, kind, threads, checkpoint_every, clock, sleep) for name, table in SCHEMAS.items()
+        }
+        self._anchored: set[str] = set()
+
+    def ledger(self, table: str) -> Ledger:
+        """Return a table's ledger.
+
+        Raises:
+            UserError: If there is no such table.
+        """
+        if table not in self._ledgers:
+            raise UserError(f"the catalog has no table {table!r}", hint=f"tables: {', '.join(TABLES)}")
+        return self._ledgers[table]
+
+    def commit(
+        self,
+        table: str,
+        group: str,
+        record_id: str,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        common: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Write a batch's rows as one create-only record: from here on they are never lost and never doubled.
+
+        Args:
+            table: Which table.
+            group: Folder of the record, the sweep's id.
+            record_id: Unique within the group; a batch that runs again uses the same.
+            rows: Missing columns are null; timestamps are aware datetimes.
+            common: Values that all rows share and may override.
+
+        Returns:
+            False if a record of that id was there already; that one counts, whatever it says.
+
+        Raises:
+            ValueError: If a column is unknown, a key is missing or an id cannot stand in a key.
+            TypeError: If a value does not fit its column.
+        """
+        ledger = self.ledger(table)
+        data = records.encode(ledger.table, rows, common or {})
+        name = f"{layout.safe(group)}/{layout.safe(record_id)}"
+        if not self.single_publisher:
+            return self.store.put(layout.record(table, name), data, create=True)
+        if ledger.table.key:
+            name += "-" + hashlib.sha256(data).hexdigest()[:16]
+        key = layout.record(table, name)
+        return self.store.head(key) is None and self.store.put(key, data, create=True)
+
+    def publish(self, table: str) -> int:
+        """Publish what was committed before this call and return the number of rows that became visible."""
+        ledger = self.ledger(table)
+        with ledger.lock:
+            if table not in self._anchored:
+                _publish.anchor(ledger)
+                self._anchored.add(table)
+            with lease(ledger, needed=self.single_publisher):
+                return _publish.publish(ledger)
+
+    def compact(self, table: str, *, open_files: int = 8, closed_files: int = 2) -> int:
+        """Merge small files and return how many were replaced; policy in `compact.py`."""
+        ledger = self.ledger(table)
+        with ledger.lock, lease(ledger, needed=self.single_publisher):
+            return _compact.compact(ledger, open_files=open_files, closed_files=closed_files)
+
+    def gc(self, table: str, *, grace: float = 3600.0) -> int:
+        """Remove commit records published at least `grace` seconds ago and return how many."""
+        ledger = self.ledger(table)
+        with ledger.lock, lease(ledger, needed=self.single_publisher):
+            return _compact.gc(ledger, grace=grace)
+
+    def heal(self, table: str) -> None:
+        """Write every live file that is missing and remove every replaced one; `publish` and `compact` do so too."""
+        ledger = self.ledger(table)
+        with ledger.lock, lease(ledger, needed=self.single_publisher):
+            for attempt in range(100):
+                ledger.sync()
+                try:
+                    _heal(ledger, force=True)
+                except Moved:
+                    ledger.again(attempt)
+                else:
+                    return
+
+    def keys(self, table: str, column: str = "cell_id", *, live: bool = True) -> set[str]:
+        """Return the distinct values of a column, committed but unpublished rows included if `live`."""
+        return _read.keys(self.ledger(table), column, live=live)
+
+    def counts(self, table: str, column: str = "cell_id", *, live: bool = True) -> dict[str, int]:
+        """Return how many rows have each value of a column, e.g. the failed attempts of each cell."""
+        return _read.count(self.ledger(table), column, live=live)
+
+    def read(self, table: str, columns: Sequence[str] | None = None, *, live: bool = True) -> pa.Table:
+        """Return an exact snapshot as an Arrow table; `live` adds rows that are committed and not yet published."""
+        return _read.read(self.ledger(table), columns, live=live)

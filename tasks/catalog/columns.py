@@ -1,0 +1,141 @@
+"""The columns of every table that no configuration generates, each with its type and one line about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Type = Literal["string", "int64", "float64", "bool", "timestamp"]
+"""`timestamp` is microseconds in UTC. Types never change once published; a changed meaning is a new column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its name, its type and what it holds, units included."""
+
+    name: str
+    type: Type
+    description: str
+
+
+def _columns(type_: Type, **descriptions: str) -> tuple[Column, ...]:
+    return tuple(Column(name, type_, text) for name, text in descriptions.items())
+
+
+IDENTITY: Final = (
+    *_columns(
+        "string",
+        cell_id="Identity of the cell: hash of everything that determines its pixels.",
+        sweep_id="Sweep that computed it first; `sweeps` lists every sweep that holds it.",
+        sweep_name="Name of that sweep's manifest.",
+        batch_id="Batch that it was optimised in.",
+        method="Method of the manifest, e.g. `gatys`.",
+    ),
+    Column("method_version", "int64", "Declared version of the method, part of the identity."),
+    *_columns(
+        "string",
+        content_name="Name of the content image within the sweep; null for methods without one.",
+        content_uri="Where the content image was read.",
+        content_digest="SHA-256 of the content image's bytes.",
+        style_name="Name of the style within the sweep; null for methods without one.",
+        style_uris="JSON list of the style images' URIs.",
+        style_digests="JSON list of the SHA-256 of the style images' bytes.",
+        style_weights="JSON list of the shares of the style images in the mix; they add up to 1.",
+        style_mix="How several style images are mixed: `targets` or `losses`.",
+        weights_digest="SHA-256 that identifies the backbone's weights, part of the identity.",
+    ),
+)
+
+LAYERS: Final = tuple(
+    f"relu{block}_{conv}" for block, convs in enumerate((2, 2, 4, 4, 4), start=1) for conv in range(1, convs + 1)
+)
+"""The 16 rectified layers of VGG-19, which have loss columns of their own; VGG-16's 13 are among them."""
+
+LOSSES: Final = (
+    *_columns(
+        "float64",
+        loss="Weighted sum that was minimised, in the configured `units`, measured on the saved picture.",
+        content_loss="Content loss in relative units, layers weighted, before `content_weight`.",
+        style_loss="Style loss in relative units, layers weighted, before `style_weight`.",
+        tv_loss="Total variation in relative units, before `tv_weight`.",
+        content_weight_relative="`content_weight` converted into relative units for this cell.",
+        style_weight_relative="`style_weight` converted into relative units for this cell.",
+        tv_weight_relative="`tv_weight` converted into relative units for this cell.",
+        **{f"content_loss_{layer}": f"Content loss of {layer}, relative units, unweighted." for layer in LAYERS},
+        **{f"style_loss_{layer}": f"Style loss of {layer}, relative units, unweighted." for layer in LAYERS},
+    ),
+    Column("other_layer_losses", "string", "JSON object of the losses of layers without a column."),
+)
+
+RUN: Final = (
+    Column("steps_done", "int64", "Evaluations of loss and gradient that were done, all levels together."),
+    Column("seconds", "float64", "The cell's share of `batch_seconds`."),
+    Column("batch_seconds", "float64", "Wall-clock seconds of the batch's optimisation."),
+    Column("batch_size", "int64", "Cells in the batch."),
+    Column("peak_memory_bytes", "int64", "Highest memory in use on the device during the batch."),
+)
+
+WORKPLACE: Final = (
+    *_columns(
+        "string",
+        worker="Label of the worker that computed it; no host or user name.",
+        device="Device of torch, e.g. `cpu` or `cuda:0`.",
+        device_name="What the device calls itself.",
+        nst_version="Version of nst.",
+        torch_version="Version of torch.",
+        python_version="Version of Python.",
+    ),
+    Column("attempt", "int64", "1 + the number of failed attempts on record when it was planned."),
+    Column("started_at", "timestamp", "Start of the batch, UTC."),
+)
+
+PICTURE: Final = (
+    Column("finished_at", "timestamp", "When the picture was written, UTC."),
+    Column("picture_uri", "string", "URI of the stylized image."),
+    Column("picture_digest", "string", "SHA-256 of the picture's bytes."),
+    Column("picture_bytes", "int64", "Size of the picture's file in bytes."),
+    Column("picture_width", "int64", "Width in pixels."),
+    Column("picture_height", "int64", "Height in pixels."),
+    Column("picture_format", "string", "`png`, `jpeg` or `webp`."),
+    Column("thumbnail_uri", "string", "URI of the small version for galleries."),
+)
+
+FAILURE: Final = (
+    Column("failed_at", "timestamp", "When the attempt failed, UTC."),
+    *_columns(
+        "string",
+        error_class="Class of the error; nst's own or Python's.",
+        error_message="Text of the error.",
+        error_where="Stage (`read`, `decode`, `stylise`, `encode`, `write`) and the end of the traceback.",
+    ),
+)
+
+SWEEPS: Final = (
+    *_columns(
+        "string",
+        sweep_id="Identity of the sweep: hash of its cells in order.",
+        sweep_name="Name of the manifest.",
+        cell_id="A cell that the sweep holds, whoever computed it.",
+    ),
+    Column("position", "int64", "Place of the cell in the expanded manifest, from 0."),
+    *_columns(
+        "string",
+        content_name="Name of the content image within this sweep.",
+        style_name="Name of the style within this sweep.",
+        manifest_uri="Where the manifest was read.",
+    ),
+    Column("submitted_at", "timestamp", "When the sweep was first submitted, UTC."),
+)
+
+TRACES: Final = (
+    Column("cell_id", "string", "The cell."),
+    Column("step", "int64", "Step within the level, from 0."),
+    Column("level", "int64", "Level of the pyramid, from 0, the coarsest."),
+    *_columns(
+        "float64",
+        loss="Weighted sum at that step, in the configured `units`.",
+        content_loss="Its content part, weighted.",
+        style_loss="Its style part, weighted.",
+        tv_loss="Its total-variation part, weighted.",
+    ),
+)

@@ -1,0 +1,86 @@
+"""Redo, never undo: every live file is written from its claim, then every replaced file is removed.
+
+Anyone may heal at any time; it is idempotent. At most the file of the newest claim can be missing, because nobody
+claims before all earlier files are there. A healer that was asleep may bring back a replaced file for a moment; it
+looks again afterwards and removes it, and so does every later healing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nst.errors import StorageError
+from tasks.catalog import layout
+from tasks.catalog.ledger import Ledger, Moved
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tasks.catalog.log import Claim
+    from tasks.catalog.records import Record
+
+
+def heal(ledger: Ledger, known: Mapping[str, Record] | None = None, *, force: bool = False) -> None:
+    """Make the files agree with the folded log.
+
+    Args:
+        ledger: The table, folded.
+        known: Commit records at hand, by name.
+        force: Look even if this process has seen it all since the log last grew.
+
+    Raises:
+        Moved: If the log has moved on: fold it and heal again.
+    """
+    if ledger.healed == ledger.state.number and not force:
+        return
+    number = ledger.state.number
+    have = {stat.key for stat in ledger.store.list(layout.files(ledger.table.name))}
+    missing = [file for file in ledger.state.live if file not in have]
+    for file in missing:
+        ledger.store.put(file, build(ledger, _claim_of(ledger, file), known), create=True)
+    if missing:
+        state = ledger.sync()
+        ledger.delete(file for file in missing if file not in state.live)
+    ledger.delete(sorted(ledger.state.dead & have))
+    ledger.healed = number
+
+
+def build(ledger: Ledger, claim: Claim, known: Mapping[str, Record] | None = None) -> bytes:
+    """Return the bytes of a claim's file, made from its records or inputs.
+
+    Raises:
+        Moved: If they are gone, which means that the file was there and was replaced since.
+    """
+    if claim.op == "compact":
+        files = ledger.fetch(list(claim.inputs))
+        if any(file is None for file in files):
+            raise Moved(claim.inputs[0])
+        return ledger.codec.merge(ledger.table, [file for file in files if file is not None])
+    return ledger.codec.write(ledger.table, rows(ledger, claim, known))
+
+
+def rows(ledger: Ledger, claim: Claim, known: Mapping[str, Record] | None = None) -> list[dict[str, Any]]:
+    """Return the rows that a claim publishes.
+
+    Raises:
+        Moved: If a record is gone.
+        StorageError: If a record was overwritten, or holds columns that only a newer nst knows.
+    """
+    known = known or {}
+    absent = [name for name, _ in claim.records if name not in known]
+    found = {**known, **{record.name: record for record in ledger.read_records(absent)}}
+    kept: list[dict[str, Any]] = []
+    for name, digest in claim.records:
+        record = found[name]
+        if record.digest != digest:  # it was cleared away and a late request brought back another one
+            raise Moved(name)
+        if record.unknown(ledger.table):
+            raise StorageError(f"record {name!r} was written by a newer nst", hint="upgrade nst")
+        skip = set(claim.skip.get(name, ()))
+        kept += [row for position, row in enumerate(record.rows) if position not in skip]
+    return kept
+
+
+def _claim_of(ledger: Ledger, file: str) -> Claim:
+    number = int(file.rsplit("/", 1)[1].split("-")[1])
+    return ledger.claim(number)

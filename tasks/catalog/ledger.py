@@ -1,0 +1,200 @@
+"""One table's place in a store: its claim log kept folded in memory, its commit records, its files.
+
+Every operation of the catalog works on a `Ledger`. It is the only reader and writer of claims and checkpoints.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from nst.errors import StorageError
+from tasks.catalog import layout, log, records
+from tasks.catalog.log import Claim, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tasks.catalog.parquet import Codec
+    from tasks.catalog.records import Record
+    from tasks.catalog.schema import Table
+    from tasks.store import Store
+
+LOGGER = logging.getLogger("nst.catalog")
+LOOK_AHEAD = 16
+
+_Thing = TypeVar("_Thing")
+_Found = TypeVar("_Found")
+
+
+class Moved(Exception):  # noqa: N818  no error: somebody else was faster
+    """What was read belongs to the past: fold the log again and start over."""
+
+
+@dataclass
+class Ledger:
+    """A table in a store.
+
+    Attributes:
+        threads: Requests in flight at once; 0 does everything in the calling thread.
+        every: A checkpoint is written when the log has grown by so many claims.
+        clock: Seconds since the epoch.
+        sleep: Waits so many seconds.
+    """
+
+    store: Store
+    table: Table
+    codec: Codec
+    threads: int = 16
+    every: int = 64
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    state: State = field(default_factory=State)
+    claims: dict[int, Claim] = field(default_factory=dict)
+    saved: int | None = None
+    healed: int = 0
+    """Claims after which this process has seen every file in its place."""
+
+    # ---- the log
+
+    def sync(self) -> State:
+        """Fold every claim there is and return the state; one request when nothing is new."""
+        with self.lock:
+            if self.saved is None:
+                self._load()
+            ahead = 1 if self.state.number else LOOK_AHEAD
+            while True:
+                start = self.state.number
+                keys = [layout.claim(self.table.name, start + i) for i in range(ahead)]
+                for data in self.fetch(keys):
+                    if data is None:  # later numbers that answered were created after this one was looked for
+                        return self.state
+                    self._fold(log.decode(self.state.number, data))
+                ahead = LOOK_AHEAD
+
+    def append(self, claim: Claim) -> bool:
+        """Try to make `claim` the next of the log and return whether it is; the state is folded if so."""
+        assert claim.number == self.state.number
+        claim, data = log.encode(claim)
+        if not self.store.put(layout.claim(self.table.name, claim.number), data, create=True):
+            return False
+        self._fold(claim)
+        if self.state.number - (self.saved or 0) >= self.every:
+            self.checkpoint()
+        return True
+
+    def claim(self, number: int) -> Claim:
+        """Return a claim that is known to exist."""
+        if number not in self.claims:
+            self.claims[number] = log.decode(number, self.store.get(layout.claim(self.table.name, number)))
+        return self.claims[number]
+
+    def checkpoint(self) -> None:
+        """Save the folded log; readers start from it. Derived from the log, so overwriting is harmless."""
+        number = self.state.number
+        self.store.put(layout.checkpoint(self.table.name, number), self.state.pack())
+        self.saved = number
+
+    def _fold(self, claim: Claim) -> None:
+        self.state.apply(claim, self.table.name, self.codec.suffix)
+        self.claims = {claim.number: claim}  # only the newest is needed often
+
+    def _load(self) -> None:
+        """Start from the newest checkpoint that can be read; from nothing if there is none."""
+        for stat in reversed(self.store.list(layout.checkpoints(self.table.name))):
+            try:
+                self.state = State.unpack(self.store.get(stat.key))
+            except FileNotFoundError:
+                continue
+            except (ValueError, KeyError, zlib.error):
+                LOGGER.warning("checkpoint %s is not readable; the log is read instead", stat.key)
+                continue
+            break
+        self.saved = self.state.number
+
+    # ---- commit records
+
+    def pending(self) -> list[str]:
+        """List the commit records that lie in the store, claimed or not.
+
+        To know what is unpublished, list first and fold the log afterwards: a record that vanished before the listing
+        is then in the log for sure.
+        """
+        return [layout.record_name(self.table.name, s.key) for s in self.store.list(layout.records(self.table.name))]
+
+    def read_records(self, names: list[str]) -> list[Record]:
+        """Return records in order.
+
+        Raises:
+            Moved: If one is gone, which means that it was published and cleared away meanwhile.
+            ValueError: If one is not readable.
+        """
+        found = []
+        for name, data in zip(names, self.fetch([layout.record(self.table.name, n) for n in names]), strict=True):
+            if data is None:
+                raise Moved(name)
+            found.append(records.decode(name, data))
+        return found
+
+    def readable(self, names: list[str]) -> list[Record]:
+        """Return the records that this version of nst can publish; the others are logged and stay where they are.
+
+        Raises:
+            Moved: If one is gone.
+        """
+        found = []
+        for name, data in zip(names, self.fetch([layout.record(self.table.name, n) for n in names]), strict=True):
+            if data is None:
+                raise Moved(name)
+            try:
+                record = records.decode(name, data)
+            except ValueError as error:
+                LOGGER.error("%s; it is left alone: run `nst fsck`", error)  # noqa: TRY400  the text says it all
+                continue
+            unknown = record.unknown(self.table)
+            if unknown:
+                LOGGER.warning("record %s waits for a newer nst: columns %s are unknown", name, sorted(unknown))
+                continue
+            found.append(record)
+        return found
+
+    # ---- requests
+
+    def fetch(self, keys: list[str]) -> list[bytes | None]:
+        """Return the bytes of many objects, None for each that is missing."""
+        return self.each(self._get, keys)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove many objects."""
+        self.each(self.store.delete, list(keys))
+
+    def each(self, do: Callable[[_Thing], _Found], things: list[_Thing]) -> list[_Found]:
+        """Do one thing to many, several at once."""
+        if self.threads < 2 or len(things) < 2:
+            return [do(thing) for thing in things]
+        with ThreadPoolExecutor(min(self.threads, len(things)), "catalog") as pool:
+            return list(pool.map(do, things))
+
+    def _get(self, key: str) -> bytes | None:
+        try:
+            return self.store.get(key)
+        except FileNotFoundError:
+            return None
+
+    def again(self, attempt: int, limit: int = 30) -> None:
+        """Wait a little before starting over.
+
+        Raises:
+            StorageError: If that happened too often: something is missing that no other process is about to write.
+        """
+        if attempt >= limit:
+            raise StorageError(
+                f"table {self.table.name!r}: files of the claim log stay missing", hint="run `nst fsck` on the root"
+            )
+        self.sleep(min(0.01 * 1.3**attempt, 1.0))

@@ -1,0 +1,130 @@
+"""One catalog column per setting of every method, generated from the configuration models.
+
+A nested block is flattened with its key as prefix (`optimizer.history` -> `optimizer_history`), the `name` of a block
+is the block's own column (`optimizer.name` -> `optimizer`), and a mapping or list becomes compact JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+
+from nst.config import METHOD_CONFIGS
+from tasks.catalog.columns import Column, Type
+
+RENAMED: Final[Mapping[str, str]] = {"style_loss": "style_loss_name"}
+"""Settings whose own name is already the column of a measured number."""
+
+
+@cache
+def columns() -> tuple[Column, ...]:
+    """Return the union of all methods' settings, in the order of the models.
+
+    Raises:
+        TypeError: If two methods give one setting types that no column can hold.
+    """
+    merged: dict[str, Column] = {}
+    for config in METHOD_CONFIGS.values():
+        for column in _of_model(config, ""):
+            if column.name == "method":
+                continue
+            old = merged.get(column.name)
+            merged[column.name] = column if old is None else _merge(old, column)
+    return tuple(merged.values())
+
+
+def flatten(config: BaseModel) -> dict[str, object]:
+    """Return the settings of one validated configuration as column values, `method` included."""
+    return dict(_values(config, ""))
+
+
+def _name(prefix: str, field: str) -> str:
+    if field == "name":
+        return prefix or "method"
+    name = f"{prefix}_{field}" if prefix else field
+    return RENAMED.get(name, name)
+
+
+def _of_model(model: type[BaseModel], prefix: str) -> Iterator[Column]:
+    for field, info in model.model_fields.items():
+        blocks = list(_blocks(info.annotation))
+        description = " ".join((info.description or "").split())
+        if blocks:
+            for block in blocks:
+                yield from _of_model(block, _name(prefix, field))
+            continue
+        about = description or f"Setting `{prefix + '.' if prefix else ''}{field}` of the manifest."
+        if field == "name" and prefix:
+            about = f"Name of the {prefix.replace('_', ' ')}."
+        yield Column(_name(prefix, field), _type(info.annotation), about)
+
+
+def _values(config: BaseModel, prefix: str) -> Iterator[tuple[str, object]]:
+    for field in type(config).model_fields:
+        value = getattr(config, field)
+        name = _name(prefix, field)
+        if isinstance(value, BaseModel):
+            yield from _values(value, name)
+        elif isinstance(value, Mapping | list | tuple | set | frozenset):
+            yield name, compact(value)
+        else:
+            yield name, value
+
+
+def compact(value: Any) -> str:
+    """Return a mapping or list as JSON with sorted keys and no spaces; nested configurations included."""
+
+    def plain(item: Any) -> Any:
+        return item.model_dump(mode="json") if isinstance(item, BaseModel) else sorted(item)
+
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=plain, ensure_ascii=False)
+
+
+def _strip(annotation: Any) -> Any:
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    return annotation
+
+
+def _options(annotation: Any) -> list[Any]:
+    """Return the members of a union, `None` left out; the annotation itself if it is none."""
+    annotation = _strip(annotation)
+    if get_origin(annotation) in {typing.Union, types.UnionType}:
+        return [part for option in get_args(annotation) if option is not type(None) for part in _options(option)]
+    return [annotation]
+
+
+def _blocks(annotation: Any) -> Iterator[type[BaseModel]]:
+    for option in _options(annotation):
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            yield option
+
+
+def _type(annotation: Any) -> Type:
+    kinds = {_simple(option) for option in _options(annotation)}
+    if kinds == {"int64", "float64"}:
+        return "float64"
+    return kinds.pop() if len(kinds) == 1 else "string"
+
+
+def _simple(option: Any) -> Type:
+    if get_origin(option) is Literal:
+        found = {_simple(type(value)) for value in get_args(option)}
+        return found.pop() if len(found) == 1 else "string"
+    by_type: dict[Any, Type] = {bool: "bool", int: "int64", float: "float64"}
+    return by_type.get(option, "string")
+
+
+def _merge(old: Column, new: Column) -> Column:
+    about = old.description if not old.description.startswith("Setting `") else new.description
+    if old.type == new.type:
+        return Column(old.name, old.type, about)
+    if {old.type, new.type} == {"int64", "float64"}:
+        return Column(old.name, "float64", about)
+    raise TypeError(f"setting {old.name!r} is {old.type} in one method and {new.type} in another")

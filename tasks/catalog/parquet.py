@@ -1,0 +1,124 @@
+"""How a table's file is made and read. `Codec` is the seam at which the simulator puts a lighter format."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from tasks.catalog.schema import Table
+
+
+class Codec(Protocol):
+    """Rows to bytes and back. Equal rows in any order give equal rows back."""
+
+    suffix: str
+
+    def write(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> bytes:
+        """Return a file of rows as commit records hold them, sorted."""
+
+    def merge(self, table: Table, files: Sequence[bytes]) -> bytes:
+        """Return one file with the rows of several, sorted, in the newest schema, no column dropped."""
+
+    def column(self, table: Table, file: bytes, column: str) -> list[Any]:
+        """Return the values of one column, None where a file lacks it."""
+
+    def anchor(self, table: Table, newest: bytes | None) -> bytes | None:
+        """Return a zero-row file of this version's schema joined with `newest`'s, or None if `newest` has it all."""
+
+
+class Parquet:
+    """Parquet, zstd, with checksums on every page."""
+
+    suffix = ".parquet"
+
+    def write(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> bytes:
+        """Return the rows as one sorted Parquet file; a column that no row has is all null, of its own type."""
+        return _bytes(_sorted(table, to_arrow(table, rows)))
+
+    def merge(self, table: Table, files: Sequence[bytes]) -> bytes:
+        """Return the rows of several files; a column that only a newer nst knows is kept."""
+        return _bytes(_sorted(table, unify(table, [from_file(file) for file in files])))
+
+    def column(self, table: Table, file: bytes, column: str) -> list[Any]:
+        """Return one column's values."""
+        del table
+        found = from_file(file, [column])
+        values: list[Any] = (
+            found.column(column).to_pylist() if column in found.column_names else [None] * found.num_rows
+        )
+        return values
+
+    def anchor(self, table: Table, newest: bytes | None) -> bytes | None:
+        """Return the joined schema's zero-row file.
+
+        Raises:
+            pyarrow.ArrowTypeError: If a column's type changed, which must never be released.
+        """
+        import pyarrow as pa
+
+        mine = table.arrow()
+        if newest is None:
+            return _bytes(mine.empty_table())
+        known = from_file(newest).schema
+        joined = pa.unify_schemas([mine.remove_metadata(), known.remove_metadata()])
+        if set(known.names) >= set(mine.names):
+            return None
+        described = [mine.field(name) if name in mine.names else known.field(name) for name in joined.names]
+        return _bytes(pa.schema(described).empty_table())
+
+
+def to_arrow(table: Table, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return rows of commit records as an Arrow table of the table's schema."""
+    import pyarrow as pa
+
+    schema = table.arrow()
+    present = {name for row in rows for name in row}
+    arrays = []
+    for schema_field in schema:
+        if schema_field.name not in present:
+            arrays.append(pa.nulls(len(rows), schema_field.type))
+            continue
+        values = [row.get(schema_field.name) for row in rows]
+        if pa.types.is_timestamp(schema_field.type):
+            values = [None if value is None else datetime.fromisoformat(value) for value in values]
+        arrays.append(pa.array(values, type=schema_field.type))
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def from_file(file: bytes, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return a file's rows, or those of `columns` that it has."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(io.BytesIO(file), page_checksum_verification=True) as parquet:
+        names = parquet.schema_arrow.names
+        wanted = None if columns is None else [name for name in columns if name in names]
+        return parquet.read(columns=wanted, use_threads=False)
+
+
+def unify(table: Table, parts: Iterable[pa.Table], columns: Sequence[str] | None = None) -> pa.Table:
+    """Return tables below each other in the table's schema; columns that only the parts know come last."""
+    import pyarrow as pa
+
+    schema = table.arrow()
+    if columns is not None:
+        schema = pa.schema([schema.field(name) for name in columns if name in schema.names])
+    plain = [part.replace_schema_metadata(None) for part in parts]
+    return pa.concat_tables([schema.empty_table(), *plain], promote_options="default")
+
+
+def _sorted(table: Table, rows: pa.Table) -> pa.Table:
+    return rows.sort_by([(name, "ascending") for name in table.sort])
+
+
+def _bytes(rows: pa.Table) -> bytes:
+    import pyarrow.parquet as pq
+
+    sink = io.BytesIO()
+    pq.write_table(rows, sink, compression="zstd", write_page_checksum=True)
+    return sink.getvalue()

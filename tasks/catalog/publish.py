@@ -1,0 +1,124 @@
+"""Commit records become published rows: claim the next number of the log, then write the file that the claim names.
+
+Any number of publishers may run at once. A crash at any point leaves either no trace or a claim whose file the next
+one writes. Rows whose key is published already, by whichever sweep, are pinned in the claim as skipped.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tasks.catalog import layout
+from tasks.catalog.heal import heal
+from tasks.catalog.ledger import Ledger, Moved
+from tasks.catalog.log import Claim, State
+
+if TYPE_CHECKING:
+    from tasks.catalog.records import Record
+    from tasks.catalog.schema import Table
+
+MAX_RECORDS = 2_000
+MAX_ROWS = 20_000
+
+
+def publish(ledger: Ledger) -> int:
+    """Publish every commit record that lies in the store now and return how many rows that made visible.
+
+    Raises:
+        StorageError: If the store fails, or files of the log stay missing.
+    """
+    waiting = ledger.pending()
+    ledger.sync()
+    known: dict[str, Record] = {}
+    published, attempt = 0, 0
+    while True:
+        try:
+            heal(ledger, known)
+            records, waiting = _next(ledger, waiting, known)
+            if not records:
+                return published
+            claim = plan(ledger.table, ledger.state, records, ledger.clock())
+            if ledger.append(claim):
+                published += claim.rows
+            else:
+                ledger.sync()
+        except Moved:
+            ledger.sync()
+            ledger.again(attempt)
+            attempt += 1
+
+
+def _next(ledger: Ledger, waiting: list[str], known: dict[str, Record]) -> tuple[list[Record], list[str]]:
+    """Return the records to claim next, and all that wait; what was read is kept in `known` until it is claimed.
+
+    Raises:
+        Moved: If a record is gone.
+    """
+    waiting = ledger.state.new(waiting)
+    while waiting:
+        some = waiting[:MAX_RECORDS]
+        known_before = {name: known[name] for name in some if name in known}
+        known.clear()
+        known.update(known_before)
+        known.update((r.name, r) for r in ledger.readable([name for name in some if name not in known]))
+        rows = 0
+        records: list[Record] = []
+        for name in some:
+            if name in known:
+                rows += len(known[name].rows)
+                if records and rows > MAX_ROWS:
+                    break
+                records.append(known[name])
+        if records:
+            return records, waiting
+        waiting = waiting[MAX_RECORDS:]  # none of these can be published by this version
+    return [], []
+
+
+def plan(table: Table, state: State, records: list[Record], now: float) -> Claim:
+    """Return the claim that publishes `records` after `state`: which rows count, in which month."""
+    keys: dict[str, str] = {}  # key -> record that publishes it
+    skip: dict[str, tuple[int, ...]] = {}
+    rows = 0
+    for record in records:
+        out = [i for i, row in enumerate(record.rows) if table.key and not _takes(table, state, keys, record, row)]
+        if out:
+            skip[record.name] = tuple(out)
+        rows += len(record.rows) - len(out)
+    return Claim(
+        number=state.number,
+        op="add",
+        month=datetime.fromtimestamp(now, UTC).strftime("%Y-%m"),
+        at=now,
+        rows=rows,
+        records=tuple((record.name, record.digest) for record in records),
+        skip=skip,
+        keys=tuple(keys),
+    )
+
+
+def _takes(table: Table, state: State, keys: dict[str, str], record: Record, row: dict[str, object]) -> bool:
+    """Return whether this row is the one that publishes its key, and note it."""
+    key = str(row[table.key or ""])
+    if key in state.keys:
+        return False
+    if key in keys:
+        return table.unique == "record" and keys[key] == record.name
+    keys[key] = record.name
+    return True
+
+
+def anchor(ledger: Ledger) -> None:
+    """Write the zero-row file that sorts first and holds the newest schema, if this version's columns are not in it.
+
+    Plain pandas takes the schema of the first file it meets, and drops columns that this one lacks. Names count down,
+    so that each newer anchor sorts before the older ones, which stay.
+    """
+    prefix = layout.anchors(ledger.table.name) + "0-schema-"
+    while True:
+        known = ledger.store.list(prefix)
+        number = int(known[0].key.removeprefix(prefix).split(".")[0]) - 1 if known else 9998
+        data = ledger.codec.anchor(ledger.table, ledger.store.get(known[0].key) if known else None)
+        if data is None or ledger.store.put(f"{prefix}{number:04d}{ledger.codec.suffix}", data, create=True):
+            return

@@ -1,0 +1,122 @@
+"""Exact reading at any moment: the claim log says which files count, whatever else lies in the folder.
+
+Readers never write. A file that its claim's author has not written yet is made in memory; one that a compaction
+removed under the reader means that the log has moved on, and the reader starts over.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from nst.errors import UserError
+from tasks.catalog import parquet
+from tasks.catalog.heal import build
+from tasks.catalog.ledger import Ledger, Moved
+from tasks.catalog.publish import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pyarrow as pa
+
+    from tasks.catalog.records import Record
+
+_Found = TypeVar("_Found")
+
+
+def keys(ledger: Ledger, column: str, *, live: bool) -> set[str]:
+    """Return the distinct values of a column; for the table's key from the log alone, without Parquet.
+
+    Args:
+        ledger: The table.
+        column: Its name.
+        live: Also what is committed and not yet published.
+    """
+    if column != ledger.table.key:
+        return set(count(ledger, column, live=live))
+
+    def once() -> set[str]:
+        with ledger.lock:
+            records = _unpublished(ledger, live=live)
+            return ledger.state.keys.union(row[column] for record in records for row in record.rows)
+
+    return _until_still(ledger, once)
+
+
+def count(ledger: Ledger, column: str, *, live: bool) -> dict[str, int]:
+    """Return how many rows have each value of a column; null is left out."""
+    _check(ledger, [column])
+    counts: Counter[str] = Counter()
+    files, rows = snapshot(ledger, live=live, parse=lambda f: ledger.codec.column(ledger.table, f, column))
+    for values in files:
+        counts.update(value for value in values if value is not None)
+    counts.update(row[column] for row in rows if column in row)
+    return dict(counts)
+
+
+def read(ledger: Ledger, columns: Sequence[str] | None, *, live: bool) -> pa.Table:
+    """Return the table's rows in the newest schema, every row once, sorted as the table's files are.
+
+    Args:
+        ledger: The table.
+        columns: Those wanted, in that order; None for all.
+        live: Also what is committed and not yet published.
+    """
+    if columns is not None:
+        _check(ledger, columns)
+    files, rows = snapshot(ledger, live=live, parse=lambda file: parquet.from_file(file, columns))
+    fresh = parquet.to_arrow(ledger.table, rows)
+    parts = [*files, fresh if columns is None else fresh.select(list(columns))]
+    found = parquet.unify(ledger.table, parts, columns)
+    present = [(name, "ascending") for name in ledger.table.sort if name in found.column_names]
+    return found.sort_by(present) if present else found
+
+
+def snapshot(
+    ledger: Ledger, *, live: bool, parse: Callable[[bytes], _Found]
+) -> tuple[list[_Found], list[dict[str, Any]]]:
+    """Return every live file, parsed, and the rows of commit records that no claim holds yet."""
+
+    def once() -> tuple[list[_Found], list[dict[str, Any]]]:
+        with ledger.lock:
+            records = _unpublished(ledger, live=live)
+            files = sorted(ledger.state.live)
+            claim = plan(ledger.table, ledger.state, records, 0.0)
+        rows = [
+            row
+            for record in records
+            for position, row in enumerate(record.rows)
+            if position not in set(claim.skip.get(record.name, ()))
+        ]
+        found = ledger.fetch(files)
+        return [parse(data or _unwritten(ledger, file)) for file, data in zip(files, found, strict=True)], rows
+
+    return _until_still(ledger, once)
+
+
+def _unpublished(ledger: Ledger, *, live: bool) -> list[Record]:
+    """Return the records that no claim holds; the log is folded after they were listed and not again."""
+    waiting = ledger.pending() if live else []
+    return ledger.readable(ledger.sync().new(waiting))
+
+
+def _unwritten(ledger: Ledger, file: str) -> bytes:
+    number = int(file.rsplit("/", 1)[1].split("-")[1])
+    return build(ledger, ledger.claim(number))
+
+
+def _until_still(ledger: Ledger, once: Callable[[], _Found]) -> _Found:
+    attempt = 0
+    while True:
+        try:
+            return once()
+        except Moved:
+            ledger.again(attempt)
+            attempt += 1
+
+
+def _check(ledger: Ledger, columns: Sequence[str]) -> None:
+    unknown = [name for name in columns if name not in ledger.table.columns]
+    if unknown:
+        raise UserError(f"table {ledger.table.name!r} has no column {unknown[0]!r}", hint="see `nst schema --catalog`")

@@ -1,0 +1,115 @@
+"""The tables of the catalog: one list of described, typed columns each. Imports pyarrow only when asked for a schema.
+
+To add a column, add it to `columns.py` (settings of a method need nothing: they are generated). To add a table, add an
+entry to `SCHEMAS`. Old files stay as they are: readers see null in a column that a file lacks, and the next publish
+writes a new schema anchor. A column is never removed and its type never changes.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from tasks.catalog import columns as fixed
+from tasks.catalog import parameters
+from tasks.catalog.columns import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the catalog.
+
+    Attributes:
+        name: Its folder below `catalog/`.
+        description: One line for the README.
+        key: Column that concurrent publishers keep unique, or None if every committed row stands.
+        unique: `row`: one row per key; `record`: all rows of a key come from the record that was claimed first.
+        sort: Columns that rows of a file are sorted by.
+    """
+
+    name: str
+    description: str
+    make_columns: Callable[[], tuple[Column, ...]]
+    sort: tuple[str, ...]
+    key: str | None = None
+    unique: Literal["row", "record"] = "row"
+
+    @cached_property
+    def columns(self) -> dict[str, Column]:
+        """The columns by name, in order.
+
+        Raises:
+            ValueError: If a setting or a metric has the name of another column.
+        """
+        found: dict[str, Column] = {}
+        for column in self.make_columns():
+            if column.name in found:
+                raise ValueError(f"table {self.name!r} has two columns {column.name!r}: rename the setting or metric")
+            found[column.name] = column
+        return found
+
+    def arrow(self) -> Any:
+        """Return the explicit `pyarrow.Schema`, each field with its description as metadata."""
+        import pyarrow as pa
+
+        types = {
+            "string": pa.string(),
+            "int64": pa.int64(),
+            "float64": pa.float64(),
+            "bool": pa.bool_(),
+            "timestamp": pa.timestamp("us", tz="UTC"),
+        }
+        return pa.schema(
+            [pa.field(c.name, types[c.type], metadata={"description": c.description}) for c in self.columns.values()]
+        )
+
+
+def metrics() -> tuple[Column, ...]:
+    """Return a column per image metric."""
+    found: dict[str, str] = importlib.import_module("nst.metrics").METRICS  # late: it loads numpy and an image library
+    names = metric_values(dict.fromkeys(found, 0.0))
+    return tuple(Column(name, "float64", text) for name, text in zip(names, found.values(), strict=True))
+
+
+def metric_values(measured: Mapping[str, float]) -> dict[str, float]:
+    """Return measured metrics by column; one with the name of a setting gets the prefix `measured_`."""
+    settings = {column.name for column in parameters.columns()}
+    return {f"measured_{name}" if name in settings else name: value for name, value in measured.items()}
+
+
+def _results() -> tuple[Column, ...]:
+    before = (*fixed.IDENTITY, *parameters.columns(), *fixed.LOSSES)
+    return (*before, *metrics(), *fixed.RUN, *fixed.WORKPLACE, *fixed.PICTURE)
+
+
+def _failures() -> tuple[Column, ...]:
+    return (*fixed.IDENTITY, *parameters.columns(), *fixed.WORKPLACE, *fixed.FAILURE)
+
+
+SCHEMAS: Final[dict[str, Table]] = {
+    table.name: table
+    for table in (
+        Table("results", "exactly one row per done cell", _results, sort=("cell_id",), key="cell_id"),
+        Table("failures", "one row per failed attempt", _failures, sort=("cell_id", "attempt", "failed_at")),
+        Table("sweeps", "the cells of every submitted sweep", lambda: fixed.SWEEPS, sort=("sweep_id", "position")),
+        Table(
+            "traces",
+            "losses along the steps of every cell",
+            lambda: fixed.TRACES,
+            sort=("cell_id", "level", "step"),
+            key="cell_id",
+            unique="record",
+        ),
+    )
+}
+"""Every table by name."""
+
+
+def describe() -> list[tuple[str, str, str, str]]:
+    """Return (table, column, type, description) of every column, for the README."""
+    return [(t.name, c.name, c.type, c.description) for t in SCHEMAS.values() for c in t.columns.values()]

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from nst.errors import InputError
+
 
 @dataclass(frozen=True, slots=True)
 class Stat:
@@ -41,8 +43,13 @@ class Store(Protocol):
     def emulates_create(self) -> bool:
         """Whether `put(create=True)` only looks before it writes, so that two writers may both win."""
 
-    def get(self, key: str) -> bytes:
-        """Return all bytes of an object, or raise FileNotFoundError."""
+    def get(self, key: str, *, max_bytes: int | None = None) -> bytes:
+        """Return all bytes of an object.
+
+        Raises:
+            FileNotFoundError: There is none.
+            InputError: There are more than `max_bytes`; they are not fetched.
+        """
 
     def put(self, key: str, data: bytes, *, create: bool = False) -> bool:
         """Write an object whole.
@@ -64,6 +71,12 @@ class Store(Protocol):
 
     def url(self, key: str) -> str:
         """Return the full URI of a key, as pandas and people can use it."""
+
+
+def check_size(size: int, max_bytes: int | None, url: str) -> None:
+    """Raise InputError for more than `max_bytes`."""
+    if max_bytes is not None and size > max_bytes:
+        raise InputError(f"{url} has {size:,} bytes, at most {max_bytes:,} are read")
 
 
 def check_key(key: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import fsspec
 
 from nst.errors import UserError
-from tasks.store.contract import Stat, check_key
+from tasks.store.contract import Stat, check_key, check_size
 from tasks.store.patience import PassingError, Patience, persist
 
 _LOCK = threading.RLock()
@@ -51,8 +51,10 @@ class FsspecStore:
         """Return the full URI of a key."""
         return f"{self.uri}{key}" if self.uri.endswith("/") else f"{self.uri}/{key}"
 
-    def get(self, key: str) -> bytes:
-        """Return all bytes, or raise FileNotFoundError."""
+    def get(self, key: str, *, max_bytes: int | None = None) -> bytes:
+        """Return all bytes; see `Store.get`."""
+        if max_bytes is not None and (found := self.head(key)) is not None:
+            check_size(found.size, max_bytes, self.url(key))
         return bytes(self._do("get", key, lambda: self._fs.cat_file(self._path(key))))
 
     def put(self, key: str, data: bytes, *, create: bool = False) -> bool:

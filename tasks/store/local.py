@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from nst.errors import StorageError, UserError
-from tasks.store.contract import Stat, check_key
+from tasks.store.contract import Stat, check_key, check_size
 from tasks.store.patience import PassingError, Patience, persist
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ class LocalStore:
         """Return the file of a key."""
         return os.path.join(self.root, check_key(key))
 
-    def get(self, key: str) -> bytes:
-        """Return all bytes, or raise FileNotFoundError."""
-        return persist(lambda: self._attempt_get(key), self._patience, f"get {self.url(key)}")
+    def get(self, key: str, *, max_bytes: int | None = None) -> bytes:
+        """Return all bytes of a regular file (a pipe or device is none); see `Store.get`."""
+        return persist(lambda: self._attempt_get(key, max_bytes), self._patience, f"get {self.url(key)}")
 
     def put(self, key: str, data: bytes, *, create: bool = False) -> bool:
         """Write an object whole; see `Store.put`."""
@@ -74,12 +74,13 @@ class LocalStore:
         """Remove an object; a missing one is fine. Folders stay."""
         persist(lambda: self._attempt_delete(key), self._patience, f"delete {self.url(key)}")
 
-    def _attempt_get(self, key: str) -> bytes:
+    def _attempt_get(self, key: str, max_bytes: int | None) -> bytes:
+        found = self._attempt_head(key)
+        if found is None:
+            raise FileNotFoundError(self.url(key))
+        check_size(found.size, max_bytes, self.url(key))
         with _translated("read", self.url(key)):
-            try:
-                return Path(self.path(key)).read_bytes()
-            except (NotADirectoryError, IsADirectoryError):
-                raise FileNotFoundError(self.url(key)) from None
+            return Path(self.path(key)).read_bytes()
 
     def _attempt_put(self, key: str, data: bytes, *, create: bool) -> bool:
         path = self.path(key)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PREFIX = "probe/"
 RACERS = 12
-ROUNDS = 8
+ROUNDS = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import s3fs
 from fsspec.asyn import sync
 
 from nst.errors import InputError
-from tasks.store.contract import Stat, check_key
+from tasks.store.contract import Stat, check_key, check_size
 from tasks.store.patience import PassingError, Patience, persist
 from tasks.store.s3_errors import TRANSLATED, status_of, translate
 
@@ -80,7 +80,7 @@ class S3Store:
         return f"{self.uri}/{key}"
 
     def get(self, key: str, *, max_bytes: int | None = None) -> bytes:
-        """Return all bytes, or raise FileNotFoundError; InputError when there are more than `max_bytes`."""
+        """Return all bytes; see `Store.get`."""
         full = self._full(key)
         return self._do("get", key, lambda: self._read(full, max_bytes))
 
@@ -154,9 +154,7 @@ class S3Store:
             answer = await client.get_object(Bucket=self.bucket, Key=full)
             size = int(answer["ContentLength"])
             async with answer["Body"] as body:
-                if max_bytes is not None and size > max_bytes:
-                    body.close()
-                    raise InputError(f"s3://{self.bucket}/{full} has {size:,} bytes, at most {max_bytes:,} are read")
+                check_size(size, max_bytes, f"s3://{self.bucket}/{full}")
                 data: bytes = await body.read()
             if len(data) != size:
                 raise PassingError(f"{len(data)} of {size} bytes arrived")

@@ -54,12 +54,8 @@ def read_uri(uri: str, *, max_bytes: int | None = None, patience: Patience | Non
 
         return read_web(uri, max_bytes, patience or Patience())
     store, key = _locate(uri, patience)
-    if max_bytes is not None:
-        found = store.head(key)
-        if found is not None and found.size > max_bytes:
-            raise InputError(f"{uri} has {found.size:,} bytes, at most {max_bytes:,} are read")
     try:
-        return store.get(key)
+        return store.get(key, max_bytes=max_bytes)
     except FileNotFoundError:
         raise _absent(uri) from None
 
@@ -109,13 +105,17 @@ def _locate(uri: str, patience: Patience | None) -> tuple[Store, str]:
     root, slash, key = path.rpartition("/") if scheme in {"file", "memory"} else path.partition("/")
     if not key or (not slash and scheme != "memory"):
         raise InputError(f"{uri!r} names no file or object", hint="write e.g. s3://bucket/folder/photo.jpg")
+    _check_input_key(key, uri)
+    if scheme == "file":
+        return open_store(root or "/", patience), key
+    return open_store(f"{scheme}://{root}", patience), key
+
+
+def _check_input_key(key: str, uri: str) -> None:
     try:
         check_key(key)
     except ValueError:
         raise InputError(f"{uri!r} is no valid name of an object", hint="remove //, . and .. from it") from None
-    if scheme == "file":
-        return open_store(root or "/", patience), key
-    return open_store(f"{scheme}://{root}", patience), key
 
 
 def _absent(uri: str) -> InputError:
@@ -147,6 +147,8 @@ def _glob_local(pattern: str, patience: Patience | None) -> list[Stat]:
 def _glob_objects(pattern: str, patience: Patience | None) -> list[Stat]:
     scheme, _, path = pattern.partition("://")
     bucket, _, wanted = path.partition("/")
+    if wanted.rstrip("/"):
+        _check_input_key(wanted.rstrip("/"), pattern)
     store = open_store(f"{scheme}://{bucket}", patience)
     exact = store.head(wanted) if wanted and not wanted.endswith("/") else None
     if exact is not None:

@@ -41,6 +41,9 @@ class GatysConfig(NamedBlock):
     )
     """Fields that may differ between the cells of one batch; all others are the batch's structure."""
 
+    NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"preset", "trace_every"})
+    """Fields that do not bear on the pixels and are no part of a cell's identity: a preset only fills in others."""
+
     name: Literal["gatys"] = "gatys"
 
     preset: Literal["gatys", "jcjohnson", "crowsonkb", "pytorch"] | None = None

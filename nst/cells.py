@@ -1,0 +1,176 @@
+"""The manifest multiplied out: contents x styles x variants as columns, each cell identified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import compress
+from typing import TYPE_CHECKING, Any, Final
+
+from nst.errors import ManifestError, UserError
+from nst.identity import content_key, join, join_address, method_key, place_key, style_key
+from nst.records import Cell, ImageRef, OutputFormat, StyleRef
+from nst.sweep_axes import MAX_VARIANTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from nst.config import MethodConfig
+    from nst.config.backbone import BackboneConfig
+    from nst.manifest import Manifest
+    from nst.variants import Variants
+
+MAX_POINTS: Final = 5 * MAX_VARIANTS
+"""Points of the whole product before exclusions, so that a refused sweep costs no memory."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """Every distinct cell of a sweep, by number: in the order of contents, then styles, then variants.
+
+    Attributes:
+        contents, styles, variants, output: The columns.
+        points: Per cell, its point in the product of the three columns.
+        ids: Per cell, its id.
+        weights_digests: Per structure of the variants, the digest of the backbone's weights.
+        excluded: Points that rules leave out. merged: Points that equal an earlier one, e.g. the same file twice.
+        batch_size: Upper bound from the manifest, or None.
+    """
+
+    contents: tuple[ImageRef, ...]
+    styles: tuple[StyleRef, ...]
+    variants: Variants
+    output: OutputFormat
+    points: Sequence[int]
+    ids: list[str]
+    weights_digests: tuple[str, ...]
+    excluded: int
+    merged: int
+    batch_size: int | None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def place(self, number: int) -> tuple[int, int, int]:
+        """Return the numbers of a cell's content, style and variant."""
+        rest, variant = divmod(self.points[number], len(self.variants))
+        return *divmod(rest, len(self.styles)), variant
+
+    def cell(self, number: int, attempt: int = 1) -> Cell:
+        """Return one cell as a record."""
+        content, style, variant = self.place(number)
+        config = self.variants.config(variant)
+        return Cell(self.ids[number], self.contents[content], self.styles[style], config, self.output, attempt)
+
+    def values(self, number: int) -> dict[str, Any]:
+        """Return what the axes set in a cell, by dotted path."""
+        return self.variants.values(self.place(number)[2])
+
+    def structure(self, number: int) -> int:
+        """Return the number of a cell's structure."""
+        return self.variants.structure[self.points[number] % len(self.variants)]
+
+    def structure_config(self, structure: int) -> MethodConfig:
+        """Return the settings of a structure's first variant."""
+        return self.variants.config(self.variants.first[structure])
+
+    def address(self, number: int) -> str:
+        """Return a cell's address (`nst.identity.address`)."""
+        content, style, variant = self.place(number)
+        settings = self.variants.settings[variant]
+        place = place_key(self.structure_config(self.variants.structure[variant]), self.output)
+        return join_address(settings, place, self.contents[content], self.styles[style])
+
+
+def expand(
+    manifest: Manifest,
+    contents: Sequence[ImageRef],
+    styles: Sequence[StyleRef],
+    weights_digests: Mapping[BackboneConfig, str],
+) -> Cells:
+    """Return the cells of a manifest.
+
+    Args:
+        manifest: Contents, styles and settings as patterns and axes.
+        contents: The images that its contents mean, names unique. styles: The same for its styles.
+        weights_digests: The digest of the weights of each of `manifest.backbones()`.
+
+    Raises:
+        UserError: Nothing is left, a rule leaves out nothing, or there are more cells than the budget allows.
+    """
+    variants = manifest.variants
+    columns = f"{len(contents)} contents x {len(styles)} styles x {len(variants)} points"
+    total = len(contents) * len(styles) * len(variants)
+    if total == 0:
+        raise UserError(f"the sweep is empty: {columns}", hint="check the contents and styles of the manifest")
+    if total > MAX_POINTS:
+        raise UserError(f"the sweep has {columns} = {total} cells, expected at most {MAX_POINTS}", hint="split it")
+    keep = _mask(manifest, contents, styles)
+    count = total if keep is None else total - keep.count(0)
+    if count > manifest.budget.cells:
+        raise UserError(
+            f"the sweep has {columns} = {count} cells, its budget is {manifest.budget.cells}",
+            hint=f"take fewer, or write budget: {{cells: {count}}}",
+        )
+    if count == 0:
+        raise UserError("the rules under `exclude` leave nothing of the sweep", hint="remove one")
+    digests = tuple(weights_digests[variants.config(first).backbone] for first in variants.first)
+    ids = _identify(manifest, contents, styles, digests)
+    points: Sequence[int] = range(total)
+    if keep is not None:
+        ids, points = list(compress(ids, keep)), list(compress(points, keep))
+    if len(set(ids)) < len(ids):
+        first = dict(zip(reversed(ids), reversed(points), strict=True))
+        ids = list(dict.fromkeys(ids))
+        points = [first[cell] for cell in ids]
+    return Cells(
+        tuple(contents), tuple(styles), variants, manifest.output, points, ids, digests,
+        excluded=total - count, merged=count - len(ids), batch_size=manifest.batch_size,
+    )  # fmt: skip
+
+
+def _identify(
+    manifest: Manifest, contents: Sequence[ImageRef], styles: Sequence[StyleRef], digests: Sequence[str]
+) -> list[str]:
+    """Return the ids of all points; a million take about a second, since only the last join is per cell."""
+    variants = manifest.variants
+    methods = [
+        method_key(variants.config(first), digest, manifest.output)
+        for first, digest in zip(variants.first, digests, strict=True)
+    ]
+    left = [settings + methods[s] for settings, s in zip(variants.settings, variants.structure, strict=True)]
+    style_keys = [style_key(style) for style in styles]
+    ids: list[str] = []
+    for content in contents:
+        key = content_key(content)
+        for style in style_keys:
+            right = key + style
+            ids += [join(settings, right) for settings in left]
+    return ids
+
+
+def _mask(manifest: Manifest, contents: Sequence[ImageRef], styles: Sequence[StyleRef]) -> bytearray | None:
+    """Return 1 for each point that no rule leaves out, or None if there are no rules."""
+    rules = manifest.sweep.rules
+    if not rules:
+        return None
+    width = len(manifest.variants)
+    keep = bytearray(b"\1") * (len(contents) * len(styles) * width)
+    content_names = [content.name for content in contents]
+    style_names = [style.name for style in styles]
+    problems = []
+    for rule in rules:
+        chosen = {"content": rule.inputs("content", content_names), "style": rule.inputs("style", style_names)}
+        for kind, names in (("content", content_names), ("style", style_names)):
+            if not chosen[kind]:
+                shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+                message = f"no {kind} has this name, so the rule excludes nothing"
+                problems.append(manifest.where.problem((*rule.where, kind), message, f"the {kind}s are {shown}"))
+        matching = manifest.variants.matching(rule)
+        for content in chosen["content"]:
+            for style in chosen["style"]:
+                start = (content * len(styles) + style) * width
+                for variant in matching:
+                    keep[start + variant] = 0
+    if problems:
+        raise ManifestError(tuple(problems))
+    return keep

@@ -1,0 +1,144 @@
+"""What makes two cells the same: a hash of everything that determines a cell's pixels, and of nothing else.
+
+A cell's id covers the method with its declared version, the validated settings, the digests of the input images and
+of the backbone's weights, and, where the encoding loses something, the output format. It is a hash of four keys, so
+that a plan of a million cells hashes each setting, content and style once.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from nst.config import MethodConfig
+    from nst.records import Cell, ImageRef, OutputFormat, StyleRef
+
+SCHEMA: Final = 1
+"""Version of this file's way of hashing: raised, it makes every cell new."""
+
+PLACE: Final = "backbone.weights"
+
+_NOTHING: Final = bytes(16)
+
+
+def canonical(value: Any) -> str:
+    """Return a value as JSON that is equal for equal values: sorted keys, no spaces, no negative zero."""
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def fragments(config: MethodConfig, fields: Iterable[str] | None = None) -> dict[str, str]:
+    """Return the canonical text of each setting, or of some `fields`.
+
+    The backbone comes in two parts: `backbone` bears on the pixels beside the digest of the weights, `PLACE` only says
+    where the weights lie. A seed counts for random weights alone.
+    """
+    parts = {}
+    for field in fields or type(config).model_fields:
+        value = getattr(config, field)
+        if field == "backbone" and value.weights != "random":
+            parts[PLACE] = f"{PLACE}:{canonical([value.weights, value.seed])}"
+            value = value.model_dump(mode="json", exclude={"weights", "seed"})
+        parts[field] = f"{field}:{canonical(value)}"
+    return parts
+
+
+def pixel_fields(model: type[MethodConfig]) -> list[str]:
+    """Return the settings that bear on the pixels, in the order in which they are hashed."""
+    return sorted(model.model_fields.keys() - model.NOT_PIXELS)
+
+
+def settings_key(parts: Mapping[str, str], fields: Iterable[str]) -> bytes:
+    """Return the key of the settings `fields`, given their `fragments`."""
+    return digest16("\n".join([parts[field] for field in fields]))
+
+
+def method_key(config: MethodConfig, weights_digest: str, output: OutputFormat) -> bytes:
+    """Return the key of the method with its version, the weights, and the output format if it is lossy."""
+    encoding = [output.format, output.quality] if output.format != "png" else []
+    return digest16(canonical([SCHEMA, config.name, type(config).VERSION, weights_digest, encoding]))
+
+
+def content_key(content: ImageRef | None) -> bytes:
+    """Return the key of a content image: its bytes, never its name or place."""
+    return digest16(content.digest) if content else _NOTHING
+
+
+def style_key(style: StyleRef | None) -> bytes:
+    """Return the key of a style: its images' bytes, their weights, and the way of mixing if there are several."""
+    if style is None:
+        return _NOTHING
+    return digest16(canonical([[image.digest for image in style.images], *_mix(style)]))
+
+
+def join(left: bytes, right: bytes) -> str:
+    """Return the id of the cell with these keys: settings and method, content and style."""
+    return blake2b(left + right, digest_size=16).hexdigest()
+
+
+def cell_id(
+    config: MethodConfig,
+    content: ImageRef | None,
+    style: StyleRef | None,
+    weights_digest: str,
+    output: OutputFormat,
+) -> str:
+    """Return the id of one cell: 32 hexadecimal digits."""
+    settings = settings_key(fragments(config), pixel_fields(type(config)))
+    return join(settings + method_key(config, weights_digest, output), content_key(content) + style_key(style))
+
+
+def address(cell: Cell) -> str:
+    """Return what the user asked for without what it turned out to be: URIs and settings, no digests, no version.
+
+    Equal addresses with unequal ids tell that an input or the method changed since.
+    """
+    settings = settings_key(fragments(cell.config), pixel_fields(type(cell.config)))
+    return join_address(settings, place_key(cell.config, cell.output), cell.content, cell.style)
+
+
+def place_key(config: MethodConfig, output: OutputFormat) -> bytes:
+    """Return the part of an address that says which weights and which output format were asked for."""
+    return digest16(canonical([config.name, config.backbone.weights, output.format, output.quality]))
+
+
+def join_address(settings: bytes, place: bytes, content: ImageRef | None, style: StyleRef | None) -> str:
+    """Return the address of the cell with these keys and inputs."""
+    uris = [content.uri if content else None, [image.uri for image in style.images] if style else None]
+    mix = _mix(style) if style else []
+    return blake2b(settings + place + canonical([*uris, *mix]).encode(), digest_size=16).hexdigest()
+
+
+def digest16(text: str) -> bytes:
+    """Return a 128-bit hash of a text."""
+    return blake2b(text.encode(), digest_size=16).digest()
+
+
+def hex_of(parts: Iterable[str], *, size: int = 16) -> str:
+    """Return a hash of texts of equal length, in order."""
+    total = blake2b(digest_size=size)
+    for part in parts:
+        total.update(part.encode())
+    return total.hexdigest()
+
+
+def _mix(style: StyleRef) -> list[Any]:
+    if len(style.images) == 1:
+        return []
+    whole = sum(style.weights)
+    return [style.mix, [float(f"{weight / whole:.12g}") for weight in style.weights]]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    if isinstance(value, float):
+        return value + 0.0  # -0.0 + 0.0 is 0.0
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value

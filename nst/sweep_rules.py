@@ -1,0 +1,117 @@
+"""The `exclude` rules of a sweep: which points are left out. A rule that leaves out nothing is an error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Final
+
+from nst.manifest_errors import describe, keys_hint
+from nst.yaml_scalars import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nst.manifest_errors import Reporter
+    from nst.positions import Path
+    from nst.sweep_axes import Axis, Dimension
+
+_INPUTS: Final = ("content", "style")
+_SHOWN: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Leaves out the points that match everything it names.
+
+    Attributes:
+        dimensions: Per named dimension (its number), the indices that match; the others match everywhere.
+        content: Patterns of content names, None for all. style: The same for styles.
+        where: Path of the rule in the manifest.
+    """
+
+    dimensions: dict[int, frozenset[int]]
+    content: tuple[str, ...] | None
+    style: tuple[str, ...] | None
+    where: Path
+
+    def inputs(self, kind: str, names: Sequence[str]) -> list[int]:
+        """Return the indices of the names of `content` or `style` that match."""
+        patterns = self.content if kind == "content" else self.style
+        if patterns is None:
+            return list(range(len(names)))
+        return [i for i, name in enumerate(names) if any(fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def parse_rules(raw: Any, dimensions: Sequence[Dimension], report: Reporter) -> tuple[Rule, ...]:
+    """Return the rules of `exclude`, reporting those that name no axis or match no value."""
+    rules = []
+    for index, rule in enumerate(raw if isinstance(raw, list) else [raw]):
+        where: Path = ("sweep", "exclude", index) if isinstance(raw, list) else ("sweep", "exclude")
+        if isinstance(rule, dict) and rule:
+            rules.append(_rule(rule, where, dimensions, report))
+        else:
+            report.add(
+                where, f"found {describe(rule)}, expected a mapping", "e.g. - {style_weight: 10, content: night}"
+            )
+    return tuple(rules)
+
+
+def _rule(raw: dict[str, Any], where: Path, dimensions: Sequence[Dimension], report: Reporter) -> Rule:
+    axes = {axis.path: (number, axis) for number, dimension in enumerate(dimensions) for axis in dimension}
+    chosen: dict[int, frozenset[int]] = {}
+    inputs: dict[str, tuple[str, ...]] = {}
+    for key, value in raw.items():
+        if key in _INPUTS:
+            names = value if isinstance(value, list) else [value]
+            if not names or not all(isinstance(name, str) for name in names):
+                report.add((*where, key), f"found {describe(value)}, expected the name of a {key}")
+                continue
+            inputs[key] = tuple(names)
+        elif key not in axes:
+            message = f"{shorten(key)!r} is no axis of this sweep, so the rule excludes nothing"
+            report.add((*where, key), message, keys_hint(key, [*axes, *_INPUTS]), key=True)
+        else:
+            number, axis = axes[key]
+            found = _matching(axis, value, (*where, key), report)
+            both = chosen.get(number, found) & found
+            if found and not both:
+                report.add((*where, key), "no point has these zipped values together, so the rule excludes nothing")
+            chosen[number] = both
+    return Rule(chosen, inputs.get("content"), inputs.get("style"), where)
+
+
+def _matching(axis: Axis, wanted: Any, where: Path, report: Reporter) -> frozenset[int]:
+    """Return the indices of the axis' values that equal `wanted`, or one of its items if it is a list."""
+    found = frozenset(i for i, value in enumerate(axis.values) if _matches(wanted, value))
+    if found or not isinstance(wanted, list):
+        if not found:
+            _nothing(axis, wanted, where, report)
+        return found
+    for index, item in enumerate(wanted):
+        hits = frozenset(i for i, value in enumerate(axis.values) if _matches(item, value))
+        if not hits:
+            _nothing(axis, item, (*where, index), report)
+        found |= hits
+    if not wanted:
+        _nothing(axis, wanted, where, report)
+    return found
+
+
+def _nothing(axis: Axis, wanted: Any, where: Path, report: Reporter) -> None:
+    shown = ", ".join(describe(value) for value in axis.values[:_SHOWN]) + (
+        ", ..." if len(axis.values) > _SHOWN else ""
+    )
+    message = f"{describe(wanted)} is no value of the axis {axis.path!r}, so the rule excludes nothing"
+    report.add(where, message, f"its values are {shown}")
+
+
+def _matches(wanted: Any, value: Any) -> bool:
+    """Return whether a rule's value means this value; a block matches by the keys that the rule gives, or by name."""
+    if isinstance(value, dict) and isinstance(wanted, str):
+        return bool(value.get("name") == wanted)
+    if isinstance(value, str) and isinstance(wanted, dict):
+        return bool(wanted == {"name": value})
+    if isinstance(value, dict) and isinstance(wanted, dict):
+        return all(key in value and _matches(inner, value[key]) for key, inner in wanted.items())
+    return bool(wanted == value) and isinstance(wanted, bool) == isinstance(value, bool)

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import io
+import os
 import pickle
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TYPE_CHECKING
@@ -170,3 +174,28 @@ def test_no_credentials_are_the_users_to_mend(s3: S3Server, monkeypatch: pytest.
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(UserError, match="no credentials"):
         open_store("s3://bucket/x").get("k")
+
+
+def test_a_forked_child_gets_connections_of_its_own(s3: S3Server):
+    code = """
+import os, sys
+from tasks.store import open_store
+store = open_store(sys.argv[1])
+store.put("parent", b"1")
+if child := os.fork():
+    assert os.waitpid(child, 0)[1] == 0
+    assert store.get("child") == b"2"
+else:
+    os._exit(not (store.get("parent") == b"1" and store.put("child", b"2", create=True)))
+"""
+    subprocess.run([sys.executable, "-c", code, s3.bucket()], env=os.environ | s3.environment, check=True, timeout=60)
+
+
+def test_pandas_reads_what_the_store_wrote(store: Store):
+    import pandas as pd
+
+    file = io.BytesIO()
+    pd.DataFrame({"a": [1, 2]}).to_parquet(file)
+    store.put("t/month=2026-11/part 1.parquet", file.getvalue())
+    assert list(pd.read_parquet(store.url("t/month=2026-11/part 1.parquet")).a) == [1, 2]
+    assert list(pd.read_parquet(store.url("t")).a) == [1, 2]

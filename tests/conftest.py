@@ -10,17 +10,17 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # helper modules of the tests: faultproxy, simulator
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anybody imports torch: xdist workers share the cores
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"  # nobody waits for a metadata service that is not there
-
-from typing import TYPE_CHECKING
 
 from faultproxy import FaultProxy, Rule
 
@@ -43,7 +43,7 @@ def shared_data() -> Path:
 
 @dataclass(frozen=True)
 class S3Server:
-    """moto's S3 server in a process of its own: real HTTP, correct conditional writes."""
+    """A running S3 server."""
 
     url: str
     environment: dict[str, str] = field(repr=False)
@@ -51,8 +51,14 @@ class S3Server:
     def bucket(self) -> str:
         """Return the URI of a new bucket."""
         name = f"nst-{uuid.uuid4().hex[:12]}"
-        with urllib.request.urlopen(urllib.request.Request(f"{self.url}/{name}", method="PUT"), timeout=30):
-            return f"s3://{name}"
+        self._client.create_bucket(Bucket=name)
+        return f"s3://{name}"
+
+    @cached_property
+    def _client(self) -> Any:
+        import botocore.session
+
+        return botocore.session.Session().create_client("s3", endpoint_url=self.url)
 
 
 @contextmanager
@@ -80,23 +86,25 @@ def moto_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[S3Server]:
-    """A running S3 server; the environment points every client (s3fs, pyarrow, duckdb) at it from now on."""
-    with moto_server() as url, pytest.MonkeyPatch.context() as patch:
-        environment = {
-            "AWS_ENDPOINT_URL": url,
-            "AWS_ENDPOINT_URL_S3": url,
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing-secret",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_REGION": "us-east-1",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        }
-        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
-            patch.delenv(name, raising=False)
-        for name, value in environment.items():
+    """A real S3 server; the environment points every client (s3fs, pyarrow, duckdb) at it from now on.
+
+    It is moto's, in a process of its own, with correct conditional writes. NST_TEST_S3_ENDPOINT names another one
+    (Ceph, Swift, a cloud), with the credentials of the environment.
+    """
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        url = os.environ.get("NST_TEST_S3_ENDPOINT")
+        names = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+        if not url:
+            url = stack.enter_context(moto_server())
+            names |= {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing-secret"}
+            names |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_REGION": "us-east-1"}
+            for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+                patch.delenv(name, raising=False)
+        names |= {"AWS_ENDPOINT_URL": url, "AWS_ENDPOINT_URL_S3": url}
+        for name, value in names.items():
             patch.setenv(name, value)
-        yield S3Server(url, environment)
+        yield S3Server(url, names)
 
 
 @pytest.fixture(params=["local", "memory", "s3"])

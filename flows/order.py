@@ -9,25 +9,33 @@ rest and nothing else. Knows no tensor, no file format and no Prefect.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from flows.engine import completed
 from tasks.fanout import Chunk, Fanout
 from tasks.heartbeat import beating
-from tasks.jobs import Failure, Job
+from tasks.maintenance import publish_all, single_publisher, tidy
 from tasks.planning import Prepared, prepare, register
-from tasks.workers import DevicePool, OnStep, find_devices
+from tasks.report import report
+from tasks.weights import fetch_weights
+from tasks.workers import DevicePool, find_devices
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from flows.engine import Engine
+    from tasks.jobs import Failure
+    from tasks.workers import OnStep
 
 PUBLISH_EVERY_S: Final = 60.0
 """While a sweep runs, its committed rows reach the catalog at least this often."""
 
-CHUNK_S: Final = 30.0
+CHUNK_S: Final = 40.0
 """Seconds of work per task run: Prefect's share stays below one in a hundred."""
+
+CHUNKS_PER_DEVICE: Final = 4
+"""At least so many chunks per device, so that all devices finish at about the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +71,6 @@ class SweepSummary:
     gallery: str = ""
     failures: list[Failure] = field(default_factory=list)
 
-    @property
-    def cells_per_second(self) -> float:
-        """Cells computed per second of this run."""
-        return self.done / self.seconds if self.seconds else 0.0
-
 
 def run_sweep(request: SweepRequest, engine: Engine, on_step: OnStep | None = None) -> SweepSummary:
     """Run what is not done of a sweep.
@@ -77,38 +80,56 @@ def run_sweep(request: SweepRequest, engine: Engine, on_step: OnStep | None = No
         TransientError: The store gave up; what is committed is kept, and running again does the rest.
     """
     clock = time.monotonic()
-    prepared = prepare(request.manifest, request.root, inputs=request.inputs, confirmed=request.confirmed)
+    devices = request.devices or tuple(find_devices())
+    single = single_publisher(request.root)
+    prepared = prepare(
+        request.manifest, request.root, inputs=request.inputs, devices=len(devices), confirmed=request.confirmed,
+        single=single,
+    )  # fmt: skip
     plan = prepared.plan
     summary = SweepSummary(plan.sweep_id, plan.name, total=plan.total, done_before=plan.done)
     register(prepared)
     if plan.to_do:
-        with beating(prepared.store, plan.sweep_id):
-            _stylise(prepared, request.devices or find_devices(), engine, summary, on_step)
-    _publish(prepared)
+        for backbone, uri in prepared.weights_uris.items():
+            if uri == "torchvision":
+                fetch_weights(backbone.name)
+        with (
+            beating(prepared.store, plan.sweep_id),
+            DevicePool(prepared.store.uri, devices, on_step, single=single) as pool,
+        ):
+            _stylise(prepared, pool, engine, summary)
+    engine.submit(publish_all, prepared.catalog).result()
     summary.seconds = time.monotonic() - clock
-    _show(prepared, engine, summary)
+    if plan.to_do:
+        tidy(prepared.catalog)
+        page = report(prepared)
+        summary.gallery = page.uri
+        engine.show(page.rows, page.contact_sheet)
     return summary
 
 
-def _stylise(
-    prepared: Prepared, devices: Sequence[str], engine: Engine, summary: SweepSummary, on_step: OnStep | None
-) -> None:
+def _stylise(prepared: Prepared, pool: DevicePool, engine: Engine, summary: SweepSummary) -> None:
     """Fan the chunks out over the devices, publishing now and then."""
-    prepared.fetch_weights()
+    fanout = Fanout(pool, prepared.catalog)
     published = time.monotonic()
-    with DevicePool(prepared.store.uri, devices, on_step) as pool:
-        fanout = Fanout(pool, prepared.catalog)
-        # Two chunks per device: a device never waits for the flow to hand out the next.
-        for _, future in completed(engine, fanout.stylise, _chunks(prepared), window=2 * len(devices)):
-            for outcome in future.result():
-                summary.done += len(outcome.done)
-                summary.failed += len(outcome.failed)
-                summary.failures += outcome.failed
-            engine.progress(
-                summary.done_before + summary.done + summary.failed,
-                summary.total,
-                f"{summary.failed} failed" if summary.failed else "",
-            )
-            if time.monotonic() - published > PUBLISH_EVERY_S:
-                _publish(prepared)
-                published = time.monotonic()
+    engine.progress(summary.done_before, summary.total, "")
+    # Two chunks per device: a device never waits for the flow to hand out the next.
+    for _, future in completed(engine, fanout.stylise, _chunks(prepared, pool.devices), 2 * len(pool.devices)):
+        for outcome in future.result():
+            summary.done += len(outcome.done)
+            summary.failed += len(outcome.failed)
+            summary.failures += outcome.failed
+        through = summary.done_before + summary.done + summary.failed
+        engine.progress(through, summary.total, f"{summary.failed} failed" if summary.failed else "")
+        if time.monotonic() - published > PUBLISH_EVERY_S:
+            engine.submit(publish_all, prepared.catalog).result()
+            published = time.monotonic()
+
+
+def _chunks(prepared: Prepared, devices: Sequence[str]) -> Iterator[Chunk]:
+    """Yield the plan's batches as chunks of jobs."""
+    seconds = CHUNK_S
+    if prepared.plan.seconds is not None:
+        seconds = min(seconds, prepared.plan.seconds / (CHUNKS_PER_DEVICE * len(devices)))
+    for number, batches in enumerate(prepared.plan.chunks(seconds)):
+        yield Chunk(number, tuple(prepared.job(batch) for batch in batches))

@@ -9,9 +9,8 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tasks.planning import Prepared
-
     from flows.order import SweepSummary
+    from tasks.planning import Prepared
     from tasks.status import SweepStatus
 
 _FAILURES_SHOWN = 10
@@ -46,13 +45,14 @@ def plan_table(prepared: Prepared) -> Table:
     table.add_row("cells", f"{plan.total:,}")
     table.add_row("done", f"{plan.done:,}")
     for reason, count in plan.reasons.items():
-        table.add_row(f"to do: {reason}", f"{count:,}")
-    table.add_row("batches", f"{plan.num_batches:,}")
-    seconds = plan.estimate_seconds
+        if reason != "done" and count:
+            table.add_row(f"to do: {reason}", f"{count:,}")
+    table.add_row("batches", f"{plan.batch_count:,}")
+    seconds = plan.seconds
     table.add_row(
         "time", "unknown: nothing like it in the catalog yet" if seconds is None else f"about {duration(seconds)}"
     )
-    table.add_row("pictures", f"about {size(plan.estimate_bytes)}")
+    table.add_row("pictures", f"about {size(plan.output_bytes)}")
     return table
 
 

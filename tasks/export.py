@@ -60,7 +60,7 @@ def file_names(rows: pd.DataFrame) -> list[str]:
     stems = []
     for row in rows.to_dict("records"):
         parts = [str(row[key]) for key in ("content_name", "style_name") if row[key] is not None]
-        parts += [f"{column}={_short(row[column])}" for column in columns]
+        parts += [f"{column}={short(row[column])}" for column in columns]
         stems.append(re.sub(r"[^\w=.+-]+", "-", "__".join(parts))[:_LONGEST_NAME])
     seen = Counter(stems)
     return [
@@ -69,5 +69,6 @@ def file_names(rows: pd.DataFrame) -> list[str]:
     ]
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """Return a value as it stands in names and labels."""
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import NstError
+from nst.identity import address
 from tasks.catalog.parameters import flatten
 
 _TRACE_LINES: Final = 12
@@ -27,10 +28,10 @@ def identity_columns(job: Job, cell: Cell) -> dict[str, Any]:
     content, style = cell.content, cell.style
     return {
         "cell_id": cell.cell_id,
+        "address": address(cell),
         "sweep_id": job.sweep_id,
         "sweep_name": job.sweep_name,
         "batch_id": job.batch.batch_id,
-        "batch_size": len(job.batch.cells),
         "attempt": cell.attempt,
         "method_version": cell.config.VERSION,
         "content_name": content.name if content else None,

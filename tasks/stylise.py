@@ -21,6 +21,7 @@ from nst.errors import InputError, OutOfMemory, TransientError
 from nst.methods import stylize_batch
 from nst.workspace import Pixels, Request, Stylized, Workspace
 from tasks.catalog import Catalog
+from tasks.catalog.schema import metric_values
 from tasks.jobs import BatchOutcome, Failure, Job
 from tasks.rows import failure_row, failures_id, identity_columns, loss_columns, trace_row
 from tasks.store import Store, open_store
@@ -42,11 +43,12 @@ class Stylist:
     Args:
         root: URI of the root.
         device: A torch device, "cpu", "cuda" or "mps".
+        single: Whether the store lacks create-only writes.
     """
 
-    def __init__(self, root: str, device: str) -> None:
+    def __init__(self, root: str, device: str, *, single: bool = False) -> None:
         self.store: Store = open_store(root)
-        self.catalog = Catalog(self.store)
+        self.catalog = Catalog(self.store, single_publisher=single)
         self.device = device
         self._weights_uri = "random"
         self.workspace = Workspace(device, lambda config: load_weights(config, self._weights_uri))
@@ -70,7 +72,9 @@ class Stylist:
 
         about_batch = {
             "batch_seconds": seconds,
+            "batch_size": len(ready),
             "seconds": seconds / max(1, len(ready)),
+            "cost": job.batch.cost / len(job.batch.cells),
             "peak_memory_bytes": _peak_memory(self.device),
             "started_at": started,
             **_versions(self.device),
@@ -167,9 +171,7 @@ class Stylist:
         self.store.put(thumbnail_key, thumbnail)
         return {
             **loss_columns(outcome.losses),
-            **metrics.measure(
-                image, request.content.array if request.content else None, [style.array for style in request.styles]
-            ),
+            **metric_values(_measure(image, request)),
             "steps_done": outcome.steps,
             "picture_uri": self.store.url(key),
             "picture_digest": digest,
@@ -196,6 +198,11 @@ class Stylist:
             self.catalog.commit("traces", job.sweep_id, batch_id, traces)
         if rows:
             self.catalog.commit("results", job.sweep_id, batch_id, rows)
+
+
+def _measure(image: np.ndarray, request: Request) -> dict[str, float]:
+    content = request.content.array if request.content else None
+    return metrics.measure(image, content, [style.array for style in request.styles], request.style_weights)
 
 
 def _provenance(job: Job, cell: Cell) -> Mapping[str, str]:

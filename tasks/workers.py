@@ -54,15 +54,18 @@ class DevicePool:
         root: URI of the root.
         devices: "cpu", "mps", "cuda:<id>"; one worker each. Naming a device twice gives it two workers.
         on_step: Progress of a batch, called from the thread that waits for it.
+        single: Whether the root's store lacks create-only writes.
     """
 
-    def __init__(self, root: str, devices: Sequence[str], on_step: OnStep | None = None) -> None:
+    def __init__(
+        self, root: str, devices: Sequence[str], on_step: OnStep | None = None, *, single: bool = False
+    ) -> None:
         if not devices:
             raise UserError("no device to run on", hint="--devices cpu")
         self._on_step = on_step
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         threads = max(1, (os.cpu_count() or 1) // max(1, sum(device == "cpu" for device in devices)))
-        self._workers = [_Worker(root, device, threads) for device in devices]
+        self._workers = [_Worker(root, device, threads, single) for device in devices]
         for worker in self._workers:
             worker.start()
             self._idle.put(worker)
@@ -108,8 +111,9 @@ class DevicePool:
 class _Worker:
     """The parent's end of one worker process."""
 
-    def __init__(self, root: str, device: str, threads: int) -> None:
-        self.root, self.device, self.threads = root, device, threads
+    def __init__(self, root: str, device: str, threads: int, single: bool) -> None:
+        self.device = device
+        self.arguments = (root, device, threads, single)
         self.process: multiprocessing.process.BaseProcess | None = None
         self.connection: Connection | None = None
         self.stopping = False
@@ -118,7 +122,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(
-            target=serve, args=(theirs, self.root, self.device, self.threads), name=f"nst-{self.device}", daemon=True
+            target=serve, args=(theirs, *self.arguments), name=f"nst-{self.device}", daemon=True
         )
         self.process.start()
         theirs.close()
@@ -168,7 +172,7 @@ class _Worker:
                 process.join(timeout=2)
 
 
-def serve(connection: Connection, root: str, device: str, threads: int) -> None:
+def serve(connection: Connection, root: str, device: str, threads: int, single: bool) -> None:
     """Run jobs until the parent closes the pipe or dies. This is the worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _exit_with_parent()
@@ -180,7 +184,7 @@ def serve(connection: Connection, root: str, device: str, threads: int) -> None:
     from tasks.stylise import Stylist
 
     torch.set_num_threads(threads)
-    stylist = Stylist(root, device)
+    stylist = Stylist(root, device, single=single)
     while True:
         try:
             job: Job = connection.recv()

@@ -26,6 +26,8 @@ IDENTITY: Final = (
     *_columns(
         "string",
         cell_id="Identity of the cell: hash of everything that determines its pixels.",
+        address="Hash of what was asked for, without digests and versions: equal addresses with unequal ids mean that an "
+        "input or the method changed.",
         sweep_id="Sweep that computed it first; `sweeps` lists every sweep that holds it.",
         sweep_name="Name of that sweep's manifest.",
         batch_id="Batch that it was optimised in.",
@@ -72,6 +74,7 @@ RUN: Final = (
     Column("seconds", "float64", "The cell's share of `batch_seconds`."),
     Column("batch_seconds", "float64", "Wall-clock seconds of the batch's optimisation."),
     Column("batch_size", "int64", "Cells in the batch."),
+    Column("cost", "float64", "Pixels x steps, all levels: what `seconds` is estimated from."),
     Column("peak_memory_bytes", "int64", "Highest memory in use on the device during the batch."),
 )
 

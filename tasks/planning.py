@@ -1,0 +1,246 @@
+"""From the URI of a manifest to a plan: text read, inputs found and digested, what is done subtracted. Never torch.
+
+Everything that can be wrong with a sweep is found here, before anything starts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+from nst.cells import expand
+from nst.errors import InputError, ManifestError, Problem, UserError
+from nst.manifest import Manifest, parse_manifest
+from nst.plan import Plan, make_plan
+from nst.records import Batch, ImageRef, StyleRef
+from tasks.catalog import Catalog
+from tasks.inputs import Base, Digests, find_images, weights_digest, weights_uri
+from tasks.jobs import Job
+from tasks.store import Stat, Store, open_store
+from tasks.store.uris import read_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from nst.config.backbone import BackboneConfig
+    from nst.manifest import ContentSpec, StyleSpec
+
+_MANIFEST_BYTES: Final = 4 * 1024**2
+_CELLS_PER_RECORD: Final = 20_000
+
+Rate = tuple[str, str, str]
+"""What a cell's seconds per unit of cost depend on: method, backbone, precision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan with all that running it needs."""
+
+    plan: Plan
+    store: Store
+    catalog: Catalog
+    manifest_uri: str
+    manifest_text: str
+    weights_uris: Mapping[BackboneConfig, str]
+
+    def job(self, batch: Batch) -> Job:
+        """Return the job of a batch."""
+        return Job(
+            batch=batch,
+            root=self.store.uri,
+            sweep_id=self.plan.sweep_id,
+            sweep_name=self.plan.name,
+            weights_uri=self.weights_uris[batch.cells[0].config.backbone],
+        )
+
+
+def prepare(
+    manifest_uri: str, root: str, *, inputs: str = "", devices: int = 1, confirmed: bool = False, single: bool = False
+) -> Prepared:
+    """Plan a sweep against what its root holds.
+
+    Args:
+        manifest_uri: URI or path of the manifest.
+        root: URI or path of the root.
+        inputs: Folder or URI for relative inputs; "" means the manifest's own folder.
+        devices: Number of devices that the estimate is shared by.
+        confirmed: Whether more hours than the budget are accepted.
+        single: Whether the root's store lacks create-only writes (`tasks.store.probe`).
+
+    Raises:
+        UserError: The manifest or an input cannot be used, or the estimate exceeds the budget.
+    """
+    store = open_store(root)
+    catalog = Catalog(store, single_publisher=single)
+    text = read_text(manifest_uri)
+    base = Base.of(manifest_uri, inputs)
+    beside = Base.of(manifest_uri, "")
+    manifest = parse_manifest(text, manifest_uri, lambda uri: read_text(beside.join(uri)))
+    digests = Digests(store)
+    contents, styles, weights = _resolve(manifest, base, digests)
+    uris = {backbone: uri for backbone, (uri, _) in weights.items()}
+    cells = expand(manifest, contents, styles, {backbone: digest for backbone, (_, digest) in weights.items()})
+    digests.save()
+    done = catalog.keys("results")
+    known, history = _learn(catalog) if done else ({}, {})
+    failed = catalog.counts("failures")
+    plan = make_plan(manifest.name, cells, done, failed=failed, known=known, history=history)
+    hours = None if plan.seconds is None else plan.seconds / devices / 3600
+    if hours is not None and manifest.budget.hours is not None and hours > manifest.budget.hours and not confirmed:
+        raise UserError(
+            f"the sweep is estimated at {hours:.1f} hours, its budget is {manifest.budget.hours:g}",
+            hint="take fewer cells, raise budget.hours, or pass --yes",
+        )
+    return Prepared(plan, store, catalog, manifest_uri, text, uris)
+
+
+def register(prepared: Prepared) -> None:
+    """Put the sweep's cells on record, and its manifest beside them; doing it again changes nothing."""
+    plan = prepared.plan
+    prepared.store.put(f"manifests/{plan.name}-{plan.sweep_id}.yaml", prepared.manifest_text.encode())
+    common = {
+        "sweep_id": plan.sweep_id,
+        "sweep_name": plan.name,
+        "manifest_uri": prepared.manifest_uri,
+        "submitted_at": datetime.now(UTC),
+    }
+    cells = plan.cells
+    for start in range(0, len(cells), _CELLS_PER_RECORD):
+        rows = []
+        for number in range(start, min(start + _CELLS_PER_RECORD, len(cells))):
+            content, style, _ = cells.place(number)
+            names = {"content_name": cells.contents[content].name, "style_name": cells.styles[style].name}
+            rows.append({"position": number, "cell_id": cells.ids[number], **names})
+        prepared.catalog.commit("sweeps", plan.sweep_id, f"cells-{start:08d}", rows, common=common)
+
+
+def read_text(uri: str) -> str:
+    """Return the text of a manifest.
+
+    Raises:
+        ManifestError: It is no UTF-8 text.
+        InputError: It does not exist or is too large.
+    """
+    data = read_uri(uri, max_bytes=_MANIFEST_BYTES)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        problem = Problem(uri, line, 1, f"byte {data[error.start]:#04x} is no UTF-8 text", "save the file as UTF-8")
+        raise ManifestError((problem,)) from error
+
+
+def _resolve(
+    manifest: Manifest, base: Base, digests: Digests
+) -> tuple[list[ImageRef], list[StyleRef], dict[BackboneConfig, tuple[str, str]]]:
+    """Find and identify every input; what is wrong is reported all at once, where the manifest names it."""
+    problems: list[Problem] = []
+
+    def report(path: tuple[str | int, ...], error: InputError) -> None:
+        problems.append(manifest.where.problem(path, error.message, error.hint))
+
+    contents: list[tuple[str, Stat]] = []
+    for index, content in enumerate(manifest.contents):
+        try:
+            contents += _named(content, find_images(content.uri, base))
+        except InputError as error:
+            report(("contents", index), error)
+    styles: list[tuple[str, list[Stat], StyleSpec]] = []
+    for index, style in enumerate(manifest.styles):
+        try:
+            styles += _styles(style, base)
+        except InputError as error:
+            report(("styles", index), error)
+    weights: dict[BackboneConfig, tuple[str, str]] = {}
+    for backbone in manifest.backbones():
+        try:
+            uri = weights_uri(backbone, base)
+            weights[backbone] = (uri, weights_digest(backbone, uri, digests))
+        except InputError as error:
+            report(("method", "backbone", "weights"), error)
+    if problems:
+        raise ManifestError(tuple(problems))
+    images = _refs([(name, stat) for name, stat in contents], digests)
+    return images, list(_style_refs(styles, digests)), weights
+
+
+def _named(spec: ContentSpec | StyleSpec, stats: Sequence[Stat]) -> list[tuple[str, Stat]]:
+    """Return each image under its spec's name, numbered if there are several, or its file's stem."""
+    if spec.name and len(stats) == 1:
+        return [(spec.name, stats[0])]
+    return [(f"{spec.name}-{n}" if spec.name else stem(stat.key), stat) for n, stat in enumerate(stats, start=1)]
+
+
+def _styles(spec: StyleSpec, base: Base) -> list[tuple[str, list[Stat], StyleSpec]]:
+    if spec.uri is not None:
+        return [(name, [stat], spec) for name, stat in _named(spec, find_images(spec.uri, base))]
+    assert spec.images is not None
+    stats = []
+    for image in spec.images:
+        found = find_images(image.uri, base)
+        if len(found) > 1:
+            raise InputError(f"{image.uri} names {len(found)} images, expected one in a mix")
+        stats += found
+    name = spec.name or "+".join(stem(stat.key) for stat in stats)
+    return [(name, stats, spec)]
+
+
+def _style_refs(styles: Sequence[tuple[str, list[Stat], StyleSpec]], digests: Digests) -> Iterator[StyleRef]:
+    names = unique([name for name, _, _ in styles])
+    for name, (_, stats, spec) in zip(names, styles, strict=True):
+        shares = [image.weight for image in spec.images] if spec.images else [1.0]
+        images = _refs([(stem(stat.key), stat) for stat in stats], digests)
+        yield StyleRef(name, tuple(images), tuple(share / sum(shares) for share in shares), spec.mix)
+
+
+def _refs(images: Sequence[tuple[str, Stat]], digests: Digests) -> list[ImageRef]:
+    names = unique([name for name, _ in images])
+    found = digests.of(stat for _, stat in images)
+    return [
+        ImageRef(name, stat.key, digest, stat.size)
+        for name, (_, stat), digest in zip(names, images, found, strict=True)
+    ]
+
+
+def stem(uri: str) -> str:
+    """Return a file's name without its extension, as people would call the picture."""
+    return unquote(PurePosixPath(uri.split("?", maxsplit=1)[0]).stem) or "image"
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """Return the names, later ones numbered where they repeat."""
+    taken = Counter(names)
+    seen: Counter[str] = Counter()
+    result = []
+    for name in names:
+        seen[name] += 1
+        result.append(name if taken[name] == 1 or seen[name] == 1 else f"{name}-{seen[name]}")
+    return result
+
+
+def _learn(catalog: Catalog) -> tuple[dict[str, int], dict[Rate, float]]:
+    """Return what the catalog knows: method versions by address, and seconds per unit of cost."""
+    columns = ["address", "method_version", "method", "backbone", "precision", "seconds", "cost"]
+    table = catalog.read("results", columns)
+    known: dict[str, int] = {}
+    seconds: Counter[Rate] = Counter()
+    costs: Counter[Rate] = Counter()
+    for address, version, method, backbone, precision, spent, cost in zip(
+        *(table.column(name).to_pylist() for name in columns), strict=True
+    ):
+        if address is not None:
+            known[address] = max(version, known.get(address, version))
+        if spent and cost:
+            seconds[method, backbone, precision] += spent
+            costs[method, backbone, precision] += cost
+    return known, {rate: seconds[rate] / costs[rate] for rate in seconds}
+
+
+def working_folder_uri(path: str) -> str:
+    """Return a path as an absolute one; a URI stays as it is. For runs in other processes and on other machines."""
+    return path if "://" in path else os.path.abspath(path)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nst.errors import UserError
 from tasks.catalog import compact as _compact
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tasks.store import Store
+
+_Found = TypeVar("_Found")
 
 __all__ = ["TABLES", "Catalog"]
 
@@ -160,3 +162,9 @@ class Catalog:
     def read(self, table: str, columns: Sequence[str] | None = None, *, live: bool = True) -> pa.Table:
         """Return an exact snapshot as an Arrow table; `live` adds rows that are committed and not yet published."""
         return _read.read(self.ledger(table), columns, live=live)
+
+    def snapshot(
+        self, table: str, parse: Callable[[bytes], _Found], *, live: bool = True
+    ) -> tuple[list[_Found], list[dict[str, Any]]]:
+        """Return every live file, parsed, and the rows that are committed and not yet published."""
+        return _read.snapshot(self.ledger(table), live=live, parse=parse)

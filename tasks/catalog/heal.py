@@ -31,18 +31,17 @@ def heal(ledger: Ledger, known: Mapping[str, Record] | None = None, *, force: bo
     Raises:
         Moved: If the log has moved on: fold it and heal again.
     """
-    if ledger.healed == ledger.state.number and not force:
-        return
-    number = ledger.state.number
-    have = {stat.key for stat in ledger.store.list(layout.files(ledger.table.name))}
-    missing = [file for file in ledger.state.live if file not in have]
-    for file in missing:
-        ledger.store.put(file, build(ledger, _claim_of(ledger, file), known), create=True)
-    if missing:
-        state = ledger.sync()
-        ledger.delete(file for file in missing if file not in state.live)
-    ledger.delete(sorted(ledger.state.dead & have))
-    ledger.healed = number
+    while ledger.healed != ledger.state.number or force:
+        force = False
+        number = ledger.state.number
+        have = {stat.key for stat in ledger.store.list(layout.files(ledger.table.name))}
+        missing = [file for file in ledger.state.live if file not in have]
+        for file in missing:
+            ledger.store.put(file, build(ledger, _claim_of(ledger, file), known), create=True)
+        if missing and ledger.sync().number != number:
+            continue  # what was just written may be replaced by now, but not before the newest file is there
+        ledger.delete(sorted(ledger.state.dead & have))
+        ledger.healed = number
 
 
 def build(ledger: Ledger, claim: Claim, known: Mapping[str, Record] | None = None) -> bytes:

@@ -85,7 +85,8 @@ class Ledger:
         if not self.store.put(layout.claim(self.table.name, claim.number), data, create=True):
             return False
         self._fold(claim)
-        if self.state.number - (self.saved or 0) >= self.every:
+        large = len(self.state.keys) // 5_000  # saving a million keys takes seconds, reading some more claims does not
+        if self.state.number - (self.saved or 0) >= max(self.every, large):
             self.checkpoint()
         return True
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nst.errors import ManifestError, UserError
 from nst.identity import content_key, join, join_address, method_key, place_key, style_key
 from nst.records import Cell, ImageRef, OutputFormat, StyleRef
-from nst.sweep_axes import MAX_VARIANTS
+from nst.sweep_ranges import MAX_VARIANTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,7 +91,8 @@ def expand(
 
     Args:
         manifest: Contents, styles and settings as patterns and axes.
-        contents: The images that its contents mean, names unique. styles: The same for its styles.
+        contents: The images that its contents mean, names unique.
+        styles: The same for its styles.
         weights_digests: The digest of the weights of each of `manifest.backbones()`.
 
     Raises:
@@ -165,7 +166,7 @@ def _mask(manifest: Manifest, contents: Sequence[ImageRef], styles: Sequence[Sty
                 shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
                 message = f"no {kind} has this name, so the rule excludes nothing"
                 problems.append(manifest.where.problem((*rule.where, kind), message, f"the {kind}s are {shown}"))
-        matching = manifest.variants.matching(rule)
+        matching = manifest.sweep.matching(rule)
         for content in chosen["content"]:
             for style in chosen["style"]:
                 start = (content * len(styles) + style) * width

@@ -10,7 +10,7 @@ from nst.manifest_errors import describe, keys_hint
 from nst.yaml_scalars import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from nst.manifest_errors import Reporter
     from nst.positions import Path
@@ -43,13 +43,22 @@ class Rule:
         return [i for i, name in enumerate(names) if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
-def parse_rules(raw: Any, dimensions: Sequence[Dimension], report: Reporter) -> tuple[Rule, ...]:
-    """Return the rules of `exclude`, reporting those that name no axis or match no value."""
+def parse_rules(
+    raw: Any, dimensions: Sequence[Dimension], refused: Collection[str], report: Reporter
+) -> tuple[Rule, ...]:
+    """Return the rules of `exclude`, reporting those that name no axis or match no value.
+
+    Args:
+        raw: The value of `exclude`.
+        dimensions: The sound axes.
+        refused: Paths of unsound axes, about which rules are not judged.
+        report: Receives the problems.
+    """
     rules = []
     for index, rule in enumerate(raw if isinstance(raw, list) else [raw]):
         where: Path = ("sweep", "exclude", index) if isinstance(raw, list) else ("sweep", "exclude")
         if isinstance(rule, dict) and rule:
-            rules.append(_rule(rule, where, dimensions, report))
+            rules.append(_rule({k: v for k, v in rule.items() if k not in refused}, where, dimensions, report))
         else:
             report.add(
                 where, f"found {describe(rule)}, expected a mapping", "e.g. - {style_weight: 10, content: night}"
@@ -99,11 +108,13 @@ def _matching(axis: Axis, wanted: Any, where: Path, report: Reporter) -> frozens
 
 
 def _nothing(axis: Axis, wanted: Any, where: Path, report: Reporter) -> None:
-    shown = ", ".join(describe(value) for value in axis.values[:_SHOWN]) + (
-        ", ..." if len(axis.values) > _SHOWN else ""
-    )
+    shown = ", ".join(_name(value) for value in axis.values[:_SHOWN]) + (", ..." if len(axis.values) > _SHOWN else "")
     message = f"{describe(wanted)} is no value of the axis {axis.path!r}, so the rule excludes nothing"
     report.add(where, message, f"its values are {shown}")
+
+
+def _name(value: Any) -> str:
+    return str(value["name"]) if isinstance(value, dict) and "name" in value else describe(value)
 
 
 def _matches(wanted: Any, value: Any) -> bool:

@@ -10,24 +10,23 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
+from nst.checking import check, check_loose
 from nst.identity import fragments, pixel_fields, settings_key
-from nst.manifest_errors import Fault, check, check_loose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from nst.config import MethodConfig
+    from nst.explain import Fault
     from nst.manifest_errors import Reporter
     from nst.positions import Path
     from nst.sweep_axes import Sweep
-    from nst.sweep_rules import Rule
 
 _CONTEXT: Final = "preset"
 _HARMLESS: Final = frozenset({"_from_name", "_apply_preset"})
@@ -57,24 +56,6 @@ class Variants:
     def __len__(self) -> int:
         return len(self.settings)
 
-    def excluded(self) -> bytearray:
-        """Return a mask of the variants that rules leave out for every content and style."""
-        mask = bytearray(len(self))
-        for rule in self.sweep.rules:
-            if rule.content is None and rule.style is None:
-                for variant in self.matching(rule):
-                    mask[variant] = 1
-        return mask
-
-    def matching(self, rule: Rule) -> list[int]:
-        """Return the variants that a rule matches."""
-        lengths = self.sweep.lengths
-        chosen = [sorted(rule.dimensions.get(number, range(length))) for number, length in enumerate(lengths)]
-        found = [0]
-        for indices, length in zip(chosen, lengths, strict=True):
-            found = [start * length + index for start in found for index in indices]
-        return found
-
     def values(self, variant: int) -> dict[str, Any]:
         """Return what the axes set in a variant, by dotted path."""
         indices = unravel(variant, self.sweep.lengths)
@@ -97,7 +78,7 @@ def unravel(number: int, lengths: Sequence[int]) -> tuple[int, ...]:
 def make_variants(
     model: type[MethodConfig], base: Mapping[str, Any], sweep: Sweep, report: Reporter, *, whole: bool = False
 ) -> Variants | None:
-    """Return all variants, or None after reporting what is wrong with `method` or with values of the axes.
+    """Return all variants, or None if `report` has problems: found here, in `method` or in the axes' values, or before.
 
     Args:
         model: The settings of the method.
@@ -121,7 +102,6 @@ class _Builder:
         self.groups = _groups(model, sweep, whole=whole)
 
     def build(self) -> Variants | None:
-        before = len(self.report.problems)
         self._check_base()
         contexts = [g for g in self.groups if _CONTEXT in g.fields]
         others = [g for g in self.groups if _CONTEXT not in g.fields]
@@ -133,7 +113,7 @@ class _Builder:
             tables[combo] = (base, [self._table(group, point) for group in others])
             if self.report.full:
                 break
-        if len(self.report.problems) > before:
+        if self.report.problems:
             return None
         return self._combine(contexts, others, tables)
 
@@ -160,7 +140,7 @@ class _Builder:
             for fault in check(self.model, raw)[1]:
                 self._report(fault, fault.path, point)
             return None
-        for axis, index in self._set(point):
+        for axis, _ in self._set(point):
             value: Any = raw
             checked: Any = config
             for part in axis.keys:

@@ -28,8 +28,6 @@ from nst.yaml_scalars import ScalarError, resolve, shorten
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from yaml.error import Mark
-
 MAX_CHARACTERS: Final = 2_000_000
 MAX_DEPTH: Final = 40
 MAX_NODES: Final = 200_000
@@ -37,8 +35,8 @@ MAX_PROBLEMS: Final = 100
 
 _NOT_YAML: Final = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
-_new_parser: Final[Callable[[str], Any]] = yaml.cyaml.CParser if yaml.__with_libyaml__ else yaml.SafeLoader
-"""libyaml's parser where PyYAML was built with it (eight times as fast); both only ever yield events here."""
+_new_parser: Final[Callable[[str], Any]] = yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
+"""libyaml's parser where PyYAML was built with it (eight times as fast); only events are ever taken from it."""
 
 
 def load(text: str, file: str, problems: list[Problem] | None = None) -> Document:
@@ -80,6 +78,7 @@ class _Reader:
         self.layer = layer
         self.text = text
         self.problems = problems
+        self.parser: Any = None
         self.nodes = 0
         self.anchors: dict[str, tuple[Any, int, Path] | None] = {}  # None while the anchored node is being read
 
@@ -188,7 +187,7 @@ class _Reader:
                 merges.append((value, at, event))
             elif key not in lines:
                 values[key] = value
-            lines.setdefault(key, event.start_mark.line + 1)
+            lines.setdefault(key, self._span(event).line)
         self.parser.get_event()
         for value, at, event in merges:
             self._merge(values, path, value, at, event)
@@ -225,8 +224,7 @@ class _Reader:
             self._stop(self._span(event), f"more than {MAX_NODES} nodes with all aliases expanded")
 
     def _span(self, event: Any) -> Span:
-        start: Mark = event.start_mark
-        end: Mark = event.end_mark
+        start, end = event.start_mark, event.end_mark
         line, column = start.line + 1, start.column + 1
         width = len(self.layer.lines[line - 1]) if line <= len(self.layer.lines) else 0
         if isinstance(event, SequenceStartEvent | MappingStartEvent) and not event.flow_style:
@@ -242,7 +240,7 @@ class _Reader:
         raise _FatalError(self.layer.problem(span, message, hint))
 
     def _not_yaml(self, error: yaml.MarkedYAMLError) -> NoReturn:
-        mark = error.problem_mark or error.context_mark
+        mark: Any = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         message = f"not YAML: {shorten(str(error.problem or error.context), 120)}"
         if error.context and error.problem:

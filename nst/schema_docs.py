@@ -1,0 +1,199 @@
+"""The manifest's grammar for editors (JSON Schema) and for readers (Markdown), both generated from the models."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import BaseModel
+
+from nst.config import METHOD_CONFIGS
+from nst.explain import blocks
+from nst.manifest import paths
+from nst.manifest_blocks import Budget, ContentSpec, ManifestBlock, MixImage, Output, StyleSpec
+from nst.manifest_errors import number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic.fields import FieldInfo
+
+_AXIS: Final[dict[str, Any]] = {
+    "anyOf": [
+        {"type": "array", "minItems": 1},
+        {
+            "type": "object",
+            "properties": {
+                "from": {"type": "number"},
+                "to": {"type": "number"},
+                "num": {"type": "integer", "minimum": 2},
+                "scale": {"enum": ["linear", "log"]},
+            },
+            "required": ["from", "to", "num"],
+            "additionalProperties": False,
+        },
+        {
+            "type": "object",
+            "properties": {"count": {"type": "integer", "minimum": 1}, "first": {"type": "integer", "minimum": 0}},
+            "required": ["count"],
+            "additionalProperties": False,
+        },
+    ]
+}
+_SWEEP: Final = """\
+| form | meaning |
+|---|---|
+| `style_weight: [10, 100]` | an axis: a setting of the method by its dotted path, and its values |
+| `optimizer: [lbfgs, {name: adam, learning_rate: 0.05}]` | whole blocks as values |
+| `content_weight: {from: 1, to: 100, num: 5, scale: log}` | a range with both ends, `linear` (default) or `log` |
+| `seed: {count: 4}` or `{count: 4, first: 10}` | whole numbers from `first` (default 0) |
+| `zip: [{style_weight: [1, 10], tv_weight: [0, 1]}]` | axes that advance together; all others are multiplied out |
+| `exclude: [{style_weight: 10, seed: [2, 3]}, {content: night, style: wave*}]` | leaves out the points that match \
+everything a rule names: values of axes, names (or patterns) of contents and styles |
+"""
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of manifests, for editors; `parse_manifest` checks more than it can say."""
+    schema = ManifestBlock.model_json_schema()
+    definitions: dict[str, Any] = schema["$defs"]
+    methods: list[dict[str, Any]] = []
+    settings: dict[str, Any] = {}
+    for name, model in METHOD_CONFIGS.items():
+        own = model.model_json_schema(ref_template="#/$defs/{model}")
+        definitions.update(own.pop("$defs", {}))
+        definitions[model.__name__] = own
+        own["required"] = ["name"]
+        methods += [{"const": name}, {"$ref": f"#/$defs/{model.__name__}"}]
+        settings.update(dict.fromkeys(sorted(paths(model) - {"name"}), _AXIS))
+    for part in list(definitions.values()):
+        part["properties"] = {key: _short_forms(value, definitions) for key, value in part["properties"].items()}
+    properties = {key: _short_forms(value, definitions) for key, value in schema["properties"].items()}
+    for key in ("contents", "styles"):
+        items = properties[key]["items"]
+        properties[key] = {"description": properties[key]["description"], "anyOf": [properties[key], items]}
+    properties["method"] = {"description": properties["method"]["description"], "anyOf": methods}
+    rule = {"type": "object", "minProperties": 1}
+    properties["sweep"] = {
+        "description": properties["sweep"]["description"],
+        "type": ["object", "null"],
+        "properties": {
+            **settings,
+            "zip": {"type": "array", "items": {"type": "object", "minProperties": 2, "additionalProperties": _AXIS}},
+            "exclude": {"type": "array", "items": rule},
+        },
+        "additionalProperties": False,
+    }
+    required = schema.pop("required")
+    schema.update(
+        title="nst sweep manifest", properties=properties, anyOf=[{"required": required}, {"required": ["extends"]}]
+    )
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _short_forms(value: Any, definitions: dict[str, Any]) -> Any:
+    """Return a part of the schema that also allows bare names, bare URIs and lists of layers."""
+    if isinstance(value, list):
+        return [_short_forms(item, definitions) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "$ref" in value:
+        target = definitions[value["$ref"].rsplit("/", 1)[1]]
+        keys = target.get("properties", {})
+        name = keys.get("name", {})
+        if "uri" in keys:
+            return {"anyOf": [{"type": "string", "minLength": 1}, value]}
+        names = [name["const"]] if "const" in name else name.get("enum")
+        return {"anyOf": [{"enum": names}, value]} if names else value
+    value = {key: _short_forms(inner, definitions) for key, inner in value.items() if key != "discriminator"}
+    if "oneOf" in value:
+        value["anyOf"] = value.pop("oneOf")
+    if "propertyNames" in value or "patternProperties" in value:
+        rest = {key: value.pop(key) for key in ("default", "title", "description") if key in value}
+        layers = {"type": ["array", "string"], "minItems": 1, "items": {"type": "string"}}
+        return {**rest, "anyOf": [value, layers]}
+    return value
+
+
+def manifest_reference() -> str:
+    """Return the reference of the manifest as Markdown: every key with its type, default and meaning."""
+    parts = ["### The manifest\n", _table(ManifestBlock, "")]
+    for title, model in (
+        ("Items of `contents`", ContentSpec),
+        ("Items of `styles`", StyleSpec),
+        ("Items of a style's `images`", MixImage),
+        ("`budget`", Budget),
+        ("`output`", Output),
+    ):
+        parts += [f"### {title}\n", _table(model, "")]
+    parts += ["### `sweep`\n", _SWEEP]
+    for name, config in METHOD_CONFIGS.items():
+        parts += [f"### `method: {{name: {name}}}`\n", f"{_first_line(config)}\n", _table(config, "")]
+    return "\n".join(parts)
+
+
+def _table(model: type[BaseModel], prefix: str) -> str:
+    return "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *_rows(model, prefix), ""])
+
+
+def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for field, info in model.model_fields.items():
+        inner = blocks(info.annotation) if model not in {ManifestBlock, StyleSpec} else []
+        meaning = _one_line(info.description or "")
+        if not meaning and inner:
+            meaning = " or ".join(_one_line(_first_line(block)) for block in inner)
+        kind = "block" if inner else _kind(model, field)
+        yield f"| `{prefix}{field}` | {kind} | {_default(info)} | {meaning} |"
+        for block in inner:
+            choice = block.model_fields["name"].default if len(inner) > 1 else ""
+            rows = list(_rows(block, f"{prefix}{field}."))
+            if choice:
+                rows = [row.replace(" |", f" ({choice}) |", 1) for row in rows if f"{field}.name`" not in row]
+            yield from rows
+
+
+def _kind(model: type[BaseModel], field: str) -> str:
+    """Return the type of a field in words, from its JSON Schema."""
+    if model is ManifestBlock and field in {"method", "sweep", "budget", "output", "contents", "styles"}:
+        return {"contents": "text or list", "styles": "text or list", "method": "name or block"}.get(field, "block")
+    return _words(model.model_json_schema()["properties"][field])
+
+
+def _words(schema: dict[str, Any]) -> str:
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "anyOf" in schema:
+        return " or ".join(_words(option) for option in schema["anyOf"] if option.get("type") != "null")
+    words = {
+        "integer": "whole number", "number": "number", "string": "text", "boolean": "true or false",
+        "array": "list", "object": "layers, a list or with weights",
+    }[schema["type"]]  # fmt: skip
+    bounds = [
+        f"{sign} {number(schema[key])}"
+        for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
+        if key in schema
+    ]
+    return " ".join([words, ", ".join(bounds)]).strip()
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "required"
+    value = copy.copy(info.default)
+    if value is None:
+        return ""
+    if isinstance(value, BaseModel):
+        return f"`{getattr(value, 'name', None) or '{}'}`"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"`{text}`"
+
+
+def _first_line(model: type[BaseModel]) -> str:
+    return (model.__doc__ or "").split("\n\n")[0]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

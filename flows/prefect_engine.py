@@ -1,0 +1,174 @@
+"""The engine of a run inside a Prefect flow: every effect is a task run, and the flow run's page shows how far it is.
+
+The flow is `async` and runs the synchronous order of steps in a thread (`in_thread`): a synchronous flow would take at
+least a second, because Prefect joins its heartbeat thread, and Control-C could not reach the order.
+
+Task runs are made in threads of our own, by calling the task in a copy of the flow's context. That gives ordinary
+futures, a bounded number of threads and the same records as Prefect's thread runner, whose bookkeeping of every
+submission is never freed. Arguments and results are handed around Prefect, which would otherwise search them for
+futures and keep them until the flow ends. Caching and stored results stay off: the catalog is the one memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from contextvars import copy_context
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+
+from prefect import Task
+from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext, SyncClientContext
+
+from flows.engine import Stopped, tell_watcher
+from tasks.effect import Policy, policy_of
+from tasks.prefect_page import PrefectPage
+from tasks.prefect_server import current_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from prefect.client.schemas.objects import State, TaskRun
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class PrefectEngine:
+    """Carries effects out as task runs of the flow run in whose context it is entered.
+
+    Args:
+        max_workers: Threads, so effects under way at one time.
+        key: Names the page's artifacts; the manifest's name, so that its runs share a history.
+    """
+
+    name = "prefect"
+
+    def __init__(self, max_workers: int = 1, key: str = "run") -> None:
+        self.stopping = threading.Event()
+        self.begun = 0
+        """Task runs begun so far."""
+        self._count_lock = threading.Lock()
+        self._key = key
+        self._max_workers = max_workers
+        self._tasks: dict[Callable[..., Any], Task[..., None]] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        context = FlowRunContext.get()
+        assert context is not None, "PrefectEngine is used inside a flow"
+        assert context.flow_run is not None
+        self._flow_run_id = context.flow_run.id
+        # Every task run looks for a client in its context and would make its own: 50 ms of TLS set-up each.
+        client = self._stack.enter_context(SyncClientContext.get_or_create()).client
+        self._page = PrefectPage(client, self._flow_run_id, self._key)
+        self._progress = (0, 0, "")
+        self._threads = ThreadPoolExecutor(self._max_workers, thread_name_prefix="effect")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Wait for what has begun, show the last progress and tell the private server what to wait for."""
+        if error is not None:
+            self.stopping.set()
+        with self._stack:
+            self._threads.shutdown(wait=True, cancel_futures=True)
+            if self._progress[1]:
+                self._page.progress(*self._progress, now=True)
+            server = current_server()
+            if server is not None:
+                server.expect(str(self._flow_run_id), self.begun)
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Carry `fn` out as a task run with retries by its policy, in a thread."""
+        call = _Call(fn, args, kwargs)
+        return self._threads.submit(copy_context().run, self._carry_out, self._task(fn), call)
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        """Tell the watcher, and the page at most once in five seconds."""
+        self._progress = (done, total, text)
+        tell_watcher(done, total, text)
+        self._page.progress(done, total, text)
+
+    def show(self, rows: Sequence[Mapping[str, object]], contact_sheet_jpeg: bytes | None) -> None:
+        """Show a summary table and a contact sheet on the flow run's page."""
+        self._page.table(rows)
+        if contact_sheet_jpeg is not None:
+            self._page.contact_sheet(contact_sheet_jpeg)
+
+    def _carry_out(self, task: Task[..., None], call: _Call) -> Any:
+        if self.stopping.is_set():
+            raise Stopped("the run was stopped")
+        with self._count_lock:
+            self.begun += 1
+        task(call)
+        return call.result
+
+    def _task(self, fn: Callable[..., Any]) -> Task[..., None]:
+        if fn not in self._tasks:
+            policy = policy_of(fn)
+            self._tasks[fn] = Task(
+                _run,
+                name=getattr(fn, "__name__", type(fn).__name__),
+                task_run_name=_label,  # type: ignore[arg-type]  # declared narrower than what Prefect calls
+                retries=policy.retries,
+                retry_delay_seconds=list(policy.retry_delays_s) or None,
+                retry_condition_fn=_retry_condition(policy),
+                cache_policy=NO_CACHE,
+                persist_result=False,
+                log_prints=False,
+            )
+        return self._tasks[fn]
+
+
+async def in_thread(engine: PrefectEngine, order: Callable[[], R]) -> R:
+    """Return what the synchronous `order` returns, run in a thread of an `async` flow.
+
+    When the flow is cancelled (Control-C, SIGTERM, Prefect's cancel button), the engine is told to stop and the order
+    is awaited: it commits what is finished.
+    """
+    running = asyncio.ensure_future(asyncio.to_thread(order))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        engine.stopping.set()
+        with suppress(Stopped):
+            await running
+        raise
+
+
+class _Call:
+    """A call whose arguments and result Prefect does not look into."""
+
+    __slots__ = ("args", "fn", "kwargs", "result")
+
+    def __init__(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.fn, self.args, self.kwargs = fn, args, kwargs
+        self.result: Any = None
+
+
+def _run(call: _Call) -> None:
+    call.result = call.fn(*call.args, **call.kwargs)
+
+
+def _label(parameters: dict[str, Any]) -> str:
+    """Return the name of a task run: the effect, and the batch when there is one."""
+    call: _Call = parameters["call"]
+    name = getattr(call.fn, "__name__", type(call.fn).__name__)
+    batch_id = getattr(call.args[0], "batch_id", "") if call.args else ""
+    return f"{name} {batch_id[:12]}".strip()
+
+
+def _retry_condition(policy: Policy) -> Callable[[Any, TaskRun, State[Any]], bool]:
+    """Return the policy's decision in the form that Prefect asks for."""
+
+    def may_retry(_task: Any, task_run: TaskRun, state: State[Any]) -> bool:
+        error = state.data
+        began = task_run.start_time
+        elapsed_s = (datetime.now(UTC) - began).total_seconds() if began else 0
+        return policy.allows_retry(error if isinstance(error, BaseException) else None, elapsed_s)
+
+    return may_retry

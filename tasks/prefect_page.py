@@ -1,0 +1,122 @@
+"""What Prefect's page shows of a run: a progress bar, a summary table, a contact sheet. Prefect calls them artifacts.
+
+The page is a courtesy: when it cannot be written, the run goes on without it. Written through the synchronous client
+directly, because Prefect's `create_..._artifact` functions return coroutines inside an `async` flow, also when a thread
+of it calls them.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import logging
+import re
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from PIL import Image
+from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from uuid import UUID
+
+    from prefect.client.orchestration import SyncPrefectClient
+
+R = TypeVar("R")
+
+log = logging.getLogger("nst.prefect")
+
+MAX_ROWS = 200
+MAX_SHEET_BYTES = 500_000
+PROGRESS_EVERY_S = 5.0
+
+
+class PrefectPage:
+    """The artifacts of one flow run.
+
+    Args:
+        client: A synchronous client that stays open.
+        flow_run_id: Whose page it is.
+        key: Same for every run of one manifest, so that the page keeps their history; any text.
+    """
+
+    def __init__(self, client: SyncPrefectClient, flow_run_id: UUID, key: str) -> None:
+        self._client = client
+        self._flow_run_id = flow_run_id
+        self._key = artifact_key(key)
+        self._progress_id: UUID | None = None
+        self._told_at = float("-inf")
+        self._told = ""
+        self._broken = False
+
+    def progress(self, done: int, total: int, text: str, *, now: bool = False) -> None:
+        """Show how far the run is; at most once in five seconds unless `now`, and not when nothing changed."""
+        percent = 100.0 * done / total if total else 100.0
+        description = f"{done:,} of {total:,} cells. {text}".strip()
+        if description == self._told or (not now and time.monotonic() - self._told_at < PROGRESS_EVERY_S):
+            return
+        self._told_at, self._told = time.monotonic(), description
+        if self._progress_id is None:
+            self._progress_id = self._create("progress", "progress", percent, description)
+        else:
+            self._update(self._progress_id, percent, description)
+
+    def table(self, rows: Sequence[Mapping[str, object]]) -> None:
+        """Show the first 200 rows as a table."""
+        shown = [{key: _plain(value) for key, value in row.items()} for row in rows[:MAX_ROWS]]
+        left_out = f" The first {MAX_ROWS} of {len(rows):,} rows." if len(rows) > MAX_ROWS else ""
+        self._create("summary", "table", json.dumps(shown), f"Summary of the run.{left_out}")
+
+    def contact_sheet(self, jpeg: bytes) -> None:
+        """Show a picture inside the page itself, so that no browser needs access to the store."""
+        data = base64.b64encode(fit_jpeg(jpeg, MAX_SHEET_BYTES * 3 // 4)).decode()
+        self._create("contact-sheet", "markdown", f"![contact sheet](data:image/jpeg;base64,{data})", "Contact sheet.")
+
+    def _create(self, name: str, kind: str, data: Any, description: str) -> UUID | None:
+        artifact = ArtifactCreate(
+            key=f"{self._key}-{name}", type=kind, data=data, description=description, flow_run_id=self._flow_run_id
+        )
+        return self._safely(lambda: self._client.create_artifact(artifact).id)
+
+    def _update(self, artifact_id: UUID, data: Any, description: str) -> None:
+        self._safely(
+            lambda: self._client.update_artifact(artifact_id, ArtifactUpdate(data=data, description=description))
+        )
+
+    def _safely(self, call: Callable[[], R]) -> R | None:
+        if self._broken:
+            return None
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001  # whatever it is, a page is not worth a run
+            self._broken = True
+            log.warning("Prefect's page is no longer updated: %r", error)
+            return None
+
+
+def artifact_key(text: str) -> str:
+    """Return the text as Prefect demands: lowercase letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:80] or "run"
+
+
+def fit_jpeg(jpeg: bytes, max_bytes: int) -> bytes:
+    """Return the JPEG itself, or a smaller version of it of at most `max_bytes`."""
+    while len(jpeg) > max_bytes:
+        with Image.open(io.BytesIO(jpeg)) as image:
+            scale = min(0.9, (max_bytes / len(jpeg)) ** 0.5)
+            smaller = image.convert("RGB").resize((max(1, int(image.width * scale)), max(1, int(image.height * scale))))
+        buffer = io.BytesIO()
+        smaller.save(buffer, "JPEG", quality=80)
+        jpeg = buffer.getvalue()
+    return jpeg
+
+
+def _plain(value: object) -> object:
+    """Return what JSON can hold: NaN and infinities become text, as does everything unknown."""
+    if isinstance(value, bool | int | str) or value is None:
+        return value
+    if isinstance(value, float):
+        return round(value, 6) if value - value == 0 else str(value)
+    return str(value)

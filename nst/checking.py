@@ -35,13 +35,17 @@ def check(model: type[Model], raw: Any, stand_ins: Mapping[str, Any] | None = No
         except ValidationError as error:
             found = []
             for details in error.errors(include_url=False):
-                fault = explain(details, *locate(tuple(details["loc"]), pruned), model)
+                path, value = locate(tuple(details["loc"]), pruned)
+                if details["type"] == "too_short" and value:
+                    continue  # pydantic counts only the items without faults
+                fault = explain(details, path, value, model)
                 # What is missing since it was taken out is no fault of the user's.
                 ours = any(path[: len(fault.path)] == fault.path for path in removed)
                 if pruned is raw or not (ours or details["type"] == "missing"):
                     faults.append(fault)
                 if details["type"] != "missing" or fault.path:
                     found.append(fault.path)
+            faults = [fault for fault in faults if not _misspelt(fault, faults)]
             removed += found
             pruned = _without(pruned, found)
             if isinstance(pruned, dict):
@@ -50,6 +54,14 @@ def check(model: type[Model], raw: Any, stand_ins: Mapping[str, Any] | None = No
             faults += check_loose(pruned, checked)
             return (None if faults else checked), faults
     return None, faults
+
+
+def _misspelt(fault: Fault, faults: list[Fault]) -> bool:
+    """Return whether a missing key is there under a name that is told already."""
+    if not fault.message.endswith(" is missing"):
+        return False
+    meant = f"did you mean {fault.message.removeprefix('the key ').removesuffix(' is missing')}?"
+    return any(other.hint == meant and other.path[:-1] == fault.path for other in faults)
 
 
 def check_loose(raw: Any, checked: Any, path: Path = ()) -> Iterator[Fault]:

@@ -85,6 +85,8 @@ def explain(details: ErrorDetails, path: Path, value: Any, model: type[BaseModel
         return _limit(details, path, value)
     if kind in _EXPECTED:
         expected = _EXPECTED[kind]
+        if kind == "dict_type" and value == []:
+            expected = "at least 1 item"
         if expected == "a mapping" and any(
             {"name", "uri"} & m.model_fields.keys() for m in _models(model, details["loc"])
         ):
@@ -97,8 +99,14 @@ def _key(details: ErrorDetails, path: Path, model: type[BaseModel]) -> Fault:
     key = str(details["loc"][-1])
     if details["type"] == "missing":
         return Fault(path, f"the key {key!r} is missing", key=bool(path))
-    known = {name for block in _models(model, details["loc"][:-1]) for name in block.model_fields}
-    return Fault(path, f"unknown key {shorten(key)!r}", keys_hint(key, known), key=True)
+    loc = details["loc"][:-1]
+    known = {name for block in _models(model, loc) for name in block.model_fields}
+    others = [block for block in _models(model, loc[:-1]) if key in block.model_fields] if loc else []
+    if others and "name" in others[0].model_fields:
+        hint = f"{key!r} belongs to {others[0].model_fields['name'].default}"
+    else:
+        hint = keys_hint(key, known)
+    return Fault(path, f"unknown key {shorten(key)!r}", hint, key=True)
 
 
 def _choice(details: ErrorDetails, path: Path, value: Any) -> Fault:
@@ -135,7 +143,8 @@ def _pattern(text: str, pattern: str) -> tuple[str, str]:
         return f"found {describe(text)}, expected a layer such as relu4_2 or pool3", did_you_mean(text, _LAYERS)
     simple = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:100]
     hint = f"write {simple}" if simple and re.search(pattern, simple) else ""
-    return f"found {describe(text)}, expected a name of letters, digits, '.', '_' and '-'", hint
+    letters = "letters" if "A-Z" in pattern else "small letters"
+    return f"found {describe(text)}, expected a name of {letters}, digits, '.', '_' and '-'", hint
 
 
 def _models(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[type[BaseModel]]:

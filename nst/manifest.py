@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.checking import check
 from nst.config import METHOD_CONFIGS
+from nst.errors import ManifestError, UserError
 from nst.explain import blocks
 from nst.manifest_blocks import Budget, ManifestBlock
 from nst.manifest_errors import Reporter, describe, did_you_mean, one_of
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from nst.positions import Where
 
 MAX_BASES: Final = 8
+_STAND_INS: Final = {"name": "x", "contents": "x", "styles": "x", "method": min(METHOD_CONFIGS)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,20 +67,24 @@ def parse_manifest(text: str, file: str, read_base: Callable[[str], str] | None 
     Args:
         text: The manifest.
         file: What messages call it.
-        read_base: Returns the text of the manifest that `extends` names; it resolves what is relative and raises
-            OSError or UserError for what cannot be read. Without it, `extends` is refused.
+        read_base: Returns the text of a base manifest, given its URI or its path relative to this manifest's folder;
+            raises OSError or UserError for what cannot be read. Without it, `extends` is refused.
 
     Raises:
         ManifestError: With every problem, each at its place in its own file.
     """
     problems: list[Problem] = []
-    document = _with_bases(load(text, file, problems), file, read_base, problems)
+    document = load(text, file, problems)
+    before = len(problems)
+    document = _with_bases(document, file, read_base, problems)
     report = Reporter(document.where, problems)
     raw = document.value
     if not isinstance(raw, dict):
         found = "an empty file" if raw is None else describe(raw)
         report.add((), f"found {found}, expected a mapping", "start with `name: my-sweep`")
         report.raise_any()
+    if "extends" in raw and len(problems) > before:
+        raw = {**_STAND_INS, **raw}  # what is missing may stand in the base that could not be read
     block = _check_block(raw, report)
     variants = _check_method(raw, block.budget.cells if block else Budget().cells, report)
     report.raise_any()
@@ -95,7 +102,7 @@ def parse_manifest(text: str, file: str, read_base: Callable[[str], str] | None 
     )
 
 
-def _check_count(sweep: Sweep, budget: int, report: Reporter) -> None:
+def _check_count(sweep: Sweep, budget: int, report: Reporter, *, given: bool) -> None:
     """Report a sweep whose points alone are nothing or beyond the budget, before they are made."""
     count = math.prod(sweep.lengths) - sum(sweep.excluded())
     if not count:
@@ -103,37 +110,40 @@ def _check_count(sweep: Sweep, budget: int, report: Reporter) -> None:
     elif count > budget:
         message = f"the sweep has {count} points for each content and style, its budget is {budget} cells"
         hint = f"take fewer values, or write budget: {{cells: {count}}} or more"
-        report.add(("budget", "cells"), message, hint)
+        report.add(("budget", "cells") if given else ("sweep",), message, hint, key=not given)
 
 
 def _with_bases(
     document: Document, file: str, read_base: Callable[[str], str] | None, problems: list[Problem]
 ) -> Document:
     """Return the document laid over the manifests that it extends."""
-    chain = [file]
-    top = document
+    folder = posixpath.dirname(file)
+    chain = [posixpath.normpath(file)]
+    top, beside = document, ""
     while isinstance(top.value, dict) and top.value.get("extends") is not None:
         base = top.value["extends"]
-        refusal = ""
-        if not isinstance(base, str) or not base:
-            refusal = f"found {describe(base)}, expected the path or URI of a manifest"
-        elif read_base is None:
-            refusal = "`extends` is not possible here"
-        elif base in chain:
-            refusal = f"the manifests extend each other in a circle: {' -> '.join([*chain, base])}"
-        elif len(chain) > MAX_BASES:
-            refusal = f"more than {MAX_BASES} manifests extend each other"
+        refusal = _refused(base, chain)
         if not refusal:
-            assert read_base is not None
+            base = base if "://" in base else posixpath.join(beside, base)
+            name = base if "://" in base else posixpath.join(folder, base)
+            if posixpath.normpath(name) in chain:
+                refusal = f"the manifests extend each other in a circle: {' -> '.join([*chain, name])}"
+        if not refusal and read_base is None:
+            refusal = "`extends` is not possible here"
+        if not refusal and read_base is not None:
             try:
                 text = read_base(base)
-            except (OSError, UnicodeError) as error:
+            except ManifestError as error:
+                problems += error.problems
+                break
+            except (UserError, OSError, UnicodeError) as error:
                 refusal = f"cannot read {base!r}: {getattr(error, 'strerror', None) or error}"
         if refusal:
             problems.append(top.where.problem(("extends",), refusal))
             break
-        chain.append(base)
-        top = load(text, base, problems)
+        chain.append(posixpath.normpath(name))
+        beside = posixpath.dirname(base)
+        top = load(text, name, problems)
         if not isinstance(top.value, dict):
             problems.append(top.where.problem((), f"found {describe(top.value)}, expected a mapping"))
             break
@@ -141,9 +151,15 @@ def _with_bases(
     return document
 
 
+def _refused(base: Any, chain: list[str]) -> str:
+    if not isinstance(base, str) or not base:
+        return f"found {describe(base)}, expected the path or URI of a manifest"
+    return f"more than {MAX_BASES} manifests extend each other" if len(chain) > MAX_BASES else ""
+
+
 def _check_block(raw: dict[str, Any], report: Reporter) -> ManifestBlock | None:
     """Return the validated top level, `method` and `sweep` unseen."""
-    block, faults = check(ManifestBlock, raw, {"name": "x", "contents": "x", "styles": "x", "method": "x"})
+    block, faults = check(ManifestBlock, raw, _STAND_INS)
     for fault in faults:
         report.add(fault.path, fault.message, fault.hint, key=fault.key)
     return block
@@ -168,7 +184,7 @@ def _check_method(raw: dict[str, Any], budget: int, report: Reporter) -> Variant
         return None
     model = METHOD_CONFIGS[name]
     sweep = parse_sweep(raw.get("sweep"), paths(model) - {"name"}, report)
-    _check_count(sweep, budget, report)
+    _check_count(sweep, budget, report, given="budget" in raw)
     return make_variants(model, method, sweep, report)
 
 

@@ -22,8 +22,6 @@ def _check_uri(uri: str) -> str:
         raise ValueError(
             f"unknown URI scheme {scheme[:40]!r}, expected {one_of(SCHEMES)}" + (f"; {hint}" if hint else "")
         )
-    if uri.startswith("~"):
-        raise ValueError("'~' is not expanded in a manifest; write the whole path or one relative to the manifest")
     return uri
 
 
@@ -134,7 +132,7 @@ class ManifestBlock(Block):
 
     extends: Uri | None = None
     """Path or URI of a manifest that this one is laid over: mappings are merged, everything else is replaced, `null`
-    drops what the other says."""
+    drops what the other says. Relative inputs of both are relative to the manifest that is run."""
 
     contents: Annotated[tuple[ContentSpec, ...], BeforeValidator(_listed), Field(min_length=1)]
     """Content images: one or a list of URIs, globs, prefixes or `{uri, name}`."""

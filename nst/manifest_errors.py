@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import ManifestError, Problem
@@ -68,6 +69,8 @@ def describe(value: Any) -> str:
 
 def number(value: float) -> str:
     """Return a number as a person writes it."""
+    if not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     return str(value) if isinstance(value, int) else f"{value:.12g}"
 
 

@@ -58,7 +58,10 @@ def parse_rules(
     for index, rule in enumerate(raw if isinstance(raw, list) else [raw]):
         where: Path = ("sweep", "exclude", index) if isinstance(raw, list) else ("sweep", "exclude")
         if isinstance(rule, dict) and rule:
-            rules.append(_rule({k: v for k, v in rule.items() if k not in refused}, where, dimensions, report))
+            before = len(report.problems)
+            sound = _rule({k: v for k, v in rule.items() if k not in refused}, where, dimensions, report)
+            if len(report.problems) == before and not rule.keys() & set(refused):
+                rules.append(sound)
         else:
             report.add(
                 where, f"found {describe(rule)}, expected a mapping", "e.g. - {style_weight: 10, content: night}"

@@ -172,7 +172,9 @@ class _Builder:
             if path[: len(axis.keys)] != axis.keys:
                 continue
             if axis.listed:
-                self.report.add((*axis.position(index), *rest), fault.message, fault.hint, key=fault.key and bool(rest))
+                # A setting that its block does not have is wrong once, not once per value.
+                at = (*axis.position(index), *rest) if rest or not fault.key else axis.where
+                self.report.add(at, fault.message, fault.hint, key=fault.key)
             elif axis.path not in self.told:
                 self.told.add(axis.path)  # a range is wrong once, not once per value
                 hint = fault.hint or f"it is value {index + 1} of {len(axis.values)}; list the values you want"

@@ -123,6 +123,8 @@ class Catalog:
             if table not in self._anchored:
                 _publish.anchor(ledger)
                 self._anchored.add(table)
+            if self.single_publisher and _publish.idle(ledger):
+                return 0  # no turn to wait for
             with lease(ledger, needed=self.single_publisher):
                 return _publish.publish(ledger)
 

@@ -58,6 +58,8 @@ class Ledger:
     state: State = field(default_factory=State)
     claims: dict[int, Claim] = field(default_factory=dict)
     saved: int | None = None
+    guard: Callable[[], None] = lambda: None
+    """Called before every claim; raises if this process may not make one any more."""
     healed: int = 0
     """Claims after which this process has seen every file in its place."""
 
@@ -81,6 +83,7 @@ class Ledger:
     def append(self, claim: Claim) -> bool:
         """Try to make `claim` the next of the log and return whether it is; the state is folded if so."""
         assert claim.number == self.state.number
+        self.guard()
         claim, data = log.encode(claim)
         if not self.store.put(layout.claim(self.table.name, claim.number), data, create=True):
             return False

@@ -49,6 +49,12 @@ def publish(ledger: Ledger) -> int:
             attempt += 1
 
 
+def idle(ledger: Ledger) -> bool:
+    """Return whether there is nothing to publish and this process has seen every file in its place."""
+    waiting = ledger.pending()
+    return not ledger.sync().new(waiting) and ledger.healed == ledger.state.number
+
+
 def _next(ledger: Ledger, waiting: list[str], known: dict[str, Record]) -> tuple[list[Record], list[str]]:
     """Return the records to claim next, and all that wait; what was read is kept in `known` until it is claimed.
 

@@ -1,4 +1,4 @@
-"""What the catalog promises under crashes, lost answers and late requests, and proof that the simulator would notice."""
+"""What the catalog promises under crashes, lost answers and late requests, and proof that the simulator notices."""
 
 from __future__ import annotations
 

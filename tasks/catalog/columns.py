@@ -26,8 +26,8 @@ IDENTITY: Final = (
     *_columns(
         "string",
         cell_id="Identity of the cell: hash of everything that determines its pixels.",
-        cell_id="Identity of the cell: hash of everything that determines its pixels.",
-        "input or the method changed.",
+        address="Hash of what was asked for, without digests and versions: equal addresses with unequal ids mean that "
+        "an input or the method changed.",
         sweep_id="Sweep that computed it first; `sweeps` lists every sweep that holds it.",
         sweep_name="Name of that sweep's manifest.",
         batch_id="Batch that it was optimised in.",

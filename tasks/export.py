@@ -22,7 +22,8 @@ _LONGEST_NAME: Final = 150
 
 def sweep_rows(catalog: Catalog, sweep_id: str) -> pd.DataFrame:
     """Return the result rows of a sweep's cells, in the manifest's order, whichever sweep computed them first."""
-    cells = catalog.read("sweeps", ["sweep_id", "cell_id", "position", "content_name", "style_name"]).to_pandas()
+    columns = ["sweep_id", "cell_id", "position", "content_name", "style_name"]
+    cells: pd.DataFrame = catalog.read("sweeps", columns).to_pandas()
     cells = cells[cells.sweep_id == sweep_id].drop(columns="sweep_id")
     results = catalog.read("results").to_pandas().drop(columns=["content_name", "style_name"])
     return cells.merge(results, on="cell_id").sort_values("position", ignore_index=True)
@@ -30,7 +31,7 @@ def sweep_rows(catalog: Catalog, sweep_id: str) -> pd.DataFrame:
 
 def varying(rows: pd.DataFrame) -> list[str]:
     """Return the parameter columns that take more than one value in these rows."""
-    return [column.name for column in parameters.columns() if rows[column.name].nunique(dropna=False) > 1]
+    return [column.name for column in parameters.columns() if len(rows[column.name].unique()) > 1]
 
 
 def export_sweep(catalog: Catalog, sweep_id: str, folder: Path) -> int:

@@ -58,15 +58,13 @@ class Fanout:
         return tuple(self._outcomes.pop(job.batch.batch_id) for job in chunk.jobs)
 
     def _run(self, job: Job) -> BatchOutcome:
+        """Run a batch; one that kills every worker it is given is run cell by cell, so that only the guilty fails."""
         try:
             return self._pool.run(job)
-        except WorkerLost as error:
+        except WorkerLost:
             if self._pool.closed:  # the run is being stopped: nobody is guilty
                 raise
-            if len(job.batch.cells) == 1:
-                return self._give_up(job, job.batch.cells[0], error)
-        # Quarantine: each cell alone, so that only the guilty one fails.
-        outcomes = [self._run(job.only((cell,), _alone(job, cell))) for cell in job.batch.cells]
+        outcomes = [self._run_alone(job.only((cell,), alone_id(job, cell))) for cell in job.batch.cells]
         return BatchOutcome(
             batch_id=job.batch.batch_id,
             done=tuple(cell_id for outcome in outcomes for cell_id in outcome.done),
@@ -75,6 +73,14 @@ class Fanout:
             cost=sum(outcome.cost for outcome in outcomes),
         )
 
+    def _run_alone(self, job: Job) -> BatchOutcome:
+        try:
+            return self._pool.run(job, crashes=1)
+        except WorkerLost as error:
+            if self._pool.closed:
+                raise
+            return self._give_up(job, job.batch.cells[0], error)
+
     def _give_up(self, job: Job, cell: Cell, error: WorkerLost) -> BatchOutcome:
         row = failure_row(job, cell, error, "worker")
         self._catalog.commit("failures", job.sweep_id, failures_id(job), [row])
@@ -82,6 +88,6 @@ class Fanout:
         return BatchOutcome(job.batch.batch_id, done=(), failed=(failure,), seconds=0.0, cost=0.0)
 
 
-def _alone(job: Job, cell: Cell) -> str:
+def alone_id(job: Job, cell: Cell) -> str:
     """Return the batch id of one cell in quarantine."""
     return hashlib.blake2b(f"{job.batch.batch_id}:{cell.cell_id}".encode(), digest_size=16).hexdigest()

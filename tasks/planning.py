@@ -5,7 +5,6 @@ Everything that can be wrong with a sweep is found here, before anything starts.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -240,7 +239,3 @@ def _learn(catalog: Catalog) -> tuple[dict[str, int], dict[Rate, float]]:
             costs[method, backbone, precision] += cost
     return known, {rate: seconds[rate] / costs[rate] for rate in seconds}
 
-
-def working_folder_uri(path: str) -> str:
-    """Return a path as an absolute one; a URI stays as it is. For runs in other processes and on other machines."""
-    return path if "://" in path else os.path.abspath(path)

@@ -50,7 +50,7 @@ def report(prepared: Prepared) -> Page:
     labels = [name for name in varying(cells[cells.picture_uri.notna()]) if name in cells]
     shown = cells.head(_SHEET_CELLS)
     sheet = contact_sheet(
-        [_sheet_cell(store, row, labels) for row in shown.to_dict("records")],
+        [_sheet_cell(store, row, labels) for row in records(shown)],
         _headers(plan.cells.contents, set(shown.content_name)),
         _headers((style.images[0] for style in plan.cells.styles), None, [style.name for style in plan.cells.styles]),
         title=f"{plan.name}: {len(cells)} cells",
@@ -61,14 +61,14 @@ def report(prepared: Prepared) -> Page:
     columns = [*_TABLE_COLUMNS, *labels]
     rows: list[dict[str, object]] = [
         {key: round(value, 5) if isinstance(value, float) else value for key, value in row.items()}
-        for row in done[columns].to_dict("records")
+        for row in records(done[columns])
     ]
     return Page(store.url(f"{folder}/contact_sheet.jpg"), rows, sheet)
 
 
 def sweep_table(catalog: Catalog, sweep_id: str) -> pd.DataFrame:
     """Return one row per cell of a sweep in the manifest's order: its result, or the error of its last attempt."""
-    cells = catalog.read("sweeps").to_pandas()
+    cells: pd.DataFrame = catalog.read("sweeps").to_pandas()
     cells = cells[cells.sweep_id == sweep_id].sort_values("position", ignore_index=True)
     cells = cells[["cell_id", "position", "content_name", "style_name"]]
     results = catalog.read("results").to_pandas().drop(columns=["content_name", "style_name"])
@@ -76,6 +76,11 @@ def sweep_table(catalog: Catalog, sweep_id: str) -> pd.DataFrame:
     failures = catalog.read("failures", ["cell_id", "attempt", "error_class", "error_message"]).to_pandas()
     last = failures.sort_values("attempt").drop_duplicates("cell_id", keep="last").drop(columns="attempt")
     return table.merge(last, on="cell_id", how="left")
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows as dictionaries."""
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
 def _sheet_cell(store: Store, row: dict[str, Any], labels: list[str]) -> SheetCell:

@@ -29,6 +29,8 @@ from tasks.store.uris import read_uri
 from tasks.weights import load_weights
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from nst.records import Cell, ImageRef
 
 OnStep = Callable[[int, int], None]

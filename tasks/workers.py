@@ -78,20 +78,24 @@ class DevicePool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def run(self, job: Job) -> BatchOutcome:
+    def run(self, job: Job, *, crashes: int = CRASHES_BEFORE_QUARANTINE) -> BatchOutcome:
         """Run one job on the next idle worker; a dead worker is replaced and the job tried again.
 
+        Args:
+            job: What to run.
+            crashes: Workers that it may kill.
+
         Raises:
-            WorkerLost: The job killed three workers.
+            WorkerLost: The job killed so many workers.
             TransientError, Exception: What the job raised in the worker.
         """
         worker = self._idle.get()
         try:
-            for crash in range(1, CRASHES_BEFORE_QUARANTINE + 1):
+            for crash in range(1, crashes + 1):
                 try:
                     return worker.run(job, self._on_step)
                 except WorkerLost:
-                    if crash == CRASHES_BEFORE_QUARANTINE or worker.stopping:
+                    if crash == crashes or worker.stopping:
                         raise
             raise AssertionError
         finally:
@@ -99,7 +103,8 @@ class DevicePool:
 
     def pids(self) -> list[int]:
         """Return the process ids of the living workers."""
-        return [worker.process.pid for worker in self._workers if worker.process and worker.process.pid]
+        processes = [worker.process for worker in self._workers]
+        return [process.pid for process in processes if process and process.pid and process.is_alive()]
 
     def close(self) -> None:
         """Stop all workers, at once if they are in the middle of a batch: what is not committed is done again."""
@@ -152,18 +157,15 @@ class _Worker:
         assert self.process is not None
         self.process.join(timeout=5)
         code = self.process.exitcode
-        self.process = None
         if code is not None and code < 0:
             hint = ", perhaps by lack of memory" if -code == signal.SIGKILL else ""
             return f"by {signal.Signals(-code).name}{hint}"
         return f"with exit code {code}"
 
     def stop(self) -> None:
+        """End the process; a thread that waits for its answer sees the pipe close."""
         self.stopping = True
-        process, self.process = self.process, None
-        if self.connection is not None:
-            with contextlib.suppress(OSError):
-                self.connection.close()
+        process = self.process
         if process is not None and process.is_alive():
             process.terminate()
             process.join(timeout=2)

@@ -1,0 +1,157 @@
+"""Device workers: real processes, really killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import pandas as pd
+import pytest
+
+from nst.config import GatysConfig
+from nst.errors import WorkerLost
+from nst.identity import hex_of
+from nst.images import encode
+from nst.records import Batch, Cell, ImageRef, OutputFormat, StyleRef
+from tasks.catalog import Catalog
+from tasks.fanout import Chunk, Fanout, alone_id
+from tasks.inputs import Digests
+from tasks.jobs import Job
+from tasks.maintenance import publish_all
+from tasks.store import open_store
+from tasks.store.uris import stat_uri
+from tasks.workers import DevicePool, find_devices
+
+STEPS = 6
+
+
+@pytest.fixture
+def job(tmp_path):
+    """A batch of three cells on a real picture below a real root."""
+    import skimage.data
+
+    path = tmp_path / "cat.png"
+    path.write_bytes(encode(skimage.data.chelsea()[::4, ::4], OutputFormat(), {}))
+    root = open_store(tmp_path / "root")
+    digest = Digests(root).of([stat_uri(f"file://{path}")])[0]
+    image = ImageRef("cat", f"file://{path}", digest, path.stat().st_size)
+    style = StyleRef("cat", (image,), (1.0,))
+
+    def cell(number):
+        config = GatysConfig(
+            size=32, steps=STEPS, content_layers=["relu1_1"], style_layers=["relu1_1"], style_weight=number,
+            backbone={"name": "vgg16", "weights": "random"},
+        )  # fmt: skip
+        return Cell(hex_of([str(number)]), image, style, config)
+
+    cells = tuple(cell(number) for number in (1, 2, 3))
+    return Job(Batch("batch", cells, "random", 1.0), root.uri, "sweep", "kills", "random")
+
+
+class Killer:
+    """Kills the pool's worker in the middle of chosen batches; `on_step` of the pool."""
+
+    def __init__(self, times, guilty=lambda _: True):
+        self.left, self.guilty, self.pool, self.killed = times, guilty, None, 0
+
+    def __call__(self, batch_id, step, steps):
+        if self.left and self.guilty(batch_id):
+            self.left -= 1
+            self.killed += 1
+            os.kill(self.pool.pids()[0], signal.SIGKILL)
+
+
+def run(job, killer):
+    catalog = Catalog(open_store(job.root))
+    with DevicePool(job.root, ["cpu"], killer) as pool:
+        killer.pool = pool
+        outcome = Fanout(pool, catalog).stylise(Chunk(0, (job,)))[0]
+    publish_all(catalog)
+    return outcome, catalog
+
+
+def test_a_killed_worker_costs_its_batch_another_try_and_nothing_else(job):
+    killer = Killer(1)
+    outcome, catalog = run(job, killer)
+    assert killer.killed == 1
+    assert len(outcome.done) == 3
+    assert outcome.failed == ()
+    assert catalog.keys("results") == {cell.cell_id for cell in job.batch.cells}
+    assert catalog.keys("failures") == set()
+
+
+def test_a_cell_that_kills_every_worker_fails_alone(job):
+    guilty = job.batch.cells[1]
+    killer = Killer(99, guilty=lambda batch: batch in {job.batch.batch_id, alone_id(job, guilty)})
+    outcome, catalog = run(job, killer)
+    assert killer.killed == 4  # three times with the others, once alone
+    assert set(outcome.done) == {job.batch.cells[0].cell_id, job.batch.cells[2].cell_id}
+    assert [failure.cell_id for failure in outcome.failed] == [guilty.cell_id]
+    failures = catalog.read("failures").to_pandas()
+    assert list(failures.error_class) == ["WorkerLost"]
+    assert "SIGKILL" in failures.error_message[0]
+    assert set(pd.read_parquet(f"{job.root}/catalog/results").cell_id) == set(outcome.done)
+
+
+def test_closing_the_pool_in_the_middle_of_a_batch_blames_nobody(job):
+    catalog = Catalog(open_store(job.root))
+    began = threading.Event()
+    pool = DevicePool(job.root, ["cpu"], lambda *_: (began.set(), time.sleep(0.1)))
+    errors = []
+
+    def work():
+        try:
+            Fanout(pool, catalog).stylise(Chunk(0, (job,)))
+        except WorkerLost as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert began.wait(60)
+    pool.close()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert pool.pids() == []
+    assert catalog.keys("failures") == set()
+
+
+def test_a_worker_leaves_with_its_parent(job, tmp_path):
+    """An orphan must not hold the device: kill -9 of the parent ends the worker within seconds."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, time; from tasks.workers import DevicePool\n"
+        "if __name__ == '__main__':\n"
+        f"    pool = DevicePool({job.root!r}, ['cpu']); print(*pool.pids(), flush=True); time.sleep(60)\n"
+    )
+    script = tmp_path / "parent.py"
+    script.write_text(code)
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        time.sleep(2)  # let it set up its watch; an earlier death is noticed through the closed pipe
+        parent.kill()
+    for _ in range(150):
+        if not alive(child):
+            return
+        time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    pytest.fail("the worker outlived its parent")
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_devices_are_those_that_the_environment_shows(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    assert find_devices() == ["cuda:2", "cuda:5"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert find_devices() == ["cpu"]

@@ -28,8 +28,8 @@ METRICS: Final[dict[str, str]] = {
     "palette_distance_content": "The same distance to the content image's colours; lower = the content's colours.",
     "colorfulness": "Hasler & Suesstrunk 2003; 0 = grey, 15 slightly, 45 averagely, 80 highly colourful.",
     "contrast": "Standard deviation of the luminance over 255 (RMS contrast, Peli 1990); 0 = flat, at most 0.5.",
-    "noise": "Standard deviation of pixel noise in the luminance, in grey levels 0..255 (Immerkaer 1996); lower = "
-    "smoother. Fine texture counts as noise; above 30 it usually is.",
+    "pixel_noise": "Standard deviation of pixel noise in the luminance, in grey levels 0..255 (Immerkaer 1996); lower "
+    "= smoother. Fine texture counts as noise; above 30 it usually is.",
     "total_variation": "Mean absolute difference of neighbouring pixels, both directions added, channels averaged, "
     "over 255; 0 = flat, 0.05 to 0.1 a photograph, at most 2.",
     "saturated_share": "Share of channel values at exactly 0 or 255; 0..1, lower = less clipped.",
@@ -67,7 +67,7 @@ def measure(
         found["palette_distance_style"] = palette.distance(colours, pooled)
     found["colorfulness"] = colorfulness(stylized)
     found["contrast"] = float(grey.std() / 255)
-    found["noise"] = noise(grey)
+    found["pixel_noise"] = noise(grey)
     found["total_variation"] = total_variation(stylized)
     found["saturated_share"] = float(((stylized == 0) | (stylized == 255)).mean())
     return {name: found[name] for name in METRICS if name in found}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -75,9 +76,8 @@ def cut(text: str, width: float, size: int) -> str:
     text = " ".join(text.split())[:400]
     if font(size).getlength(text) <= width:
         return text
-    while text and font(size).getlength(text + "...") > width:
-        text = text[:-1]
-    return text + "..."
+    kept = bisect_right(range(len(text)), width, key=lambda n: font(size).getlength(text[:n] + "..."))
+    return text[: max(0, kept - 1)] + "..."
 
 
 @cache

@@ -1,0 +1,146 @@
+// One cell: its picture beside, over or against another, its numbers, and the YAML that makes it again.
+
+let boxOrder = ALL;
+
+function openBox(i, order) {
+  boxOrder = order && order.length ? order : ALL;
+  state.cell = DATA.ids[i];
+  renderBox();
+  if (!byId("box").open) byId("box").showModal();
+  writeState();
+}
+
+const current = () => DATA.ids.indexOf(state.cell);
+
+function step(by) {
+  const at = boxOrder.indexOf(current());
+  const next = boxOrder[(at + by + boxOrder.length) % boxOrder.length];
+  if (next !== undefined) openBox(next, boxOrder);
+}
+
+function otherOf(i) {
+  if (state.against === "pin" && DATA.ids.includes(state.pin)) {
+    const pinned = DATA.ids.indexOf(state.pin);
+    return { source: DATA.pictures[pinned], label: `pinned: ${nameOf(pinned)} ${captionOf(pinned, new Set())}` };
+  }
+  const kind = state.against === "style" ? "style" : "content";
+  const name = AXES.has(kind) ? valueOf(kind, i) : DATA.only[kind];
+  return { source: DATA.heads[kind][name], label: `${kind}: ${text(name)}` };
+}
+
+function stageOf(i) {
+  if (DATA.errors[i] !== null) return el("div", { class: "show" }, el("p", { class: "fail" }, `failed: ${DATA.errors[i]}`));
+  const other = otherOf(i);
+  const mode = other.source ? state.mode : "one";
+  const picture = () => el("img", { src: DATA.pictures[i], alt: nameOf(i) });
+  const second = (attributes) => el("img", { src: other.source, alt: other.label, ...attributes });
+  if (mode === "side") {
+    return el("div", { class: "show" }, el("figure", {}, second({}), el("figcaption", {}, other.label)),
+      el("figure", {}, picture(), el("figcaption", {}, "stylized")));
+  }
+  if (mode === "slider" || mode === "difference") {
+    const top = second({ class: "top", style: mode === "slider" ? "clip-path: inset(0 50% 0 0)" : "mix-blend-mode: difference" });
+    const edge = el("span", { class: "edge", style: "left: 50%" });
+    const range = el("input", { type: "range", min: 0, max: 100, step: 0.1, value: 50, "aria-label": "Position of the edge", oninput: () => {
+      top.style.clipPath = `inset(0 ${100 - range.value}% 0 0)`;
+      edge.style.left = `${range.value}%`;
+    } });
+    return el("div", { class: "show" }, el("div", { class: "over" }, el("div", { class: "fit", style: DATA.shapes[i] ? `--ratio: ${DATA.shapes[i]}` : null }, picture(), top, ...(mode === "slider" ? [edge, range] : []))));
+  }
+  const show = el("div", { class: "show" }, el("figure", {}, picture()));
+  show.addEventListener("click", () => show.classList.toggle("large"));
+  return show;
+}
+
+function choice(label, key, value, hint) {
+  return el("button", { type: "button", "aria-pressed": String(state[key] === value), title: hint, onclick: () => { state[key] = value; renderBox(); writeState(); } }, label);
+}
+
+function table(pairs) {
+  return el("table", {}, ...pairs.map(([name, value, about]) => el("tr", { title: about || null }, el("td", {}, name), el("td", {}, text(value)))));
+}
+
+function renderBox() {
+  const i = current();
+  if (i < 0) return;
+  const bar = el("div", { class: "bar" },
+    el("button", { type: "button", title: "Previous (←)", onclick: () => step(-1) }, "←"), el("button", { type: "button", title: "Next (→)", onclick: () => step(1) }, "→"),
+    choice("Picture", "mode", "one", "1"), choice("Side by side", "mode", "side", "2"), choice("Slider", "mode", "slider", "3"), choice("Difference", "mode", "difference", "4"),
+    el("span", { class: "note" }, "against"), choice("content", "against", "content"), choice("style", "against", "style"),
+    state.pin ? choice("pinned", "against", "pin") : null,
+    el("button", { type: "button", title: "Pin this picture to compare others with (p)", onclick: pin }, "Pin"),
+    el("button", { type: "button", title: "Close (Esc)", style: "margin-left: auto", onclick: () => byId("box").close() }, "×"));
+  byId("stage").replaceChildren(bar, stageOf(i));
+
+  const settings = settingsOf(i);
+  const varying = [...parameterAxes, ...Object.keys(DATA.followers)].filter((key) => settings[key] !== null);
+  const rows = (keys) => keys.map((key) => [key, settings[key], DATA.about[key]]);
+  const numbers = DATA.metrics.filter((metric) => metric.values[i] !== null).map((metric) => [metric.label, metric.values[i], metric.about]);
+  const yaml = yamlOf(i);
+  const copy = el("button", { type: "button", id: "copy", title: "y", onclick: () => copyText(yaml, copy) }, "Copy");
+  const facts = [
+    el("h2", {}, nameOf(i)),
+    DATA.errors[i] !== null ? el("p", { class: "fail" }, DATA.errors[i]) : null,
+    ...(varying.length ? [el("h3", {}, "What varies"), table(rows(varying))] : []),
+    ...(numbers.length ? [el("h3", {}, "Measured"), table(numbers)] : []),
+    el("h3", {}, "This cell as a manifest ", copy), el("pre", { id: "yaml", tabindex: 0 }, yaml),
+    el("details", {}, el("summary", {}, "All settings"), table(rows(Object.keys(settings).filter((key) => settings[key] !== null)))),
+    DATA.pictures[i] ? el("p", {}, el("a", { href: DATA.pictures[i], target: "_blank", rel: "noopener" }, "Open the picture")) : null,
+    el("p", { class: "note" }, `cell ${DATA.ids[i]}`),
+  ];
+  byId("facts").replaceChildren(...facts.filter((node) => node !== null));
+}
+
+function pin() {
+  state.pin = state.cell;
+  state.against = "pin";
+  renderBox();
+  writeState();
+}
+
+function copyText(yaml, button) {
+  const done = () => { button.textContent = "Copied"; setTimeout(() => { button.textContent = "Copy"; }, 1200); };
+  const byHand = () => { // pages opened from a folder may have no clipboard
+    getSelection().selectAllChildren(byId("yaml"));
+    if (document.execCommand("copy")) done();
+  };
+  if (navigator.clipboard) navigator.clipboard.writeText(yaml).then(done, byHand); else byHand();
+}
+
+// ---- the manifest of one cell ------------------------------------------------------------------------------------
+function settingsOf(i) {
+  const settings = { ...DATA.fixed };
+  for (const key of parameterAxes) settings[key] = valueOf(key, i);
+  for (const [key, column] of Object.entries(DATA.followers)) settings[key] = column.values[column.index[i]];
+  return settings;
+}
+
+function yamlOf(i) {
+  const quote = (value) => JSON.stringify(value); // JSON's strings, numbers, lists and mappings are YAML
+  const tree = {};
+  const settings = settingsOf(i);
+  for (const [key, path] of Object.entries(DATA.paths[settings.method] || {})) {
+    if (settings[key] === null || settings[key] === undefined) continue;
+    let node = tree;
+    for (const part of path.slice(0, -1)) node = node[part] ??= {};
+    node[path.at(-1)] = DATA.json.includes(key) ? { json: settings[key] } : settings[key];
+  }
+  const lines = [`name: cell-${DATA.ids[i].slice(0, 12)}`];
+  const source = DATA.sources.values[DATA.sources.index[i]];
+  if (source.content) lines.push("contents:", `  - {uri: ${quote(source.content)}, name: ${quote(AXES.has("content") ? valueOf("content", i) : DATA.only.content)}}`);
+  if (source.styles.length === 1) lines.push("styles:", `  - {uri: ${quote(source.styles[0])}, name: ${quote(AXES.has("style") ? valueOf("style", i) : DATA.only.style)}}`);
+  if (source.styles.length > 1) {
+    lines.push("styles:", `  - name: ${quote(AXES.has("style") ? valueOf("style", i) : DATA.only.style)}`, `    mix: ${source.mix || "targets"}`, "    images:");
+    source.styles.forEach((uri, k) => lines.push(`      - {uri: ${quote(uri)}, weight: ${source.weights[k] ?? 1}}`));
+  }
+  lines.push("method:");
+  const write = (node, indent) => {
+    for (const [key, value] of Object.entries(node)) {
+      if (value && typeof value === "object" && "json" in value) lines.push(`${indent}${key}: ${value.json}`);
+      else if (value && typeof value === "object") { lines.push(`${indent}${key}:`); write(value, `${indent}  `); }
+      else lines.push(`${indent}${key}: ${quote(value)}`);
+    }
+  };
+  write(tree, "  ");
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,104 @@
+"use strict";
+// The data of the page, its state (kept in the address after #), and which cells are shown in which order.
+
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const byId = (id) => document.getElementById(id);
+const COUNT = DATA.ids.length;
+const ALL = Array.from({ length: COUNT }, (_, i) => i);
+const AXES = new Map(DATA.axes.map((axis) => [axis.key, axis]));
+const METRICS = new Map(DATA.metrics.map((metric) => [metric.key, metric]));
+
+// Rows may be pairs of content and style.
+if (AXES.has("content") && AXES.has("style")) {
+  const styles = AXES.get("style");
+  const contents = AXES.get("content");
+  const code = contents.index.map((c, i) => c * styles.values.length + styles.index[i]);
+  const present = [...new Set(code)].sort((a, b) => a - b);
+  const place = new Map(present.map((value, i) => [value, i]));
+  const pair = (value) => [contents.values[Math.floor(value / styles.values.length)], styles.values[value % styles.values.length]];
+  AXES.set("pair", { key: "pair", label: "content × style", values: present.map(pair), index: code.map((value) => place.get(value)) });
+}
+AXES.set("none", { key: "none", label: "nothing", values: [null], index: new Array(COUNT).fill(0) });
+
+function text(value) {
+  if (value === null || value === undefined) return "–";
+  if (Array.isArray(value)) return value.map(text).join(" × ");
+  if (typeof value === "number" && !Number.isInteger(value)) return String(Number(value.toPrecision(4)));
+  return String(value);
+}
+
+function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== null && value !== false && value !== undefined) node.setAttribute(name, value);
+  }
+  node.append(...children.filter((child) => child !== null));
+  return node;
+}
+
+const valueOf = (key, i) => AXES.get(key).values[AXES.get(key).index[i]];
+const nameOf = (i) => ["content", "style"].filter((key) => AXES.has(key)).map((key) => valueOf(key, i)).map(text).join(" × ")
+  || [DATA.only.content, DATA.only.style].filter(Boolean).join(" × ") || DATA.ids[i].slice(0, 8);
+
+// Which parameters tell a cell from its neighbours, with those left out that the view already says.
+const parameterAxes = DATA.axes.map((axis) => axis.key).filter((key) => key !== "content" && key !== "style");
+function captionOf(i, known) {
+  return parameterAxes.filter((key) => !known.has(key)).map((key) => `${AXES.get(key).label}=${text(valueOf(key, i))}`).join(", ");
+}
+
+// ---- state -----------------------------------------------------------------------------------------------------
+const biggest = [...parameterAxes].sort((a, b) => AXES.get(b).values.length - AXES.get(a).values.length).find((key) => AXES.get(key).values.length <= 12);
+const first = (...keys) => keys.find((key) => key && AXES.has(key));
+const DEFAULTS = {
+  view: "grid", y: biggest ? first("pair", "content", "style", "none") : first("content", "none"), x: biggest || first("style", "none"),
+  sort: "", desc: "", q: "", m: "", min: "", max: "", size: "180", theme: "", cell: "", mode: "one", against: "content", pin: "",
+  px: METRICS.has("content_loss") ? "content_loss" : DATA.metrics[0]?.key || "", py: METRICS.has("style_loss") ? "style_loss" : DATA.metrics[1]?.key || "",
+  pc: first(biggest, "style", "content", "none"),
+};
+const state = { ...DEFAULTS, filter: new Map() };
+
+function readState() {
+  Object.assign(state, DEFAULTS, { filter: new Map() });
+  for (const [key, value] of new URLSearchParams(location.hash.slice(1))) {
+    const axis = AXES.get(key.slice(2));
+    if (key.startsWith("f.") && axis && Number(value) < axis.values.length) state.filter.set(key.slice(2), Number(value));
+    else if (key in DEFAULTS) state[key] = value;
+  }
+  for (const key of ["x", "y", "pc"]) if (!AXES.has(state[key])) state[key] = DEFAULTS[key];
+  for (const key of ["px", "py"]) if (!METRICS.has(state[key])) state[key] = DEFAULTS[key];
+  if (!["grid", "list", "plot"].includes(state.view)) state.view = "grid";
+}
+
+function writeState() {
+  const hash = new URLSearchParams();
+  for (const key of Object.keys(DEFAULTS)) if (String(state[key]) !== String(DEFAULTS[key])) hash.set(key, state[key]);
+  for (const [key, value] of state.filter) hash.set(`f.${key}`, value);
+  history.replaceState(null, "", hash.size ? `#${hash}` : location.pathname + location.search);
+}
+
+// ---- what is shown -----------------------------------------------------------------------------------------------
+const haystack = ALL.map((i) => [nameOf(i), captionOf(i, new Set()), DATA.errors[i] || "", DATA.ids[i]].join(" ").toLowerCase());
+
+function shown() {
+  const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
+  const metric = METRICS.get(state.m);
+  const low = state.min === "" ? -Infinity : Number(state.min);
+  const high = state.max === "" ? Infinity : Number(state.max);
+  return ALL.filter((i) => {
+    for (const [key, value] of state.filter) if (AXES.get(key).index[i] !== value) return false;
+    if (!words.every((word) => haystack[i].includes(word))) return false;
+    if (!metric) return true;
+    const found = metric.values[i];
+    return found !== null && found >= low && found <= high;
+  });
+}
+
+function sorted(cells) {
+  const metric = METRICS.get(state.sort);
+  if (!metric) return cells;
+  const sign = state.desc ? -1 : 1;
+  const key = (i) => (metric.values[i] === null ? Infinity : sign * metric.values[i]); // failed cells come last
+  return [...cells].sort((a, b) => key(a) - key(b) || a - b);
+}

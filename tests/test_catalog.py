@@ -1,18 +1,39 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import threading
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-import pandas as pd
+import numpy as np
 import pytest
 
-from tasks.catalog import Catalog
-from tasks.store import Store
+from nst.errors import StorageError, UserError
+from tasks.catalog import Catalog, layout
+from tasks.store import open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tasks.store import Store
 
 NOW = datetime(2026, 11, 21, 1, 2, 3, 4, tzinfo=UTC)
 
 
 def rows(*cells: str, **values) -> list[dict]:
     return [{"cell_id": cell, **values} for cell in cells]
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    return Catalog(open_store(tmp_path))
+
+
+def again(catalog: Catalog) -> Catalog:
+    """What a new process has."""
+    return Catalog(catalog.store)
 
 
 def test_a_committed_row_is_done_before_and_after_it_is_published(store: Store) -> None:
@@ -52,3 +73,203 @@ def test_two_sweeps_that_compute_one_cell_leave_one_row(store: Store) -> None:
     assert two.read("results", ["cell_id", "sweep_id"]).to_pylist() == [
         {"cell_id": c, "sweep_id": s} for c, s in [("a", "s1"), ("b", "s1"), ("c", "s2"), ("d", "s3")]
     ]
+
+
+def test_a_cells_trace_comes_from_one_record_and_failures_all_stand(catalog: Catalog) -> None:
+    for sweep in ("s1", "s2"):
+        trace = [{"cell_id": "a", "step": step, "level": 0, "loss": float(len(sweep))} for step in (10, 0)]
+        catalog.commit("traces", sweep, "b", trace)
+        catalog.commit("failures", sweep, "b-1", rows("a", attempt=1, failed_at=NOW))
+    assert catalog.publish("traces") == 2
+    assert catalog.publish("failures") == 2
+    assert catalog.read("traces", ["step"]).to_pylist() == [{"step": 0}, {"step": 10}]
+    assert catalog.counts("failures") == {"a": 2}
+    catalog.commit("failures", "s1", "b-2", rows("a", "z", attempt=2))
+    assert again(catalog).counts("failures") == {"a": 3, "z": 1}
+    assert again(catalog).keys("failures") == {"a", "z"}
+    assert again(catalog).counts("failures", live=False) == {"a": 2}
+
+
+def test_values_come_back_as_they_were(catalog: Catalog) -> None:
+    values = {"loss": np.float32(0.5), "steps": np.int64(7), "pyramid_warm_start": True, "style_uris": '["ü"]'}
+    catalog.commit("results", "s", "b", rows("a", finished_at=NOW, tv_loss=float("nan"), **values))
+    catalog.publish("results")
+    row = again(catalog).read("results").to_pylist()[0]
+    assert {k: row[k] for k in values} == {**values, "loss": 0.5, "steps": 7}
+    assert row["finished_at"] == NOW
+    assert row["tv_loss"] != row["tv_loss"]
+    assert row["seconds"] is None
+
+
+@pytest.mark.parametrize(
+    ("row", "error"),
+    [
+        ({"cell_id": "a", "no_such": 1}, "no_such"),
+        ({"loss": 1.0}, "cell_id"),
+        ({"cell_id": "a", "loss": "1.0"}, "loss"),
+        ({"cell_id": "a", "steps": 1.5}, "steps"),
+        ({"cell_id": "a", "steps": 2**63}, "steps"),
+        ({"cell_id": "a", "steps": True}, "steps"),
+        ({"cell_id": "a", "pyramid_warm_start": 1}, "pyramid_warm_start"),
+        ({"cell_id": "a", "finished_at": datetime(2026, 1, 1)}, "finished_at"),  # noqa: DTZ001  that is the point
+        ({"cell_id": "a", "finished_at": "2026-01-01"}, "finished_at"),
+        ({"cell_id": b"a"}, "cell_id"),
+    ],
+)
+def test_a_row_that_the_schema_cannot_hold_fails_where_it_was_made(catalog: Catalog, row: dict, error: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=error):
+        catalog.commit("results", "s", "b", [row])
+    assert catalog.keys("results") == set()
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../x", ".hidden", "x" * 201, "a b"])
+def test_a_record_cannot_leave_its_folder(catalog: Catalog, name: str) -> None:
+    with pytest.raises(ValueError, match="key"):
+        catalog.commit("results", name, "b", rows("a"))
+    with pytest.raises(ValueError, match="key"):
+        catalog.commit("results", "s", name, rows("a"))
+
+
+def test_unknown_tables_and_columns_are_the_users_error(catalog: Catalog) -> None:
+    with pytest.raises(UserError, match="tables: results"):
+        catalog.keys("result")
+    with pytest.raises(UserError, match="los"):
+        catalog.read("results", ["los"])
+
+
+def test_compaction_leaves_one_file_a_month_and_the_same_rows(store: Store) -> None:
+    month = iter([NOW.timestamp()] * 1000)
+    catalog = Catalog(store, clock=lambda: next(month))
+    for i in range(9):
+        catalog.commit("results", "s", f"b{i}", rows(f"c{i}", loss=float(i)))
+        catalog.publish("results")
+    before = catalog.read("results")
+    assert catalog.compact("results", open_files=10) == 0
+    assert catalog.compact("results") == 9
+    assert Catalog(store).read("results").equals(before)
+    files = [stat.key for stat in store.list("catalog/results/month=2026")]
+    assert len(files) == 1
+    assert "/compact-00000009-" in files[0]
+    later = Catalog(store, clock=lambda: NOW.timestamp() + 40 * 86400)
+    later.commit("results", "s", "late", rows("late"))
+    later.publish("results")
+    assert [s.key.split("/")[2] for s in store.list("catalog/results/")] == [
+        "month=0000-00", "month=2026-11", "month=2026-12",
+    ]  # fmt: skip
+
+
+def test_records_are_cleared_away_only_after_their_grace(catalog: Catalog) -> None:
+    catalog.commit("results", "s", "b", rows("a"))
+    assert catalog.gc("results", grace=0) == 0
+    catalog.publish("results")
+    assert catalog.gc("results") == 0
+    assert catalog.gc("results", grace=0) == 1
+    assert again(catalog).keys("results") == {"a"}
+
+
+def test_a_lost_file_is_made_again_from_its_records(catalog: Catalog) -> None:
+    catalog.commit("results", "s", "b", rows("a", loss=2.0))
+    catalog.publish("results")
+    before = again(catalog).read("results")
+    key = next(s.key for s in catalog.store.list("catalog/results/month=2"))
+    catalog.store.delete(key)
+    assert again(catalog).read("results").equals(before)  # readers make it in memory
+    again(catalog).heal("results")
+    assert catalog.store.head(key)
+    assert again(catalog).read("results").equals(before)
+
+
+def test_a_file_that_cannot_be_made_again_is_an_error_and_never_a_shorter_table(tmp_path: Path) -> None:
+    catalog = Catalog(open_store(tmp_path), sleep=lambda _: None)
+    catalog.commit("results", "s", "b", rows("a"))
+    catalog.publish("results")
+    catalog.gc("results", grace=0)
+    catalog.store.delete(next(s.key for s in catalog.store.list("catalog/results/month=2")))
+    with pytest.raises(StorageError, match="nst fsck"):
+        Catalog(catalog.store, sleep=lambda _: None).read("results")
+
+
+def test_the_log_is_read_from_its_newest_checkpoint(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    catalog = Catalog(store, checkpoint_every=4)
+    for i in range(11):
+        catalog.commit("results", "s", f"b{i}", rows(f"c{i}"))
+        catalog.publish("results")
+    saved = [stat.key for stat in store.list(layout.checkpoints("results"))]
+    assert saved == [layout.checkpoint("results", 4), layout.checkpoint("results", 8)]
+    everything = {f"c{i}" for i in range(11)}
+    read: list[str] = []
+    get = store.get
+    store.get = lambda key: read.append(key) or get(key)  # type: ignore[method-assign]
+    assert Catalog(store, checkpoint_every=4).keys("results") == everything
+    assert layout.claim("results", 7) not in read
+    store.put(saved[1], b"torn")
+    assert Catalog(store).keys("results") == everything
+    for key in saved:
+        store.delete(key)
+    assert Catalog(store).keys("results") == everything
+
+
+def test_a_record_of_a_newer_version_waits_and_blocks_nobody(catalog: Catalog, caplog) -> None:
+    newer = {"table": "results", "common": {}, "rows": [{"cell_id": "n", "column_of_tomorrow": 1}]}
+    catalog.store.put(layout.record("results", "s/newer"), json.dumps(newer).encode())
+    catalog.store.put(layout.record("results", "s/garbage"), b"\0\1")
+    catalog.commit("results", "s", "b", rows("a"))
+    assert catalog.publish("results") == 1
+    assert catalog.publish("results") == 0
+    assert again(catalog).read("results", live=False).num_rows == 1
+    assert "column_of_tomorrow" in caplog.text
+    assert "garbage" in caplog.text
+
+
+def test_many_records_are_published_in_claims_of_bounded_size(catalog: Catalog, monkeypatch) -> None:
+    monkeypatch.setattr("tasks.catalog.publish.MAX_ROWS", 25)
+    monkeypatch.setattr("tasks.catalog.publish.MAX_RECORDS", 10)
+    for i in range(40):
+        catalog.commit("results", "s", f"b{i}", rows(*(f"c{i}-{j}" for j in range(4))))
+    assert catalog.publish("results") == 160
+    assert catalog.read("results", live=False).num_rows == 160
+    assert max(catalog.ledger("results").state.live.values()) <= 25
+
+
+def test_threads_share_a_catalog(catalog: Catalog) -> None:
+    def work(name: str) -> None:
+        for i in range(5):
+            catalog.commit("results", name, f"b{i}", rows(f"{name}-{i}", "shared"))
+            catalog.publish("results")
+
+    threads = [threading.Thread(target=work, args=(f"t{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    expected = {f"t{n}-{i}" for n in range(4) for i in range(5)} | {"shared"}
+    assert again(catalog).keys("results", live=False) == expected
+    assert again(catalog).read("results").num_rows == len(expected)
+
+
+def test_publishers_take_turns_where_the_store_cannot_refuse(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    catalogs = [Catalog(store, single_publisher=True) for _ in range(3)]
+    for n, catalog in enumerate(catalogs):
+        catalog.commit("results", "s", "b", rows("a", f"c{n}", loss=float(n)))
+    assert sum(catalog.publish("results") for catalog in catalogs) == 4
+    assert Catalog(store).read("results").num_rows == 4
+    assert store.list("state/results/lease/") == []
+    store.put(layout.tickets("results") + "other.json", json.dumps({"until": 4e9}).encode())
+    catalogs[0].commit("results", "s", "b2", rows("z"))
+    now = iter(range(10**6, 10**9, 100))
+    waiting = Catalog(store, single_publisher=True, clock=lambda: float(next(now)), sleep=lambda _: None)
+    with pytest.raises(StorageError, match="another publisher"):
+        waiting.publish("results")
+    assert "z" in Catalog(store).keys("results")  # waiting to be published, never lost
+
+
+def test_asking_an_empty_root_what_is_done_loads_neither_arrow_nor_pandas_nor_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from tasks.catalog import Catalog; from tasks.store import open_store; "
+        f"c = Catalog(open_store({str(tmp_path)!r})); print(c.keys('results'), c.counts('failures')); "
+        "print([m for m in ('pyarrow', 'pandas', 'torch', 's3fs', 'skimage') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["set() {}", "[]"]

@@ -1,0 +1,1 @@
+"""Order: Prefect flows and the `nst` command. No maths, no storage."""

@@ -74,14 +74,10 @@ def run(
     from flows.order import SweepRequest
     from flows.progress import ProgressBar
     from flows.show import summary_lines
+    from tasks.workers import find_devices
 
-    request = SweepRequest(
-        manifest=manifest,
-        root=root,
-        inputs=inputs,
-        devices=tuple(part.strip() for part in devices.split(",") if part.strip()),
-        confirmed=yes,
-    )
+    chosen = tuple(part.strip() for part in devices.split(",") if part.strip())
+    request = SweepRequest(manifest, root, inputs, chosen or tuple(find_devices()), confirmed=yes)
     with ProgressBar(err) as bar:
         if inline:
             from flows.inline import run_inline
@@ -137,7 +133,6 @@ def fsck(
 ) -> None:
     """Prove that every done row has its picture, and that records, claims and segments agree."""
     from tasks.catalog.fsck import fsck as check
-
     from tasks.store import open_store
 
     report = check(open_store(root), read_data=read_data)

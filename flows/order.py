@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from flows.engine import completed
+from tasks.effect import call_with_policy
 from tasks.fanout import Chunk, Fanout
 from tasks.heartbeat import beating
 from tasks.maintenance import publish_all, single_publisher, tidy
 from tasks.planning import Prepared, prepare, register
 from tasks.report import report
 from tasks.weights import fetch_weights
-from tasks.workers import DevicePool, find_devices
+from tasks.workers import DevicePool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,14 +47,14 @@ class SweepRequest:
         manifest: URI or path of the manifest.
         root: URI or path of the root.
         inputs: Folder or URI that relative inputs are resolved against; "" means the manifest's own folder.
-        devices: Devices to use; empty means all that are found.
+        devices: Devices to use, one worker each (`tasks.workers.find_devices`).
         confirmed: Whether an estimate above the manifest's budget of hours is accepted.
     """
 
     manifest: str
     root: str
     inputs: str = ""
-    devices: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ("cpu",)
     confirmed: bool = False
 
 
@@ -72,20 +73,38 @@ class SweepSummary:
     failures: list[Failure] = field(default_factory=list)
 
 
-def run_sweep(request: SweepRequest, engine: Engine, on_step: OnStep | None = None) -> SweepSummary:
-    """Run what is not done of a sweep.
+def plan_sweep(request: SweepRequest) -> Prepared:
+    """Plan a sweep: all that can be wrong with it is found here, before anything starts.
 
     Raises:
-        UserError: The manifest, an input or the root cannot be used; nothing was started.
+        UserError: The manifest, an input or the root cannot be used, or the budget is exceeded.
+    """
+    return prepare(
+        request.manifest,
+        request.root,
+        inputs=request.inputs,
+        devices=len(request.devices),
+        confirmed=request.confirmed,
+        single=single_publisher(request.root),
+    )
+
+
+def run_sweep(
+    prepared: Prepared, devices: Sequence[str], engine: Engine, on_step: OnStep | None = None
+) -> SweepSummary:
+    """Run what is not done of a planned sweep.
+
+    Args:
+        prepared: The plan.
+        devices: One worker each.
+        engine: Carries out the chunks; with as many threads as there are devices.
+        on_step: Progress of a batch.
+
+    Raises:
+        UserError: The weights cannot be had; nothing was started.
         TransientError: The store gave up; what is committed is kept, and running again does the rest.
     """
     clock = time.monotonic()
-    devices = request.devices or tuple(find_devices())
-    single = single_publisher(request.root)
-    prepared = prepare(
-        request.manifest, request.root, inputs=request.inputs, devices=len(devices), confirmed=request.confirmed,
-        single=single,
-    )  # fmt: skip
     plan = prepared.plan
     summary = SweepSummary(plan.sweep_id, plan.name, total=plan.total, done_before=plan.done)
     register(prepared)
@@ -95,10 +114,10 @@ def run_sweep(request: SweepRequest, engine: Engine, on_step: OnStep | None = No
                 fetch_weights(backbone.name)
         with (
             beating(prepared.store, plan.sweep_id),
-            DevicePool(prepared.store.uri, devices, on_step, single=single) as pool,
+            DevicePool(prepared.store.uri, devices, on_step, single=prepared.catalog.single_publisher) as pool,
         ):
             _stylise(prepared, pool, engine, summary)
-    engine.submit(publish_all, prepared.catalog).result()
+    call_with_policy(publish_all, prepared.catalog)
     summary.seconds = time.monotonic() - clock
     if plan.to_do:
         tidy(prepared.catalog)
@@ -122,7 +141,7 @@ def _stylise(prepared: Prepared, pool: DevicePool, engine: Engine, summary: Swee
         through = summary.done_before + summary.done + summary.failed
         engine.progress(through, summary.total, f"{summary.failed} failed" if summary.failed else "")
         if time.monotonic() - published > PUBLISH_EVERY_S:
-            engine.submit(publish_all, prepared.catalog).result()
+            call_with_policy(publish_all, prepared.catalog)
             published = time.monotonic()
 
 

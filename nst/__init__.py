@@ -1,0 +1,1 @@
+"""Truth: maths, settings, manifest grammar, planning. No Prefect, storage, tables, environment or printing."""

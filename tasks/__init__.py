@@ -1,0 +1,1 @@
+"""Effects: one kind per file. Retries, timeouts and limits are declared here and nowhere else."""

@@ -6,7 +6,6 @@ kills three workers is run cell by cell, so that only the guilty cell fails. Kno
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
 import queue

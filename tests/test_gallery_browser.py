@@ -23,8 +23,18 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 HOSTILE = "</script><img src=x onerror=window.pwned=1>"
-FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync --window-size=1400,1000
-    --disable-background-networking --disable-component-update --remote-debugging-port=0""".split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--window-size=1400,1000",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--remote-debugging-port=0",
+]
 
 
 class Tab:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import NstError
 from nst.images import decode, thumbnail
 from tasks.contact_sheet import SheetCell, contact_sheet
 from tasks.export import short, varying
+from tasks.gallery import build_gallery
 from tasks.store.uris import read_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     import pandas as pd
 
@@ -22,6 +25,12 @@ if TYPE_CHECKING:
     from tasks.store import Store
 
 _SHEET_CELLS: Final = 144
+_GALLERY_CELLS: Final = 20_000
+"""Cells on one page: 2 MB of numbers; browsers stay quick."""
+
+_HEADERS: Final = 200
+"""Content or style pictures that head rows and columns; more are named only."""
+
 _TABLE_ROWS: Final = 200
 """Rows of the summary table on Prefect's page."""
 
@@ -33,7 +42,7 @@ class Page:
     """What a finished run shows.
 
     Attributes:
-        uri: URI of the contact sheet.
+        uri: URI of the gallery; the contact sheet lies beside it.
         rows: A short table for Prefect's page.
         contact_sheet: The JPEG itself.
     """
@@ -45,25 +54,24 @@ class Page:
 
 def report(prepared: Prepared) -> Page:
     """Write the contact sheet and the gallery of a sweep; what is there is replaced."""
-    plan, store, catalog = prepared.plan, prepared.store, prepared.catalog
-    cells = sweep_table(catalog, plan.sweep_id)
-    labels = [name for name in varying(cells[cells.picture_uri.notna()]) if name in cells]
-    shown = cells.head(_SHEET_CELLS)
-    sheet = contact_sheet(
-        [_sheet_cell(store, row, labels) for row in records(shown)],
-        _headers(plan.cells.contents, set(shown.content_name)),
-        _headers((style.images[0] for style in plan.cells.styles), None, [style.name for style in plan.cells.styles]),
-        title=f"{plan.name}: {len(cells)} cells",
-    )
+    plan, store = prepared.plan, prepared.store
+    cells = sweep_table(prepared.catalog, plan.sweep_id)
+    done = cells[cells.picture_uri.notna()]
+    labels = varying(done)
+    contents = _headers({content.name: content for content in plan.cells.contents})
+    styles = _headers({style.name: style.images[0] for style in plan.cells.styles})
+    title = f"{plan.name}: {len(cells):,} cells"
     folder = f"gallery/{plan.name}-{plan.sweep_id[:8]}"
+    shown = [_sheet_cell(store, row, labels) for row in records(cells.head(_SHEET_CELLS))]
+    sheet = contact_sheet(shown, contents, styles, title=title)
     store.put(f"{folder}/contact_sheet.jpg", sheet)
-    done = cells[cells.picture_uri.notna()].head(_TABLE_ROWS)
-    columns = [*_TABLE_COLUMNS, *labels]
-    rows: list[dict[str, object]] = [
-        {key: round(value, 5) if isinstance(value, float) else value for key, value in row.items()}
-        for row in records(done[columns])
-    ]
-    return Page(store.url(f"{folder}/contact_sheet.jpg"), rows, sheet)
+    page_uri = store.url(f"{folder}/index.html")
+    page = build_gallery(
+        records(cells.head(_GALLERY_CELLS)), title=title, page_uri=page_uri, contents=contents, styles=styles
+    )
+    store.put(f"{folder}/index.html", page.encode())
+    rows = records(done.head(_TABLE_ROWS)[[*_TABLE_COLUMNS, *labels]])
+    return Page(page_uri, rows, sheet)
 
 
 def sweep_table(catalog: Catalog, sweep_id: str) -> pd.DataFrame:
@@ -79,12 +87,13 @@ def sweep_table(catalog: Catalog, sweep_id: str) -> pd.DataFrame:
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows as dictionaries."""
-    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+    """Return the rows as dictionaries, with None for what is missing."""
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
 
 
 def _sheet_cell(store: Store, row: dict[str, Any], labels: list[str]) -> SheetCell:
-    done = isinstance(row["picture_uri"], str)
+    done = row["picture_uri"] is not None
     label = ", ".join(f"{name}={short(row[name])}" for name in labels) if done else ""
     picture, error = None, ""
     if done:
@@ -92,22 +101,17 @@ def _sheet_cell(store: Store, row: dict[str, Any], labels: list[str]) -> SheetCe
             picture = store.get(row["thumbnail_uri"].removeprefix(f"{store.uri}/"))
         except (FileNotFoundError, NstError) as problem:
             error = f"thumbnail: {problem}"
-    elif isinstance(row["error_class"], str):
+    elif row["error_class"] is not None:
         error = f"{row['error_class']}: {row['error_message']}"
     else:
         error = "not done"
     return SheetCell(row["content_name"] or "", row["style_name"] or "", label, picture, error)
 
 
-def _headers(images: Iterable[ImageRef], wanted: set[str] | None, names: list[str] | None = None) -> dict[str, bytes]:
+def _headers(images: Mapping[str, ImageRef]) -> dict[str, bytes]:
     """Return small pictures of inputs by name; one that cannot be read is left out, its cells tell why."""
     headers = {}
-    for number, image in enumerate(images):
-        name = names[number] if names else image.name
-        if wanted is not None and name not in wanted:
-            continue
-        try:
+    for name, image in islice(images.items(), _HEADERS):
+        with contextlib.suppress(NstError):
             headers[name] = thumbnail(decode(read_uri(image.uri)))
-        except NstError:
-            continue
     return headers

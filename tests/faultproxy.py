@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CODES = {"503": "SlowDown", "500": "InternalError", "409": "ConditionalRequestConflict", "403": "AccessDenied"}
-HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive"}
+HOP_BY_HOP = {"connection", "expect", "transfer-encoding", "keep-alive"}
 
 
 @dataclass
@@ -106,16 +106,33 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # else each answer waits 40 ms for the client's delayed ACK
     server: _Server
 
+    def handle_expect_100(self) -> bool:
+        """Leave it to `_handle`, which may refuse first."""
+        return True
+
     def log_message(self, *_: object) -> None:
         """Write nothing."""
 
     def _handle(self) -> None:
-        body = self._body()
         action = self.server.proxy.pick(self.command, self.path) or ""
+        expects = "Expect" in self.headers
+        if action.startswith("status:"):
+            if expects:  # as real servers do: no "100 Continue", and the body is not read
+                self.close_connection = True
+            else:
+                self._body()
+            return self._refuse(action.removeprefix("status:"))
+        if expects:
+            self.send_response_only(100)
+            self.end_headers()
+        body = self._body()
         if action == "reset_request":
             return self._reset()
-        if action.startswith("status:"):
-            return self._refuse(action.removeprefix("status:"))
+        return self._pass_on(body, action)
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _handle  # noqa: N815 - named by http.server
+
+    def _pass_on(self, body: bytes, action: str) -> None:
         if action.startswith("stall:"):
             time.sleep(float(action.removeprefix("stall:")))
         headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
@@ -138,8 +155,6 @@ class _Handler(BaseHTTPRequestHandler):
             return self._reset()
         self.wfile.write(answer)
         return None
-
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _handle  # noqa: N815 - named by http.server
 
     def _body(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
@@ -167,6 +182,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response_only(int(status), "Injected")
         self.send_header("Content-Type", "application/xml")
         self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)

@@ -84,9 +84,8 @@ def test_a_passing_fault_changes_nothing(behind: Store, proxy: FaultProxy, opera
 
 @pytest.mark.parametrize("action", ["reset_request", "drop_response", "status:503", "status:500", "stall:0.2"])
 @pytest.mark.parametrize("operation", METHODS)
-def test_a_lasting_fault_is_an_error_after_the_deadline(proxy: FaultProxy, bucket: str, operation: str, action: str):
-    store = open_store(f"{bucket}/{uuid.uuid4().hex}", Patience(0.1, stall=0.1, first_wait=0.01, longest_wait=0.05))
-    store.put("old", b"old bytes " * 1000)
+def test_a_lasting_fault_is_an_error_after_the_deadline(behind: Store, proxy: FaultProxy, operation: str, action: str):
+    store = open_store(behind.uri, Patience(0.1, stall=0.1, first_wait=0.01, longest_wait=0.05))
     proxy.rules = [Rule(action)]
     with pytest.raises(StorageError, match=r"gave up after \d+ attempts") as caught:
         use(store, operation)
@@ -167,9 +166,19 @@ def test_a_server_without_conditions_gets_a_look_first(behind: Store, proxy: Fau
 
 
 def test_the_probe_of_a_dead_store_is_not_remembered(proxy: FaultProxy, bucket: str):
-    store = open_store(f"{bucket}/{uuid.uuid4().hex}", Patience(0.2, stall=0.2, longest_wait=0.05))
+    uri = f"{bucket}/{uuid.uuid4().hex}"
     proxy.rules = [Rule("status:503")]
     with pytest.raises(StorageError):
-        probe(store)
+        probe(open_store(uri, Patience(0.1, stall=0.2, longest_wait=0.05)))
     proxy.rules = []
-    assert probe(store).create_only
+    assert probe(open_store(uri, QUICK)).create_only
+
+
+def test_no_write_waits_for_a_server_to_say_continue(behind: Store, proxy: FaultProxy):
+    """With `Expect: 100-continue`, a server that refuses at once makes aiohttp 3.14 wait for ever."""
+    asked = []
+    behind._fs.s3.meta.events.register_last("before-send.s3", lambda request, **_: asked.append(request.headers))
+    proxy.rules = [Rule("status:503", method="PUT", hits={1})]
+    assert behind.put("big", b"." * 5_000_000, create=True) is True
+    assert len(asked) == 2
+    assert not any("Expect" in headers for headers in asked)

@@ -7,6 +7,7 @@ create-only is its `If-None-Match: *`. No listing is cached. s3fs and botocore d
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,6 +31,8 @@ _ENVIRONMENT = (
 )  # fmt: skip
 _CLIENTS: dict[tuple[object, ...], s3fs.S3FileSystem] = {}
 _LOCK = threading.Lock()
+SLOWEST = 100_000.0
+"""Bytes per second below which a write counts as hanging."""
 
 
 def _client(patience: Patience) -> s3fs.S3FileSystem:
@@ -44,6 +47,11 @@ def _client(patience: Patience) -> s3fs.S3FileSystem:
                 skip_instance_cache=True,
             )
         return _CLIENTS[key]
+
+
+def _drop_expect(params: dict[str, Any], **_: Any) -> None:
+    """Send the body at once: aiohttp waits for ever when a server refuses instead of answering `100 Continue`."""
+    params["headers"].pop("Expect", None)
 
 
 class S3Store:
@@ -131,8 +139,10 @@ class S3Store:
         return self._prefix + check_key(key)
 
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        limit = 2 * self._patience.stall + len(arguments.get("Body", b"")) / SLOWEST
+
         async def call(client: Any) -> dict[str, Any]:
-            answer: dict[str, Any] = await getattr(client, operation)(**arguments)
+            answer: dict[str, Any] = await asyncio.wait_for(getattr(client, operation)(**arguments), limit)
             return answer
 
         return self._run(call)
@@ -142,7 +152,9 @@ class S3Store:
 
         async def run() -> T:
             await self._fs.set_session()
-            return await use(await self._fs.get_s3(self.bucket))
+            client = await self._fs.get_s3(self.bucket)
+            client.meta.events.register_last("before-call.s3", _drop_expect, unique_id="nst-no-expect")
+            return await use(client)
 
         answer: T = sync(self._fs.loop, run)
         return answer
@@ -151,7 +163,7 @@ class S3Store:
         """Return all bytes in one attempt, and never fewer than the server announced."""
 
         async def read(client: Any) -> bytes:
-            answer = await client.get_object(Bucket=self.bucket, Key=full)
+            answer = await asyncio.wait_for(client.get_object(Bucket=self.bucket, Key=full), 2 * self._patience.stall)
             size = int(answer["ContentLength"])
             async with answer["Body"] as body:
                 check_size(size, max_bytes, f"s3://{self.bucket}/{full}")

@@ -142,6 +142,8 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
+    except MemoryError:
+        raise
     except _FAILURES:  # a broken EXIF block says nothing about the pixels
         return image
 
@@ -170,6 +172,8 @@ def _apply_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile) if profile else ImageCms.createProfile("LAB"))
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except MemoryError:
+        raise
     except _FAILURES:
         converted = None
     return image.convert("RGB") if converted is None else converted
@@ -184,7 +188,7 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     """
     if image.mode not in {"I", "F"} and not image.mode.startswith("I;16"):
         return image
-    samples = np.asarray(image).astype(np.float64)
+    samples = np.asarray(image).astype(np.float64 if image.mode == "I" else np.float32)  # both hold every value
     if not np.isfinite(samples).all():
         raise InputError("the picture holds values that are not finite")
     low, high = float(samples.min()), float(samples.max())
@@ -196,7 +200,8 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     elif low >= 0:
         low, high = 0.0, next(white for white in (255.0, 65535.0, 2.0**32 - 1) if high <= white)
     key = image.info.get("transparency")
-    grey = Image.fromarray(np.rint((samples - low) * (255.0 / max(high - low, 1e-300))).astype(np.uint8))
+    scale = 255.0 / (high - low) if high > low else 0.0
+    grey = Image.fromarray(np.rint((samples - low) * scale).astype(np.uint8))
     if isinstance(key, int):
         grey.putalpha(Image.fromarray(np.where(samples == key, 0, 255).astype(np.uint8)))
     return grey

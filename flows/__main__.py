@@ -149,7 +149,7 @@ def schema(
 ) -> None:
     """Print the JSON Schema of manifests, for editors."""
     if catalog:
-        from tasks.catalog import reference as catalog_reference
+        from tasks.catalog.reference import catalog_reference
 
         typer.echo(catalog_reference())
         return

@@ -188,7 +188,9 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     """
     if image.mode not in {"I", "F"} and not image.mode.startswith("I;16"):
         return image
-    samples = np.asarray(image).astype(np.float64 if image.mode == "I" else np.float32)  # both hold every value
+    samples: np.ndarray = np.asarray(image).astype(
+        np.float64 if image.mode == "I" else np.float32
+    )  # both hold every value
     if not np.isfinite(samples).all():
         raise InputError("the picture holds values that are not finite")
     low, high = float(samples.min()), float(samples.max())

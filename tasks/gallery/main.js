@@ -63,7 +63,7 @@ function start() {
   byId("reset").addEventListener("click", () => { history.replaceState(null, "", location.pathname + location.search); readState(); draw(); });
   byId("tools").addEventListener("submit", (event) => event.preventDefault());
   byId("theme").addEventListener("click", toggleTheme);
-  byId("box").addEventListener("close", () => { const id = state.cell; state.cell = ""; writeState(); document.querySelector(`[data-cell="${CSS.escape(id)}"]`)?.focus(); });
+  byId("box").addEventListener("close", onClosed);
   addEventListener("hashchange", () => { readState(); draw(); openNamed(); });
   addEventListener("keydown", onKey);
   readState();
@@ -73,6 +73,14 @@ function start() {
 
 function openNamed() {
   if (DATA.ids.includes(state.cell)) openBox(current(), sorted(shown())); else if (byId("box").open) byId("box").close();
+}
+
+function onClosed() {
+  if (byId("box").open) return; // the event comes late, and another cell may be open by now
+  const id = state.cell;
+  state.cell = "";
+  writeState();
+  document.querySelector(`[data-cell="${CSS.escape(id)}"]`)?.focus();
 }
 
 function toggleTheme() {

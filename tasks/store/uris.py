@@ -18,7 +18,7 @@ from tasks.store.opening import local_path, open_store, scheme_of, unknown_schem
 from tasks.store.patience import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 SCHEMES = ("file", "s3", "gs", "az", "abfs", "memory", "http", "https")
 IMAGE_SUFFIXES = frozenset({
@@ -155,12 +155,19 @@ def _glob_objects(pattern: str, patience: Patience | None) -> list[Stat]:
         return [Stat(pattern, exact.size, exact.etag)]
     magic = _MAGIC.search(wanted)
     if magic:
-        below, matches = wanted[: magic.start()], re.compile(_regex(wanted)).fullmatch
+        below, matches = wanted[: magic.start()], _matcher(wanted)
     else:
         below = wanted.rstrip("/") + "/" if wanted.rstrip("/") else ""
-        matches = re.compile(re.escape(below) + _regex("**")).fullmatch
+        matches = _matcher(glob.escape(below) + "**")
     stats = {stat.key: stat for stat in store.list(below) if matches(stat.key)}
     return [Stat(store.url(key), stats[key].size, stats[key].etag) for key in _wanted(stats, wanted)]
+
+
+def _matcher(pattern: str) -> Callable[[str], re.Match[str] | None]:
+    try:
+        return re.compile(_regex(pattern)).fullmatch
+    except re.error:
+        raise InputError(f"{pattern} is no valid pattern", hint="write ranges as [a-z]") from None
 
 
 def _regex(pattern: str) -> str:

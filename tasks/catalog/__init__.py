@@ -24,7 +24,7 @@ from tasks.catalog.heal import heal as _heal
 from tasks.catalog.lease import lease
 from tasks.catalog.ledger import Ledger, Moved
 from tasks.catalog.parquet import Codec, Parquet
-from tasks.catalog.schema import SCHEMAS, describe, reference
+from tasks.catalog.schema import SCHEMAS, describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _Found = TypeVar("_Found")
 
-__all__ = ["TABLES", "Catalog", "describe", "reference"]
+__all__ = ["TABLES", "Catalog", "describe"]
 
 TABLES = tuple(SCHEMAS)
 """Names of the tables."""

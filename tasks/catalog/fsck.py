@@ -99,7 +99,9 @@ def _check_files(ledger: Ledger, state: State, report: Report) -> None:
     for key in sorted(have - set(state.live) - state.dead - anchors):
         report.problem(key, "no claim knows this file, but plain readers read it", "move it out of catalog/")
     if leftover := have & state.dead:
-        report.notes.append(f"{table.name}: {len(leftover)} replaced files are still there; `nst compact` removes them")
+        report.notes.append(
+            f"{table.name}: {len(leftover)} replaced files are still there; the next compaction removes them"
+        )
     seen: Counter[Any] = Counter()
     for file, rows in sorted(state.live.items()):
         if file not in have:
@@ -162,15 +164,23 @@ def _check_anchor(ledger: Ledger, report: Report) -> None:
     anchors = ledger.store.list(layout.anchors(ledger.table.name))
     if not anchors:
         if ledger.store.list(layout.files(ledger.table.name)):
-            report.problem(layout.anchors(ledger.table.name), "the schema anchor is missing", "run `nst compact`")
+            report.problem(
+                layout.anchors(ledger.table.name), "the schema anchor is missing", "run any sweep: publishing writes it"
+            )
         return
     try:
         newest = from_file(ledger.store.get(anchors[0].key))
         stale = ledger.codec.anchor(ledger.table, ledger.store.get(anchors[0].key)) is not None
     except Exception as error:  # noqa: BLE001  as above
-        report.problem(anchors[0].key, f"the schema anchor does not fit: {error}", "delete it and run `nst compact`")
+        report.problem(
+            anchors[0].key,
+            f"the schema anchor does not fit: {error}",
+            "delete it and run any sweep: publishing writes it",
+        )
         return
     if newest.num_rows:
-        report.problem(anchors[0].key, "the schema anchor has rows", "delete it and run `nst compact`")
+        report.problem(
+            anchors[0].key, "the schema anchor has rows", "delete it and run any sweep: publishing writes it"
+        )
     if stale:
         report.notes.append(f"{ledger.table.name}: the next publishing adds columns that are new in this version")

@@ -48,10 +48,7 @@ class Parquet:
     def column(self, table: Table, file: bytes, column: str) -> list[Any]:
         """Return one column's values."""
         del table
-        found = from_file(file, [column])
-        values: list[Any] = (
-            found.column(column).to_pylist() if column in found.column_names else [None] * found.num_rows
-        )
+        values: list[Any] = from_file(file, [column]).column(column).to_pylist()
         return values
 
     def anchor(self, table: Table, newest: bytes | None) -> bytes | None:
@@ -92,13 +89,18 @@ def to_arrow(table: Table, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 
 def from_file(file: bytes, columns: Sequence[str] | None = None) -> pa.Table:
-    """Return a file's rows, or those of `columns` that it has."""
+    """Return a file's rows, all columns or the named ones; one that the file lacks is all null."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(io.BytesIO(file), page_checksum_verification=True) as parquet:
         names = parquet.schema_arrow.names
-        wanted = None if columns is None else [name for name in columns if name in names]
-        return parquet.read(columns=wanted, use_threads=False)
+        wanted = names if columns is None else [name for name in columns if name in names]
+        found = parquet.read(columns=wanted, use_threads=False)
+        nulls = pa.nulls(parquet.metadata.num_rows)
+    if columns is None:
+        return found
+    return pa.table([found.column(name) if name in wanted else nulls for name in columns], names=list(columns))
 
 
 def unify(table: Table, parts: Iterable[pa.Table], columns: Sequence[str] | None = None) -> pa.Table:

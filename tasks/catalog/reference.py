@@ -10,7 +10,6 @@ def catalog_reference() -> str:
     parts = []
     for table in SCHEMAS.values():
         lines = [f"### {table.name}: {table.description}", "", "| column | type | meaning |", "|---|---|---|"]
-        for column in table.columns.values():
-            lines.append(f"| `{column.name}` | {column.type} | {' '.join(column.description.split())} |")
+        lines += [f"| `{c.name}` | {c.type} | {' '.join(c.description.split())} |" for c in table.columns.values()]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)

@@ -113,17 +113,3 @@ SCHEMAS: Final[dict[str, Table]] = {
 def describe() -> list[tuple[str, str, str, str]]:
     """Return (table, column, type, description) of every column, for the README."""
     return [(t.name, c.name, c.type, c.description) for t in SCHEMAS.values() for c in t.columns.values()]
-
-
-def reference() -> str:
-    """Return every table and column as Markdown, for the README."""
-    lines: list[str] = []
-    for table in SCHEMAS.values():
-        key = f"; key `{table.key}`" if table.key else ""
-        lines += [f"### `{table.name}`", "", f"{table.description.capitalize()}{key}.", ""]
-        lines += ["| column | type | what it holds |", "|---|---|---|"]
-        lines += [
-            f"| `{c.name}` | {c.type} | {c.description.replace('|', chr(92) + '|')} |" for c in table.columns.values()
-        ]
-        lines.append("")
-    return "\n".join(lines)

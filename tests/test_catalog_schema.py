@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from pydantic import BaseModel
+
+from nst.config import METHOD_CONFIGS
+from nst.config.gatys import GatysConfig
+from nst.metrics import METRICS
+from tasks.catalog import describe, parameters
+from tasks.catalog.columns import LAYERS
+from tasks.catalog.reference import catalog_reference
+from tasks.catalog.schema import SCHEMAS, Table, metric_values
+
+
+def test_every_column_is_described_and_named_like_a_yaml_key() -> None:
+    for table, column, kind, description in describe():
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", column), (table, column)
+        assert kind in {"string", "int64", "float64", "bool", "timestamp"}
+        assert len(description) > 4, (table, column)
+    text = catalog_reference()
+    assert all(f"| `{column}` |" in text for _, column, _, _ in describe())
+
+
+def test_settings_become_columns_under_their_yaml_keys() -> None:
+    columns = {c.name: c.type for c in parameters.columns()}
+    expected = {
+        "size": "int64", "style_weight": "float64", "seed": "int64", "preset": "string", "content_layers": "string",
+        "optimizer": "string", "optimizer_history": "int64", "optimizer_learning_rate": "float64",
+        "pyramid_levels": "int64", "pyramid_first_steps": "int64", "pyramid_warm_start": "bool", "backbone": "string",
+        "backbone_weights": "string", "backbone_seed": "int64", "precision": "string", "style_loss_name": "string",
+    }  # fmt: skip
+    assert expected.items() <= columns.items()
+    assert "method" not in columns
+
+
+@pytest.mark.parametrize("method", METHOD_CONFIGS)
+def test_every_setting_of_every_method_has_a_column_that_holds_it(method: str) -> None:
+    config = METHOD_CONFIGS[method]()
+    flat = parameters.flatten(config)
+    types = {"string": str, "int64": int, "float64": (int, float), "bool": bool}
+    assert flat.pop("method") == method
+    columns = {c.name: c for c in parameters.columns()}
+    for name, value in flat.items():
+        assert value is None or isinstance(value, types[columns[name].type]), name
+
+
+def test_flattened_settings_say_what_was_configured() -> None:
+    config = GatysConfig.model_validate({"optimizer": {"name": "adam", "ema": 0.5}, "content_layers": ["relu2_2"]})
+    flat = parameters.flatten(config)
+    assert flat["optimizer"] == "adam"
+    assert flat["optimizer_ema"] == 0.5
+    assert "optimizer_history" not in flat
+    assert json.loads(str(flat["content_layers"])) == {"relu2_2": 1.0}
+    assert flat["style_loss_name"] == "gram"
+
+
+def test_losses_have_a_column_for_every_rectified_layer_of_vgg19() -> None:
+    assert len(LAYERS) == 16
+    assert {"relu1_1", "relu3_4", "relu4_2", "relu5_4"} <= set(LAYERS)
+    assert {f"style_loss_{layer}" for layer in LAYERS} <= SCHEMAS["results"].columns.keys()
+
+
+def test_every_metric_has_a_column() -> None:
+    assert metric_values(dict.fromkeys(METRICS, 1.0)).keys() <= SCHEMAS["results"].columns.keys()
+
+
+def test_what_failed_has_the_identity_and_settings_of_what_was_done() -> None:
+    results, failures = (SCHEMAS[name].columns for name in ("results", "failures"))
+    only = failures.keys() - results.keys()
+    assert only == {"failed_at", "error_class", "error_message", "error_where"}
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    column = next(iter(SCHEMAS["traces"].columns.values()))
+    with pytest.raises(ValueError, match="two columns 'cell_id'"):
+        _ = Table("t", "", lambda: (column, column), ("cell_id",)).columns
+
+
+def test_methods_must_agree_on_the_type_of_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Other(BaseModel):
+        name: str = "other"
+        size: str = "large"
+
+    monkeypatch.setitem(METHOD_CONFIGS, "other", Other)
+    parameters.columns.cache_clear()
+    with pytest.raises(TypeError, match="size"):
+        parameters.columns()
+    parameters.columns.cache_clear()

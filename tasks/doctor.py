@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Literal
 
-from nst.errors import NstError
+from nst.errors import NstError, UserError
+from tasks.prefect_server import check_configured
 from tasks.store import open_store
 from tasks.store.probe import probe
 from tasks.weights import cached_weights
@@ -35,7 +36,7 @@ def examine(root: str) -> Iterator[Finding]:
     yield from _devices()
     yield from _weights()
     yield from _storage(root)
-    yield from _prefect()
+    yield from _server()
 
 
 def _packages() -> Iterator[Finding]:
@@ -90,17 +91,14 @@ def _storage(root: str) -> Iterator[Finding]:
         yield Finding("ok" if free > 2**30 else "note", "storage", f"{free / 2**30:.1f} GiB free")
 
 
-def _prefect() -> Iterator[Finding]:
+def _server() -> Iterator[Finding]:
     url = os.environ.get("PREFECT_API_URL")
     if not url:
-        yield Finding("ok", "prefect", "PREFECT_API_URL is not set: `nst run` starts a private server on loopback")
+        yield Finding("ok", "server", "PREFECT_API_URL is not set: `nst run` starts a private Prefect server on loopback")
         return
-    import httpx
-
     try:
-        httpx.get(f"{url}/health", timeout=5).raise_for_status()
-    except httpx.HTTPError as error:
-        text = f"PREFECT_API_URL is set but does not answer: {error}; unset it, start that server, or use --inline"
-        yield Finding("bad", "prefect", text)
+        check_configured(url)
+    except UserError as error:
+        yield Finding("bad", "server", f"{error}; or use --inline")
     else:
-        yield Finding("ok", "prefect", "the server of PREFECT_API_URL answers")
+        yield Finding("ok", "server", "the Prefect server of PREFECT_API_URL answers")

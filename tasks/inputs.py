@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from nst.errors import InputError, StorageError
+from nst.errors import InputError, NstError
 from tasks.store.uris import glob_uri, read_uri, stat_uri
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Digests:
     def save(self) -> None:
         """Write what was learnt; a store that refuses costs only speed."""
         if self._changed:
-            with contextlib.suppress(StorageError, OSError):
+            with contextlib.suppress(NstError, OSError):
                 self._store.put(_DIGESTS_KEY, json.dumps(self._known).encode())
             self._changed = False
 

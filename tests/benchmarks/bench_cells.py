@@ -1,0 +1,103 @@
+"""Seconds per cell: alone in a fresh process (how scripts do it), alone warm, in batches; float32 and bfloat16.
+
+All in one run on one machine, so that the ratios hold. On a GPU (`--device cuda --size 512 --steps 500 --batches
+1,2,4,8,16,32`) it also prints the share of the measured matrix-multiplication ceiling that the backbone reaches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy as np
+import torch
+
+from nst.config import GatysConfig
+from nst.methods import stylize_batch
+from nst.workspace import Pixels, Request, Workspace
+
+LAYERS = {"content_layers": ["relu4_1"], "style_layers": ["relu1_1", "relu2_1", "relu3_1", "relu4_1"]}
+
+
+def pixels(seed: int, size: int) -> Pixels:
+    array = np.random.default_rng(seed).integers(0, 256, (size * 3 // 4, size, 3), np.uint8)
+    return Pixels(f"image-{seed}", array)
+
+
+def seconds_per_cell(workspace: Workspace, batch: int, settings: argparse.Namespace, precision: str) -> float:
+    config = GatysConfig(
+        size=settings.size, steps=settings.steps, precision=precision, trace_every=0,
+        backbone={"name": "vgg19", "weights": "random"}, **LAYERS,
+    )  # fmt: skip
+    content = pixels(0, settings.size)
+    requests = [
+        Request(f"cell-{n}", content, (pixels(1 + n % 2, settings.size),), (1.0,), "targets", config)
+        for n in range(batch)
+    ]
+    started = time.perf_counter()
+    outcomes = stylize_batch(requests, workspace)  # returns pictures on the host, so nothing is left to wait for
+    seconds = time.perf_counter() - started
+    assert all(outcome.image is not None for outcome in outcomes)
+    return seconds / batch
+
+
+def matmul_ceiling(device: str, dtype: torch.dtype) -> float:
+    """Return floating-point operations per second of a large matrix product."""
+    size = 8192 if device == "cuda" else 1024
+    a = torch.randn(size, size, device=device, dtype=dtype)
+    rates = []
+    for _ in range(5):
+        started = time.perf_counter()
+        (a @ a)[0, 0].item()
+        rates.append(2 * size**3 / (time.perf_counter() - started))
+    return statistics.median(rates)
+
+
+def operations_per_step(size: int) -> float:
+    """Return floating-point operations of VGG-19 to relu4_1 forward and back to the picture, at 4:3."""
+    shapes = [(3, 64, 1), (64, 64, 1), (64, 128, 2), (128, 128, 2), (128, 256, 4), *[(256, 256, 4)] * 3, (256, 512, 8)]
+    forward = sum(2 * 9 * a * b * (size / s) * (0.75 * size / s) for a, b, s in shapes)
+    return 2 * forward
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--batches", default="1,4,8")
+    parser.add_argument("--fresh", action="store_true", help=argparse.SUPPRESS)
+    settings = parser.parse_args()
+    if settings.fresh:
+        seconds_per_cell(Workspace(settings.device, dict), 1, settings, "float32")
+        return
+
+    command = [sys.executable, __file__, "--fresh", "--device", settings.device]
+    command += ["--size", str(settings.size), "--steps", str(settings.steps)]
+    fresh = []
+    for _ in range(3):
+        started = time.perf_counter()
+        subprocess.run(command, check=True)
+        fresh.append(time.perf_counter() - started)
+    alone = statistics.median(fresh)
+    name = torch.cuda.get_device_name() if settings.device == "cuda" else f"{torch.get_num_threads()} CPU threads"
+    print(f"VGG-19 to relu4_1, {settings.size} px, {settings.steps} steps of L-BFGS, {name}, torch {torch.__version__}")
+    print(f"{'':26}{'s per cell':>12}{'against fresh':>15}{'of ceiling':>12}")
+    print(f"{'fresh process':26}{alone:12.3f}{1:14.2f}x")
+    for precision, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        ceiling = matmul_ceiling(settings.device, dtype)
+        workspace = Workspace(settings.device, dict)
+        seconds_per_cell(workspace, 1, settings, precision)
+        for batch in map(int, settings.batches.split(",")):
+            times = [seconds_per_cell(workspace, batch, settings, precision) for _ in range(3)]
+            seconds = statistics.median(times)
+            share = operations_per_step(settings.size) * settings.steps / seconds / ceiling
+            label = f"warm, {precision}, batch {batch}"
+            print(f"{label:26}{seconds:12.3f}{alone / seconds:14.2f}x{share:12.0%}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

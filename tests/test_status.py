@@ -1,0 +1,63 @@
+"""What has become of sweeps, and the heartbeat that says that one is running."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from nst.errors import InputError
+from tasks.catalog import Catalog
+from tasks.heartbeat import beating, running_sweeps
+from tasks.status import find_sweep, sweep_statuses
+from tasks.store import open_store
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def submit(catalog, sweep_id, name, cells, when):
+    common = {"sweep_id": sweep_id, "sweep_name": name, "submitted_at": when}
+    rows = [{"cell_id": cell, "position": n} for n, cell in enumerate(cells)]
+    catalog.commit("sweeps", sweep_id, "cells", rows, common=common)
+
+
+def test_equal_cells_of_two_sweeps_count_for_both(tmp_path):
+    store = open_store(tmp_path)
+    catalog = Catalog(store)
+    submit(catalog, "aaaa1111", "first", ["x", "y", "z"], NOW)
+    submit(catalog, "bbbb2222", "second", ["y", "w"], NOW + timedelta(hours=1))
+    catalog.commit("results", "aaaa1111", "batch", [{"cell_id": "y"}])
+    catalog.commit("failures", "aaaa1111", "batch", [{"cell_id": "x", "attempt": 1}, {"cell_id": "y", "attempt": 1}])
+    second, first = sweep_statuses(store, catalog)
+    assert (first.name, first.total, first.done, first.failed, first.to_do) == ("first", 3, 1, 1, 1)
+    assert (second.name, second.total, second.done, second.failed, second.to_do) == ("second", 2, 1, 0, 1)
+    assert not first.running
+    for table in ("sweeps", "results", "failures"):
+        catalog.publish(table)
+    assert sweep_statuses(store, catalog) == [second, first]
+
+
+def test_a_sweep_is_found_by_name_or_by_the_beginning_of_its_id(tmp_path):
+    store = open_store(tmp_path)
+    catalog = Catalog(store)
+    submit(catalog, "aaaa1111", "same", ["x"], NOW)
+    submit(catalog, "bbbb2222", "same", ["y"], NOW + timedelta(hours=1))
+    assert find_sweep(store, catalog, "same").sweep_id == "bbbb2222"
+    assert find_sweep(store, catalog, "aaaa").sweep_id == "aaaa1111"
+    with pytest.raises(InputError, match="sweeps there: same"):
+        find_sweep(store, catalog, "aaa")
+
+
+def test_a_sweep_is_running_while_its_heart_beats(tmp_path):
+    store = open_store(tmp_path)
+    with beating(store, "aaaa1111"):
+        deadline = time.monotonic() + 10
+        while running_sweeps(store) != {"aaaa1111"} and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert running_sweeps(store) == {"aaaa1111"}
+    assert running_sweeps(store) == set()
+    for old in (json.dumps({"at": time.time() - 3600}), "{", "{}"):
+        store.put("state/running/aaaa1111.json", old.encode())
+        assert running_sweeps(store) == set()

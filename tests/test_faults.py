@@ -140,9 +140,10 @@ def test_a_refusal_is_the_users_to_mend_and_is_not_tried_again(behind: Store, pr
 def test_nobody_listens(s3: S3Server, monkeypatch: pytest.MonkeyPatch):
     gone = FaultProxy(s3.url)
     gone.close()
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", gone.url)
-    with pytest.raises(StorageError, match=f"at {gone.url}"):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", gone.url.replace("http://", "http://me:secret@"))
+    with pytest.raises(StorageError, match=f"at {gone.url}") as caught:
         open_store("s3://bucket/x", Patience(0.2, stall=0.2, longest_wait=0.05)).get("k")
+    assert "secret" not in str(caught.value)
 
 
 def test_a_server_that_ignores_conditions_is_found(behind: Store, proxy: FaultProxy):

@@ -10,6 +10,7 @@ from botocore import exceptions as boto
 
 from nst.errors import UserError
 from tasks.store.patience import PassingError
+from tasks.store.uris import printable
 
 TRANSLATED = (boto.BotoCoreError, boto.ClientError, aiohttp.ClientError, OSError, TimeoutError, ValueError)
 _PASSING_STATUS = {408, 409, 425, 429}
@@ -46,6 +47,7 @@ def translate(error: Exception, what: str, endpoint: str | None) -> Exception:
         texts other than the error code are left out, since some servers echo keys and signatures in them.
     """
     where = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "amazonaws.com"
+    where = printable(where)
     if status_of(error):
         return _translate_answer(error, what, where)
     if isinstance(error, _NO_CREDENTIALS):

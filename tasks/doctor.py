@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from nst.errors import NstError, UserError
 from tasks.prefect_server import check_configured
-from tasks.store import open_store
+from tasks.store import Patience, open_store
 from tasks.store.probe import probe
 from tasks.weights import cached_weights
 from tasks.workers import find_devices
@@ -76,7 +76,7 @@ def _weights() -> Iterator[Finding]:
 
 def _storage(root: str) -> Iterator[Finding]:
     try:
-        store = open_store(root)
+        store = open_store(root, Patience(deadline=15))
         found = probe(store)
     except (NstError, OSError) as error:
         yield Finding("bad", "storage", str(error))
@@ -94,7 +94,7 @@ def _storage(root: str) -> Iterator[Finding]:
 def _server() -> Iterator[Finding]:
     url = os.environ.get("PREFECT_API_URL")
     if not url:
-        yield Finding("ok", "server", "PREFECT_API_URL is not set: `nst run` starts a private Prefect server on loopback")
+        yield Finding("ok", "server", "PREFECT_API_URL is not set: `nst run` starts a private Prefect server")
         return
     try:
         check_configured(url)

@@ -147,7 +147,7 @@ def check_configured(api_url: str, timeout_s: float = 5) -> None:
     if error is not None:
         raise UserError(
             f"the Prefect server at {api_url} does not answer: {error!r}",
-            hint="start it (`nst up` or `prefect server start`), or unset PREFECT_API_URL for a private server, "
+            hint="start it (`prefect server start`), or unset PREFECT_API_URL for a private server, "
             "or run with --inline",
         )
 

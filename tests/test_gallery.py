@@ -9,6 +9,7 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from nst.config import METHOD_CONFIGS
@@ -131,6 +132,24 @@ def test_a_done_row_wins_over_failures_and_the_last_failure_counts():
     assert data["pictures"] == ["../pictures/a.png", None]
 
 
+def test_a_cell_that_is_not_done_makes_no_axes():
+    bare = {
+        "cell_id": "c",
+        "content_name": "town",
+        "style_name": "night",
+        "method": None,
+        "seed": None,
+        "picture_uri": None,
+    }
+    text = build_gallery([row("a"), row("b", seed=1), bare], title="t", page_uri=PAGE)
+    data = Page(text).data
+    assert [axis["key"] for axis in data["axes"]] == ["seed"]
+    assert data["fixed"]["size"] == 512
+    assert data["known"] == [True, True, False]
+    assert data["errors"] == [None, None, ""]
+    assert "2 pictures, 1 not done" in text
+
+
 def test_pandas_nulls_and_numpy_numbers_are_plain_json():
     odd = row("a") | {
         "seconds": float("nan"),
@@ -140,6 +159,7 @@ def test_pandas_nulls_and_numpy_numbers_are_plain_json():
         "content_name": None,
         "content_uri": float("nan"),
         "peak_memory_bytes": np.int64(5),
+        "pooling": pd.NA,
     }
     data = json.loads(json.dumps(tabulate([odd], PAGE), allow_nan=False))
     numbers = {metric["key"]: metric["values"] for metric in data["metrics"]}

@@ -29,7 +29,7 @@ function otherOf(i) {
 }
 
 function stageOf(i) {
-  if (DATA.errors[i] !== null) return el("div", { class: "show" }, el("p", { class: "fail" }, `failed: ${DATA.errors[i]}`));
+  if (faultOf(i)) return el("div", { class: "show" }, el("p", { class: "fail" }, faultOf(i)));
   const other = otherOf(i);
   const mode = other.source ? state.mode : "one";
   const picture = () => el("img", { src: DATA.pictures[i], alt: nameOf(i) });
@@ -80,10 +80,10 @@ function renderBox() {
   const copy = el("button", { type: "button", id: "copy", title: "y", onclick: () => copyText(yaml, copy) }, "Copy");
   const facts = [
     el("h2", {}, nameOf(i)),
-    DATA.errors[i] !== null ? el("p", { class: "fail" }, DATA.errors[i]) : null,
+    DATA.errors[i] ? el("p", { class: "fail" }, DATA.errors[i]) : null,
     ...(varying.length ? [el("h3", {}, "What varies"), table(rows(varying))] : []),
     ...(numbers.length ? [el("h3", {}, "Measured"), table(numbers)] : []),
-    el("h3", {}, "This cell as a manifest ", copy), el("pre", { id: "yaml", tabindex: 0 }, yaml),
+    ...(settings.method ? [el("h3", {}, "This cell as a manifest ", copy), el("pre", { id: "yaml", tabindex: 0 }, yaml)] : []),
     el("details", {}, el("summary", {}, "All settings"), table(rows(Object.keys(settings).filter((key) => settings[key] !== null)))),
     DATA.pictures[i] ? el("p", {}, el("a", { href: DATA.pictures[i], target: "_blank", rel: "noopener" }, "Open the picture")) : null,
     el("p", { class: "note" }, `cell ${DATA.ids[i]}`),
@@ -109,7 +109,7 @@ function copyText(yaml, button) {
 
 // ---- the manifest of one cell ------------------------------------------------------------------------------------
 function settingsOf(i) {
-  const settings = { ...DATA.fixed };
+  const settings = DATA.known[i] ? { ...DATA.fixed } : {};
   for (const key of parameterAxes) settings[key] = valueOf(key, i);
   for (const [key, column] of Object.entries(DATA.followers)) settings[key] = column.values[column.index[i]];
   return settings;

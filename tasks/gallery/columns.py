@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks.catalog import columns as catalog
@@ -28,7 +29,9 @@ def tabulate(rows: Sequence[Mapping[str, Any]], page_uri: str) -> dict[str, Any]
     """
     cells = _one_per_cell(rows)
     settings = {c.name: [_plain(row.get(c.name), c.type) for row in cells] for c in _settings()}
-    varying = {key: _coded(values) for key, values in settings.items() if len(set(values)) > 1}
+    known = [method is not None for method in settings["method"]]  # nothing is known of a cell that is not done
+    seen = {key: set(compress(values, known)) for key, values in settings.items()}
+    varying = {key: _coded(values) for key, values in settings.items() if len(seen[key]) > 1}
     followers: dict[str, dict[str, Any]] = {}
     axes: list[dict[str, Any]] = []
     for kind in ("content", "style"):
@@ -47,7 +50,8 @@ def tabulate(rows: Sequence[Mapping[str, Any]], page_uri: str) -> dict[str, Any]
         "ids": [str(row["cell_id"]) for row in cells],
         "axes": axes,
         "followers": followers,
-        "fixed": {key: values[0] for key, values in settings.items() if key not in varying and values},
+        "fixed": {key: values.pop() for key, values in seen.items() if len(values) == 1},
+        "known": known,
         "only": {kind: _only(cells, f"{kind}_name") for kind in ("content", "style")},
         "metrics": [
             {"key": c.name, "label": c.name, "about": c.description, "values": numbers[c.name]}
@@ -98,8 +102,8 @@ def _follows(index: Sequence[int], other: Sequence[int]) -> bool:
 
 
 def _plain(value: Any, kind: str = "string") -> Any:
-    """A value of the catalog as JSON has it; NaN and pandas' nulls become None, whole floats of int columns int."""
-    if value is None or value != value:  # noqa: PLR0124  # only NaN differs from itself
+    """A value of the catalog as JSON has it; None for NaN and pandas' nulls; whole floats of int columns as int."""
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
         return None
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, float) and not math.isfinite(value):
@@ -121,10 +125,11 @@ def _only(cells: Sequence[Mapping[str, Any]], column: str) -> str:
 
 
 def _error(row: Mapping[str, Any]) -> str | None:
+    """None for a cell with a picture, "" for one that is not done."""
     if _plain(row.get("picture_uri")):
         return None
     kind, message = _plain(row.get("error_class")), _plain(row.get("error_message"))
-    return ": ".join(str(part) for part in (kind, message) if part) or "no picture and no reason on record"
+    return ": ".join(str(part) for part in (kind, message) if part)
 
 
 def _shape(row: Mapping[str, Any]) -> str | None:

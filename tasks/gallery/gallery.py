@@ -53,11 +53,12 @@ def build_gallery(
     data["heads"] = {
         kind: {name: _embedded(each, side) for name, each in known.items()} for kind, known in heads.items()
     }
-    failed = sum(error is not None for error in data["errors"])
+    counts = {"pictures": data["errors"].count(None), "not done": data["errors"].count("")}
+    counts["failed"] = len(data["errors"]) - sum(counts.values())
     script = _script()
     page: str = _template().render(
         title=title,
-        summary=f"{len(data['ids']) - failed:,} pictures" + (f", {failed:,} failed" if failed else ""),
+        summary=", ".join(f"{n:,} {what}" for what, n in counts.items() if n or what == "pictures"),
         style=Markup(_read("page.css")),  # noqa: S704  # our own file
         script=Markup(script),  # noqa: S704  # our own files
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

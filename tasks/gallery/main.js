@@ -96,7 +96,7 @@ function onKey(event) {
   else if (open && event.key === "ArrowLeft") step(-1);
   else if (open && modes[event.key]) { state.mode = modes[event.key]; renderBox(); writeState(); }
   else if (open && event.key === "p") pin();
-  else if (open && event.key === "y") byId("copy").click();
+  else if (open && event.key === "y") byId("copy")?.click();
   else if (event.key === "t") toggleTheme();
   else if (!open && event.key === "/") byId("q").focus();
   else if (!open && ["g", "s", "o"].includes(event.key)) change("view", { g: "grid", s: "list", o: "plot" }[event.key]);

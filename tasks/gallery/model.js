@@ -42,6 +42,9 @@ const valueOf = (key, i) => AXES.get(key).values[AXES.get(key).index[i]];
 const nameOf = (i) => ["content", "style"].filter((key) => AXES.has(key)).map((key) => valueOf(key, i)).map(text).join(" × ")
   || [DATA.only.content, DATA.only.style].filter(Boolean).join(" × ") || DATA.ids[i].slice(0, 8);
 
+// Why there is no picture; null where there is one.
+const faultOf = (i) => (DATA.errors[i] === null ? null : DATA.errors[i] ? `failed: ${DATA.errors[i]}` : "not done");
+
 // Which parameters tell a cell from its neighbours, with those left out that the view already says.
 const parameterAxes = DATA.axes.map((axis) => axis.key).filter((key) => key !== "content" && key !== "style");
 function captionOf(i, known) {

@@ -77,7 +77,7 @@ def style_key(style: StyleRef | None) -> bytes:
 
 
 def join(left: bytes, right: bytes) -> str:
-    """Return the id of the cell with these keys: settings and method, content and style."""
+    """Return the id of the cell with these keys: of settings and method, and of content and style."""
     return blake2b(left + right, digest_size=16).hexdigest()
 
 
@@ -99,7 +99,7 @@ def address(cell: Cell) -> str:
     Equal addresses with unequal ids tell that an input or the method changed since.
     """
     settings = settings_key(fragments(cell.config), pixel_fields(type(cell.config)))
-    return join_address(settings, place_key(cell.config, cell.output), cell.content, cell.style)
+    return join(settings + place_key(cell.config, cell.output), inputs_key(cell.content, cell.style))
 
 
 def place_key(config: MethodConfig, output: OutputFormat) -> bytes:
@@ -107,11 +107,10 @@ def place_key(config: MethodConfig, output: OutputFormat) -> bytes:
     return digest16(canonical([config.name, config.backbone.weights, output.format, output.quality]))
 
 
-def join_address(settings: bytes, place: bytes, content: ImageRef | None, style: StyleRef | None) -> str:
-    """Return the address of the cell with these keys and inputs."""
+def inputs_key(content: ImageRef | None, style: StyleRef | None) -> bytes:
+    """Return the part of an address that says which images were asked for."""
     uris = [content.uri if content else None, [image.uri for image in style.images] if style else None]
-    mix = _mix(style) if style else []
-    return blake2b(settings + place + canonical([*uris, *mix]).encode(), digest_size=16).hexdigest()
+    return digest16(canonical([*uris, *(_mix(style) if style else [])]))
 
 
 def digest16(text: str) -> bytes:

@@ -15,7 +15,7 @@ from nst.identity import hex_of
 from nst.records import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
 
     from nst.config import MethodConfig
 
@@ -59,8 +59,7 @@ class Plan:
     _batches: list[list[int]]
     _failed: Mapping[str, int]
     _rates: Mapping[tuple[str, str, str], float]
-    _done: Container[str]
-    _known: Mapping[str, int]
+    _reason: Callable[[int], str]
 
     @property
     def total(self) -> int:
@@ -84,7 +83,7 @@ class Plan:
 
     def reason(self, number: int) -> str:
         """Return why a cell is run, or that it is done."""
-        return _reason(self.cells, number, self._done, self._failed, self._known)
+        return self._reason(number)
 
     def batches(self) -> Iterator[Batch]:
         """Yield the batches in order, made as they are asked for."""
@@ -173,8 +172,9 @@ def make_plan(
                 batches.append(to_do)
     to_do_count = sum(map(len, batches))
     reasons[DONE] = len(cells) - to_do_count
+    reason = _reasons(cells, done, failed, known)
     if failed or known:
-        reasons.update(_reason(cells, number, done, failed, known) for batch in batches for number in batch)
+        reasons.update(reason(number) for batch in batches for number in batch)
     else:
         reasons[NEW] = to_do_count
     counts = Counter[int]()
@@ -189,7 +189,7 @@ def make_plan(
         seconds = None if seconds is None or rate is None else seconds + count * cost(config) * rate
         output_bytes += count * round(pixels(config) * _BYTES_PER_PIXEL[cells.output.format] + _EXTRA_BYTES)
     sweep_id = hex_of((name, "\n", *cells.ids), size=8)
-    return Plan(sweep_id, name, cells, reasons, total, seconds, output_bytes, batches, failed, history, done, known)
+    return Plan(sweep_id, name, cells, reasons, total, seconds, output_bytes, batches, failed, history, reason)
 
 
 def pixels(config: MethodConfig) -> float:
@@ -235,14 +235,20 @@ def _rate(config: MethodConfig, history: Mapping[tuple[str, str, str], float]) -
     return history.get((config.name, config.backbone.name, config.precision))
 
 
-def _reason(
-    cells: Cells, number: int, done: Container[str], failed: Mapping[str, int], known: Mapping[str, int]
-) -> str:
-    if cells.ids[number] in done:
-        return DONE
-    if cells.ids[number] in failed:
-        return FAILED
-    version = known.get(cells.address(number)) if known else None
-    if version is None:
-        return NEW
-    return INPUT if version == cells.structure_config(cells.structure(number)).VERSION else VERSION
+def _reasons(
+    cells: Cells, done: Container[str], failed: Mapping[str, int], known: Mapping[str, int]
+) -> Callable[[int], str]:
+    """Return a function from a cell's number to the reason for which it is run, or `done`."""
+    address = cells.addresses() if known else None
+
+    def reason(number: int) -> str:
+        if cells.ids[number] in done:
+            return DONE
+        if cells.ids[number] in failed:
+            return FAILED
+        version = known.get(address(number)) if address else None
+        if version is None:
+            return NEW
+        return INPUT if version == cells.structure_config(cells.structure(number)).VERSION else VERSION
+
+    return reason

@@ -106,6 +106,8 @@ def merge(base: Document, ours: Document) -> Document:
 
 
 def _merge(base: Any, ours: Any, path: Path) -> Any:
+    if path and path[0] == "method" and isinstance(base, str) and isinstance(ours, dict):
+        base = {"name": base}  # a block written as its bare name
     if not (isinstance(base, dict) and isinstance(ours, dict)):
         return ours
     if path and "name" in ours and "name" in base and ours["name"] != base["name"]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _AXIS: Final[dict[str, Any]] = {
     "anyOf": [
+        {"type": "null"},
         {"type": "array", "minItems": 1},
         {
             "type": "object",
@@ -64,9 +65,10 @@ def json_schema() -> dict[str, Any]:
         own = model.model_json_schema(ref_template="#/$defs/{model}")
         definitions.update(own.pop("$defs", {}))
         definitions[model.__name__] = own
-        own["required"] = ["name"]
+        # `null` drops what the manifest that is extended says.
+        own["properties"] = {key: {"anyOf": [part, {"type": "null"}]} for key, part in own["properties"].items()}
         methods += [{"const": name}, {"$ref": f"#/$defs/{model.__name__}"}]
-        settings.update(dict.fromkeys(sorted(paths(model) - {"name"}), _AXIS))
+        settings.update({path: {"$ref": "#/$defs/axis"} for path in sorted(paths(model) - {"name"})})
     for part in list(definitions.values()):
         part["properties"] = {key: _short_forms(value, definitions) for key, value in part["properties"].items()}
     properties = {key: _short_forms(value, definitions) for key, value in schema["properties"].items()}
@@ -74,13 +76,14 @@ def json_schema() -> dict[str, Any]:
         items = properties[key]["items"]
         properties[key] = {"description": properties[key]["description"], "anyOf": [properties[key], items]}
     properties["method"] = {"description": properties["method"]["description"], "anyOf": methods}
-    rule = {"type": "object", "minProperties": 1}
+    rule, axis = {"type": "object", "minProperties": 1}, {"$ref": "#/$defs/axis"}
+    definitions["axis"] = _AXIS
     properties["sweep"] = {
         "description": properties["sweep"]["description"],
         "type": ["object", "null"],
         "properties": {
             **settings,
-            "zip": {"type": "array", "items": {"type": "object", "minProperties": 2, "additionalProperties": _AXIS}},
+            "zip": {"type": "array", "items": {"type": "object", "minProperties": 2, "additionalProperties": axis}},
             "exclude": {"type": "array", "items": rule},
         },
         "additionalProperties": False,

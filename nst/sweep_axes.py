@@ -16,7 +16,7 @@ from nst.sweep_rules import Rule, parse_rules
 from nst.yaml_scalars import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     from nst.manifest_errors import Reporter
@@ -139,7 +139,7 @@ class _Reader:
                 hint = "e.g. - {style_weight: [1, 10], tv_weight: [0, 1]}"
                 self.report.add(where, f"found {found}, expected two or more axes to pair", hint)
                 continue
-            axes = [self.axis(key, value, (*where, key)) for key, value in group.items()]
+            axes = [self.axis(key, value, (*where, key), paired=True) for key, value in group.items()]
             whole = tuple(axis for axis in axes if axis)
             if len({len(axis.values) for axis in whole}) > 1:
                 lengths = ", ".join(f"{axis.path} has {len(axis.values)}" for axis in whole)
@@ -147,12 +147,20 @@ class _Reader:
                 self.report.add(where, message, "drop `zip` for every combination")
                 self.refused.update(axis.path for axis in whole)
             elif whole:
+                points = list(zip(*(axis.values for axis in whole), strict=True))
+                for earlier, later in _repeats(points):
+                    message = f"value {later + 1} of all these axes repeats value {earlier + 1}"
+                    self.report.add(where, message, "pairs must differ in one of their axes")
                 yield whole
 
-    def axis(self, path: str, raw: Any, where: Path) -> Axis | None:
-        """Return one axis, or None after reporting what is wrong with it."""
+    def axis(self, path: str, raw: Any, where: Path, *, paired: bool = False) -> Axis | None:
+        """Return one axis, or None after reporting what is wrong with it; values may repeat if it is `paired`."""
         before = len(self.report.problems)
         axis = self._values(path, raw, where) if self._allowed(path, where) else None
+        if axis and axis.listed and not paired:
+            for earlier, later in _repeats(axis.values):
+                message = f"{describe(axis.values[later])} stands twice in the axis {path!r}"
+                self.report.add((*where, later), message, f"first at item {earlier + 1}")
         self.seen.add(path)
         if len(self.report.problems) > before:
             self.refused.add(path)
@@ -181,7 +189,11 @@ class _Reader:
 
     def _values(self, path: str, raw: Any, where: Path) -> Axis | None:
         if isinstance(raw, list):
-            return _listed(path, raw, where, self.report)
+            if raw:
+                return Axis(path, tuple(raw), where, listed=True)
+            message = f"the axis {path!r} is empty, expected at least one value"
+            self.report.add(where, message, "remove it, or give it values")
+            return None
         if isinstance(raw, dict):
             values = generated(raw, where, self.report)
             return Axis(path, values, where, listed=False) if values else None
@@ -191,27 +203,20 @@ class _Reader:
         return None
 
 
-def _listed(path: str, raw: list[Any], where: Path, report: Reporter) -> Axis | None:
-    if not raw:
-        report.add(where, f"the axis {path!r} is empty, expected at least one value", "remove it, or give it values")
-        return None
+def _repeats(values: Sequence[Any]) -> Iterator[tuple[int, int]]:
+    """Yield (first, later) positions of equal values."""
     first: dict[str, int] = {}
-    for index, value in enumerate(raw):
+    for index, value in enumerate(values):
         token = _token(value)
         if token in first:
-            report.add(
-                (*where, index),
-                f"{describe(value)} stands twice in the axis {path!r}",
-                f"first at item {first[token] + 1}",
-            )
+            yield first[token], index
         first.setdefault(token, index)
-    return Axis(path, tuple(raw), where, listed=True)
 
 
 def _token(value: Any) -> str:
     """Return a text that equal values share: 1 and 1.0 do, 1 and true do not, key order is nothing."""
     if isinstance(value, dict):
         return "{" + ",".join(f"{key!r}:{_token(value[key])}" for key in sorted(value)) + "}"
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return "[" + ",".join(map(_token, value)) + "]"
     return repr(float(value)) if isinstance(value, int | float) and not isinstance(value, bool) else repr(value)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS: Final = 2_000_000
 MAX_DEPTH: Final = 40
-MAX_NODES: Final = 200_000
+MAX_NODES: Final = 100_000
 MAX_PROBLEMS: Final = 100
 
 _NOT_YAML: Final = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

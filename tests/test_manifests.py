@@ -1,0 +1,57 @@
+"""Every manifest that ships is read, multiplied out and planned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from nst.cells import expand
+from nst.manifest import parse_manifest
+from nst.plan import make_plan
+from nst.records import ImageRef, StyleRef
+from nst.schema_docs import json_schema
+from nst.yaml_text import load
+
+ROOT = Path(__file__).parents[1] / "manifests"
+FILES = sorted(ROOT.rglob("*.yaml"))
+
+
+def images(*names):
+    return [ImageRef(name, f"{name}.jpg", (name.encode().hex() * 64)[:64], 1) for name in names]
+
+
+def test_there_are_manifests_to_learn_from():
+    assert len(FILES) >= 5
+    assert ROOT / "quickstart.yaml" in FILES
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_parses_and_plans(file):
+    manifest = parse_manifest(file.read_text(), str(file), lambda uri: (file.parent / uri).read_text())
+    styles = [StyleRef(ref.name, (ref,), (1.0,)) for ref in images("wave", "storm")]
+    cells = expand(manifest, images("night", "cat"), styles, dict.fromkeys(manifest.backbones(), "w"))
+    plan = make_plan(manifest.name, cells)
+    assert plan.to_do == len(cells) > 1
+    assert sum(len(batch.cells) for batch in plan.batches()) == len(cells)
+    json.dumps(plan.to_json())
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_is_named_like_its_file_and_explained(file):
+    text = file.read_text()
+    assert load(text, file.name).value["name"] == file.stem
+    assert text.startswith("# ")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_satisfies_the_json_schema(file):
+    jsonschema.validate(load(file.read_text(), file.name).value, json_schema())
+
+
+def test_the_quickstart_is_24_cells_that_need_no_download():
+    manifest = parse_manifest((ROOT / "quickstart.yaml").read_text(), "quickstart.yaml")
+    assert len(manifest.contents) * len(manifest.styles) * len(manifest.variants) == 24
+    assert {backbone.weights for backbone in manifest.backbones()} == {"random"}

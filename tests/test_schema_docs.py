@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from nst.config import METHOD_CONFIGS
+from nst.manifest import paths
+from nst.manifest_blocks import Budget, ContentSpec, ManifestBlock, MixImage, Output, StyleSpec
+from nst.schema_docs import json_schema, manifest_reference
+from nst.yaml_text import load
+
+ZOO = Path(__file__).parent / "bad_manifests"
+BY_SHAPE = [
+    "unknown_key", "unknown_setting", "unknown_nested", "enum_typo", "optimizer_typo", "out_of_range", "booleans",
+    "method_unknown", "method_list", "kind_unknown", "no_contents", "output", "budget", "sweep_list", "axis_unknown",
+    "axis_empty", "range_incomplete", "zip_of_one", "missing_keys", "setting_at_top",
+]  # fmt: skip
+
+
+def test_the_schema_is_valid():
+    jsonschema.Draft202012Validator.check_schema(json_schema())
+
+
+@pytest.mark.parametrize("name", BY_SHAPE)
+def test_the_schema_refuses_what_it_can_see(name):
+    data = load((ZOO / f"{name}.yaml").read_text(), name).value
+    assert not jsonschema.Draft202012Validator(json_schema()).is_valid(data)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "gatys", {"name": "gatys"}, {"name": "gatys", "optimizer": "adam"}, {"name": "gatys", "backbone": "vgg16"},
+        {"name": "gatys", "style_layers": ["relu1_1"]}, {"name": "gatys", "style_layers": {"relu1_1": 1}},
+        {"name": "gatys", "content_layers": "relu4_2"}, {"name": "gatys", "optimizer": {"name": "adam", "ema": 0.5}},
+    ],
+)  # fmt: skip
+def test_the_schema_knows_the_short_forms(method):
+    jsonschema.validate({"name": "x", "contents": "a", "styles": {"uri": "b"}, "method": method}, json_schema())
+
+
+def test_a_manifest_that_extends_may_leave_out_the_rest():
+    jsonschema.validate({"extends": "base.yaml"}, json_schema())
+
+
+def test_every_axis_is_offered_to_editors():
+    axes = json_schema()["properties"]["sweep"]["properties"]
+    assert set(axes) == {"zip", "exclude"} | {p for model in METHOD_CONFIGS.values() for p in paths(model) - {"name"}}
+
+
+def test_the_reference_has_every_key():
+    text = manifest_reference()
+    for model in (ManifestBlock, ContentSpec, StyleSpec, MixImage, Budget, Output):
+        for field in model.model_fields:
+            assert f"| `{field}`" in text
+    for model in METHOD_CONFIGS.values():
+        for path in paths(model):
+            if path != "optimizer.name":
+                assert f"| `{path}`" in text
+
+
+def test_every_key_of_the_manifest_has_a_meaning():
+    for model in (ManifestBlock, ContentSpec, StyleSpec, MixImage, Budget, Output):
+        assert [name for name, info in model.model_fields.items() if not info.description] == []
+
+
+def test_tables_are_whole():
+    for line in manifest_reference().splitlines():
+        if line.startswith("| `") and "](" not in line:
+            assert line.replace("\\|", "").count("|") in {3, 5}

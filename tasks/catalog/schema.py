@@ -53,8 +53,8 @@ class Table:
             found[column.name] = column
         return found
 
-    def arrow(self) -> Any:
-        """Return the explicit `pyarrow.Schema`, each field with its description as metadata."""
+    def arrow(self, *, described: bool = False) -> Any:
+        """Return the explicit `pyarrow.Schema`; `described` adds every description to its field's metadata."""
         import pyarrow as pa
 
         types = {
@@ -65,7 +65,8 @@ class Table:
             "timestamp": pa.timestamp("us", tz="UTC"),
         }
         return pa.schema(
-            [pa.field(c.name, types[c.type], metadata={"description": c.description}) for c in self.columns.values()]
+            pa.field(c.name, types[c.type], metadata={"description": c.description} if described else None)
+            for c in self.columns.values()
         )
 
 

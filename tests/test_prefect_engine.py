@@ -1,0 +1,243 @@
+"""The Prefect engine and the private server, together: one real server serves the whole module."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gc
+import io
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from nst.errors import InputError, StorageError
+from tasks.effect import effect
+from tasks.prefect_process import call
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("prefect"),  # one server
+    # Prefect leaves connections of finished event loops to the garbage collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def collected():
+    """Collect Prefect's left-overs here, where their warnings are expected, and not in a later test."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    from tasks.prefect_server import private_server
+
+    assert not os.environ.get("PREFECT_API_URL")
+    with private_server(tmp_path_factory.mktemp("prefect")) as server:
+        yield server
+
+
+def run_flow(order, *, max_workers=2, key="test"):
+    """Run `order(engine)` as a flow; return its result and the flow run's id."""
+    from prefect import flow
+    from prefect.context import FlowRunContext
+
+    from flows.prefect_engine import PrefectEngine, in_thread
+
+    ids = []
+
+    @flow(name="order")
+    async def body():
+        ids.append(str(FlowRunContext.get().flow_run.id))
+        engine = PrefectEngine(max_workers, key)
+
+        def inside():
+            with engine:
+                return order(engine)
+
+        return await in_thread(engine, inside)
+
+    try:
+        return asyncio.run(body()), ids[0]
+    except Exception as error:
+        error.flow_run_id = ids[0]
+        raise
+
+
+def task_runs(server, flow_run_id):
+    return call(server.api_url, "POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [flow_run_id]}}})
+
+
+def artifacts(server, flow_run_id):
+    found = call(server.api_url, "POST", "/artifacts/filter", {"flow_runs": {"id": {"any_": [flow_run_id]}}})
+    return {artifact["key"]: artifact for artifact in found}
+
+
+class TestBatch:
+    def __init__(self, batch_id):
+        self.batch_id = batch_id
+
+    __test__ = False
+
+
+def test_every_task_run_is_stored(server):
+    from flows.engine import run_window
+
+    def trivial(n):
+        return n + 1
+
+    results, flow_run_id = run_flow(lambda engine: sorted(run_window(engine, trivial, range(150), 4)))
+    assert results == list(range(1, 151))
+    assert server.drained(flow_run_id, 150)
+    count = call(server.api_url, "POST", "/task_runs/count", {"flow_runs": {"id": {"any_": [flow_run_id]}}})
+    assert count == 150
+    assert {run["state_type"] for run in task_runs(server, flow_run_id)} == {"COMPLETED"}
+    assert server._expected[flow_run_id] == 150
+
+
+def test_only_transient_errors_are_retried(server):
+    attempts = {"storage": 0, "input": 0}
+
+    @effect(retries=2, retry_delays_s=(0,))
+    def storage(_):
+        attempts["storage"] += 1
+        if attempts["storage"] < 3:
+            raise StorageError("503")
+        return "stored"
+
+    @effect(retries=2, retry_delays_s=(0,))
+    def broken(_):
+        attempts["input"] += 1
+        raise InputError("not an image", hint="look at it")
+
+    def order(engine):
+        stored = engine.submit(storage, TestBatch("0123456789abcdef")).result()
+        error = engine.submit(broken, None).exception()
+        return stored, error
+
+    (stored, error), flow_run_id = run_flow(order)
+    assert stored == "stored"
+    assert isinstance(error, InputError)
+    assert error.hint == "look at it"
+    assert attempts == {"storage": 3, "input": 1}
+    assert server.drained(flow_run_id, 2)
+    runs = {run["name"]: run for run in task_runs(server, flow_run_id)}
+    assert runs["storage 0123456789ab"]["run_count"] == 3
+    assert runs["storage 0123456789ab"]["state_type"] == "COMPLETED"
+    assert runs["broken"]["run_count"] == 1
+    assert runs["broken"]["state_type"] == "FAILED"
+
+
+def test_the_page_shows_progress_table_and_contact_sheet(server):
+    picture = io.BytesIO()
+    Image.effect_noise((1500, 1500), 90).convert("RGB").save(picture, "JPEG", quality=95)
+    assert len(picture.getvalue()) > 500_000
+    rows = [{"method": "gatys", "cells": n, "loss": float("nan")} for n in range(300)]
+
+    def order(engine):
+        for done in range(1, 101):
+            engine.progress(done, 100, "painting")
+        engine.show(rows, picture.getvalue())
+
+    _, flow_run_id = run_flow(order, key="Starry Night x 3")
+    shown = artifacts(server, flow_run_id)
+    assert set(shown) == {"starry-night-x-3-progress", "starry-night-x-3-summary", "starry-night-x-3-contact-sheet"}
+    assert shown["starry-night-x-3-progress"]["data"] == 100
+    assert shown["starry-night-x-3-progress"]["description"] == "100 of 100 cells. painting"
+    assert shown["starry-night-x-3-summary"]["data"].count('"method"') == 200
+    markdown = shown["starry-night-x-3-contact-sheet"]["data"]
+    assert len(markdown) < 501_000
+    with Image.open(io.BytesIO(base64.b64decode(markdown.split("base64,")[1].rstrip(")")))) as image:
+        assert image.format == "JPEG"
+        assert image.width > 300
+
+
+def test_a_failing_order_fails_the_flow_and_begins_nothing_more(server):
+    from flows.engine import run_window
+
+    begun = []
+
+    def work(n):
+        begun.append(n)
+        if n == 2:
+            raise InputError("bad")
+        return n
+
+    with pytest.raises(InputError, match="bad") as caught:
+        run_flow(lambda engine: list(run_window(engine, work, range(1000), 2)))
+    assert len(begun) < 10
+    flow_run_id = caught.value.flow_run_id
+    assert server.drained(flow_run_id, len(begun))
+    assert call(server.api_url, "GET", f"/flow_runs/{flow_run_id}")["state_type"] == "FAILED"
+
+
+def test_cancelling_the_flow_stops_the_order_and_waits_for_it(server):
+    from prefect import flow
+
+    from flows.engine import run_window
+    from flows.prefect_engine import PrefectEngine, in_thread
+
+    began, finished = threading.Event(), []
+
+    def work(n):
+        began.set()
+        time.sleep(0.2)
+        finished.append(n)
+        return n
+
+    @flow
+    async def body():
+        engine = PrefectEngine(1)
+
+        def inside():
+            with engine:
+                return list(run_window(engine, work, range(1000), 2))
+
+        return await in_thread(engine, inside)
+
+    async def cancel_soon():
+        task = asyncio.ensure_future(body())
+        await asyncio.to_thread(began.wait, 60)
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cancel_soon())
+    assert len(finished) == 1
+
+
+def test_the_client_is_pointed_to_the_server_in_every_thread(server):
+    from prefect.settings import PREFECT_API_URL
+
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(PREFECT_API_URL.value()))
+    thread.start()
+    thread.join()
+    assert seen == [server.api_url]
+    assert os.environ["PREFECT_API_URL"] == server.api_url
+
+
+def test_deploy_yaml_deploys(server, monkeypatch):
+    root = Path(__file__).parent.parent
+    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
+    call(server.api_url, "POST", "/work_pools/", {"name": "nst", "type": "process"})
+    monkeypatch.setenv("NST_ROOT", "s3://bucket/root")
+    deploy = [*prefect, "deploy", "--all", "--prefect-file", "deploy.yaml"]
+    done = subprocess.run(deploy, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    sweep, compact = (
+        call(server.api_url, "GET", f"/deployments/name/{name}") for name in ("sweep/sweep", "compact/compact-nightly")
+    )
+    assert sweep["entrypoint"] == "flows.sweep.sweep"
+    assert not sweep["pull_steps"]
+    assert sweep["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+    assert compact["parameters"] == {"root": "s3://bucket/root"}
+    assert [schedule["schedule"]["cron"] for schedule in compact["schedules"]] == ["30 4 * * *"]

@@ -5,16 +5,18 @@ no picture and no loss.
 
 Step rule, for every image by itself, one evaluation a step:
 
-1. The direction is d = -H g, H the L-BFGS matrix of the last `history` pairs; -g where there are none.
-2. The trial point is x + t d, shortened until its root-mean-square move is at most `max_move`, then clamped to the
-   bounds. t is 1 after an accepted step; the first move of all has length `first_move`.
-3. It is accepted if its loss and gradient are finite and the loss is at most the worst of the last `memory` accepted
-   losses plus 1e-4 of the decrease that the slope promises. Else the image stays where it is and t halves (a tenth
-   after a loss that is not finite).
-4. Accepted or not, a finite evaluation teaches: its pair (s, y) joins the history if its curvature is positive.
-5. After eight refusals in a row the history is forgotten and the search starts from the gradient again.
+1. The direction is d = -H g, H the L-BFGS matrix of the last `history` pairs; where there are none, -g with a
+   root-mean-square length of `first_move`.
+2. The trial point is x + d, shortened to a root-mean-square move of at most the radius r, then clamped to the bounds.
+   r is `max_move` at first.
+3. It is accepted if its loss and gradient are finite and the loss falls by at least 1e-4 of what the slope promises.
+   Else the image stays where it is.
+4. After a refusal r is half the move (a tenth, if the values were not finite). After an accepted step it doubles if
+   the loss fell by more than 0.4 of the promise and the move took more than half of r; it halves below 0.1 of it.
+5. Accepted or not, a finite evaluation teaches: its pair (s, y) joins the history if its curvature is positive.
+6. After eight refusals in a row the history is forgotten and the search starts from the gradient again.
 
-The result is the best accepted point, so it is never worse than the start: divergence is impossible.
+The loss of the accepted points never rises, so divergence is impossible.
 
 Shape letters: B images, N values of a picture, K pairs of the history.
 """
@@ -34,12 +36,11 @@ class BatchLBFGS:
         max_move: Largest root-mean-square move of a row in one step.
         first_move: Root-mean-square move of the very first step.
         bounds: Lower and upper bound of every value, or None.
-        memory: Accepted losses that the next one may not exceed; 1 forbids any rise.
 
     Source:
         Liu & Nocedal 1989; the compact form of H: Byrd, Nocedal & Schnabel 1994, eq. 3.1, which needs two passes over
-        the history where the two-loop recursion needs 4 K kernels in sequence. Non-monotone acceptance: Grippo,
-        Lampariello & Lucidi 1986. Differs: step rule as in the module's docstring, no line search.
+        the history where the two-loop recursion needs 4 K kernels in sequence. Differs: the step rule above in place of
+        a line search, since a batch cannot wait for its slowest row.
     """
 
     def __init__(
@@ -50,7 +51,6 @@ class BatchLBFGS:
         max_move: float = 0.1,
         first_move: float = 0.01,
         bounds: tuple[float, float] | None = None,
-        memory: int = 1,
     ) -> None:
         rows, size = start_BN.shape
         new = start_BN.new_zeros
@@ -59,10 +59,8 @@ class BatchLBFGS:
         self.trial_BN = self.point_BN
         self.gradient_BN = new((rows, size))
         self.direction_BN = new((rows, size))
-        self.best_BN = start_BN.clone()
-        self.best_B = new(rows).fill_(torch.inf)
-        self.recent_BL = new((rows, memory)).fill_(-torch.inf)
-        self.length_B = new(rows) + 1.0
+        self.loss_B = new(rows).fill_(torch.inf)
+        self.radius_B = new(rows) + max_move
         self.refusals_B = new(rows)
         self.started_B = new(rows, dtype=torch.bool)
         self.scale_B = new(rows) + 1.0
@@ -77,9 +75,8 @@ class BatchLBFGS:
 
     def propose(self) -> Tensor:
         """Return trial_BN, the points to evaluate next; the start at first."""
-        move_BN = self.length_B[:, None] * self.direction_BN
-        limit_B = self.max_move / move_BN.square().mean(1).sqrt().clamp_min(1e-30)
-        trial_BN = self.point_BN + move_BN * limit_B.clamp_max(1.0)[:, None]
+        share_B = (self.radius_B / _rms(self.direction_BN).clamp_min(1e-30)).clamp_max(1.0)
+        trial_BN = self.point_BN + self.direction_BN * share_B[:, None]
         self.trial_BN = trial_BN if self.bounds is None else trial_BN.clamp(*self.bounds)
         return self.trial_BN
 
@@ -92,26 +89,29 @@ class BatchLBFGS:
         gradient_BN = torch.where(finite_B[:, None], gradient_BN * self.scale_B[:, None], 0.0)
         move_BN = self.trial_BN - self.point_BN
         slope_B = (self.gradient_BN * move_BN).sum(1).clamp_max(0.0)
-        ceiling_B = self.recent_BL.amax(1)
+        promise_B = slope_B.clamp_max(-1e-30)
+        share_B = torch.where(self.started_B, (loss_B - self.loss_B) / promise_B, 1.0)
         # A few rounding errors of the loss are no rise.
-        slack_B = 4.0 * torch.finfo(loss_B.dtype).eps * ceiling_B.abs()
-        accepted_B = finite_B & (~self.started_B | (loss_B <= ceiling_B + 1e-4 * slope_B + slack_B))
+        slack_B = 4.0 * torch.finfo(loss_B.dtype).eps * loss_B.abs()
+        accepted_B = finite_B & (~self.started_B | (loss_B <= self.loss_B + 1e-4 * slope_B + slack_B))
         self._learn(move_BN, gradient_BN - self.gradient_BN, finite_B & self.started_B)
 
         self.point_BN = torch.where(accepted_B[:, None], self.trial_BN, self.point_BN)
         self.gradient_BN = torch.where(accepted_B[:, None], gradient_BN, self.gradient_BN)
-        better_B = accepted_B & (loss_B < self.best_B)
-        self.best_B = torch.where(better_B, loss_B, self.best_B)
-        self.best_BN = torch.where(better_B[:, None], self.trial_BN, self.best_BN)
-        recent_BL = torch.cat([self.recent_BL[:, 1:], loss_B[:, None]], 1)
-        self.recent_BL = torch.where(accepted_B[:, None], recent_BL, self.recent_BL)
+        self.loss_B = torch.where(accepted_B, loss_B, self.loss_B)
+        self._breathe(_rms(move_BN), share_B, accepted_B, finite_B)
         self.started_B = self.started_B | accepted_B
-
-        shrink_B = torch.where(finite_B, 0.5, 0.1).to(self.length_B)
-        self.length_B = torch.where(accepted_B, 1.0, self.length_B * shrink_B)
         self.refusals_B = torch.where(accepted_B, 0.0, self.refusals_B + 1.0)
         self._forget(self.refusals_B >= 8)
         self._aim()
+
+    def _breathe(self, move_B: Tensor, share_B: Tensor, accepted_B: Tensor, finite_B: Tensor) -> None:
+        """Set the radius from how much of the promised fall came true."""
+        well_B = (share_B > 0.4) & (move_B > 0.5 * self.radius_B)
+        factor_B = torch.where(well_B, 2.0, torch.where(share_B < 0.1, 0.5, 1.0)).to(move_B)
+        smaller_B = move_B * torch.where(finite_B, 0.5, 0.1).to(move_B)
+        radius_B = torch.where(accepted_B, self.radius_B * factor_B, smaller_B)
+        self.radius_B = torch.where(self.started_B, radius_B.clamp(1e-12, self.max_move), self.radius_B)
 
     def _learn(self, move_BN: Tensor, change_BN: Tensor, usable_B: Tensor) -> None:
         """Write the pair into each row's oldest slot where its curvature is positive."""
@@ -153,8 +153,7 @@ class BatchLBFGS:
             direction_BN = torch.where(stuck_BN, 0.0, direction_BN)
         slope_B = (direction_BN * gradient_BN).sum(1)
         good_B = known_BK.any(1) & slope_B.isfinite() & (slope_B < 0.0)
-        rms_B = gradient_BN.square().mean(1).sqrt().clamp_min(1e-30)
-        steepest_BN = -gradient_BN * (self.first_move / rms_B)[:, None]
+        steepest_BN = -gradient_BN * (self.first_move / _rms(gradient_BN).clamp_min(1e-30))[:, None]
         self.direction_BN = torch.where(good_B[:, None], direction_BN, steepest_BN)
 
     def _inverse_hessian(self, gradient_BN: Tensor, known_BK: Tensor, order_BK: Tensor) -> Tensor:
@@ -194,6 +193,11 @@ def gradient_scale(gradient_BN: Tensor) -> Tensor:
     largest_B = gradient_BN.abs().amax(1)
     rms_B = largest_B * (gradient_BN / largest_B.clamp_min(1e-30)[:, None]).square().mean(1).sqrt()
     return torch.where(rms_B.isfinite() & (rms_B > 1e-30), 1.0 / rms_B, 1.0)
+
+
+def _rms(rows_BN: Tensor) -> Tensor:
+    """Return each row's root mean square."""
+    return rows_BN.square().mean(1).sqrt()
 
 
 def _reorder(matrix_BKK: Tensor, order_BK: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ class ImageLBFGS:
 
     def result(self) -> Tensor:
         """Return the best pictures so far."""
-        return self.rows.best_BN.view(self.shape)
+        return self.rows.point_BN.view(self.shape)
 
 
 class BatchAdam:
@@ -57,8 +57,8 @@ class BatchAdam:
 
     Source:
         Kingma & Ba 2015; clamping, average of the iterates and carried moments: crowsonkb/style-transfer-pytorch
-        @e7e2c71 style_transfer/style_transfer.py. Differs: gradients are divided by the first one's root mean square, so
-        that `epsilon` means the same in all units; a picture whose gradient is not finite stays as it is.
+        @e7e2c71 style_transfer/style_transfer.py. Differs: gradients are divided by the root mean square of the first,
+        so that `epsilon` means the same in all units; a picture whose gradient is not finite stays as it is.
     """
 
     def __init__(self, start_BCHW: Tensor, config: AdamConfig, bounds: tuple[float, float] | None = None) -> None:

@@ -1,9 +1,15 @@
-"""Seeded random weights, equal on every machine. Knows no picture."""
+"""Seeded random weights that measure style tolerably, equal on every machine. Knows no picture.
+
+Plain variance-scaled weights measure mostly noise: rectified features share a large mean that grows with depth and
+drowns what differs, and white filters weigh every pixel's noise as much as strokes. Three remedies, each still blind to
+any data: filters after the first sum to zero; filters are random in the frequencies of a 3 x 3 patch, the high ones
+smaller, as in pictures; and `BackboneConfig` takes average pooling, since maxima let noise through.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import torch
 
@@ -12,19 +18,37 @@ from nst.backbones.vgg import conv_shapes, layer_indices
 if TYPE_CHECKING:
     from torch import Tensor
 
+SPECTRUM: Final = (1.0, 0.7, 0.3)
+"""Size of the constant, sloping and curved parts of a filter along each axis; chosen by eye on VGG-19, 256 px."""
+
+_COSINES: Final = (
+    (3**-0.5, 3**-0.5, 3**-0.5),
+    (2**-0.5, 0.0, -(2**-0.5)),
+    (6**-0.5, -2 * 6**-0.5, 6**-0.5),
+)
+"""Orthonormal cosine basis of three samples."""
+
 
 def random_weights(name: Literal["vgg16", "vgg19"], seed: int) -> dict[str, Tensor]:
     """Return random weights under torchvision's names, for the torchvision input convention.
 
+    Every filter has norm sqrt(2), so that rectified features keep their variance through the layers; biases are zero.
+
     Source:
-        He et al. 2015 (variance 2 / fan in, uniform).
+        He et al. 2015 (variance 2 / fan in); random filters for textures: Ustyuzhaninov et al. 2016 and He, Wang &
+        Hopcroft 2016 ("A powerful generative model using random weights"). Differs: zero sums and the falling spectrum.
     """
     indices = layer_indices(name)
     generator = torch.Generator().manual_seed(seed)
+    basis_FK = torch.tensor(_COSINES, dtype=torch.float64) * torch.tensor(SPECTRUM, dtype=torch.float64)[:, None]
     weights: dict[str, Tensor] = {}
     for conv, (filters, channels) in conv_shapes(name).items():
-        bound = math.sqrt(6.0 / (channels * 9))
-        weight = torch.rand((filters, channels, 3, 3), generator=generator).mul_(2 * bound).sub_(bound)
-        weights[f"features.{indices[conv]}.weight"] = weight
+        # Uniform numbers are bit-identical everywhere, which normal ones are not.
+        parts_OCFF = torch.rand((filters, channels, 3, 3), generator=generator).double() * 2.0 - 1.0
+        weight_OCKK = basis_FK.T @ parts_OCFF @ basis_FK
+        if channels > 3:
+            weight_OCKK -= weight_OCKK.mean((1, 2, 3), keepdim=True)
+        weight_OCKK *= math.sqrt(2.0) / weight_OCKK.square().sum((1, 2, 3), keepdim=True).sqrt()
+        weights[f"features.{indices[conv]}.weight"] = weight_OCKK.float()
         weights[f"features.{indices[conv]}.bias"] = torch.zeros(filters)
     return weights

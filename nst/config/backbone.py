@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nst.config.block import NamedBlock
 
@@ -27,7 +27,15 @@ class BackboneConfig(NamedBlock):
     """Seed of `random` weights; ignored by the others."""
 
     pooling: Literal["max", "average"] = "max"
-    """Pooling of the backbone. Gatys et al. 2016 section 2 prefer average; most implementations use max."""
+    """2 x 2 pooling. Gatys et al. 2016 section 2 prefer average; most implementations use max. `random` weights take
+    average unless told otherwise: maxima let noise through (`nst.backbones.random`)."""
 
     padding: Literal["zeros", "reflect", "replicate"] = "zeros"
     """Padding of every convolution; `reflect` avoids dark borders (leongatys/NeuralImageSynthesis)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pool_random_by_average(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("weights") == "random":
+            return {"pooling": "average", **value}
+        return value

@@ -76,16 +76,17 @@ class Cells:
 
     def addresses(self) -> Callable[[int], str]:
         """Return a function from a cell's number to its address (`nst.identity.address`), fast for many cells."""
-        places = [place_key(self.structure_config(number), self.output) for number in range(len(self.variants.first))]
+        variants, points, width, styles = self.variants, self.points, len(self.variants), len(self.styles)
+        places = [place_key(self.structure_config(number), self.output) for number in range(len(variants.first))]
+        left = [key + places[number] for key, number in zip(variants.settings, variants.structure, strict=True)]
 
         @cache
-        def inputs(content: int, style: int) -> bytes:
-            return inputs_key(self.contents[content], self.styles[style])
+        def right(pair: int) -> bytes:
+            return inputs_key(self.contents[pair // styles], self.styles[pair % styles])
 
         def address(number: int) -> str:
-            content, style, variant = self.place(number)
-            left = self.variants.settings[variant] + places[self.variants.structure[variant]]
-            return join(left, inputs(content, style))
+            pair, variant = divmod(points[number], width)
+            return join(left[variant], right(pair))
 
         return address
 

@@ -242,9 +242,10 @@ def _reasons(
     address = cells.addresses() if known else None
 
     def reason(number: int) -> str:
-        if cells.ids[number] in done:
+        cell = cells.ids[number]
+        if cell in done:
             return DONE
-        if cells.ids[number] in failed:
+        if cell in failed:
             return FAILED
         version = known.get(address(number)) if address else None
         if version is None:

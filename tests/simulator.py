@@ -1,9 +1,9 @@
 """Deterministic simulation of the catalog: workers, publishers, a compactor, a collector and readers over one store.
 
 Every actor is a greenlet that runs the real code of `tasks/catalog`; at every request to the store one seed decides who
-runs next and what goes wrong: a crash before or after the request's effect, an answer that is lost and retried, a
-request that lands after its client died. `python tests/simulator.py --seeds 3000` runs many seeds; a seed that fails is
-run again alone by `--start SEED --seeds 1`.
+runs next and what goes wrong: a crash before or after the request's effect, an answer that is lost and retried, a store
+that gives up, a request that lands after its client died or gave up. `python tests/simulator.py --seeds 3000` runs many
+seeds; a seed that fails is run again alone by `--start SEED --seeds 1`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ BATCHES = {
     "s1": [CELLS[i : i + 2] for i in range(0, 14, 2)],
     "s2": [CELLS[i : i + 3] for i in range(3, 20, 2)],
 }
+GAVE_UP = "the store did not answer before the deadline"
 LEAST_OPS, MOST_OPS = 1_500, 12_000
 
 
@@ -105,14 +106,28 @@ class SimulatedStore:
         if dice < 0.05:
             world.late.append((world.ops + world.dice.randint(1, 60), key, data, create))
             raise self._crash("crash, request lands late")
+        if dice < 0.06:
+            world.late.append((world.ops + world.dice.randint(1, 60), key, data, create))
+            raise self._gave_up("gave up, request lands late")
         done = world.apply(key, data, create)
-        if dice < 0.07:
+        if dice < 0.08:
             raise self._crash("crash after")
         if dice < 0.12:
             world.stats["lost answer"] += 1
             world.step()
             return world.apply(key, data, create)
+        if dice < 0.14:
+            raise self._gave_up("gave up after the request's effect")
         return done
+
+    def _gave_up(self, how: str) -> StorageError:
+        self.world.stats[how] += 1
+        return StorageError(GAVE_UP)
+
+    def _look(self) -> None:
+        self.world.step()
+        if not self.world.calm and self.world.dice.random() < 0.002:
+            raise self._gave_up("gave up reading")
 
     def _crash(self, how: str) -> Crash:
         self.world.stats[how] += 1
@@ -125,17 +140,17 @@ class SimulatedStore:
         self._request(key, None, create=False)
 
     def get(self, key: str) -> bytes:
-        self.world.step()
+        self._look()
         if key not in self.world.objects:
             raise FileNotFoundError(key)
         return self.world.objects[key]
 
     def head(self, key: str) -> Stat | None:
-        self.world.step()
+        self._look()
         return Stat(key, 1, "") if key in self.world.objects else None
 
     def list(self, prefix: str) -> list[Stat]:
-        self.world.step()
+        self._look()
         return [Stat(key, len(data), "") for key, data in sorted(self.world.objects.items()) if key.startswith(prefix)]
 
     def url(self, key: str) -> str:
@@ -224,7 +239,7 @@ class Simulation:
             rows = [{"cell_id": cell, "loss": float(self.world.ops)} for cell in cells]
             if self.table == "traces":
                 rows = [{**row, "step": step, "level": 0} for row in rows for step in range(2)]
-            catalog.commit(self.table, sweep, f"b{number}", rows)
+            self.patiently(lambda: catalog.commit(self.table, sweep, f"b{number}", rows))  # noqa: B023  called at once
             self.observer.acked.update(cells)
             for _ in range(self.world.dice.randint(0, 80 if self.single_publisher else 15)):
                 self.world.step()
@@ -234,9 +249,21 @@ class Simulation:
         catalog = self.catalog()
         least = LEAST_OPS * 3 if self.single_publisher else LEAST_OPS  # waiting for a dead publisher's turn takes long
         while len(self.finished) < 3 or self.world.ops < least:
-            do(catalog)
+            self.patiently(lambda: do(catalog))
             for _ in range(pause):
                 self.world.step()
+
+    def patiently(self, do: Callable[[], object]) -> None:
+        """Try again in the same process, which remembers the log, when the store gave up."""
+        while True:
+            try:
+                do()
+            except StorageError as error:
+                if error.message != GAVE_UP:
+                    raise
+                self.world.step()
+            else:
+                return
 
     def read(self, catalog: Catalog) -> list[dict[str, Any]]:
         promised = set(self.observer.acked)
@@ -294,8 +321,17 @@ class Simulation:
         world, makers = self.world, self.actors()
         world.hub = greenlet.getcurrent()
         alive = {name: self._start(name, do) for name, do in makers.items()}
+        asleep: dict[str, int] = {}  # a stalled process wakes up in a world that has moved on
+        longest = 30 if self.single_publisher else 200  # taking turns assumes that nobody sleeps for minutes
         while alive and world.ops < MOST_OPS:
             name = world.dice.choice(sorted(alive))
+            if asleep.get(name, 0) > world.ops:
+                world.ops += 1
+                continue
+            if world.dice.random() < 0.004:
+                world.stats["stalled"] += 1
+                asleep[name] = world.ops + world.dice.randint(10, longest)
+                continue
             ended = alive[name].switch()
             if alive[name].dead:
                 if ended == "crash":

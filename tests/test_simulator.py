@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 from collections import Counter
 
@@ -28,7 +30,7 @@ def test_no_promise_is_broken(start: int) -> None:
 
 def test_publishers_that_take_turns_need_no_create_only_writes() -> None:
     claimed: set[str] = set()
-    for seed in range(60):
+    for seed in range(30):
         faults, world = simulator.run(seed, create_only=False, single_publisher=True)
         claimed |= {json.loads(data)["op"] for key, data in world.objects.items() if "/log/" in key}
         assert not faults
@@ -74,21 +76,21 @@ class ReusedNumbers(Catalog):
         at = self.ledger(table)
         files = self._files(table)[0]
         if len(files) > 1:
-            number = sum(layout.claims(table) in key for key in at.store.world.objects)
-            merged = self._name(table, f"compact-{number:06d}")
-            intent = json.dumps({"in": files, "out": merged}).encode()
-            at.store.put(f"{layout.claims(table)}{number:06d}", intent, create=True)
+            name = hashlib.sha256("".join(files).encode()).hexdigest()[:12]
+            intent = json.dumps({"in": files, "out": self._name(table, f"compact-{name}")}).encode()
+            at.store.put(f"{layout.claims(table)}{name}", intent, create=True)
         for stat in at.store.list(layout.claims(table)):
-            intent = json.loads(at.store.get(stat.key))
-            if at.store.head(intent["out"]) is None:
-                if any(at.store.head(f) is None for f in intent["in"]):
-                    continue
-                at.store.put(
-                    intent["out"], at.codec.merge(at.table, [at.store.get(f) for f in intent["in"]]), create=True
-                )
-            for file in intent["in"]:
-                at.store.delete(file)
+            with contextlib.suppress(FileNotFoundError):
+                self._carry_out(at, stat.key)
         return 0
+
+    def _carry_out(self, at: ledger.Ledger, key: str) -> None:
+        intent = json.loads(at.store.get(key))
+        if at.store.head(intent["out"]) is None:
+            merged = at.codec.merge(at.table, [at.store.get(file) for file in intent["in"]])
+            at.store.put(intent["out"], merged, create=True)
+        for file in [*intent["in"], key]:
+            at.store.delete(file)
 
     def gc(self, table: str, **policy) -> int:
         return 0
@@ -125,13 +127,9 @@ class ReusedNumbers(Catalog):
 
 
 def test_the_first_prototype_is_found_out() -> None:
-    broken = Counter(
-        fault
-        for seed in range(60)
-        for fault in {f.split(": ", 1)[1][:40] for f in simulator.run(seed, ReusedNumbers)[0]}
-        if "final plain read read rows twice" in fault
-    )
-    assert broken, "numbers that are used again put a removed file back: rows are there twice for good"
+    """A publisher that slept puts a removed file back under its old number: its rows are there twice for good."""
+    twice = "the final plain read read rows twice"
+    assert any(twice in fault for seed in range(100) for fault in simulator.run(seed, ReusedNumbers)[0])
 
 
 def test_clearing_the_log_away_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 from nst.errors import ManifestError, TransientError, UserError
+from tasks.quiet import quiet_c_libraries
 
 app = typer.Typer(
     name="nst",
@@ -183,6 +184,7 @@ def doctor(root: Root = "out") -> None:
 
 def main() -> None:
     """Run the command and turn errors that the user can mend into one clear line."""
+    quiet_c_libraries()
     try:
         app()
     except ManifestError as error:

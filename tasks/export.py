@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from nst.errors import InputError
 from tasks.catalog import parameters
@@ -20,13 +20,26 @@ if TYPE_CHECKING:
 _LONGEST_NAME: Final = 150
 
 
-def sweep_rows(catalog: Catalog, sweep_id: str) -> pd.DataFrame:
-    """Return the result rows of a sweep's cells, in the manifest's order, whichever sweep computed them first."""
-    columns = ["sweep_id", "cell_id", "position", "content_name", "style_name"]
-    cells: pd.DataFrame = catalog.read("sweeps", columns).to_pandas()
-    cells = cells[cells.sweep_id == sweep_id].drop(columns="sweep_id")
-    results = catalog.read("results").to_pandas().drop(columns=["content_name", "style_name"])
-    return cells.merge(results, on="cell_id").sort_values("position", ignore_index=True)
+def sweep_rows(
+    catalog: Catalog, sweep_id: str, table: str = "results", *, how: Literal["inner", "left"] = "inner"
+) -> pd.DataFrame:
+    """Return the rows of a sweep's cells, in the manifest's order and under its names, whichever sweep made them.
+
+    Args:
+        catalog: The root's.
+        sweep_id: Which sweep.
+        table: `results` or `failures`.
+        how: "left" keeps cells without a row, with nothing in the table's columns.
+    """
+    import pyarrow.compute as pc
+
+    names = ["content_name", "style_name"]
+    cells = catalog.read("sweeps", ["sweep_id", "cell_id", "position", *names])
+    cells = cells.filter(pc.equal(cells["sweep_id"], sweep_id)).drop_columns("sweep_id")
+    rows = catalog.read(table)
+    rows = rows.filter(pc.is_in(rows["cell_id"], cells["cell_id"].combine_chunks())).drop_columns(names)
+    merged: pd.DataFrame = cells.to_pandas().merge(rows.to_pandas(), on="cell_id", how=how)
+    return merged.sort_values("position", ignore_index=True)
 
 
 def varying(rows: pd.DataFrame) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nst.errors import NstError
 from nst.images import decode, thumbnail
 from tasks.contact_sheet import SheetCell, contact_sheet
-from tasks.export import short, varying
+from tasks.export import short, sweep_rows, varying
 from tasks.gallery import build_gallery
 from tasks.store.uris import read_uri
 
@@ -30,6 +30,8 @@ _GALLERY_CELLS: Final = 20_000
 
 _HEADERS: Final = 200
 """Content or style pictures that head rows and columns; more are named only."""
+
+_HEADER_PX: Final = 640
 
 _TABLE_ROWS: Final = 200
 """Rows of the summary table on Prefect's page."""
@@ -57,7 +59,7 @@ def report(prepared: Prepared) -> Page:
     plan, store = prepared.plan, prepared.store
     cells = sweep_table(prepared.catalog, plan.sweep_id)
     done = cells[cells.picture_uri.notna()]
-    labels = varying(done)
+    labels = varying(cells[cells.method.notna()])
     contents = _headers({content.name: content for content in plan.cells.contents})
     styles = _headers({style.name: style.images[0] for style in plan.cells.styles})
     title = f"{plan.name}: {len(cells):,} cells"
@@ -75,15 +77,15 @@ def report(prepared: Prepared) -> Page:
 
 
 def sweep_table(catalog: Catalog, sweep_id: str) -> pd.DataFrame:
-    """Return one row per cell of a sweep in the manifest's order: its result, or the error of its last attempt."""
-    cells: pd.DataFrame = catalog.read("sweeps").to_pandas()
-    cells = cells[cells.sweep_id == sweep_id].sort_values("position", ignore_index=True)
-    cells = cells[["cell_id", "position", "content_name", "style_name"]]
-    results = catalog.read("results").to_pandas().drop(columns=["content_name", "style_name"])
-    table = cells.merge(results, on="cell_id", how="left")
-    failures = catalog.read("failures", ["cell_id", "attempt", "error_class", "error_message"]).to_pandas()
-    last = failures.sort_values("attempt").drop_duplicates("cell_id", keep="last").drop(columns="attempt")
-    return table.merge(last, on="cell_id", how="left")
+    """Return one row per cell of a sweep in the manifest's order: its result, or else its last failed attempt."""
+    results = sweep_rows(catalog, sweep_id, how="left").set_index("position")
+    failures = sweep_rows(catalog, sweep_id, "failures").sort_values(["position", "attempt"])
+    failures = failures.drop_duplicates("position", keep="last").set_index("position")
+    undone = failures.index.intersection(results.index[results.picture_uri.isna()])
+    columns = results.columns.union(failures.columns, sort=False)
+    table = results.reindex(columns=columns).astype(object)
+    table.loc[undone] = failures.loc[undone].reindex(columns=columns).astype(object)
+    return table.reset_index()
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -94,7 +96,7 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _sheet_cell(store: Store, row: dict[str, Any], labels: list[str]) -> SheetCell:
     done = row["picture_uri"] is not None
-    label = ", ".join(f"{name}={short(row[name])}" for name in labels) if done else ""
+    label = ", ".join(f"{name}={short(row[name])}" for name in labels if row[name] is not None)
     picture, error = None, ""
     if done:
         try:
@@ -103,8 +105,6 @@ def _sheet_cell(store: Store, row: dict[str, Any], labels: list[str]) -> SheetCe
             error = f"thumbnail: {problem}"
     elif row["error_class"] is not None:
         error = f"{row['error_class']}: {row['error_message']}"
-    else:
-        error = "not done"
     return SheetCell(row["content_name"] or "", row["style_name"] or "", label, picture, error)
 
 
@@ -113,5 +113,5 @@ def _headers(images: Mapping[str, ImageRef]) -> dict[str, bytes]:
     headers = {}
     for name, image in islice(images.items(), _HEADERS):
         with contextlib.suppress(NstError):
-            headers[name] = thumbnail(decode(read_uri(image.uri)))
+            headers[name] = thumbnail(decode(read_uri(image.uri)), _HEADER_PX)
     return headers

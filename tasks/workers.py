@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from nst.errors import UserError, WorkerLost
+from tasks.quiet import quiet_c_libraries
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -176,6 +177,7 @@ class _Worker:
 def serve(connection: Connection, root: str, device: str, threads: int, single: bool) -> None:
     """Run jobs until the parent closes the pipe or dies. This is the worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    quiet_c_libraries()
     _exit_with_parent()
     if device.startswith("cuda:"):
         os.environ["CUDA_VISIBLE_DEVICES"] = device.removeprefix("cuda:")

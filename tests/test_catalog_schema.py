@@ -30,7 +30,7 @@ def test_settings_become_columns_under_their_yaml_keys() -> None:
         "size": "int64", "style_weight": "float64", "seed": "int64", "preset": "string", "content_layers": "string",
         "optimizer": "string", "optimizer_history": "int64", "optimizer_learning_rate": "float64",
         "pyramid_levels": "int64", "pyramid_first_steps": "int64", "pyramid_warm_start": "bool", "backbone": "string",
-        "backbone_weights": "string", "backbone_seed": "int64", "precision": "string", "style_loss_name": "string",
+        "backbone_weights": "string", "backbone_seed": "int64", "precision": "string", "style_representation": "string",
     }  # fmt: skip
     assert expected.items() <= columns.items()
     assert "method" not in columns
@@ -54,7 +54,7 @@ def test_flattened_settings_say_what_was_configured() -> None:
     assert flat["optimizer_ema"] == 0.5
     assert "optimizer_history" not in flat
     assert json.loads(str(flat["content_layers"])) == {"relu2_2": 1.0}
-    assert flat["style_loss_name"] == "gram"
+    assert flat["style_representation"] == "gram"
 
 
 def test_losses_have_a_column_for_every_rectified_layer_of_vgg19() -> None:

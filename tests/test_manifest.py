@@ -87,7 +87,7 @@ def test_a_preset_fills_only_what_the_manifest_leaves_out():
     assert [c.units for c in configs] == ["gatys", "crowsonkb"]
     assert [c.steps for c in configs] == [9, 9]
     assert [c.style_weight for c in configs] == [7, 7]
-    assert [c.style_loss for c in configs] == ["gram", "moments"]
+    assert [c.style_representation for c in configs] == ["gram", "moments"]
 
 
 def test_extends_merges_mappings_and_replaces_the_rest():
@@ -157,6 +157,12 @@ def test_problems_are_bounded():
         HEAD + "method: gatys\nsweep: {style_weight: [" + ", ".join(f"-{i}" for i in range(1, 5000)) + "]}"
     )
     assert len(found) == 100
+
+
+def test_a_long_axis_beside_a_fault_does_not_take_long():
+    """Every one of its values fails validation, since the fault is in the settings that they share."""
+    text = HEAD + "method: {name: gatys, sise: 3}\nsweep: {seed: {count: 100000}, preset: [gatys], steps: [0, 1]}"
+    assert {problem.line for problem in problems(text)} == {4, 5}
 
 
 def test_deep_settings_do_not_leak_between_variants():

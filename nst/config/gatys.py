@@ -68,7 +68,7 @@ class GatysConfig(NamedBlock):
     style_layers: LayerWeights = dict.fromkeys(("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), 0.2)
     """Layers of the style loss with their weights; these five, equally, in Gatys et al. 2016."""
 
-    style_loss: Literal["gram", "moments"] = "gram"
+    style_representation: Literal["gram", "moments"] = "gram"
     """`gram`: Gram matrices (Gatys et al. 2016 eq. 3-5); `moments`: Wasserstein-2 distance of Gaussians (crowsonkb)."""
 
     content_weight: Weight = 1.0

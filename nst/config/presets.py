@@ -14,7 +14,7 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
     # crowsonkb/style-transfer-pytorch@e7e2c71 style_transfer/style_transfer.py: W2 style loss, Adam, sizes by sqrt(2).
     "crowsonkb": {
         "units": "crowsonkb",
-        "style_loss": "moments",
+        "style_representation": "moments",
         "style_layers": {
             "relu1_1": 256 / 341, "relu2_1": 64 / 341, "relu3_1": 16 / 341, "relu4_1": 4 / 341, "relu5_1": 1 / 341,
         },

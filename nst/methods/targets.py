@@ -64,7 +64,7 @@ class Targets:
         tv_weight_B = self._vector([one.tv_weight for one in configs])
         features = self.content_features(width, height)
         styles = [[self.statistics(style, width, height) for style in one.styles] for one in self.requests]
-        loss = STYLE_LOSSES[config.style_loss]
+        loss = STYLE_LOSSES[config.style_representation]
         content, style, content_weights, style_weights = {}, {}, {}, {}
         for layer, weight in config.content_layers.items():
             feature_1CHW = features[layer]
@@ -80,10 +80,10 @@ class Targets:
             ]
             style[layer] = style_target(loss, cells, ENERGY_FLOOR)
             channels = cells[0][0][0][-1].shape[-1]
-            factor_B = style_factor(config.units, config.style_loss, style[layer].energy, channels)
+            factor_B = style_factor(config.units, config.style_representation, style[layer].energy, channels)
             style_weights[layer] = weight * factor_B * style_weight_B
         return Objective(
-            self.backbone, content, style, config.style_loss, config.tv, content_weights, style_weights,
+            self.backbone, content, style, config.style_representation, config.tv, content_weights, style_weights,
             tv_weight_B * tv_factor(config.units, config.tv, 3 * width * height), config.precision,
         )  # fmt: skip
 
@@ -101,7 +101,7 @@ class Targets:
         layers = tuple(config.style_layers)
         size = style_size(style, max(width, height) * config.style_scale)
         matched = self.content.digest if config.color == "histogram" else None
-        key = (style.digest, size, layers, config.style_loss, matched, self._backbone_key())
+        key = (style.digest, size, layers, config.style_representation, matched, self._backbone_key())
 
         def compute() -> dict[str, Statistics]:
             array = resize_to(style.array, *size)
@@ -109,7 +109,7 @@ class Targets:
                 array = match_colors(array, resize_to(self.content.array, width, height))
             features = self._features(array, layers)
             with torch.no_grad(), arithmetic(config.precision, self.workspace.device):
-                return {layer: STYLE_LOSSES[config.style_loss].statistics(features[layer]) for layer in layers}
+                return {layer: STYLE_LOSSES[config.style_representation].statistics(features[layer]) for layer in layers}
 
         return self.workspace.statistics.get(key, compute)
 

@@ -11,16 +11,12 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Annotated, Any, Final, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
 from nst.config import METHOD_CONFIGS
 from tasks.catalog.columns import Column, Type
-
-RENAMED: Final[Mapping[str, str]] = {"style_loss": "style_loss_name"}
-"""Settings whose own name is already the column of a measured number."""
-
 
 @cache
 def columns() -> tuple[Column, ...]:
@@ -47,8 +43,7 @@ def flatten(config: BaseModel) -> dict[str, object]:
 def _name(prefix: str, field: str) -> str:
     if field == "name":
         return prefix or "method"
-    name = f"{prefix}_{field}" if prefix else field
-    return RENAMED.get(name, name)
+    return f"{prefix}_{field}" if prefix else field
 
 
 def _of_model(model: type[BaseModel], prefix: str) -> Iterator[Column]:

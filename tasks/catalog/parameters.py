@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from nst.config import METHOD_CONFIGS
 from tasks.catalog.columns import Column, Type
 
+
 @cache
 def columns() -> tuple[Column, ...]:
     """Return the union of all methods' settings, in the order of the models.

@@ -32,6 +32,10 @@ _CONTEXT: Final = "preset"
 _HARMLESS: Final = frozenset({"_from_name", "_apply_preset"})
 """Validators of whole blocks that leave settings independent of each other, given the preset."""
 
+_FAILURES: Final = 200
+_VALUES: Final = 2_000
+"""Where a manifest has problems, so many failing values and so many values of an axis are looked at."""
+
 Parts = dict[str, str]
 
 
@@ -111,7 +115,7 @@ class _Builder:
             point = start | (dict(zip(contexts[0].dimensions, combo, strict=True)) if contexts else {})
             base = self._parts(point, None) or {}
             tables[combo] = (base, [self._table(group, point) for group in others])
-            if self.report.full:
+            if self.report.problems and len(tables) > _FAILURES:
                 break
         if self.report.problems:
             return None
@@ -124,11 +128,15 @@ class _Builder:
                 self.report.add(("method", *fault.path), fault.message, fault.hint, key=fault.key)
 
     def _table(self, group: _Group, point: dict[int, int]) -> dict[tuple[int, ...], Parts]:
-        table = {}
+        table: dict[tuple[int, ...], Parts] = {}
+        failures = 0
         for combo in _combos(group, self.sweep):
-            if self.report.full:
+            parts = self._parts(point | dict(zip(group.dimensions, combo, strict=True)), group.fields)
+            failures += parts is None
+            # Explaining a fault is slow, and one fault elsewhere can make every value of a long axis fail.
+            if self.report.full or failures > _FAILURES or (self.report.problems and len(table) > _VALUES):
                 break
-            table[combo] = self._parts(point | dict(zip(group.dimensions, combo, strict=True)), group.fields) or {}
+            table[combo] = parts or {}
         return table
 
     def _parts(self, point: dict[int, int], fields: frozenset[str] | None) -> Parts | None:

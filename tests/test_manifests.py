@@ -31,8 +31,8 @@ def test_there_are_manifests_to_learn_from():
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_parses_and_plans(file):
     manifest = parse_manifest(file.read_text(), str(file), lambda uri: (file.parent / uri).read_text())
-    styles = [StyleRef(ref.name, (ref,), (1.0,)) for ref in images("wave", "storm")]
-    cells = expand(manifest, images("night", "cat"), styles, dict.fromkeys(manifest.backbones(), "w"))
+    styles = [StyleRef(ref.name, (ref,), (1.0,)) for ref in images("glass", "swirls")]
+    cells = expand(manifest, images("launch", "chelsea"), styles, dict.fromkeys(manifest.backbones(), "w"))
     plan = make_plan(manifest.name, cells)
     assert plan.to_do == len(cells) > 1
     assert sum(len(batch.cells) for batch in plan.batches()) == len(cells)

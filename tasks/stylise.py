@@ -21,7 +21,6 @@ from nst.errors import InputError, OutOfMemory, TransientError
 from nst.methods import stylize_batch
 from nst.workspace import Pixels, Request, Stylized, Workspace
 from tasks.catalog import Catalog
-from tasks.catalog.schema import metric_values
 from tasks.jobs import BatchOutcome, Failure, Job
 from tasks.rows import failure_row, failures_id, identity_columns, loss_columns, trace_row
 from tasks.store import Store, open_store
@@ -173,7 +172,7 @@ class Stylist:
         self.store.put(thumbnail_key, thumbnail)
         return {
             **loss_columns(outcome.losses),
-            **metric_values(_measure(image, request)),
+            **_measure(image, request),
             "steps_done": outcome.steps,
             "picture_uri": self.store.url(key),
             "picture_digest": digest,

@@ -17,7 +17,7 @@ from tasks.catalog import parameters
 from tasks.catalog.columns import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,7 @@ class Table:
 def metrics() -> tuple[Column, ...]:
     """Return a column per image metric."""
     found: dict[str, str] = importlib.import_module("nst.metrics").METRICS  # late: it loads numpy and an image library
-    names = metric_values(dict.fromkeys(found, 0.0))
-    return tuple(Column(name, "float64", text) for name, text in zip(names, found.values(), strict=True))
-
-
-def metric_values(measured: Mapping[str, float]) -> dict[str, float]:
-    """Return measured metrics by column; one with the name of a setting gets the prefix `measured_`."""
-    settings = {column.name for column in parameters.columns()}
-    return {f"measured_{name}" if name in settings else name: value for name, value in measured.items()}
+    return tuple(Column(name, "float64", text) for name, text in found.items())
 
 
 def _results() -> tuple[Column, ...]:

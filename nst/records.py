@@ -6,9 +6,10 @@ Images travel as URIs with digests; pixels are read where they are used.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from nst.config import MethodConfig
+if TYPE_CHECKING:
+    from nst.config import MethodConfig
 
 Mix = Literal["targets", "losses"]
 """How a style made of several images is mixed: their Gram targets averaged, or their losses summed."""

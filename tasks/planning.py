@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from nst.config.backbone import BackboneConfig
-    from nst.manifest import ContentSpec, StyleSpec
+    from nst.manifest_blocks import ContentSpec, StyleSpec
 
 _MANIFEST_BYTES: Final = 4 * 1024**2
 _CELLS_PER_RECORD: Final = 20_000

@@ -94,6 +94,7 @@ def _parse(data: bytes, uri: str) -> dict[str, Tensor]:
             raise InputError(f"{uri} holds a {type(loaded).__name__}, expected a dictionary of tensors")
         return {str(name): tensor for name, tensor in loaded.items() if isinstance(tensor, torch.Tensor)}
     try:
-        return load(data)
+        tensors: dict[str, Tensor] = load(data)
     except SafetensorError as error:
         raise InputError(f"{uri} is no safetensors file: {error}") from error
+    return tensors

@@ -94,5 +94,5 @@ def test_killed_at_random_moments_and_run_again_it_gives_the_same_pictures(tmp_p
             assert done.items() <= expected.items()
     assert killed
     assert digests(tmp_path / "killed") == expected
-    assert subprocess.run([sys.executable, "-m", "flows", "fsck", "--root", str(tmp_path / "killed")], check=False).returncode == 0
+    subprocess.run([sys.executable, "-m", "flows", "fsck", "--root", str(tmp_path / "killed")], check=True)
     assert not [path for path in (tmp_path / "killed").rglob("*") if path.is_file() and path.stat().st_size == 0]

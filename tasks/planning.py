@@ -238,4 +238,3 @@ def _learn(catalog: Catalog) -> tuple[dict[str, int], dict[Rate, float]]:
             seconds[method, backbone, precision] += spent
             costs[method, backbone, precision] += cost
     return known, {rate: seconds[rate] / costs[rate] for rate in seconds}
-

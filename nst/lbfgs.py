@@ -11,8 +11,8 @@ Step rule, for every image by itself, one evaluation a step:
    r is `max_move` at first.
 3. It is accepted if its loss and gradient are finite and the loss falls by at least 1e-4 of what the slope promises.
    Else the image stays where it is.
-4. After a refusal r is half the move (a tenth, if the values were not finite). After an accepted step it doubles if
-   the loss fell by more than 0.4 of the promise and the move took more than half of r; it halves below 0.1 of it.
+4. After a refusal r is half the move. After an accepted step it doubles if the loss fell by more than 0.4 of the
+   promise and the move took more than half of r; it halves below 0.1 of the promise.
 5. Accepted or not, a finite evaluation teaches: its pair (s, y) joins the history if its curvature is positive.
 6. After eight refusals in a row the history is forgotten and the search starts from the gradient again.
 
@@ -99,18 +99,17 @@ class BatchLBFGS:
         self.point_BN = torch.where(accepted_B[:, None], self.trial_BN, self.point_BN)
         self.gradient_BN = torch.where(accepted_B[:, None], gradient_BN, self.gradient_BN)
         self.loss_B = torch.where(accepted_B, loss_B, self.loss_B)
-        self._breathe(_rms(move_BN), share_B, accepted_B, finite_B)
+        self._breathe(_rms(move_BN), share_B, accepted_B)
         self.started_B = self.started_B | accepted_B
         self.refusals_B = torch.where(accepted_B, 0.0, self.refusals_B + 1.0)
         self._forget(self.refusals_B >= 8)
         self._aim()
 
-    def _breathe(self, move_B: Tensor, share_B: Tensor, accepted_B: Tensor, finite_B: Tensor) -> None:
+    def _breathe(self, move_B: Tensor, share_B: Tensor, accepted_B: Tensor) -> None:
         """Set the radius from how much of the promised fall came true."""
         well_B = (share_B > 0.4) & (move_B > 0.5 * self.radius_B)
         factor_B = torch.where(well_B, 2.0, torch.where(share_B < 0.1, 0.5, 1.0)).to(move_B)
-        smaller_B = move_B * torch.where(finite_B, 0.5, 0.1).to(move_B)
-        radius_B = torch.where(accepted_B, self.radius_B * factor_B, smaller_B)
+        radius_B = torch.where(accepted_B, self.radius_B * factor_B, 0.5 * move_B)
         self.radius_B = torch.where(self.started_B, radius_B.clamp(1e-12, self.max_move), self.radius_B)
 
     def _learn(self, move_BN: Tensor, change_BN: Tensor, usable_B: Tensor) -> None:

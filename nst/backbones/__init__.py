@@ -39,8 +39,10 @@ def build_backbone(
     Raises:
         InputError: The weights lack a layer.
     """
+    layers = frozenset(layers)
     if config.weights == "random":
-        weights = random_weights(config.name, config.seed)
+        deepest = max(layers, key=lambda layer: layer_indices(config.name).get(layer, -1))
+        weights = random_weights(config.name, config.seed, deepest)
     assert weights is not None, "only random weights may be left out"
     # Random weights know no convention; torchvision's brings the input to unit variance.
     inputs = "torchvision" if config.weights == "random" else config.input

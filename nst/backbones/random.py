@@ -29,10 +29,11 @@ _COSINES: Final = (
 """Orthonormal cosine basis of three samples."""
 
 
-def random_weights(name: Literal["vgg16", "vgg19"], seed: int) -> dict[str, Tensor]:
+def random_weights(name: Literal["vgg16", "vgg19"], seed: int, deepest: str = "pool5") -> dict[str, Tensor]:
     """Return random weights under torchvision's names, for the torchvision input convention.
 
-    Every filter has norm sqrt(2), so that rectified features keep their variance through the layers; biases are zero.
+    Only layers up to `deepest` are drawn; they do not depend on it. Every filter has norm sqrt(2), so that rectified
+    features neither vanish nor explode through sixteen layers; biases are zero.
 
     Source:
         He et al. 2015 (variance 2 / fan in); random filters for textures: Ustyuzhaninov et al. 2016 and He, Wang &
@@ -43,6 +44,8 @@ def random_weights(name: Literal["vgg16", "vgg19"], seed: int) -> dict[str, Tens
     basis_FK = torch.tensor(_COSINES, dtype=torch.float64) * torch.tensor(SPECTRUM, dtype=torch.float64)[:, None]
     weights: dict[str, Tensor] = {}
     for conv, (filters, channels) in conv_shapes(name).items():
+        if indices[conv] > indices[deepest]:
+            break
         # Uniform numbers are bit-identical everywhere, which normal ones are not.
         parts_OCFF = torch.rand((filters, channels, 3, 3), generator=generator).double() * 2.0 - 1.0
         weight_OCKK = basis_FK.T @ parts_OCFF @ basis_FK

@@ -142,5 +142,7 @@ def _pick(name: str, conv: str, weights: Mapping[str, Tensor]) -> dict[str, Tens
             )
         if tuple(weights[key].shape) != shape:
             raise InputError(f"{key} has shape {tuple(weights[key].shape)}; {conv} of {name} needs {shape}")
+        if not weights[key].isfinite().all():
+            raise InputError(f"{key} ({conv} of {name}) holds values that are not finite", hint="is the file damaged?")
         found[part] = weights[key]
     return found

@@ -36,9 +36,7 @@ class GatysConfig(NamedBlock):
     VERSION: ClassVar[int] = 1
     """Declared version of the method: raised when its pixels change, so that old cells are computed anew."""
 
-    VARIES: ClassVar[frozenset[str]] = frozenset(
-        {"content_weight", "style_weight", "tv_weight", "seed", "preset"}
-    )
+    VARIES: ClassVar[frozenset[str]] = frozenset({"content_weight", "style_weight", "tv_weight", "seed", "preset"})
     """Fields that may differ between the cells of one batch; all others are the batch's structure."""
 
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"preset", "trace_every"})
@@ -50,8 +48,8 @@ class GatysConfig(NamedBlock):
     """Fill in the fields that are not given as this implementation sets them, and read weights in its units."""
 
     units: Literal["relative", "paper", "gatys", "jcjohnson", "crowsonkb", "pytorch"] = "relative"
-    """Units of the weights. `relative` divides each loss by the energy of its target and means the same on every backbone;
-    the others are the absolute units of those implementations (`nst.losses.units`)."""
+    """Units of the weights. `relative` divides each loss by the energy of its target and means the same on every
+    backbone; the others are the absolute units of those implementations (`nst.losses.units`)."""
 
     size: Annotated[int, Field(ge=16, le=16384)] = 512
     """Pixels of the side that `resize` names."""
@@ -62,7 +60,7 @@ class GatysConfig(NamedBlock):
     style_scale: Annotated[float, Field(gt=0, le=4)] = 1.0
     """Size of the style images over that of the content image."""
 
-    content_layers: LayerWeights = {"relu4_2": 1.0}
+    content_layers: LayerWeights = dict.fromkeys(("relu4_2",), 1.0)
     """Layers of the content loss with their weights; relu4_2 in Gatys et al. 2016."""
 
     style_layers: LayerWeights = dict.fromkeys(("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), 0.2)
@@ -75,8 +73,9 @@ class GatysConfig(NamedBlock):
     style_weight: Weight = 100.0
     tv_weight: Weight = 1.0
 
-    tv: Literal["squared", "absolute", "euclidean"] = "squared"
-    """Total variation: sum of squared differences, of absolute differences, or of gradient lengths."""
+    tv: Literal["squared", "absolute", "euclidean", "nine_point"] = "squared"
+    """Total variation (`nst.losses.tv`): squared differences of neighbours (the talks'; jcjohnson), absolute ones
+    (ProGamerGov), gradient lengths (Rudin, Osher & Fatemi 1992), or squared ones with diagonals (crowsonkb)."""
 
     init: Literal["content", "noise", "style"] = "content"
     """What the picture starts from; `noise` is the paper's."""

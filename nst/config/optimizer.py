@@ -15,7 +15,8 @@ class LbfgsConfig(NamedBlock):
     name: Literal["lbfgs"] = "lbfgs"
 
     history: Annotated[int, Field(ge=1, le=200)] = 20
-    """Pairs (s, y) remembered per image. torch and ProGamerGov/neural-style-pt use 100; 20 costs a fifth of the memory."""
+    """Pairs (s, y) remembered per image. torch and ProGamerGov/neural-style-pt use 100; 20 costs a fifth of the
+    memory."""
 
     max_move: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Largest root-mean-square change of a picture in one step, in units of the [0, 1] range."""

@@ -12,15 +12,21 @@ _RELU_X_1: Final = dict.fromkeys(("relu1_1", "relu2_1", "relu3_1", "relu4_1", "r
 
 PRESETS: Final[dict[str, dict[str, Any]]] = {
     # crowsonkb/style-transfer-pytorch@e7e2c71 style_transfer/style_transfer.py: W2 style loss, Adam, sizes by sqrt(2).
+    # Differs: it replicates the border in conv1_1 only (`backbone.padding` is for all), and starts at 128 px.
     "crowsonkb": {
         "units": "crowsonkb",
         "style_representation": "moments",
         "style_layers": {
-            "relu1_1": 256 / 341, "relu2_1": 64 / 341, "relu3_1": 16 / 341, "relu4_1": 4 / 341, "relu5_1": 1 / 341,
+            "relu1_1": 256 / 341,
+            "relu2_1": 64 / 341,
+            "relu3_1": 16 / 341,
+            "relu4_1": 4 / 341,
+            "relu5_1": 1 / 341,
         },
         "content_weight": 0.015,
         "style_weight": 1.0,
         "tv_weight": 2.0,
+        "tv": "nine_point",
         "init": "content",
         "optimizer": {"name": "adam", "learning_rate": 0.02, "beta1": 0.9, "beta2": 0.99, "ema": 0.99},
         "steps": 500,

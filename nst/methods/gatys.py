@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 from nst.images import resize_to
 from nst.methods.finish import finish
-from nst.methods.start import plan_levels, starting_pictures
+from nst.methods.start import plan_levels, refusal, starting_pictures
 from nst.methods.targets import Targets
 from nst.ops import resize
 from nst.optimize import BatchAdam, Trace, build_optimizer, optimize_images
+from nst.workspace import Stylized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from nst.config.gatys import GatysConfig
-    from nst.workspace import Request, Stylized, Workspace
+    from nst.workspace import Request, Workspace
 
 RANGE = (0.0, 1.0)
 """Bounds of every value, held at every step: what is optimised is what is saved."""
@@ -39,6 +40,19 @@ def stylize_batch(
         Gatys, Ecker & Bethge 2016, section 2. Differs: relative units, TV, values held in [0, 1], pyramid; the paper's
         settings can be had by name.
     """
+    refused = {index: error for index, one in enumerate(requests) if (error := refusal(one)) is not None}
+    accepted = [one for index, one in enumerate(requests) if index not in refused]
+    made = iter(_stylize(accepted, workspace, on_step) if accepted else [])
+    return [
+        Stylized(one.cell_id, None, None, (), 0, refused[index]) if index in refused else next(made)
+        for index, one in enumerate(requests)
+    ]
+
+
+def _stylize(
+    requests: Sequence[Request], workspace: Workspace, on_step: Callable[[int, int], None] | None
+) -> list[Stylized]:
+    """Return the results of requests that can be run."""
     config: GatysConfig = requests[0].config
     targets = Targets(requests, workspace)
     schedule = plan_levels(config, targets.content)

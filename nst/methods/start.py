@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from nst.errors import InputError
 from nst.images import resize_to, target_size
 
 if TYPE_CHECKING:
@@ -19,6 +20,37 @@ if TYPE_CHECKING:
 
     from nst.config.gatys import GatysConfig
     from nst.workspace import Pixels, Request
+
+
+def refusal(request: Request) -> InputError | None:
+    """Return why a request cannot run at all, or None: a picture is missing, or too thin for the backbone."""
+    config: GatysConfig = request.config
+    if request.content is None:
+        return InputError("gatys needs a content image; found none")
+    if not request.styles:
+        return InputError("gatys needs a style image; found none")
+    width, height, _ = plan_levels(config, request.content)[0]
+    sizes = [("content", config.content_layers | config.style_layers, (width, height))]
+    styles = [style_size(style, max(width, height) * config.style_scale) for style in request.styles]
+    sizes += [("style", config.style_layers, size) for size in styles]
+    for what, layers, size in sizes:
+        # Block n sees the picture halved n - 1 times; reflection needs two pixels there.
+        deepest = max(layers, key=lambda layer: (int(layer[4]), layer.startswith("pool")))
+        halvings = int(deepest[4]) - (not deepest.startswith("pool"))
+        needed = 2**halvings * (1 if config.backbone.padding == "zeros" else 2)
+        if min(size) < needed:
+            return InputError(
+                f"the {what} image is {size[0]} x {size[1]} pixels at its smallest size; {deepest} needs {needed}",
+                hint="raise size, lower pyramid.levels, or choose shallower layers",
+            )
+    return None
+
+
+def style_size(style: Pixels, long_side: float) -> tuple[int, int]:
+    """Return (width, height) of a style image whose long side is given."""
+    height, width = style.array.shape[:2]
+    scale = long_side / max(width, height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def plan_levels(config: GatysConfig, content: Pixels) -> list[tuple[int, int, int]]:

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from nst.color import match_colors
-from nst.errors import InputError
 from nst.images import resize_to
 from nst.losses.content import content_energy
 from nst.losses.objective import ContentTarget, Objective, arithmetic, extract
 from nst.losses.style import STYLE_LOSSES, style_target
 from nst.losses.units import content_factor, style_factor, tv_factor
+from nst.methods.start import style_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,8 +47,7 @@ class Targets:
         self.layers = frozenset(self.config.content_layers) | frozenset(self.config.style_layers)
         self.backbone = workspace.backbone(self.config.backbone, self.layers, self.dtype)
         content = requests[0].content
-        if content is None:
-            raise InputError("gatys needs a content image; found none")
+        assert content is not None, "refused before"
         self.content = content
 
     def tensor(self, array: np.ndarray) -> Tensor:
@@ -109,7 +108,9 @@ class Targets:
                 array = match_colors(array, resize_to(self.content.array, width, height))
             features = self._features(array, layers)
             with torch.no_grad(), arithmetic(config.precision, self.workspace.device):
-                return {layer: STYLE_LOSSES[config.style_representation].statistics(features[layer]) for layer in layers}
+                return {
+                    layer: STYLE_LOSSES[config.style_representation].statistics(features[layer]) for layer in layers
+                }
 
         return self.workspace.statistics.get(key, compute)
 
@@ -123,10 +124,3 @@ class Targets:
 
     def _backbone_key(self) -> tuple[object, ...]:
         return self.config.backbone, self.config.precision
-
-
-def style_size(style: Pixels, long_side: float) -> tuple[int, int]:
-    """Return (width, height) of a style image whose long side is given."""
-    height, width = style.array.shape[:2]
-    scale = long_side / max(width, height)
-    return max(1, round(width * scale)), max(1, round(height * scale))

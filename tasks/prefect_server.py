@@ -15,18 +15,21 @@ import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from nst.errors import UserError
+from nst.errors import TransientError, UserError
 from tasks import prefect_process
 from tasks.prefect_process import ServerProcess, call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 log = logging.getLogger("nst.prefect")
 
 _START_DEADLINE_S = 120
+_RETRIES = 2
+"""Prefect's own five take over a minute of waiting, per request, for a server on loopback that has died."""
 _FINAL = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 
 
@@ -94,6 +97,7 @@ def private_server(state_dir: Path | None = None, *, start_deadline_s: float = _
 
     Raises:
         UserError: The configured server does not answer, or the private one does not start.
+        TransientError: The private one died in the meantime, and the run with it.
     """
     global _current  # noqa: PLW0603  # like the environment variables, it is the process's
     with contextlib.ExitStack() as stack:
@@ -114,11 +118,18 @@ def private_server(state_dir: Path | None = None, *, start_deadline_s: float = _
         assert process is not None
         process.wait_until_healthy(start_deadline_s)
         _bury(process.api_url)
-        stack.enter_context(_client_settings(process.api_url))
+        stack.enter_context(_client_settings(process.api_url, {"client.max_retries": _RETRIES}))
         server = Server(process.api_url, private=True)
         _current = server
         try:
             yield server
+        except Exception as error:
+            if process.alive():
+                raise
+            raise TransientError(
+                "the private Prefect server died during the run",
+                hint="what was finished is in the catalog; run again for the rest, or with --inline",
+            ) from error
         finally:
             _current = None
             try:
@@ -169,7 +180,7 @@ def _bury(api_url: str) -> None:
 
 
 @contextlib.contextmanager
-def _client_settings(api_url: str) -> Iterator[None]:
+def _client_settings(api_url: str, more: Mapping[str, Any] = MappingProxyType({})) -> Iterator[None]:
     """Point the Prefect client of this process, in all its threads, to the server; only warnings are logged."""
     from prefect.context import refresh_global_settings_context
     from prefect.logging.configuration import setup_logging
@@ -186,7 +197,7 @@ def _client_settings(api_url: str) -> Iterator[None]:
         stack.enter_context(_environment({"PREFECT_API_URL": api_url, "PREFECT_LOGGING_LEVEL": level}))
         refresh()
         # Settings of an enclosing context would win over the global ones.
-        stack.enter_context(temporary_settings({"api.url": api_url, "logging.level": level}))
+        stack.enter_context(temporary_settings({"api.url": api_url, "logging.level": level, **more}))
         yield
 
 

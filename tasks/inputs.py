@@ -123,7 +123,7 @@ def weights_digest(config: BackboneConfig, uri: str, digests: Digests) -> str:
         InputError: The file does not exist.
     """
     if uri == "random":
-        return f"random-{config.name}-{config.seed}"
+        return f"random{config.RANDOM_VERSION}-{config.name}-{config.seed}"
     if uri == "torchvision":
         return f"torchvision-{TORCHVISION_FILES[config.name].removesuffix('.pth')}"
     return f"sha256-{digests.of([stat_uri(uri)])[0]}"

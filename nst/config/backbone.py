@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,9 @@ from nst.config.block import NamedBlock
 
 class BackboneConfig(NamedBlock):
     """The backbone: architecture, weights and how they want their input."""
+
+    RANDOM_VERSION: ClassVar[int] = 1
+    """Declared version of the `random` weights' construction, part of their identity."""
 
     name: Literal["vgg19", "vgg16"] = "vgg19"
     """Architecture (Simonyan & Zisserman 2014, configurations E and D)."""

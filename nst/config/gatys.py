@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from nst.config.backbone import BackboneConfig
 from nst.config.block import NamedBlock
 from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
-from nst.config.presets import PRESETS
+from nst.config.presets import PRESETS, over_preset
 
 Weight = Annotated[float, Field(ge=0, le=1e15)]
 
@@ -70,8 +70,13 @@ class GatysConfig(NamedBlock):
     """`gram`: Gram matrices (Gatys et al. 2016 eq. 3-5); `moments`: Wasserstein-2 distance of Gaussians (crowsonkb)."""
 
     content_weight: Weight = 1.0
+    """Weight of the content loss, in `units`."""
+
     style_weight: Weight = 100.0
+    """Weight of the style loss, in `units`; 30 to 300 is a good range in relative units, on every backbone."""
+
     tv_weight: Weight = 1.0
+    """Weight of the total variation, in `units`; more is smoother."""
 
     tv: Literal["squared", "absolute", "euclidean", "nine_point"] = "squared"
     """Total variation (`nst.losses.tv`): squared differences of neighbours (the talks'; jcjohnson), absolute ones
@@ -84,6 +89,7 @@ class GatysConfig(NamedBlock):
     """Share of seeded noise mixed into a start from `content` or `style`."""
 
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Seed of the noise of `init: noise` or of the share `noise`; without noise, seeds make no difference."""
 
     steps: Annotated[int, Field(ge=1, le=100_000)] = 300
     """Evaluations of the loss and its gradient at each level of the pyramid."""
@@ -107,5 +113,5 @@ class GatysConfig(NamedBlock):
     @classmethod
     def _apply_preset(cls, value: Any) -> Any:
         if isinstance(value, dict) and value.get("preset") in PRESETS:
-            return {**PRESETS[value["preset"]], **value}
+            return over_preset(value)
         return value

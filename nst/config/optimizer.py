@@ -31,8 +31,13 @@ class AdamConfig(NamedBlock):
     """In units of the [0, 1] range; 0.02 as in crowsonkb/style-transfer-pytorch."""
 
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Decay of the mean gradient."""
+
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Decay of the mean squared gradient; 0.99 in crowsonkb, 0.999 in the paper."""
+
     epsilon: Annotated[float, Field(gt=0, le=1)] = 1e-8
+    """Added to the root of the mean squared gradient, in units of the first gradient."""
 
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay of a bias-corrected average of the iterates, which is the result; 0 is off, 0.99 in crowsonkb."""

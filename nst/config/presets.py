@@ -65,3 +65,24 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "tv_weight": 0.0,
     },
 }
+
+
+_BLOCKS: Final = frozenset({"backbone", "optimizer", "pyramid"})
+
+
+def over_preset(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the given fields laid over those of their preset.
+
+    Within a block only what is given replaces the preset's, unless the block is another one by name: `preset: pytorch`
+    with `backbone: {weights: x}` stays a VGG-16.
+    """
+    merged = dict(PRESETS[given["preset"]])
+    for key, value in given.items():
+        base = merged.get(key)
+        same = (
+            isinstance(base, dict)
+            and isinstance(value, dict)
+            and value.get("name", base.get("name")) == base.get("name")
+        )
+        merged[key] = {**base, **value} if key in _BLOCKS and same else value  # type: ignore[dict-item]
+    return merged

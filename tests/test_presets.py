@@ -1,0 +1,44 @@
+"""Presets: other implementations' settings under what the manifest gives."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from nst.config import GatysConfig
+from nst.config.presets import PRESETS
+
+
+def test_a_preset_fills_in_only_what_is_not_given():
+    config = GatysConfig(preset="jcjohnson", style_weight=7, steps=5)
+    assert (config.style_weight, config.content_weight, config.steps, config.init) == (7, 5, 5, "noise")
+    assert config.units == "jcjohnson"
+
+
+def test_a_block_of_the_same_network_or_optimiser_keeps_the_rest_of_the_presets():
+    assert GatysConfig(preset="pytorch", backbone={"weights": "random"}).backbone.name == "vgg16"
+    optimizer = GatysConfig(preset="crowsonkb", optimizer={"name": "adam", "ema": 0.5}).optimizer
+    assert (optimizer.name, optimizer.ema, optimizer.beta2) == ("adam", 0.5, 0.99)
+    pyramid = GatysConfig(preset="crowsonkb", pyramid={"levels": 2}).pyramid
+    assert (pyramid.levels, pyramid.first_steps) == (2, 1000)
+
+
+def test_another_block_by_name_replaces_the_presets_whole():
+    assert GatysConfig(preset="crowsonkb", optimizer={"name": "lbfgs"}).optimizer.history == 20
+    assert GatysConfig(preset="jcjohnson", optimizer="adam").optimizer.name == "adam"
+    assert GatysConfig(preset="gatys", style_layers=["relu1_1"]).style_layers == {"relu1_1": 1.0}
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_every_preset_is_valid(name):
+    assert GatysConfig(preset=name).units == name
+
+
+def test_the_figures_are_the_authors():
+    """Those of crowsonkb: five sizes from 128 to 512 by the square root of two; layer weights 256 to 1 over their sum."""
+    config = GatysConfig(preset="crowsonkb", size=512)
+    coarsest = 512 * config.pyramid.factor ** (config.pyramid.levels - 1)
+    assert coarsest == pytest.approx(128)
+    assert math.isclose(sum(config.style_layers.values()), 1)
+    assert config.style_layers["relu1_1"] / config.style_layers["relu5_1"] == pytest.approx(256)

@@ -36,7 +36,7 @@ def test_every_preset_is_valid(name):
 
 
 def test_the_figures_are_the_authors():
-    """Those of crowsonkb: five sizes from 128 to 512 by the square root of two; layer weights 256 to 1 over their sum."""
+    """Those of crowsonkb: five sizes from 128 to 512 by the square root of two; layer weights from 256 to 1."""
     config = GatysConfig(preset="crowsonkb", size=512)
     coarsest = 512 * config.pyramid.factor ** (config.pyramid.levels - 1)
     assert coarsest == pytest.approx(128)

@@ -1,0 +1,162 @@
+import pytest
+import torch
+
+from nst.backbones import VGG, random_weights
+from nst.config.optimizer import AdamConfig, LbfgsConfig
+from nst.losses.content import content_energy
+from nst.losses.objective import ContentTarget, Losses, Objective
+from nst.losses.style import STYLE_LOSSES, style_target
+from nst.optimize import BatchAdam, Trace, build_optimizer, optimize_images
+
+GENERATOR = torch.Generator().manual_seed(12)
+
+
+def bowl(images_BCHW):
+    """Squared distance from a half, with its gradient."""
+    distance = images_BCHW.detach() - 0.5
+    loss_B = distance.square().sum((1, 2, 3))
+    zero_B = torch.zeros_like(loss_B)
+    return Losses(loss_B, loss_B, zero_B, zero_B, {}, {}, zero_B), 2 * distance
+
+
+def real_problem(backbone, seed, *, noise):
+    """A content and a style of random blocks, measured at two layers; returns the objective and a start."""
+    generator = torch.Generator().manual_seed(seed)
+    content, style = (
+        torch.nn.functional.interpolate(torch.rand(1, 3, 8, 8, generator=generator), scale_factor=4, mode=mode)
+        for mode in ("bilinear", "nearest")
+    )
+    with torch.no_grad():
+        content_features, style_features = backbone(content), backbone(style)
+    loss = STYLE_LOSSES["gram"]
+    targets = {
+        layer: style_target(loss, [([loss.statistics(feature)], (1.0,), "targets")])
+        for layer, feature in style_features.items()
+    }
+    feature = content_features["relu2_1"]
+    one = torch.ones(1)
+    objective = Objective(
+        backbone,
+        {"relu2_1": ContentTarget(feature, content_energy(feature)[0])},
+        targets,
+        "gram",
+        "squared",
+        {"relu2_1": one},
+        dict.fromkeys(targets, 50.0 * one),
+        one,
+    )
+    return objective, torch.rand(content.shape, generator=generator) if noise else content
+
+
+def torch_lbfgs(objective, start, steps):
+    """Return the last loss of torch's own L-BFGS with the same number of evaluations, unclamped and clamped."""
+    image = start.clone().requires_grad_()
+    optimizer = torch.optim.LBFGS(
+        [image], lr=1, max_iter=steps, max_eval=steps, history_size=100, tolerance_grad=0, tolerance_change=0
+    )
+
+    def closure():
+        losses, image.grad = objective.with_gradient(image)
+        return losses.total.sum()
+
+    optimizer.step(closure)
+    with torch.no_grad():
+        return objective(image).total.item(), objective(image.clamp(0, 1)).total.item()
+
+
+@pytest.mark.parametrize("noise", [False, True])
+@pytest.mark.parametrize("kind", ["random", "vgg19"])
+def test_lbfgs_ends_no_higher_than_torchs(kind, noise, request):
+    if kind == "random":
+        weights = random_weights("vgg19", 0, "relu2_1")
+        inputs = "torchvision"
+    else:
+        load_file = pytest.importorskip("safetensors.torch").load_file
+        weights = load_file(
+            request.getfixturevalue("shared_data") / "weights" / "vgg19_caffe_to_conv3_1.f32.safetensors"
+        )
+        inputs = "caffe"
+    backbone = VGG("vgg19", ["relu1_1", "relu2_1"], weights, inputs=inputs)
+    objective, start = real_problem(backbone, 1, noise=noise)
+    steps = 50
+    free, saved = torch_lbfgs(objective, start, steps)
+    ends = []
+    for bounds in (None, (0.0, 1.0)):
+        optimizer = build_optimizer(LbfgsConfig(history=100), start, bounds)
+        ends.append(optimize_images(optimizer, objective.with_gradient, steps=steps, trace=Trace()))
+    with torch.no_grad():
+        ours_free, ours_saved = (objective(end).total.item() for end in ends)
+    assert ours_free <= 1.05 * free
+    assert ours_saved <= 1.05 * saved
+
+
+def test_adam_is_torchs_adam():
+    start = torch.rand(2, 3, 4, 5, generator=GENERATOR, dtype=torch.float64)
+    image = start.clone().requires_grad_()
+    reference = torch.optim.Adam([image], lr=0.02, betas=(0.9, 0.99), eps=1e-8)
+    for _ in range(15):
+        image.grad = bowl(image)[1]
+        reference.step()
+    ours = optimize_images(BatchAdam(start, AdamConfig()), bowl, steps=15, trace=Trace())
+    torch.testing.assert_close(ours, image.detach(), rtol=1e-6, atol=1e-7)
+
+
+def test_average_of_iterates_is_corrected_for_its_start():
+    start = torch.rand(1, 3, 4, 5, generator=GENERATOR, dtype=torch.float64)
+    optimizer = BatchAdam(start, AdamConfig(ema=0.9))
+    points, weights = [], []
+    for step in range(6):
+        losses, gradient = bowl(optimizer.propose())
+        optimizer.observe(losses.total, gradient)
+        points.append(optimizer.point)
+        weights.append(0.9 ** (5 - step))
+    expected = sum(w * p for w, p in zip(weights, points, strict=True)) / sum(weights)
+    torch.testing.assert_close(optimizer.result(), expected)
+    torch.testing.assert_close(BatchAdam(start, AdamConfig(ema=0.9)).result(), start)
+
+
+@pytest.mark.parametrize("config", [AdamConfig(learning_rate=0.3), LbfgsConfig(max_move=0.5)])
+def test_values_never_leave_the_bounds(config):
+    def pull(images):
+        losses, gradient = bowl(images - 3.0)  # the minimum lies far outside
+        assert 0.0 <= images.min() <= images.max() <= 1.0
+        return losses, gradient
+
+    start = torch.rand(1, 3, 4, 5, generator=GENERATOR)
+    end = optimize_images(build_optimizer(config, start, (0.0, 1.0)), pull, steps=20, trace=Trace())
+    torch.testing.assert_close(end, torch.ones_like(start))
+
+
+def test_adam_holds_a_picture_whose_gradient_is_not_finite():
+    start = torch.rand(2, 3, 4, 5, generator=GENERATOR)
+    optimizer = BatchAdam(start, AdamConfig())
+    losses, gradient = bowl(start)
+    gradient[1, 0, 0, 0] = float("nan")
+    optimizer.observe(losses.total, gradient)
+    assert torch.equal(optimizer.point[1], start[1])
+    assert not torch.equal(optimizer.point[0], start[0])
+
+
+def test_moments_carried_to_the_next_level_keep_their_size_and_step():
+    coarse = BatchAdam(torch.rand(1, 3, 8, 8, generator=GENERATOR), AdamConfig())
+    losses, gradient = bowl(coarse.propose())
+    coarse.observe(losses.total, torch.ones_like(gradient))
+    fine = BatchAdam(torch.rand(1, 3, 16, 12, generator=GENERATOR), AdamConfig())
+    coarse.carry_to(fine)
+    assert fine.steps == 1
+    torch.testing.assert_close(fine.mean, torch.full((1, 3, 16, 12), coarse.mean.mean().item()))
+    torch.testing.assert_close(fine.square, torch.full((1, 3, 16, 12), coarse.square.mean().item()))
+    assert fine.square.min() >= 0
+
+
+def test_trace_keeps_the_first_the_last_and_every_nth_step_of_each_image():
+    trace = Trace()
+    start = torch.rand(2, 3, 4, 4, generator=GENERATOR)
+    optimize_images(
+        build_optimizer(AdamConfig(), start, None), bowl, steps=7, trace=trace, trace_every=3, level=1, done=10
+    )
+    first, second = trace.read()
+    assert [(row.step, row.level) for row in first] == [(11, 1), (13, 1), (16, 1), (17, 1)]
+    assert first[0].loss == pytest.approx(bowl(start)[0].total[0].item())
+    assert second[0].loss == pytest.approx(bowl(start)[0].total[1].item())
+    assert Trace().read() == []

@@ -181,12 +181,14 @@ def serve(connection: Connection, root: str, device: str, threads: int, single: 
     _exit_with_parent()
     if device.startswith("cuda:"):
         os.environ["CUDA_VISIBLE_DEVICES"] = device.removeprefix("cuda:")
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # a resumed sweep gives the same bits
         device = "cuda"
     import torch
 
     from tasks.stylise import Stylist
 
     torch.set_num_threads(threads)
+    torch.backends.cudnn.deterministic = True
     stylist = Stylist(root, device, single=single)
     while True:
         try:

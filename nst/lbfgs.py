@@ -47,9 +47,9 @@ class BatchLBFGS:
         self,
         start_BN: Tensor,
         *,
-        history: int = 20,
+        history: int = 50,
         max_move: float = 0.1,
-        first_move: float = 0.01,
+        first_move: float = 0.03,
         bounds: tuple[float, float] | None = None,
     ) -> None:
         rows, size = start_BN.shape

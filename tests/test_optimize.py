@@ -19,13 +19,14 @@ def bowl(images_BCHW):
     return Losses(loss_B, loss_B, zero_B, zero_B, {}, {}, zero_B), 2 * distance
 
 
-def real_problem(backbone, seed, *, noise):
+def real_problem(backbone, seed, *, noise, device="cpu"):
     """A content and a style of random blocks, measured at two layers; returns the objective and a start."""
     generator = torch.Generator().manual_seed(seed)
     content, style = (
         torch.nn.functional.interpolate(torch.rand(1, 3, 8, 8, generator=generator), scale_factor=4, mode=mode)
         for mode in ("bilinear", "nearest")
     )
+    backbone, content, style = backbone.to(device), content.to(device), style.to(device)
     with torch.no_grad():
         content_features, style_features = backbone(content), backbone(style)
     loss = STYLE_LOSSES["gram"]
@@ -34,7 +35,7 @@ def real_problem(backbone, seed, *, noise):
         for layer, feature in style_features.items()
     }
     feature = content_features["relu2_1"]
-    one = torch.ones(1)
+    one = torch.ones(1, device=device)
     objective = Objective(
         backbone,
         {"relu2_1": ContentTarget(feature, content_energy(feature)[0])},
@@ -45,7 +46,7 @@ def real_problem(backbone, seed, *, noise):
         dict.fromkeys(targets, 50.0 * one),
         one,
     )
-    return objective, torch.rand(content.shape, generator=generator) if noise else content
+    return objective, torch.rand(content.shape, generator=generator).to(device) if noise else content
 
 
 def torch_lbfgs(objective, start, steps):
@@ -147,6 +148,20 @@ def test_moments_carried_to_the_next_level_keep_their_size_and_step():
     torch.testing.assert_close(fine.mean, torch.full((1, 3, 16, 12), coarse.mean.mean().item()))
     torch.testing.assert_close(fine.square, torch.full((1, 3, 16, 12), coarse.square.mean().item()))
     assert fine.square.min() >= 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("config", [AdamConfig(ema=0.9), LbfgsConfig(history=5)])
+def test_no_step_waits_for_the_device(config):
+    backbone = VGG("vgg19", ["relu1_1", "relu2_1"], random_weights("vgg19", 0, "relu2_1"))
+    objective, start = real_problem(backbone, 1, noise=True, device="cuda")
+    optimizer = build_optimizer(config, start, (0.0, 1.0))
+    optimize_images(optimizer, objective.with_gradient, steps=2, trace=Trace())  # libraries load and tune here
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        optimize_images(optimizer, objective.with_gradient, steps=8, trace=Trace(), trace_every=2)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_trace_keeps_the_first_the_last_and_every_nth_step_of_each_image():

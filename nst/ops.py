@@ -32,16 +32,39 @@ def trace(matrices_BCC: Tensor) -> Tensor:
     return matrices_BCC.diagonal(dim1=-2, dim2=-1).sum(-1)
 
 
-def sqrt_newton_schulz(matrices_BCC: Tensor, *, iterations: int = 14) -> Tensor:
-    """Return the square roots of symmetric positive semi-definite matrices, by matrix products alone.
+def sqrt_symmetric(matrices_BCC: Tensor) -> Tensor:
+    """Return the roots of symmetric positive semi-definite matrices by their eigenvalues, in float64; for targets."""
+    values_BC, vectors_BCC = torch.linalg.eigh(matrices_BCC.double())
+    roots_BC = values_BC.clamp_min(0.0).sqrt()
+    square_roots_BCC: Tensor = vectors_BCC * roots_BC[:, None, :] @ vectors_BCC.transpose(1, 2)
+    return square_roots_BCC.to(matrices_BCC.dtype)
+
+
+def trace_sqrt(matrices_BCC: Tensor) -> Tensor:
+    """Return the trace of each symmetric positive semi-definite matrix's root, shape (B,), with a stable gradient.
+
+    On a CPU by eigenvalues in float64, which is exact and several times faster there; elsewhere by Newton-Schulz, which
+    does not wait for the device. The two differ by up to 0.4 % in the style loss of real features.
+    """
+    if matrices_BCC.device.type == "cpu":
+        # One matrix that is not finite must not raise for its whole batch.
+        finite_B = matrices_BCC.isfinite().all(2).all(1)
+        values_BC: Tensor = torch.linalg.eigvalsh(torch.where(finite_B[:, None, None], matrices_BCC.double(), 0.0))
+        traces_B = values_BC.clamp_min(1e-30).sqrt().sum(-1)
+        return torch.where(finite_B, traces_B, torch.nan).to(matrices_BCC.dtype)
+    return trace(sqrt_newton_schulz(matrices_BCC))
+
+
+def sqrt_newton_schulz(matrices_BCC: Tensor, *, iterations: int = 20) -> Tensor:
+    """Return the roots of symmetric positive semi-definite matrices by matrix products alone.
 
     An eigenvalue below about 2.25^-iterations of the Frobenius norm has not converged and comes out too small.
     Gradients flow through the iterations, so they belong to exactly the value that is returned.
 
     Source:
         Higham 1997, "Stable iterations for the matrix square root", coupled Newton-Schulz; used for style transfer by
-        crowsonkb/style-transfer-pytorch@e7e2c71 style_transfer/sqrtm.py. Differs: 14 iterations for its 12, and plain
-        back-propagation for its Lyapunov iteration (as in Li et al. 2018, iSQRT-COV).
+        crowsonkb/style-transfer-pytorch@e7e2c71 style_transfer/sqrtm.py. Differs: 20 iterations for its 12 (on real
+        features 14 were 2 to 5 % off), and plain back-propagation for its Lyapunov iteration, as in Li et al. 2018.
     """
     tiny = torch.finfo(matrices_BCC.dtype).tiny
     norm_B11 = matrices_BCC.square().sum((-2, -1), keepdim=True).clamp_min(tiny).sqrt()

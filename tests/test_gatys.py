@@ -206,7 +206,8 @@ def test_histogram_colors_move_the_result_towards_the_contents_mean():
 
 def test_bfloat16_comes_near_float32():
     exact, rough = (
-        stylize_batch([request(settings(precision=precision))], workspace())[0] for precision in ("float32", "bfloat16")
+        stylize_batch([request(settings(precision=precision, steps=4, size=24))], workspace())[0]
+        for precision in ("float32", "bfloat16")
     )
     assert rough.losses.loss == pytest.approx(exact.losses.loss, rel=0.15)
 

@@ -4,7 +4,7 @@ import scipy.linalg
 import torch
 
 from nst.losses.moments import moments_distance, moments_energy, moments_prepare, moments_statistics
-from nst.ops import sqrt_newton_schulz
+from nst.ops import sqrt_newton_schulz, sqrt_symmetric, trace, trace_sqrt
 
 GENERATOR = torch.Generator().manual_seed(4)
 FEATURES = torch.randn(2, 4, 9, 8, generator=GENERATOR, dtype=torch.float64) + 0.5
@@ -58,6 +58,28 @@ def test_square_roots_equal_scipys():
     matrices = half @ half.transpose(1, 2)
     for ours, matrix in zip(sqrt_newton_schulz(matrices), matrices.numpy(), strict=True):
         np.testing.assert_allclose(ours.numpy(), scipy.linalg.sqrtm(matrix).real, rtol=1e-5, atol=1e-6)
+
+
+def test_both_ways_to_the_trace_of_the_root_agree_in_value_and_gradient():
+    half = torch.randn(2, 6, 40, generator=GENERATOR, dtype=torch.float64)
+    matrices = (half @ half.transpose(1, 2)).requires_grad_()
+    torch.testing.assert_close(sqrt_symmetric(matrices), sqrt_newton_schulz(matrices))
+    values, gradients = [], []
+    for result in (trace_sqrt(matrices), trace(sqrt_newton_schulz(matrices))):
+        values.append(result)
+        gradients.append(torch.autograd.grad(result.sum(), matrices)[0])
+    torch.testing.assert_close(values[0], values[1])
+    # A symmetric matrix moves along symmetric directions only.
+    symmetric = [gradient + gradient.transpose(1, 2) for gradient in gradients]
+    torch.testing.assert_close(symmetric[0], symmetric[1], rtol=1e-6, atol=1e-8)
+
+
+def test_a_matrix_that_is_not_finite_spoils_no_other():
+    matrices = torch.eye(3).repeat(2, 1, 1)
+    matrices[1, 0, 0] = float("nan")
+    traces = trace_sqrt(matrices)
+    assert traces[0].item() == pytest.approx(3.0)
+    assert traces[1].isnan()
 
 
 def test_square_root_of_zero_is_zero():

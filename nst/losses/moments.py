@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nst.ops import gram_matrix, sqrt_newton_schulz, trace
+from nst.ops import gram_matrix, sqrt_symmetric, trace, trace_sqrt
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +28,7 @@ def moments_prepare(target: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     identity_CC = torch.eye(channels, dtype=mean_BC.dtype, device=mean_BC.device)
     ridge_BCC = RIDGE * (trace(covariance_BCC) / channels).clamp_min(1e-12)[:, None, None] * identity_CC
     covariance_BCC = covariance_BCC + ridge_BCC
-    return mean_BC, covariance_BCC, sqrt_newton_schulz(covariance_BCC), ridge_BCC
+    return mean_BC, covariance_BCC, sqrt_symmetric(covariance_BCC), ridge_BCC
 
 
 def moments_distance(statistics: tuple[Tensor, ...], target: tuple[Tensor, ...]) -> Tensor:
@@ -47,8 +47,8 @@ def moments_distance(statistics: tuple[Tensor, ...], target: tuple[Tensor, ...])
     mean_BC, second_BCC = statistics
     target_mean_BC, target_covariance_BCC, root_BCC, ridge_BCC = target
     covariance_BCC = second_BCC - mean_BC[:, :, None] * mean_BC[:, None, :] + ridge_BCC
-    cross_BCC = sqrt_newton_schulz(root_BCC @ covariance_BCC @ root_BCC)
-    spread_B = trace(covariance_BCC) + trace(target_covariance_BCC) - 2.0 * trace(cross_BCC)
+    cross_B = trace_sqrt(root_BCC @ covariance_BCC @ root_BCC)
+    spread_B = trace(covariance_BCC) + trace(target_covariance_BCC) - 2.0 * cross_B
     return (mean_BC - target_mean_BC).square().sum(1) + spread_B
 
 

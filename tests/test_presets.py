@@ -25,7 +25,7 @@ def test_a_block_of_the_same_network_or_optimiser_keeps_the_rest_of_the_presets(
 
 
 def test_another_block_by_name_replaces_the_presets_whole():
-    assert GatysConfig(preset="crowsonkb", optimizer={"name": "lbfgs"}).optimizer.history == 20
+    assert GatysConfig(preset="crowsonkb", optimizer={"name": "lbfgs"}).optimizer.history == 50
     assert GatysConfig(preset="jcjohnson", optimizer="adam").optimizer.name == "adam"
     assert GatysConfig(preset="gatys", style_layers=["relu1_1"]).style_layers == {"relu1_1": 1.0}
 

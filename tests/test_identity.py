@@ -52,7 +52,7 @@ def test_every_setting_that_changes_the_pixels_changes_the_id(change):
     "change",
     [
         {"trace_every": 0}, {"style_weight": 100}, {"style_weight": 1e2}, {"optimizer": "lbfgs"}, {"tv_weight": 1},
-        {"optimizer": {"history": 20.0}}, {"backbone": {"seed": 5}}, {"content_layers": ["relu4_2"]},
+        {"optimizer": {"history": 50.0}}, {"backbone": {"seed": 5}}, {"content_layers": ["relu4_2"]},
         {"style_layers": {f"relu{i}_1": 0.2 for i in (5, 4, 3, 2, 1)}}, {"noise": -0.0},
     ],
 )  # fmt: skip

@@ -16,7 +16,7 @@ class LbfgsConfig(NamedBlock):
 
     history: Annotated[int, Field(ge=1, le=200)] = 50
     """Pairs (s, y) remembered per image, two pictures of memory each. torch and ProGamerGov/neural-style-pt use 100;
-    measured here on seven problems, 50 ends as low as 100, and 20 up to 5 % higher."""
+    measured here on three problems, 50 ends as low as 100, and 20 up to 5 % higher."""
 
     max_move: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Largest root-mean-square change of a picture in one step, in units of the [0, 1] range."""

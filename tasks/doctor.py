@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Literal
 
 from nst.errors import NstError, UserError
-from tasks.prefect_server import check_configured
+from tasks.prefect_server import check_configured, configured_url
 from tasks.store import Patience, open_store
 from tasks.store.probe import probe
 from tasks.weights import cached_weights
@@ -92,7 +92,7 @@ def _storage(root: str) -> Iterator[Finding]:
 
 
 def _server() -> Iterator[Finding]:
-    url = os.environ.get("PREFECT_API_URL")
+    url = configured_url()
     if not url:
         yield Finding("ok", "server", "PREFECT_API_URL is not set: `nst run` starts a private Prefect server")
         return

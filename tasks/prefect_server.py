@@ -107,7 +107,7 @@ def private_server(state_dir: Path | None = None, *, start_deadline_s: float = _
             process = prefect_process.start(state_dir or default_state_dir())
             stack.callback(process.stop)
         # The import of Prefect takes a second or two, in which the server starts. A profile may name a server too.
-        configured = _configured_url()
+        configured = configured_url()
         if configured:
             if process:
                 process.stop()
@@ -163,7 +163,7 @@ def check_configured(api_url: str, timeout_s: float = 5) -> None:
         )
 
 
-def _configured_url() -> str | None:
+def configured_url() -> str | None:
     """Return PREFECT_API_URL of the environment or of the active Prefect profile."""
     from prefect.settings import PREFECT_API_URL  # a second of imports
 

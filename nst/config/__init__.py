@@ -6,9 +6,19 @@ settings a configuration says what planning has to know: `VERSION`, `VARIES`, `N
 
 from __future__ import annotations
 
-from nst.config.gatys import GatysConfig
+from typing import Annotated
 
-MethodConfig = GatysConfig
+from pydantic import Field
+
+from nst.config.gatys import GatysConfig
+from nst.config.invert import InvertConfig
+from nst.config.texture import TextureConfig
+
+MethodConfig = Annotated[GatysConfig | InvertConfig | TextureConfig, Field(discriminator="name")]
 """The tagged union over `method.name`."""
 
-METHOD_CONFIGS: dict[str, type[MethodConfig]] = {"gatys": GatysConfig}
+METHOD_CONFIGS: dict[str, type[MethodConfig]] = {
+    "gatys": GatysConfig,
+    "invert": InvertConfig,
+    "texture": TextureConfig,
+}

@@ -113,17 +113,22 @@ def cell_losses(objective: Objective, losses: Losses) -> list[CellLosses]:
         cells.append(
             CellLosses(
                 loss=total,
-                content_loss=sum(objective.content[name].share * loss for name, loss in content.items()),
-                style_loss=sum(objective.style[name].share * loss for name, loss in style.items()),
+                content_loss=_together(objective.content, content),
+                style_loss=_together(objective.style, style),
                 tv_loss=tv,
                 content_layers=content,
                 style_layers=style,
-                content_weight_relative=content_weight,
-                style_weight_relative=style_weight,
+                content_weight_relative=content_weight if content else None,
+                style_weight_relative=style_weight if style else None,
                 tv_weight_relative=tv_weight,
             )
         )
     return cells
+
+
+def _together(terms: Mapping[str, Term], losses: Mapping[str, float]) -> float | None:
+    """Return the layers' losses as weighted, None if there are none."""
+    return sum(terms[layer].share * loss for layer, loss in losses.items()) if terms else None
 
 
 def _mean_weight(terms: Mapping[str, Term], zero_B: Tensor) -> Tensor:

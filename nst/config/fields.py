@@ -26,6 +26,7 @@ def _layer_weights(value: Any) -> Any:
 LayerWeights = Annotated[dict[LayerName, Weight], BeforeValidator(_layer_weights), Field(min_length=1)]
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Noise = Annotated[float, Field(gt=0, le=1)]
 Steps = Annotated[
     int,
     Field(

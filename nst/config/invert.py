@@ -6,7 +6,7 @@ from typing import ClassVar, Final, Literal
 
 from nst.config.backbone import BackboneConfig
 from nst.config.block import NamedBlock
-from nst.config.fields import LayerName, Needs, Pixels, Precision, Seed, Steps, TraceEvery, Weight
+from nst.config.fields import LayerName, Needs, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
 
 _CHAIN: Final = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -19,7 +19,7 @@ class InvertConfig(NamedBlock):
     VERSION: ClassVar[int] = 1
     """Declared version of the method: raised when its pixels change, so that old cells are computed anew."""
 
-    VARIES: ClassVar[frozenset[str]] = frozenset({"seed", "tv_weight"})
+    VARIES: ClassVar[frozenset[str]] = frozenset({"noise", "seed", "tv_weight"})
     """Fields that may differ between the cells of one batch; all others are the batch's structure."""
 
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"trace_every"})
@@ -44,8 +44,11 @@ class InvertConfig(NamedBlock):
     """Weight of the total variation (the paper's with beta 2) of the picture in [0, 1], against a loss of 1 for
     features that are all zero. More is smoother; deeper layers bear more. Own choice: the paper changes it by layer."""
 
+    noise: Noise = 0.02
+    """Share of noise in the grey picture to start from; 1 is noise alone, as in Gatys et al. 2016."""
+
     seed: Seed = 0
-    """Seed of the noise that the picture starts from: what differs between seeds is what the layer does not see."""
+    """Seed of the noise: what differs between seeds is what the layer does not see."""
 
     steps: Steps = 300
     optimizer: OptimizerConfig = LbfgsConfig()

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from nst.config.backbone import AveragingBackbone, BackboneConfig
 from nst.config.block import NamedBlock
-from nst.config.fields import LayerWeights, Needs, Pixels, Precision, Seed, Steps, TraceEvery, Weight
+from nst.config.fields import LayerWeights, Needs, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
 
 
@@ -16,7 +16,7 @@ class TextureConfig(NamedBlock):
     VERSION: ClassVar[int] = 1
     """Declared version of the method: raised when its pixels change, so that old cells are computed anew."""
 
-    VARIES: ClassVar[frozenset[str]] = frozenset({"seed", "tv_weight"})
+    VARIES: ClassVar[frozenset[str]] = frozenset({"noise", "seed", "tv_weight"})
     """Fields that may differ between the cells of one batch; all others are the batch's structure."""
 
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"trace_every"})
@@ -46,8 +46,12 @@ class TextureConfig(NamedBlock):
     histogram_match: bool = True
     """Give every colour channel the example's histogram at the end, as leongatys/DeepTextures does."""
 
+    noise: Noise = 0.02
+    """Share of noise in the grey picture to start from: about as little as leongatys/DeepTextures takes (deviation 1 on
+    the 0..255 scale). Of much noise a part stays, since the network hardly sees the finest of it; 1 is noise alone."""
+
     seed: Seed = 0
-    """Seed of the noise that the picture starts from."""
+    """Seed of the noise."""
 
     steps: Steps = 500
     """Evaluations of the loss and its gradient at each level of the pyramid; leongatys/DeepTextures takes up to 2000

@@ -45,7 +45,7 @@ class Descent:
 
     targets: Targets
     size: tuple[int, int]
-    start: Sequence[tuple[Pixels | None, float, int]]
+    start: Sequence[tuple[Pixels, float, int]]
     objective: Callable[[int, int], Objective]
     touch: Callable[[Tensor], Tensor] | None = None
 

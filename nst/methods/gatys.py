@@ -67,11 +67,11 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
     def keep_colors(pictures_B3HW: Tensor) -> Tensor:
         return take_luminance(pictures_B3HW, targets.tensor(resize_to(targets.content.array, *size)))
 
+    share = 1.0 if config.init == "noise" else config.noise
     start = [
-        (one.content if config.init == "content" else one.styles[0], 1.0 if config.init == "noise" else config.noise,
-         own.seed)
-        for one, own in zip(requests, configs, strict=True)
-    ]  # fmt: skip
+        (targets.content if config.init == "content" else request.styles[0], share, one.seed)
+        for request, one in zip(requests, configs, strict=True)
+    ]
     return Descent(targets, size, start, objective, keep_colors if config.color == "luminance" else None)
 
 

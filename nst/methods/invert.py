@@ -11,7 +11,7 @@ from nst.config.invert import InvertConfig
 from nst.images import target_size
 from nst.losses.objective import Objective
 from nst.methods.descent import Descent, configs_of, each_that_can
-from nst.methods.start import missing_image, plan_levels, style_size, too_thin
+from nst.methods.start import GREY, missing_image, plan_levels, style_size, too_thin
 from nst.methods.targets import Targets
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: OnStep | None = None) -> list[Stylized]:
     """Return one reconstruction or error per request.
 
-    The picture x, white noise at first, minimises
+    The picture x, grey with a little noise at first, minimises
 
         |F(x) - F(p)|^2 / |F(p)|^2 + tv_weight L_tv(x)                  the features F of one layer, or
         mean over layers of |G(x) - G(a)|^2 / |G(a)|^2 + the same       the Gram matrices of a chain of layers
@@ -54,7 +54,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
         tv_weight_B = targets.vector([one.tv_weight for one in configs])
         return Objective(targets.backbone, content, style, "squared", tv_weight_B, config.precision)
 
-    return Descent(targets, _size(requests[0]), [(None, 1.0, one.seed) for one in configs], objective)
+    return Descent(targets, _size(requests[0]), [(GREY, one.noise, one.seed) for one in configs], objective)
 
 
 def refusal(request: Request) -> NstError | None:

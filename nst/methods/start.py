@@ -12,6 +12,7 @@ import torch
 
 from nst.errors import InputError
 from nst.images import resize_to
+from nst.workspace import Pixels
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
     from nst.config import MethodConfig
     from nst.config.backbone import BackboneConfig
-    from nst.workspace import Pixels, Request
+    from nst.workspace import Request
+
+GREY = Pixels("grey", np.array([[[124, 117, 104]]], np.uint8))
+"""The mean colour of ImageNet, which VGG's input is centred on."""
 
 
 def missing_image(request: Request) -> InputError | None:
@@ -72,7 +76,7 @@ def plan_levels(config: MethodConfig, width: int, height: int) -> list[tuple[int
 
 
 def starting_pictures(
-    sources: Sequence[tuple[Pixels | None, float, int]],
+    sources: Sequence[tuple[Pixels, float, int]],
     width: int,
     height: int,
     device: torch.device,
@@ -83,7 +87,7 @@ def starting_pictures(
     Noise is uniform, of each cell's own seed, and drawn on the CPU: equal on every device and in every batch.
 
     Args:
-        sources: Per cell an image, the share of noise mixed into it (1: noise alone, and no image), and its seed.
+        sources: Per cell an image, the share of noise mixed into it, and its seed.
         width: Of the pictures.
         height: The same.
         device: Where they are wanted.
@@ -97,7 +101,6 @@ def starting_pictures(
     for image, share, seed in sources:
         picture_3HW = torch.zeros((3, height, width), dtype=torch.float64)
         if share < 1.0:
-            assert image is not None, "checked before"
             array = np.ascontiguousarray(resize_to(image.array, width, height))
             picture_3HW = torch.from_numpy(array).permute(2, 0, 1).double() / 255.0 * (1.0 - share)
         if share > 0.0:

@@ -14,7 +14,7 @@ from nst.config.texture import TextureConfig
 from nst.images import resize_to
 from nst.losses.objective import Objective
 from nst.methods.descent import Descent, configs_of, each_that_can
-from nst.methods.start import missing_image, plan_levels, style_size, too_thin
+from nst.methods.start import GREY, missing_image, plan_levels, style_size, too_thin
 from nst.methods.targets import Targets
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: OnStep | None = None) -> list[Stylized]:
     """Return one new picture or error per request.
 
-    The picture x, white noise at first, minimises
+    The picture x, grey with a little noise at first, minimises
 
         sum over layers l of w_l |G_l(x) - G_l(a)|^2 / |G_l(a)|^2
 
@@ -65,7 +65,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
         ]
         return torch.stack(matched)
 
-    start = [(None, 1.0, one.seed) for one in configs]
+    start = [(GREY, one.noise, one.seed) for one in configs]
     return Descent(targets, config.canvas, start, objective, take_histograms if config.histogram_match else None)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 METHODS: Final = {
     "gatys": "nst.methods.gatys:stylize_batch",
     "invert": "nst.methods.invert:stylize_batch",
+    "mrf": "nst.methods.mrf:stylize_batch",
     "texture": "nst.methods.texture:stylize_batch",
 }
 """`method.name` to the function that runs a batch of its cells."""

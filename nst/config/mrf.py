@@ -59,8 +59,9 @@ class MrfConfig(NamedBlock):
     content_weight: Weight = 1.0
     """Weight of the content loss, relative to the energy of the content's features."""
 
-    style_weight: Weight = 1.0
-    """Weight of the patch loss, relative to the energy of the style's patches."""
+    style_weight: Weight = 3.0
+    """Weight of the patch loss, relative to the energy of the style's patches: at 0.5 little of the style arrives, at
+    10 little of the content is left (own trials; the authors' weights are in absolute units)."""
 
     tv_weight: Weight = 1.0
     """Weight of the squared gradient of the picture in [0, 1], the paper's regulariser."""

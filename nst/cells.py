@@ -85,16 +85,17 @@ class Cells:
         places = [place_key(self.structure_config(number), self.output) for number in range(len(variants.first))]
         left = [key + places[number] for key, number in zip(variants.settings, variants.structure, strict=True)]
 
-        @cache
-        def right(pair: int, content: bool, style: bool) -> bytes:
-            content_ref, style_ref = self.contents[pair // styles], self.styles[pair % styles]
-            return inputs_key(content_ref if content else None, style_ref if style else None)
+        kinds, kind = variants.kinds()
 
-        looks = [("content" in needs, "style" in needs) for needs in variants.needs]
+        @cache
+        def right(pair_and_kind: int) -> bytes:
+            pair, number = divmod(pair_and_kind, len(kinds))
+            content = self.contents[pair // styles] if "content" in kinds[number] else None
+            return inputs_key(content, self.styles[pair % styles] if "style" in kinds[number] else None)
 
         def address(number: int) -> str:
             pair, variant = divmod(points[number], width)
-            return join(left[variant], right(pair, *looks[variants.structure[variant]]))
+            return join(left[variant], right(pair * len(kinds) + kind[variant]))
 
         return address
 
@@ -173,9 +174,7 @@ def _identify(
         for first, digest in zip(variants.first, digests, strict=True)
     ]
     left = [settings + methods[s] for settings, s in zip(variants.settings, variants.structure, strict=True)]
-    kinds = list(dict.fromkeys(variants.needs))
-    kind_of = [kinds.index(needs) for needs in variants.needs]
-    kind = [kind_of[s] for s in variants.structure]
+    kinds, kind = variants.kinds()
     style_keys = [style_key(style) for style in styles]
     no_content, no_style = content_key(None), style_key(None)
     ids: list[str] = []

@@ -66,6 +66,12 @@ class Variants:
         """Per structure, the images that its cells are made from."""
         return [self.config(first).needs for first in self.first]
 
+    def kinds(self) -> tuple[list[Needs], list[int]]:
+        """Return the distinct `needs`, and for each variant the number of its own."""
+        kinds = list(dict.fromkeys(self.needs))
+        of_structure = [kinds.index(needs) for needs in self.needs]
+        return kinds, [of_structure[number] for number in self.structure]
+
     def values(self, variant: int) -> dict[str, Any]:
         """Return what the axes set in a variant, by dotted path."""
         indices = unravel(variant, self.sweep.lengths)

@@ -40,7 +40,7 @@ class InvertConfig(NamedBlock):
     resize: Literal["long", "short"] = "long"
     """Which side of the content image becomes `size`."""
 
-    tv_weight: Weight = 0.1
+    tv_weight: Weight = 1.0
     """Weight of the total variation (the paper's with beta 2) of the picture in [0, 1], against a loss of 1 for
     features that are all zero. More is smoother; deeper layers bear more. Own choice: the paper changes it by layer."""
 

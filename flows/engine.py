@@ -31,7 +31,7 @@ _watcher: ContextVar[Watcher | None] = ContextVar("nst_watcher", default=None)
 _POLL_S = 0.2
 
 
-class Stopped(NstError):  # noqa: N818  # it is no error
+class Stopped(NstError):  # it is no error
     """The run was asked to stop: what is committed stays, the rest is left to the next run."""
 
 

@@ -32,7 +32,7 @@ _Thing = TypeVar("_Thing")
 _Found = TypeVar("_Found")
 
 
-class Moved(Exception):  # noqa: N818  no error: somebody else was faster
+class Moved(Exception):
     """What was read belongs to the past: fold the log again and start over."""
 
 

@@ -29,7 +29,7 @@ class Cells:
     """Every distinct cell of a sweep, by number: in the order of contents, then styles, then variants.
 
     Attributes:
-        contents, styles, variants, output: The columns.
+        contents, styles, variants, output: The columns; (None,) where no variant needs a content or style.
         points: Per cell, its point in the product of the three columns.
         ids: Per cell, its id.
         weights_digests: Per structure of the variants, the digest of the backbone's weights.
@@ -37,8 +37,8 @@ class Cells:
         batch_size: Upper bound from the manifest, or None.
     """
 
-    contents: tuple[ImageRef, ...]
-    styles: tuple[StyleRef, ...]
+    contents: tuple[ImageRef | None, ...]
+    styles: tuple[StyleRef | None, ...]
     variants: Variants
     output: OutputFormat
     points: Sequence[int]
@@ -58,9 +58,14 @@ class Cells:
 
     def cell(self, number: int, attempt: int = 1) -> Cell:
         """Return one cell as a record."""
+        config = self.variants.config(self.place(number)[2])
+        return Cell(self.ids[number], *self.images(number), config, self.output, attempt)
+
+    def images(self, number: int) -> tuple[ImageRef | None, StyleRef | None]:
+        """Return the content and the style of a cell, None for what its method does not look at."""
         content, style, variant = self.place(number)
-        config = self.variants.config(variant)
-        return Cell(self.ids[number], self.contents[content], self.styles[style], config, self.output, attempt)
+        needs = self.variants.needs[self.variants.structure[variant]]
+        return self.contents[content] if "content" in needs else None, self.styles[style] if "style" in needs else None
 
     def values(self, number: int) -> dict[str, Any]:
         """Return what the axes set in a cell, by dotted path."""
@@ -80,13 +85,17 @@ class Cells:
         places = [place_key(self.structure_config(number), self.output) for number in range(len(variants.first))]
         left = [key + places[number] for key, number in zip(variants.settings, variants.structure, strict=True)]
 
+        kinds, kind = variants.kinds()
+
         @cache
-        def right(pair: int) -> bytes:
-            return inputs_key(self.contents[pair // styles], self.styles[pair % styles])
+        def right(pair_and_kind: int) -> bytes:
+            pair, number = divmod(pair_and_kind, len(kinds))
+            content = self.contents[pair // styles] if "content" in kinds[number] else None
+            return inputs_key(content, self.styles[pair % styles] if "style" in kinds[number] else None)
 
         def address(number: int) -> str:
             pair, variant = divmod(points[number], width)
-            return join(left[variant], right(pair))
+            return join(left[variant], right(pair * len(kinds) + kind[variant]))
 
         return address
 
@@ -108,6 +117,19 @@ def expand(
     Raises:
         UserError: Nothing is left, a rule leaves out nothing, or there are more cells than the budget allows.
     """
+    variants = manifest.variants
+    needed = frozenset[str]().union(*variants.needs)
+    content_refs: Sequence[ImageRef | None] = contents if "content" in needed else (None,)
+    style_refs: Sequence[StyleRef | None] = styles if "style" in needed else (None,)
+    return _expand(manifest, content_refs, style_refs, weights_digests)
+
+
+def _expand(
+    manifest: Manifest,
+    contents: Sequence[ImageRef | None],
+    styles: Sequence[StyleRef | None],
+    weights_digests: Mapping[BackboneConfig, str],
+) -> Cells:
     variants = manifest.variants
     columns = f"{len(contents)} contents x {len(styles)} styles x {len(variants)} points"
     total = len(contents) * len(styles) * len(variants)
@@ -140,7 +162,10 @@ def expand(
 
 
 def _identify(
-    manifest: Manifest, contents: Sequence[ImageRef], styles: Sequence[StyleRef], digests: Sequence[str]
+    manifest: Manifest,
+    contents: Sequence[ImageRef | None],
+    styles: Sequence[StyleRef | None],
+    digests: Sequence[str],
 ) -> list[str]:
     """Return the ids of all points; a million take about a second, since only the last join is per cell."""
     variants = manifest.variants
@@ -149,25 +174,36 @@ def _identify(
         for first, digest in zip(variants.first, digests, strict=True)
     ]
     left = [settings + methods[s] for settings, s in zip(variants.settings, variants.structure, strict=True)]
+    kinds, kind = variants.kinds()
     style_keys = [style_key(style) for style in styles]
+    no_content, no_style = content_key(None), style_key(None)
     ids: list[str] = []
     for content in contents:
         key = content_key(content)
         for style in style_keys:
-            right = key + style
-            ids += [join(settings, right) for settings in left]
+            rights = [
+                (key if "content" in needs else no_content) + (style if "style" in needs else no_style)
+                for needs in kinds
+            ]
+            if len(rights) == 1:
+                right = rights[0]
+                ids += [join(settings, right) for settings in left]
+            else:
+                ids += [join(settings, rights[k]) for settings, k in zip(left, kind, strict=True)]
     return ids
 
 
-def _mask(manifest: Manifest, contents: Sequence[ImageRef], styles: Sequence[StyleRef]) -> bytearray | None:
+def _mask(
+    manifest: Manifest, contents: Sequence[ImageRef | None], styles: Sequence[StyleRef | None]
+) -> bytearray | None:
     """Return 1 for each point that no rule leaves out, or None if there are no rules."""
     rules = manifest.sweep.rules
     if not rules:
         return None
     width = len(manifest.variants)
     keep = bytearray(b"\1") * (len(contents) * len(styles) * width)
-    content_names = [content.name for content in contents]
-    style_names = [style.name for style in styles]
+    content_names = [content.name if content else "" for content in contents]
+    style_names = [style.name if style else "" for style in styles]
     problems = []
     for rule in rules:
         chosen = {"content": rule.inputs("content", content_names), "style": rule.inputs("style", style_names)}

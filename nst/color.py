@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
 _LUMA: Final = (0.299, 0.587, 0.114)
@@ -51,6 +53,34 @@ def match_colors(style: np.ndarray, content: np.ndarray) -> np.ndarray:
     matched = (pixels - pixels.mean(0)) @ matrix.T + target.mean(0)
     rounded: np.ndarray = np.rint(matched.clip(0.0, 1.0) * 255.0).astype(np.uint8)
     return rounded.reshape(style.shape)
+
+
+def match_histograms(picture_3HW: Tensor, examples: Sequence[np.ndarray], weights: Sequence[float]) -> Tensor:
+    """Return the picture with the histogram of the examples in every channel; the order of its values stays.
+
+    Args:
+        picture_3HW: In any range.
+        examples: HWC uint8 of any sizes.
+        weights: The share of each in the histogram, of any sum.
+
+    Returns:
+        Multiples of 1/255: exactly the example's values if it has as many pixels.
+
+    Source:
+        leongatys/DeepTextures Misc.py, which interpolates between levels; exact histogram specification by ranks here.
+    """
+    rows = picture_3HW.flatten(1).detach().cpu().double().numpy()
+    total = sum(weights)
+    matched = np.empty_like(rows)
+    middles = (np.arange(rows.shape[1]) + 0.5) / rows.shape[1]
+    for channel, row in enumerate(rows):
+        shares = np.zeros(256)
+        for example, weight in zip(examples, weights, strict=True):
+            counts = np.bincount(example[..., channel].ravel(), minlength=256)
+            shares += weight / total * counts / counts.sum()
+        levels = np.searchsorted(np.cumsum(shares), middles).clip(0, 255)
+        matched[channel, np.argsort(row, kind="stable")] = levels / 255.0
+    return torch.from_numpy(matched).view(picture_3HW.shape).to(picture_3HW)
 
 
 def _root(matrix: np.ndarray, power: float) -> np.ndarray:

@@ -6,6 +6,7 @@ Torch-free, so that planning, galleries and tools may use it.
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from io import BytesIO
 from typing import TYPE_CHECKING, Final, Literal
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXTENSIONS", "FORMATS", "MAX_BYTES", "MAX_PIXELS", "MEDIA_TYPES", "decode", "encode", "read_provenance",
-    "resize", "resize_to", "target_size", "thumbnail",
+    "resize", "resize_to", "rotate", "target_size", "thumbnail",
 ]  # fmt: skip
 
 EXTENSIONS: Final = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
@@ -64,6 +65,23 @@ def resize_to(array: np.ndarray, width: int, height: int) -> np.ndarray:
     if (array.shape[1], array.shape[0]) == (width, height):
         return np.ascontiguousarray(array)
     return np.array(Image.fromarray(array).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def rotate(array: np.ndarray, degrees: float) -> np.ndarray:
+    """The picture turned counter-clockwise by at most 90 degrees and cut so that no corner is empty; HWC uint8.
+
+    What is left is the largest part around the middle that has the picture's proportions.
+    """
+    if not degrees % 360:
+        return np.ascontiguousarray(array)
+    height, width = array.shape[:2]
+    turn = math.radians(abs(degrees))
+    share = 1 / (math.cos(turn) + math.sin(turn) * max(width / height, height / width))
+    turned = Image.fromarray(array).rotate(degrees, Image.Resampling.BICUBIC)
+    # One pixel less on each side: interpolation mixes the outside into the very edge.
+    inner_width, inner_height = (max(1, int(side * share) - 2) for side in (width, height))
+    left, top = (width - inner_width) // 2, (height - inner_height) // 2
+    return np.array(turned.crop((left, top, left + inner_width, top + inner_height)))
 
 
 def encode(array: np.ndarray, output: OutputFormat, provenance: Mapping[str, str]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import posixpath
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from nst.checking import check
 from nst.config import METHOD_CONFIGS
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from nst.config.backbone import BackboneConfig
+    from nst.config.fields import Needs
     from nst.errors import Problem
     from nst.manifest_blocks import ContentSpec, StyleSpec
     from nst.positions import Where
 
 MAX_BASES: Final = 8
-_STAND_INS: Final = {"name": "x", "contents": "x", "styles": "x", "method": min(METHOD_CONFIGS)}
+_STAND_INS: Final = {"name": "x", "method": min(METHOD_CONFIGS)}
+_IMAGES: Final[tuple[tuple[Literal["content", "style"], str], ...]] = (("content", "contents"), ("style", "styles"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,10 +85,14 @@ def parse_manifest(text: str, file: str, read_base: Callable[[str], str] | None 
         found = "an empty file" if raw is None else describe(raw)
         report.add((), f"found {found}, expected a mapping", "start with `name: my-sweep`")
         report.raise_any()
-    if "extends" in raw and len(problems) > before:
+    torn = "extends" in raw and len(problems) > before
+    if torn:
         raw = {**_STAND_INS, **raw}  # what is missing may stand in the base that could not be read
     block = _check_block(raw, report)
     variants = _check_method(raw, block.budget.cells if block else Budget().cells, report)
+    needed = _needed(raw, variants)
+    if needed is not None and not torn:
+        _check_images(raw, needed, report)
     report.raise_any()
     assert block is not None
     assert variants is not None
@@ -180,12 +186,34 @@ def _check_method(raw: dict[str, Any], budget: int, report: Reporter) -> Variant
     name = method["name"]
     if not isinstance(name, str) or name not in METHOD_CONFIGS:
         hint = did_you_mean(name, names) if isinstance(name, str) else ""
-        report.add(("method", "name"), f"found {describe(name)}, expected the method {one_of(names)}", hint)
+        report.add(("method", "name"), f"found {describe(name)}, expected {one_of(names)}", hint)
         return None
     model = METHOD_CONFIGS[name]
     sweep = parse_sweep(raw.get("sweep"), paths(model) - {"name"}, report)
     _check_count(sweep, budget, report, given="budget" in raw)
     return make_variants(model, method, sweep, report)
+
+
+def _needed(raw: dict[str, Any], variants: Variants | None) -> Needs | None:
+    """Return the images that the cells are made from, None where the faults of the manifest hide it."""
+    if variants is not None:
+        return frozenset[Literal["content", "style"]]().union(*variants.needs)
+    method = {"name": raw["method"]} if isinstance(raw.get("method"), str) else raw.get("method")
+    name = method.get("name") if isinstance(method, dict) else None
+    if not isinstance(name, str) or name not in METHOD_CONFIGS or raw.get("sweep") is not None:
+        return None  # an axis may decide it
+    config, _ = check(METHOD_CONFIGS[name], method)
+    return config.needs if config else None
+
+
+def _check_images(raw: dict[str, Any], needed: Needs, report: Reporter) -> None:
+    """Report contents or styles that the method needs and that are missing, or that none of its points looks at."""
+    misspelt = {problem.hint for problem in report.problems.values()}
+    for kind, key in _IMAGES:
+        if kind in needed and key not in raw and f"did you mean {key!r}?" not in misspelt:
+            report.add((), f"the key {key!r} is missing")
+        elif kind not in needed and key in raw:
+            report.add((key,), f"the method takes no {kind} images as it is set", f"remove {key!r}", key=True)
 
 
 def paths(model: type[BaseModel], prefix: str = "") -> set[str]:

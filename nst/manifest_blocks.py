@@ -134,11 +134,16 @@ class ManifestBlock(Block):
     """Path or URI of a manifest that this one is laid over: mappings are merged, everything else is replaced, `null`
     drops what the other says. Relative inputs of both are relative to the manifest that is run."""
 
-    contents: Annotated[tuple[ContentSpec, ...], BeforeValidator(_listed), Field(min_length=1)]
-    """Content images: one or a list of URIs, globs, prefixes or `{uri, name}`."""
+    contents: Annotated[tuple[ContentSpec, ...], BeforeValidator(_listed), Field(min_length=1)] = Field(
+        default=(), validate_default=False
+    )
+    """Content images: one or a list of URIs, globs, prefixes or `{uri, name}`. Left out for methods without them."""
 
-    styles: Annotated[tuple[StyleSpec, ...], BeforeValidator(_listed), Field(min_length=1)]
-    """Styles: one or a list of URIs, globs, prefixes, `{uri, name}` or `{name, mix, images}`."""
+    styles: Annotated[tuple[StyleSpec, ...], BeforeValidator(_listed), Field(min_length=1)] = Field(
+        default=(), validate_default=False
+    )
+    """Styles: one or a list of URIs, globs, prefixes, `{uri, name}` or `{name, mix, images}`. Left out for methods
+    without them."""
 
     method: Any
     """The method by name, with the settings that are not its defaults."""

@@ -117,8 +117,8 @@ class Plan:
             "sweep_id": self.sweep_id,
             "name": self.name,
             "cells": self.total,
-            "contents": len(self.cells.contents),
-            "styles": len(self.cells.styles),
+            "contents": sum(content is not None for content in self.cells.contents),
+            "styles": sum(style is not None for style in self.cells.styles),
             "points": len(self.cells.variants),
             "axes": {axis.path: list(axis.values) for axis in self.cells.variants.sweep.axes},
             "excluded": self.cells.excluded,
@@ -193,20 +193,13 @@ def make_plan(
 
 
 def pixels(config: MethodConfig) -> float:
-    """Return about how many pixels a picture has, its content being 4:3."""
-    return config.size**2 * (0.75 if config.resize == "long" else 4 / 3)
+    """Return about how many pixels a picture has."""
+    return config.pixels
 
 
 def cost(config: MethodConfig) -> float:
     """Return the cost of one cell: pixels x steps, summed over the levels of the pyramid."""
-    whole = pixels(config)
-    levels, factor = config.pyramid.levels, config.pyramid.factor
-    total = whole * config.steps
-    for level in range(1, levels):  # from fine to coarse
-        coarsest = level == levels - 1
-        steps = config.pyramid.first_steps if coarsest and config.pyramid.first_steps else config.steps
-        total += whole * factor ** (2 * level) * steps
-    return total
+    return config.pixels * sum(scale**2 * steps for scale, steps in config.pyramid.schedule(config.steps))
 
 
 def _groups(cells: Cells) -> list[list[int]]:
@@ -226,7 +219,7 @@ def _groups(cells: Cells) -> list[list[int]]:
 
 def _batch_size(cells: Cells, number: int) -> int:
     """Return how many cells of a structure are optimised together; a function of the manifest alone."""
-    size = cells.structure_config(cells.structure(number)).size
+    size = cells.structure_config(cells.structure(number)).side
     default = min(_BATCH_CELLS, max(1, _BATCH_PIXELS // size**2))
     return cells.batch_size or default
 

@@ -88,14 +88,15 @@ class CellLosses:
 
     loss: float
     """What was minimised: weighted sum in the config's own units."""
-    content_loss: float
-    """Canonical (relative) units, layers weighted as configured, before `content_weight`."""
-    style_loss: float
+    content_loss: float | None
+    """Canonical (relative) units, layers weighted as configured, before `content_weight`; None without content."""
+    style_loss: float | None
+    """The same for style."""
     tv_loss: float
     content_layers: dict[str, float] = field(default_factory=dict)
     """Per layer, canonical units, unweighted."""
     style_layers: dict[str, float] = field(default_factory=dict)
-    content_weight_relative: float = 0.0
+    content_weight_relative: float | None = None
     """The configured weight converted into canonical (relative) units for this cell's targets."""
-    style_weight_relative: float = 0.0
+    style_weight_relative: float | None = None
     tv_weight_relative: float = 0.0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 from array import array
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from nst.config import MethodConfig
+    from nst.config.fields import Needs
     from nst.explain import Fault
     from nst.manifest_errors import Reporter
     from nst.positions import Path
@@ -39,7 +40,7 @@ _VALUES: Final = 2_000
 Parts = dict[str, str]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Variants:
     """Every parameter point of a manifest, in the order of its axes, the last one fastest.
 
@@ -59,6 +60,17 @@ class Variants:
 
     def __len__(self) -> int:
         return len(self.settings)
+
+    @cached_property
+    def needs(self) -> list[Needs]:
+        """Per structure, the images that its cells are made from."""
+        return [self.config(first).needs for first in self.first]
+
+    def kinds(self) -> tuple[list[Needs], list[int]]:
+        """Return the distinct `needs`, and for each variant the number of its own."""
+        kinds = list(dict.fromkeys(self.needs))
+        of_structure = [kinds.index(needs) for needs in self.needs]
+        return kinds, [of_structure[number] for number in self.structure]
 
     def values(self, variant: int) -> dict[str, Any]:
         """Return what the axes set in a variant, by dotted path."""

@@ -73,7 +73,8 @@ def file_names(rows: pd.DataFrame) -> list[str]:
     columns = varying(rows)
     stems = []
     for row in rows.to_dict("records"):
-        parts = [str(row[key]) for key in ("content_name", "style_name") if row[key] is not None]
+        # A missing name is None or NaN: pandas decides by what else the column holds.
+        parts = [row[key] for key in ("content_name", "style_name") if isinstance(row[key], str)]
         parts += [f"{column}={short(row[column])}" for column in columns]
         stems.append(re.sub(r"[^\w=.+-]+", "-", "__".join(parts))[:_LONGEST_NAME])
     seen = Counter(stems)

@@ -112,8 +112,8 @@ def register(prepared: Prepared) -> None:
     for start in range(0, len(cells), _CELLS_PER_RECORD):
         rows = []
         for number in range(start, min(start + _CELLS_PER_RECORD, len(cells))):
-            content, style, _ = cells.place(number)
-            names = {"content_name": cells.contents[content].name, "style_name": cells.styles[style].name}
+            content, style = cells.images(number)
+            names = {"content_name": content.name if content else None, "style_name": style.name if style else None}
             rows.append({"position": number, "cell_id": cells.ids[number], **names})
         prepared.catalog.commit("sweeps", plan.sweep_id, f"cells-{start:08d}", rows, common=common)
 

@@ -60,8 +60,8 @@ def report(prepared: Prepared) -> Page:
     cells = sweep_table(prepared.catalog, plan.sweep_id)
     done = cells[cells.picture_uri.notna()]
     labels = varying(cells[cells.method.notna()])
-    contents = _headers({content.name: content for content in plan.cells.contents})
-    styles = _headers({style.name: style.images[0] for style in plan.cells.styles})
+    contents = _headers({content.name: content for content in plan.cells.contents if content})
+    styles = _headers({style.name: style.images[0] for style in plan.cells.styles if style})
     title = f"{plan.name}: {len(cells):,} cells"
     folder = f"gallery/{plan.name}-{plan.sweep_id[:8]}"
     shown = [_sheet_cell(store, row, labels) for row in records(cells.head(_SHEET_CELLS))]

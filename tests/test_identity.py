@@ -154,3 +154,14 @@ def test_canonical_text_has_sorted_keys_and_no_negative_zero():
 def test_canonical_text_refuses_what_json_lacks():
     with pytest.raises(ValueError, match="JSON"):
         canonical(float("nan"))
+
+
+def test_ids_of_earlier_versions_stay():
+    """Recorded before there was a second method: a cell that was done stays done."""
+    style = StyleRef("s", (ImageRef("b", "b", "1" * 64, 1),), (1.0,))
+    for settings_, expected in (
+        ({"optimizer": {"history": 20}}, "8f82ea9e6b50316d7b593a4e947b19e9"),
+        ({"preset": "crowsonkb"}, "c9f290266c861e267f4400a78c7b3a7d"),
+    ):
+        content = ImageRef("a", "a", "0" * 64, 1)
+        assert cell_id(GatysConfig(**settings_), content, style, "w", OutputFormat()) == expected

@@ -1,11 +1,13 @@
+from functools import partial
+
 import pytest
 import torch
 
 from nst.backbones import VGG, random_weights
 from nst.config.optimizer import AdamConfig, LbfgsConfig
-from nst.losses.content import content_energy
-from nst.losses.objective import ContentTarget, Losses, Objective
-from nst.losses.style import STYLE_LOSSES, style_target
+from nst.losses.content import content_energy, content_loss
+from nst.losses.objective import Losses, Objective, Term
+from nst.losses.style import STYLE_LOSSES, style_loss, style_target
 from nst.optimize import BatchAdam, Trace, build_optimizer, optimize_images
 
 GENERATOR = torch.Generator().manual_seed(12)
@@ -36,16 +38,12 @@ def real_problem(backbone, seed, *, noise, device="cpu"):
     }
     feature = content_features["relu2_1"]
     one = torch.ones(1, device=device)
-    objective = Objective(
-        backbone,
-        {"relu2_1": ContentTarget(feature, content_energy(feature)[0])},
-        targets,
-        "gram",
-        "squared",
-        {"relu2_1": one},
-        dict.fromkeys(targets, 50.0 * one),
-        one,
-    )
+    matched = partial(content_loss, target_1CHW=feature, energy=content_energy(feature)[0])
+    style_terms = {
+        layer: Term(partial(style_loss, STYLE_LOSSES["gram"], target=target), 1.0, 50.0 * one)
+        for layer, target in targets.items()
+    }
+    objective = Objective(backbone, {"relu2_1": Term(matched, 1.0, one)}, style_terms, "squared", one)
     return objective, torch.rand(content.shape, generator=generator).to(device) if noise else content
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst.cells import expand
-from nst.config import GatysConfig
+from nst.config import GatysConfig, InvertConfig, TextureConfig
 from nst.errors import UserError
 from nst.identity import address, cell_id
 from nst.manifest import parse_manifest
@@ -265,3 +265,36 @@ def test_a_large_plan_stays_columnar():
     plan = make_plan("x", cells, set(cells.ids[::2]))
     assert plan.to_do == 100_000
     assert len(next(plan.batches()).cells) == 4
+
+
+def inversion(sweep, extra="contents: a\nstyles: b\n"):
+    return parse_manifest(f"name: x\n{extra}method: invert\nsweep: {sweep}\n", "x.yaml")
+
+
+def test_a_method_without_content_has_cells_without_content():
+    parsed = parse_manifest("name: x\nstyles: b\nmethod: texture\nsweep: {seed: {count: 2}}\n", "x.yaml")
+    cells = expand(parsed, [], styles("wave", "swan"), dict.fromkeys(parsed.backbones(), "w"))
+    assert len(cells) == 4
+    assert {cell.content for batch in make_plan("x", cells).batches() for cell in batch.cells} == {None}
+    assert [len(batch.cells) for batch in make_plan("x", cells).batches()] == [4]
+    assert make_plan("x", cells).to_json()["contents"] == 0
+
+
+def test_points_that_look_at_one_image_alone_are_not_multiplied_by_the_other():
+    cells = cells_of(inversion("{what: [content, style], layer: [relu1_1, relu2_1]}"))
+    images = [(cells.cell(n).content, cells.cell(n).style) for n in range(len(cells))]
+    assert len(cells) == 2 * 2 + 3 * 2
+    assert all((content is None) != (style is None) for content, style in images)
+    assert cells.merged == 2 * 3 * 4 - 10
+    for number in range(len(cells)):
+        cell = cells.cell(number)
+        assert cell.cell_id == cell_id(cell.config, cell.content, cell.style, "w", cell.output)
+        assert cells.addresses()(number) == address(cell)
+    assert sum(len(batch.cells) for batch in make_plan("x", cells).batches()) == 10
+
+
+def test_the_cost_of_a_new_picture_is_its_own_size():
+    assert pixels(TextureConfig(size=100, width=300)) == 30_000
+    assert cost(TextureConfig(size=100, steps=7)) == 70_000
+    assert pixels(InvertConfig(size=100, what="style")) == 10_000
+    assert pixels(InvertConfig(size=100)) == 7_500

@@ -1,13 +1,26 @@
 """Every knob of every method: frozen pydantic, a tagged union over `name`. Never imports torch.
 
-A configuration stops at its method: losses, backbones and optimisers are called with plain numbers.
+A configuration stops at its method: losses, backbones and optimisers are called with plain numbers. Beside its
+settings a configuration says what planning has to know: `VERSION`, `VARIES`, `NOT_PIXELS`, `needs`, `side`, `pixels`.
 """
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from nst.config.gatys import GatysConfig
+from nst.config.invert import InvertConfig
+from nst.config.mrf import MrfConfig
+from nst.config.texture import TextureConfig
 
-MethodConfig = GatysConfig
-"""The tagged union over `method.name` (one method so far)."""
+MethodConfig = Annotated[GatysConfig | InvertConfig | MrfConfig | TextureConfig, Field(discriminator="name")]
+"""The tagged union over `method.name`."""
 
-METHOD_CONFIGS: dict[str, type[GatysConfig]] = {"gatys": GatysConfig}
+METHOD_CONFIGS: dict[str, type[MethodConfig]] = {
+    "gatys": GatysConfig,
+    "invert": InvertConfig,
+    "mrf": MrfConfig,
+    "texture": TextureConfig,
+}

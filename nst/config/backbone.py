@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from nst.config.block import NamedBlock
 
@@ -42,3 +42,13 @@ class BackboneConfig(NamedBlock):
         if isinstance(value, dict) and value.get("weights") == "random":
             return {"pooling": "average", **value}
         return value
+
+
+def _pool_by_average(value: Any) -> Any:
+    if isinstance(value, str):
+        value = {"name": value}
+    return {"pooling": "average", **value} if isinstance(value, dict) else value
+
+
+AveragingBackbone = Annotated[BackboneConfig, BeforeValidator(_pool_by_average)]
+"""A backbone that pools by average unless told otherwise."""

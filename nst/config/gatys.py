@@ -4,30 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from nst.config.backbone import BackboneConfig
 from nst.config.block import NamedBlock
+from nst.config.fields import LayerWeights, Needs, Pixels, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
 from nst.config.presets import PRESETS, over_preset
-
-Weight = Annotated[float, Field(ge=0, le=1e15)]
-
-
-def _layer_weights(value: Any) -> Any:
-    """Accept a list of layers as equal weights that add up to one."""
-    if isinstance(value, str):
-        value = [value]
-    if isinstance(value, list | tuple) and value and all(isinstance(layer, str) for layer in value):
-        return dict.fromkeys(value, 1.0 / len(value))
-    return value
-
-
-LayerWeights = Annotated[
-    dict[Annotated[str, Field(pattern=r"^(relu|conv)[1-5]_[1-4]$|^pool[1-5]$")], Weight],
-    BeforeValidator(_layer_weights),
-    Field(min_length=1),
-]
 
 
 class GatysConfig(NamedBlock):
@@ -51,7 +34,7 @@ class GatysConfig(NamedBlock):
     """Units of the weights. `relative` divides each loss by the energy of its target and means the same on every
     backbone; the others are the absolute units of those implementations (`nst.losses.units`)."""
 
-    size: Annotated[int, Field(ge=16, le=16384)] = 512
+    size: Pixels = 512
     """Pixels of the side that `resize` names."""
 
     resize: Literal["long", "short"] = "long"
@@ -88,12 +71,10 @@ class GatysConfig(NamedBlock):
     noise: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of seeded noise mixed into a start from `content` or `style`."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    seed: Seed = 0
     """Seed of the noise of `init: noise` or of the share `noise`; without noise, seeds make no difference."""
 
-    steps: Annotated[int, Field(ge=1, le=100_000)] = 300
-    """Evaluations of the loss and its gradient at each level of the pyramid."""
-
+    steps: Steps = 300
     optimizer: OptimizerConfig = LbfgsConfig()
     pyramid: PyramidConfig = PyramidConfig()
 
@@ -102,12 +83,23 @@ class GatysConfig(NamedBlock):
     content's by matching the style image's colours to them first."""
 
     backbone: BackboneConfig = BackboneConfig()
+    precision: Precision = "float32"
+    trace_every: TraceEvery = 10
 
-    precision: Literal["float32", "tf32", "bfloat16", "float64"] = "float32"
-    """Arithmetic of the backbone; losses and the picture stay in float32 (float64 with `float64`)."""
+    @property
+    def needs(self) -> Needs:
+        """The images that a cell is made from."""
+        return frozenset(("content", "style"))
 
-    trace_every: Annotated[int, Field(ge=0)] = 10
-    """Record the losses every so many steps in the `traces` table; 0 records none."""
+    @property
+    def side(self) -> int:
+        """Pixels of the square that batches reckon with."""
+        return self.size
+
+    @property
+    def pixels(self) -> float:
+        """About how many pixels a picture has, its content being 4:3."""
+        return self.size**2 * (0.75 if self.resize == "long" else 4 / 3)
 
     @model_validator(mode="before")
     @classmethod

@@ -69,3 +69,11 @@ class PyramidConfig(Block):
 
     warm_start: bool = False
     """Adam only: carry the moments to the next level, resized (crowsonkb/style-transfer-pytorch `scale_adam`)."""
+
+    def schedule(self, steps: int) -> list[tuple[float, int]]:
+        """Return (size over the last one's, steps) of every level, coarse to fine."""
+        scales = [self.factor ** (self.levels - 1 - level) for level in range(self.levels)]
+        return [
+            (scale, self.first_steps if level == 0 and self.first_steps else steps)
+            for level, scale in enumerate(scales)
+        ]

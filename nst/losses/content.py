@@ -21,3 +21,8 @@ def content_distance(features_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:
 def content_energy(target_BCHW: Tensor) -> Tensor:
     """Return each target's mean square, shape (B,): the content loss of features that are all zero."""
     return target_BCHW.square().mean((1, 2, 3))
+
+
+def content_loss(features_BCHW: Tensor, target_1CHW: Tensor, energy: Tensor) -> Tensor:
+    """Return each image's content loss in relative units, shape (B,)."""
+    return content_distance(features_BCHW, target_1CHW) / energy

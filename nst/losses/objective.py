@@ -1,4 +1,4 @@
-"""The weighted sum of content, style and total variation of a batch. Knows no optimiser and no cell.
+"""The weighted sum of content, style and total variation of a batch. Knows no loss by name, no optimiser and no cell.
 
 Shape letters: B images, C channels, H rows, W columns.
 """
@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from nst.losses.content import content_distance
-from nst.losses.style import STYLE_LOSSES, StyleTarget, style_loss
 from nst.losses.tv import TOTAL_VARIATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from torch import Tensor
 
@@ -26,11 +24,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ContentTarget:
-    """The content target of one layer: features of one picture, shape (1, C, H, W), and their mean square."""
+class Term:
+    """The loss of one layer with its weights.
 
-    features: Tensor
-    energy: Tensor
+    Attributes:
+        loss: Returns each image's relative loss, shape (B,), of the layer's features, shape (B, C, H, W).
+        share: The layer's weight as configured.
+        weights: Shape (B,), the factor of the relative loss: layer, units and the cell's own weight together.
+    """
+
+    loss: Callable[[Tensor], Tensor]
+    share: float
+    weights: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +58,15 @@ class Objective:
     """What a batch of pictures is measured by; calling it returns the losses of every image.
 
     Attributes:
-        content_weights: Per layer, shape (B,), the factor of the relative loss: the user's weights in these units.
-        style_weights: The same for style.
-        tv_weight: The same, shape (B,).
+        content: Per layer, what keeps the content. style: The same for style. Either may be empty.
+        tv: Kind of total variation.
+        tv_weight: Its factor, shape (B,).
     """
 
     backbone: VGG
-    content: Mapping[str, ContentTarget]
-    style: Mapping[str, StyleTarget]
-    style_loss: Literal["gram", "moments"]
+    content: Mapping[str, Term]
+    style: Mapping[str, Term]
     tv: str
-    content_weights: Mapping[str, Tensor]
-    style_weights: Mapping[str, Tensor]
     tv_weight: Tensor
     precision: Precision = "float32"
 
@@ -76,17 +78,11 @@ class Objective:
         """
         features = extract(self.backbone, images_BCHW, self.precision)
         zero_B = torch.zeros_like(self.tv_weight)
-        content = {
-            layer: content_distance(features[layer], target.features) / target.energy
-            for layer, target in self.content.items()
-        }
-        style = {
-            layer: style_loss(STYLE_LOSSES[self.style_loss], features[layer], target)
-            for layer, target in self.style.items()
-        }
+        content = {layer: term.loss(features[layer]) for layer, term in self.content.items()}
+        style = {layer: term.loss(features[layer]) for layer, term in self.style.items()}
         tv_B = TOTAL_VARIATIONS[self.tv](images_BCHW)
-        content_B = sum((self.content_weights[layer] * loss for layer, loss in content.items()), zero_B)
-        style_B = sum((self.style_weights[layer] * loss for layer, loss in style.items()), zero_B)
+        content_B = sum((self.content[layer].weights * loss for layer, loss in content.items()), zero_B)
+        style_B = sum((self.style[layer].weights * loss for layer, loss in style.items()), zero_B)
         weighted_tv_B = self.tv_weight * tv_B
         total_B = content_B + style_B + weighted_tv_B
         return Losses(total_B, content_B, style_B, weighted_tv_B, content, style, tv_B)

@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
     from nst.workspace import Request, Stylized, Workspace
 
-METHODS: Final = {"gatys": "nst.methods.gatys:stylize_batch"}
+METHODS: Final = {
+    "gatys": "nst.methods.gatys:stylize_batch",
+    "invert": "nst.methods.invert:stylize_batch",
+    "mrf": "nst.methods.mrf:stylize_batch",
+    "texture": "nst.methods.texture:stylize_batch",
+}
 """`method.name` to the function that runs a batch of its cells."""
 
 

@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nst.color import take_luminance
 from nst.errors import NumericalError
 from nst.records import CellLosses
 from nst.workspace import Stylized
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
-    from nst.config.gatys import GatysConfig
-    from nst.losses.objective import Losses, Objective
+    from nst.losses.objective import Losses, Objective, Term
     from nst.optimize import Trace
     from nst.workspace import Request
 
@@ -36,7 +34,7 @@ def finish(
     pictures_B3HW: Tensor,
     start_B3HW: Tensor,
     *,
-    content_13HW: Tensor,
+    touch: Callable[[Tensor], Tensor] | None,
     objective: Objective,
     trace: Trace,
     steps: int,
@@ -47,20 +45,19 @@ def finish(
         requests: The batch.
         pictures_B3HW: The optimised pictures.
         start_B3HW: Where they started, at any size.
-        content_13HW: The content image at the pictures' size.
+        touch: Last change of the pictures, such as their colours.
         objective: At the pictures' size.
         trace: Losses along the steps.
         steps: Evaluations of the loss.
     """
-    config: GatysConfig = requests[0].config
     saved_B3HW = pictures_B3HW.clamp(0.0, 1.0)
-    if config.color == "luminance":
-        saved_B3HW = take_luminance(saved_B3HW, content_13HW)
+    if touch is not None:
+        saved_B3HW = touch(saved_B3HW)
     bytes_B3HW = saved_B3HW.nan_to_num(0.0).mul(255.0).round().to(torch.uint8)
     with torch.no_grad():
         losses = objective(bytes_B3HW.to(pictures_B3HW.dtype).div(255.0))
     traces = trace.read() or [()] * len(requests)
-    cells = cell_losses(config, objective, losses)
+    cells = cell_losses(objective, losses)
     images = bytes_B3HW.permute(0, 2, 3, 1).contiguous().cpu().numpy()
     reasons = verdicts(pictures_B3HW, start_B3HW, losses)
     return [
@@ -94,17 +91,16 @@ def verdicts(pictures_B3HW: Tensor, start_B3HW: Tensor, losses: Losses) -> list[
     return reasons
 
 
-def cell_losses(config: GatysConfig, objective: Objective, losses: Losses) -> list[CellLosses]:
+def cell_losses(objective: Objective, losses: Losses) -> list[CellLosses]:
     """Return each image's losses as its row records them; waits for the device once."""
     content_names, style_names = list(losses.content_layers), list(losses.style_layers)
-    content_total = max(sum(config.content_layers.values()), 1e-30)
-    style_total = max(sum(config.style_layers.values()), 1e-30)
+    zero_B = torch.zeros_like(losses.total)
     table = torch.stack(
         [
             losses.total,
             losses.tv_relative,
-            torch.stack([objective.content_weights[name] for name in content_names]).sum(0) / content_total,
-            torch.stack([objective.style_weights[name] for name in style_names]).sum(0) / style_total,
+            _mean_weight(objective.content, zero_B),
+            _mean_weight(objective.style, zero_B),
             objective.tv_weight,
             *losses.content_layers.values(),
             *losses.style_layers.values(),
@@ -117,17 +113,30 @@ def cell_losses(config: GatysConfig, objective: Objective, losses: Losses) -> li
         cells.append(
             CellLosses(
                 loss=total,
-                content_loss=sum(config.content_layers[name] * loss for name, loss in content.items()),
-                style_loss=sum(config.style_layers[name] * loss for name, loss in style.items()),
+                content_loss=_together(objective.content, content),
+                style_loss=_together(objective.style, style),
                 tv_loss=tv,
                 content_layers=content,
                 style_layers=style,
-                content_weight_relative=content_weight,
-                style_weight_relative=style_weight,
+                content_weight_relative=content_weight if content else None,
+                style_weight_relative=style_weight if style else None,
                 tv_weight_relative=tv_weight,
             )
         )
     return cells
+
+
+def _together(terms: Mapping[str, Term], losses: Mapping[str, float]) -> float | None:
+    """Return the layers' losses as weighted, None if there are none."""
+    return sum(terms[layer].share * loss for layer, loss in losses.items()) if terms else None
+
+
+def _mean_weight(terms: Mapping[str, Term], zero_B: Tensor) -> Tensor:
+    """Return the factor of the relative losses of all layers together, shape (B,)."""
+    if not terms:
+        return zero_B
+    total = max(sum(term.share for term in terms.values()), 1e-30)
+    return torch.stack([term.weights for term in terms.values()]).sum(0) / total
 
 
 def _saturation(pictures_B3HW: Tensor) -> Tensor:

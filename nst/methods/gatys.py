@@ -1,33 +1,32 @@
 """Image style transfer by optimising pixels (Gatys, Ecker & Bethge 2016), for a batch of cells at once.
 
-Knows no file and no catalog. Shape letters: B images, C channels, H rows, W columns, N = 3 H W values of a picture.
+Knows no file and no catalog. Shape letters: B images, H rows, W columns.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nst.images import resize_to
-from nst.methods.finish import finish
-from nst.methods.start import plan_levels, refusal, starting_pictures
+from nst.color import take_luminance
+from nst.config.gatys import GatysConfig
+from nst.images import resize_to, target_size
+from nst.losses.objective import Objective
+from nst.losses.units import tv_factor
+from nst.methods.descent import Descent, configs_of, each_that_can
+from nst.methods.start import missing_image, plan_levels, style_size, too_thin
 from nst.methods.targets import Targets
-from nst.ops import resize
-from nst.optimize import BatchAdam, Trace, build_optimizer, optimize_images
-from nst.workspace import Stylized
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from nst.config.gatys import GatysConfig
-    from nst.workspace import Request, Workspace
+    from torch import Tensor
 
-RANGE = (0.0, 1.0)
-"""Bounds of every value, held at every step: what is optimised is what is saved."""
+    from nst.errors import NstError
+    from nst.methods.descent import OnStep
+    from nst.workspace import Pixels, Request, Stylized, Workspace
 
 
-def stylize_batch(
-    requests: Sequence[Request], workspace: Workspace, on_step: Callable[[int, int], None] | None = None
-) -> list[Stylized]:
+def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: OnStep | None = None) -> list[Stylized]:
     """Return one stylized image or error per request.
 
     The picture x minimises, from coarse to fine,
@@ -40,39 +39,58 @@ def stylize_batch(
         Gatys, Ecker & Bethge 2016, section 2. Differs: relative units, TV, values held in [0, 1], pyramid; the paper's
         settings can be had by name.
     """
-    refused = {index: error for index, one in enumerate(requests) if (error := refusal(one)) is not None}
-    accepted = [one for index, one in enumerate(requests) if index not in refused]
-    made = iter(_stylize(accepted, workspace, on_step) if accepted else [])
-    return [
-        Stylized(one.cell_id, None, None, (), 0, refused[index]) if index in refused else next(made)
-        for index, one in enumerate(requests)
+    return each_that_can(requests, refusal, lambda able: _descent(able, workspace).run(on_step))
+
+
+def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
+    configs = configs_of(requests, GatysConfig)
+    config = configs[0]
+    targets = Targets(requests, workspace, [*config.content_layers, *config.style_layers])
+    size = _size(config, targets.content)
+
+    def objective(width: int, height: int) -> Objective:
+        content = targets.content_terms(
+            config.content_layers, (width, height), [one.content_weight for one in configs], config.units
+        )
+        style = targets.style_terms(
+            config.style_layers,
+            max(width, height) * config.style_scale,
+            [one.style_weight for one in configs],
+            representation=config.style_representation,
+            units=config.units,
+            colors_of=(width, height) if config.color == "histogram" else None,
+        )
+        tv_weight_B = targets.vector([one.tv_weight for one in configs])
+        tv_weight_B = tv_weight_B * tv_factor(config.units, config.tv, 3 * width * height)
+        return Objective(targets.backbone, content, style, config.tv, tv_weight_B, config.precision)
+
+    def keep_colors(pictures_B3HW: Tensor) -> Tensor:
+        return take_luminance(pictures_B3HW, targets.tensor(resize_to(targets.content.array, *size)))
+
+    share = 1.0 if config.init == "noise" else config.noise
+    start = [
+        (targets.content if config.init == "content" else request.styles[0], share, one.seed)
+        for request, one in zip(requests, configs, strict=True)
     ]
+    return Descent(targets, size, start, objective, keep_colors if config.color == "luminance" else None)
 
 
-def _stylize(
-    requests: Sequence[Request], workspace: Workspace, on_step: Callable[[int, int], None] | None
-) -> list[Stylized]:
-    """Return the results of requests that can be run."""
-    config: GatysConfig = requests[0].config
-    targets = Targets(requests, workspace)
-    schedule = plan_levels(config, targets.content)
-    total = sum(steps for _, _, steps in schedule)
-    report = None if on_step is None else lambda count: on_step(count, total)
-    trace, done, previous = Trace(), 0, None
-    start_B3HW = starting_pictures(requests, *schedule[0][:2], workspace.device, targets.dtype)
-    picture_B3HW = start_B3HW
-    for level, (width, height, steps) in enumerate(schedule):
-        objective = targets.objective(width, height)
-        picture_B3HW = resize(picture_B3HW, height, width).clamp(*RANGE)
-        optimizer = build_optimizer(config.optimizer, picture_B3HW, RANGE)
-        if config.pyramid.warm_start and isinstance(optimizer, BatchAdam) and isinstance(previous, BatchAdam):
-            previous.carry_to(optimizer)
-        picture_B3HW = optimize_images(
-            optimizer, objective.with_gradient, steps=steps, trace=trace, level=level, done=done,
-            trace_every=config.trace_every, on_step=report,
-        )  # fmt: skip
-        previous, done = optimizer, done + steps
-    content_13HW = targets.tensor(resize_to(targets.content.array, width, height))
-    return finish(
-        requests, picture_B3HW, start_B3HW, content_13HW=content_13HW, objective=objective, trace=trace, steps=done
-    )
+def refusal(request: Request) -> NstError | None:
+    """Return why a request cannot run at all, or None: a picture is missing, or too thin for the backbone."""
+    if error := missing_image(request):
+        return error
+    config, content = request.config, request.content
+    assert isinstance(config, GatysConfig)
+    assert content is not None
+    width, height, _ = plan_levels(config, *_size(config, content))[0]
+    layers = config.content_layers | config.style_layers
+    error = too_thin("content", (width, height), layers, config.backbone)
+    for style in request.styles:
+        size = style_size(style, max(width, height) * config.style_scale)
+        error = error or too_thin("style", size, config.style_layers, config.backbone)
+    return error
+
+
+def _size(config: GatysConfig, content: Pixels) -> tuple[int, int]:
+    rows, columns = content.array.shape[:2]
+    return target_size(columns, rows, config.size, config.resize)

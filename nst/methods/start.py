@@ -1,4 +1,4 @@
-"""Where a batch begins: the sizes of its pyramid and its starting pictures. Knows no loss.
+"""Where a batch begins: refusals, the sizes of its pyramid and its starting pictures. Knows no loss.
 
 Shape letters: B images, H rows, W columns.
 """
@@ -11,39 +11,53 @@ import numpy as np
 import torch
 
 from nst.errors import InputError
-from nst.images import resize_to, target_size
+from nst.images import resize_to
+from nst.workspace import Pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from torch import Tensor
 
-    from nst.config.gatys import GatysConfig
-    from nst.workspace import Pixels, Request
+    from nst.config import MethodConfig
+    from nst.config.backbone import BackboneConfig
+    from nst.workspace import Request
+
+GREY = Pixels("grey", np.array([[[124, 117, 104]]], np.uint8))
+"""The mean colour of ImageNet, which VGG's input is centred on."""
 
 
-def refusal(request: Request) -> InputError | None:
-    """Return why a request cannot run at all, or None: a picture is missing, or too thin for the backbone."""
-    config: GatysConfig = request.config
-    if request.content is None:
-        return InputError("gatys needs a content image; found none")
-    if not request.styles:
-        return InputError("gatys needs a style image; found none")
-    width, height, _ = plan_levels(config, request.content)[0]
-    sizes = [("content", config.content_layers | config.style_layers, (width, height))]
-    styles = [style_size(style, max(width, height) * config.style_scale) for style in request.styles]
-    sizes += [("style", config.style_layers, size) for size in styles]
-    for what, layers, size in sizes:
-        # Block n sees the picture halved n - 1 times; reflection needs two pixels there.
-        deepest = max(layers, key=lambda layer: (int(layer[4]), layer.startswith("pool")))
-        halvings = int(deepest[4]) - (not deepest.startswith("pool"))
-        needed = 2**halvings * (1 if config.backbone.padding == "zeros" else 2)
-        if min(size) < needed:
-            return InputError(
-                f"the {what} image is {size[0]} x {size[1]} pixels at its smallest size; {deepest} needs {needed}",
-                hint="raise size, lower pyramid.levels, or choose shallower layers",
-            )
+def missing_image(request: Request) -> InputError | None:
+    """Return an error for a request without an image that its method needs, or None."""
+    there = {"content": request.content is not None, "style": bool(request.styles)}
+    for kind in sorted(request.config.needs):
+        if not there[kind]:
+            return InputError(f"{request.config.name} needs a {kind} image; found none")
     return None
+
+
+def too_thin(
+    what: str, size: tuple[int, int], layers: Collection[str], backbone: BackboneConfig, *, patch: int = 1
+) -> InputError | None:
+    """Return an error for an image that vanishes on its way to the deepest of the layers, or None.
+
+    Args:
+        what: The image in words.
+        size: Its width and height where they are smallest.
+        layers: The layers it is seen by.
+        backbone: For its padding.
+        patch: Smallest side that is wanted of its feature maps.
+    """
+    # Block n sees the picture halved n - 1 times; reflection needs two pixels there.
+    deepest = max(layers, key=lambda layer: (int(layer[4]), layer.startswith("pool")))
+    halvings = int(deepest[4]) - (not deepest.startswith("pool"))
+    needed = 2**halvings * max(patch, 1 if backbone.padding == "zeros" else 2)
+    if min(size) >= needed:
+        return None
+    return InputError(
+        f"the {what} image is {size[0]} x {size[1]} pixels at its smallest size; {deepest} needs {needed}",
+        hint="raise size, lower pyramid.levels, or choose shallower layers",
+    )
 
 
 def style_size(style: Pixels, long_side: float) -> tuple[int, int]:
@@ -53,41 +67,44 @@ def style_size(style: Pixels, long_side: float) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def plan_levels(config: GatysConfig, content: Pixels) -> list[tuple[int, int, int]]:
+def plan_levels(config: MethodConfig, width: int, height: int) -> list[tuple[int, int, int]]:
     """Return (width, height, steps) of every level, coarse to fine; the last has the wanted size."""
-    rows, columns = content.array.shape[:2]
-    width, height = target_size(columns, rows, config.size, config.resize)
-    levels = []
-    for level in range(config.pyramid.levels):
-        scale = config.pyramid.factor ** (config.pyramid.levels - 1 - level)
-        steps = config.pyramid.first_steps if level == 0 and config.pyramid.first_steps else config.steps
-        levels.append((max(1, round(width * scale)), max(1, round(height * scale)), steps))
-    return levels
+    return [
+        (max(1, round(width * scale)), max(1, round(height * scale)), steps)
+        for scale, steps in config.pyramid.schedule(config.steps)
+    ]
 
 
 def starting_pictures(
-    requests: Sequence[Request], width: int, height: int, device: torch.device, dtype: torch.dtype
+    sources: Sequence[tuple[Pixels, float, int]],
+    width: int,
+    height: int,
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> Tensor:
     """Return each cell's starting picture in [0, 1], shape (B, 3, H, W).
 
     Noise is uniform, of each cell's own seed, and drawn on the CPU: equal on every device and in every batch.
 
+    Args:
+        sources: Per cell an image, the share of noise mixed into it, and its seed.
+        width: Of the pictures.
+        height: The same.
+        device: Where they are wanted.
+        dtype: Their type.
+
     Source:
-        Gatys, Ecker & Bethge 2016, section 2.3 (white noise); the share `noise` of a start from an image:
+        Gatys, Ecker & Bethge 2016, section 2.3 (white noise); the share of noise of a start from an image:
         cysmith/neural-style-tf@a2c374f `noise_ratio`.
     """
     pictures = []
-    for request in requests:
-        config = request.config
-        share = 1.0 if config.init == "noise" else config.noise
+    for image, share, seed in sources:
         picture_3HW = torch.zeros((3, height, width), dtype=torch.float64)
         if share < 1.0:
-            source = request.content if config.init == "content" else request.styles[0]
-            assert source is not None, "checked before"
-            array = np.ascontiguousarray(resize_to(source.array, width, height))
+            array = np.ascontiguousarray(resize_to(image.array, width, height))
             picture_3HW = torch.from_numpy(array).permute(2, 0, 1).double() / 255.0 * (1.0 - share)
         if share > 0.0:
-            generator = torch.Generator().manual_seed(config.seed)
+            generator = torch.Generator().manual_seed(seed)
             picture_3HW = picture_3HW + share * torch.rand((3, height, width), generator=generator).double()
         pictures.append(picture_3HW)
     return torch.stack(pictures).to(device=device, dtype=dtype)

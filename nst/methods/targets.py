@@ -1,126 +1,165 @@
-"""What a batch aims at: targets of its content and styles at any size, and the weights that its units give them.
+"""What a batch aims at: its images' features and statistics at any size, remembered, and the losses against them.
 
 Knows no optimiser. Shape letters: B images, C channels, H rows, W columns.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 
 from nst.color import match_colors
 from nst.images import resize_to
-from nst.losses.content import content_energy
-from nst.losses.objective import ContentTarget, Objective, arithmetic, extract
-from nst.losses.style import STYLE_LOSSES, style_target
-from nst.losses.units import content_factor, style_factor, tv_factor
+from nst.losses.content import content_energy, content_loss
+from nst.losses.objective import Term, arithmetic, extract
+from nst.losses.style import STYLE_LOSSES, style_loss, style_target
+from nst.losses.units import content_factor, style_factor
 from nst.methods.start import style_size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torch import Tensor
 
-    from nst.config.gatys import GatysConfig
     from nst.losses.style import Statistics
+    from nst.losses.units import Units
     from nst.workspace import Pixels, Request, Workspace
+
+    Size = tuple[int, int]
+    """(width, height)"""
 
 ENERGY_FLOOR = 1e-12
 """Smallest energy that a loss is divided by: a target without any (a picture of exactly zero features)."""
 
 
 class Targets:
-    """Builds the objective of a batch at each level, remembering targets in the workspace.
+    """Builds the terms of a batch's objective at each level, remembering targets in the workspace.
 
     Args:
         requests: The batch.
         workspace: Backbone, device and memory.
+        layers: All layers that the objective looks at.
     """
 
-    def __init__(self, requests: Sequence[Request], workspace: Workspace) -> None:
+    def __init__(self, requests: Sequence[Request], workspace: Workspace, layers: Iterable[str]) -> None:
+        config = requests[0].config
         self.requests = requests
         self.workspace = workspace
-        self.config: GatysConfig = requests[0].config
-        self.dtype = torch.float64 if self.config.precision == "float64" else torch.float32
-        self.layers = frozenset(self.config.content_layers) | frozenset(self.config.style_layers)
-        self.backbone = workspace.backbone(self.config.backbone, self.layers, self.dtype)
-        content = requests[0].content
+        self.precision = config.precision
+        self.dtype = torch.float64 if config.precision == "float64" else torch.float32
+        self.backbone = workspace.backbone(config.backbone, frozenset(layers), self.dtype)
+        self._backbone_key = config.backbone, config.precision
+
+    @property
+    def content(self) -> Pixels:
+        """The content image of the batch."""
+        content = self.requests[0].content
         assert content is not None, "refused before"
-        self.content = content
+        return content
 
     def tensor(self, array: np.ndarray) -> Tensor:
         """Return an HWC uint8 picture as a batch of one in [0, 1], on the device."""
         image = torch.from_numpy(np.ascontiguousarray(array)).to(self.workspace.device)
         return image.permute(2, 0, 1)[None].to(self.dtype).div(255.0)
 
-    def objective(self, width: int, height: int) -> Objective:
-        """Return what the batch is measured by at this size."""
-        config, configs = self.config, [one.config for one in self.requests]
-        content_weight_B = self._vector([one.content_weight for one in configs])
-        style_weight_B = self._vector([one.style_weight for one in configs])
-        tv_weight_B = self._vector([one.tv_weight for one in configs])
-        features = self.content_features(width, height)
-        styles = [[self.statistics(style, width, height) for style in one.styles] for one in self.requests]
-        loss = STYLE_LOSSES[config.style_representation]
-        content, style, content_weights, style_weights = {}, {}, {}, {}
-        for layer, weight in config.content_layers.items():
+    def vector(self, values: Sequence[float]) -> Tensor:
+        """Return one number per image of the batch, shape (B,), on the device."""
+        return torch.tensor(values, dtype=self.dtype, device=self.workspace.device)
+
+    def content_terms(
+        self, layers: Mapping[str, float], size: Size, weights: Sequence[float], units: Units = "relative"
+    ) -> dict[str, Term]:
+        """Return the content loss of every layer.
+
+        Args:
+            layers: Their weights.
+            size: Of the picture.
+            weights: Per image, the weight of the content, in `units`.
+            units: Of the weights.
+        """
+        features = self.content_features(tuple(layers), size)
+        weights_B = self.vector(weights)
+        terms = {}
+        for layer, share in layers.items():
             feature_1CHW = features[layer]
             energy = content_energy(feature_1CHW)[0].clamp_min(ENERGY_FLOOR)
-            content[layer] = ContentTarget(feature_1CHW, energy)
             _, channels, rows, columns = feature_1CHW.shape
-            factor = content_factor(config.units, energy, channels, rows * columns)
-            content_weights[layer] = weight * factor * content_weight_B
-        for layer, weight in config.style_layers.items():
+            factor = content_factor(units, energy, channels, rows * columns)
+            loss = partial(content_loss, target_1CHW=feature_1CHW, energy=energy)
+            terms[layer] = Term(loss, share, share * factor * weights_B)
+        return terms
+
+    def style_terms(
+        self,
+        layers: Mapping[str, float],
+        long_side: float,
+        weights: Sequence[float],
+        *,
+        representation: Literal["gram", "moments"] = "gram",
+        units: Units = "relative",
+        colors_of: Size | None = None,
+    ) -> dict[str, Term]:
+        """Return the style loss of every layer.
+
+        Args:
+            layers: Their weights.
+            long_side: Of the style images, in pixels.
+            weights: Per image, the weight of the style, in `units`.
+            representation: What of the features is compared.
+            units: Of the weights.
+            colors_of: Give the styles the colours of the content at this size first.
+        """
+        loss = STYLE_LOSSES[representation]
+        styles = [
+            [self._statistics(style, long_side, tuple(layers), representation, colors_of) for style in one.styles]
+            for one in self.requests
+        ]
+        weights_B = self.vector(weights)
+        terms = {}
+        for layer, share in layers.items():
             cells = [
                 ([statistics[layer] for statistics in of_one], one.style_weights, one.mix)
                 for one, of_one in zip(self.requests, styles, strict=True)
             ]
-            style[layer] = style_target(loss, cells, ENERGY_FLOOR)
+            target = style_target(loss, cells, ENERGY_FLOOR)
             channels = cells[0][0][0][-1].shape[-1]
-            factor_B = style_factor(config.units, config.style_representation, style[layer].energy, channels)
-            style_weights[layer] = weight * factor_B * style_weight_B
-        return Objective(
-            self.backbone, content, style, config.style_representation, config.tv, content_weights, style_weights,
-            tv_weight_B * tv_factor(config.units, config.tv, 3 * width * height), config.precision,
-        )  # fmt: skip
+            factor_B = style_factor(units, representation, target.energy, channels)
+            terms[layer] = Term(partial(style_loss, loss, target=target), share, share * factor_B * weights_B)
+        return terms
 
-    def content_features(self, width: int, height: int) -> dict[str, Tensor]:
+    def content_features(self, layers: tuple[str, ...], size: Size) -> dict[str, Tensor]:
         """Return the content image's features at this size, from memory if they are there."""
-        layers = tuple(self.config.content_layers)
-        key = (self.content.digest, width, height, layers, self._backbone_key())
-        return self.workspace.features.get(
-            key, lambda: self._features(resize_to(self.content.array, width, height), layers)
-        )
+        key = (self.content.digest, size, layers, self._backbone_key)
+        return self.workspace.features.get(key, lambda: self.features(resize_to(self.content.array, *size), layers))
 
-    def statistics(self, style: Pixels, width: int, height: int) -> dict[str, Statistics]:
-        """Return a style image's statistics for a content of this size, from memory if they are there."""
-        config = self.config
-        layers = tuple(config.style_layers)
-        size = style_size(style, max(width, height) * config.style_scale)
-        matched = self.content.digest if config.color == "histogram" else None
-        key = (style.digest, size, layers, config.style_representation, matched, self._backbone_key())
+    def features(self, array: np.ndarray, layers: tuple[str, ...]) -> dict[str, Tensor]:
+        """Return the features of an HWC uint8 picture, shape (1, C, H, W) each."""
+        with torch.no_grad():
+            features = extract(self.backbone, self.tensor(array), self.precision)
+        return {layer: features[layer] for layer in layers}
+
+    def _statistics(
+        self,
+        style: Pixels,
+        long_side: float,
+        layers: tuple[str, ...],
+        representation: Literal["gram", "moments"],
+        colors_of: Size | None,
+    ) -> dict[str, Statistics]:
+        """Return a style image's statistics, from memory if they are there."""
+        size = style_size(style, long_side)
+        matched = self.content.digest if colors_of else None
+        key = (style.digest, size, layers, representation, matched, self._backbone_key)
 
         def compute() -> dict[str, Statistics]:
             array = resize_to(style.array, *size)
-            if matched is not None:
-                array = match_colors(array, resize_to(self.content.array, width, height))
-            features = self._features(array, layers)
-            with torch.no_grad(), arithmetic(config.precision, self.workspace.device):
-                return {
-                    layer: STYLE_LOSSES[config.style_representation].statistics(features[layer]) for layer in layers
-                }
+            if colors_of:
+                array = match_colors(array, resize_to(self.content.array, *colors_of))
+            features = self.features(array, layers)
+            with torch.no_grad(), arithmetic(self.precision, self.workspace.device):
+                return {layer: STYLE_LOSSES[representation].statistics(features[layer]) for layer in layers}
 
         return self.workspace.statistics.get(key, compute)
-
-    def _vector(self, values: list[float]) -> Tensor:
-        return torch.tensor(values, dtype=self.dtype, device=self.workspace.device)
-
-    def _features(self, array: np.ndarray, layers: tuple[str, ...]) -> dict[str, Tensor]:
-        with torch.no_grad():
-            features = extract(self.backbone, self.tensor(array), self.config.precision)
-        return {layer: features[layer] for layer in layers}
-
-    def _backbone_key(self) -> tuple[object, ...]:
-        return self.config.backbone, self.config.precision

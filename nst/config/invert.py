@@ -1,0 +1,88 @@
+"""Settings of Mahendran & Vedaldi 2014. Every default stands beside its source."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, Literal
+
+from nst.config.backbone import BackboneConfig
+from nst.config.block import NamedBlock
+from nst.config.fields import LayerName, Needs, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight
+from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
+
+_CHAIN: Final = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+"""The layers of the style reconstructions in Gatys, Ecker & Bethge 2016, figure 1 (there before the ReLU)."""
+
+
+class InvertConfig(NamedBlock):
+    """Inversion: a picture from noise that has an image's features at one layer, or its Gram matrices up to there."""
+
+    VERSION: ClassVar[int] = 1
+    """Declared version of the method: raised when its pixels change, so that old cells are computed anew."""
+
+    VARIES: ClassVar[frozenset[str]] = frozenset({"noise", "seed", "tv_weight"})
+    """Fields that may differ between the cells of one batch; all others are the batch's structure."""
+
+    NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"trace_every"})
+    """Fields that do not bear on the pixels and are no part of a cell's identity."""
+
+    name: Literal["invert"] = "invert"
+
+    what: Literal["content", "style"] = "content"
+    """`content`: the features of `layer` (Mahendran & Vedaldi 2014), of a content image. `style`: the Gram matrices of
+    the first layer of each block up to `layer` (Gatys et al. 2016 figure 1), of a style."""
+
+    layer: LayerName = "relu4_2"
+    """The layer, or the last one of the chain."""
+
+    size: Pixels = 256
+    """Pixels of the side that `resize` names; of both sides with `what: style`."""
+
+    resize: Literal["long", "short"] = "long"
+    """Which side of the content image becomes `size`."""
+
+    tv_weight: Weight = 1.0
+    """Weight of the total variation (the paper's with beta 2) of the picture in [0, 1], against a loss of 1 for
+    features that are all zero. More is smoother; deeper layers bear more. Own choice: the paper changes it by layer."""
+
+    noise: Noise = 0.02
+    """Share of noise in the grey picture to start from; 1 is noise alone, as in Gatys et al. 2016."""
+
+    seed: Seed = 0
+    """Seed of the noise: what differs between seeds is what the layer does not see."""
+
+    steps: Steps = 300
+    optimizer: OptimizerConfig = LbfgsConfig()
+    pyramid: PyramidConfig = PyramidConfig()
+    backbone: BackboneConfig = BackboneConfig()
+    precision: Precision = "float32"
+    trace_every: TraceEvery = 10
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """The layers of `what: style`: the first of each block up to `layer`, or `layer` alone before the first."""
+        depth = _depth(self.layer)
+        return tuple(layer for layer in _CHAIN if _depth(layer) <= depth) or (self.layer,)
+
+    @property
+    def needs(self) -> Needs:
+        """The images that a cell is made from."""
+        return frozenset((self.what,))
+
+    @property
+    def side(self) -> int:
+        """Pixels of the square that batches reckon with."""
+        return self.size
+
+    @property
+    def pixels(self) -> float:
+        """About how many pixels a picture has, its content being 4:3."""
+        if self.what == "style":
+            return float(self.size**2)
+        return self.size**2 * (0.75 if self.resize == "long" else 4 / 3)
+
+
+def _depth(layer: str) -> tuple[int, int, bool]:
+    """Return where a layer stands in the network: its block, its place there, and the ReLU after its convolution."""
+    if layer.startswith("pool"):
+        return int(layer[4]), 9, False
+    return int(layer[4]), int(layer[6]), layer.startswith("relu")

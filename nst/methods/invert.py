@@ -1,0 +1,85 @@
+"""What a layer knows of a picture: inversion of features (Mahendran & Vedaldi 2014), for a batch of cells at once.
+
+Knows no file and no catalog.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nst.config.invert import InvertConfig
+from nst.images import target_size
+from nst.losses.objective import Objective
+from nst.methods.descent import Descent, configs_of, each_that_can
+from nst.methods.start import GREY, missing_image, plan_levels, style_size, too_thin
+from nst.methods.targets import Targets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nst.errors import NstError
+    from nst.methods.descent import OnStep
+    from nst.workspace import Request, Stylized, Workspace
+
+
+def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: OnStep | None = None) -> list[Stylized]:
+    """Return one reconstruction or error per request.
+
+    The picture x, grey with a little noise at first, minimises
+
+        |F(x) - F(p)|^2 / |F(p)|^2 + tv_weight L_tv(x)                  the features F of one layer, or
+        mean over layers of |G(x) - G(a)|^2 / |G(a)|^2 + the same       the Gram matrices of a chain of layers
+
+    with p the content image and a the style.
+
+    Source:
+        Mahendran & Vedaldi 2014, eq. 2 with its normalised Euclidean loss and total variation with beta 2; the chain of
+        Gram matrices: Gatys, Ecker & Bethge 2016, figure 1. Differs: values held in [0, 1] instead of the paper's
+        alpha-norm, L-BFGS instead of descent with momentum.
+    """
+    return each_that_can(requests, refusal, lambda able: _descent(able, workspace).run(on_step))
+
+
+def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
+    configs = configs_of(requests, InvertConfig)
+    config = configs[0]
+    layers = _layers(config)
+    targets = Targets(requests, workspace, layers)
+    ones = [1.0] * len(requests)
+
+    def objective(width: int, height: int) -> Objective:
+        of_content = config.what == "content"
+        content = targets.content_terms(layers, (width, height), ones) if of_content else {}
+        style = {} if of_content else targets.style_terms(layers, max(width, height), ones)
+        tv_weight_B = targets.vector([one.tv_weight for one in configs])
+        return Objective(targets.backbone, content, style, "squared", tv_weight_B, config.precision)
+
+    return Descent(targets, _size(requests[0]), [(GREY, one.noise, one.seed) for one in configs], objective)
+
+
+def refusal(request: Request) -> NstError | None:
+    """Return why a request cannot run at all, or None: its image is missing, or pictures too thin for the backbone."""
+    if error := missing_image(request):
+        return error
+    config = request.config
+    assert isinstance(config, InvertConfig)
+    width, height, _ = plan_levels(config, *_size(request))[0]
+    error = too_thin(config.what, (width, height), _layers(config), config.backbone)
+    for style in request.styles:
+        error = error or too_thin("style", style_size(style, max(width, height)), _layers(config), config.backbone)
+    return error
+
+
+def _layers(config: InvertConfig) -> dict[str, float]:
+    if config.what == "content":
+        return {config.layer: 1.0}
+    return dict.fromkeys(config.chain, 1.0 / len(config.chain))
+
+
+def _size(request: Request) -> tuple[int, int]:
+    config, content = request.config, request.content
+    assert isinstance(config, InvertConfig)
+    if config.what == "style" or content is None:
+        return config.size, config.size
+    rows, columns = content.array.shape[:2]
+    return target_size(columns, rows, config.size, config.resize)

@@ -1,0 +1,88 @@
+"""Texture synthesis from noise (Gatys, Ecker & Bethge 2015), for a batch of cells at once.
+
+Knows no file and no catalog. Shape letters: B images, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from nst.color import match_histograms
+from nst.config.texture import TextureConfig
+from nst.images import resize_to
+from nst.losses.objective import Objective
+from nst.methods.descent import Descent, configs_of, each_that_can
+from nst.methods.start import GREY, missing_image, plan_levels, style_size, too_thin
+from nst.methods.targets import Targets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from nst.errors import NstError
+    from nst.methods.descent import OnStep
+    from nst.workspace import Request, Stylized, Workspace
+
+
+def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: OnStep | None = None) -> list[Stylized]:
+    """Return one new picture or error per request.
+
+    The picture x, grey with a little noise at first, minimises
+
+        sum over layers l of w_l |G_l(x) - G_l(a)|^2 / |G_l(a)|^2
+
+    with a the example and G the Gram matrices averaged over positions, so that x may have any size.
+
+    Source:
+        Gatys, Ecker & Bethge 2015, "Texture synthesis using convolutional neural networks", section 3;
+        leongatys/DeepTextures for the layers and the histograms at the end. Differs: every layer is divided by the
+        energy of its target (there 1e9 / 4 N^2 for all, on a network rescaled to mean activations of one), and a
+        pyramid is possible.
+    """
+    return each_that_can(requests, refusal, lambda able: _descent(able, workspace).run(on_step))
+
+
+def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
+    configs = configs_of(requests, TextureConfig)
+    config = configs[0]
+    targets = Targets(requests, workspace, config.style_layers)
+
+    def objective(width: int, height: int) -> Objective:
+        long_side = _example_side(config, width, height)
+        style = targets.style_terms(config.style_layers, long_side, [1.0] * len(requests))
+        tv_weight_B = targets.vector([one.tv_weight for one in configs])
+        return Objective(targets.backbone, {}, style, "squared", tv_weight_B, config.precision)
+
+    def take_histograms(pictures_B3HW: Tensor) -> Tensor:
+        side = _example_side(config, *config.canvas)
+        examples = [[resize_to(style.array, *style_size(style, side)) for style in one.styles] for one in requests]
+        matched = [
+            match_histograms(picture, of_one, one.style_weights)
+            for picture, of_one, one in zip(pictures_B3HW, examples, requests, strict=True)
+        ]
+        return torch.stack(matched)
+
+    start = [(GREY, one.noise, one.seed) for one in configs]
+    return Descent(targets, config.canvas, start, objective, take_histograms if config.histogram_match else None)
+
+
+def refusal(request: Request) -> NstError | None:
+    """Return why a request cannot run at all, or None: no example, or pictures too thin for the backbone."""
+    if error := missing_image(request):
+        return error
+    config = request.config
+    assert isinstance(config, TextureConfig)
+    width, height, _ = plan_levels(config, *config.canvas)[0]
+    error = too_thin("new", (width, height), config.style_layers, config.backbone)
+    for style in request.styles:
+        size = style_size(style, _example_side(config, width, height))
+        error = error or too_thin("example", size, config.style_layers, config.backbone)
+    return error
+
+
+def _example_side(config: TextureConfig, width: int, height: int) -> float:
+    """Return the long side of the example while the picture has this size: both shrink together."""
+    return (config.example_size or max(config.canvas)) * max(width, height) / max(config.canvas)

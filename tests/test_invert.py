@@ -1,0 +1,73 @@
+"""Inversion: shallow layers give the picture back, Gram matrices its statistics; the chain is a prefix."""
+
+import numpy as np
+import pytest
+
+from nst.config.invert import InvertConfig
+from nst.errors import InputError
+from nst.methods import stylize_batch
+from nst.workspace import Pixels, Request, Workspace
+
+PICTURE = Pixels(
+    "picture", np.kron(np.random.default_rng(3).integers(40, 216, (8, 10, 3)), np.ones((4, 4, 1))).astype(np.uint8)
+)
+
+
+def invert(content=PICTURE, styles=(PICTURE,), **changes):
+    fields = {"backbone": {"weights": "random"}, "size": 40, "steps": 150, "tv_weight": 0.0, **changes}
+    config = InvertConfig(**fields)
+    request = Request("cell", content, tuple(styles), (1.0,) * len(styles), "targets", config)
+    return stylize_batch([request], Workspace("cpu", lambda _: pytest.fail("random weights are not loaded")))[0]
+
+
+def error(result):
+    return np.abs(result.image.astype(float) - PICTURE.array).mean()
+
+
+def test_the_first_layer_gives_the_picture_back():
+    # Before the ReLU conv1_1 is linear in the picture and, with 64 filters of 27 values, injective.
+    result = invert(layer="conv1_1", precision="float64")
+    assert error(result) < 3
+    assert result.losses.loss < 1e-3
+
+
+def test_deeper_layers_give_less_of_it_back():
+    assert error(invert(layer="relu1_1", steps=60)) < error(invert(layer="relu3_1", steps=60))
+
+
+def test_gram_matrices_know_the_colours_but_not_the_places():
+    result = invert(what="style", layer="relu2_1")
+    assert result.image.shape == (40, 40, 3)
+    assert result.losses.style_layers.keys() == {"relu1_1", "relu2_1"}
+    assert result.losses.style_loss < 0.05
+    assert result.losses.content_loss is None
+    resized = np.abs(result.image[:32].astype(float) - PICTURE.array).mean()
+    assert resized > 20
+
+
+def test_total_variation_makes_it_smoother():
+    rough, smooth = (invert(layer="relu2_1", steps=40, tv_weight=weight) for weight in (0.0, 10.0))
+    assert smooth.losses.tv_loss < 0.5 * rough.losses.tv_loss
+    assert smooth.losses.loss == pytest.approx(smooth.losses.content_loss + 10.0 * smooth.losses.tv_loss, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layer", "chain"),
+    [
+        ("relu1_1", ("relu1_1",)),
+        ("relu3_1", ("relu1_1", "relu2_1", "relu3_1")),
+        ("conv3_1", ("relu1_1", "relu2_1")),
+        ("relu4_2", ("relu1_1", "relu2_1", "relu3_1", "relu4_1")),
+        ("pool2", ("relu1_1", "relu2_1")),
+        ("conv1_1", ("conv1_1",)),
+    ],
+)
+def test_the_chain_is_every_blocks_first_layer_so_far(layer, chain):
+    assert InvertConfig(layer=layer).chain == chain
+
+
+def test_it_needs_what_it_looks_at_and_nothing_else():
+    assert invert(styles=(), layer="relu1_1", steps=1).error is None
+    assert invert(content=None, what="style", layer="relu1_1", steps=1).error is None
+    assert isinstance(invert(content=None, layer="relu1_1").error, InputError)
+    assert isinstance(invert(styles=(), what="style", layer="relu1_1").error, InputError)

@@ -1,0 +1,98 @@
+"""Transfer and synthesis by patches on small pictures: truthful losses, exact batches, copies of the style."""
+
+import numpy as np
+import pytest
+
+from nst.config.mrf import MrfConfig
+from nst.errors import InputError
+from nst.images import rotate
+from nst.methods import stylize_batch
+from nst.methods.mrf import style_copies
+from nst.workspace import Pixels, Request, Workspace
+
+LAYERS = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"]}
+
+
+def picture(seed, height=32, width=40):
+    coarse = np.random.default_rng(seed).integers(0, 256, size=(height // 4, width // 4, 3))
+    return Pixels(f"digest-{seed}", np.kron(coarse, np.ones((4, 4, 1))).astype(np.uint8))
+
+
+CONTENT, STYLES = picture(0), [picture(seed, 36, 36) for seed in range(1, 4)]
+
+
+def settings(**changes):
+    fields = {"backbone": {"weights": "random"}, "size": 40, "steps": 15, "pyramid": {"levels": 1}, **LAYERS, **changes}
+    return MrfConfig(**fields)
+
+
+def request(config=None, styles=STYLES[:1], content=CONTENT, cell_id="cell"):
+    return Request(cell_id, content, tuple(styles), (1.0,) * len(styles), "targets", config or settings())
+
+
+def run(*requests):
+    return stylize_batch(list(requests), Workspace("cpu", lambda _: pytest.fail("random weights are not loaded")))
+
+
+def test_the_loss_is_told_and_falls():
+    (result,) = run(request(settings(precision="float64", content_weight=0.5, style_weight=2.0, tv_weight=0.25)))
+    losses = result.losses
+    assert result.trace[0].style_loss > 0
+    assert result.trace[-1].loss < 0.8 * result.trace[0].loss
+    expected = 0.5 * losses.content_loss + 2.0 * losses.style_loss + 0.25 * losses.tv_loss
+    assert losses.loss == pytest.approx(expected, rel=1e-9)
+    assert losses.style_layers.keys() == {"relu1_1", "relu2_1"}
+
+
+def test_a_batch_equals_its_cells_alone():
+    configs = [settings(precision="float64", style_weight=1.0 + n, seed=n, init="noise") for n in range(3)]
+    requests = [request(config, STYLES[n : n + 2]) for n, config in enumerate(configs)]
+    for together, one in zip(run(*requests), requests, strict=True):
+        (alone,) = run(one)
+        assert [row.loss for row in together.trace] == pytest.approx([row.loss for row in alone.trace], rel=1e-6)
+        assert np.abs(together.image.astype(int) - alone.image).max() <= 1
+
+
+def test_a_style_laid_over_itself_stays_itself():
+    style = Pixels("content", CONTENT.array)
+    (result,) = run(request(settings(tv_weight=0.0, steps=5, stride=1), [style]))
+    assert np.abs(result.image.astype(int) - CONTENT.array).max() <= 1
+    assert result.losses.loss < 1e-4
+
+
+def test_a_synthesis_needs_no_content_and_starts_from_its_noise():
+    first, again, other = run(
+        *(request(settings(what="synthesis", seed=seed, steps=5), content=None) for seed in (1, 1, 2))
+    )
+    assert first.image.shape == (40, 40, 3)
+    assert first.losses.content_loss is None
+    assert np.array_equal(first.image, again.image)
+    assert not np.array_equal(first.image, other.image)
+
+
+def test_copies_are_every_angle_at_every_scale_without_corners():
+    white = Pixels("white", np.full((60, 90, 3), 255, np.uint8))
+    config = settings(rotations=2, scales=1)
+    assert len(config.copies) == 15
+    assert (0.0, 1.0) in config.copies
+    copies = style_copies(white, 60, config)
+    assert len(copies) == 15
+    assert all(copy.min() >= 254 for copy in copies)
+    assert max(max(copy.shape) for copy in copies) == 63
+
+
+def test_turning_is_counter_clockwise_and_keeps_the_middle():
+    array = np.zeros((41, 41, 3), np.uint8)
+    array[18:23, 30:] = 255  # to the right of the middle
+    turned = rotate(array, 45)
+    middle = turned.shape[0] // 2
+    assert turned[middle - 9, middle + 9].min() > 200
+    assert turned[middle + 9, middle + 9].max() < 50
+
+
+def test_what_is_missing_or_too_small_for_a_patch_is_refused():
+    small = Pixels("small", np.zeros((40, 5, 3), np.uint8))
+    missing, refused, fine = run(request(content=None), request(styles=[small]), request(settings(steps=1)))
+    assert isinstance(missing.error, InputError)
+    assert "relu2_1 needs 6" in str(refused.error)
+    assert fine.error is None

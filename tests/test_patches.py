@@ -1,0 +1,71 @@
+"""Neural patches: the matches are those of brute force, a planted patch is found, the loss has its closed form."""
+
+import numpy as np
+import pytest
+import torch
+
+from nst.losses.patches import PatchTarget, cut_patches, nearest_patches, patch_energy
+
+
+def features(seed, height, width, channels=5):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(1, channels, height, width, generator=generator, dtype=torch.float64)
+
+
+def brute_force(patches_DN, maps, size, stride):
+    """Every score, one by one, with numpy's own arithmetic."""
+    style = [
+        m[0, :, top : top + size, left : left + size].numpy().ravel()
+        for m in maps
+        for top in range(0, m.shape[2] - size + 1, stride)
+        for left in range(0, m.shape[3] - size + 1, stride)
+    ]
+    ours = patches_DN.T.numpy()
+    return np.array([[p @ s / (np.linalg.norm(p) * np.linalg.norm(s)) for s in style] for p in ours]), np.array(style)
+
+
+@pytest.mark.parametrize(("size", "stride"), [(3, 1), (3, 2), (2, 3), (1, 1)])
+@pytest.mark.parametrize("chunk", [1, 7, 10_000])
+def test_matches_are_those_of_brute_force(size, stride, chunk):
+    maps = [features(1, 9, 7), features(2, 6, 11), features(3, 8, 8)]
+    patches_DN = cut_patches(features(4, 10, 12), size, stride)[0]
+    scores, style = brute_force(patches_DN, maps, size, stride)
+    best = np.sort(scores, axis=1)
+    assert (best[:, -1] - best[:, -2]).min() > 1e-9  # no ties
+    matches_DN, index_N = nearest_patches(patches_DN, maps, size, stride, chunk=chunk)
+    assert np.array_equal(index_N.numpy(), scores.argmax(1))
+    assert np.array_equal(matches_DN.T.numpy(), style[scores.argmax(1)])
+
+
+def test_a_planted_patch_is_found_whatever_its_length():
+    picture, style = features(5, 9, 9), features(6, 20, 20)
+    style[:, :, 11:14, 4:7] = 0.01 * picture[:, :, 3:6, 6:9]
+    _, index_N = nearest_patches(cut_patches(picture, 3, 1)[0], [style], 3, 1)
+    assert index_N.view(7, 7)[3, 6] == 11 * 18 + 4
+
+
+def test_a_style_matched_with_itself_costs_nothing_and_zeros_cost_about_one():
+    style = features(7, 8, 9)
+    target = PatchTarget(((style,),), patch_energy([style], 3, 1)[None], 3, 1)
+    assert target(style).item() == 0.0
+    # Zero patches correlate with nothing: each takes the first patch, whose length is about the mean one.
+    assert target(torch.zeros_like(style)).item() == pytest.approx(1.0, abs=0.3)
+
+
+def test_the_loss_is_the_mean_over_patches_and_each_image_has_its_own_style():
+    styles = [(features(8, 7, 7),), (features(9, 6, 8), features(10, 7, 7))]
+    energies = torch.stack([patch_energy(maps, 3, 2) for maps in styles])
+    pictures = torch.cat([features(11, 9, 9), features(12, 9, 9)])
+    together = PatchTarget(tuple(styles), energies, 3, 2)(pictures)
+    for maps, picture, energy, ours in zip(styles, pictures, energies, together, strict=True):
+        patches_DN = cut_patches(picture[None], 3, 2)[0]
+        scores, style = brute_force(patches_DN, maps, 3, 2)
+        distances = ((patches_DN.T.numpy() - style[scores.argmax(1)]) ** 2).sum(1)
+        assert ours.item() == pytest.approx(distances.mean() / energy.item(), rel=1e-12)
+        assert energy.item() == pytest.approx((style**2).sum(1).mean(), rel=1e-12)
+
+
+def test_the_gradient_is_that_of_the_loss():
+    style, picture = features(13, 8, 8, 2), features(14, 6, 6, 2).requires_grad_()
+    target = PatchTarget(((style,),), patch_energy([style], 3, 2)[None], 3, 2)
+    assert torch.autograd.gradcheck(target, (picture,))

@@ -67,7 +67,7 @@ def moto_server() -> Iterator[str]:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, str(ROOT / "tests/s3server.py"), str(port)]
     small_pages = os.environ | {"MOTO_S3_DEFAULT_MAX_KEYS": "40"}  # so that listings of tests have several pages
     with subprocess.Popen(command, env=small_pages, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:

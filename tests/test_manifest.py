@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nst.errors import InputError, ManifestError
@@ -194,6 +194,7 @@ NODE = st.recursive(
 
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYS), NODE, max_size=6), st.booleans())
+@example({"sweep": "{preset: [[]]}"}, True)
 def test_any_manifest_is_read_or_refused_with_places(block, sound):
     if sound:
         block = {"name": "x", "contents": "a", "styles": "b", "method": "{name: gatys}", **block}

@@ -51,7 +51,7 @@ def test_satisfies_the_json_schema(file):
     jsonschema.validate(load(file.read_text(), file.name).value, json_schema())
 
 
-def test_the_quickstart_is_24_cells_that_need_no_download():
+def test_the_quickstart_is_12_cells_that_need_no_download():
     manifest = parse_manifest((ROOT / "quickstart.yaml").read_text(), "quickstart.yaml")
-    assert len(manifest.contents) * len(manifest.styles) * len(manifest.variants) == 24
+    assert len(manifest.contents) * len(manifest.styles) * len(manifest.variants) == 12
     assert {backbone.weights for backbone in manifest.backbones()} == {"random"}

@@ -104,6 +104,7 @@ class GatysConfig(NamedBlock):
     @model_validator(mode="before")
     @classmethod
     def _apply_preset(cls, value: Any) -> Any:
-        if isinstance(value, dict) and value.get("preset") in PRESETS:
+        preset = value.get("preset") if isinstance(value, dict) else None
+        if isinstance(preset, str) and preset in PRESETS:
             return over_preset(value)
         return value

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 class Lesson(Protocol):
     """What a network learns from."""
 
-    network: Network
+    @property
+    def network(self) -> Network:
+        """The network in training."""
+        ...
 
     def __call__(
         self, photographs_B3HW: Tensor | None, styles: Sequence[int], seeds: Sequence[int], *, whole: bool = False

@@ -197,7 +197,7 @@ class _Pass:
         return found
 
     def _tensor(self, arrays_BHW3: np.ndarray) -> Tensor:
-        tensor = torch.from_numpy(np.ascontiguousarray(arrays_BHW3)).to(self.workspace.device)
+        tensor = torch.from_numpy(np.require(arrays_BHW3, requirements=("C", "W"))).to(self.workspace.device)
         return tensor.permute(0, 3, 1, 2).to(self.dtype).div(255.0)
 
 

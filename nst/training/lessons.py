@@ -86,5 +86,5 @@ def style_terms(
 
 def as_tensor(pictures: np.ndarray, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Return BHWC uint8 pictures as RGB in [0, 1], shape (B, 3, H, W)."""
-    tensor = torch.from_numpy(np.ascontiguousarray(pictures)).to(device).permute(0, 3, 1, 2)
+    tensor = torch.from_numpy(np.require(pictures, requirements=("C", "W"))).to(device).permute(0, 3, 1, 2)
     return tensor.to(dtype).div(255.0).contiguous()

@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -221,14 +222,24 @@ def _provenance(job: Job, cell: Cell) -> Mapping[str, str]:
 def _versions(device: str) -> dict[str, Any]:
     from importlib.metadata import version
 
-    name = torch.cuda.get_device_name() if device.startswith("cuda") else platform.processor() or platform.machine()
     return {
         "device": device,
-        "device_name": name,
+        "device_name": torch.cuda.get_device_name() if device.startswith("cuda") else _processor(),
         "nst_version": version("nst-batch"),
         "torch_version": torch.__version__,
         "python_version": platform.python_version(),
     }
+
+
+def _processor() -> str:
+    """Return what the processor calls itself, or else its architecture."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass  # no Linux
+    return platform.processor() or platform.machine()
 
 
 def _reset_peak_memory(device: str) -> None:

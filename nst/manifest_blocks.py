@@ -188,13 +188,14 @@ class ManifestBlock(Block):
     contents: Annotated[tuple[ContentSpec, ...], BeforeValidator(_listed), Field(min_length=1)] = Field(
         default=(), validate_default=False
     )
-    """Content images: one or a list of URIs, globs, prefixes or `{uri, name}`. Left out for methods without them."""
+    """Content images: one or a list of URIs, globs, prefixes or `{uri, name, mask}`. Left out for methods without
+    them."""
 
     styles: Annotated[tuple[StyleSpec, ...], BeforeValidator(_listed), Field(min_length=1)] = Field(
         default=(), validate_default=False
     )
-    """Styles: one or a list of URIs, globs, prefixes, `{uri, name}` or `{name, mix, images}`. Left out for methods
-    without them."""
+    """Styles: one or a list of URIs, globs, prefixes, `{uri, name, mask}` or `{name, mix, images}`. Left out for
+    methods without them."""
 
     method: Any
     """The method by name, with the settings that are not its defaults."""

@@ -15,8 +15,9 @@ class BackboneConfig(NamedBlock):
     RANDOM_VERSION: ClassVar[int] = 1
     """Declared version of the `random` weights' construction, part of their identity."""
 
-    name: Literal["vgg19", "vgg16"] = "vgg19"
-    """Architecture (Simonyan & Zisserman 2014, configurations E and D)."""
+    name: Literal["vgg19", "vgg16", "squeezenet"] = "vgg19"
+    """Architecture (Simonyan & Zisserman 2014, configurations E and D), or SqueezeNet 1.1 with its classifier
+    (Iandola et al. 2016)."""
 
     weights: Annotated[str, Field(min_length=1)] = "torchvision"
     """`torchvision` (downloaded once, digest checked), `random` (seeded, variance-scaled, offline), or the URI of a

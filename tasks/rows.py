@@ -61,6 +61,8 @@ def loss_columns(losses: CellLosses) -> dict[str, Any]:
             "content_weight_relative",
             "style_weight_relative",
             "tv_weight_relative",
+            "class_name",
+            "class_probability",
         )
     }
     for kind, layers in (("content", losses.content_layers), ("style", losses.style_layers)):

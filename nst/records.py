@@ -116,3 +116,7 @@ class CellLosses:
     """The configured weight converted into canonical (relative) units for this cell's targets."""
     style_weight_relative: float | None = None
     tv_weight_relative: float = 0.0
+    class_name: str | None = None
+    """What the target class is called; None for methods without one."""
+    class_probability: float | None = None
+    """The classifier's softmax probability of the target class."""

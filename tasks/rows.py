@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from nst.errors import NstError
 from nst.identity import address
+from tasks.catalog.columns import LAYERS
 from tasks.catalog.parameters import flatten
 
 _TRACE_LINES: Final = 12
@@ -64,11 +65,13 @@ def loss_columns(losses: CellLosses) -> dict[str, Any]:
             "content_weight_relative",
             "style_weight_relative",
             "tv_weight_relative",
+            "class_name",
+            "class_probability",
         )
     }
     for kind, layers in (("content", losses.content_layers), ("style", losses.style_layers)):
         for layer, value in layers.items():
-            target = row if layer.startswith("relu") else other
+            target = row if layer in LAYERS else other
             target[f"{kind}_loss_{layer}"] = value
     return {**row, "other_layer_losses": _json(other) if other else None}
 

@@ -10,15 +10,22 @@ from typing import Annotated
 
 from pydantic import Field
 
+from nst.config.class_visualisation import ClassVisualisationConfig
+from nst.config.dream import DreamConfig
 from nst.config.gatys import GatysConfig
 from nst.config.invert import InvertConfig
 from nst.config.mrf import MrfConfig
 from nst.config.texture import TextureConfig
 
-MethodConfig = Annotated[GatysConfig | InvertConfig | MrfConfig | TextureConfig, Field(discriminator="name")]
+MethodConfig = Annotated[
+    ClassVisualisationConfig | DreamConfig | GatysConfig | InvertConfig | MrfConfig | TextureConfig,
+    Field(discriminator="name"),
+]
 """The tagged union over `method.name`."""
 
 METHOD_CONFIGS: dict[str, type[MethodConfig]] = {
+    "class_visualisation": ClassVisualisationConfig,
+    "dream": DreamConfig,
     "gatys": GatysConfig,
     "invert": InvertConfig,
     "mrf": MrfConfig,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from nst.backbones import VGG
+    from nst.backbones import Backbone
 
     Precision = Literal["float32", "tf32", "bfloat16", "float64"]
 
@@ -63,7 +63,7 @@ class Objective:
         tv_weight: Its factor, shape (B,).
     """
 
-    backbone: VGG
+    backbone: Backbone
     content: Mapping[str, Term]
     style: Mapping[str, Term]
     tv: str
@@ -101,7 +101,7 @@ class Objective:
         return detached, gradient_BCHW
 
 
-def extract(backbone: VGG, images_BCHW: Tensor, precision: Precision) -> dict[str, Tensor]:
+def extract(backbone: Backbone, images_BCHW: Tensor, precision: Precision) -> dict[str, Tensor]:
     """Return feature maps in the pictures' own type, computed in the given precision."""
     device = images_BCHW.device
     with arithmetic(precision, device), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):

@@ -13,6 +13,7 @@ from nst.errors import ManifestError, UserError
 from nst.explain import blocks
 from nst.manifest_blocks import Budget, ManifestBlock
 from nst.manifest_errors import Reporter, describe, did_you_mean, one_of
+from nst.manifest_masks import check_masks
 from nst.positions import Document, merge
 from nst.records import OutputFormat
 from nst.sweep_axes import Sweep, parse_sweep
@@ -93,6 +94,8 @@ def parse_manifest(text: str, file: str, read_base: Callable[[str], str] | None 
     needed = _needed(raw, variants)
     if needed is not None and not torn:
         _check_images(raw, needed, report)
+    if block is not None and variants is not None:
+        check_masks(block, variants, report)
     report.raise_any()
     assert block is not None
     assert variants is not None

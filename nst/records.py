@@ -16,15 +16,31 @@ Mix = Literal["targets", "losses"]
 
 
 @dataclass(frozen=True, slots=True)
+class MaskRef:
+    """The mask of an image: a label image, or one colour `#rrggbb` for the whole image."""
+
+    uri: str
+    digest: str
+    """SHA-256 of the bytes, hex; of a colour, the colour itself."""
+
+    @property
+    def is_color(self) -> bool:
+        """Whether the whole image is one region."""
+        return self.uri == self.digest
+
+
+@dataclass(frozen=True, slots=True)
 class ImageRef:
     """One input image: where it lies and what its bytes are."""
 
     name: str
     """Unique readable name within the sweep, from the manifest or the file's stem."""
     uri: str
+    """Empty for a content that is a mask alone."""
     digest: str
-    """SHA-256 of the bytes, hex."""
+    """SHA-256 of the bytes, hex; empty for a mask alone."""
     size_bytes: int
+    mask: MaskRef | None = None
 
 
 @dataclass(frozen=True, slots=True)

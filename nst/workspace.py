@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nst.config import MethodConfig
     from nst.config.backbone import BackboneConfig
     from nst.errors import NstError
+    from nst.masks import Labels
     from nst.records import CellLosses, Mix, TraceRecord
 
 Value = TypeVar("Value")
@@ -44,6 +45,9 @@ class Request:
     style_weights: tuple[float, ...]
     mix: Mix
     config: MethodConfig
+    content_mask: Labels | None = None
+    style_masks: tuple[Labels, ...] = ()
+    """One per style image, or none at all."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -113,5 +113,6 @@ def _headers(images: Mapping[str, ImageRef]) -> dict[str, bytes]:
     headers = {}
     for name, image in islice(images.items(), _HEADERS):
         with contextlib.suppress(NstError):
-            headers[name] = thumbnail(decode(read_uri(image.uri)), _HEADER_PX)
+            uri = image.uri or (image.mask.uri if image.mask else "")
+            headers[name] = thumbnail(decode(read_uri(uri)), _HEADER_PX)
     return headers

@@ -99,6 +99,8 @@ def test_a_row_tells_the_whole_truth(ran):
         assert decode(Path(row.thumbnail_uri.removeprefix("file://")).read_bytes()).size
         assert row.steps_done == 4
         assert row.seconds > 0
+        if sys.platform == "linux":
+            assert row.device_name in Path("/proc/cpuinfo").read_text()
         assert json.loads(row.style_layers) == {"relu1_1": 0.5, "relu2_1": 0.5}
         weighted = (row.style_loss_relu1_1 + row.style_loss_relu2_1) / 2
         assert row.style_loss == pytest.approx(weighted, rel=1e-5)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nst.positions import Where
 
 MAX_BASES: Final = 8
-_STAND_INS: Final = {"name": "x", "method": min(METHOD_CONFIGS)}
+_STAND_INS: Final = {"name": "x", "method": next(iter(METHOD_CONFIGS))}
 _IMAGES: Final[tuple[tuple[Literal["content", "style"], str], ...]] = (("content", "contents"), ("style", "styles"))
 
 
@@ -179,7 +179,7 @@ def _check_method(raw: dict[str, Any], budget: int, report: Reporter) -> Variant
     if "method" not in raw:
         return None  # reported as missing
     method = {"name": raw["method"]} if isinstance(raw["method"], str) else raw["method"]
-    names = sorted(METHOD_CONFIGS)
+    names = list(METHOD_CONFIGS)
     if not isinstance(method, dict):
         report.add(("method",), f"found {describe(method)}, expected a mapping", f"e.g. method: {{name: {names[0]}}}")
         return None

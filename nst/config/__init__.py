@@ -18,16 +18,16 @@ from nst.config.mrf import MrfConfig
 from nst.config.texture import TextureConfig
 
 MethodConfig = Annotated[
-    ClassVisualisationConfig | DreamConfig | GatysConfig | InvertConfig | MrfConfig | TextureConfig,
+    GatysConfig | InvertConfig | MrfConfig | TextureConfig | DreamConfig | ClassVisualisationConfig,
     Field(discriminator="name"),
 ]
 """The tagged union over `method.name`."""
 
 METHOD_CONFIGS: dict[str, type[MethodConfig]] = {
-    "class_visualisation": ClassVisualisationConfig,
-    "dream": DreamConfig,
     "gatys": GatysConfig,
     "invert": InvertConfig,
     "mrf": MrfConfig,
     "texture": TextureConfig,
+    "dream": DreamConfig,
+    "class_visualisation": ClassVisualisationConfig,
 }

@@ -26,8 +26,9 @@ class ClassVisualisationConfig(NamedBlock):
 
     name: Literal["class_visualisation"] = "class_visualisation"
 
-    target: Annotated[int, Field(ge=0, lt=1000)]
-    """Index of the class, in the order of ImageNet 2012; its name is the result's `class_name`."""
+    target: Annotated[int, Field(ge=0, lt=1000)] = 543
+    """Index of the class, in the order of ImageNet 2012; its name is the result's `class_name`. 543 is the dumbbell of
+    the paper's figure 1."""
 
     size: Pixels = 224
     """Width and height of the picture; 224, what the network was trained on."""

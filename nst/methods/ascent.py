@@ -107,15 +107,15 @@ class Shifts:
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.largest = largest
 
-    def around(
-        self, objective: Callable[[Tensor], tuple[Losses, Tensor]]
-    ) -> Callable[[Tensor], tuple[Losses, Tensor]]:
+    def around(self, objective: Callable[[Tensor], tuple[Losses, Tensor]]) -> Callable[[Tensor], tuple[Losses, Tensor]]:
         """Return the objective seen through a new shift at every call."""
         if not self.largest:
             return objective
 
         def shifted(images_BCHW: Tensor) -> tuple[Losses, Tensor]:
-            draws = [torch.randint(-self.largest, self.largest + 1, (2,), generator=g).tolist() for g in self.generators]
+            draws = [
+                torch.randint(-self.largest, self.largest + 1, (2,), generator=g).tolist() for g in self.generators
+            ]
             moved = [torch.roll(image, draw, (1, 2)) for image, draw in zip(images_BCHW, draws, strict=True)]
             losses, gradient_BCHW = objective(torch.stack(moved))
             back = [torch.roll(one, [-y, -x], (1, 2)) for one, (y, x) in zip(gradient_BCHW, draws, strict=True)]

@@ -71,7 +71,7 @@ LOSSES: Final = (
         **{f"style_loss_{layer}": f"Style loss of {layer}, relative units, unweighted." for layer in LAYERS},
     ),
     Column("class_name", "string", "class_visualisation: what the class `target` is called; null with random weights."),
-    Column("class_probability", "float64", "class_visualisation: softmax probability of `target` in the saved picture."),
+    Column("class_probability", "float64", "class_visualisation: softmax probability of that class, as saved."),
     Column("other_layer_losses", "string", "JSON object of the losses of layers without a column."),
 )
 

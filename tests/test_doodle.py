@@ -196,7 +196,7 @@ def test_a_content_picture_is_optional_and_kept_where_there_is_one(how):
 
 
 def test_without_semantics_patches_are_those_of_mrf():
-    common = {"precision": "float64", "size": 40, "steps": 6, "stride": 2, "style_weight": 3.0, "init": "content",
+    common = {"precision": "float64", "size": 40, "steps": 6, "stride": 2, "tv_weight": 1.0, "init": "content",
               "backbone": {"weights": "random"}, "pyramid": {"levels": 1}}  # fmt: skip
     layers = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"]}
     content = picture(7)

@@ -54,7 +54,7 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
 def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
     configs = configs_of(requests, DoodleConfig)
     config, pictured = configs[0], requests[0].content is not None
-    targets = Targets(requests, workspace, [*config.layers, *(config.content_layers if pictured else ())])
+    targets = Targets(requests, workspace, [*config.style_layers, *(config.content_layers if pictured else ())])
 
     def objective(width: int, height: int) -> Objective:
         size = (width, height)
@@ -62,7 +62,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
         content = targets.content_terms(config.content_layers, size, content_weights) if pictured else {}
         long_side, style_weights = max(size) * config.style_scale, [one.style_weight for one in configs]
         if config.how == "gram":
-            style = guided_style_terms(targets, config.layers, size, long_side, style_weights)
+            style = guided_style_terms(targets, config.style_layers, size, long_side, style_weights)
         else:
             style = _patch_terms(targets, configs, size)
         tv_weight_B = targets.vector([one.tv_weight for one in configs])
@@ -80,14 +80,14 @@ def _patch_terms(targets: Targets, configs: Sequence[DoodleConfig], size: Size) 
     assert mask is not None, "refused before"
     features = {
         style.digest: targets.features(
-            resize_to(style.array, *style_size(style, max(size) * config.style_scale)), tuple(config.layers)
+            resize_to(style.array, *style_size(style, max(size) * config.style_scale)), tuple(config.style_layers)
         )
         for one in requests
         for style in one.styles
     }
     weights_B = targets.vector([one.style_weight for one in configs])
     terms = {}
-    for layer, share in config.layers.items():
+    for layer, share in config.style_layers.items():
         maps = tuple(tuple(features[style.digest][layer] for style in one.styles) for one in requests)
         over_styles = tuple(_style_masks(targets, one, of_one) for one, of_one in zip(requests, maps, strict=True))
         regions = range(len(mask.colors))
@@ -128,11 +128,11 @@ def refusal(request: Request) -> NstError | None:
         return error
     width, height, _ = plan_levels(config, *_size(request))[0]
     patch = config.patch_size if config.how == "patches" else 1
-    layers = config.layers | (config.content_layers if request.content else {})
+    layers = config.style_layers | (config.content_layers if request.content else {})
     error = too_thin("new", (width, height), layers, config.backbone, patch=patch)
     for style in request.styles:
         size = style_size(style, max(width, height) * config.style_scale)
-        error = error or too_thin("style", size, config.layers, config.backbone, patch=patch)
+        error = error or too_thin("style", size, config.style_layers, config.backbone, patch=patch)
     return error
 
 

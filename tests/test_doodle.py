@@ -213,6 +213,15 @@ def test_a_pyramid_whose_levels_are_smaller_than_a_patch_is_refused():
     assert "needs 6" in str(result.error)
 
 
+@pytest.mark.parametrize("how", HOW)
+def test_a_style_without_any_features_breaks_nothing(how):
+    """alexjc/neural-doodle ends in NaN where patches have no length (its issue 14)."""
+    grey = Pixels("grey", np.full((32, 40, 3), (124, 117, 104), np.uint8))
+    (result,) = run(request(settings(how, steps=3), style=grey))
+    assert result.error is None
+    assert np.isfinite(result.losses.loss)
+
+
 def test_what_does_not_fit_is_refused_cell_by_cell():
     good = request(settings(steps=1))
     lacking = request(settings(steps=1), style_mask=plain_labels(RED))

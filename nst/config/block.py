@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -17,6 +17,10 @@ class Block(BaseModel):
 
 class NamedBlock(Block):
     """A block with a `name`, which may be written as the bare name: `optimizer: adam`."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset()
+    """Fields of a method that came after its `VERSION`: at their defaults, which stay and mean that nothing is done,
+    they are no part of a cell's identity (`nst.identity`)."""
 
     @model_validator(mode="before")
     @classmethod

@@ -74,7 +74,8 @@ class GatysConfig(NamedBlock):
     (ProGamerGov), gradient lengths (Rudin, Osher & Fatemi 1992), or squared ones with diagonals (crowsonkb)."""
 
     laplacian_weight: Weight = 0.0
-    """Weight of the Laplacian loss, in `units`, which keeps the content's edges (Li, Xu, Nie & Liu 2017)."""
+    """Weight of the Laplacian loss, in `units`, which keeps the content's edges (Li, Xu, Nie & Liu 2017). In relative
+    units 0.1 to 1 is a good range; from 3 on the squares of `laplacian_pool` show as a fine pattern (own trials)."""
 
     laplacian_pool: Annotated[int, Field(ge=1, le=64)] = 4
     """Pixels of the squares that the picture is averaged over before its Laplacian, at every level of the pyramid; 4 in

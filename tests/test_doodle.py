@@ -232,3 +232,11 @@ def test_what_does_not_fit_is_refused_cell_by_cell():
     assert "no picture to start from" in str(unstarted.error)
     (unmasked,) = run(Request("cell", None, (two_halves(),), (1.0,), "targets", settings()))
     assert "needs masks" in str(unmasked.error)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_masks_fit_the_layers_of_every_backbone(how):
+    """SqueezeNet's first convolution is not padded: its maps are smaller than its strides say."""
+    backbone = {"name": "squeezenet", "weights": "random"}
+    (result,) = run(request(settings(how, size=61, steps=2, style_layers=["relu1", "fire3"], backbone=backbone)))
+    assert result.error is None

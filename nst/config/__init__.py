@@ -25,11 +25,11 @@ MethodConfig = Annotated[
 """The tagged union over `method.name`."""
 
 METHOD_CONFIGS: dict[str, type[MethodConfig]] = {
-    "doodle": DoodleConfig,
     "gatys": GatysConfig,
-    "invert": InvertConfig,
     "mrf": MrfConfig,
     "texture": TextureConfig,
+    "invert": InvertConfig,
+    "doodle": DoodleConfig,
     "dream": DreamConfig,
     "class_visualisation": ClassVisualisationConfig,
 }

@@ -16,7 +16,7 @@ from nst.losses.objective import Objective, Term
 from nst.losses.patches import PatchGuides, PatchTarget, patch_energy
 from nst.masks import match_regions
 from nst.methods.descent import Descent, configs_of, each_that_can
-from nst.methods.guides import grid, guided_style_terms, shares_map, unmatched
+from nst.methods.guides import grids, guided_style_terms, shares_map, unmatched
 from nst.methods.start import GREY, plan_levels, style_size, too_thin
 from nst.methods.targets import ENERGY_FLOOR, Targets
 
@@ -86,12 +86,13 @@ def _patch_terms(targets: Targets, configs: Sequence[DoodleConfig], size: Size) 
         for style in one.styles
     }
     weights_B = targets.vector([one.style_weight for one in configs])
+    sizes = grids(targets.backbone, size)
     terms = {}
     for layer, share in config.style_layers.items():
         maps = tuple(tuple(features[style.digest][layer] for style in one.styles) for one in requests)
         over_styles = tuple(_style_masks(targets, one, of_one) for one, of_one in zip(requests, maps, strict=True))
         regions = range(len(mask.colors))
-        over_picture_1RHW = torch.stack([shares_map(targets, mask, r, grid(layer, size)) for r in regions])[None]
+        over_picture_1RHW = torch.stack([shares_map(targets, mask, r, sizes[layer]) for r in regions])[None]
         guides = PatchGuides(over_picture_1RHW, over_styles, config.semantic_weight)
         energies = [patch_energy(of_one, config.patch_size, config.stride) for of_one in maps]
         energy_B = torch.stack(energies).clamp_min(ENERGY_FLOOR)

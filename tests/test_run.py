@@ -138,6 +138,22 @@ def test_run_again_computes_nothing_that_is_done_and_tries_failures_again(ran, t
     pd.testing.assert_frame_equal(before, pd.read_parquet(folder / "out/catalog/results").set_index("cell_id"))
 
 
+def test_a_root_may_be_moved(ran, tmp_path):
+    folder = shutil.copytree(ran[0], tmp_path / "moved")
+    shutil.rmtree(folder / "contents")
+    (folder / "contents").mkdir()
+    (folder / "contents/cat.png").write_bytes(pictures()["contents/cat.png"])
+    shutil.move(folder / "out", tmp_path / "elsewhere")
+    again = nst("run", "sweep.yaml", "--inline", "--root", tmp_path / "elsewhere", cwd=folder)
+    assert again.returncode == 0, again.stderr
+    assert "0 done" in again.stdout
+    (page,) = (tmp_path / "elsewhere/gallery").glob("*/index.html")
+    assert str(ran[0] / "out") not in page.read_text()
+    exported = nst("export", "small", tmp_path / "pictures", "--root", tmp_path / "elsewhere")
+    assert exported.returncode == 0, exported.stderr
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == 4
+
+
 def test_plan_tells_what_is_done_and_why_the_rest_is_not(ran):
     folder, _ = ran
     plan = json.loads(nst("plan", "sweep.yaml", "--json", cwd=folder).stdout)

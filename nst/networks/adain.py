@@ -41,12 +41,10 @@ class AdainNet(Network):
 
     Source:
         Huang & Belongie 2017, section 6 and eq. 8, 10 and 14; xunhuang1995/AdaIN-style for several styles and masks.
-        Differs: biased variances.
+        Differs: biased variances; an untrained decoder paints grey, not black.
     """
 
     family = "adain"
-    multiple = 8
-    margin = 96
 
     def __init__(self, encoder: VGG, layer: str = "relu4_1") -> None:
         super().__init__()
@@ -54,9 +52,14 @@ class AdainNet(Network):
         self.layer = layer
         block = int(layer[4])
         self.smallest = 2**block
+        self.multiple = 2 ** (block - 1)
+        # Twice what the encoder sees around a position (30 pixels at relu4_1), and the last step of the upsampling.
+        self.margin = 10 * self.multiple
         self.whiten = Whitening()
         self.shapes = DECODER[block]
-        self.decoder = nn.ModuleList(PaddedConv(channels, filters, 3) for channels, filters in self.shapes)
+        convs = [PaddedConv(channels, filters, 3) for channels, filters in self.shapes]
+        nn.init.constant_(convs[-1].conv.get_parameter("bias"), 0.5)
+        self.decoder = nn.ModuleList(convs)
 
     def encode(self, images_BCHW: Tensor) -> Tensor:
         """Return features of RGB pictures in [0, 1]."""

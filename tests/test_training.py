@@ -228,6 +228,15 @@ def test_a_loss_that_explodes_stops_a_training_and_a_wild_start_does_not():
         guard.check(record(401, 1e4), 1.0, 1.0, picture)
 
 
+def test_a_diversity_term_below_zero_is_no_explosion():
+    guard = Guard()
+    for step in range(1, 300):
+        diversity = -1.0 + 0.001 * step
+        guard.check(
+            TrainingRecord(step, 0.5 + diversity, 0.0, 0.5, 0.0, diversity, 1e-3), 1.0, 1.0, torch.rand(1, 3, 4, 4)
+        )
+
+
 def test_a_style_is_added_to_a_trained_network_without_touching_the_others():
     first = trainer("conditional", styles=STYLES[:2])
     first.step()
@@ -246,6 +255,11 @@ def test_a_style_is_added_to_a_trained_network_without_touching_the_others():
             assert not torch.equal(learned[key][2], tensor.mean(0))
         else:
             assert torch.equal(learned[key], tensor)
+
+
+def test_only_rows_needs_a_network_whose_rows_they_are():
+    with pytest.raises(UserError, match="only_rows needs a parent"):
+        trainer(FAMILIES["conditional"][0].model_copy(update={"only_rows": True}))
 
 
 def test_a_parent_of_another_family_is_refused():

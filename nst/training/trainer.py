@@ -73,7 +73,7 @@ class Trainer:
         photographs: np.ndarray | None = None,
         parent: Model | None = None,
     ) -> None:
-        _refuse(config, styles, photographs)
+        _refuse(config, styles, photographs, parent)
         self.config, self.device, self.styles = config, workspace.device, len(styles)
         old, tensors = inherit(parent, config)
         self.style_digests = list(dict.fromkeys([*old, *(style.digest for style in styles)]))
@@ -211,7 +211,9 @@ def decay(config: DecayConfig, step: int) -> float:
     return 1.0 / (1.0 + config.rate * step) if config.name == "inverse" else 1.0
 
 
-def _refuse(config: TrainingConfig, styles: Sequence[Pixels], photographs: np.ndarray | None) -> None:
+def _refuse(
+    config: TrainingConfig, styles: Sequence[Pixels], photographs: np.ndarray | None, parent: Model | None
+) -> None:
     most = config.most_styles
     if not styles or (most is not None and len(styles) > most):
         raise UserError(f"{config.family} learns from {most or 'any number of'} style images; found {len(styles)}")
@@ -219,3 +221,5 @@ def _refuse(config: TrainingConfig, styles: Sequence[Pixels], photographs: np.nd
         raise InputError(f"{config.family} needs photographs to learn from; found none")
     if isinstance(config, TextureNetTraining) and config.diversity_weight and config.batch_size < 2:
         raise UserError("diversity_weight needs a batch_size of 2 or more; found 1")
+    if isinstance(config, ConditionalTraining) and config.only_rows and parent is None:
+        raise UserError("only_rows needs a parent, whose network stays as it is")

@@ -38,7 +38,7 @@ FAMILIES = {
     "johnson": (JohnsonTraining(**PERCEPTUAL, **TINY), 1),
     "conditional": (ConditionalTraining(**PERCEPTUAL, **TINY), 3),
     "texture": (TextureNetTraining(**PERCEPTUAL, scales=3, diversity_weight=0.1), 1),
-    "stylize": (TextureNetTraining(**PERCEPTUAL, scales=3, mode="stylize"), 1),
+    "stylize": (TextureNetTraining(**PERCEPTUAL, scales=3, mode="stylize", diversity_weight=0.1), 1),
     "adain": (AdainTraining(**COMMON, layer="relu2_1"), 3),
 }
 
@@ -124,6 +124,9 @@ def test_diversity_is_minus_the_mean_log_distance_to_the_nearest():
     halved = diversity_loss(images / 2) - diversity_loss(images)
     assert halved.item() == pytest.approx(math.log(2), rel=1e-3)
     assert diversity_loss(torch.zeros(2, 3, 2, 2)).item() == pytest.approx(-0.5 * math.log(FLOOR))
+    pairs = torch.stack([images[0], images[2], images[1], images[1] + 0.3])
+    expected = -0.25 * (math.log(0.7**2 + FLOOR) + math.log(0.3**2 + FLOOR))
+    assert diversity_loss(pairs, 2).item() == pytest.approx(expected, rel=1e-12)
     generator = torch.Generator().manual_seed(0)
     free = torch.rand((3, 1, 2, 2), dtype=torch.float64, generator=generator, requires_grad=True)
     assert gradcheck(diversity_loss, (free,))
@@ -173,6 +176,10 @@ def test_every_photograph_is_seen_once_an_epoch_wherever_one_begins():
     assert seen[:7] != seen[7:14]
     assert np.array_equal(fresh().batch(9).photographs, sampler.batch(9).photographs)
     assert fresh().batch(9).seeds == sampler.batch(9).seeds != sampler.batch(8).seeds
+    twice = Sampler(marked, size=4, batch_size=4, styles=1, seed=1, views=2).batch(0)
+    first, again, second, _ = (int(square[0, 0, 0]) for square in twice.photographs)
+    assert first == again == seen[0] != second == seen[1]
+    assert len(set(twice.seeds)) == 4
     places = np.zeros((1, 5, 6, 3), np.uint8)
     places[0] = np.arange(30).reshape(5, 6, 1)
     corners = {
@@ -190,6 +197,8 @@ def test_photographs_that_do_not_fit_are_refused():
         Sampler(np.zeros((0, 5, 6, 3), np.uint8), size=4, batch_size=1, styles=1, seed=0)
     with pytest.raises(UserError, match="learns from 1 style images; found 3"):
         trainer("johnson", styles=STYLES)
+    with pytest.raises(UserError, match="even batch_size; found 3"):
+        trainer(FAMILIES["texture"][0].model_copy(update={"batch_size": 3}))
 
 
 def test_a_training_whose_loss_is_not_finite_stops_with_its_last_good_weights():

@@ -89,6 +89,7 @@ class Trainer:
         self.sampler = Sampler(
             photographs if config.photographs else None, size=config.size, batch_size=config.batch_size,
             styles=len(styles), seed=config.seed,
+            views=config.views if isinstance(config, TextureNetTraining) else 1,
         )  # fmt: skip
         self.optimizer = torch.optim.Adam(self._learning(), lr=config.learning_rate)
         self.guard = Guard()
@@ -116,7 +117,9 @@ class Trainer:
             losses = objective(outputs_B3HW)
             diversity = torch.zeros_like(losses.total[0])
             if isinstance(config, TextureNetTraining) and config.diversity_weight:
-                diversity = config.diversity_weight * diversity_loss(outputs_B3HW)
+                diversity = config.diversity_weight * diversity_loss(
+                    outputs_B3HW, config.views if config.photographs else None
+                )
             total = losses.total.mean() + diversity
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()  # type: ignore[no-untyped-call]
@@ -219,7 +222,7 @@ def _refuse(
         raise UserError(f"{config.family} learns from {most or 'any number of'} style images; found {len(styles)}")
     if config.photographs and photographs is None:
         raise InputError(f"{config.family} needs photographs to learn from; found none")
-    if isinstance(config, TextureNetTraining) and config.diversity_weight and config.batch_size < 2:
-        raise UserError("diversity_weight needs a batch_size of 2 or more; found 1")
+    if isinstance(config, TextureNetTraining) and config.diversity_weight and config.batch_size % 2:
+        raise UserError(f"diversity_weight needs an even batch_size; found {config.batch_size}")
     if isinstance(config, ConditionalTraining) and config.only_rows and parent is None:
         raise UserError("only_rows needs a parent, whose network stays as it is")

@@ -29,7 +29,7 @@ from nst.training.trainer import decay
 from nst.workspace import Model, Pixels, Request, Workspace
 
 COMMON = {
-    "size": 32, "batch_size": 2, "steps": 100, "learning_rate": 3e-3, "backbone": {"weights": "random"},
+    "size": 24, "batch_size": 2, "steps": 100, "learning_rate": 3e-3, "backbone": {"weights": "random"},
     "style_layers": ["relu1_1", "relu2_1"],
 }  # fmt: skip
 PERCEPTUAL = {**COMMON, "content_layers": ["relu2_1"]}
@@ -61,12 +61,12 @@ def trainer(name_or_config, styles=None, **arguments):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_learns(family):
     training = trainer(family)
-    losses = [training.step().loss for _ in range(30)]
+    losses = [training.step().loss for _ in range(18)]
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
-    assert training.steps_done == 30
+    assert training.steps_done == 18
     validation = training.validate([PHOTOGRAPHS[0][:40], PHOTOGRAPHS[1]])
     assert [image.dtype for image in validation.images] == [np.uint8] * 2
-    assert validation.images[0].shape == ((32, 32, 3) if family == "texture" else (40, 48, 3))
+    assert validation.images[0].shape == ((24, 24, 3) if family == "texture" else (40, 48, 3))
     parts = sum(validation.losses[f"{part}_loss"] for part in ("content", "style", "tv"))
     assert validation.losses["loss"] == pytest.approx(parts, rel=1e-5)
 
@@ -102,8 +102,8 @@ def test_checkpoints_of_other_trainings_and_torn_ones_are_refused():
 def test_weights_of_losses_mean_what_they_mean_in_gatys():
     layers = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"], "backbone": {"weights": "random"}}
     weights = {"content_weight": 2.0, "style_weight": 3.0, "tv_weight": 5.0, "precision": "float64"}
-    config = GatysConfig(**layers, **weights, size=32, steps=3)
-    content = Pixels("content", PHOTOGRAPHS[0][:32, :32])
+    config = GatysConfig(**layers, **weights, size=24, steps=3)
+    content = Pixels("content", PHOTOGRAPHS[0][:24, :24])
     request = Request("cell", content, (STYLES[0],), (1.0,), "targets", config)
     (result,) = stylize_batch([request], Workspace("cpu", None))
     lesson = trainer(JohnsonTraining(**PERCEPTUAL, **TINY).model_copy(update=weights)).lesson
@@ -137,7 +137,7 @@ def test_the_diversity_term_pushes_samples_apart():
     spread = {}
     for weight in (0.0, 10.0):
         training = trainer(config.model_copy(update={"diversity_weight": weight}))
-        for _ in range(40):
+        for _ in range(20):
             training.step()
         first, second = (image / 255.0 for image in training.validate(PHOTOGRAPHS[:2]).images)
         spread[weight] = np.sqrt(np.square(first - second).mean())
@@ -209,7 +209,7 @@ def test_a_training_whose_loss_is_not_finite_stops_with_its_last_good_weights():
     training.lesson.config = training.config
     with pytest.raises(Unhealthy, match="step 2: the loss is not finite") as caught:
         training.step()
-    assert caught.value.evidence.shape == (32, 32, 3)
+    assert caught.value.evidence.shape == (24, 24, 3)
     assert all(torch.equal(before[key], tensor) for key, tensor in training.weights()[0].items())
 
 

@@ -29,7 +29,7 @@ from nst.training.trainer import decay
 from nst.workspace import Model, Pixels, Request, Workspace
 
 COMMON = {
-    "size": 24, "batch_size": 2, "steps": 100, "learning_rate": 3e-3, "backbone": {"weights": "random"},
+    "size": 24, "batch_size": 2, "steps": 100, "learning_rate": 1e-2, "backbone": {"weights": "random"},
     "style_layers": ["relu1_1", "relu2_1"],
 }  # fmt: skip
 PERCEPTUAL = {**COMMON, "content_layers": ["relu2_1"]}
@@ -163,7 +163,7 @@ def test_learning_rates_fall_as_their_sources_say():
     assert decay(DecayConfig(name="step", every=300), 900) == pytest.approx(0.8**3)
     assert decay(DecayConfig(name="inverse"), 20_000) == pytest.approx(0.5)  # 1 / (1 + 5e-5 * 20,000)
     training = trainer(FAMILIES["johnson"][0].model_copy(update={"decay": DecayConfig(name="step", every=1)}))
-    assert [training.step().learning_rate for _ in range(2)] == pytest.approx([3e-3, 0.8 * 3e-3])
+    assert [training.step().learning_rate for _ in range(2)] == pytest.approx([1e-2, 0.8 * 1e-2])
 
 
 def test_every_photograph_is_seen_once_an_epoch_wherever_one_begins():

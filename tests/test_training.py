@@ -71,6 +71,16 @@ def test_every_family_learns(family):
     assert validation.losses["loss"] == pytest.approx(parts, rel=1e-5)
 
 
+def test_the_first_steps_at_the_published_learning_rate_do_not_saturate():
+    # Without GAIN a fifth of all values is black or white after one step, and spots stay.
+    config = JohnsonTraining(**{**PERCEPTUAL, "learning_rate": 1e-3}, residual_blocks=1)
+    training = trainer(config)
+    for _ in range(3):
+        training.step()
+        (image,) = training.validate(PHOTOGRAPHS[:1]).images
+        assert ((image > 2) & (image < 253)).all()
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_resumed_training_goes_on_bit_for_bit(family):
     whole = trainer(family)

@@ -6,6 +6,7 @@ features that are all zero", on every backbone, layer, size and input range:
     content    mean (F - P)^2 / mean P^2                       P the content image's features
     gram       |G - A|_F^2 / |A|_F^2                           G, A = F F^T / (H W)
     moments    W2^2(N(m, S), N(m_t, S_t)) / (|m_t|^2 + tr S_t)
+    deviations (|m - m_t|^2 + |s - s_t|^2) / (|m_t|^2 + |s_t|^2)    m, s means and deviations of channels (AdaIN)
     sliced     mean W2^2 along directions / (mean square of the target along them / 3)
     histogram  half gram, half mean (F - R(F))^2 / mean S^2    S the style's features, R gives F their histograms
     laplacian  mean (D(x) - D(p))^2 / mean D(p)^2              D the Laplacian of the pooled picture

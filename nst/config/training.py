@@ -196,8 +196,8 @@ class TextureNetTraining(Training):
     """Weight of the diversity term: minus the mean log distance of an output to its nearest in the batch (Ulyanov et
     al. 2017, "Improved texture networks", eq. 7). `stylize` then takes each photograph twice, with other noise, and
     compares those two. Needs an even `batch_size`. Own trials with `stylize` at 64 pixels: 0.3 makes pictures of one
-    photograph 1.3 times as different at the same style loss. Textures with `circular` padding, which leaves noise as the
-    only sign of place, are without it as different as pictures that have nothing to do with each other."""
+    photograph 1.3 times as different at the same style loss. Textures with `circular` padding, where nothing but the
+    noise tells places apart, are as different as independent pictures without it."""
 
     tv_weight: Weight = 0.0
     """None in texture_nets."""

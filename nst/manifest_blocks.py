@@ -15,7 +15,8 @@ SCHEMES: Final = ("file", "s3", "memory", "gs", "gcs", "az", "abfs", "abfss", "h
 _TYPED_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
-def _check_uri(uri: str) -> str:
+def check_uri(uri: str) -> str:
+    """Return a URI of a known scheme, or a path."""
     scheme, found, _ = uri.partition("://")
     if found and scheme not in SCHEMES:
         hint = did_you_mean(scheme, SCHEMES)
@@ -25,7 +26,8 @@ def _check_uri(uri: str) -> str:
     return uri
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
+    """Return a bare value as a list of one."""
     return [value] if isinstance(value, str | dict) else value
 
 
@@ -44,7 +46,7 @@ class _FromUri(Block):
     @field_validator("uri", check_fields=False)
     @classmethod
     def _known_scheme(cls, value: str | None) -> str | None:
-        return value if value is None else _check_uri(value)
+        return value if value is None else check_uri(value)
 
 
 class ContentSpec(_FromUri):
@@ -124,8 +126,8 @@ class Output(Block):
 class ManifestBlock(Block):
     """Everything that a manifest may say."""
 
-    kind: Literal["sweep"] = "sweep"
-    """What the manifest declares."""
+    kind: Literal["sweep", "train"] = "sweep"
+    """What the manifest declares: a sweep, or trained models (with other keys, see below)."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
     """Name of the sweep: small letters, digits, `.`, `_` and `-`."""
@@ -134,12 +136,12 @@ class ManifestBlock(Block):
     """Path or URI of a manifest that this one is laid over: mappings are merged, everything else is replaced, `null`
     drops what the other says. Relative inputs of both are relative to the manifest that is run."""
 
-    contents: Annotated[tuple[ContentSpec, ...], BeforeValidator(_listed), Field(min_length=1)] = Field(
+    contents: Annotated[tuple[ContentSpec, ...], BeforeValidator(listed), Field(min_length=1)] = Field(
         default=(), validate_default=False
     )
     """Content images: one or a list of URIs, globs, prefixes or `{uri, name}`. Left out for methods without them."""
 
-    styles: Annotated[tuple[StyleSpec, ...], BeforeValidator(_listed), Field(min_length=1)] = Field(
+    styles: Annotated[tuple[StyleSpec, ...], BeforeValidator(listed), Field(min_length=1)] = Field(
         default=(), validate_default=False
     )
     """Styles: one or a list of URIs, globs, prefixes, `{uri, name}` or `{name, mix, images}`. Left out for methods

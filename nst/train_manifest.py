@@ -1,0 +1,161 @@
+"""The manifest of a training (`kind: train`): photographs, styles and settings in, checked models-to-be out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from nst.checking import check
+from nst.config.block import Block
+from nst.config.training import TRAINING_CONFIGS
+from nst.errors import ManifestError
+from nst.manifest import paths, with_bases
+from nst.manifest_blocks import ContentSpec, Uri, check_uri, listed
+from nst.manifest_errors import Reporter, describe, did_you_mean, one_of
+from nst.sweep_axes import parse_sweep
+from nst.variants import make_variants
+from nst.yaml_text import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nst.config.training import TrainingConfig
+    from nst.errors import Problem
+    from nst.positions import Path, Where
+
+MAX_MODELS: Final = 1_000
+"""Settings times styles of one manifest; each is a training of minutes to hours."""
+
+_STAND_INS: Final = {"kind": "train", "name": "x", "photographs": ["x"], "styles": ["x"], "training": "x"}
+
+
+class TrainBlock(Block):
+    """Everything that a training manifest may say."""
+
+    kind: Literal["train"]
+    """What the manifest declares: trained models."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+    """Name of the training: small letters, digits, `.`, `_` and `-`."""
+
+    extends: Uri | None = None
+    """Path or URI of a manifest that this one is laid over, as in a sweep's."""
+
+    photographs: Annotated[
+        tuple[Annotated[Uri, AfterValidator(check_uri)], ...], BeforeValidator(listed), Field(min_length=1)
+    ]
+    """What to learn on: one or a list of URIs, globs and prefixes of photographs, relative to the manifest. Thousands
+    are good (the papers take 80,000), some hundreds suffice to try."""
+
+    styles: Annotated[tuple[ContentSpec, ...], BeforeValidator(listed), Field(min_length=1)]
+    """Styles: one or a list of URIs, globs, prefixes or `{uri, name}`. Each image is a model of its own, except for
+    families that hold all styles in one network."""
+
+    training: Any
+    """The family of networks by name, with the settings that are not its defaults."""
+
+    sweep: Any = None
+    """Axes over the settings of `training`, as in a sweep's manifest, without `exclude`: a model for each point."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainManifest:
+    """A checked training manifest; inputs are still patterns."""
+
+    name: str
+    photographs: tuple[str, ...]
+    styles: tuple[ContentSpec, ...]
+    configs: tuple[TrainingConfig, ...]
+    """One per point of the axes."""
+    where: Where
+
+
+def manifest_kind(text: str, file: str, read_base: Callable[[str], str] | None = None) -> Literal["sweep", "train"]:
+    """Return what a manifest declares, whatever else may be wrong with it."""
+    if "train" not in text and "extends" not in text:
+        return "sweep"  # a sweep of ten thousand lines need not be read twice
+    problems: list[Problem] = []
+    try:
+        value = with_bases(load(text, file, problems), file, read_base, problems).value
+    except ManifestError:
+        return "sweep"
+    return "train" if isinstance(value, dict) and value.get("kind") == "train" else "sweep"
+
+
+def parse_train_manifest(text: str, file: str, read_base: Callable[[str], str] | None = None) -> TrainManifest:
+    """Return the training manifest of a YAML text; arguments as `nst.manifest.parse_manifest`.
+
+    Raises:
+        ManifestError: With every problem, each at its place in its own file.
+    """
+    problems: list[Problem] = []
+    document = with_bases(load(text, file, problems), file, read_base, problems)
+    report = Reporter(document.where, problems)
+    raw = document.value
+    if not isinstance(raw, dict):
+        report.add((), f"found {describe(raw)}, expected a mapping", "start with `kind: train`")
+        report.raise_any()
+    block, faults = check(TrainBlock, raw, _STAND_INS)
+    for fault in faults:
+        report.add(fault.path, fault.message, fault.hint, key=fault.key)
+    configs = _check_training(raw, report)
+    report.raise_any()
+    assert block is not None
+    return TrainManifest(block.name, block.photographs, block.styles, configs, document.where)
+
+
+def _check_training(raw: dict[str, Any], report: Reporter) -> tuple[TrainingConfig, ...]:
+    """Return the validated settings of every point."""
+    if "training" not in raw:
+        return ()  # reported as missing
+    training = {"family": raw["training"]} if isinstance(raw["training"], str) else raw["training"]
+    families = sorted(TRAINING_CONFIGS)
+    if not isinstance(training, dict):
+        hint = f"e.g. training: {{family: {families[0]}}}"
+        report.add(("training",), f"found {describe(training)}, expected a mapping", hint)
+        return ()
+    if "family" not in training:
+        message = "the key 'family' is missing"
+        report.add(("training",), message, f"the families are {', '.join(families)}", key=True)
+        return ()
+    family = training["family"]
+    if not isinstance(family, str) or family not in TRAINING_CONFIGS:
+        at = ("training", "family") if isinstance(raw["training"], dict) else ("training",)
+        hint = did_you_mean(family, families) if isinstance(family, str) else ""
+        report.add(at, f"found {describe(family)}, expected {one_of(families)}", hint)
+        return ()
+    model = TRAINING_CONFIGS[family]
+    axes = raw.get("sweep")
+    if isinstance(axes, dict) and "exclude" in axes:
+        report.add(("sweep", "exclude"), "a training has no exclusions", "leave the values out of the axes", key=True)
+        axes = {key: value for key, value in axes.items() if key != "exclude"}
+    sweep = parse_sweep(axes, paths(model) - {"family"}, report)
+    variants = make_variants(cast("Any", model), training, sweep, cast("Reporter", _BelowTraining(report)))
+    if variants is None:
+        return ()
+    if len(variants) > MAX_MODELS:
+        report.add(("sweep",), f"the axes make {len(variants)} models, expected at most {MAX_MODELS}", key=True)
+        return ()
+    return tuple(cast("TrainingConfig", variants.config(number)) for number in range(len(variants)))
+
+
+class _BelowTraining:
+    """A reporter for whom settings stand below `training`, where a sweep's stand below `method`."""
+
+    def __init__(self, report: Reporter) -> None:
+        self._report = report
+
+    @property
+    def problems(self) -> dict[tuple[str, int, int, str], Problem]:
+        return self._report.problems
+
+    @property
+    def full(self) -> bool:
+        return self._report.full
+
+    def add(self, path: Path, message: str, hint: str = "", *, key: bool = False) -> None:
+        if path[:1] == ("method",):
+            path = ("training", *path[1:])
+        self._report.add(path, message, hint, key=key)

@@ -49,6 +49,13 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Show what would run, what is done already and why, how long it takes and how many bytes it writes."""
+    from tasks.train_planning import kind_of
+
+    if kind_of(manifest) == "train":
+        from flows.models_command import print_training_plan
+
+        print_training_plan(manifest, root, inputs, out, as_json=as_json)
+        return
     from tasks.planning import prepare
 
     prepared = prepare(manifest, root, inputs=inputs, confirmed=True)
@@ -75,10 +82,15 @@ def run(
     from flows.order import SweepRequest
     from flows.progress import ProgressBar
     from flows.show import summary_lines
+    from tasks.train_planning import kind_of
     from tasks.workers import find_devices
 
     chosen = tuple(part.strip() for part in devices.split(",") if part.strip())
     request = SweepRequest(manifest, root, inputs, chosen or tuple(find_devices()), confirmed=yes)
+    if kind_of(manifest) == "train":
+        from flows.models_command import run_training_command
+
+        raise typer.Exit(run_training_command(request, out, err, inline=inline))
     with ProgressBar(err) as bar:
         if inline:
             from flows.inline import run_inline

@@ -35,6 +35,8 @@ class ModelSpec:
     """Of all photographs (`data_digest`), "" where none are needed."""
     weights_digest: str
     """Identity of the backbone's weights."""
+    parent: str = ""
+    """Identity of the model whose weights it begins with, "" for none."""
 
 
 def data_digest(digests: Iterable[str]) -> str:
@@ -42,7 +44,7 @@ def data_digest(digests: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(set(digests))).encode()).hexdigest()
 
 
-def model_id(config: TrainingConfig, styles: Sequence[str], data: str, weights_digest: str) -> str:
+def model_id(config: TrainingConfig, styles: Sequence[str], data: str, weights_digest: str, parent: str = "") -> str:
     """Return the id of a model: 32 hexadecimal digits.
 
     Args:
@@ -50,11 +52,12 @@ def model_id(config: TrainingConfig, styles: Sequence[str], data: str, weights_d
         styles: Digests of the style images, in order: a conditional network's rows.
         data: The photographs' `data_digest`.
         weights_digest: Identity of the backbone's weights.
+        parent: Identity of the model that it begins with.
     """
     some: Any = config
     settings = settings_key(fragments(some), pixel_fields(type(some)))
     family = digest16(canonical([SCHEMA, "model", config.family, type(config).VERSION, weights_digest]))
-    return join(settings + family, digest16(canonical([list(styles), data])))
+    return join(settings + family, digest16(canonical([list(styles), data, parent])))
 
 
 def models_of(
@@ -63,14 +66,15 @@ def models_of(
     styles: Sequence[ImageRef],
     data: str,
     weights_digest: str,
+    parent: str = "",
 ) -> list[ModelSpec]:
     """Return the models of one point of a training manifest: one for each style, or one that holds them all."""
     groups = [tuple(styles)] if config.most_styles is None else [(style,) for style in styles]
     data = data if config.photographs else ""
     return [
         ModelSpec(
-            model_id(config, [style.digest for style in group], data, weights_digest),
-            name, config, group, data, weights_digest,
+            model_id(config, [style.digest for style in group], data, weights_digest, parent),
+            name, config, group, data, weights_digest, parent,
         )
         for group in groups
     ]  # fmt: skip

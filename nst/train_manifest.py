@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MAX_MODELS: Final = 1_000
 """Settings times styles of one manifest; each is a training of minutes to hours."""
 
-_STAND_INS: Final = {"kind": "train", "name": "x", "photographs": ["x"], "styles": ["x"], "training": "x"}
+_STAND_INS: Final = {"kind": "train", "name": "x", "styles": ["x"], "training": "x"}
 
 
 class TrainBlock(Block):
@@ -45,13 +45,16 @@ class TrainBlock(Block):
 
     photographs: Annotated[
         tuple[Annotated[Uri, AfterValidator(check_uri)], ...], BeforeValidator(listed), Field(min_length=1)
-    ]
-    """What to learn on: one or a list of URIs, globs and prefixes of photographs, relative to the manifest. Thousands
-    are good (the papers take 80,000), some hundreds suffice to try."""
+    ] = Field(default=(), validate_default=False)
+    """What to learn on: one or a list of URIs, globs and prefixes of photographs, relative to the manifest. The papers
+    take 80,000, a thousand make a model. Left out for families that learn from noise."""
 
     styles: Annotated[tuple[ContentSpec, ...], BeforeValidator(listed), Field(min_length=1)]
     """Styles: one or a list of URIs, globs, prefixes or `{uri, name}`. Each image is a model of its own, except for
     families that hold all styles in one network."""
+
+    parent: Annotated[str, Field(min_length=4, max_length=2048)] | None = None
+    """Begin with the weights of this model: its id or the beginning of it, or the URI of a .safetensors file."""
 
     training: Any
     """The family of networks by name, with the settings that are not its defaults."""
@@ -67,6 +70,7 @@ class TrainManifest:
     name: str
     photographs: tuple[str, ...]
     styles: tuple[ContentSpec, ...]
+    parent: str
     configs: tuple[TrainingConfig, ...]
     """One per point of the axes."""
     where: Where
@@ -101,9 +105,22 @@ def parse_train_manifest(text: str, file: str, read_base: Callable[[str], str] |
     for fault in faults:
         report.add(fault.path, fault.message, fault.hint, key=fault.key)
     configs = _check_training(raw, report)
+    _check_photographs(raw, configs, report)
     report.raise_any()
     assert block is not None
-    return TrainManifest(block.name, block.photographs, block.styles, configs, document.where)
+    return TrainManifest(
+        block.name, block.photographs, block.styles, block.parent or "", configs, document.where
+    )
+
+
+def _check_photographs(raw: dict[str, Any], configs: tuple[TrainingConfig, ...], report: Reporter) -> None:
+    """Report photographs that the family needs and that are missing, or that it does not look at."""
+    misspelt = {problem.hint for problem in report.problems.values()}
+    needed = any(config.photographs for config in configs)
+    if needed and "photographs" not in raw and "did you mean 'photographs'?" not in misspelt:
+        report.add((), "the key 'photographs' is missing")
+    elif configs and not needed and "photographs" in raw:
+        report.add(("photographs",), "the family learns from noise as it is set", "remove 'photographs'", key=True)
 
 
 def _check_training(raw: dict[str, Any], report: Reporter) -> tuple[TrainingConfig, ...]:

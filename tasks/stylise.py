@@ -7,7 +7,6 @@ crash between any two of them means that the batch is done again, and content-ad
 from __future__ import annotations
 
 import hashlib
-import platform
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +25,7 @@ from tasks.rows import failure_row, failures_id, identity_columns, loss_columns,
 from tasks.store import Store, open_store
 from tasks.store.uris import read_uri
 from tasks.weights import load_weights
+from tasks.workplace import peak_memory, reset_peak_memory, versions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +65,7 @@ class Stylist:
         """
         started, clock = datetime.now(UTC), time.perf_counter()
         self._weights_uri = job.weights_uri
-        _reset_peak_memory(self.device)
+        resetpeak_memory(self.device)
         failures: list[tuple[Cell, BaseException, str]] = []
         ready = self._read(job, failures)
         stylized = self._stylize([request for _, request in ready], on_step)
@@ -76,9 +76,9 @@ class Stylist:
             "batch_size": len(ready),
             "seconds": seconds / max(1, len(ready)),
             "cost": job.batch.cost / len(job.batch.cells),
-            "peak_memory_bytes": _peak_memory(self.device),
+            "peak_memory_bytes": peak_memory(self.device),
             "started_at": started,
-            **_versions(self.device),
+            **versions(self.device),
         }
         rows: list[dict[str, Any]] = []
         traces: list[dict[str, Any]] = []
@@ -216,31 +216,3 @@ def _provenance(job: Job, cell: Cell) -> Mapping[str, str]:
         "style": cell.style.name if cell.style else "",
         "config": cell.config.model_dump_json(),
     }
-
-
-def _versions(device: str) -> dict[str, Any]:
-    from importlib.metadata import version
-
-    name = torch.cuda.get_device_name() if device.startswith("cuda") else platform.processor() or platform.machine()
-    return {
-        "device": device,
-        "device_name": name,
-        "nst_version": version("nst-batch"),
-        "torch_version": torch.__version__,
-        "python_version": platform.python_version(),
-    }
-
-
-def _reset_peak_memory(device: str) -> None:
-    if device.startswith("cuda"):
-        torch.cuda.reset_peak_memory_stats()
-
-
-def _peak_memory(device: str) -> int:
-    """Return bytes: the batch's peak on a GPU, the process's peak on a CPU."""
-    if device.startswith("cuda"):
-        return int(torch.cuda.max_memory_allocated())
-    import resource
-
-    scale = 1 if platform.system() == "Darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale

@@ -1,0 +1,100 @@
+"""The order of a training's steps, written once: inline, Prefect and nightly runs differ only in the engine they pass.
+
+    manifest -> models with ids, minus those trained -> one device worker each -> published
+
+What is trained is decided by the catalog alone, so the same call after a crash goes on from the last checkpoints.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from flows.engine import completed
+from tasks.effect import call_with_policy
+from tasks.maintenance import publish_all, single_publisher
+from tasks.train_fanout import Trainers
+from tasks.train_planning import PreparedTraining, prepare_training, register_training
+from tasks.weights import fetch_weights
+from tasks.workers import DevicePool
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flows.engine import Engine
+    from flows.order import SweepRequest
+    from tasks.jobs import Failure
+    from tasks.workers import OnStep
+
+
+@dataclass(slots=True)
+class TrainSummary:
+    """What became of a training manifest."""
+
+    name: str
+    total: int
+    trained_before: int
+    trained: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    models: list[str] = field(default_factory=list)
+    """Ids of all models that are trained now."""
+    failures: list[Failure] = field(default_factory=list)
+
+
+def plan_training(request: SweepRequest) -> PreparedTraining:
+    """Plan a training: all that can be wrong with it is found here, before anything starts.
+
+    Raises:
+        UserError: The manifest, an input or the root cannot be used.
+    """
+    return prepare_training(
+        request.manifest, request.root, inputs=request.inputs, single=single_publisher(request.root)
+    )
+
+
+def run_training(
+    prepared: PreparedTraining, devices: Sequence[str], engine: Engine, on_step: OnStep | None = None
+) -> TrainSummary:
+    """Train the models of a manifest that are not trained yet.
+
+    Args:
+        prepared: The plan.
+        devices: One worker each; each trains one model at a time.
+        engine: Carries out the trainings; with as many threads as there are devices.
+        on_step: Progress of a training.
+
+    Raises:
+        UserError: The weights of the backbone cannot be had; nothing was started.
+        TransientError: The store gave up; running again goes on from the last checkpoints.
+    """
+    clock = time.monotonic()
+    to_do = prepared.to_do
+    total = len(prepared.specs)
+    summary = TrainSummary(prepared.name, total, trained_before=total - len(to_do))
+    summary.models = [spec.model_id for spec in prepared.specs if spec.model_id in prepared.trained]
+    if to_do:
+        register_training(prepared)
+        for backbone in {spec.config.backbone for spec in to_do}:
+            if prepared.weights_uris[backbone] == "torchvision":
+                fetch_weights(backbone.name)
+        chosen = devices[: len(to_do)]
+        single = prepared.catalog.single_publisher
+        with DevicePool(prepared.store.uri, chosen, on_step, single=single) as pool:
+            trainers = Trainers(pool, prepared.catalog)
+            engine.progress(summary.trained_before, total, "")
+            jobs = [prepared.job(spec) for spec in to_do]
+            for _, future in completed(engine, trainers.train, jobs, len(chosen)):
+                trained = future.result()
+                if trained.failure:
+                    summary.failed += 1
+                    summary.failures.append(trained.failure)
+                else:
+                    summary.trained += 1
+                    summary.models.append(trained.model_id)
+                through = summary.trained_before + summary.trained + summary.failed
+                engine.progress(through, total, f"{summary.failed} failed" if summary.failed else "")
+                call_with_policy(publish_all, prepared.catalog)
+    summary.seconds = time.monotonic() - clock
+    return summary

@@ -100,3 +100,18 @@ class CellLosses:
     """The configured weight converted into canonical (relative) units for this cell's targets."""
     style_weight_relative: float | None = None
     tv_weight_relative: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRecord:
+    """Losses of one training step, after weighting, means over its pictures; `loss` is their sum."""
+
+    step: int
+    """Steps done with this one."""
+    loss: float
+    content_loss: float
+    style_loss: float
+    tv_loss: float
+    diversity_loss: float
+    """Minus the mean log distance to the nearest other picture of the batch: may be negative."""
+    learning_rate: float

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from nst.config.backbone import BackboneConfig
 from nst.config.block import Block, NamedBlock
-from nst.config.fields import LayerName, LayerWeights, Pixels, Precision, Seed, Weight
+from nst.config.fields import LayerWeights, Pixels, Precision, Seed, Weight
 
 Filters = Annotated[int, Field(ge=4, le=256)]
 
@@ -236,7 +236,7 @@ class AdainTraining(Training):
     decay: DecayConfig = DecayConfig(name="inverse")
     """Divided by 1 + 5e-5 times the step in pytorch-AdaIN."""
 
-    layer: LayerName = "relu4_1"
+    layer: Literal["relu1_1", "relu2_1", "relu3_1", "relu4_1"] = "relu4_1"
     """Where the encoder ends and statistics are exchanged; relu4_1 in the paper's section 6."""
 
     style_layers: LayerWeights = dict.fromkeys(("relu1_1", "relu2_1", "relu3_1", "relu4_1"), 1.0)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from flows.engine import completed
+from flows.train_order import run_training
 from tasks.effect import call_with_policy
 from tasks.fanout import Chunk, Fanout
 from tasks.heartbeat import beating
@@ -107,6 +108,7 @@ def run_sweep(
     clock = time.monotonic()
     plan = prepared.plan
     summary = SweepSummary(plan.sweep_id, plan.name, total=plan.total, done_before=plan.done)
+    prepared = _train_first(prepared, devices, engine, on_step)
     register(prepared)
     if plan.to_do:
         for backbone, uri in prepared.weights_uris.items():
@@ -125,6 +127,19 @@ def run_sweep(
         summary.gallery = page.uri
         engine.show(page.rows, page.contact_sheet)
     return summary
+
+
+def _train_first(prepared: Prepared, devices: Sequence[str], engine: Engine, on_step: OnStep | None) -> Prepared:
+    """Train the models of cells that name them by their training manifests; return the plan with their weights.
+
+    A model whose training fails fails the cells that need it, and no others.
+    """
+    missing = [training for training in prepared.trainings if training.to_do]
+    if not missing or not prepared.plan.to_do:
+        return prepared
+    for training in missing:
+        run_training(training, devices, engine, on_step)
+    return prepared.again()
 
 
 def _stylise(prepared: Prepared, pool: DevicePool, engine: Engine, summary: SweepSummary) -> None:

@@ -36,9 +36,7 @@ async def train(manifest: str, root: str, inputs: str = "", devices: list[str] |
     return asdict(await carry_out(plan_training(request), request.devices))
 
 
-async def carry_out(
-    prepared: PreparedTraining, devices: Sequence[str], on_step: OnStep | None = None
-) -> TrainSummary:
+async def carry_out(prepared: PreparedTraining, devices: Sequence[str], on_step: OnStep | None = None) -> TrainSummary:
     """Run a planned training inside the current flow run."""
     with PrefectEngine(max_workers=len(devices), key=prepared.name, noun="models") as engine:
         return await in_thread(engine, lambda: run_training(prepared, devices, engine, on_step))

@@ -60,7 +60,8 @@ class Manifest:
 
     def backbones(self) -> tuple[BackboneConfig, ...]:
         """Return the distinct backbones of all variants: those whose weights `expand` wants to know."""
-        return tuple(dict.fromkeys(self.variants.config(first).backbone for first in self.variants.first))
+        configs = [self.variants.config(first) for first in self.variants.first]
+        return tuple(dict.fromkeys(config.backbone for config in configs if config.name != "feedforward"))
 
 
 def parse_manifest(text: str, file: str, read_base: Callable[[str], str] | None = None) -> Manifest:

@@ -44,7 +44,7 @@ def data_digest(digests: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(set(digests))).encode()).hexdigest()
 
 
-def model_id(config: TrainingConfig, styles: Sequence[str], data: str, weights_digest: str, parent: str = "") -> str:
+def model_id(config: TrainingConfig, styles: Sequence[str], *, data: str, weights_digest: str, parent: str = "") -> str:
     """Return the id of a model: 32 hexadecimal digits.
 
     Args:
@@ -64,17 +64,18 @@ def models_of(
     name: str,
     config: TrainingConfig,
     styles: Sequence[ImageRef],
+    *,
     data: str,
     weights_digest: str,
     parent: str = "",
 ) -> list[ModelSpec]:
     """Return the models of one point of a training manifest: one for each style, or one that holds them all."""
+    same = {"data": data if config.photographs else "", "weights_digest": weights_digest, "parent": parent}
     groups = [tuple(styles)] if config.most_styles is None else [(style,) for style in styles]
-    data = data if config.photographs else ""
     return [
         ModelSpec(
-            model_id(config, [style.digest for style in group], data, weights_digest, parent),
-            name, config, group, data, weights_digest, parent,
+            model_id(config, [style.digest for style in group], **same),
+            name, config, group, same["data"], weights_digest, parent,
         )
         for group in groups
     ]  # fmt: skip

@@ -108,9 +108,7 @@ def parse_train_manifest(text: str, file: str, read_base: Callable[[str], str] |
     _check_photographs(raw, configs, report)
     report.raise_any()
     assert block is not None
-    return TrainManifest(
-        block.name, block.photographs, block.styles, block.parent or "", configs, document.where
-    )
+    return TrainManifest(block.name, block.photographs, block.styles, block.parent or "", configs, document.where)
 
 
 def _check_photographs(raw: dict[str, Any], configs: tuple[TrainingConfig, ...], report: Reporter) -> None:
@@ -128,22 +126,9 @@ def _check_training(raw: dict[str, Any], report: Reporter) -> tuple[TrainingConf
     if "training" not in raw:
         return ()  # reported as missing
     training = {"family": raw["training"]} if isinstance(raw["training"], str) else raw["training"]
-    families = sorted(TRAINING_CONFIGS)
-    if not isinstance(training, dict):
-        hint = f"e.g. training: {{family: {families[0]}}}"
-        report.add(("training",), f"found {describe(training)}, expected a mapping", hint)
+    model = _family(training, report, bare=isinstance(raw["training"], str))
+    if model is None:
         return ()
-    if "family" not in training:
-        message = "the key 'family' is missing"
-        report.add(("training",), message, f"the families are {', '.join(families)}", key=True)
-        return ()
-    family = training["family"]
-    if not isinstance(family, str) or family not in TRAINING_CONFIGS:
-        at = ("training", "family") if isinstance(raw["training"], dict) else ("training",)
-        hint = did_you_mean(family, families) if isinstance(family, str) else ""
-        report.add(at, f"found {describe(family)}, expected {one_of(families)}", hint)
-        return ()
-    model = TRAINING_CONFIGS[family]
     axes = raw.get("sweep")
     if isinstance(axes, dict) and "exclude" in axes:
         report.add(("sweep", "exclude"), "a training has no exclusions", "leave the values out of the axes", key=True)
@@ -156,6 +141,26 @@ def _check_training(raw: dict[str, Any], report: Reporter) -> tuple[TrainingConf
         report.add(("sweep",), f"the axes make {len(variants)} models, expected at most {MAX_MODELS}", key=True)
         return ()
     return tuple(cast("TrainingConfig", variants.config(number)) for number in range(len(variants)))
+
+
+def _family(training: Any, report: Reporter, *, bare: bool) -> type[TrainingConfig] | None:
+    """Return the settings' model that `family` names."""
+    families = sorted(TRAINING_CONFIGS)
+    if not isinstance(training, dict):
+        hint = f"e.g. training: {{family: {families[0]}}}"
+        report.add(("training",), f"found {describe(training)}, expected a mapping", hint)
+        return None
+    if "family" not in training:
+        hint = f"the families are {', '.join(families)}"
+        report.add(("training",), "the key 'family' is missing", hint, key=True)
+        return None
+    family = training["family"]
+    if isinstance(family, str) and family in TRAINING_CONFIGS:
+        return TRAINING_CONFIGS[family]
+    at = ("training",) if bare else ("training", "family")
+    hint = did_you_mean(family, families) if isinstance(family, str) else ""
+    report.add(at, f"found {describe(family)}, expected {one_of(families)}", hint)
+    return None
 
 
 class _BelowTraining:

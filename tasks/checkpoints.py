@@ -98,7 +98,8 @@ class Checkpoints:
 
     def _found(self) -> list[tuple[int, str]]:
         """Return (steps, key), the newest first."""
-        found = [(_NAME.fullmatch(stat.key.removeprefix(self._folder)), stat.key) for stat in self._store.list(self._folder)]
+        prefix = len(self._folder)
+        found = [(_NAME.fullmatch(stat.key, prefix), stat.key) for stat in self._store.list(self._folder)]
         return sorted(((int(match[1]), key) for match, key in found if match), reverse=True)
 
 

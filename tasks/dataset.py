@@ -41,11 +41,11 @@ class Dataset:
     """Prepared photographs.
 
     Attributes:
-        array_NHWC: (N, size, size, 3) uint8 RGB, mapped from a file, in the order of training.
+        array: (N, size, size, 3) uint8 RGB, mapped from a file, in the order of training.
         skipped: Files that are no pictures, as messages.
     """
 
-    array_NHWC: np.ndarray
+    array: np.ndarray
     skipped: tuple[str, ...]
 
 
@@ -123,7 +123,7 @@ def _write(
             if on_done:
                 on_done(done, len(refs))
     if not count:
-        what = f"none of the {len(refs)} photographs is a picture; the first: {skipped[0]}" if refs else "no photographs"
+        what = f"none of {len(refs)} photographs is a picture; the first: {skipped[0]}" if refs else "no photographs"
         raise InputError(what, hint="check `photographs`")
     file.seek(0)
     assert _write_header(file, count, size) == begin  # numpy pads it so that the count may change

@@ -26,11 +26,11 @@ from tasks.store.uris import read_uri
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from nst.training import Unhealthy
     from torch import Tensor
 
     from nst.models import ModelSpec
     from nst.records import TrainingRecord
-    from nst.training import Unhealthy
     from tasks.jobs import TrainingJob
     from tasks.store import Store
 

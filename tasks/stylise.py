@@ -18,9 +18,10 @@ import torch
 from nst import images, metrics
 from nst.errors import InputError, OutOfMemory, TransientError
 from nst.methods import stylize_batch
-from nst.workspace import Pixels, Request, Stylized, Workspace
+from nst.workspace import Model, Pixels, Request, Stylized, Workspace
 from tasks.catalog import Catalog
 from tasks.jobs import BatchOutcome, Failure, Job
+from tasks.model_files import load_model
 from tasks.rows import failure_row, failures_id, identity_columns, loss_columns, trace_row
 from tasks.store import Store, open_store
 from tasks.store.uris import read_uri
@@ -65,7 +66,7 @@ class Stylist:
         """
         started, clock = datetime.now(UTC), time.perf_counter()
         self._weights_uri = job.weights_uri
-        resetpeak_memory(self.device)
+        reset_peak_memory(self.device)
         failures: list[tuple[Cell, BaseException, str]] = []
         ready = self._read(job, failures)
         stylized = self._stylize([request for _, request in ready], on_step)
@@ -117,6 +118,7 @@ class Stylist:
                     style_weights=cell.style.weights if cell.style else (),
                     mix=cell.style.mix if cell.style else "targets",
                     config=cell.config,
+                    model=self._model(cell),
                 )
             except InputError as error:
                 failures.append((cell, error, "read"))
@@ -140,6 +142,13 @@ class Stylist:
             self._decoded.popitem(last=False)
         return pixels
 
+    def _model(self, cell: Cell) -> Model | None:
+        if cell.model is None:
+            return None
+        if not cell.model.uri:
+            raise InputError(f"its model {cell.model.identity[:8]} is not trained", hint="see the failures, run again")
+        return load_model(cell.model.uri, cell.model.digest)
+
     def _stylize(self, requests: Sequence[Request], on_step: OnStep | None) -> list[Stylized | Exception]:
         """Stylise all requests together; on too little memory in halves; a fault of all is each one's fault."""
         if not requests:
@@ -162,7 +171,6 @@ class Stylist:
         """Write the picture and its thumbnail; return their columns with losses and metrics."""
         image = outcome.image
         assert image is not None
-        assert outcome.losses is not None
         picture = images.encode(image, cell.output, _provenance(job, cell))
         thumbnail = images.thumbnail(image)
         digest = hashlib.sha256(picture).hexdigest()
@@ -171,7 +179,7 @@ class Stylist:
         self.store.put(key, picture)
         self.store.put(thumbnail_key, thumbnail)
         return {
-            **loss_columns(outcome.losses),
+            **(loss_columns(outcome.losses) if outcome.losses else {}),
             **_measure(image, request),
             "steps_done": outcome.steps,
             "picture_uri": self.store.url(key),

@@ -16,9 +16,9 @@ from nst.train_manifest import TrainManifest, manifest_kind, parse_train_manifes
 from tasks.catalog import Catalog
 from tasks.inputs import Base, Digests, find_images, weights_digest, weights_uri
 from tasks.jobs import TrainingJob
+from tasks.manifest_text import read_text, stem, unique
 from tasks.model_rows import METHOD
 from tasks.models import find_model, trained_models
-from tasks.planning import read_text, stem, unique
 from tasks.store import Stat, Store, open_store
 from tasks.store.uris import stat_uri
 
@@ -136,7 +136,9 @@ class _Resolver:
         specs = [
             spec
             for config in manifest.configs
-            for spec in models_of(manifest.name, config, refs, data, weights[config.backbone], self.parent[0])
+            for spec in models_of(
+                manifest.name, config, refs, data=data, weights_digest=weights[config.backbone], parent=self.parent[0]
+            )
         ]
         self.specs = tuple({spec.model_id: spec for spec in specs}.values())
         return self

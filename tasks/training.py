@@ -9,13 +9,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import torch
+from nst.training import Trainer, Unhealthy
 
 from nst.errors import NstError, TransientError
-from nst.training import Trainer, Unhealthy
 from nst.workspace import Workspace
 from tasks.checkpoints import Checkpoints, Progress
 from tasks.dataset import Dataset, prepare_dataset
@@ -28,7 +27,9 @@ from tasks.workplace import reset_peak_memory
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import torch
     from nst.training import Validation
+
     from nst.workspace import Pixels
     from tasks.catalog import Catalog
 
@@ -116,7 +117,7 @@ class _Training:
         if not self.config.photographs:
             return None, [np.zeros((size, size, 3), np.uint8)] * _VALIDATION, None
         dataset = prepare_dataset(self.job.photographs, size)
-        array = dataset.array_NHWC
+        array = dataset.array
         held_out = min(_VALIDATION, len(array) // 10)
         # So few photographs are a trial: they are learned from and looked at.
         pictures = [np.array(array[number]) for number in range(held_out or min(_VALIDATION, len(array)))]

@@ -31,25 +31,25 @@ def flat(value, height=24, width=36):
 def test_every_photograph_is_there_once_in_the_order_of_digests(tmp_path):
     found = refs(tmp_path, [flat(value) for value in range(0, 200, 2)])
     made = prepare_dataset([*found, *found[:5]], 16, folder=tmp_path / "cache")
-    assert made.array_NHWC.shape == (100, 16, 16, 3)
-    assert made.array_NHWC.dtype == np.uint8
+    assert made.array.shape == (100, 16, 16, 3)
+    assert made.array.dtype == np.uint8
     order = sorted(range(100), key=lambda number: found[number].digest)
-    assert made.array_NHWC[:, 0, 0, 0].tolist() == [2 * number for number in order]
+    assert made.array[:, 0, 0, 0].tolist() == [2 * number for number in order]
     assert order != sorted(order)
-    assert isinstance(made.array_NHWC, np.memmap)
+    assert isinstance(made.array, np.memmap)
 
 
 def test_the_middle_is_kept(tmp_path):
     array = flat(0, 16, 48)
     array[:, 16:32] = 255
     made = prepare_dataset(refs(tmp_path, [array]), 16, folder=tmp_path / "cache")
-    assert (made.array_NHWC[0] == 255).all()
+    assert (made.array[0] == 255).all()
 
 
 def test_files_that_are_no_pictures_are_left_out_and_named(tmp_path):
     found = refs(tmp_path, [flat(1), b"nothing", flat(3), flat(4, 16, 900)])
     made = prepare_dataset(found, 16, folder=tmp_path / "cache")
-    assert sorted(made.array_NHWC[:, 0, 0, 0].tolist()) == [1, 3]
+    assert sorted(made.array[:, 0, 0, 0].tolist()) == [1, 3]
     assert sorted(text.split("/")[-1].split(":")[0] for text in made.skipped) == ["1.png", "3.png"]
 
 
@@ -57,7 +57,7 @@ def test_it_is_made_once_and_again_for_other_photographs_or_sizes(tmp_path, monk
     found, cache = refs(tmp_path, [flat(1), flat(2)]), tmp_path / "cache"
     prepare_dataset(found, 16, folder=cache)
     monkeypatch.setattr(dataset, "decode", lambda _: pytest.fail("decoded again"))
-    assert len(prepare_dataset(found[::-1], 16, folder=cache).array_NHWC) == 2
+    assert len(prepare_dataset(found[::-1], 16, folder=cache).array) == 2
     monkeypatch.undo()
     prepare_dataset(found, 17, folder=cache)
     prepare_dataset(found[:1], 16, folder=cache)
@@ -65,7 +65,7 @@ def test_it_is_made_once_and_again_for_other_photographs_or_sizes(tmp_path, monk
 
 
 def test_no_picture_at_all_is_the_users_to_mend(tmp_path):
-    with pytest.raises(InputError, match=r"none of the 1 photographs is a picture.*0\.png"):
+    with pytest.raises(InputError, match=r"none of 1 photographs is a picture.*0\.png"):
         prepare_dataset(refs(tmp_path, [b"nothing"]), 16, folder=tmp_path / "cache")
     assert not list((tmp_path / "cache").iterdir())
 

@@ -10,15 +10,19 @@ from typing import Annotated
 
 from pydantic import Field
 
+from nst.config.feedforward import FeedforwardConfig
 from nst.config.gatys import GatysConfig
 from nst.config.invert import InvertConfig
 from nst.config.mrf import MrfConfig
 from nst.config.texture import TextureConfig
 
-MethodConfig = Annotated[GatysConfig | InvertConfig | MrfConfig | TextureConfig, Field(discriminator="name")]
+MethodConfig = Annotated[
+    FeedforwardConfig | GatysConfig | InvertConfig | MrfConfig | TextureConfig, Field(discriminator="name")
+]
 """The tagged union over `method.name`."""
 
 METHOD_CONFIGS: dict[str, type[MethodConfig]] = {
+    "feedforward": FeedforwardConfig,
     "gatys": GatysConfig,
     "invert": InvertConfig,
     "mrf": MrfConfig,

@@ -45,7 +45,7 @@ IDENTITY: Final = (
         style_digests="JSON list of the SHA-256 of the style images' bytes.",
         style_weights="JSON list of the shares of the style images in the mix; they add up to 1.",
         style_mix="How several style images are mixed: `targets` or `losses`.",
-        weights_digest="SHA-256 that identifies the backbone's weights, part of the identity.",
+        weights_digest="SHA-256 that identifies the weights, the backbone's or the trained network's.",
         model_id="Trained model that made the picture, or whose training failed; null for methods without one.",
     ),
 )

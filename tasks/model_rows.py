@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import NstError
 from tasks.catalog.parameters import compact, flatten
+from tasks.models import METHOD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from nst.records import TrainingRecord
     from tasks.jobs import TrainingJob
     from tasks.training import Finished
-
-METHOD: Final = "training"
-"""`method` of a failed training in the `failures` table."""
 
 _LOSSES: Final = ("loss", "content_loss", "style_loss", "tv_loss", "diversity_loss")
 _TRACE_LINES: Final = 12

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _COLUMNS: Final = (
     "model_id", "family", "name", "style_names", "style_digests", "weights_digest", "finished_at",
 )  # fmt: skip
+METHOD: Final = "training"
+"""`method` of a failed training in the `failures` table."""
+
 _SHORTEST: Final = 4
 """Characters of the beginning of an id that name a model."""
 

@@ -17,8 +17,7 @@ from tasks.catalog import Catalog
 from tasks.inputs import Base, Digests, find_images, weights_digest, weights_uri
 from tasks.jobs import TrainingJob
 from tasks.manifest_text import read_text, stem, unique
-from tasks.model_rows import METHOD
-from tasks.models import find_model, trained_models
+from tasks.models import METHOD, find_model, trained_models
 from tasks.store import Stat, Store, open_store
 from tasks.store.uris import stat_uri
 

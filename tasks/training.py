@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from nst.training import Trainer, Unhealthy
 
 from nst.errors import NstError, TransientError
+from nst.training import Trainer, Unhealthy
 from nst.workspace import Workspace
 from tasks.checkpoints import Checkpoints, Progress
 from tasks.dataset import Dataset, prepare_dataset
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import torch
-    from nst.training import Validation
 
+    from nst.training import Validation
     from nst.workspace import Pixels
     from tasks.catalog import Catalog
 

@@ -144,7 +144,7 @@ class Workspace:
         def build() -> Network:
             network = network_from(*model.load()).to(device=self.device, dtype=dtype)
             memory_format = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
-            return network.to(memory_format=memory_format).eval().requires_grad_(requires_grad=False)  # type: ignore[call-overload]
+            return network.to(memory_format=memory_format).eval().requires_grad_(requires_grad=False)
 
         return self.networks.get((model.digest, dtype), build)
 

@@ -48,6 +48,9 @@ class FeedforwardConfig(NamedBlock):
     """Strength of the style. `adain`: blend of content and style features (Huang & Belongie 2017, eq. 14). The others:
     blend of the content image and the result. Without effect on `mode: texture`."""
 
+    style_scale: Annotated[float, Field(gt=0, le=4)] = 1.0
+    """Size of the style images over that of the content image, for `adain`; the others learned theirs."""
+
     color: Literal["style", "luminance"] = "style"
     """Colours of the result: the style's, or the content's by taking over only luminance (Gatys et al. 2016b)."""
 

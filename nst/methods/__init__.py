@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nst.workspace import Request, Stylized, Workspace
 
 METHODS: Final = {
+    "feedforward": "nst.methods.feedforward:stylize_batch",
     "gatys": "nst.methods.gatys:stylize_batch",
     "invert": "nst.methods.invert:stylize_batch",
     "mrf": "nst.methods.mrf:stylize_batch",

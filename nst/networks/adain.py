@@ -55,7 +55,8 @@ class AdainNet(Network):
         block = int(layer[4])
         self.smallest = 2**block
         self.whiten = Whitening()
-        self.decoder = nn.ModuleList(PaddedConv(channels, filters, 3) for channels, filters in DECODER[block])
+        self.shapes = DECODER[block]
+        self.decoder = nn.ModuleList(PaddedConv(channels, filters, 3) for channels, filters in self.shapes)
 
     def encode(self, images_BCHW: Tensor) -> Tensor:
         """Return features of RGB pictures in [0, 1]."""
@@ -65,12 +66,12 @@ class AdainNet(Network):
     def decode(self, features_BCHW: Tensor) -> Tensor:
         """Return RGB pictures of features, about in [0, 1]."""
         x_BCHW = features_BCHW
-        for index, conv in enumerate(self.decoder):
+        for (channels, filters), conv in zip(self.shapes, self.decoder, strict=True):
             x_BCHW = conv(x_BCHW)
-            if index + 1 < len(self.decoder):
+            if filters > 3:
                 x_BCHW = functional.relu(x_BCHW)
             # The decoder mirrors the encoder: it doubles where the encoder pooled.
-            if index + 1 < len(self.decoder) and conv.conv.in_channels == 2 * conv.conv.out_channels:
+            if channels == 2 * filters:
                 x_BCHW = functional.interpolate(x_BCHW, scale_factor=2.0, mode="nearest")
         return x_BCHW
 

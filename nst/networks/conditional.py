@@ -28,6 +28,7 @@ class ConditionalNet(TransformNet):
 
     def __init__(self, styles: int, *, width: int = 32, residual_blocks: int = 5) -> None:
         super().__init__(width=width, residual_blocks=residual_blocks, styles=styles, output="sigmoid")
+        self.rows_known = styles
 
     def rows(self, weights: Sequence[Mapping[int, float]]) -> Tensor:
         """Return what `forward` takes for images whose styles are blended, shape (B, S).
@@ -36,7 +37,7 @@ class ConditionalNet(TransformNet):
             weights: Per image, the weight of each row; of any positive sum.
         """
         like = self.last.conv.weight
-        rows_BS = torch.zeros(len(weights), norms(self)[0].scale.shape[0])
+        rows_BS = torch.zeros(len(weights), self.rows_known)
         for image, of_one in enumerate(weights):
             total = sum(of_one.values())
             for row, weight in of_one.items():

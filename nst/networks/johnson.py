@@ -60,8 +60,7 @@ class TransformNet(Network):
             [layer(3, width, 9), layer(width, 2 * width, 3, 2), layer(2 * width, 4 * width, 3, 2)]
         )
         self.residual = nn.ModuleList(
-            nn.ModuleList([layer(4 * width, 4 * width, 3), layer(4 * width, 4 * width, 3)])
-            for _ in range(residual_blocks)
+            Residual(layer(4 * width, 4 * width, 3), layer(4 * width, 4 * width, 3)) for _ in range(residual_blocks)
         )
         self.up = nn.ModuleList([layer(4 * width, 2 * width, 3, up=True), layer(2 * width, width, 3, up=True)])
         self.last = PaddedConv(width, 3, 9, padding=padding)
@@ -76,8 +75,8 @@ class TransformNet(Network):
         x_BCHW = (images_BCHW - 0.5) * 4.0  # about unit variance
         for layer in self.down:
             x_BCHW = functional.relu(layer(x_BCHW, rows_BS))
-        for first, second in self.residual:  # type: ignore[misc]
-            x_BCHW = x_BCHW + second(functional.relu(first(x_BCHW, rows_BS)), rows_BS)
+        for block in self.residual:
+            x_BCHW = block(x_BCHW, rows_BS)
         for layer in self.up:
             x_BCHW = functional.relu(layer(x_BCHW, rows_BS))
         x_BCHW = self.last(x_BCHW)[..., : images_BCHW.shape[2], : images_BCHW.shape[3]]
@@ -92,7 +91,7 @@ class Layer(nn.Module):
         upsampling: str | None,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.double = upsampling == "nearest"
+        self.doubles = upsampling == "nearest"
         self.conv = (
             nn.ConvTranspose2d(channels, filters, kernel, 2, padding=1, output_padding=1)
             if upsampling == "transposed"
@@ -102,8 +101,21 @@ class Layer(nn.Module):
 
     def forward(self, x_BCHW: Tensor, rows_BS: Tensor | None) -> Tensor:
         """Return the normalised features."""
-        if self.double:
+        if self.doubles:
             x_BCHW = functional.interpolate(x_BCHW, scale_factor=2.0, mode="nearest")
         x_BCHW = self.conv(x_BCHW)
         normal_BCHW: Tensor = self.norm(x_BCHW, rows_BS) if isinstance(self.norm, InstanceNorm) else self.norm(x_BCHW)
         return normal_BCHW
+
+
+class Residual(nn.Module):
+    """Two layers whose result is added to their input (He et al. 2016, without the last ReLU)."""
+
+    def __init__(self, first: Layer, second: Layer) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, x_BCHW: Tensor, rows_BS: Tensor | None) -> Tensor:
+        """Return the sum."""
+        added_BCHW: Tensor = self.second(functional.relu(self.first(x_BCHW, rows_BS)), rows_BS)
+        return x_BCHW + added_BCHW

@@ -40,9 +40,7 @@ class PaddedConv(nn.Module):
         padding: How the input is continued.
     """
 
-    def __init__(
-        self, channels: int, filters: int, kernel: int, *, stride: int = 1, padding: str = "reflect"
-    ) -> None:
+    def __init__(self, channels: int, filters: int, kernel: int, *, stride: int = 1, padding: str = "reflect") -> None:
         super().__init__()
         self.mode = "constant" if padding == "zeros" else padding
         self.conv = nn.Conv2d(channels, filters, kernel, stride)

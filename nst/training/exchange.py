@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from nst.images import resize_to, target_size
@@ -21,6 +20,7 @@ from nst.training.sampler import random_crop
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from torch import Tensor
 
     from nst.config.training import AdainTraining
@@ -65,7 +65,9 @@ class ExchangeLesson:
             each = [extract(self.backbone, self._style(style, seed, whole=whole), config.precision)
                     for style, seed in zip(styles, seeds, strict=True)]  # fmt: skip
             statistics = {
-                layer: tuple(torch.cat(parts) for parts in zip(*(DEVIATIONS.statistics(one[layer]) for one in each), strict=True))
+                layer: tuple(
+                    torch.cat(parts) for parts in zip(*(DEVIATIONS.statistics(one[layer]) for one in each), strict=True)
+                )
                 for layer in config.style_layers
             }
             wanted = [moments(one[config.layer]) for one in each]

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 class Lesson(Protocol):
     """What a network learns from."""
 
-    network: Network
+    @property
+    def network(self) -> Network:
+        """The network in training."""
+        ...
 
     def __call__(
         self, photographs_B3HW: Tensor | None, styles: Sequence[int], seeds: Sequence[int], *, whole: bool = False
@@ -83,5 +86,5 @@ def style_terms(
 
 def as_tensor(pictures: np.ndarray, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Return BHWC uint8 pictures as RGB in [0, 1], shape (B, 3, H, W)."""
-    tensor = torch.from_numpy(np.ascontiguousarray(pictures)).to(device).permute(0, 3, 1, 2)
+    tensor = torch.from_numpy(np.require(pictures, requirements=("C", "W"))).to(device).permute(0, 3, 1, 2)
     return tensor.to(dtype).div(255.0).contiguous()

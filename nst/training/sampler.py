@@ -24,8 +24,8 @@ _ORDER, _CROP, _STYLE, _NOISE = range(4)
 class Batch:
     """What one step is made from."""
 
-    photographs_BHW3: np.ndarray | None
-    """uint8 squares, or None."""
+    photographs: np.ndarray | None
+    """uint8 squares, shape (B, H, W, 3), or None."""
     styles: list[int]
     """Index of each picture's style."""
     seeds: list[int]
@@ -99,7 +99,9 @@ def random_crop(array: np.ndarray, size: int, seed: int) -> np.ndarray:
 
 def _check(photographs: np.ndarray, size: int) -> None:
     if photographs.dtype != np.uint8 or photographs.ndim != 4 or photographs.shape[3] != 3:
-        raise InputError(f"photographs are {photographs.dtype} of shape {photographs.shape}; expected uint8 (N, H, W, 3)")
+        raise InputError(
+            f"photographs are {photographs.dtype} of shape {photographs.shape}; expected uint8 (N, H, W, 3)"
+        )
     if not len(photographs):
         raise InputError("no photographs to learn from")
     if min(photographs.shape[1:3]) < size:

@@ -83,7 +83,7 @@ class Trainer:
             load(network, add_rows(tensors, network) if isinstance(network, ConditionalNet) else tensors)
         network.to(self.device, torch.float64 if config.precision == "float64" else torch.float32)
         if self.device.type == "cuda":
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            network.to(memory_format=torch.channels_last)
         if config.compile:
             network.compile()
         self.sampler = Sampler(
@@ -108,8 +108,8 @@ class Trainer:
         config, batch = self.config, self.sampler.batch(self.steps_done)
         rate = config.learning_rate * decay(config.decay, self.steps_done)
         photographs_B3HW = None
-        if batch.photographs_BHW3 is not None:
-            photographs_B3HW = as_tensor(batch.photographs_BHW3, self.device, self._dtype)
+        if batch.photographs is not None:
+            photographs_B3HW = as_tensor(batch.photographs, self.device, self._dtype)
         self.network.train()
         with arithmetic(config.precision, self.device):
             outputs_B3HW, objective = self.lesson(photographs_B3HW, batch.styles, batch.seeds)
@@ -123,8 +123,10 @@ class Trainer:
         parts = [total, losses.content.mean(), losses.style.mean(), losses.tv.mean(), diversity]
         lightest_B, darkest_B = outputs_B3HW.amax((1, 2, 3)), outputs_B3HW.amin((1, 2, 3))
         seen = [lightest_B.max(), (lightest_B - darkest_B).max()]
-        *numbers, lightest, spread = torch.stack([part.detach().double() for part in (*parts, *seen)]).tolist()
-        record = TrainingRecord(self.steps_done + 1, *numbers, learning_rate=rate)
+        loss, content, style, tv, diverse, lightest, spread = torch.stack(
+            [part.detach().double() for part in (*parts, *seen)]
+        ).tolist()
+        record = TrainingRecord(self.steps_done + 1, loss, content, style, tv, diverse, rate)
         self.guard.check(record, lightest, spread, outputs_B3HW)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -158,7 +160,7 @@ class Trainer:
         return dump_state(self.network, self.optimizer, self.guard, self.steps_done, self._fingerprint)
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from a state: on a CPU with as many threads the next steps are those of the other training, bit for bit.
+        """Go on from a state; on a CPU with as many threads the next steps are those of the other training, bit by bit.
 
         Raises:
             InputError: It belongs to other settings, styles or photographs, or is damaged.
@@ -184,7 +186,11 @@ class Trainer:
 
     def _learning(self) -> list[Tensor]:
         network = self.network
-        if isinstance(network, ConditionalNet) and isinstance(self.config, ConditionalTraining) and self.config.only_rows:
+        if (
+            isinstance(network, ConditionalNet)
+            and isinstance(self.config, ConditionalTraining)
+            and self.config.only_rows
+        ):
             return row_parameters(network)
         return list(network.parameters())
 

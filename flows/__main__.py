@@ -121,11 +121,11 @@ def status(root: Root = "out") -> None:
 
 @app.command()
 def export(
-    sweep: Annotated[str, typer.Argument(help="Name of a sweep, or the beginning of its id.")],
+    sweep: Annotated[str, typer.Argument(help="Name of a sweep, or the beginning of its id or of a model's id.")],
     folder: Annotated[Path, typer.Argument(help="Folder to write to; made if missing.")],
     root: Root = "out",
 ) -> None:
-    """Write a sweep's pictures under readable names, with a CSV beside them."""
+    """Write a sweep's pictures under readable names, with a CSV; or a model's weights, with a card."""
     from tasks.catalog import Catalog
     from tasks.export import export_sweep
     from tasks.status import find_sweep
@@ -133,8 +133,49 @@ def export(
 
     store = open_store(root)
     catalog = Catalog(store)
+    from flows.models_command import export_named_model
+
+    if export_named_model(catalog, sweep, folder, out):
+        return
     count = export_sweep(catalog, find_sweep(store, catalog, sweep).sweep_id, folder)
     out.print(f"{count} pictures and catalog.csv in {folder}", highlight=False)
+
+
+@app.command()
+def models(
+    ids: Annotated[
+        list[str] | None, typer.Argument(help="Ids of models to compare; by default all are listed.")
+    ] = None,
+    root: Root = "out",
+    as_json: Annotated[bool, typer.Option("--json", help="Print whole rows as JSON.")] = False,
+) -> None:
+    """List the trained models, or compare those that are named."""
+    from flows.models_command import print_models
+
+    print_models(root, ids or [], out, as_json=as_json)
+
+
+@app.command()
+def stylize(
+    photo: Annotated[str, typer.Argument(help="Path or URI of a photograph.")],
+    model: Annotated[str, typer.Option("--model", help="Id of a trained model, or a .safetensors file.")] = "",
+    style: Annotated[str, typer.Option("--style", help="A painting; without --model by the latest AdaIN.")] = "",
+    output: Annotated[Path | None, typer.Option("--out", "-o", help="File to write: .png, .jpg or .webp.")] = None,
+    size: Annotated[int | None, typer.Option("--size", min=16, help="Long side in pixels.")] = None,
+    alpha: Annotated[float, typer.Option("--alpha", min=0, max=1, help="Strength of the style.")] = 1.0,
+    devices: Devices = "",
+    root: Root = "out",
+) -> None:
+    """Stylise one photograph with a trained model."""
+    from tasks.catalog import Catalog
+    from tasks.store import open_store
+    from tasks.stylize_one import stylize_file
+    from tasks.workers import find_devices
+
+    device = (devices or find_devices()[0]).split(",")[0].strip()
+    catalog = Catalog(open_store(root))
+    file = stylize_file(catalog, photo, model=model, style=style, out=output, size=size, alpha=alpha, device=device)
+    out.print(file, highlight=False)
 
 
 @app.command()

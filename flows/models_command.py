@@ -12,12 +12,14 @@ from flows.show import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from rich.console import Console
 
     from flows.order import SweepRequest
     from flows.train_order import TrainSummary
     from nst.models import ModelSpec
+    from tasks.catalog import Catalog
     from tasks.train_planning import PreparedTraining
 
 
@@ -71,3 +73,55 @@ def _summary_lines(summary: TrainSummary, root: str) -> Iterator[str]:
     for model in summary.models:
         yield f"model:    {model}"
     yield f"catalog:  {root.rstrip('/')}/catalog/models"
+
+
+def print_models(root: str, ids: list[str], out: Console, *, as_json: bool) -> None:
+    """List the trained models of a root, or show what those that are named differ in."""
+    from tasks.catalog import Catalog
+    from tasks.model_card import differences, model_rows
+    from tasks.store import open_store
+
+    store = open_store(root)
+    rows = model_rows(Catalog(store), ids)
+    if as_json:
+        out.print_json(json.dumps(rows, default=str))
+    elif not rows:
+        out.print(f"no model has been trained below {store.uri}")
+    elif len(ids) > 1:
+        table = Table("", *(row["model_id"][:8] for row in rows), title="what differs, and what came of it")
+        for name, values in differences(rows):
+            table.add_row(name, *map(_short, values))
+        out.print(table)
+    else:
+        out.print(_models_table(rows))
+
+
+def _models_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table("model", "family", "name", "styles", "px", "steps", "content", "style", "images/s", "trained (UTC)")
+    for row in rows:
+        names = json.loads(row["style_names"])
+        numbers = (_short(row[name]) for name in ("size", "steps_done", "content_loss", "style_loss"))
+        speed = _short(row["images_per_second"])
+        styles = ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+        finished = f"{row['finished_at']:%Y-%m-%d %H:%M}"
+        table.add_row(row["model_id"][:8], row["family"], row["name"], styles, *numbers, speed, finished)
+    return table
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)[:60]
+
+
+def export_named_model(catalog: Catalog, wanted: str, folder: Path, out: Console) -> bool:
+    """Write the weights and card of a model, if one is named so; say whether there was one."""
+    from nst.errors import InputError
+    from tasks.model_card import export_model, model_rows
+
+    try:
+        rows = model_rows(catalog, [wanted])
+    except InputError:
+        return False
+    for file in export_model(catalog, rows[0], folder):
+        out.print(file, highlight=False)
+    out.print("no ONNX: its packages are no part of the installation", highlight=False)
+    return True

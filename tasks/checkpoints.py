@@ -6,16 +6,15 @@ state/models/<model_id>/checkpoint-<steps>-<digest>.safetensors   everything tha
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import re
 from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import torch
-from safetensors.torch import load, save
 
 from nst.records import TrainingRecord
+from tasks.tensor_files import dump_tensors, load_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +64,7 @@ class Checkpoints:
         """Write a checkpoint; when it is there, remove all but the last two."""
         curve = torch.tensor([astuple(record) for record in progress.curve], dtype=torch.float64)
         notes = {"seconds": repr(progress.seconds), "resumed": str(progress.resumed)}
-        data = save({**tensors, _CURVE: curve}, notes)
+        data = dump_tensors({**tensors, _CURVE: curve}, notes)
         digest = hashlib.sha256(data).hexdigest()[:16]
         self._store.put(f"{self._folder}checkpoint-{steps:09d}-{digest}.safetensors", data)
         for _, key in self._found()[KEPT:]:
@@ -82,7 +81,7 @@ class Checkpoints:
             if hashlib.sha256(data).hexdigest()[:16] != digest:
                 LOGGER.warning("%s is damaged, an older one is taken", self._store.url(key))
                 continue
-            tensors, notes = load(data), notes_of(data)
+            notes, tensors = load_tensors(data)
             curve = [TrainingRecord(int(step), *losses) for step, *losses in tensors.pop(_CURVE).tolist()]
             return Checkpoint(tensors, Progress(curve, float(notes["seconds"]), int(notes["resumed"])))
         return None
@@ -101,16 +100,3 @@ class Checkpoints:
         prefix = len(self._folder)
         found = [(_NAME.fullmatch(stat.key, prefix), stat.key) for stat in self._store.list(self._folder)]
         return sorted(((int(match[1]), key) for match, key in found if match), reverse=True)
-
-
-def notes_of(data: bytes) -> dict[str, str]:
-    """Return the metadata of safetensors in memory, which the library itself reads from files only.
-
-    Raises:
-        ValueError: They are none.
-    """
-    size = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + size]) if size < len(data) else None
-    if not isinstance(header, dict):
-        raise ValueError("no safetensors")  # noqa: TRY004  it is about the bytes
-    return {str(key): str(value) for key, value in header.get("__metadata__", {}).items()}

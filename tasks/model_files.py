@@ -14,23 +14,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.torch import load, save
 
 from nst.errors import InputError
 from nst.images import decode, encode, resize, resize_to
 from nst.records import OutputFormat
 from nst.workspace import Model, Pixels
-from tasks.checkpoints import notes_of
 from tasks.store.uris import read_uri
+from tasks.tensor_files import dump_tensors, load_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from nst.training import Unhealthy
     from torch import Tensor
 
     from nst.models import ModelSpec
     from nst.records import TrainingRecord
+    from nst.training import Unhealthy
     from tasks.jobs import TrainingJob
     from tasks.store import Store
 
@@ -44,7 +43,7 @@ _EVIDENCE_STEPS: Final = 200
 def write_weights(store: Store, weights: tuple[Mapping[str, Tensor], Mapping[str, str]]) -> dict[str, Any]:
     """Write a model's file and return the columns that tell of it."""
     tensors, metadata = weights
-    data = save(dict(tensors), dict(metadata))
+    data = dump_tensors(tensors, metadata)
     digest = hashlib.sha256(data).hexdigest()
     key = f"{PREFIX}{digest[:2]}/{digest}.safetensors"
     store.put(key, data)
@@ -76,7 +75,7 @@ def load_model(uri: str, digest: str = "") -> Model:
     def parse() -> tuple[dict[str, str], dict[str, Tensor]]:
         data = read()
         try:
-            return notes_of(data), load(data)
+            return load_tensors(data)
         except (SafetensorError, ValueError) as error:
             raise InputError(f"{uri} is no safetensors file: {error}") from error
 

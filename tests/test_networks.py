@@ -135,9 +135,13 @@ def test_adain_mixes_styles_by_weight_and_by_mask():
 def test_the_public_adain_decoder_reconstructs_at_alpha_0_and_stylises_at_alpha_1(shared_data):
     weights = shared_data / "weights"
     decoder = load_file(weights / "adain_decoder_int8dequant.f16.safetensors")
-    network = network_from({}, adain_tensors(decoder, load_file(weights / "vgg19_normalised_to_conv4_1.f32.safetensors")))
+    network = network_from(
+        {}, adain_tensors(decoder, load_file(weights / "vgg19_normalised_to_conv4_1.f32.safetensors"))
+    )
     image, style = (
-        torch.from_numpy(resize(decode((shared_data / "images" / name).read_bytes()), 128).copy()).permute(2, 0, 1)[None]
+        torch.from_numpy(resize(decode((shared_data / "images" / name).read_bytes()), 128).copy()).permute(2, 0, 1)[
+            None
+        ]
         / 255.0
         for name in ("content/golden_gate.jpg", "style/the_scream.jpg")
     )

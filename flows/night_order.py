@@ -1,0 +1,72 @@
+"""The order of a night's training, written once: every manifest by itself, so that one's fault is not another's."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from flows.order import SweepRequest
+from flows.train_order import plan_training, run_training
+from nst.errors import NstError, TransientError
+from tasks.nightly import nightly_manifests, write_report
+from tasks.store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flows.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class NightRow:
+    """What became of one manifest in one night."""
+
+    manifest: str
+    trained: int = 0
+    trained_before: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    error: str = ""
+
+
+class NightFailed(NstError):
+    """Something of a night failed: what is trained stays, the next attempt or the next night does the rest."""
+
+
+def run_night(root: str, folder: str, inputs: str, devices: Sequence[str], engine: Engine) -> list[NightRow]:
+    """Train what is new or changed of a night's manifests; each that fails is reported and holds up no other.
+
+    Args:
+        root: URI of the root.
+        folder: Where the manifests lie (`tasks.nightly.nightly_manifests`).
+        inputs: Folder or URI for relative inputs; "" means each manifest's own folder.
+        devices: One worker each.
+        engine: Carries out the trainings.
+
+    Raises:
+        NightFailed: At the end, when all manifests had their turn.
+    """
+    began, store = datetime.now(UTC), open_store(root)
+    rows = [_one(manifest, root, inputs, devices, engine) for manifest in nightly_manifests(store, folder)]
+    report = write_report(store, began, [asdict(row) for row in rows])
+    engine.show([asdict(row) for row in rows], None)
+    bad = [row for row in rows if row.failed or row.error]
+    if bad:
+        what = "; ".join(f"{row.manifest}: {row.error or f'{row.failed} failed'}" for row in bad)
+        raise NightFailed(f"{len(bad)} of {len(rows)} manifests failed: {what}", hint=f"report: {report}")
+    return rows
+
+
+def _one(manifest: str, root: str, inputs: str, devices: Sequence[str], engine: Engine) -> NightRow:
+    try:
+        prepared = plan_training(SweepRequest(manifest, root, inputs, tuple(devices)))
+        summary = run_training(prepared, devices, engine)
+    except TransientError as error:
+        return NightRow(manifest, error=f"{type(error).__name__}: {error}")
+    except NstError as error:
+        if engine.stopping.is_set():
+            raise
+        return NightRow(manifest, error=str(error).splitlines()[0])
+    error = summary.failures[0].message if summary.failures else ""
+    return NightRow(manifest, summary.trained, summary.trained_before, summary.failed, summary.seconds, error)

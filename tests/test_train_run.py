@@ -1,0 +1,204 @@
+"""Training manifests and trained models through the real command and the real order of steps."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from trainings import TRAINING, write_manifest, write_pictures
+from typer.testing import CliRunner
+
+from flows.__main__ import app
+from flows.engine import InlineEngine
+from flows.night_order import NightFailed, run_night
+from nst.errors import ManifestError
+from nst.images import decode, read_provenance
+from tasks.planning import prepare
+from tasks.store import open_store
+from tasks.train_planning import prepare_training
+
+SWEEP = """\
+name: painted
+contents: photographs/[01].png
+styles: styles/*.png
+method: {name: feedforward, model: tiny.yaml, size: 48}
+sweep: {alpha: [0.5, 1]}
+"""
+
+
+def nst(*arguments, code=0):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a root `out`, in which a sweep over the models of a training manifest was run."""
+    folder = tmp_path_factory.mktemp("models")
+    write_pictures(folder)
+    write_manifest(folder, styles="styles/*.png", steps=4)
+    (folder / "painted.yaml").write_text(SWEEP)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        patch.chdir(folder)
+        assert "8 done" in nst("run", "painted.yaml", "--inline", "--devices", "cpu")
+        yield folder
+
+
+def table(folder, name):
+    return pd.read_parquet(folder / "out/catalog" / name)
+
+
+def test_a_sweep_trains_each_model_once_and_paints_with_it(folder):
+    models, results = table(folder, "models"), table(folder, "results")
+    assert sorted(models.style_names) == ['["dots"]', '["stripes"]']
+    assert len(results) == 8
+    for style, painted in results.groupby("style_name"):
+        model = models[models.style_names == f'["{style}"]'].iloc[0]
+        assert set(painted.model_id) == {model.model_id}
+        assert set(painted.weights_digest) == {model.weights_digest}
+        assert painted.picture_digest.is_unique
+    assert results.style_loss.isna().all()
+    assert results.ssim_content.notna().all()
+    assert set(results.batch_size) == {8}
+    assert results.groupby("alpha").ssim_content.mean().is_monotonic_decreasing  # less of it keeps more of the content
+
+
+def test_it_is_done_then_whatever_names_the_model(folder):
+    assert json.loads(nst("plan", "painted.yaml", "--json"))["to_do"] == 0
+    plan = json.loads(nst("plan", "tiny.yaml", "--json"))
+    assert [model["state"] for model in plan["models"]] == ["trained", "trained"]
+    (folder / "latest.yaml").write_text(SWEEP.replace("painted", "latest").replace("tiny.yaml", "latest"))
+    prepared = prepare("latest.yaml", "out")
+    assert prepared.plan.to_do == 0
+    output = nst("run", "tiny.yaml", "--inline")
+    assert "0 trained" in output
+    assert "2 were trained before" in output
+    assert len(table(folder, "models")) == 2
+
+
+def test_equal_trainings_are_one_model_however_they_are_written(folder):
+    write_manifest(folder, "other", styles=[{"uri": "styles/dots.png", "name": "points"}], steps=4, checkpoint_every=2)
+    text = (folder / "other.yaml").read_text().replace("photographs: photographs/", "photographs: [photographs/*.png]")
+    (folder / "other.yaml").write_text(text)
+    prepared = prepare_training("other.yaml", "out")
+    assert not prepared.to_do
+    for change in ({"steps": 5}, {"style_weight": 31}, {"seed": 1}, {"backbone": {**TRAINING["backbone"], "seed": 1}}):
+        write_manifest(folder, "other", **{"steps": 4, **change})
+        assert prepare_training("other.yaml", "out").to_do, change
+    (folder / "other.yaml").write_text(text.replace("[photographs/*.png]", "[photographs/1*.png]"))
+    assert prepare_training("other.yaml", "out").to_do  # other photographs
+
+
+def test_axes_make_models(folder):
+    write_manifest(
+        folder, "axes", styles="styles/*.png", top={"sweep": {"style_weight": [1, 10], "seed": {"count": 3}}}
+    )
+    prepared = prepare_training("axes.yaml", "out")
+    assert len({spec.model_id for spec in prepared.specs}) == 12
+    assert {spec.config.style_weight for spec in prepared.specs} == {1, 10}
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [("latest", "style third: no johnson model is trained for this style"), ("abcdef", "no model 'abcdef'"),
+     ("other.safetensors", "does not exist"), ("axes.yaml", "6 of its johnson models know this style")],
+)  # fmt: skip
+def test_a_model_that_is_not_there_is_told_where_it_is_named(folder, model, message):
+    write_manifest(
+        folder, "axes", styles="styles/*.png", top={"sweep": {"style_weight": [1, 10], "seed": {"count": 3}}}
+    )
+    (folder / "third.png").write_bytes((folder / "photographs/3.png").read_bytes())
+    styles = "styles: third.png" if model == "latest" else "styles: styles/dots.png"
+    text = SWEEP.replace("styles: styles/*.png", "" if "." not in model and model != "latest" else styles)
+    if model.endswith("tensors"):
+        text = text.replace(styles, "")
+    (folder / "missing.yaml").write_text(text.replace("tiny.yaml", model))
+    with pytest.raises(ManifestError) as caught:
+        prepare("missing.yaml", "out")
+    problem = caught.value.problems[0]
+    assert message in problem.message
+    assert problem.source.startswith("method:")
+
+
+def test_a_model_by_the_beginning_of_its_id_and_by_its_file_paints_the_same(folder):
+    model = table(folder, "models").iloc[0]
+    nst("stylize", "photographs/0.png", "--model", model.model_id[:6], "-o", "a.png")
+    nst("stylize", "photographs/0.png", "--model", model.weights_uri, "-o", "b.png")
+    pictures = [decode((folder / name).read_bytes()) for name in ("a.png", "b.png")]
+    assert (pictures[0] == pictures[1]).all()
+    assert pictures[0].shape == decode((folder / "photographs/0.png").read_bytes()).shape
+    assert read_provenance((folder / "a.png").read_bytes())["model"] == model.weights_digest
+    assert (
+        nst("stylize", "photographs/0.png", "--model", model.model_id, "--size", "32", code=0).strip().endswith(".png")
+    )
+
+
+def test_models_are_listed_compared_and_exported(folder):
+    rows = json.loads(nst("models", "--json"))
+    assert {row["model_id"] for row in rows} == set(table(folder, "models").model_id)
+    first, second = (row["model_id"] for row in rows)
+    compared = nst("models", first, second[:8])
+    assert "style_names" in compared
+    assert "validation_ssim_content" in compared
+    assert "learning_rate" not in compared  # equal
+    nst("export", first[:8], "exported")
+    files = sorted(path.suffix for path in (folder / "exported").iterdir())
+    assert files == [".jpg", ".md", ".safetensors"]
+    card = next((folder / "exported").glob("*.md")).read_text()
+    assert first in card
+    assert rows[0]["weights_digest"] in card
+
+
+def test_a_failed_training_fails_its_own_cells_and_the_command_says_1(folder):
+    write_manifest(folder, "sick", styles="styles/dots.png", learning_rate=10, steps=400)
+    (folder / "ill.yaml").write_text(SWEEP.replace("tiny", "sick").replace("styles/*.png", "styles/dots.png"))
+    output = nst("run", "ill.yaml", "--inline", "--devices", "cpu", code=1)
+    assert "is not trained" in output
+    failures = table(folder, "failures")
+    training = failures[failures.method == "training"]
+    assert len(training) == 1
+    assert training.error_class.tolist() == ["Unhealthy"]
+    assert len(failures) == 1 + 4
+    assert failures.model_id.nunique() == 1
+
+
+def test_a_night_trains_what_is_new_and_one_fault_holds_up_no_other(folder, monkeypatch):
+    nightly = folder / "night/manifests/nightly"
+    nightly.mkdir(parents=True)
+    root = str(folder / "night")
+    (nightly / "a-broken.yaml").write_text("kind: train\nname: broken\n")
+    for name in ("b-dots", "c-dots"):
+        (nightly / f"{name}.yaml").write_text(Path("tiny.yaml").read_text().replace("name: tiny", f"name: {name}")
+                                              .replace("*.png", "dots.png").replace("steps: 4", "steps: 3"))  # fmt: skip
+
+    def night():
+        with InlineEngine() as engine:
+            return run_night(root, "", str(folder), ["cpu"], engine)
+
+    with pytest.raises(NightFailed, match="1 of 3 manifests failed: .*a-broken"):
+        night()
+    models = pd.read_parquet(folder / "night/catalog/models")
+    assert models["name"].tolist() == ["b-dots"]  # c asks for the same
+    (nightly / "a-broken.yaml").unlink()
+    rows = night()
+    assert [(row.trained, row.trained_before, row.error) for row in rows] == [(0, 1, ""), (0, 1, "")]
+    reports = sorted((folder / "night/state/nights").iterdir())
+    assert len(reports) >= 1
+    assert "missing" in json.loads(reports[0].read_text())["manifests"][0]["error"]
+
+
+def test_without_manifests_of_the_root_those_of_the_working_directory_are_taken(folder):
+    from tasks.nightly import nightly_manifests
+
+    ours = Path(__file__).parent.parent
+    os.chdir(ours)
+    try:
+        found = nightly_manifests(open_store(str(folder / "empty")))
+    finally:
+        os.chdir(folder)
+    assert [Path(uri).name for uri in found] == ["johnson-small.yaml"]

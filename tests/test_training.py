@@ -1,202 +1,265 @@
-"""Training as a system: what is recorded, what an interruption costs, what a sick training leaves behind."""
+"""Training against closed forms, other code, and itself: it learns, resumes bit for bit, and stops when it must."""
 
-from __future__ import annotations
+import math
 
-import hashlib
-import json
-from pathlib import Path
-
-import pandas as pd
+import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
-from trainings import write_manifest, write_pictures
+from torch.autograd import gradcheck
 
-from nst.config.training import TRAINING_CONFIGS
-from nst.errors import StorageError
-from nst.images import decode
-from tasks.catalog.fsck import fsck
-from tasks.checkpoints import Checkpoints, Progress
-from tasks.store import open_store
-from tasks.train_planning import prepare_training
-from tasks.training import train
+from nst.config.gatys import GatysConfig
+from nst.config.training import (
+    TRAINING_CONFIGS,
+    AdainTraining,
+    ConditionalTraining,
+    DecayConfig,
+    JohnsonTraining,
+    TextureNetTraining,
+)
+from nst.errors import InputError, UserError
+from nst.losses.deviations import DEVIATIONS
+from nst.losses.diversity import FLOOR, diversity_loss
+from nst.methods import stylize_batch
+from nst.networks import network_from
+from nst.records import TrainingRecord
+from nst.training import Trainer, Unhealthy
+from nst.training.health import Guard
+from nst.training.sampler import Sampler
+from nst.training.trainer import decay
+from nst.workspace import Model, Pixels, Request, Workspace
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """A CPU's sums depend on the number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("training")
-    write_pictures(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        yield folder
-
-
-def job_of(folder, root, **changes):
-    prepared = prepare_training(write_manifest(folder, **changes), str(root))
-    return prepared, prepared.job(prepared.specs[0])
-
-
-def run(folder, root, *, stop_at=None, **changes):
-    """Train; with `stop_at`, the store gives up at that step."""
-    prepared, job = job_of(folder, root, **changes)
-    seen = []
-
-    def on_step(step, _):
-        seen.append(step)
-        if step == stop_at:
-            raise StorageError("gone")
-
-    if stop_at:
-        with pytest.raises(StorageError):
-            train(job, prepared.catalog, "cpu", on_step)
-        return seen
-    trained = train(job, prepared.catalog, "cpu", on_step)
-    prepared.catalog.publish("models")
-    prepared.catalog.publish("traces")
-    prepared.catalog.publish("failures")
-    return trained, seen
+COMMON = {
+    "size": 32, "batch_size": 2, "steps": 100, "learning_rate": 3e-3, "backbone": {"weights": "random"},
+    "style_layers": ["relu1_1", "relu2_1"],
+}  # fmt: skip
+PERCEPTUAL = {**COMMON, "content_layers": ["relu2_1"]}
+TINY = {"width": 4, "residual_blocks": 1}
+FAMILIES = {
+    "johnson": (JohnsonTraining(**PERCEPTUAL, **TINY), 1),
+    "conditional": (ConditionalTraining(**PERCEPTUAL, **TINY), 3),
+    "texture": (TextureNetTraining(**PERCEPTUAL, scales=3, diversity_weight=0.1), 1),
+    "stylize": (TextureNetTraining(**PERCEPTUAL, scales=3, mode="stylize"), 1),
+    "adain": (AdainTraining(**COMMON, layer="relu2_1"), 3),
+}
 
 
-@pytest.fixture(scope="module")
-def whole(folder):
-    """A root with one model, trained without interruption."""
-    root = folder / "whole"
-    trained, _ = run(folder, root)
-    assert trained.failure is None
-    return root
+def blocks(seed, side):
+    coarse = np.random.default_rng(seed).integers(0, 256, size=(side // 4, side // 4, 3))
+    return np.kron(coarse, np.ones((4, 4, 1))).astype(np.uint8)
 
 
-def only_model(root):
-    models = pd.read_parquet(root / "catalog/models")
-    assert len(models) == 1
-    return models.iloc[0]
+PHOTOGRAPHS = np.stack([blocks(seed, 48) for seed in range(6)])
+STYLES = [Pixels(f"style-{seed}", blocks(100 + seed, 40)) for seed in range(3)]
 
 
-def test_a_row_tells_the_whole_truth(whole, folder):
-    row = only_model(whole)
-    weights = Path(row.weights_uri.removeprefix("file://"))
-    assert hashlib.sha256(weights.read_bytes()).hexdigest() == row.weights_digest == weights.stem
-    assert row.weights_bytes == weights.stat().st_size
-    assert row.parameters == sum(tensor.numel() for tensor in load_file(weights).values())
-    assert (row.family, row["name"], row.steps, row.steps_done, row.width) == ("johnson", "tiny", 12, 12, 4)
-    assert json.loads(row.style_names) == ["dots"]
-    assert json.loads(row.style_digests) == [hashlib.sha256((folder / "styles/dots.png").read_bytes()).hexdigest()]
-    assert TRAINING_CONFIGS["johnson"].model_validate_json(row.config).steps == 12
-    assert row.photographs == 22  # a tenth of 24 is held out
-    assert row.validation_pictures == 2
-    assert row.photographs_skipped == 0
-    assert row.images_per_second == pytest.approx(12 * 2 / row.seconds)
-    assert -1 <= row.validation_ssim_content <= 1
-    assert json.loads(row.validation_losses)["style_loss"] > 0
-    assert row.loss == pytest.approx(row.content_loss + row.style_loss + row.tv_loss, rel=1e-5)
-    assert row.resumed == 0
-    assert row.attempt == 1
+def trainer(name_or_config, styles=None, **arguments):
+    config, count = FAMILIES[name_or_config] if isinstance(name_or_config, str) else (name_or_config, 1)
+    workspace = Workspace("cpu", lambda config: pytest.fail(f"random weights are not loaded: {config}"))
+    return Trainer(config, styles or STYLES[:count], workspace, PHOTOGRAPHS, **arguments)
 
 
-def test_the_loss_curve_is_in_the_traces_and_falls(whole):
-    traces = pd.read_parquet(whole / "catalog/traces")
-    assert traces.step.tolist() == list(range(1, 13))
-    assert set(traces.cell_id) == {only_model(whole).model_id}
-    assert traces.loss.iloc[-3:].mean() < traces.loss.iloc[0]
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_learns(family):
+    training = trainer(family)
+    losses = [training.step().loss for _ in range(30)]
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    assert training.steps_done == 30
+    validation = training.validate([PHOTOGRAPHS[0][:40], PHOTOGRAPHS[1]])
+    assert [image.dtype for image in validation.images] == [np.uint8] * 2
+    assert validation.images[0].shape == ((32, 32, 3) if family == "texture" else (40, 48, 3))
+    parts = sum(validation.losses[f"{part}_loss"] for part in ("content", "style", "tv"))
+    assert validation.losses["loss"] == pytest.approx(parts, rel=1e-5)
 
 
-def test_samples_show_the_photographs_above_what_is_made_of_them(whole):
-    row = only_model(whole)
-    samples = sorted((whole / f"models/samples/{row.model_id}").iterdir())
-    assert [int(path.stem) for path in samples] == [6, 12]
-    assert row.samples_uri.endswith(samples[-1].name)
-    assert decode(samples[-1].read_bytes()).shape == (2 * 256, 2 * 256, 3)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_resumed_training_goes_on_bit_for_bit(family):
+    whole = trainer(family)
+    for _ in range(3):
+        whole.step()
+    state = {key: tensor.clone() for key, tensor in whole.state().items()}
+    torch.rand(7)  # the global generator plays no part
+    resumed = trainer(family)
+    resumed.load_state(state)
+    assert [whole.step() for _ in range(4)] == [resumed.step() for _ in range(4)]
+    ours, theirs = whole.state(), resumed.state()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
-def test_checkpoints_are_gone_when_the_model_is_there(whole):
-    assert not list((whole / "state/models").rglob("*.safetensors"))
+def test_checkpoints_of_other_trainings_and_torn_ones_are_refused():
+    training = trainer("johnson")
+    training.step()
+    state = training.state()
+    with pytest.raises(InputError, match="another training"):
+        trainer(FAMILIES["johnson"][0].model_copy(update={"style_weight": 3.0})).load_state(state)
+    with pytest.raises(InputError, match="another training"):
+        trainer("johnson", styles=STYLES[1:2]).load_state(state)
+    trainer(FAMILIES["johnson"][0].model_copy(update={"checkpoint_every": 7})).load_state(state)
+    with pytest.raises(InputError, match="cannot be read"):
+        trainer("johnson").load_state({key: value for key, value in state.items() if key != "steps"})
 
 
-def test_fsck_checks_the_weights(whole, tmp_path):
-    assert fsck(open_store(str(whole))).ok
-    path = Path(only_model(whole).weights_uri.removeprefix("file://"))
-    data = path.read_bytes()
-    try:
-        path.write_bytes(data[:-1] + b"?")
-        assert "do not have their digest" in fsck(open_store(str(whole))).problems[0].what
-        path.unlink()
-        assert "are missing" in fsck(open_store(str(whole))).problems[0].what
-    finally:
-        path.write_bytes(data)
+def test_weights_of_losses_mean_what_they_mean_in_gatys():
+    layers = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"], "backbone": {"weights": "random"}}
+    weights = {"content_weight": 2.0, "style_weight": 3.0, "tv_weight": 5.0, "precision": "float64"}
+    config = GatysConfig(**layers, **weights, size=32, steps=3)
+    content = Pixels("content", PHOTOGRAPHS[0][:32, :32])
+    request = Request("cell", content, (STYLES[0],), (1.0,), "targets", config)
+    (result,) = stylize_batch([request], Workspace("cpu", None))
+    lesson = trainer(JohnsonTraining(**PERCEPTUAL, **TINY).model_copy(update=weights)).lesson
+    image, photograph = (
+        torch.from_numpy(array.copy()).permute(2, 0, 1)[None].double() / 255 for array in (result.image, content.array)
+    )
+    lesson.network.double()
+    losses = lesson(photograph, [0], [0])[1](image)
+    assert losses.total.item() == pytest.approx(result.losses.loss, rel=1e-9)
 
 
-@pytest.mark.parametrize("stop_at", [1, 5, 9, 12])
-def test_an_interrupted_training_loses_an_interval_at_most_and_no_bit(whole, folder, tmp_path, stop_at):
-    run(folder, tmp_path, stop_at=stop_at)
-    trained, seen = run(folder, tmp_path)
-    assert seen[:1] == ([(stop_at - 1) // 3 * 3 + 1] if stop_at > 1 else [1])
-    assert trained.steps == 12
-    ours, theirs = only_model(tmp_path), only_model(whole)
-    assert ours.weights_digest == theirs.weights_digest
-    assert ours.model_id == theirs.model_id
-    assert ours.resumed == (stop_at > 3)
-    curves = [pd.read_parquet(root / "catalog/traces").drop(columns="month") for root in (tmp_path, whole)]
-    pd.testing.assert_frame_equal(*curves)
+def test_diversity_is_minus_the_mean_log_distance_to_the_nearest():
+    values = torch.tensor([0.0, 0.1, 0.7], dtype=torch.float64)
+    images = values[:, None, None, None].expand(3, 3, 2, 2)
+    nearest = [0.1, 0.1, 0.6]
+    expected = -sum(0.5 * math.log(distance**2 + FLOOR) for distance in nearest) / 3
+    assert diversity_loss(images).item() == pytest.approx(expected, rel=1e-12)
+    halved = diversity_loss(images / 2) - diversity_loss(images)
+    assert halved.item() == pytest.approx(math.log(2), rel=1e-3)
+    assert diversity_loss(torch.zeros(2, 3, 2, 2)).item() == pytest.approx(-0.5 * math.log(FLOOR))
+    generator = torch.Generator().manual_seed(0)
+    free = torch.rand((3, 1, 2, 2), dtype=torch.float64, generator=generator, requires_grad=True)
+    assert gradcheck(diversity_loss, (free,))
 
 
-def test_another_rhythm_of_checkpoints_goes_on_with_the_same_training(whole, folder, tmp_path):
-    run(folder, tmp_path, stop_at=8)
-    _, seen = run(folder, tmp_path, checkpoint_every=100, validate_every=100)
-    assert seen[0] == 7
-    ours, theirs = (load_file(only_model(root).weights_uri.removeprefix("file://")) for root in (tmp_path, whole))
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)  # the file also tells the rhythm
+def test_the_diversity_term_pushes_samples_apart():
+    config = FAMILIES["texture"][0]
+    spread = {}
+    for weight in (0.0, 2.0):
+        training = trainer(config.model_copy(update={"diversity_weight": weight}))
+        for _ in range(40):
+            training.step()
+        first, second = (image / 255.0 for image in training.validate(PHOTOGRAPHS[:2]).images)
+        spread[weight] = np.sqrt(np.square(first - second).mean())
+    assert spread[2.0] > 1.2 * spread[0.0]
 
 
-def test_a_sick_training_stops_and_leaves_evidence(folder, tmp_path):
-    trained, seen = run(folder, tmp_path, learning_rate=10, steps=400, checkpoint_every=1)
-    assert trained.failure is not None
-    assert trained.failure.error_class == "Unhealthy"
-    assert len(seen) < 400
-    row = pd.read_parquet(tmp_path / "catalog/failures").iloc[0]
-    assert row.model_id == trained.model_id
-    assert row.method == "training"
-    assert row.attempt == 1
-    evidence = json.loads(Path(row.evidence_uri.removeprefix("file://")).read_text())
-    assert evidence["why"] in row.error_message
-    assert evidence["losses"]
-    assert evidence["config"]["learning_rate"] == 10
-    assert not (tmp_path / "catalog/models/month=2026-11").exists()
-    prepared, job = job_of(folder, tmp_path, learning_rate=10, steps=400, checkpoint_every=1)
-    assert job.attempt == 2
-    assert prepared.state(job.spec) == "failed before"  # its checkpoints are suspect and gone
+def test_deviations_compare_means_and_deviations_of_channels():
+    features = torch.tensor([[[[1.0, 3.0]], [[5.0, 5.0]]]], dtype=torch.float64)
+    statistics = DEVIATIONS.statistics(features)
+    assert statistics[0].tolist() == [[2.0, 5.0]]
+    assert statistics[1].tolist() == [[math.sqrt(1 + 1e-5), math.sqrt(1e-5)]]
+    target = torch.tensor([[0.0, 1.0]], dtype=torch.float64), torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+    distance = 4.0 + 16.0 + (math.sqrt(1 + 1e-5) - 1.0) ** 2 + 1e-5
+    assert DEVIATIONS.distance(statistics, target).item() == pytest.approx(distance, rel=1e-12)
+    assert DEVIATIONS.energy(target).item() == 2.0
+    free = torch.rand((1, 2, 3, 3), dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    assert gradcheck(lambda x: DEVIATIONS.distance(DEVIATIONS.statistics(x), target), (free,))
 
 
-def test_a_bad_style_fails_its_own_training(folder, tmp_path):
-    (folder / "styles/broken.png").write_bytes(b"no picture")
-    trained, _ = run(folder, tmp_path, styles="styles/broken.png")
-    (folder / "styles/broken.png").unlink()
-    assert trained.failure is not None
-    assert trained.failure.error_class == "InputError"
-    assert "broken.png" in pd.read_parquet(tmp_path / "catalog/failures").error_message[0]
+def test_learning_rates_fall_as_their_sources_say():
+    assert decay(DecayConfig(), 10_000) == 1.0
+    assert decay(DecayConfig(name="step", every=300), 299) == 1.0
+    assert decay(DecayConfig(name="step", every=300), 900) == pytest.approx(0.8**3)
+    assert decay(DecayConfig("inverse"), 20_000) == pytest.approx(0.5)  # 1 / (1 + 5e-5 * 20,000)
+    training = trainer(FAMILIES["johnson"][0].model_copy(update={"decay": DecayConfig(name="step", every=1)}))
+    assert [training.step().learning_rate for _ in range(2)] == pytest.approx([3e-3, 0.8 * 3e-3])
 
 
-def test_two_checkpoints_are_kept_and_a_damaged_one_is_passed_over(store):
-    checkpoints = Checkpoints(store, "0" * 32)
-    assert checkpoints.latest() is None
-    for steps in (5, 10, 15):
-        checkpoints.put(steps, {"x": torch.tensor([float(steps)])}, Progress(seconds=steps / 2, resumed=1))
-    keys = [stat.key for stat in store.list("state/models/")]
-    assert len(keys) == 2
-    saved = checkpoints.latest()
-    assert saved is not None
-    assert saved.tensors.keys() == {"x"}
-    assert saved.tensors["x"].item() == 15
-    assert (saved.progress.seconds, saved.progress.resumed, saved.progress.curve) == (7.5, 1, [])
-    store.put(keys[-1], store.get(keys[-1])[:-1] + b"?")
-    assert checkpoints.latest().tensors["x"].item() == 10
-    checkpoints.clear()
-    assert not store.list("state/models/")
+def test_every_photograph_is_seen_once_an_epoch_wherever_one_begins():
+    marked = np.arange(7, dtype=np.uint8)[:, None, None, None] * np.ones((1, 5, 6, 3), np.uint8)
+    fresh = lambda: Sampler(marked, size=4, batch_size=3, styles=2, seed=1)  # noqa: E731
+    sampler = fresh()
+    seen = [int(square[0, 0, 0]) for step in range(14) for square in sampler.batch(step).photographs]
+    for epoch in range(6):
+        assert sorted(seen[7 * epoch : 7 * epoch + 7]) == list(range(7))
+    assert seen[:7] != seen[7:14]
+    assert np.array_equal(fresh().batch(9).photographs, sampler.batch(9).photographs)
+    assert fresh().batch(9).seeds == sampler.batch(9).seeds != sampler.batch(8).seeds
+    places = np.zeros((1, 5, 6, 3), np.uint8)
+    places[0] = np.arange(30).reshape(5, 6, 1)
+    corners = {
+        int(Sampler(places, size=4, batch_size=1, styles=1, seed=0).batch(s).photographs[0, 0, 0, 0]) for s in range(60)
+    }
+    assert corners == {0, 1, 2, 6, 7, 8}
+
+
+def test_photographs_that_do_not_fit_are_refused():
+    with pytest.raises(InputError, match="6 x 5 pixels; size 8"):
+        Sampler(np.zeros((1, 5, 6, 3), np.uint8), size=8, batch_size=1, styles=1, seed=0)
+    with pytest.raises(InputError, match="expected uint8"):
+        Sampler(np.zeros((1, 5, 6, 3)), size=4, batch_size=1, styles=1, seed=0)
+    with pytest.raises(InputError, match="no photographs"):
+        Sampler(np.zeros((0, 5, 6, 3), np.uint8), size=4, batch_size=1, styles=1, seed=0)
+    with pytest.raises(UserError, match="learns from 1 style images; found 3"):
+        trainer("johnson", styles=STYLES)
+
+
+def test_a_training_whose_loss_is_not_finite_stops_with_its_last_good_weights():
+    training = trainer("johnson")
+    training.step()
+    before = training.weights()[0]
+    training.config = training.config.model_copy(update={"style_weight": float("inf")})
+    training.lesson.config = training.config
+    with pytest.raises(Unhealthy, match="step 2: the loss is not finite") as caught:
+        training.step()
+    assert caught.value.evidence.shape == (32, 32, 3)
+    assert all(torch.equal(before[key], tensor) for key, tensor in training.weights()[0].items())
+
+
+@pytest.mark.parametrize(("bias", "reason"), [(-50.0, "black"), (50.0, "constant")])
+def test_black_and_constant_pictures_stop_a_training(bias, reason):
+    training = trainer("johnson")
+    with torch.no_grad():
+        training.network.last.conv.weight.zero_()
+        training.network.last.conv.bias.fill_(bias)
+    with pytest.raises(Unhealthy, match=f"step 1: its pictures are {reason}"):
+        training.step()
+
+
+def test_a_loss_that_explodes_stops_a_training_and_a_wild_start_does_not():
+    picture = torch.rand(1, 3, 4, 4)
+
+    def record(step, loss):
+        return TrainingRecord(step, loss, loss, 0.0, 0.0, 0.0, 1e-3)
+
+    guard = Guard()
+    for step, loss in enumerate([1e6, 1.0, 1e6, *[1.0] * 300], start=1):
+        guard.check(record(step, loss), 1.0, 1.0, picture)
+    guard.check(record(400, 50.0), 1.0, 1.0, picture)  # one bad batch
+    with pytest.raises(Unhealthy, match="step 401: the loss exploded"):
+        guard.check(record(401, 1e4), 1.0, 1.0, picture)
+
+
+def test_a_style_is_added_to_a_trained_network_without_touching_the_others():
+    first = trainer("conditional", styles=STYLES[:2])
+    first.step()
+    tensors, metadata = first.weights()
+    parent = Model("parent", lambda: (metadata, tensors))
+    config = FAMILIES["conditional"][0].model_copy(update={"only_rows": True})
+    second = trainer(config, styles=STYLES[2:], parent=parent)
+    for _ in range(3):
+        second.step()
+    learned, about = second.weights()
+    network = network_from(about, learned)
+    assert network.styles == ("style-0", "style-1", "style-2")
+    for key, tensor in tensors.items():
+        if ".norm." in key:
+            assert torch.equal(learned[key][:2], tensor)
+            assert not torch.equal(learned[key][2], tensor.mean(0))
+        else:
+            assert torch.equal(learned[key], tensor)
+
+
+def test_a_parent_of_another_family_is_refused():
+    tensors, metadata = trainer("conditional").weights()
+    with pytest.raises(InputError, match="the parent is conditional"):
+        trainer("johnson", parent=Model("parent", lambda: (metadata, tensors)))
+
+
+@pytest.mark.parametrize("family", sorted(TRAINING_CONFIGS))
+def test_defaults_are_those_of_the_sources(family):
+    config = TRAINING_CONFIGS[family]()
+    published = {
+        "adain": (8, 160_000, 1e-4), "conditional": (16, 40_000, 1e-3), "johnson": (4, 40_000, 1e-3),
+        "texture_net": (4, 3000, 1e-2),
+    }[family]  # fmt: skip
+    assert (config.batch_size, config.steps, config.learning_rate) == published
+    assert config.size == 256

@@ -69,11 +69,12 @@ class Training(Block):
     content_weight: Weight = 1.0
     """Weight of the content loss, in relative units."""
 
-    style_weight: Weight = 30.0
-    """Weight of the style loss, in relative units."""
+    style_weight: Weight = 10.0
+    """Weight of the style loss, in relative units. Content 1, style 5 and tv 1e-6 of jcjohnson/fast-neural-style come
+    to 1, 8 and 0.013 here, measured on VGG-16 up to relu3_3 with Starry Night at 256 pixels."""
 
-    tv_weight: Weight = 1.0
-    """Weight of the total variation (squared differences) of the output in [0, 1]; more is smoother."""
+    tv_weight: Weight = 0.01
+    """Weight of the total variation (squared differences) of the output in [0, 1]; more is smoother. See above."""
 
     precision: Precision = "float32"
 

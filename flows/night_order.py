@@ -68,5 +68,5 @@ def _one(manifest: str, root: str, inputs: str, devices: Sequence[str], engine: 
         if engine.stopping.is_set():
             raise
         return NightRow(manifest, error=str(error).splitlines()[0])
-    error = summary.failures[0].message if summary.failures else ""
-    return NightRow(manifest, summary.trained, summary.trained_before, summary.failed, summary.seconds, error)
+    why = summary.failures[0].message if summary.failures else ""
+    return NightRow(manifest, summary.trained, summary.trained_before, summary.failed, summary.seconds, why)

@@ -36,11 +36,16 @@ def fragments(config: MethodConfig, fields: Iterable[str] | None = None) -> dict
     """Return the canonical text of each setting, or of some `fields`.
 
     The backbone comes in two parts: `backbone` bears on the pixels beside the digest of the weights, `PLACE` only says
-    where the weights lie. A seed counts for random weights alone.
+    where the weights lie. A seed counts for random weights alone. A setting of `LATER` at its default has no text: a
+    cell from before there was such a setting stays the cell it was.
     """
     parts = {}
-    for field in fields or type(config).model_fields:
+    model = type(config)
+    for field in fields or model.model_fields:
         value = getattr(config, field)
+        if field in model.LATER and value == model.model_fields[field].default:
+            parts[field] = ""
+            continue
         if field == "backbone" and value.weights != "random":
             parts[PLACE] = f"{PLACE}:{canonical([value.weights, value.seed])}"
             value = value.model_dump(mode="json", exclude={"weights", "seed"})
@@ -55,7 +60,7 @@ def pixel_fields(model: type[MethodConfig]) -> list[str]:
 
 def settings_key(parts: Mapping[str, str], fields: Iterable[str]) -> bytes:
     """Return the key of the settings `fields`, given their `fragments`."""
-    return digest16("\n".join([parts[field] for field in fields]))
+    return digest16("\n".join([text for field in fields if (text := parts[field])]))
 
 
 def method_key(config: MethodConfig, weights_digest: str, output: OutputFormat) -> bytes:
@@ -65,15 +70,18 @@ def method_key(config: MethodConfig, weights_digest: str, output: OutputFormat) 
 
 
 def content_key(content: ImageRef | None) -> bytes:
-    """Return the key of a content image: its bytes, never its name or place."""
-    return digest16(content.digest) if content else _NOTHING
+    """Return the key of a content image: its bytes and its mask's, never their names or places."""
+    if content is None:
+        return _NOTHING
+    return digest16(canonical([content.digest, content.mask.digest]) if content.mask else content.digest)
 
 
 def style_key(style: StyleRef | None) -> bytes:
-    """Return the key of a style: its images' bytes, their weights, and the way of mixing if there are several."""
+    """Return the key of a style: its images' and masks' bytes, their weights, and the way of mixing if several."""
     if style is None:
         return _NOTHING
-    return digest16(canonical([[image.digest for image in style.images], *_mix(style)]))
+    masks = [image.mask.digest if image.mask else None for image in style.images]
+    return digest16(canonical([[image.digest for image in style.images], *_mix(style), *_masks(masks)]))
 
 
 def network_key(style: bytes, model: ModelRef) -> bytes:
@@ -121,7 +129,9 @@ def _weights(config: MethodConfig) -> list[str]:
 def inputs_key(content: ImageRef | None, style: StyleRef | None) -> bytes:
     """Return the part of an address that says which images were asked for."""
     uris = [content.uri if content else None, [image.uri for image in style.images] if style else None]
-    return digest16(canonical([*uris, *(_mix(style) if style else [])]))
+    images = [content, *(style.images if style else ())]
+    masks = [image.mask.uri if image and image.mask else None for image in images]
+    return digest16(canonical([*uris, *(_mix(style) if style else []), *_masks(masks)]))
 
 
 def digest16(text: str) -> bytes:
@@ -142,6 +152,11 @@ def _mix(style: StyleRef) -> list[Any]:
         return []
     whole = sum(style.weights)
     return [style.mix, [float(f"{weight / whole:.12g}") for weight in style.weights]]
+
+
+def _masks(masks: list[str | None]) -> list[Any]:
+    """Return what masks add to a key: nothing if there are none, so that cells without them stay what they were."""
+    return [{"masks": masks}] if any(masks) else []
 
 
 def _plain(value: Any) -> Any:

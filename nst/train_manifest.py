@@ -12,7 +12,7 @@ from nst.config.block import Block
 from nst.config.training import TRAINING_CONFIGS
 from nst.errors import ManifestError
 from nst.manifest import paths, with_bases
-from nst.manifest_blocks import ContentSpec, Uri, check_uri, listed
+from nst.manifest_blocks import FromUri, Name, Uri, check_uri, listed
 from nst.manifest_errors import Reporter, describe, did_you_mean, one_of
 from nst.sweep_axes import parse_sweep
 from nst.variants import make_variants
@@ -29,6 +29,16 @@ MAX_MODELS: Final = 1_000
 """Settings times styles of one manifest; each is a training of minutes to hours."""
 
 _STAND_INS: Final = {"kind": "train", "name": "x", "styles": ["x"], "training": "x"}
+
+
+class TrainStyle(FromUri):
+    """Style images of a training."""
+
+    uri: Uri
+    """Path or URI of an image, a glob (`paintings/*.jpg`), or a prefix that ends in `/`. Relative to the manifest."""
+
+    name: Name | None = None
+    """Readable name in tables and file names; the file's stem by default."""
 
 
 class TrainBlock(Block):
@@ -49,7 +59,7 @@ class TrainBlock(Block):
     """What to learn on: one or a list of URIs, globs and prefixes of photographs, relative to the manifest. The papers
     take 80,000, a thousand make a model. Left out for families that learn from noise."""
 
-    styles: Annotated[tuple[ContentSpec, ...], BeforeValidator(listed), Field(min_length=1)]
+    styles: Annotated[tuple[TrainStyle, ...], BeforeValidator(listed), Field(min_length=1)]
     """Styles: one or a list of URIs, globs, prefixes or `{uri, name}`. Each image is a model of its own, except for
     families that hold all styles in one network."""
 
@@ -69,7 +79,7 @@ class TrainManifest:
 
     name: str
     photographs: tuple[str, ...]
-    styles: tuple[ContentSpec, ...]
+    styles: tuple[TrainStyle, ...]
     parent: str
     configs: tuple[TrainingConfig, ...]
     """One per point of the axes."""

@@ -11,17 +11,19 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import torch
 
 from nst import images, metrics
 from nst.errors import InputError, OutOfMemory, TransientError
+from nst.masks import Labels, plain_labels, read_labels
 from nst.methods import stylize_batch
-from nst.workspace import Model, Pixels, Request, Stylized, Workspace
+from nst.workspace import Model, Pixels, Recent, Request, Stylized, Workspace
 from tasks.catalog import Catalog
 from tasks.jobs import BatchOutcome, Failure, Job
 from tasks.model_files import load_model
+from tasks.pictures import picture_key, thumbnail_key
 from tasks.rows import failure_row, failures_id, identity_columns, loss_columns, trace_row
 from tasks.store import Store, open_store
 from tasks.store.uris import read_uri
@@ -31,9 +33,10 @@ from tasks.workplace import peak_memory, reset_peak_memory, versions
 if TYPE_CHECKING:
     import numpy as np
 
-    from nst.records import Cell, ImageRef
+    from nst.records import Cell, ImageRef, MaskRef
 
 OnStep = Callable[[int, int], None]
+Value = TypeVar("Value")
 
 _DECODED_IMAGES: Final = 64
 """Decoded images kept warm per worker."""
@@ -55,6 +58,7 @@ class Stylist:
         self._weights_uri = "random"
         self.workspace = Workspace(device, lambda config: load_weights(config, self._weights_uri))
         self._decoded: OrderedDict[str, Pixels] = OrderedDict()
+        self._masks: Recent[Labels] = Recent(_DECODED_IMAGES)
 
     def run(self, job: Job, on_step: OnStep | None = None) -> BatchOutcome:
         """Stylise the cells of `job` and commit their rows.
@@ -113,11 +117,13 @@ class Stylist:
                 styles = cell.style.images if cell.style else ()
                 request = Request(
                     cell_id=cell.cell_id,
-                    content=self._pixels(cell.content) if cell.content else None,
+                    content=self._pixels(cell.content) if cell.content and cell.content.uri else None,
                     styles=tuple(self._pixels(image) for image in styles),
                     style_weights=cell.style.weights if cell.style else (),
                     mix=cell.style.mix if cell.style else "targets",
                     config=cell.config,
+                    content_mask=self._labels(cell.content.mask) if cell.content and cell.content.mask else None,
+                    style_masks=tuple(self._labels(image.mask) for image in styles if image.mask),
                     model=self._model(cell),
                 )
             except InputError as error:
@@ -130,13 +136,7 @@ class Stylist:
         if ref.digest in self._decoded:
             self._decoded.move_to_end(ref.digest)
             return self._decoded[ref.digest]
-        data = read_uri(ref.uri)
-        if hashlib.sha256(data).hexdigest() != ref.digest:
-            raise InputError(f"{ref.uri} has changed since the sweep was planned", hint="plan and run again")
-        try:
-            pixels = Pixels(ref.digest, images.decode(data))
-        except InputError as error:
-            raise InputError(f"{ref.uri}: {error.message}", hint=error.hint) from error
+        pixels = _about(ref.uri, lambda: Pixels(ref.digest, images.decode(_read_bytes(ref))))
         self._decoded[ref.digest] = pixels
         if len(self._decoded) > _DECODED_IMAGES:
             self._decoded.popitem(last=False)
@@ -148,6 +148,14 @@ class Stylist:
         if not cell.model.uri:
             raise InputError(f"its model {cell.model.identity[:8]} is not trained", hint="see the failures, run again")
         return load_model(cell.model.uri, cell.model.digest)
+
+    def _labels(self, mask: MaskRef) -> Labels:
+        if mask.is_color:
+            return plain_labels(mask.digest)
+        return self._masks.get(
+            mask.digest,
+            lambda: _about(mask.uri, lambda: read_labels(mask.digest, images.decode(_read_bytes(mask)))),
+        )
 
     def _stylize(self, requests: Sequence[Request], on_step: OnStep | None) -> list[Stylized | Exception]:
         """Stylise all requests together; on too little memory in halves; a fault of all is each one's fault."""
@@ -174,10 +182,9 @@ class Stylist:
         picture = images.encode(image, cell.output, _provenance(job, cell))
         thumbnail = images.thumbnail(image)
         digest = hashlib.sha256(picture).hexdigest()
-        key = f"pictures/{digest[:2]}/{digest}.{cell.output.format}"
-        thumbnail_key = f"thumbs/{digest[:2]}/{digest}.webp"
+        key, small = picture_key(digest, cell.output.format), thumbnail_key(digest)
         self.store.put(key, picture)
-        self.store.put(thumbnail_key, thumbnail)
+        self.store.put(small, thumbnail)
         return {
             **(loss_columns(outcome.losses) if outcome.losses else {}),
             **_measure(image, request),
@@ -188,7 +195,7 @@ class Stylist:
             "picture_width": image.shape[1],
             "picture_height": image.shape[0],
             "picture_format": cell.output.format,
-            "thumbnail_uri": self.store.url(thumbnail_key),
+            "thumbnail_uri": self.store.url(small),
         }
 
     def _commit(
@@ -207,6 +214,21 @@ class Stylist:
             self.catalog.commit("traces", job.sweep_id, batch_id, traces)
         if rows:
             self.catalog.commit("results", job.sweep_id, batch_id, rows)
+
+
+def _read_bytes(ref: ImageRef | MaskRef) -> bytes:
+    data = read_uri(ref.uri)
+    if hashlib.sha256(data).hexdigest() != ref.digest:
+        raise InputError("the file has changed since the sweep was planned", hint="plan and run again")
+    return data
+
+
+def _about(uri: str, read: Callable[[], Value]) -> Value:
+    """Return what is read, or say of which file the reason tells that it cannot be."""
+    try:
+        return read()
+    except InputError as error:
+        raise InputError(f"{uri}: {error.message}", hint=error.hint) from error
 
 
 def _measure(image: np.ndarray, request: Request) -> dict[str, float]:

@@ -62,7 +62,7 @@ def stylize_file(
     kind = _FORMATS.get(target.suffix.lower())
     if kind is None:
         raise UserError(f"{target} has no known ending", hint=f"known: {', '.join(sorted(set(EXTENSIONS.values())))}")
-    request = Request("one", content, tuple(paintings), (1.0,) * len(paintings), "targets", config, network)
+    request = Request("one", content, tuple(paintings), (1.0,) * len(paintings), "targets", config, model=network)
     result = stylize_batch([request], Workspace(device, lambda _: {}))[0]
     if result.error:
         raise result.error

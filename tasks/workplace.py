@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import resource
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ import torch
 
 def versions(device: str) -> dict[str, Any]:
     """Return the columns that name the device and the versions of what computed there."""
-    name = torch.cuda.get_device_name() if device.startswith("cuda") else platform.processor() or platform.machine()
+    name = torch.cuda.get_device_name() if device.startswith("cuda") else _processor()
     return {
         "device": device,
         "device_name": name,
@@ -20,6 +21,17 @@ def versions(device: str) -> dict[str, Any]:
         "torch_version": torch.__version__,
         "python_version": platform.python_version(),
     }
+
+
+def _processor() -> str:
+    """Return what the processor calls itself, or else its architecture."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass  # no Linux
+    return platform.processor() or platform.machine()
 
 
 def reset_peak_memory(device: str) -> None:

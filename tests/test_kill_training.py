@@ -68,7 +68,7 @@ def test_killed_at_random_moments_and_run_again_it_gives_the_same_weights(tmp_pa
     root = tmp_path / "killed"
     kills = 0
     while kills < KILLS and steps_kept(root) < STEPS - EVERY:
-        # A moment is a number of checkpoints and a little more: a slow machine is killed as deep in its work as a quick.
+        # A moment is a number of checkpoints and a little more: a slow machine is killed as deep in its work.
         before = steps_kept(root)
         target = min(before + EVERY * moments.choice([1, 2, 3] if KILLS < 5 else [0, 1, 2]), STEPS - EVERY)
         with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The schedule fires: a real Prefect server and worker, deploy.yaml with its cron replaced by one of every few seconds."""
+"""The schedule fires: a real Prefect server and worker, deploy.yaml its cron replaced by seconds."""
 
 from __future__ import annotations
 

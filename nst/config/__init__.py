@@ -10,6 +10,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from nst.config.class_visualisation import ClassVisualisationConfig
+from nst.config.doodle import DoodleConfig
+from nst.config.dream import DreamConfig
 from nst.config.feedforward import FeedforwardConfig
 from nst.config.gatys import GatysConfig
 from nst.config.invert import InvertConfig
@@ -17,14 +20,25 @@ from nst.config.mrf import MrfConfig
 from nst.config.texture import TextureConfig
 
 MethodConfig = Annotated[
-    FeedforwardConfig | GatysConfig | InvertConfig | MrfConfig | TextureConfig, Field(discriminator="name")
+    GatysConfig
+    | InvertConfig
+    | MrfConfig
+    | TextureConfig
+    | DoodleConfig
+    | DreamConfig
+    | ClassVisualisationConfig
+    | FeedforwardConfig,
+    Field(discriminator="name"),
 ]
 """The tagged union over `method.name`."""
 
 METHOD_CONFIGS: dict[str, type[MethodConfig]] = {
-    "feedforward": FeedforwardConfig,
     "gatys": GatysConfig,
-    "invert": InvertConfig,
     "mrf": MrfConfig,
     "texture": TextureConfig,
+    "invert": InvertConfig,
+    "doodle": DoodleConfig,
+    "dream": DreamConfig,
+    "class_visualisation": ClassVisualisationConfig,
+    "feedforward": FeedforwardConfig,
 }

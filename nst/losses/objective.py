@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from nst.backbones import VGG
+    from nst.backbones import Backbone
 
     Precision = Literal["float32", "tf32", "bfloat16", "float64"]
 
@@ -51,6 +51,8 @@ class Losses:
     """Relative and unweighted."""
     style_layers: dict[str, Tensor]
     tv_relative: Tensor
+    laplacian: Tensor | None = None
+    """Relative and unweighted; weighted it is part of `content`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +63,16 @@ class Objective:
         content: Per layer, what keeps the content. style: The same for style. Either may be empty.
         tv: Kind of total variation.
         tv_weight: Its factor, shape (B,).
+        laplacian: What keeps the content's edges, if anything; its loss takes the pictures themselves.
     """
 
-    backbone: VGG
+    backbone: Backbone
     content: Mapping[str, Term]
     style: Mapping[str, Term]
     tv: str
     tv_weight: Tensor
     precision: Precision = "float32"
+    laplacian: Term | None = None
 
     def __call__(self, images_BCHW: Tensor) -> Losses:
         """Return the losses of pictures in [0, 1]; values outside are allowed.
@@ -83,9 +87,13 @@ class Objective:
         tv_B = TOTAL_VARIATIONS[self.tv](images_BCHW)
         content_B = sum((self.content[layer].weights * loss for layer, loss in content.items()), zero_B)
         style_B = sum((self.style[layer].weights * loss for layer, loss in style.items()), zero_B)
+        laplacian_B = None
+        if self.laplacian is not None:
+            laplacian_B = self.laplacian.loss(images_BCHW)
+            content_B = content_B + self.laplacian.weights * laplacian_B
         weighted_tv_B = self.tv_weight * tv_B
         total_B = content_B + style_B + weighted_tv_B
-        return Losses(total_B, content_B, style_B, weighted_tv_B, content, style, tv_B)
+        return Losses(total_B, content_B, style_B, weighted_tv_B, content, style, tv_B, laplacian_B)
 
     def with_gradient(self, images_BCHW: Tensor) -> tuple[Losses, Tensor]:
         """Return the losses, cut from the graph, and each image's gradient of its own total."""
@@ -101,7 +109,7 @@ class Objective:
         return detached, gradient_BCHW
 
 
-def extract(backbone: VGG, images_BCHW: Tensor, precision: Precision) -> dict[str, Tensor]:
+def extract(backbone: Backbone, images_BCHW: Tensor, precision: Precision) -> dict[str, Tensor]:
     """Return feature maps in the pictures' own type, computed in the given precision."""
     device = images_BCHW.device
     with arithmetic(precision, device), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):

@@ -53,7 +53,8 @@ class Descent:
         """Return one result per request, optimised from coarse to fine."""
         requests, targets = self.targets.requests, self.targets
         config = requests[0].config
-        assert config.name != "feedforward"  # that method takes no steps
+        assert hasattr(config, "optimizer"), "methods that descend have one"
+        assert config.name != "feedforward"
         schedule = plan_levels(config, *self.size)
         total = sum(steps for _, _, steps in schedule)
         report = None if on_step is None else lambda count: on_step(count, total)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from nst.color import take_luminance
 from nst.config.gatys import GatysConfig
+from nst.errors import InputError
 from nst.images import resize_to, target_size
 from nst.losses.objective import Objective
 from nst.losses.units import tv_factor
 from nst.methods.descent import Descent, configs_of, each_that_can
+from nst.methods.guides import guided_style_terms, unmatched
 from nst.methods.start import missing_image, plan_levels, style_size, too_thin
 from nst.methods.targets import Targets
 
@@ -32,8 +34,10 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
     The picture x minimises, from coarse to fine,
 
         content_weight L_content(x, p) + style_weight L_style(x, a) + tv_weight L_tv(x)
+        + laplacian_weight L_laplacian(x, p)
 
-    with p the content image and a the style, each image of the batch by itself.
+    with p the content image and a the style, each image of the batch by itself; where images have masks, L_style
+    compares the Gram matrices region by region (`nst.losses.guided`).
 
     Source:
         Gatys, Ecker & Bethge 2016, section 2. Differs: relative units, TV, values held in [0, 1], pyramid; the paper's
@@ -52,17 +56,28 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
         content = targets.content_terms(
             config.content_layers, (width, height), [one.content_weight for one in configs], config.units
         )
-        style = targets.style_terms(
-            config.style_layers,
-            max(width, height) * config.style_scale,
-            [one.style_weight for one in configs],
-            representation=config.style_representation,
-            units=config.units,
-            colors_of=(width, height) if config.color == "histogram" else None,
-        )
+        style_side, style_weights = max(width, height) * config.style_scale, [one.style_weight for one in configs]
+        colors_of = (width, height) if config.color == "histogram" else None
+        if requests[0].content_mask is not None:
+            style = guided_style_terms(
+                targets, config.style_layers, (width, height), style_side, style_weights,
+                units=config.units, colors_of=colors_of,
+            )  # fmt: skip
+        else:
+            style = targets.style_terms(
+                config.style_layers,
+                style_side,
+                style_weights,
+                representation=config.style_representation,
+                units=config.units,
+                colors_of=colors_of,
+            )
         tv_weight_B = targets.vector([one.tv_weight for one in configs])
         tv_weight_B = tv_weight_B * tv_factor(config.units, config.tv, 3 * width * height)
-        return Objective(targets.backbone, content, style, config.tv, tv_weight_B, config.precision)
+        laplacian = targets.laplacian_term(
+            config.laplacian_pool, (width, height), [one.laplacian_weight for one in configs], config.units
+        )
+        return Objective(targets.backbone, content, style, config.tv, tv_weight_B, config.precision, laplacian)
 
     def keep_colors(pictures_B3HW: Tensor) -> Tensor:
         return take_luminance(pictures_B3HW, targets.tensor(resize_to(targets.content.array, *size)))
@@ -77,7 +92,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
 
 def refusal(request: Request) -> NstError | None:
     """Return why a request cannot run at all, or None: a picture is missing, or too thin for the backbone."""
-    if error := missing_image(request):
+    if error := missing_image(request) or unmatched(request):
         return error
     config, content = request.config, request.content
     assert isinstance(config, GatysConfig)
@@ -88,6 +103,12 @@ def refusal(request: Request) -> NstError | None:
     for style in request.styles:
         size = style_size(style, max(width, height) * config.style_scale)
         error = error or too_thin("style", size, config.style_layers, config.backbone)
+    if config.laplacian_weight and min(width, height) < 3 * config.laplacian_pool:
+        error = error or InputError(
+            f"the content image is {width} x {height} pixels at its smallest size; "
+            f"a Laplacian of squares of {config.laplacian_pool} needs {3 * config.laplacian_pool}",
+            hint="lower laplacian_pool or pyramid.levels, or raise size",
+        )
     return error
 
 

@@ -6,7 +6,7 @@ Knows no optimiser. Shape letters: B images, C channels, H rows, W columns.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,9 +14,10 @@ import torch
 from nst.color import match_colors
 from nst.images import resize_to
 from nst.losses.content import content_energy, content_loss
+from nst.losses.laplacian import laplacian, laplacian_energy, laplacian_loss
 from nst.losses.objective import Term, arithmetic, extract
 from nst.losses.style import STYLE_LOSSES, style_loss, style_target
-from nst.losses.units import content_factor, style_factor
+from nst.losses.units import content_factor, laplacian_factor, style_factor
 from nst.methods.start import style_size
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from nst.losses.style import Statistics
     from nst.losses.units import Units
+    from nst.records import Representation
     from nst.workspace import Pixels, Request, Workspace
 
     Size = tuple[int, int]
@@ -52,7 +54,7 @@ class Targets:
         self.precision = config.precision
         self.dtype = torch.float64 if config.precision == "float64" else torch.float32
         self.backbone = workspace.backbone(config.backbone, frozenset(layers), self.dtype)
-        self._backbone_key = config.backbone, config.precision
+        self.backbone_key = config.backbone, config.precision
 
     @property
     def content(self) -> Pixels:
@@ -93,13 +95,22 @@ class Targets:
             terms[layer] = Term(loss, share, share * factor * weights_B)
         return terms
 
+    def laplacian_term(self, pool: int, size: Size, weights: Sequence[float], units: Units = "relative") -> Term | None:
+        """Return the loss of the content's edges, None where no image has a weight for it; as `content_terms`."""
+        if not any(weights):
+            return None
+        target_1HW = laplacian(self.tensor(resize_to(self.content.array, *size)), pool)
+        energy = laplacian_energy(target_1HW)[0]
+        loss = partial(laplacian_loss, pool=pool, target_BHW=target_1HW, energy=energy)
+        return Term(loss, 1.0, laplacian_factor(units, energy) * self.vector(weights))
+
     def style_terms(
         self,
         layers: Mapping[str, float],
         long_side: float,
         weights: Sequence[float],
         *,
-        representation: Literal["gram", "moments"] = "gram",
+        representation: Representation = "gram",
         units: Units = "relative",
         colors_of: Size | None = None,
     ) -> dict[str, Term]:
@@ -133,8 +144,13 @@ class Targets:
 
     def content_features(self, layers: tuple[str, ...], size: Size) -> dict[str, Tensor]:
         """Return the content image's features at this size, from memory if they are there."""
-        key = (self.content.digest, size, layers, self._backbone_key)
+        key = (self.content.digest, size, layers, self.backbone_key)
         return self.workspace.features.get(key, lambda: self.features(resize_to(self.content.array, *size), layers))
+
+    def style_picture(self, style: Pixels, size: Size, colors_of: Size | None) -> np.ndarray:
+        """Return a style image at a size, with the colours of the content at the size `colors_of` if there is one."""
+        array = resize_to(style.array, *size)
+        return match_colors(array, resize_to(self.content.array, *colors_of)) if colors_of else array
 
     def features(self, array: np.ndarray, layers: tuple[str, ...]) -> dict[str, Tensor]:
         """Return the features of an HWC uint8 picture, shape (1, C, H, W) each."""
@@ -147,19 +163,16 @@ class Targets:
         style: Pixels,
         long_side: float,
         layers: tuple[str, ...],
-        representation: Literal["gram", "moments"],
+        representation: Representation,
         colors_of: Size | None,
     ) -> dict[str, Statistics]:
         """Return a style image's statistics, from memory if they are there."""
         size = style_size(style, long_side)
         matched = self.content.digest if colors_of else None
-        key = (style.digest, size, layers, representation, matched, self._backbone_key)
+        key = (style.digest, size, layers, representation, matched, self.backbone_key)
 
         def compute() -> dict[str, Statistics]:
-            array = resize_to(style.array, *size)
-            if colors_of:
-                array = match_colors(array, resize_to(self.content.array, *colors_of))
-            features = self.features(array, layers)
+            features = self.features(self.style_picture(style, size, colors_of), layers)
             with torch.no_grad(), arithmetic(self.precision, self.workspace.device):
                 return {layer: STYLE_LOSSES[representation].statistics(features[layer]) for layer in layers}
 

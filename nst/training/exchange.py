@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from nst.backbones import VGG
 from nst.images import resize_to, target_size
 from nst.losses.deviations import DEVIATIONS
 from nst.losses.objective import Objective, extract
@@ -45,6 +46,7 @@ class ExchangeLesson:
         self.dtype = torch.float64 if config.precision == "float64" else torch.float32
         layers = frozenset((config.layer, *config.style_layers))
         self.backbone = workspace.backbone(config.backbone, layers, self.dtype)
+        assert isinstance(self.backbone, VGG)  # no other has the layers
         network = build_network(config, len(styles), encoder=self.backbone)
         assert isinstance(network, AdainNet)
         self.network: AdainNet = network

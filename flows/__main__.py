@@ -200,16 +200,18 @@ def fsck(
 def schema(
     reference: Annotated[bool, typer.Option("--reference", help="Print the manifest reference as Markdown.")] = False,
     catalog: Annotated[bool, typer.Option("--catalog", help="Print the catalog's columns as Markdown.")] = False,
+    training: Annotated[bool, typer.Option("--training", help="Print the schema of training manifests.")] = False,
 ) -> None:
-    """Print the JSON Schema of manifests, for editors."""
+    """Print the JSON Schema of sweeps or of training manifests, for editors."""
     if catalog:
         from tasks.catalog.reference import catalog_reference
 
         typer.echo(catalog_reference())
         return
-    from nst.schema_docs import json_schema, manifest_reference
+    from nst.schema_docs import json_schema, manifest_reference, training_schema
 
-    typer.echo(manifest_reference() if reference else json.dumps(json_schema(), indent=2))
+    shape = training_schema if training else json_schema
+    typer.echo(manifest_reference() if reference else json.dumps(shape(), indent=2))
 
 
 @app.command()

@@ -155,6 +155,22 @@ def models(
     print_models(root, ids or [], out, as_json=as_json)
 
 
+@app.command("import")
+def import_(
+    files: Annotated[list[str], typer.Argument(help="Paths or URIs of its .safetensors files.")],
+    name: Annotated[str, typer.Option("--name", help="What to call it; by default the first file's name.")] = "",
+    root: Root = "out",
+) -> None:
+    """Add a network that somebody else trained to the models."""
+    from tasks.catalog import Catalog
+    from tasks.maintenance import single_publisher
+    from tasks.model_import import import_model
+    from tasks.store import open_store
+
+    catalog = Catalog(open_store(root), single_publisher=single_publisher(root))
+    out.print(f"model {import_model(catalog, files, name)}", highlight=False)
+
+
 @app.command()
 def stylize(
     photo: Annotated[str, typer.Argument(help="Path or URI of a photograph.")],

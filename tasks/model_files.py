@@ -72,14 +72,19 @@ def load_model(uri: str, digest: str = "") -> Model:
             raise InputError(f"{uri} is not the model that was planned", hint="run again; `nst fsck` checks the root")
         return data
 
-    def parse() -> tuple[dict[str, str], dict[str, Tensor]]:
-        data = read()
-        try:
-            return load_tensors(data)
-        except (SafetensorError, ValueError) as error:
-            raise InputError(f"{uri} is no safetensors file: {error}") from error
+    return Model(digest or hashlib.sha256(read()).hexdigest(), lambda: parse_tensors(uri, read()))
 
-    return Model(digest or hashlib.sha256(read()).hexdigest(), parse)
+
+def parse_tensors(uri: str, data: bytes) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Return the notes and tensors of a file's bytes.
+
+    Raises:
+        InputError: They are no safetensors.
+    """
+    try:
+        return load_tensors(data)
+    except (SafetensorError, ValueError) as error:
+        raise InputError(f"{uri} is no safetensors file: {error}") from error
 
 
 def read_styles(spec: ModelSpec) -> list[Pixels]:

@@ -40,7 +40,8 @@ class TrainedModel:
     finished_at: datetime
 
     def __str__(self) -> str:
-        return f"{self.model_id[:8]} ({self.family} {self.name}: {', '.join(self.styles[:3])})"
+        styles = f": {', '.join(self.styles[:3])}" if self.styles else ""
+        return f"{self.model_id[:8]} ({self.family} {self.name}{styles})"
 
 
 def trained_models(catalog: Catalog) -> list[TrainedModel]:

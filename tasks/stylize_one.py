@@ -6,6 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import torch
+
 from nst.config.feedforward import FeedforwardConfig
 from nst.errors import InputError, UserError
 from nst.images import EXTENSIONS, decode, encode
@@ -54,7 +56,11 @@ def stylize_file(
     if not model and not style:
         raise UserError("neither a model nor a style is given", hint="--model ID, or --style PAINTING")
     content, paintings = _read(photo), [_read(style)] if style else []
-    network, family, name = _network(catalog, model)
+    workspace = Workspace(device, lambda _: {})
+    network, name = _network(catalog, model)
+    family = workspace.network(network, torch.float32).family
+    if style and family not in {"adain", "conditional"}:
+        raise UserError(f"model {name} is {family}, which has one style of its own", hint="leave out --style")
     config = FeedforwardConfig(
         family=family, model=model or "latest", alpha=alpha, size=min(size or max(content.array.shape[:2]), _LARGEST)
     )
@@ -63,7 +69,7 @@ def stylize_file(
     if kind is None:
         raise UserError(f"{target} has no known ending", hint=f"known: {', '.join(sorted(set(EXTENSIONS.values())))}")
     request = Request("one", content, tuple(paintings), (1.0,) * len(paintings), "targets", config, model=network)
-    result = stylize_batch([request], Workspace(device, lambda _: {}))[0]
+    result = stylize_batch([request], workspace)[0]
     if result.error:
         raise result.error
     assert result.image is not None
@@ -73,16 +79,13 @@ def stylize_file(
     return target
 
 
-def _network(catalog: Catalog, wanted: str) -> tuple[Model, str, str]:
-    """Return the network, its family and a short name."""
+def _network(catalog: Catalog, wanted: str) -> tuple[Model, str]:
+    """Return the network and a short name."""
     if wanted.endswith(".safetensors"):
-        network = load_model(wanted)
-        metadata, tensors = network.load()
-        family = metadata.get("family") or ("adain" if "28.weight" in tensors else "johnson")
-        return network, family, stem(wanted)
+        return load_model(wanted), stem(wanted)
     models = trained_models(catalog)
     found = find_model(models, wanted) if wanted else latest_model(models, "adain", ())
-    return load_model(found.weights_uri, found.weights_digest), found.family, found.styles[0] or found.name
+    return load_model(found.weights_uri, found.weights_digest), found.styles[0] if found.styles else found.name
 
 
 def _read(uri: str) -> Pixels:

@@ -12,8 +12,8 @@ from tasks.catalog.columns import Column, described
 MODEL: Final = (
     *described(
         "string",
-        model_id="Identity of the model: hash of everything that its weights follow from.",
-        name="Name of the training manifest.",
+        model_id="Identity of the model: hash of everything that its weights follow from; of an imported one, of them.",
+        name="Name of the training manifest, or of the imported file.",
         style_names="JSON list of the styles' names; their order is that of a conditional network's rows.",
         style_uris="JSON list of the style images' URIs.",
         style_digests="JSON list of the SHA-256 of the style images' bytes.",
@@ -24,7 +24,7 @@ MODEL: Final = (
     Column("family_version", "int64", "Declared version of the family, part of the identity."),
     Column("photographs", "int64", "Photographs that it learned from, validation pictures left out."),
     Column("photographs_skipped", "int64", "Files among the photographs that are no pictures."),
-    Column("config", "string", "All settings as JSON."),
+    Column("config", "string", "All settings as JSON; null for an imported model."),
 )
 
 OUTCOME: Final = (

@@ -56,7 +56,7 @@ def run_training_command(request: SweepRequest, out: Console, err: Console, *, i
     """Train what is not trained yet; return the exit code: 0, or 1 if a training failed."""
     from flows.train_here import train_here, train_inline
 
-    with ProgressBar(err, "models", "model") as bar:
+    with ProgressBar(err, "models") as bar:
         summary = (train_inline if inline else train_here)(request, bar.cells, bar.step)
     for line in _summary_lines(summary, request.root):
         out.print(line, highlight=False, soft_wrap=True)

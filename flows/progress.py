@@ -20,13 +20,11 @@ class ProgressBar:
     Args:
         console: Where to.
         noun: What is counted: cells, models.
-        part: What `step` is told about: a batch, a model.
     """
 
-    def __init__(self, console: Console, noun: str = "cells", part: str = "batch") -> None:
+    def __init__(self, console: Console, noun: str = "cells") -> None:
         self._console = console
         self._noun = noun
-        self._part = part
         self._live = console.is_terminal
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -40,7 +38,7 @@ class ProgressBar:
             transient=True,
         )
         self._cells: TaskID | None = None
-        self._batches: dict[str, TaskID] = {}
+        self._parts: dict[str, TaskID] = {}
         self._logged = 0.0
 
     def __enter__(self) -> Self:
@@ -60,15 +58,15 @@ class ProgressBar:
             self._logged = now
             self._console.print(f"{done}/{total} {self._noun} {text}".rstrip(), highlight=False)
 
-    def step(self, batch_id: str, step: int, steps: int) -> None:
-        """Show the step of a batch under way; it disappears with its last step."""
+    def step(self, key: str, step: int, steps: int) -> None:
+        """Show the step of a batch or training under way; it disappears with its last step."""
         if not self._live:
-            if self._part == "model" and time.monotonic() - self._logged > _LOG_INTERVAL_S:
+            if time.monotonic() - self._logged > _LOG_INTERVAL_S:
                 self._logged = time.monotonic()
-                self._console.print(f"model {batch_id[:8]}: step {step}/{steps}", highlight=False)
+                self._console.print(f"{key[:8]}: step {step}/{steps}", highlight=False)
             return
-        if batch_id not in self._batches:
-            self._batches[batch_id] = self._progress.add_task(f"{self._part} {batch_id[:8]}", total=steps, note="steps")
-        self._progress.update(self._batches[batch_id], completed=step, total=steps)
+        if key not in self._parts:
+            self._parts[key] = self._progress.add_task(key[:8], total=steps, note="steps")
+        self._progress.update(self._parts[key], completed=step, total=steps)
         if step >= steps:
-            self._progress.remove_task(self._batches.pop(batch_id))
+            self._progress.remove_task(self._parts.pop(key))

@@ -8,7 +8,7 @@ What is trained is decided by the catalog alone, so the same call after a crash 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from flows.engine import completed
@@ -57,7 +57,7 @@ def plan_training(request: SweepRequest) -> PreparedTraining:
 def run_training(
     prepared: PreparedTraining, devices: Sequence[str], engine: Engine, on_step: OnStep | None = None
 ) -> TrainSummary:
-    """Train the models of a manifest that are not trained yet.
+    """Train the models of a manifest that are not trained yet, on workers of their own.
 
     Args:
         prepared: The plan.
@@ -70,31 +70,48 @@ def run_training(
         TransientError: The store gave up; running again goes on from the last checkpoints.
     """
     clock = time.monotonic()
-    to_do = prepared.to_do
-    total = len(prepared.specs)
-    summary = TrainSummary(prepared.name, total, trained_before=total - len(to_do))
-    summary.models = [spec.model_id for spec in prepared.specs if spec.model_id in prepared.trained]
-    if to_do:
-        register_training(prepared)
-        for backbone in {spec.config.backbone for spec in to_do}:
-            if prepared.weights_uris[backbone] == "torchvision":
-                fetch_weights(backbone.name)
-        chosen = devices[: len(to_do)]
-        single = prepared.catalog.single_publisher
-        with DevicePool(prepared.store.uri, chosen, on_step, single=single) as pool:
-            trainers = Trainers(pool, prepared.catalog)
-            engine.progress(summary.trained_before, total, "")
-            jobs = [prepared.job(spec) for spec in to_do]
-            for _, future in completed(engine, trainers.train, jobs, len(chosen)):
-                trained = future.result()
-                if trained.failure:
-                    summary.failed += 1
-                    summary.failures.append(trained.failure)
-                else:
-                    summary.trained += 1
-                    summary.models.append(trained.model_id)
-                through = summary.trained_before + summary.trained + summary.failed
-                engine.progress(through, total, f"{summary.failed} failed" if summary.failed else "")
-                call_with_policy(publish_all, prepared.catalog)
+    chosen = devices[: len(prepared.to_do)]
+    if not chosen:
+        return _summary(prepared)
+    with DevicePool(prepared.store.uri, chosen, on_step, single=prepared.catalog.single_publisher) as pool:
+        summary = train_missing(prepared, pool, engine)
     summary.seconds = time.monotonic() - clock
     return summary
+
+
+def train_missing(prepared: PreparedTraining, pool: DevicePool, engine: Engine, note: str = "") -> TrainSummary:
+    """Train the models of a manifest that are not trained yet, on workers that are there; errors as `run_training`.
+
+    Args:
+        prepared: The plan.
+        pool: The device workers.
+        engine: Carries out the trainings.
+        note: What the progress says.
+    """
+    prepared = replace(prepared, trained=frozenset(prepared.catalog.keys("models", "model_id")))  # by others, meanwhile
+    to_do, summary = prepared.to_do, _summary(prepared)
+    register_training(prepared)
+    for backbone in {spec.config.backbone for spec in to_do}:
+        if prepared.weights_uris[backbone] == "torchvision":
+            fetch_weights(backbone.name)
+    trainers = Trainers(pool, prepared.catalog)
+    engine.progress(summary.trained_before, summary.total, note)
+    jobs = [prepared.job(spec) for spec in to_do]
+    for _, future in completed(engine, trainers.train, jobs, len(pool.devices)):
+        trained = future.result()
+        if trained.failure:
+            summary.failed += 1
+            summary.failures.append(trained.failure)
+        else:
+            summary.trained += 1
+            summary.models.append(trained.model_id)
+        through = summary.trained_before + summary.trained + summary.failed
+        engine.progress(through, summary.total, f"{summary.failed} failed" if summary.failed else note)
+        call_with_policy(publish_all, prepared.catalog)
+    return summary
+
+
+def _summary(prepared: PreparedTraining) -> TrainSummary:
+    """Return what is known before anything is trained."""
+    trained = [spec.model_id for spec in prepared.specs if spec.model_id in prepared.trained]
+    return TrainSummary(prepared.name, len(prepared.specs), trained_before=len(trained), models=trained)

@@ -1,6 +1,6 @@
 """Checkpoints of a training below the root: written aside, the last two kept, checked by digest when read.
 
-state/models/<model_id>/checkpoint-<steps>-<digest>.safetensors   everything that the training needs to go on
+state/trainings/<model_id>/checkpoint-<steps>-<digest>.safetensors   everything that the training needs to go on
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Checkpoints:
 
     def __init__(self, store: Store, model_id: str) -> None:
         self._store = store
-        self._folder = f"state/models/{model_id}/"
+        self._folder = f"state/trainings/{model_id}/"
 
     def put(self, steps: int, tensors: Mapping[str, Tensor], progress: Progress) -> None:
         """Write a checkpoint; when it is there, remove all but the last two."""

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from nst.images import decode, resize
 from tasks.store.uris import read_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from nst.records import ImageRef
 
@@ -32,6 +33,8 @@ _VERSION: Final = 1
 """Raised when the preparation changes: part of the folder's name."""
 
 _THREADS: Final = 8
+_ASIDE: Final = ".making-"
+_FORGOTTEN_S: Final = 24 * 3600
 _AT_ONCE: Final = 64
 """Photographs decoded before any is written, a bound on memory."""
 
@@ -60,7 +63,6 @@ def prepare_dataset(
     size: int,
     *,
     folder: Path | None = None,
-    on_done: Callable[[int, int], None] | None = None,
 ) -> Dataset:
     """Return the photographs as squares, made now or by an earlier training.
 
@@ -72,7 +74,6 @@ def prepare_dataset(
         photographs: In any order.
         size: Pixels of the side.
         folder: Where prepared datasets lie; by default `cache_folder()`.
-        on_done: Called with (photographs decoded, all).
 
     Raises:
         InputError: None of them is a picture, or one has changed since it was identified.
@@ -82,18 +83,21 @@ def prepare_dataset(
     text = json.dumps([_VERSION, size, sorted(unique)])
     place = (folder or cache_folder()) / hashlib.sha256(text.encode()).hexdigest()[:32]
     if not place.is_dir():
-        _make(refs, size, place, on_done)
+        _make(refs, size, place)
     about = json.loads((place / "about.json").read_text())
     return Dataset(np.load(place / "photographs.npy", mmap_mode="r"), tuple(about["skipped"]))
 
 
-def _make(refs: Sequence[ImageRef], size: int, place: Path, on_done: Callable[[int, int], None] | None) -> None:
+def _make(refs: Sequence[ImageRef], size: int, place: Path) -> None:
     """Write the dataset aside and give it its name when it is whole."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".making-", dir=place.parent))
+    for left in place.parent.glob(f"{_ASIDE}*"):
+        if time.time() - left.stat().st_mtime > _FORGOTTEN_S:  # its process was killed
+            shutil.rmtree(left, ignore_errors=True)
+    aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=place.parent))
     try:
         with (aside / "photographs.npy").open("wb") as file:
-            skipped = _write(file, refs, size, on_done)
+            skipped = _write(file, refs, size)
         (aside / "about.json").write_text(json.dumps({"size": size, "skipped": skipped}))
         try:
             aside.rename(place)
@@ -104,10 +108,8 @@ def _make(refs: Sequence[ImageRef], size: int, place: Path, on_done: Callable[[i
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _write(
-    file: BinaryIO, refs: Sequence[ImageRef], size: int, on_done: Callable[[int, int], None] | None
-) -> list[str]:
-    count, done = 0, 0
+def _write(file: BinaryIO, refs: Sequence[ImageRef], size: int) -> list[str]:
+    count = 0
     skipped: list[str] = []
     begin = _write_header(file, len(refs), size)
     with ThreadPoolExecutor(_THREADS) as threads:
@@ -119,9 +121,6 @@ def _write(
                 else:
                     file.write(found.tobytes())
                     count += 1
-            done += len(some)
-            if on_done:
-                on_done(done, len(refs))
     if not count:
         what = f"none of {len(refs)} photographs is a picture; the first: {skipped[0]}" if refs else "no photographs"
         raise InputError(what, hint="check `photographs`")

@@ -55,7 +55,7 @@ class PreparedTraining:
         """Return what is known of a model: trained, begun, failed before, or new."""
         if spec.model_id in self.trained:
             return "trained"
-        found = self.store.list(f"state/models/{spec.model_id}/checkpoint-")
+        found = self.store.list(f"state/trainings/{spec.model_id}/checkpoint-")
         if found:
             return f"begun, {int(found[-1].key.split('-')[-2]):,} steps done"
         return "failed before" if spec.model_id in self.failed else "new"

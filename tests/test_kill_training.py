@@ -31,7 +31,7 @@ def steps_kept(root):
     """Steps of the newest checkpoint; all when the model is there."""
     if list(root.glob("state/models/wal/*/*.json")):
         return STEPS
-    return max((int(path.stem.split("-")[1]) for path in root.glob("state/models/*/checkpoint-*")), default=0)
+    return max((int(path.stem.split("-")[1]) for path in root.glob("state/trainings/*/checkpoint-*")), default=0)
 
 
 def uninterrupted(manifest, root):
@@ -90,6 +90,6 @@ def test_killed_at_random_moments_and_run_again_it_gives_the_same_weights(tmp_pa
     assert row.resumed >= 1
     curves = [pd.read_parquet(folder / "catalog/traces") for folder in (root, tmp_path / "whole")]
     pd.testing.assert_frame_equal(*curves)
-    assert not list(root.glob("state/models/*/checkpoint-*"))
+    assert not list(root.glob("state/trainings/*/checkpoint-*"))
     assert len(list(root.glob("models/*/*.safetensors"))) == 1
     assert fsck(open_store(str(root))).ok

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 from flows.__main__ import app
 from flows.engine import InlineEngine
 from flows.night_order import NightFailed, run_night
-from nst.errors import ManifestError
+from nst.errors import ManifestError, UserError
 from nst.images import decode, read_provenance
+from tasks.catalog.fsck import fsck
 from tasks.planning import prepare
 from tasks.store import open_store
 from tasks.train_planning import prepare_training
@@ -37,15 +38,20 @@ def nst(*arguments, code=0):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with a root `out`, in which a sweep over the models of a training manifest was run."""
+    """A folder with a root `out`, in which a sweep ran over the models of two training manifests, one of them sick."""
     folder = tmp_path_factory.mktemp("models")
     write_pictures(folder)
     write_manifest(folder, styles="styles/*.png", steps=4)
+    write_manifest(folder, "sick", styles="styles/*.png", learning_rate=10, steps=400)
     (folder / "painted.yaml").write_text(SWEEP)
+    (folder / "both.yaml").write_text(SWEEP.replace("alpha:", "model: [tiny.yaml, sick.yaml], alpha:"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         patch.chdir(folder)
-        assert "8 done" in nst("run", "painted.yaml", "--inline", "--devices", "cpu")
+        output = nst("run", "both.yaml", "--inline", "--devices", "cpu", code=1)
+        assert "8 done" in output
+        assert "8 failed" in output
+        assert "is not trained" in output
         yield folder
 
 
@@ -66,6 +72,19 @@ def test_a_sweep_trains_each_model_once_and_paints_with_it(folder):
     assert results.ssim_content.notna().all()
     assert set(results.batch_size) == {8}
     assert results.groupby("alpha").ssim_content.mean().is_monotonic_decreasing  # less of it keeps more of the content
+
+
+def test_a_failed_training_fails_its_own_cells_and_leaves_evidence(folder):
+    failures = table(folder, "failures")
+    training, cells = failures[failures.method == "training"], failures[failures.method == "feedforward"]
+    assert training.error_class.tolist() == ["Unhealthy"] * 2
+    assert len(cells) == 8
+    assert set(cells.model_id) == set(training.model_id)
+    assert not set(cells.model_id) & set(table(folder, "models").model_id)
+    evidence = json.loads(Path(training.evidence_uri.iloc[0].removeprefix("file://")).read_text())
+    assert evidence["why"] == training.error_message.iloc[0]
+    assert "constant" in evidence["why"]
+    assert fsck(open_store("out")).ok
 
 
 def test_it_is_done_then_whatever_names_the_model(folder):
@@ -154,17 +173,53 @@ def test_models_are_listed_compared_and_exported(folder):
     assert rows[0]["weights_digest"] in card
 
 
-def test_a_failed_training_fails_its_own_cells_and_the_command_says_1(folder):
-    write_manifest(folder, "sick", styles="styles/dots.png", learning_rate=10, steps=400)
-    (folder / "ill.yaml").write_text(SWEEP.replace("tiny", "sick").replace("styles/*.png", "styles/dots.png"))
-    output = nst("run", "ill.yaml", "--inline", "--devices", "cpu", code=1)
-    assert "is not trained" in output
-    failures = table(folder, "failures")
-    training = failures[failures.method == "training"]
-    assert len(training) == 1
-    assert training.error_class.tolist() == ["Unhealthy"]
-    assert len(failures) == 1 + 4
-    assert set(failures.model_id) == set(training.model_id)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "neither a model nor a style"),
+        (("--style", "styles/dots.png"), "no adain model is trained"),
+        (("--model", "0000"), "no model '0000'"),
+        (("--model", "MODEL", "--style", "styles/dots.png"), "one style of its own"),
+        (("--model", "MODEL", "-o", "x.gif"), "no known ending"),
+        (("--model", "painted.yaml"), "no model"),
+        (("--model", "gone.safetensors"), "does not exist"),
+    ],
+)
+def test_what_cannot_be_stylized_is_said(folder, options, message):
+    model = table(folder, "models").model_id.iloc[0]
+    with pytest.raises(UserError) as caught:
+        nst("stylize", "photographs/0.png", *(model if option == "MODEL" else option for option in options))
+    assert message in str(caught.value)
+
+
+def test_networks_of_others_are_imported_and_used(folder, shared_data):
+    weights = shared_data / "weights"
+    parts = (
+        weights / "adain_decoder_int8dequant.f16.safetensors",
+        weights / "vgg19_normalised_to_conv4_1.f32.safetensors",
+    )
+    with pytest.raises(UserError, match="without its encoder"):
+        nst("import", parts[0], "--root", "others")
+    said = nst("import", *parts, "--name", "huang", "--root", "others")
+    assert nst("import", *parts, "--name", "huang", "--root", "others") == said
+    nst("import", weights / "feedforward/fst_mathura.f16.safetensors", "--root", "others")
+    models = json.loads(nst("models", "--json", "--root", "others"))
+    assert [(model["family"], model["name"]) for model in models] == [
+        ("johnson", "fst_mathura.f16"),
+        ("adain", "huang"),
+    ]
+    photo = folder / "photographs/0.png"
+    nst("stylize", photo, "--style", "styles/dots.png", "-o", "any.png", "--root", "others")
+    nst("stylize", photo, "--style", "styles/dots.png", "-o", "none.png", "--alpha", "0", "--root", "others")
+    nst("stylize", photo, "--model", models[0]["model_id"], "-o", "fst.png", "--root", "others")
+    pictures = {name: decode((folder / f"{name}.png").read_bytes()).astype(float) for name in ("any", "none", "fst")}
+    content = decode(photo.read_bytes())
+    change = {name: abs(picture - content).mean() for name, picture in pictures.items()}
+    assert change["none"] < change["any"]
+    assert change["fst"] > 5
+    nst("export", models[1]["model_id"], "imported", "--root", "others")
+    assert sorted(path.suffix for path in (folder / "imported").iterdir()) == [".md", ".safetensors"]
+    assert fsck(open_store("others")).ok
 
 
 def test_a_night_trains_what_is_new_and_one_fault_holds_up_no_other(folder, monkeypatch):

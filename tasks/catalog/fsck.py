@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.catalog import Catalog, layout, log, records
 from tasks.catalog.findings import Finding, Report
-from tasks.catalog.fsck_models import check_models
+from tasks.catalog.fsck_models import check_checkpoints, check_models
 from tasks.catalog.fsck_pictures import check_pictures
 from tasks.catalog.log import State
 from tasks.catalog.parquet import from_file
@@ -38,6 +38,7 @@ def fsck(store: Store, *, read_data: float = 1.0) -> Report:
     if report.ok:
         check_pictures(catalog, report, read_data)
         check_models(catalog, report)
+        check_checkpoints(catalog, report)
     else:
         report.notes.append("the pictures were not checked, since the tables that name them are damaged")
     return report

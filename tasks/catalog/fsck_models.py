@@ -1,4 +1,4 @@
-"""Every trained model has its weights, and they are what its row says."""
+"""Every trained model has its weights, and they are what its row says; checkpoints of trainings are whole."""
 
 from __future__ import annotations
 
@@ -29,3 +29,17 @@ def check_models(catalog: Catalog, report: Report) -> None:
         report.counts["models"] += len(rows)
     if orphans := len(there - set(keys)):
         report.notes.append(f"{orphans} weights belong to no model: left by trainings that did not end, harmless")
+
+
+def check_checkpoints(catalog: Catalog, report: Report) -> None:
+    """Check that checkpoints have the digests in their names, and count those of models that are trained."""
+    store, trained = catalog.store, catalog.keys("models", "model_id")
+    stats = store.list("state/trainings/")
+    for stat in stats:
+        digest = stat.key.rsplit("-", 1)[1].partition(".")[0]
+        if not hashlib.sha256(store.get(stat.key)).hexdigest().startswith(digest):
+            report.problem(stat.key, "checkpoint is damaged", "delete it: its training goes on from the one before")
+    if stats:
+        report.counts["checkpoints"] += len(stats)
+    if left := sum(stat.key.split("/")[2] in trained for stat in stats):
+        report.notes.append(f"{left} checkpoints of trained models are left over, harmless: delete them for space")

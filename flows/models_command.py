@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from flows.progress import ProgressBar
 from flows.show import duration
@@ -97,14 +97,16 @@ def print_models(root: str, ids: list[str], out: Console, *, as_json: bool) -> N
 
 
 def _models_table(rows: list[dict[str, Any]]) -> Table:
-    table = Table("model", "family", "name", "styles", "px", "steps", "content", "style", "images/s", "trained (UTC)")
+    table = Table(*(Column(name, no_wrap=True) for name in ("model", "family")), "name", "styles")
+    for number in ("steps", "content", "style"):
+        table.add_column(number, justify="right", no_wrap=True)
+    table.add_column("finished", no_wrap=True)
     for row in rows:
         names = json.loads(row["style_names"])
-        numbers = (_short(row[name]) for name in ("size", "steps_done", "content_loss", "style_loss"))
-        speed = _short(row["images_per_second"])
         styles = ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
-        finished = f"{row['finished_at']:%Y-%m-%d %H:%M}"
-        table.add_row(row["model_id"][:8], row["family"], row["name"], styles, *numbers, speed, finished)
+        numbers = (_short(row[name]) for name in ("steps_done", "content_loss", "style_loss"))
+        finished = f"{row['finished_at']:%Y-%m-%d}"
+        table.add_row(row["model_id"][:8], row["family"], row["name"], styles, *numbers, finished)
     return table
 
 

@@ -20,7 +20,7 @@ from tasks.prefect_process import call
 from tasks.prefect_server import private_server
 
 ROOT = Path(__file__).parent.parent
-EVERY_S = 10
+EVERY_S = 5
 
 pytestmark = [
     pytest.mark.slow,

@@ -56,3 +56,15 @@ def write_manifest(folder: Path, name: str = "tiny", **changes: Any) -> str:
     path = folder / f"{name}.yaml"
     path.write_text(manifest(name, **changes))
     return str(path)
+
+
+def train_alone(manifest_file: str, root: Path) -> None:
+    """Train the one model of a manifest in this process and publish it."""
+    from tasks.maintenance import publish_all
+    from tasks.train_planning import prepare_training
+    from tasks.training import train
+
+    prepared = prepare_training(manifest_file, str(root))
+    for spec in prepared.to_do:
+        assert train(prepared.job(spec), prepared.catalog, "cpu", lambda *_: None).failure is None
+    publish_all(prepared.catalog)

@@ -1,5 +1,7 @@
 """Stylisation by trained networks: exact batches and tiles, strength, colours, and refusals cell by cell."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from nst.config.backbone import BackboneConfig
 from nst.config.feedforward import FeedforwardConfig
 from nst.config.training import AdainTraining, ConditionalTraining, JohnsonTraining, TextureNetTraining
 from nst.errors import InputError, NumericalError
+from nst.masks import Labels, plain_labels
 from nst.methods import stylize_batch
 from nst.networks import build_network, metadata_of
 from nst.networks.tiling import plan_tiles
@@ -49,13 +52,16 @@ MODELS = {
 TEXTURE = model(TextureNetTraining(scales=3), "texture")
 
 
-def request(family="johnson", *, content=None, styles=(), weights=None, given=None, **changes):
+def request(
+    family="johnson", *, content=None, styles=(), weights=None, given=None, content_mask=None, style_masks=(), **changes
+):
     if family in {"adain", "conditional"} and not styles:
         styles = STYLES[:1]
     config = FeedforwardConfig(**{"family": family, "model": "some", "size": 48, **changes})
     content = content or (None if config.mode == "texture" else picture(0))
     weights = weights or (1.0,) * len(styles)
-    return Request("cell", content, tuple(styles), weights, "targets", config, given or MODELS[family])
+    masks = {"content_mask": content_mask, "style_masks": style_masks}
+    return Request("cell", content, tuple(styles), weights, "targets", config, model=given or MODELS[family], **masks)
 
 
 def workspace():
@@ -88,19 +94,14 @@ def test_a_batch_of_different_contents_styles_and_settings_equals_its_cells_alon
 @pytest.mark.parametrize("family", ["johnson", "conditional", "adain"])
 @pytest.mark.parametrize("height", [97, 100])
 def test_tiles_equal_the_whole_picture(family, height):
-    # 96 pixels are 24 (johnson) or 8 (adain) new ones a tile; odd sizes have a ragged last one.
+    # Tiles of 96 pixels have 32 (johnson) or 56 (adain) new ones; odd sizes have a ragged last one.
     large = request(family, content=picture(6, height, 130), size=130, color="luminance", alpha=0.8)
-    side = 96 if family != "adain" else 208
-    if family == "adain":
-        large = request(family, content=picture(6, height + 120, 230), size=230, alpha=0.8)
-    tiled = request(
-        family, content=large.content, size=large.config.size, tile=side, alpha=0.8, color=large.config.color
-    )
+    tiled = request(family, content=large.content, size=130, tile=96, color="luminance", alpha=0.8)
     whole, (pieces,) = stylize(large)[0], stylize(tiled)
     assert np.abs(whole - pieces).max() <= 1
     scaled = tiled.config.model_copy(update={"tile_statistics": "scaled"})
     (rough,) = stylize(
-        Request("cell", tiled.content, tiled.styles, tiled.style_weights, "targets", scaled, tiled.model)
+        Request("cell", tiled.content, tiled.styles, tiled.style_weights, "targets", scaled, model=tiled.model)
     )
     assert 0 < np.abs(whole - rough).mean() < 20
     # Nothing stays behind in the warm network.
@@ -145,6 +146,27 @@ def test_conditional_styles_blend_by_weight():
     assert all(np.abs(both - one).mean() > 1 for one in (first, second))
 
 
+def test_adain_gives_each_region_its_own_style():
+    # Left and right swapped in the style's masks: the picture must be as if the styles were swapped.
+    halves = np.zeros((36, 48), np.uint8)
+    halves[:, 24:] = 1
+    mask = Labels("halves", ("#ff0000", "#0000ff"), halves)
+    plain = [plain_labels(color) for color in mask.colors]
+    swapped = [plain_labels(color) for color in reversed(mask.colors)]
+    base = request("adain", styles=STYLES)
+    one, other, alone = stylize(
+        replace(base, content_mask=mask, style_masks=tuple(plain)),
+        replace(base, styles=tuple(reversed(STYLES)), content_mask=mask, style_masks=tuple(swapped)),
+        replace(base, styles=(STYLES[0],), style_weights=(1.0,), content_mask=plain[0], style_masks=(plain[0],)),
+    )
+    assert np.array_equal(one, other)
+    unmasked = [stylize(request("adain", styles=[style]))[0] for style in STYLES]
+    assert np.abs(alone - unmasked[0]).max() <= 1
+    for side, style in ((slice(0, 20), 0), (slice(28, 48), 1)):
+        means = [image[:, side].mean((0, 1)) for image in (one, unmasked[style], unmasked[1 - style])]
+        assert np.abs(means[0] - means[1]).sum() < np.abs(means[0] - means[2]).sum()
+
+
 def test_textures_have_the_asked_size_and_differ_by_seed():
     first, again, other = stylize(
         *(request("texture_net", given=TEXTURE, mode="texture", size=40, seed=seed) for seed in (1, 1, 2))
@@ -173,8 +195,12 @@ def test_a_network_is_built_once_and_kept_warm():
         (request(content=picture(0, 8, 400)), "48 x 1 pixels; this johnson network needs 16"),
         (request("texture_net", tile=16), "a texture_net cannot work in tiles"),
         (request("adain", styles=()).__class__("cell", picture(0), (), (), "targets", FeedforwardConfig(family="adain"),
-                                               MODELS["adain"]), "needs a style image"),
-        (Request("cell", picture(0), (), (), "targets", FeedforwardConfig(model="lost"), None), "no model is given"),
+                                               model=MODELS["adain"]), "needs a style image"),
+        (request("adain", content_mask=plain_labels("#ff0000")), "masks for some of the images only"),
+        (request("adain", content_mask=plain_labels("#ff0000"), style_masks=(plain_labels("#0000ff"),)), "nothing for"),
+        (request("adain", content_mask=plain_labels("#ff0000"), style_masks=(plain_labels("#ff0000"),), tile=16),
+         "more than tile 16 allows"),
+        (Request("cell", picture(0), (), (), "targets", FeedforwardConfig(model="lost")), "no model is given"),
         (request(given=Model("x", lambda: ({}, {"x": torch.zeros(1)}))), "no network that can be imported"),
     ],
 )  # fmt: skip
@@ -191,6 +217,16 @@ def test_a_constant_result_is_a_failure():
     (result,) = stylize_batch([request(given=Model("dead", lambda: (metadata, dead)))], workspace())
     assert isinstance(result.error, NumericalError)
     assert result.image is None
+
+
+def test_values_that_are_not_finite_fail_their_own_cell():
+    metadata, tensors = MODELS["conditional"].load()
+    torn = {**tensors, "down.1.norm.shift": torch.stack([tensors["down.1.norm.shift"][0], torch.full((8,), 3e38)])}
+    overflowing = Model("torn", lambda: (metadata, torn))
+    good, bad = stylize_batch([request("conditional", styles=[s], given=overflowing) for s in STYLES], workspace())
+    assert good.error is None
+    assert isinstance(bad.error, NumericalError)
+    assert "not finite" in str(bad.error)
 
 
 def test_a_cell_needs_the_images_that_make_it():

@@ -15,7 +15,7 @@ from nst.networks import build_network, metadata_of, network_from
 from nst.networks.adain import moments
 from nst.networks.conditional import add_rows
 from nst.networks.importing import adain_tensors
-from nst.networks.norm import InstanceNorm
+from nst.networks.norm import InstanceNorm, statistics
 
 SMALL = {"width": 4, "residual_blocks": 1}
 
@@ -34,7 +34,7 @@ def run(network, images, seeds=(5,)):
         if network.family == "texture_net":
             return network(network.draw(*images.shape[2:], seeds), images)
         if network.family == "adain":
-            return network(images, [moments(network.encode(photograph(40, 32, 9)))])
+            return network(images, [[(moments(network.encode(photograph(40, 32, 9))), 1.0)]])
         return network(images)
 
 
@@ -113,23 +113,38 @@ def test_exchanged_features_have_exactly_the_styles_means_and_deviations():
     _, network = adain()
     network.double()
     content, style = network.encode(photograph(40, 48).double()), network.encode(photograph(64, 32, 1).double())
-    exchanged = network.exchange(content, moments(style, 0.0))
+    exchanged = network.exchange(content, moments(style, epsilon=0.0))
     torch.testing.assert_close(exchanged.mean((2, 3)), style.mean((2, 3)), atol=1e-9, rtol=0)
     # The epsilon below the content's root is all that is missing.
     shrunk = (content.var((2, 3), correction=0) / (content.var((2, 3), correction=0) + 1e-5)).sqrt()
     torch.testing.assert_close(exchanged.std((2, 3), correction=0), style.std((2, 3), correction=0) * shrunk)
 
 
-def test_adain_mixes_styles_by_weight_and_by_mask():
+def test_adain_mixes_styles_by_share_and_by_region():
     _, network = adain()
     image, styles = photograph(32, 48), [moments(network.encode(photograph(40, 40, seed))) for seed in (1, 2)]
-    both = [network(image, [style]) for style in styles]
-    torch.testing.assert_close(network(image, styles, (3.0, 0.0)), both[0])
-    left = torch.zeros(1, 1, 32, 48)
-    left[..., :24] = 1.0
-    masked = network(image, styles, (1.0, 1.0), masks=[left, 1.0 - left])
-    torch.testing.assert_close(masked[..., :16], both[0][..., :16])
-    torch.testing.assert_close(masked[..., 32:], both[1][..., 32:])
+    first, second, half = network(
+        image.repeat(3, 1, 1, 1), [[(styles[0], 1.0)], [(styles[0], 0.0), (styles[1], 1.0)], [(s, 0.5) for s in styles]]
+    )
+    assert (first - second).abs().mean() > 0.01
+    # The decoder is not linear, but the features that it is given are.
+    assert ((first + second) / 2 - half).abs().mean() < 0.3 * (first - second).abs().mean()
+    left = torch.zeros(1, 1, 16, 24)
+    left[..., :12] = 1.0
+    exchanged = network._mix(network.encode(image), [(styles[0], left), (styles[1], 1.0 - left)])
+    for side, (mean, deviation) in zip(exchanged.split(12, 3), styles, strict=True):
+        torch.testing.assert_close(side.mean((2, 3), keepdim=True), mean, atol=1e-5, rtol=0)
+        torch.testing.assert_close(side.std((2, 3), keepdim=True, correction=0), deviation, atol=1e-2, rtol=0)
+    masked = network(image, [[(styles[0], left), (styles[1], 1.0 - left)]])
+    assert masked.shape == image.shape
+
+
+def test_statistics_over_a_region_are_those_of_its_cut_out_part():
+    x = photograph(8, 10).double()
+    shares = torch.zeros(1, 1, 8, 10)
+    shares[..., 2:5, 3:9] = 0.3
+    for ours, expected in zip(statistics(x, shares), statistics(x[..., 2:5, 3:9]), strict=True):
+        torch.testing.assert_close(ours, expected)
 
 
 def test_the_public_adain_decoder_reconstructs_at_alpha_0_and_stylises_at_alpha_1(shared_data):
@@ -147,7 +162,7 @@ def test_the_public_adain_decoder_reconstructs_at_alpha_0_and_stylises_at_alpha_
     )
     with torch.no_grad():
         wanted = moments(network.encode(style))
-        same, changed = (network(image, [wanted], alpha=alpha).clamp(0, 1) for alpha in (0.0, 1.0))
+        same, changed = (network(image, [[(wanted, 1.0)]], alpha).clamp(0, 1) for alpha in (0.0, 1.0))
     assert -10 * torch.log10((same - image).square().mean()) > 17.0  # PSNR in dB; relu4_1 loses detail
     nearer = [(picture.mean((0, 2, 3)) - style.mean((0, 2, 3))).abs().sum() for picture in (same, changed)]
     assert nearer[1] < 0.5 * nearer[0]

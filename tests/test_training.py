@@ -38,7 +38,7 @@ FAMILIES = {
     "johnson": (JohnsonTraining(**PERCEPTUAL, **TINY), 1),
     "conditional": (ConditionalTraining(**PERCEPTUAL, **TINY), 3),
     "texture": (TextureNetTraining(**PERCEPTUAL, scales=3, diversity_weight=0.1), 1),
-    "stylize": (TextureNetTraining(**PERCEPTUAL, scales=3, mode="stylize"), 1),
+    "stylize": (TextureNetTraining(**PERCEPTUAL, scales=3, mode="stylize", diversity_weight=0.1), 1),
     "adain": (AdainTraining(**COMMON, layer="relu2_1"), 3),
 }
 
@@ -124,6 +124,9 @@ def test_diversity_is_minus_the_mean_log_distance_to_the_nearest():
     halved = diversity_loss(images / 2) - diversity_loss(images)
     assert halved.item() == pytest.approx(math.log(2), rel=1e-3)
     assert diversity_loss(torch.zeros(2, 3, 2, 2)).item() == pytest.approx(-0.5 * math.log(FLOOR))
+    pairs = torch.stack([images[0], images[2], images[1], images[1] + 0.3])
+    expected = -0.25 * (math.log(0.7**2 + FLOOR) + math.log(0.3**2 + FLOOR))
+    assert diversity_loss(pairs, 2).item() == pytest.approx(expected, rel=1e-12)
     generator = torch.Generator().manual_seed(0)
     free = torch.rand((3, 1, 2, 2), dtype=torch.float64, generator=generator, requires_grad=True)
     assert gradcheck(diversity_loss, (free,))
@@ -132,13 +135,13 @@ def test_diversity_is_minus_the_mean_log_distance_to_the_nearest():
 def test_the_diversity_term_pushes_samples_apart():
     config = FAMILIES["texture"][0]
     spread = {}
-    for weight in (0.0, 2.0):
+    for weight in (0.0, 10.0):
         training = trainer(config.model_copy(update={"diversity_weight": weight}))
         for _ in range(40):
             training.step()
         first, second = (image / 255.0 for image in training.validate(PHOTOGRAPHS[:2]).images)
         spread[weight] = np.sqrt(np.square(first - second).mean())
-    assert spread[2.0] > 1.2 * spread[0.0]
+    assert spread[10.0] > 1.2 * spread[0.0]
 
 
 def test_deviations_compare_means_and_deviations_of_channels():
@@ -158,7 +161,7 @@ def test_learning_rates_fall_as_their_sources_say():
     assert decay(DecayConfig(), 10_000) == 1.0
     assert decay(DecayConfig(name="step", every=300), 299) == 1.0
     assert decay(DecayConfig(name="step", every=300), 900) == pytest.approx(0.8**3)
-    assert decay(DecayConfig("inverse"), 20_000) == pytest.approx(0.5)  # 1 / (1 + 5e-5 * 20,000)
+    assert decay(DecayConfig(name="inverse"), 20_000) == pytest.approx(0.5)  # 1 / (1 + 5e-5 * 20,000)
     training = trainer(FAMILIES["johnson"][0].model_copy(update={"decay": DecayConfig(name="step", every=1)}))
     assert [training.step().learning_rate for _ in range(2)] == pytest.approx([3e-3, 0.8 * 3e-3])
 
@@ -173,6 +176,10 @@ def test_every_photograph_is_seen_once_an_epoch_wherever_one_begins():
     assert seen[:7] != seen[7:14]
     assert np.array_equal(fresh().batch(9).photographs, sampler.batch(9).photographs)
     assert fresh().batch(9).seeds == sampler.batch(9).seeds != sampler.batch(8).seeds
+    twice = Sampler(marked, size=4, batch_size=4, styles=1, seed=1, views=2).batch(0)
+    first, again, second, _ = (int(square[0, 0, 0]) for square in twice.photographs)
+    assert first == again == seen[0] != second == seen[1]
+    assert len(set(twice.seeds)) == 4
     places = np.zeros((1, 5, 6, 3), np.uint8)
     places[0] = np.arange(30).reshape(5, 6, 1)
     corners = {
@@ -190,6 +197,8 @@ def test_photographs_that_do_not_fit_are_refused():
         Sampler(np.zeros((0, 5, 6, 3), np.uint8), size=4, batch_size=1, styles=1, seed=0)
     with pytest.raises(UserError, match="learns from 1 style images; found 3"):
         trainer("johnson", styles=STYLES)
+    with pytest.raises(UserError, match="even batch_size; found 3"):
+        trainer(FAMILIES["texture"][0].model_copy(update={"batch_size": 3}))
 
 
 def test_a_training_whose_loss_is_not_finite_stops_with_its_last_good_weights():
@@ -228,6 +237,15 @@ def test_a_loss_that_explodes_stops_a_training_and_a_wild_start_does_not():
         guard.check(record(401, 1e4), 1.0, 1.0, picture)
 
 
+def test_a_diversity_term_below_zero_is_no_explosion():
+    guard = Guard()
+    for step in range(1, 300):
+        diversity = -1.0 + 0.001 * step
+        guard.check(
+            TrainingRecord(step, 0.5 + diversity, 0.0, 0.5, 0.0, diversity, 1e-3), 1.0, 1.0, torch.rand(1, 3, 4, 4)
+        )
+
+
 def test_a_style_is_added_to_a_trained_network_without_touching_the_others():
     first = trainer("conditional", styles=STYLES[:2])
     first.step()
@@ -246,6 +264,11 @@ def test_a_style_is_added_to_a_trained_network_without_touching_the_others():
             assert not torch.equal(learned[key][2], tensor.mean(0))
         else:
             assert torch.equal(learned[key], tensor)
+
+
+def test_only_rows_needs_a_network_whose_rows_they_are():
+    with pytest.raises(UserError, match="only_rows needs a parent"):
+        trainer(FAMILIES["conditional"][0].model_copy(update={"only_rows": True}))
 
 
 def test_a_parent_of_another_family_is_refused():

@@ -85,6 +85,11 @@ class FeedforwardConfig(NamedBlock):
         return content if named else content | {"style"}
 
     @property
+    def masks(self) -> Literal["none", "allowed"]:
+        """Whether it looks at masks: statistics alone can be exchanged by region."""
+        return "allowed" if self.family == "adain" else "none"
+
+    @property
     def side(self) -> int:
         """Pixels of the square that batches reckon with."""
         return self.size

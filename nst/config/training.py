@@ -197,7 +197,8 @@ class TextureNetTraining(Training):
 
     diversity_weight: Weight = 0.0
     """Weight of the diversity term: minus the mean log distance of an output to its nearest in the batch (Ulyanov et
-    al. 2017, "Improved texture networks", eq. 7). Needs `batch_size` 2 or more."""
+    al. 2017, "Improved texture networks", eq. 7). `stylize` then takes each photograph twice, with other noise, and
+    compares those two. Needs an even `batch_size`."""
 
     tv_weight: Weight = 0.0
     """None in texture_nets."""
@@ -221,6 +222,11 @@ class TextureNetTraining(Training):
     def photographs(self) -> bool:
         """Only where it stylises."""
         return self.mode == "stylize"
+
+    @property
+    def views(self) -> int:
+        """How often each photograph is in a step."""
+        return 2 if self.photographs and self.diversity_weight else 1
 
 
 class AdainTraining(Training):

@@ -17,9 +17,11 @@ from nst.errors import InputError, NumericalError
 from nst.images import resize_to, target_size
 from nst.losses.objective import arithmetic
 from nst.methods.descent import configs_of, each_that_can
+from nst.methods.exchange import Exchange
 from nst.methods.finish import CONSTANT
-from nst.methods.start import missing_image, style_size
-from nst.networks.adain import AdainNet, moments
+from nst.methods.guides import unmatched
+from nst.methods.start import missing_image
+from nst.networks.adain import AdainNet
 from nst.networks.conditional import ConditionalNet
 from nst.networks.texture_net import TextureNet
 from nst.networks.tiling import run_in_tiles
@@ -33,8 +35,7 @@ if TYPE_CHECKING:
     from nst.errors import NstError
     from nst.methods.descent import OnStep
     from nst.networks import Network
-    from nst.networks.adain import Moments
-    from nst.workspace import Pixels, Request, Workspace
+    from nst.workspace import Request, Workspace
 
 
 def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: OnStep | None = None) -> list[Stylized]:
@@ -62,7 +63,12 @@ def refusal(request: Request, workspace: Workspace) -> NstError | None:
         network = workspace.network(request.model, _dtype(config))
     except InputError as error:
         return InputError(f"model {config.model}: {error.message}", hint=error.hint)
-    return _unfit_network(config, network) or _unfit_picture(request, network) or _unknown_style(request, network)
+    return (
+        _unfit_network(config, network)
+        or _unfit_picture(request, network)
+        or _unknown_style(request, network)
+        or unmatched(request)
+    )
 
 
 def _unfit_network(config: FeedforwardConfig, network: Network) -> InputError | None:
@@ -81,6 +87,9 @@ def _unfit_picture(request: Request, network: Network) -> InputError | None:
         return InputError(f"{found}; this {network.family} network needs {network.smallest}", hint="raise size")
     if network.margin is None and width * height > config.tile**2:
         hint = f"a {network.family} cannot work in tiles: lower size or raise tile"
+        return InputError(f"{found}, more than tile {config.tile} allows", hint=hint)
+    if request.content_mask is not None and width * height > config.tile**2:
+        hint = "masks cannot be cut into tiles: lower size or raise tile"
         return InputError(f"{found}, more than tile {config.tile} allows", hint=hint)
     return None
 
@@ -119,6 +128,8 @@ class _Pass:
         assert requests[0].model is not None
         self.model = requests[0].model
         self.network: Network = workspace.network(self.model, self.dtype)
+        self.broken: set[int] = set()
+        """Requests for which the network gave values that are not finite."""
 
     def run(self) -> list[Stylized]:
         """Return one result per request."""
@@ -134,8 +145,8 @@ class _Pass:
                 pictures_B3HW = self._apply(range(len(self.requests)), np.stack(known) if known else None)
                 images = list(_to_bytes(pictures_B3HW))
         return [
-            _judge(request, image, content)
-            for request, image, content in zip(self.requests, images, contents, strict=True)
+            _judge(request, image, content, broken=index in self.broken)
+            for index, (request, image, content) in enumerate(zip(self.requests, images, contents, strict=True))
         ]
 
     def _tiled(self, index: int, content: np.ndarray) -> np.ndarray:
@@ -145,7 +156,7 @@ class _Pass:
         return run_in_tiles(self.network, apply, content, self.config.tile, self.config.tile_statistics)
 
     def _apply(self, indices: Sequence[int], contents_BHW3: np.ndarray | None) -> Tensor:
-        """Return the finished pictures of some requests, shape (B, 3, H, W); NaN where the network gave it."""
+        """Return the finished pictures of some requests, shape (B, 3, H, W), with zeros for what is not finite."""
         configs = [self.configs[index] for index in indices]
         photographs_B3HW = None if contents_BHW3 is None else self._tensor(contents_BHW3)
         alpha_B111 = (
@@ -154,6 +165,9 @@ class _Pass:
         bfloat16 = self.config.precision == "bfloat16"
         with torch.autocast(self.workspace.device.type, torch.bfloat16, enabled=bfloat16):
             pictures_B3HW = self._network(indices, photographs_B3HW, alpha_B111).to(self.dtype)
+        finite_B = pictures_B3HW.isfinite().flatten(1).all(1).tolist()
+        self.broken |= {index for index, finite in zip(indices, finite_B, strict=True) if not finite}
+        pictures_B3HW = pictures_B3HW.nan_to_num(0.0)
         if photographs_B3HW is None:
             return pictures_B3HW
         if not isinstance(self.network, AdainNet):
@@ -171,30 +185,13 @@ class _Pass:
         elif isinstance(network, ConditionalNet):
             pictures = network(photographs_B3HW, network.rows([_rows(one, network.styles) for one in requests]))
         elif isinstance(network, AdainNet):
-            assert photographs_B3HW is not None
-            each = [
-                network(photographs_B3HW[index : index + 1], self._moments(network, one), one.style_weights,
-                        alpha=alpha_B111[index])
-                for index, one in enumerate(requests)
-            ]  # fmt: skip
-            pictures = torch.cat(each)
+            exchange = Exchange(network, (self.model.digest, self.config.precision), self.workspace, self._tensor)
+            long_side = max(self.size) * self.config.style_scale
+            mixes = [exchange.parts(one, self.size, long_side) for one in requests]
+            pictures = network(photographs_B3HW, mixes, alpha_B111)
         else:
             pictures = network(photographs_B3HW)
         return pictures
-
-    def _moments(self, network: AdainNet, request: Request) -> list[Moments]:
-        """Return the means and deviations of a request's styles, from memory if they are there."""
-        found = []
-        for style in request.styles:
-            size = style_size(style, max(self.size) * self.config.style_scale)
-            key = ("moments", self.model.digest, style.digest, size, self.config.precision)
-
-            def compute(style: Pixels = style, size: tuple[int, int] = size) -> dict[str, tuple[Tensor, ...]]:
-                return {"": moments(network.encode(self._tensor(resize_to(style.array, *size)[None])))}
-
-            mean, deviation = self.workspace.statistics.get(key, compute)[""]
-            found.append((mean, deviation))
-        return found
 
     def _tensor(self, arrays_BHW3: np.ndarray) -> Tensor:
         tensor = torch.from_numpy(np.require(arrays_BHW3, requirements=("C", "W"))).to(self.workspace.device)
@@ -210,9 +207,11 @@ def _rows(request: Request, known: Sequence[str]) -> dict[int, float]:
     return weights
 
 
-def _judge(request: Request, image: np.ndarray, content: np.ndarray | None) -> Stylized:
+def _judge(request: Request, image: np.ndarray, content: np.ndarray | None, *, broken: bool) -> Stylized:
     reason = None
-    if _flat(image) and (content is None or not _flat(content)):
+    if broken:
+        reason = NumericalError("the network gave values that are not finite", hint="set precision: float32")
+    elif _flat(image) and (content is None or not _flat(content)):
         reason = NumericalError("the picture is constant", hint="is the model damaged, or precision too low?")
     return Stylized(request.cell_id, None if reason else image, None, (), 1, reason)
 
@@ -222,7 +221,7 @@ def _flat(image: np.ndarray) -> bool:
 
 
 def _to_bytes(pictures_B3HW: Tensor) -> np.ndarray:
-    bytes_B3HW = pictures_B3HW.nan_to_num(0.0).clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8)
+    bytes_B3HW = pictures_B3HW.clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8)
     images: np.ndarray = bytes_B3HW.permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return images
 

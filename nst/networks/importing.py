@@ -70,6 +70,8 @@ def encoder_from(config: BackboneConfig, layer: str, tensors: Mapping[str, Tenso
     Raises:
         InputError: It lacks a layer.
     """
+    if config.name == "squeezenet":
+        raise InputError("the model's encoder is squeezenet; expected vgg19 or vgg16")
     indices = layer_indices(config.name)
     weights = {
         f"features.{indices[conv]}.{part}": tensors[f"encoder.{conv}_{part}"]

@@ -68,27 +68,36 @@ class Whitening(nn.Module):
         self.fixed: tuple[Tensor, Tensor] | None = None
         self.watch: Callable[[Tensor], None] | None = None
 
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Return features of mean 0 and variance 1."""
-        return normalise(self, x_BCHW)
+    def forward(self, x_BCHW: Tensor, shares_B1HW: Tensor | None = None) -> Tensor:
+        """Return features of mean 0 and variance 1, everywhere or over a region; see `statistics`."""
+        return normalise(self, x_BCHW, shares_B1HW)
 
 
 Norm = InstanceNorm | Whitening
 """A norm whose statistics may be fixed."""
 
 
-def normalise(norm: Norm, x_BCHW: Tensor) -> Tensor:
+def normalise(norm: Norm, x_BCHW: Tensor, shares_B1HW: Tensor | None = None) -> Tensor:
     """Return (x - mean) / sqrt(variance + epsilon), by fixed statistics if the norm has them."""
     if norm.watch is not None:
         norm.watch(x_BCHW)
-    mean_BC11, variance_BC11 = norm.fixed or statistics(x_BCHW)
+    mean_BC11, variance_BC11 = norm.fixed or statistics(x_BCHW, shares_B1HW)
     scale_BC11 = (variance_BC11 + norm.epsilon).rsqrt()
     return ((x_BCHW - mean_BC11) * scale_BC11).to(x_BCHW.dtype)
 
 
-def statistics(x_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each image's and channel's mean and (biased) variance, shape (B, C, 1, 1), at least in float32."""
+def statistics(x_BCHW: Tensor, shares_B1HW: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return each image's and channel's mean and (biased) variance, shape (B, C, 1, 1), at least in float32.
+
+    Args:
+        x_BCHW: Features.
+        shares_B1HW: How much each position counts, of any positive sum; None for all the same.
+    """
     wide_BCHW = x_BCHW.float() if x_BCHW.dtype in {torch.bfloat16, torch.float16} else x_BCHW
+    if shares_B1HW is not None:
+        weights_B1HW = shares_B1HW.to(wide_BCHW) / shares_B1HW.to(wide_BCHW).sum((2, 3), keepdim=True)
+        mean_BC11 = (weights_B1HW * wide_BCHW).sum((2, 3), keepdim=True)
+        return mean_BC11, (weights_B1HW * (wide_BCHW - mean_BC11).square()).sum((2, 3), keepdim=True)
     variance_BC11, mean_BC11 = torch.var_mean(wide_BCHW, (2, 3), correction=0, keepdim=True)
     return mean_BC11, variance_BC11
 

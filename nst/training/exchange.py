@@ -46,7 +46,7 @@ class ExchangeLesson:
         self.dtype = torch.float64 if config.precision == "float64" else torch.float32
         layers = frozenset((config.layer, *config.style_layers))
         self.backbone = workspace.backbone(config.backbone, layers, self.dtype)
-        assert isinstance(self.backbone, VGG)  # no other has the layers
+        assert isinstance(self.backbone, VGG), "only these have the layers that settings may name"
         network = build_network(config, len(styles), encoder=self.backbone)
         assert isinstance(network, AdainNet)
         self.network: AdainNet = network

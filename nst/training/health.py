@@ -50,7 +50,7 @@ class Guard:
     """Watches the losses and pictures of one training.
 
     Attributes:
-        smoothed: Running mean of the loss, NaN before the first step.
+        smoothed: Running mean of the loss without its diversity term, which has no zero; NaN before the first step.
         lowest: Smallest of it so far.
     """
 
@@ -71,7 +71,8 @@ class Guard:
             Unhealthy: It cannot go on.
         """
         parts = f"content {record.content_loss:.3g}, style {record.style_loss:.3g}, tv {record.tv_loss:.3g}"
-        smoothed = record.loss if math.isnan(self.smoothed) else _MEMORY * self.smoothed + (1 - _MEMORY) * record.loss
+        loss = record.loss - record.diversity_loss
+        smoothed = loss if math.isnan(self.smoothed) else _MEMORY * self.smoothed + (1 - _MEMORY) * loss
         reason = hint = ""
         if not math.isfinite(record.loss):
             reason, hint = f"the loss is not finite: {parts}", "lower learning_rate or the weights"
@@ -79,7 +80,7 @@ class Guard:
             reason, hint = f"its pictures are black: {parts}", "lower learning_rate or tv_weight"
         elif spread < CONSTANT:
             reason, hint = f"its pictures are constant: {parts}", "lower tv_weight or learning_rate"
-        elif record.step > PATIENCE and smoothed > EXPLODED * abs(self.lowest):
+        elif record.step > PATIENCE and smoothed > EXPLODED * self.lowest:
             reason = f"the loss exploded: {smoothed:.3g} after {self.lowest:.3g}: {parts}"
             hint = "lower learning_rate"
         if reason:

@@ -39,6 +39,7 @@ class Sampler:
         photographs_NHW3: uint8, an array or memory map; None for none.
         size: Side of the squares cut from them.
         batch_size: B.
+        views: How often each photograph is in a step, one after the other; divides B.
         styles: How many there are to draw from.
         seed: Of everything.
 
@@ -47,12 +48,12 @@ class Sampler:
     """
 
     def __init__(
-        self, photographs_NHW3: np.ndarray | None, *, size: int, batch_size: int, styles: int, seed: int
+        self, photographs_NHW3: np.ndarray | None, *, size: int, batch_size: int, styles: int, seed: int, views: int = 1
     ) -> None:
         if photographs_NHW3 is not None:
             _check(photographs_NHW3, size)
         self.photographs_NHW3, self.size, self.batch_size = photographs_NHW3, size, batch_size
-        self.styles, self.seed = styles, seed
+        self.styles, self.seed, self.views = styles, seed, views
         self._epoch, self._order = -1, np.zeros(0, np.int64)
 
     def batch(self, step: int) -> Batch:
@@ -68,11 +69,12 @@ class Sampler:
         total, rows, columns = self.photographs_NHW3.shape[:3]
         random = self._random(_CROP, step)
         squares = []
-        for place in range(step * self.batch_size, (step + 1) * self.batch_size):
+        count = self.batch_size // self.views
+        for place in range(step * count, (step + 1) * count):
             top, left = (int(random.integers(side - self.size + 1)) for side in (rows, columns))
             index = self._order_of(place // total)[place % total]
             squares.append(self.photographs_NHW3[index, top : top + self.size, left : left + self.size])
-        return np.stack(squares)
+        return np.repeat(np.stack(squares), self.views, 0)
 
     def _order_of(self, epoch: int) -> Sequence[int] | np.ndarray:
         if epoch != self._epoch:

@@ -73,7 +73,7 @@ class Trainer:
         photographs: np.ndarray | None = None,
         parent: Model | None = None,
     ) -> None:
-        _refuse(config, styles, photographs)
+        _refuse(config, styles, photographs, parent)
         self.config, self.device, self.styles = config, workspace.device, len(styles)
         old, tensors = inherit(parent, config)
         self.style_digests = list(dict.fromkeys([*old, *(style.digest for style in styles)]))
@@ -89,6 +89,7 @@ class Trainer:
         self.sampler = Sampler(
             photographs if config.photographs else None, size=config.size, batch_size=config.batch_size,
             styles=len(styles), seed=config.seed,
+            views=config.views if isinstance(config, TextureNetTraining) else 1,
         )  # fmt: skip
         self.optimizer = torch.optim.Adam(self._learning(), lr=config.learning_rate)
         self.guard = Guard()
@@ -116,7 +117,9 @@ class Trainer:
             losses = objective(outputs_B3HW)
             diversity = torch.zeros_like(losses.total[0])
             if isinstance(config, TextureNetTraining) and config.diversity_weight:
-                diversity = config.diversity_weight * diversity_loss(outputs_B3HW)
+                diversity = config.diversity_weight * diversity_loss(
+                    outputs_B3HW, config.views if config.photographs else None
+                )
             total = losses.total.mean() + diversity
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()  # type: ignore[no-untyped-call]
@@ -211,11 +214,15 @@ def decay(config: DecayConfig, step: int) -> float:
     return 1.0 / (1.0 + config.rate * step) if config.name == "inverse" else 1.0
 
 
-def _refuse(config: TrainingConfig, styles: Sequence[Pixels], photographs: np.ndarray | None) -> None:
+def _refuse(
+    config: TrainingConfig, styles: Sequence[Pixels], photographs: np.ndarray | None, parent: Model | None
+) -> None:
     most = config.most_styles
     if not styles or (most is not None and len(styles) > most):
         raise UserError(f"{config.family} learns from {most or 'any number of'} style images; found {len(styles)}")
     if config.photographs and photographs is None:
         raise InputError(f"{config.family} needs photographs to learn from; found none")
-    if isinstance(config, TextureNetTraining) and config.diversity_weight and config.batch_size < 2:
-        raise UserError("diversity_weight needs a batch_size of 2 or more; found 1")
+    if isinstance(config, TextureNetTraining) and config.diversity_weight and config.batch_size % 2:
+        raise UserError(f"diversity_weight needs an even batch_size; found {config.batch_size}")
+    if isinstance(config, ConditionalTraining) and config.only_rows and parent is None:
+        raise UserError("only_rows needs a parent, whose network stays as it is")

@@ -13,6 +13,8 @@ import pytest
 from nst.images import decode, encode
 from nst.records import OutputFormat
 
+pytestmark = pytest.mark.xdist_group("run_methods")  # its sweeps run once
+
 SETTINGS = "size: 48, steps: 3, backbone: {name: vgg16, weights: random}"
 MANIFESTS = {
     "both": f"""\

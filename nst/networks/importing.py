@@ -79,7 +79,6 @@ def encoder_from(config: BackboneConfig, layer: str, tensors: Mapping[str, Tenso
         for part in ("weight", "bias")
         if f"encoder.{conv}_{part}" in tensors
     }
-    assert config.name != "squeezenet", "which has no such layer"
     inputs = "torchvision" if config.weights == "random" else config.input
     return VGG(config.name, [layer], weights, inputs=inputs, pooling=config.pooling, padding=config.padding)
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 from flows.order import SweepRequest
-from flows.train_order import plan_training, run_training
+from flows.train_order import plan_training, summary_of, train_missing
 from nst.errors import NstError, TransientError
+from tasks.maintenance import single_publisher
 from tasks.nightly import nightly_manifests, write_report
 from tasks.store import open_store
+from tasks.workers import DevicePool
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from flows.engine import Engine
 
@@ -48,7 +52,12 @@ def run_night(root: str, folder: str, inputs: str, devices: Sequence[str], engin
         NightFailed: At the end, when all manifests had their turn.
     """
     began, store = datetime.now(UTC), open_store(root)
-    rows = [_one(manifest, root, inputs, devices, engine) for manifest in nightly_manifests(store, folder)]
+    with ExitStack() as stack:
+        workers = cache(lambda: stack.enter_context(DevicePool(store.uri, devices, single=single_publisher(root))))
+        rows = [
+            _one(SweepRequest(manifest, root, inputs, tuple(devices)), engine, workers)
+            for manifest in nightly_manifests(store, folder)
+        ]
     report = write_report(store, began, [asdict(row) for row in rows])
     engine.show([asdict(row) for row in rows], None)
     bad = [row for row in rows if row.failed or row.error]
@@ -58,10 +67,12 @@ def run_night(root: str, folder: str, inputs: str, devices: Sequence[str], engin
     return rows
 
 
-def _one(manifest: str, root: str, inputs: str, devices: Sequence[str], engine: Engine) -> NightRow:
+def _one(request: SweepRequest, engine: Engine, workers: Callable[[], DevicePool]) -> NightRow:
+    """Return what became of one manifest; the workers are started by the first that needs them."""
+    manifest = request.manifest
     try:
-        prepared = plan_training(SweepRequest(manifest, root, inputs, tuple(devices)))
-        summary = run_training(prepared, devices, engine)
+        prepared = plan_training(request)
+        summary = train_missing(prepared, workers(), engine) if prepared.to_do else summary_of(prepared)
     except TransientError as error:
         return NightRow(manifest, error=f"{type(error).__name__}: {error}")
     except NstError as error:

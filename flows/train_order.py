@@ -69,14 +69,11 @@ def run_training(
         UserError: The weights of the backbone cannot be had; nothing was started.
         TransientError: The store gave up; running again goes on from the last checkpoints.
     """
-    clock = time.monotonic()
     chosen = devices[: len(prepared.to_do)]
     if not chosen:
-        return _summary(prepared)
+        return summary_of(prepared)
     with DevicePool(prepared.store.uri, chosen, on_step, single=prepared.catalog.single_publisher) as pool:
-        summary = train_missing(prepared, pool, engine)
-    summary.seconds = time.monotonic() - clock
-    return summary
+        return train_missing(prepared, pool, engine)
 
 
 def train_missing(prepared: PreparedTraining, pool: DevicePool, engine: Engine, note: str = "") -> TrainSummary:
@@ -88,8 +85,9 @@ def train_missing(prepared: PreparedTraining, pool: DevicePool, engine: Engine, 
         engine: Carries out the trainings.
         note: What the progress says.
     """
+    clock = time.monotonic()
     prepared = replace(prepared, trained=frozenset(prepared.catalog.keys("models", "model_id")))  # by others, meanwhile
-    to_do, summary = prepared.to_do, _summary(prepared)
+    to_do, summary = prepared.to_do, summary_of(prepared)
     register_training(prepared)
     for backbone in {spec.config.backbone for spec in to_do}:
         if prepared.weights_uris[backbone] == "torchvision":
@@ -108,10 +106,11 @@ def train_missing(prepared: PreparedTraining, pool: DevicePool, engine: Engine, 
         through = summary.trained_before + summary.trained + summary.failed
         engine.progress(through, summary.total, f"{summary.failed} failed" if summary.failed else note)
         call_with_policy(publish_all, prepared.catalog)
+    summary.seconds = time.monotonic() - clock
     return summary
 
 
-def _summary(prepared: PreparedTraining) -> TrainSummary:
+def summary_of(prepared: PreparedTraining) -> TrainSummary:
     """Return what is known before anything is trained."""
     trained = [spec.model_id for spec in prepared.specs if spec.model_id in prepared.trained]
     return TrainSummary(prepared.name, len(prepared.specs), trained_before=len(trained), models=trained)

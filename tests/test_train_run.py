@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from trainings import TRAINING, write_manifest, write_pictures
@@ -20,6 +21,8 @@ from tasks.catalog.fsck import fsck
 from tasks.planning import prepare
 from tasks.store import open_store
 from tasks.train_planning import prepare_training
+
+pytestmark = pytest.mark.xdist_group("train_run")  # its sweep runs once
 
 SWEEP = """\
 name: painted
@@ -42,7 +45,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     write_pictures(folder)
     write_manifest(folder, styles="styles/*.png", steps=4)
-    write_manifest(folder, "sick", styles="styles/*.png", learning_rate=10, steps=400)
+    (folder / "broken.png").write_bytes(b"no picture")
+    write_manifest(folder, "sick", styles="styles/*.png", top={"photographs": "broken.png"})
     (folder / "painted.yaml").write_text(SWEEP)
     (folder / "both.yaml").write_text(SWEEP.replace("alpha:", "model: [tiny.yaml, sick.yaml], alpha:"))
     with pytest.MonkeyPatch.context() as patch:
@@ -74,16 +78,14 @@ def test_a_sweep_trains_each_model_once_and_paints_with_it(folder):
     assert results.groupby("alpha").ssim_content.mean().is_monotonic_decreasing  # less of it keeps more of the content
 
 
-def test_a_failed_training_fails_its_own_cells_and_leaves_evidence(folder):
+def test_a_failed_training_fails_its_own_cells_and_no_others(folder):
     failures = table(folder, "failures")
     training, cells = failures[failures.method == "training"], failures[failures.method == "feedforward"]
-    assert training.error_class.tolist() == ["Unhealthy"] * 2
+    assert training.error_class.tolist() == ["InputError"] * 2
+    assert "none of 1 photographs is a picture" in training.error_message.iloc[0]
     assert len(cells) == 8
     assert set(cells.model_id) == set(training.model_id)
     assert not set(cells.model_id) & set(table(folder, "models").model_id)
-    evidence = json.loads(Path(training.evidence_uri.iloc[0].removeprefix("file://")).read_text())
-    assert evidence["why"] == training.error_message.iloc[0]
-    assert "constant" in evidence["why"]
     assert fsck(open_store("out")).ok
 
 
@@ -222,27 +224,31 @@ def test_networks_of_others_are_imported_and_used(folder, shared_data):
     assert fsck(open_store("others")).ok
 
 
-def test_a_night_trains_what_is_new_and_one_fault_holds_up_no_other(folder, monkeypatch):
+def test_a_night_trains_what_is_new_and_one_fault_holds_up_no_other(folder):
     nightly = folder / "night/manifests/nightly"
     nightly.mkdir(parents=True)
-    root = str(folder / "night")
     (nightly / "a-broken.yaml").write_text("kind: train\nname: broken\n")
-    for name in ("b-dots", "c-dots"):
-        write_manifest(nightly, name, steps=3)
+    write_manifest(nightly, "b-sick", learning_rate=10)
+    write_manifest(nightly, "c-dots", steps=3)
+    write_manifest(nightly, "d-dots", steps=3)
 
     def night():
         with InlineEngine() as engine:
-            return run_night(root, "", str(folder), ["cpu"], engine)
+            return run_night(str(folder / "night"), "", str(folder), ["cpu"], engine)
 
-    with pytest.raises(NightFailed, match=r"1 of 3 manifests failed: .*a-broken"):
+    with pytest.raises(NightFailed, match=r"2 of 4 manifests failed: .*a-broken.*b-sick.*its pictures are constant"):
         night()
-    models = pd.read_parquet(folder / "night/catalog/models")
-    assert models["name"].tolist() == ["b-dots"]  # c asks for the same
-    (nightly / "a-broken.yaml").unlink()
+    models, failures = (pd.read_parquet(folder / "night/catalog" / name) for name in ("models", "failures"))
+    assert models["name"].tolist() == ["c-dots"]  # d asks for the same
+    assert failures.error_class.tolist() == ["Unhealthy"]
+    evidence = Path(failures.evidence_uri[0].removeprefix("file://"))
+    assert json.loads(evidence.read_text())["why"] == failures.error_message[0]
+    assert np.ptp(decode(evidence.with_suffix(".png").read_bytes()), axis=(0, 1)).max() <= 2
+    for name in ("a-broken", "b-sick"):
+        (nightly / f"{name}.yaml").unlink()
     rows = night()
     assert [(row.trained, row.trained_before, row.error) for row in rows] == [(0, 1, ""), (0, 1, "")]
     reports = sorted((folder / "night/state/nights").iterdir())
-    assert len(reports) >= 1
     assert "missing" in json.loads(reports[0].read_text())["manifests"][0]["error"]
 
 

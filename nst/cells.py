@@ -212,7 +212,7 @@ def _mask(
                 shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
                 message = f"no {kind} has this name, so the rule excludes nothing"
                 problems.append(manifest.where.problem((*rule.where, kind), message, f"the {kind}s are {shown}"))
-        matching = manifest.sweep.matching(rule)
+        matching = manifest.variants.matching(rule)
         for content in chosen["content"]:
             for style in chosen["style"]:
                 start = (content * len(styles) + style) * width

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from nst.config import METHOD_CONFIGS
 from nst.explain import blocks
-from nst.manifest import paths
 from nst.manifest_blocks import Budget, ContentSpec, ManifestBlock, MixImage, Output, StyleSpec
 from nst.manifest_errors import number
+from nst.manifest_methods import paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +52,11 @@ _SWEEP: Final = """\
 | `zip: [{style_weight: [1, 10], tv_weight: [0, 1]}]` | axes that advance together; all others are multiplied out |
 | `exclude: [{style_weight: 10, seed: [2, 3]}, {content: night, style: wave*}]` | leaves out the points that match \
 everything a rule names: values of axes, names (or patterns) of contents and styles |
+
+With several `methods` an axis multiplies the methods that have its setting, and the others stand once; an axis that \
+none of them has is refused. Of zipped axes a method takes those that it has. Rules may name a `method`, too: \
+`exclude: [{method: mrf, size: 512}]`; one that names an axis leaves methods without it alone. A method may be listed \
+several times with different settings. Cells that come out equal are computed once.
 """
 
 
@@ -76,6 +81,8 @@ def json_schema() -> dict[str, Any]:
         items = properties[key]["items"]
         properties[key] = {"description": properties[key]["description"], "anyOf": [properties[key], items]}
     properties["method"] = {"description": properties["method"]["description"], "anyOf": methods}
+    several = {"type": "array", "minItems": 1, "items": {"anyOf": methods}}
+    properties["methods"] = {"description": properties["methods"]["description"], **several}
     rule, axis = {"type": "object", "minProperties": 1}, {"$ref": "#/$defs/axis"}
     definitions["axis"] = _AXIS
     properties["sweep"] = {
@@ -89,9 +96,8 @@ def json_schema() -> dict[str, Any]:
         "additionalProperties": False,
     }
     required = schema.pop("required")
-    schema.update(
-        title="nst sweep manifest", properties=properties, anyOf=[{"required": required}, {"required": ["extends"]}]
-    )
+    ways = [{"required": [*required, "method"]}, {"required": [*required, "methods"]}, {"required": ["extends"]}]
+    schema.update(title="nst sweep manifest", properties=properties, anyOf=ways)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
@@ -158,8 +164,9 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
 
 def _kind(model: type[BaseModel], field: str) -> str:
     """Return the type of a field in words, from its JSON Schema."""
-    if model is ManifestBlock and field in {"method", "sweep", "budget", "output", "contents", "styles"}:
-        return {"contents": "text or list", "styles": "text or list", "method": "name or block"}.get(field, "block")
+    if model is ManifestBlock and field in {"method", "methods", "sweep", "budget", "output", "contents", "styles"}:
+        kinds = {"contents": "text or list", "styles": "text or list", "method": "name or block"}
+        return {**kinds, "methods": "list of names and blocks"}.get(field, "block")
     return _words(model.model_json_schema()["properties"][field])
 
 

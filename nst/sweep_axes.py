@@ -7,7 +7,7 @@ found when the variants are validated (`nst.variants`).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nst.manifest_errors import describe, did_you_mean, keys_hint, number
@@ -69,6 +69,20 @@ class Sweep:
         """Points along each dimension."""
         return tuple(len(dimension[0].values) for dimension in self.dimensions)
 
+    def of(self, known: AbstractSet[str], method: str) -> Sweep:
+        """Return the axes whose settings a method has, and the rules that may match its points.
+
+        Of zipped axes those remain that it has; a rule that names an axis that it lacks matches nothing of it.
+        """
+        own = [tuple(axis for axis in dimension if axis.path in known) for dimension in self.dimensions]
+        kept = {number: place for place, number in enumerate(number for number, axes in enumerate(own) if axes)}
+        rules = tuple(
+            replace(rule, dimensions={kept[number]: indices for number, indices in rule.dimensions.items()})
+            for rule in self.rules
+            if rule.axes <= known and rule.may_match(method)
+        )
+        return Sweep(tuple(axes for axes in own if axes), rules)
+
     def excluded(self) -> bytearray:
         """Return a mask of the points that rules leave out for every content and style."""
         mask = bytearray(math.prod(self.lengths))
@@ -87,13 +101,14 @@ class Sweep:
         return found
 
 
-def parse_sweep(raw: Any, known: AbstractSet[str], report: Reporter) -> Sweep:
+def parse_sweep(raw: Any, known: AbstractSet[str], report: Reporter, *, methods: Sequence[str] = ()) -> Sweep:
     """Return the sweep of a manifest, reporting every fault.
 
     Args:
         raw: The value of `sweep`, None when there is none.
-        known: The dotted paths of all settings of the method.
+        known: The dotted paths of all settings of the methods.
         report: Receives the problems.
+        methods: Their names, which rules may tell apart if there are several.
     """
     if raw is None:
         return Sweep()
@@ -113,7 +128,7 @@ def parse_sweep(raw: Any, known: AbstractSet[str], report: Reporter) -> Sweep:
         message = f"the axes make {count} points ({sizes}), expected at most {MAX_VARIANTS}"
         report.add(("sweep",), message, "take fewer values, or zip axes that belong together", key=True)
         return Sweep()
-    rules = parse_rules(raw["exclude"], dimensions, reader.refused, report) if "exclude" in raw else ()
+    rules = parse_rules(raw["exclude"], dimensions, reader.refused, report, methods) if "exclude" in raw else ()
     return Sweep(tuple(dimensions), rules)
 
 
@@ -171,7 +186,7 @@ class _Reader:
             if path.removeprefix("method.") in self.known:
                 hint = f"write {path.removeprefix('method.')}: paths start below `method`"
             elif path == "name":
-                hint = "one manifest runs one method; a second one can extend it"
+                hint = "several methods stand under `methods`, in place of `method`"
             else:
                 hint = did_you_mean(path, [*self.known, "zip", "exclude"]) or keys_hint(path, self.known)
             message = f"{shorten(path)!r} is no setting of the method, expected the path of one"

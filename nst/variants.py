@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nst.manifest_errors import Reporter
     from nst.positions import Path
     from nst.sweep_axes import Sweep
+    from nst.sweep_rules import Rule
 
 _CONTEXT: Final = "preset"
 _HARMLESS: Final = frozenset({"_from_name", "_apply_preset"})
@@ -72,6 +73,10 @@ class Variants:
         of_structure = [kinds.index(needs) for needs in self.needs]
         return kinds, [of_structure[number] for number in self.structure]
 
+    def matching(self, rule: Rule) -> list[int]:
+        """Return the variants that a rule of the sweep matches."""
+        return self.sweep.matching(rule)
+
     def values(self, variant: int) -> dict[str, Any]:
         """Return what the axes set in a variant, by dotted path."""
         indices = unravel(variant, self.sweep.lengths)
@@ -92,7 +97,13 @@ def unravel(number: int, lengths: Sequence[int]) -> tuple[int, ...]:
 
 
 def make_variants(
-    model: type[MethodConfig], base: Mapping[str, Any], sweep: Sweep, report: Reporter, *, whole: bool = False
+    model: type[MethodConfig],
+    base: Mapping[str, Any],
+    sweep: Sweep,
+    report: Reporter,
+    *,
+    where: Path = ("method",),
+    whole: bool = False,
 ) -> Variants | None:
     """Return all variants, or None if `report` has problems: found here, in `method` or in the axes' values, or before.
 
@@ -101,19 +112,28 @@ def make_variants(
         base: `method` as written.
         sweep: Its axes.
         report: Receives the problems.
+        where: Path of `base` in the manifest.
         whole: Validate every variant whole, as the slow and certain way (for tests).
     """
-    return _Builder(model, base, sweep, report, whole=whole).build()
+    return _Builder(model, base, sweep, report, where, whole=whole).build()
 
 
 class _Builder:
     def __init__(
-        self, model: type[MethodConfig], base: Mapping[str, Any], sweep: Sweep, report: Reporter, *, whole: bool
+        self,
+        model: type[MethodConfig],
+        base: Mapping[str, Any],
+        sweep: Sweep,
+        report: Reporter,
+        where: Path,
+        *,
+        whole: bool,
     ) -> None:
         self.model = model
         self.base = base
         self.sweep = sweep
         self.report = report
+        self.where = where
         self.told: set[str] = set()
         self.groups = _groups(model, sweep, whole=whole)
 
@@ -142,7 +162,7 @@ class _Builder:
         """Validate `method` as written: an axis must not hide a fault of what it replaces."""
         for fault in check(self.model, self.base)[1]:
             if fault.path or not self.sweep.dimensions:
-                self.report.add(("method", *fault.path), fault.message, fault.hint, key=fault.key)
+                self.report.add((*self.where, *fault.path), fault.message, fault.hint, key=fault.key)
 
     def _table(self, group: _Group, point: dict[int, int]) -> dict[tuple[int, ...], Parts]:
         table: dict[tuple[int, ...], Parts] = {}
@@ -205,7 +225,7 @@ class _Builder:
                 hint = fault.hint or f"it is value {index + 1} of {len(axis.values)}; list the values you want"
                 self.report.add(axis.where, fault.message, hint)
             return
-        self.report.add(("method", *path), fault.message, fault.hint, key=fault.key)
+        self.report.add((*self.where, *path), fault.message, fault.hint, key=fault.key)
 
     def _combine(
         self,

@@ -164,7 +164,7 @@ def _resolve(
             uri = weights_uri(backbone, base)
             weights[backbone] = (uri, weights_digest(backbone, uri, digests))
         except InputError as error:
-            report(("method", "backbone", "weights"), error)
+            report(("methods",) if len(manifest.methods) > 1 else ("method", "backbone", "weights"), error)
     if problems:
         raise ManifestError(tuple(problems))
     return _refs(contents, digests), list(_style_refs(styles, digests)), weights

@@ -6,8 +6,8 @@ import jsonschema
 import pytest
 
 from nst.config import METHOD_CONFIGS
-from nst.manifest import paths
 from nst.manifest_blocks import Budget, ContentSpec, ManifestBlock, MixImage, Output, StyleSpec
+from nst.manifest_methods import paths
 from nst.schema_docs import json_schema, manifest_reference
 from nst.yaml_text import load
 

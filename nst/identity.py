@@ -36,11 +36,16 @@ def fragments(config: MethodConfig, fields: Iterable[str] | None = None) -> dict
     """Return the canonical text of each setting, or of some `fields`.
 
     The backbone comes in two parts: `backbone` bears on the pixels beside the digest of the weights, `PLACE` only says
-    where the weights lie. A seed counts for random weights alone.
+    where the weights lie. A seed counts for random weights alone. A setting of `LATER` at its default has no text: a
+    cell from before there was such a setting stays the cell it was.
     """
     parts = {}
-    for field in fields or type(config).model_fields:
+    model = type(config)
+    for field in fields or model.model_fields:
         value = getattr(config, field)
+        if field in model.LATER and value == model.model_fields[field].default:
+            parts[field] = ""
+            continue
         if field == "backbone" and value.weights != "random":
             parts[PLACE] = f"{PLACE}:{canonical([value.weights, value.seed])}"
             value = value.model_dump(mode="json", exclude={"weights", "seed"})
@@ -55,7 +60,7 @@ def pixel_fields(model: type[MethodConfig]) -> list[str]:
 
 def settings_key(parts: Mapping[str, str], fields: Iterable[str]) -> bytes:
     """Return the key of the settings `fields`, given their `fragments`."""
-    return digest16("\n".join([parts[field] for field in fields]))
+    return digest16("\n".join([text for field in fields if (text := parts[field])]))
 
 
 def method_key(config: MethodConfig, weights_digest: str, output: OutputFormat) -> bytes:

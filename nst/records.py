@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 Mix = Literal["targets", "losses"]
 """How a style made of several images is mixed: their Gram targets averaged, or their losses summed."""
 
+Representation = Literal["gram", "moments", "sliced", "histogram"]
+"""What of the features a style loss compares, by name (`nst.losses.style`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class MaskRef:
@@ -88,7 +91,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class TraceRecord:
-    """Losses of one cell at one step, in the cell's own units (`units`), after weighting; `loss` is their sum."""
+    """Losses of one cell at one step, in the cell's own units (`units`), after weighting; `loss` is their sum.
+
+    A Laplacian loss counts as content.
+    """
 
     step: int
     level: int
@@ -120,3 +126,6 @@ class CellLosses:
     """What the target class is called; None for methods without one."""
     class_probability: float | None = None
     """The classifier's softmax probability of the target class."""
+    laplacian_loss: float | None = None
+    """Canonical units, before `laplacian_weight`; None without such a weight."""
+    laplacian_weight_relative: float | None = None

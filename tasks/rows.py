@@ -62,11 +62,13 @@ def loss_columns(losses: CellLosses) -> dict[str, Any]:
             "content_loss",
             "style_loss",
             "tv_loss",
+            "laplacian_loss",
             "content_weight_relative",
             "style_weight_relative",
             "tv_weight_relative",
             "class_name",
             "class_probability",
+            "laplacian_weight_relative",
         )
     }
     for kind, layers in (("content", losses.content_layers), ("style", losses.style_layers)):

@@ -24,6 +24,7 @@ from nst.methods import stylize_batch
 from nst.workspace import Pixels, Recent, Request, Stylized, Workspace
 from tasks.catalog import Catalog
 from tasks.jobs import BatchOutcome, Failure, Job
+from tasks.pictures import picture_key, thumbnail_key
 from tasks.rows import failure_row, failures_id, identity_columns, loss_columns, trace_row
 from tasks.store import Store, open_store
 from tasks.store.uris import read_uri
@@ -174,10 +175,9 @@ class Stylist:
         picture = images.encode(image, cell.output, _provenance(job, cell))
         thumbnail = images.thumbnail(image)
         digest = hashlib.sha256(picture).hexdigest()
-        key = f"pictures/{digest[:2]}/{digest}.{cell.output.format}"
-        thumbnail_key = f"thumbs/{digest[:2]}/{digest}.webp"
+        key, small = picture_key(digest, cell.output.format), thumbnail_key(digest)
         self.store.put(key, picture)
-        self.store.put(thumbnail_key, thumbnail)
+        self.store.put(small, thumbnail)
         return {
             **loss_columns(outcome.losses),
             **_measure(image, request),
@@ -188,7 +188,7 @@ class Stylist:
             "picture_width": image.shape[1],
             "picture_height": image.shape[0],
             "picture_format": cell.output.format,
-            "thumbnail_uri": self.store.url(thumbnail_key),
+            "thumbnail_uri": self.store.url(small),
         }
 
     def _commit(

@@ -61,7 +61,7 @@ def test_gradients_are_those_of_finite_differences():
         score = class_score(features["conv10"], torch.tensor([7, 400]))
         return score - weights_B * squared_distance_to_mean(images, mean)
 
-    objective = Reward(network, {}, {}, "squared", weights_B, "float64", reward)
+    objective = Reward(network, {}, {}, "squared", weights_B, "float64", reward=reward)
     images = torch.rand(2, 3, 18, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     _, gradient = objective.with_gradient(images)
     generator = torch.Generator().manual_seed(1)

@@ -104,9 +104,11 @@ def test_what_is_added_is_carried_on_and_the_photograph_stays_sharp():
 def test_gradients_are_those_of_finite_differences():
     network = build_backbone(BackboneConfig(**SQUEEZENET), ["fire3"], None, dtype=torch.float64)
     weight_B = torch.tensor([0.5, 2.0], dtype=torch.float64)
-    objective = Reward(
-        network, {}, {}, "squared", weight_B, "float64", lambda _, features: activation(features["fire3"])
-    )
+
+    def reward(_, features):
+        return activation(features["fire3"])
+
+    objective = Reward(network, {}, {}, "squared", weight_B, "float64", reward=reward)
     images = torch.rand(2, 3, 17, 19, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     _, gradient = objective.with_gradient(images)
     direction = torch.randn(images.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))

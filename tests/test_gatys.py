@@ -53,11 +53,13 @@ def batch_of_eight(**changes):
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
-@pytest.mark.parametrize("style_loss", ["gram", "moments"])
+@pytest.mark.parametrize("style_loss", ["gram", "moments", "sliced", "histogram"])
 def test_a_batch_of_eight_equals_its_cells_alone(optimizer, style_loss):
     layers = {"style_layers": ["relu1_1"]} if style_loss == "moments" else {}
+    # Ranks that change make gradients jump, so that L-BFGS multiplies rounding by ten at every step.
+    steps = 8 if optimizer == "lbfgs" and style_loss in {"sliced", "histogram"} else 20
     requests = batch_of_eight(
-        optimizer=optimizer, precision="float64", style_representation=style_loss, size=24, **layers
+        optimizer=optimizer, precision="float64", style_representation=style_loss, size=24, steps=steps, **layers
     )
     together = stylize_batch(requests, workspace())
     for one, result in zip(requests, together, strict=True):
@@ -66,7 +68,7 @@ def test_a_batch_of_eight_equals_its_cells_alone(optimizer, style_loss):
         for ours, expected in zip(result.trace, alone.trace, strict=True):
             assert ours.loss == pytest.approx(expected.loss, rel=1e-6)
             assert ours.style_loss == pytest.approx(expected.style_loss, rel=1e-6)
-        assert result.trace[-1].step == 20
+        assert result.trace[-1].step == steps
         assert np.abs(result.image.astype(int) - alone.image).max() <= 1
 
 

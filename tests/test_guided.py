@@ -12,7 +12,7 @@ from nst.losses.guided import GuidedStyle, Region, guide
 from nst.losses.style import STYLE_LOSSES, style_target
 from nst.masks import Labels, plain_labels, read_labels
 from nst.methods import stylize_batch
-from nst.methods.guides import grid
+from nst.methods.guides import grids
 from nst.ops import gram_matrix
 from nst.workspace import Pixels, Request, Workspace
 
@@ -115,12 +115,13 @@ def test_a_regions_style_pulls_only_at_what_the_region_sees(layer):
     )
     labels = read_labels("d", np.array([[(255, 0, 0)] * split + [(0, 0, 255)] * (size - split)] * size, np.uint8))
     red = labels.colors.index(RED)
-    shares = torch.from_numpy(labels.shares(red, *grid(layer, (size, size)))).double()
+    positions = grids(backbone, (size, size))[layer]
+    shares = torch.from_numpy(labels.shares(red, *positions)).double()
     picture = random(1, 3, size, size).sigmoid().requires_grad_()
     style = target(gram_matrix(backbone(random(1, 3, 32, 32, seed=1).sigmoid())[layer])[0])
     loss = GuidedStyle([Region(shares, style)])
     (gradient,) = torch.autograd.grad(loss(backbone(picture)[layer]).sum(), picture)
-    step = size // grid(layer, (size, size))[0]
+    step = size // positions[0]
     last = split - step + seen_by(layer)[1]
     assert (gradient[..., last + 1 :] == 0).all()
     assert (gradient[..., last] != 0).any()

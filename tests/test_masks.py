@@ -110,6 +110,14 @@ def test_shares_of_all_regions_add_up_and_keep_their_areas(size):
     np.testing.assert_allclose(shares.mean((1, 2)), np.bincount(labels.index.ravel()) / labels.index.size, atol=1e-6)
 
 
+def test_a_region_of_one_pixel_vanishes_on_no_grid():
+    """pystiche raises where a guide becomes empty on its way to a layer."""
+    index = np.zeros((301, 403), np.uint8)
+    index[300, 402] = 1
+    for size in ((201, 150), (50, 37), (6, 4)):
+        assert Labels("d", ("#000000", "#ffffff"), index).shares(1, *size).sum() > 0
+
+
 def test_a_cell_that_a_region_does_not_touch_has_none_of_it():
     half = Labels("d", ("#000000", "#ffffff"), np.repeat([[0, 1]], 60, 1).repeat(40, 0).astype(np.uint8))
     shares = half.shares(0, 15, 7)

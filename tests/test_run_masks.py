@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from nst.errors import ManifestError
 from nst.identity import address, cell_id
 from nst.images import encode
 from nst.records import Cell, ImageRef, MaskRef, OutputFormat, StyleRef
+from tasks.export import export_sweep
 from tasks.planning import prepare, register
 from tasks.report import report
 from tasks.stylise import Stylist
@@ -67,6 +69,10 @@ def run(prepared):
     return outcomes
 
 
+def _page(prepared):
+    return prepared.store.get(report(prepared).uri.removeprefix(f"{prepared.store.uri}/")).decode()
+
+
 def test_masks_are_on_record_and_a_region_without_style_fails_its_cell(folder):
     prepared = plan(folder)
     register(prepared)
@@ -83,8 +89,7 @@ def test_masks_are_on_record_and_a_region_without_style_fails_its_cell(folder):
     assert json.loads(same["style_mask_digests"]) == [digest]
     assert json.loads(several["style_mask_uris"]) == json.loads(several["style_mask_digests"]) == ["#ff0000", "#0000ff"]
     assert plan(folder).plan.to_do == 1
-    page = prepared.store.get(report(prepared).uri.removeprefix(f"{prepared.store.uri}/")).decode()
-    assert "two.png" in page
+    assert "two.png" in _page(prepared)
 
 
 def test_a_changed_mask_is_another_cell_at_the_same_address(folder):
@@ -111,6 +116,30 @@ def test_a_photograph_as_a_mask_fails_with_its_name(folder):
     (outcome,) = run(plan(folder, MANIFEST.replace("cat.png, mask: two.png", "cat.png, mask: noise.png")))
     assert len(outcome.failed) == 3
     assert all("noise.png: a mask of" in failure.message for failure in outcome.failed)
+
+
+def test_a_content_may_be_a_mask_alone(folder):
+    text = (
+        MANIFEST.partition("styles:")[0].replace("uri: cat.png, ", "")
+        + f"""\
+styles: {{uri: waves.png, mask: two.png}}
+method: {METHOD.replace("gatys", "doodle, pyramid: {levels: 1}")}
+"""
+    )
+    prepared = plan(folder, text)
+    register(prepared)
+    (outcome,) = run(prepared)
+    assert outcome.failed == ()
+    (row,) = prepared.catalog.read("results").to_pylist()
+    assert (row["content_name"], row["content_uri"], row["content_digest"]) == ("two", None, None)
+    assert row["content_mask_uri"].endswith("/two.png")
+    assert (row["picture_width"], row["picture_height"]) == (32, 24)
+    assert row["content_loss"] is row["ssim_content"] is None
+    page = _page(prepared)
+    heads = json.loads(re.search(r'id="data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])["heads"]
+    assert heads["content"]["two"].startswith("data:image")
+    assert export_sweep(prepared.catalog, prepared.plan.sweep_id, folder / "files") == 1
+    assert (folder / "files/two__waves.png").exists()
 
 
 def test_a_mask_that_is_not_there_is_told_where_the_manifest_names_it(folder):

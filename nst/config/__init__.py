@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from nst.config.class_visualisation import ClassVisualisationConfig
+from nst.config.doodle import DoodleConfig
 from nst.config.dream import DreamConfig
 from nst.config.gatys import GatysConfig
 from nst.config.invert import InvertConfig
@@ -18,16 +19,17 @@ from nst.config.mrf import MrfConfig
 from nst.config.texture import TextureConfig
 
 MethodConfig = Annotated[
-    GatysConfig | InvertConfig | MrfConfig | TextureConfig | DreamConfig | ClassVisualisationConfig,
+    GatysConfig | InvertConfig | MrfConfig | TextureConfig | DoodleConfig | DreamConfig | ClassVisualisationConfig,
     Field(discriminator="name"),
 ]
 """The tagged union over `method.name`."""
 
 METHOD_CONFIGS: dict[str, type[MethodConfig]] = {
     "gatys": GatysConfig,
-    "invert": InvertConfig,
     "mrf": MrfConfig,
     "texture": TextureConfig,
+    "invert": InvertConfig,
+    "doodle": DoodleConfig,
     "dream": DreamConfig,
     "class_visualisation": ClassVisualisationConfig,
 }

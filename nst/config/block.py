@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -22,6 +22,10 @@ class NamedBlock(Block):
     def masks(self) -> Literal["none", "allowed", "needed"]:
         """Whether a method looks at masks of its images, as it is set; most do not."""
         return "none"
+
+    LATER: ClassVar[frozenset[str]] = frozenset()
+    """Fields of a method that came after its `VERSION`: at their defaults, which stay and mean that nothing is done,
+    they are no part of a cell's identity (`nst.identity`)."""
 
     @model_validator(mode="before")
     @classmethod

@@ -11,6 +11,7 @@ from nst.config.block import NamedBlock
 from nst.config.fields import LayerWeights, Needs, Pixels, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
 from nst.config.presets import PRESETS, over_preset
+from nst.records import Representation
 
 
 class GatysConfig(NamedBlock):
@@ -19,11 +20,16 @@ class GatysConfig(NamedBlock):
     VERSION: ClassVar[int] = 1
     """Declared version of the method: raised when its pixels change, so that old cells are computed anew."""
 
-    VARIES: ClassVar[frozenset[str]] = frozenset({"content_weight", "style_weight", "tv_weight", "seed", "preset"})
+    VARIES: ClassVar[frozenset[str]] = frozenset(
+        {"content_weight", "style_weight", "tv_weight", "laplacian_weight", "seed", "preset"}
+    )
     """Fields that may differ between the cells of one batch; all others are the batch's structure."""
 
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"preset", "trace_every"})
     """Fields that do not bear on the pixels and are no part of a cell's identity: a preset only fills in others."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"laplacian_weight", "laplacian_pool"})
+    """Fields that came after `VERSION` 1."""
 
     name: Literal["gatys"] = "gatys"
 
@@ -49,8 +55,10 @@ class GatysConfig(NamedBlock):
     style_layers: LayerWeights = dict.fromkeys(("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), 0.2)
     """Layers of the style loss with their weights; these five, equally, in Gatys et al. 2016."""
 
-    style_representation: Literal["gram", "moments"] = "gram"
-    """`gram`: Gram matrices (Gatys et al. 2016 eq. 3-5); `moments`: Wasserstein-2 distance of Gaussians (crowsonkb)."""
+    style_representation: Representation = "gram"
+    """`gram`: Gram matrices (Gatys et al. 2016 eq. 3-5); `moments`: Wasserstein-2 distance of Gaussians (crowsonkb),
+    stronger at the same weight; `sliced`: sliced Wasserstein distance (Heitz et al. 2021), which compares whole
+    distributions; `histogram`: Gram matrices and histograms of channels (Risser et al. 2017), steadier in colour."""
 
     content_weight: Weight = 1.0
     """Weight of the content loss, in `units`."""
@@ -64,6 +72,14 @@ class GatysConfig(NamedBlock):
     tv: Literal["squared", "absolute", "euclidean", "nine_point"] = "squared"
     """Total variation (`nst.losses.tv`): squared differences of neighbours (the talks'; jcjohnson), absolute ones
     (ProGamerGov), gradient lengths (Rudin, Osher & Fatemi 1992), or squared ones with diagonals (crowsonkb)."""
+
+    laplacian_weight: Weight = 0.0
+    """Weight of the Laplacian loss, in `units`, which keeps the content's edges (Li, Xu, Nie & Liu 2017). In relative
+    units 0.1 to 1 is a good range; from 3 on the squares of `laplacian_pool` show as a fine pattern (own trials)."""
+
+    laplacian_pool: Annotated[int, Field(ge=1, le=64)] = 4
+    """Pixels of the squares that the picture is averaged over before its Laplacian, at every level of the pyramid; 4 in
+    the paper and in askerlee/lapstyle."""
 
     init: Literal["content", "noise", "style"] = "content"
     """What the picture starts from; `noise` is the paper's."""

@@ -51,6 +51,8 @@ class Losses:
     """Relative and unweighted."""
     style_layers: dict[str, Tensor]
     tv_relative: Tensor
+    laplacian: Tensor | None = None
+    """Relative and unweighted; weighted it is part of `content`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Objective:
         content: Per layer, what keeps the content. style: The same for style. Either may be empty.
         tv: Kind of total variation.
         tv_weight: Its factor, shape (B,).
+        laplacian: What keeps the content's edges, if anything; its loss takes the pictures themselves.
     """
 
     backbone: Backbone
@@ -69,6 +72,7 @@ class Objective:
     tv: str
     tv_weight: Tensor
     precision: Precision = "float32"
+    laplacian: Term | None = None
 
     def __call__(self, images_BCHW: Tensor) -> Losses:
         """Return the losses of pictures in [0, 1]; values outside are allowed.
@@ -83,9 +87,13 @@ class Objective:
         tv_B = TOTAL_VARIATIONS[self.tv](images_BCHW)
         content_B = sum((self.content[layer].weights * loss for layer, loss in content.items()), zero_B)
         style_B = sum((self.style[layer].weights * loss for layer, loss in style.items()), zero_B)
+        laplacian_B = None
+        if self.laplacian is not None:
+            laplacian_B = self.laplacian.loss(images_BCHW)
+            content_B = content_B + self.laplacian.weights * laplacian_B
         weighted_tv_B = self.tv_weight * tv_B
         total_B = content_B + style_B + weighted_tv_B
-        return Losses(total_B, content_B, style_B, weighted_tv_B, content, style, tv_B)
+        return Losses(total_B, content_B, style_B, weighted_tv_B, content, style, tv_B, laplacian_B)
 
     def with_gradient(self, images_BCHW: Tensor) -> tuple[Losses, Tensor]:
         """Return the losses, cut from the graph, and each image's gradient of its own total."""

@@ -8,31 +8,52 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from nst.losses.gram import gram_distance, gram_energy, gram_prepare, gram_statistics
+from nst.losses.histogram import (
+    histogram_distance,
+    histogram_energy,
+    histogram_observe,
+    histogram_prepare,
+    histogram_statistics,
+)
 from nst.losses.moments import moments_distance, moments_energy, moments_prepare, moments_statistics
+from nst.losses.sliced import sliced_distance, sliced_energy, sliced_observe, sliced_prepare, sliced_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
-    from nst.records import Mix
+    from nst.records import Mix, Representation
 
     Statistics = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class StyleLoss:
-    """One way to compare the style of features; statistics have the batch in front and mix by averaging."""
+    """One way to compare the style of features.
+
+    Attributes:
+        statistics: Summarises a style's features: small, kept for long, the batch in front, mixed by averaging.
+        prepare: Computes ahead what the distance needs of a target.
+        distance: Compares what is observed of the pictures with a prepared target, per image.
+        energy: Returns the distance of features that are all zero.
+        observe: Summarises the pictures' features, where that is not done by `statistics`.
+    """
 
     statistics: Callable[[Tensor], Statistics]
     prepare: Callable[[Statistics], Statistics]
     distance: Callable[[Statistics, Statistics], Tensor]
     energy: Callable[[Statistics], Tensor]
+    observe: Callable[[Tensor], Statistics] | None = None
 
 
-STYLE_LOSSES: Final = {
+STYLE_LOSSES: Final[dict[Representation, StyleLoss]] = {
     "gram": StyleLoss(gram_statistics, gram_prepare, gram_distance, gram_energy),
     "moments": StyleLoss(moments_statistics, moments_prepare, moments_distance, moments_energy),
+    "sliced": StyleLoss(sliced_statistics, sliced_prepare, sliced_distance, sliced_energy, sliced_observe),
+    "histogram": StyleLoss(
+        histogram_statistics, histogram_prepare, histogram_distance, histogram_energy, histogram_observe
+    ),
 }
 
 
@@ -48,7 +69,7 @@ class StyleTarget:
 
 
 def average(styles: Sequence[Statistics], weights: Sequence[float]) -> Statistics:
-    """Return the weighted average of statistics (Gram matrices; means and second raw moments).
+    """Return the weighted average of statistics: Gram matrices; means and second raw moments; quantile functions.
 
     Source:
         jcjohnson/neural-style@07c4b82 for Gram matrices, crowsonkb/style-transfer-pytorch@e7e2c71 for raw moments
@@ -90,10 +111,10 @@ def style_target(
 
 def style_loss(loss: StyleLoss, features_BCHW: Tensor, target: StyleTarget) -> Tensor:
     """Return each image's style loss at one layer in relative units, shape (B,)."""
-    statistics = loss.statistics(features_BCHW)
+    observed = (loss.observe or loss.statistics)(features_BCHW)
     total_B = torch.zeros_like(target.energy)
     for k, one in enumerate(target.targets):
-        total_B = total_B + target.weights[:, k] * loss.distance(statistics, one)
+        total_B = total_B + target.weights[:, k] * loss.distance(observed, one)
     return total_B / target.energy
 
 

@@ -6,6 +6,9 @@ features that are all zero", on every backbone, layer, size and input range:
     content    mean (F - P)^2 / mean P^2                       P the content image's features
     gram       |G - A|_F^2 / |A|_F^2                           G, A = F F^T / (H W)
     moments    W2^2(N(m, S), N(m_t, S_t)) / (|m_t|^2 + tr S_t)
+    sliced     mean W2^2 along directions / (mean square of the target along them / 3)
+    histogram  half gram, half mean (F - R(F))^2 / mean S^2    S the style's features, R gives F their histograms
+    laplacian  mean (D(x) - D(p))^2 / mean D(p)^2              D the Laplacian of the pooled picture
     tv         sum of differences / (C H W), of the picture in [0, 1]; its own range is its energy
 
 The absolute units of other implementations are these times a factor that depends on the target (its energy e, its
@@ -18,7 +21,12 @@ C filters and, for the paper, H W positions), so a weight in their units is a re
     pytorch    e           e / C^4      e / C     255^2 n         255 n           pytorch/examples fast_neural_style
     crowsonkb  e           e / C^2      e / C     1               1               crowsonkb/style-transfer-pytorch
 
-with n = 3 H W values of the picture and `e` the mean square of P (content), |A|_F^2 (gram) or |m|^2 + tr S (moments).
+    sliced     e in all of them, a mean over directions and positions (Heitz et al. 2021)
+    histogram  as gram, which is its one half
+    laplacian  e of the picture in 0..255 (askerlee/lapstyle), in 0..1 with crowsonkb
+
+with n = 3 H W values of the picture and `e` what the relative loss is divided by: the mean square of P (content),
+|A|_F^2 (gram), |m|^2 + tr S (moments), ... Sliced distances are smaller by nature: of features that are all zero, 3.
 
 Algebra: leongatys takes F F^T / (H W), the mean over C^2 entries and 1 / C^2 (his weights 1e3 / C^2, the 1e3 left to
 `style_weight`); jcjohnson and pytorch/examples take F F^T / (C H W) and the mean over C^2 entries: all e / C^4. The
@@ -34,6 +42,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from nst.records import Representation
 
     Units = Literal["relative", "paper", "gatys", "jcjohnson", "crowsonkb", "pytorch"]
     Number = TypeVar("Number", float, Tensor)
@@ -57,17 +67,26 @@ def content_factor(units: Units, energy: Number, channels: int, positions: int) 
     return energy * 1.0
 
 
-def style_factor(units: Units, style_loss: Literal["gram", "moments"], energy: Number, channels: int) -> Number:
+def style_factor(units: Units, style_loss: Representation, energy: Number, channels: int) -> Number:
     """Return the style loss in these units over the relative one; arguments as in `content_factor`."""
     if units == "relative":
         return energy * 0.0 + 1.0
     if style_loss == "moments":
         return energy / channels
+    if style_loss == "sliced":
+        return energy * 1.0
     if units == "paper":
         return energy / (4.0 * channels**2)
     if units == "crowsonkb":
         return energy / channels**2
     return energy / channels**4
+
+
+def laplacian_factor(units: Units, energy: Number) -> Number:
+    """Return the Laplacian loss in these units over the relative one; `energy` is that of the picture in [0, 1]."""
+    if units == "relative":
+        return energy * 0.0 + 1.0
+    return energy * (1.0 if units == "crowsonkb" else 255.0**2)
 
 
 def tv_factor(units: Units, tv: str, values: int) -> float:

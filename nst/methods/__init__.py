@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 METHODS: Final = {
     "class_visualisation": "nst.methods.class_visualisation:stylize_batch",
+    "doodle": "nst.methods.doodle:stylize_batch",
     "dream": "nst.methods.dream:stylize_batch",
     "gatys": "nst.methods.gatys:stylize_batch",
     "invert": "nst.methods.invert:stylize_batch",

@@ -57,7 +57,7 @@ def _visualise(requests: Sequence[Request], workspace: Workspace, on_step: OnSte
         score_B = class_score(features["conv10"], classes_B)
         return score_B - l2_weight_B * squared_distance_to_mean(images_B3HW, mean_1311)
 
-    objective = Reward(targets.backbone, {}, {}, "squared", tv_weight_B, config.precision, reward)
+    objective = Reward(targets.backbone, {}, {}, "squared", tv_weight_B, config.precision, reward=reward)
     start = [(GREY, one.noise, one.seed) for one in configs]
     size = (config.size, config.size)
     made = Ascent(targets, size, start, lambda _: objective, config.step_size, config.jitter).run(on_step)

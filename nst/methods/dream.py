@@ -61,7 +61,7 @@ def _ascent(requests: Sequence[Request], workspace: Workspace) -> Ascent:
             grown = [share * activation(features[layer]) / energies[layer] for layer, share in config.layers.items()]
             return torch.stack(grown).sum(0)
 
-        return Reward(targets.backbone, {}, {}, "squared", tv_weight_B, config.precision, reward)
+        return Reward(targets.backbone, {}, {}, "squared", tv_weight_B, config.precision, reward=reward)
 
     noise = config.init == "noise"
     start = [(GREY if noise else targets.content, 1.0 if noise else one.noise, one.seed) for one in configs]

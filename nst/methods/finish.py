@@ -102,12 +102,14 @@ def cell_losses(objective: Objective, losses: Losses) -> list[CellLosses]:
             _mean_weight(objective.content, zero_B),
             _mean_weight(objective.style, zero_B),
             objective.tv_weight,
+            zero_B if losses.laplacian is None else losses.laplacian,
+            zero_B if objective.laplacian is None else objective.laplacian.weights,
             *losses.content_layers.values(),
             *losses.style_layers.values(),
         ]
     )
     cells = []
-    for total, tv, content_weight, style_weight, tv_weight, *layers in table.double().T.tolist():
+    for total, tv, content_weight, style_weight, tv_weight, edges, edges_weight, *layers in table.double().T.tolist():
         content = dict(zip(content_names, layers[: len(content_names)], strict=True))
         style = dict(zip(style_names, layers[len(content_names) :], strict=True))
         cells.append(
@@ -121,6 +123,8 @@ def cell_losses(objective: Objective, losses: Losses) -> list[CellLosses]:
                 content_weight_relative=content_weight if content else None,
                 style_weight_relative=style_weight if style else None,
                 tv_weight_relative=tv_weight,
+                laplacian_loss=edges if edges_weight else None,
+                laplacian_weight_relative=edges_weight or None,
             )
         )
     return cells

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nst.color import take_luminance
 from nst.config.gatys import GatysConfig
+from nst.errors import InputError
 from nst.images import resize_to, target_size
 from nst.losses.objective import Objective
 from nst.losses.units import tv_factor
@@ -33,6 +34,7 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
     The picture x minimises, from coarse to fine,
 
         content_weight L_content(x, p) + style_weight L_style(x, a) + tv_weight L_tv(x)
+        + laplacian_weight L_laplacian(x, p)
 
     with p the content image and a the style, each image of the batch by itself; where images have masks, L_style
     compares the Gram matrices region by region (`nst.losses.guided`).
@@ -72,7 +74,10 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
             )
         tv_weight_B = targets.vector([one.tv_weight for one in configs])
         tv_weight_B = tv_weight_B * tv_factor(config.units, config.tv, 3 * width * height)
-        return Objective(targets.backbone, content, style, config.tv, tv_weight_B, config.precision)
+        laplacian = targets.laplacian_term(
+            config.laplacian_pool, (width, height), [one.laplacian_weight for one in configs], config.units
+        )
+        return Objective(targets.backbone, content, style, config.tv, tv_weight_B, config.precision, laplacian)
 
     def keep_colors(pictures_B3HW: Tensor) -> Tensor:
         return take_luminance(pictures_B3HW, targets.tensor(resize_to(targets.content.array, *size)))
@@ -98,6 +103,12 @@ def refusal(request: Request) -> NstError | None:
     for style in request.styles:
         size = style_size(style, max(width, height) * config.style_scale)
         error = error or too_thin("style", size, config.style_layers, config.backbone)
+    if config.laplacian_weight and min(width, height) < 3 * config.laplacian_pool:
+        error = error or InputError(
+            f"the content image is {width} x {height} pixels at its smallest size; "
+            f"a Laplacian of squares of {config.laplacian_pool} needs {3 * config.laplacian_pool}",
+            hint="lower laplacian_pool or pyramid.levels, or raise size",
+        )
     return error
 
 

@@ -5,9 +5,11 @@ Knows no file and no optimiser. Shape letters: H rows, W columns.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import torch
+from torch.func import functional_call
 
 from nst.errors import InputError
 from nst.losses.guided import GuidedStyle, Region, guide
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from nst.backbones import Backbone
     from nst.losses.units import Units
     from nst.masks import Labels
     from nst.methods.targets import Size, Targets
@@ -80,6 +83,7 @@ def guided_style_terms(
         for one in requests
     ]
     weights_B = targets.vector(weights)
+    sizes = grids(targets.backbone, size)
     terms = {}
     for layer, share in layers.items():
         regions = []
@@ -90,7 +94,7 @@ def guided_style_terms(
                 statistics = [(of_one[k][layer][label],) for k, label in there]
                 cells.append((statistics, [one.style_weights[k] for k, _ in there], one.mix))
             target = style_target(STYLE_LOSSES["gram"], cells, ENERGY_FLOOR)
-            regions.append(Region(shares_map(targets, mask, region, grid(layer, size)), target))
+            regions.append(Region(shares_map(targets, mask, region, sizes[layer]), target))
         style = GuidedStyle(regions)
         channels = regions[0].target.targets[0][0].shape[-1]
         factor_B = style_factor(units, "gram", style.energy, channels)
@@ -98,10 +102,13 @@ def guided_style_terms(
     return terms
 
 
-def grid(layer: str, size: Size) -> Size:
-    """Return width and height of a layer's feature maps: every pooling halves and drops what is left over."""
-    halvings = int(layer[4]) - (not layer.startswith("pool"))
-    return size[0] >> halvings, size[1] >> halvings
+def grids(backbone: Backbone, size: Size) -> dict[str, Size]:
+    """Return width and height of every layer's feature maps, asked of the network itself without computing them."""
+    state = itertools.chain(backbone.named_parameters(), backbone.named_buffers())
+    shapes_only = {name: tensor.to("meta") for name, tensor in state}
+    picture_13HW = torch.empty(1, 3, size[1], size[0], device="meta")
+    features = functional_call(backbone, shapes_only, (picture_13HW,))
+    return {layer: (feature_BCHW.shape[3], feature_BCHW.shape[2]) for layer, feature_BCHW in features.items()}
 
 
 def shares_map(targets: Targets, labels: Labels, label: int, size: Size) -> Tensor:

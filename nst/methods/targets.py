@@ -6,7 +6,7 @@ Knows no optimiser. Shape letters: B images, C channels, H rows, W columns.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,9 +14,10 @@ import torch
 from nst.color import match_colors
 from nst.images import resize_to
 from nst.losses.content import content_energy, content_loss
+from nst.losses.laplacian import laplacian, laplacian_energy, laplacian_loss
 from nst.losses.objective import Term, arithmetic, extract
 from nst.losses.style import STYLE_LOSSES, style_loss, style_target
-from nst.losses.units import content_factor, style_factor
+from nst.losses.units import content_factor, laplacian_factor, style_factor
 from nst.methods.start import style_size
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from nst.losses.style import Statistics
     from nst.losses.units import Units
+    from nst.records import Representation
     from nst.workspace import Pixels, Request, Workspace
 
     Size = tuple[int, int]
@@ -92,13 +94,22 @@ class Targets:
             terms[layer] = Term(loss, share, share * factor * weights_B)
         return terms
 
+    def laplacian_term(self, pool: int, size: Size, weights: Sequence[float], units: Units = "relative") -> Term | None:
+        """Return the loss of the content's edges, None where no image has a weight for it; as `content_terms`."""
+        if not any(weights):
+            return None
+        target_1HW = laplacian(self.tensor(resize_to(self.content.array, *size)), pool)
+        energy = laplacian_energy(target_1HW)[0]
+        loss = partial(laplacian_loss, pool=pool, target_BHW=target_1HW, energy=energy)
+        return Term(loss, 1.0, laplacian_factor(units, energy) * self.vector(weights))
+
     def style_terms(
         self,
         layers: Mapping[str, float],
         long_side: float,
         weights: Sequence[float],
         *,
-        representation: Literal["gram", "moments"] = "gram",
+        representation: Representation = "gram",
         units: Units = "relative",
         colors_of: Size | None = None,
     ) -> dict[str, Term]:
@@ -151,7 +162,7 @@ class Targets:
         style: Pixels,
         long_side: float,
         layers: tuple[str, ...],
-        representation: Literal["gram", "moments"],
+        representation: Representation,
         colors_of: Size | None,
     ) -> dict[str, Statistics]:
         """Return a style image's statistics, from memory if they are there."""

@@ -1,0 +1,65 @@
+"""The style loss by Gram matrices and histograms of channels together, per image. Knows no layer and no weight."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import torch
+
+from nst.losses.gram import gram_distance, gram_energy, gram_statistics
+from nst.losses.quantiles import quantile_distance, quantile_means
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SHARE: Final = 0.5
+"""Share of the histograms in the loss; the rest is the Gram matrices'."""
+
+
+def histogram_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
+    """Return what styles are mixed by: (quantiles_BCQ, gram_BCC)."""
+    return quantile_means(features_BCHW.flatten(2), _axes(features_BCHW)), *gram_statistics(features_BCHW)
+
+
+def histogram_observe(features_BCHW: Tensor) -> tuple[Tensor, ...]:
+    """Return what of the picture is compared: (features_BCHW, gram_BCC)."""
+    return features_BCHW, *gram_statistics(features_BCHW)
+
+
+def histogram_prepare(target: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return the target with the factor_B that brings its histograms to the scale of its Gram matrices."""
+    quantiles_BCQ, gram_BCC = target
+    factor_B = gram_energy((gram_BCC,)) / quantiles_BCQ.square().mean((1, 2)).clamp_min(1e-30)
+    return quantiles_BCQ, gram_BCC, factor_B
+
+
+def histogram_distance(observed: tuple[Tensor, ...], target: tuple[Tensor, ...]) -> Tensor:
+    """Return each image's distance of Gram matrices plus that of its features to their remapped selves, shape (B,).
+
+    (1 - s) |G - A|_F^2 / |A|_F^2 + s mean (F - R(F))^2 / mean S^2, times |A|_F^2, with s = `SHARE`. R gives each
+    channel the values of the style's features S, rank by rank: exact histogram matching, without bins. It counts as a
+    constant in the gradient, as it is where the order of the features does not change.
+
+    Args:
+        observed: What `histogram_observe` returned.
+        target: What `histogram_prepare` returned.
+
+    Source:
+        Risser, Wilmot & Barnes 2017, "Stable and Controllable Neural Texture Synthesis and Style Transfer Using
+        Histogram Losses", eq. 6 and 7. Differs: relative to the energies; at every style layer (there relu1_1 and
+        relu4_1); exact ranks for 256 bins.
+    """
+    features_BCHW, gram_BCC = observed
+    quantiles_BCQ, target_BCC, factor_B = target
+    histograms_B = quantile_distance(features_BCHW.flatten(2), quantiles_BCQ, _axes(features_BCHW))
+    return (1.0 - SHARE) * gram_distance((gram_BCC,), (target_BCC,)) + SHARE * factor_B * histograms_B
+
+
+def histogram_energy(target: tuple[Tensor, ...]) -> Tensor:
+    """Return each target's squared Frobenius norm, shape (B,): the loss of features that are all zero."""
+    return gram_energy(target[1:2])
+
+
+def _axes(features_BCHW: Tensor) -> Tensor:
+    """Return each channel as a direction of its own."""
+    return torch.eye(features_BCHW.shape[1], dtype=features_BCHW.dtype, device=features_BCHW.device)

@@ -1,0 +1,40 @@
+"""The Laplacian loss of pictures, per image: keeps the content's edges. Knows no backbone and no weight."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ENERGY_FLOOR: Final = (1.0 / 255.0) ** 2
+"""Smallest energy that the loss is divided by, for contents without edges: about that of rounding to 8 bits."""
+
+
+def laplacian(images_BCHW: Tensor, pool: int) -> Tensor:
+    """Return the Laplacian of pictures averaged over squares of `pool` pixels, summed over channels, shape (B, H, W).
+
+    Borders are left out, so that a ramp has none: two squares less in each direction.
+    """
+    pooled_BHW = functional.avg_pool2d(images_BCHW, pool).sum(1)
+    middle_BHW = pooled_BHW[:, 1:-1, 1:-1]
+    beside_BHW = pooled_BHW[:, 1:-1, :-2] + pooled_BHW[:, 1:-1, 2:]
+    above_and_below_BHW = pooled_BHW[:, :-2, 1:-1] + pooled_BHW[:, 2:, 1:-1]
+    return 4.0 * middle_BHW - beside_BHW - above_and_below_BHW
+
+
+def laplacian_energy(target_BHW: Tensor) -> Tensor:
+    """Return each target's mean square, shape (B,): the loss of a picture without edges."""
+    return target_BHW.square().mean((1, 2)).clamp_min(ENERGY_FLOOR)
+
+
+def laplacian_loss(images_BCHW: Tensor, pool: int, target_BHW: Tensor, energy: Tensor) -> Tensor:
+    """Return each image's mean squared difference of Laplacians in relative units, shape (B,).
+
+    Source:
+        Li, Xu, Nie & Liu 2017, "Laplacian-Steered Neural Style Transfer", eq. 5 and 6; askerlee/lapstyle@60489ea
+        lap_style.lua. Differs: mean for sum, as in that code, and relative to the content's energy.
+    """
+    return (laplacian(images_BCHW, pool) - target_BHW).square().mean((1, 2)) / energy

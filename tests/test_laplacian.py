@@ -1,0 +1,109 @@
+"""The Laplacian loss against scipy, on ramps and dots, and what it does to pictures."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import laplace
+
+from nst.config.gatys import GatysConfig
+from nst.errors import InputError
+from nst.losses.laplacian import ENERGY_FLOOR, laplacian, laplacian_energy, laplacian_loss
+from nst.losses.units import laplacian_factor
+from nst.methods import stylize_batch
+from nst.workspace import Pixels, Request, Workspace
+
+IMAGES = torch.rand(2, 3, 24, 20, generator=torch.Generator().manual_seed(16), dtype=torch.float64)
+BLOCKS = np.random.default_rng(16).integers(0, 256, size=(2, 8, 10, 3))
+CONTENT, STYLE = (Pixels(f"{n}", np.kron(one, np.ones((4, 4, 1))).astype(np.uint8)) for n, one in enumerate(BLOCKS))
+
+
+def settings(**changes):
+    layers = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"]}
+    return GatysConfig(**{"backbone": {"weights": "random"}, "size": 40, "steps": 4, **layers, **changes})
+
+
+def run(*configs):
+    requests = [Request("cell", CONTENT, (STYLE,), (1.0,), "targets", config) for config in configs]
+    return stylize_batch(requests, Workspace("cpu", lambda _: pytest.fail("random weights are not loaded")))
+
+
+def loss_by_hand(image):
+    pooled = [a.astype(float).reshape(16, 2, 20, 2, 3).mean((1, 3)) / 255 for a in (image, CONTENT.array)]
+    ours, content = (sum(laplace(one[..., c])[1:-1, 1:-1] for c in range(3)) for one in pooled)
+    return ((ours - content) ** 2).mean() / (content**2).mean()
+
+
+@pytest.mark.parametrize("pool", [1, 2, 4])
+def test_it_is_scipys_of_the_pooled_picture(pool):
+    for image, ours in zip(IMAGES.numpy(), laplacian(IMAGES, pool), strict=True):
+        blocks = image.reshape(3, 24 // pool, pool, 20 // pool, pool).mean((2, 4))
+        expected = -sum(laplace(channel)[1:-1, 1:-1] for channel in blocks)
+        np.testing.assert_allclose(ours.numpy(), expected, atol=1e-12)
+
+
+def test_a_ramp_has_none_and_a_dot_has_four():
+    ramp = (torch.arange(12.0)[:, None] + 2.0 * torch.arange(16.0)).double().expand(1, 3, 12, 16)
+    assert laplacian(ramp, 2).abs().max() < 1e-12
+    dot = torch.zeros(1, 1, 5, 5, dtype=torch.float64)
+    dot[..., 2, 2] = 1.0
+    assert laplacian(dot, 1)[0].tolist() == [[0, -1, 0], [-1, 4, -1], [0, -1, 0]]
+
+
+def test_relative_loss_is_zero_at_the_content_and_one_without_edges():
+    target = laplacian(IMAGES, 2)
+    energy = laplacian_energy(target)
+    assert laplacian_loss(IMAGES, 2, target, energy).tolist() == [0.0, 0.0]
+    flat = torch.full_like(IMAGES, 0.3)
+    assert laplacian_loss(flat, 2, target, energy).tolist() == pytest.approx([1.0, 1.0])
+
+
+def test_a_content_without_edges_does_not_divide_by_nothing():
+    flat = laplacian(torch.full((1, 3, 16, 16), 0.5), 4)
+    assert laplacian_energy(flat).item() == pytest.approx(ENERGY_FLOOR)
+
+
+def test_gradient_matches_finite_differences():
+    target = laplacian(IMAGES[1:], 3)
+    energy = laplacian_energy(target)
+    small = IMAGES[:1].clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: laplacian_loss(x, 3, target, energy), (small,))
+
+
+def test_the_method_keeps_the_contents_edges_and_says_so():
+    plain, kept = run(*(settings(laplacian_weight=weight, laplacian_pool=2, steps=25) for weight in (0.0, 300.0)))
+    assert plain.losses.laplacian_loss is None
+    assert plain.losses.laplacian_weight_relative is None
+    assert kept.losses.laplacian_weight_relative == 300.0
+    assert kept.losses.laplacian_loss < 0.5 * loss_by_hand(plain.image)
+    assert kept.losses.laplacian_loss == pytest.approx(loss_by_hand(kept.image), rel=1e-4)
+    last = kept.trace[-1]
+    assert last.loss == pytest.approx(last.content_loss + last.style_loss + last.tv_loss, rel=1e-5)
+    losses = kept.losses
+    expected = losses.content_loss + 100.0 * losses.style_loss + losses.tv_loss + 300.0 * losses.laplacian_loss
+    assert losses.loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_weight_zero_changes_nothing_alone_or_in_a_batch():
+    alone = run(settings())[0]
+    beside = run(settings(), settings(laplacian_weight=10.0))[0]
+    assert np.abs(alone.image.astype(int) - beside.image).max() <= 1
+    assert beside.losses.laplacian_loss is None
+
+
+def test_a_picture_of_fewer_than_three_squares_is_refused():
+    small, fine = run(settings(laplacian_weight=1.0, laplacian_pool=11), settings(laplacian_pool=11))
+    assert isinstance(small.error, InputError)
+    assert "40 x 32" in str(small.error)
+    assert "33" in str(small.error)
+    assert fine.error is None
+
+
+def test_units_are_those_of_lapstyle():
+    """askerlee/lapstyle takes the mean square of the summed Laplacians of a picture in 0..255."""
+    target = laplacian(IMAGES, 4)
+    energy = laplacian_energy(target)
+    flat = torch.zeros_like(IMAGES)
+    absolute = laplacian_loss(flat, 4, target, energy) * laplacian_factor("jcjohnson", energy)
+    torch.testing.assert_close(absolute, laplacian(255.0 * IMAGES, 4).square().mean((1, 2)))
+    assert laplacian_factor("relative", 5.0) == 1.0
+    assert laplacian_factor("crowsonkb", 5.0) == 5.0

@@ -1,0 +1,66 @@
+"""Sliced Wasserstein distance: rotations, closed forms, and what Gram matrices and moments cannot tell apart."""
+
+import pytest
+import torch
+
+from nst.losses.sliced import directions
+from nst.losses.style import STYLE_LOSSES, style_loss, style_target
+
+LOSS = STYLE_LOSSES["sliced"]
+GENERATOR = torch.Generator().manual_seed(14)
+
+
+def samples(*shape):
+    return torch.randn(*shape, generator=GENERATOR, dtype=torch.float64)
+
+
+def distance(features, style, name="sliced"):
+    loss = STYLE_LOSSES[name]
+    return style_loss(loss, features, style_target(loss, [([loss.statistics(style)], (1.0,), "targets")])).item()
+
+
+@pytest.mark.parametrize("channels", [1, 3, 64])
+def test_directions_are_a_rotation_and_always_the_same(channels):
+    ours = directions(channels)
+    torch.testing.assert_close(ours @ ours.T, torch.eye(channels, dtype=torch.float64))
+    directions.cache_clear()
+    assert torch.equal(directions(channels), ours)
+
+
+def test_a_shift_of_all_features_costs_its_squared_length_over_the_channels():
+    style = samples(1, 6, 32, 32)
+    shift = samples(1, 6, 1, 1)
+    target = LOSS.prepare(LOSS.statistics(style))
+    ours = LOSS.distance((style + shift,), target)
+    assert ours.item() == pytest.approx(shift.square().sum().item() / 6, rel=1e-9)
+
+
+def test_a_mirrored_distribution_is_told_apart_though_its_moments_are_equal():
+    skewed = samples(1, 4, 64, 64).exp()
+    skewed -= skewed.mean((2, 3), keepdim=True)
+    mirrored = -skewed
+    assert distance(mirrored, skewed, "gram") == pytest.approx(0.0, abs=1e-9)
+    assert distance(mirrored, skewed, "moments") == pytest.approx(0.0, abs=1e-3)
+    assert distance(mirrored, skewed) > 0.1
+
+
+def test_where_features_lie_makes_no_difference():
+    features, style = samples(1, 5, 8, 8), samples(1, 5, 9, 9)
+    order = torch.randperm(64, generator=GENERATOR)
+    shuffled = features.flatten(2)[:, :, order].view_as(features)
+    assert distance(shuffled, style) == pytest.approx(distance(features, style), rel=1e-12)
+
+
+def test_a_repeated_picture_costs_what_the_picture_costs():
+    features, style = samples(1, 5, 8, 8), samples(1, 5, 16, 16)
+    assert distance(features.repeat(1, 1, 3, 2), style) == pytest.approx(distance(features, style), rel=1e-9)
+
+
+def test_descent_by_the_loss_gives_the_distribution():
+    style = samples(1, 2, 16, 16).exp()
+    target = LOSS.prepare(LOSS.statistics(style))
+    points = samples(1, 2, 16, 16).requires_grad_()
+    for _ in range(60):
+        (gradient,) = torch.autograd.grad(LOSS.distance((points,), target).sum(), points)
+        points = (points - 0.5 * 256 * gradient).detach().requires_grad_()
+    assert distance(points.detach(), style) < 1e-4 * distance(torch.zeros_like(style), style)

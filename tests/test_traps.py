@@ -1,0 +1,161 @@
+"""Faults found in other implementations, or between them, which must not come back here.
+
+Each test names where the fault was read; the figures are in the factors and losses that it looks at.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from nst.config.gatys import GatysConfig
+from nst.config.texture import TextureConfig
+from nst.losses.style import STYLE_LOSSES, style_loss, style_target
+from nst.losses.tv import TOTAL_VARIATIONS
+from nst.losses.units import style_factor, tv_factor
+from nst.methods import stylize_batch
+from nst.methods.gatys import _descent
+from nst.workspace import Pixels, Request, Workspace
+
+LAYERS = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"]}
+GENERATOR = torch.Generator().manual_seed(17)
+
+
+def picture(seed, height=32, width=40):
+    coarse = np.random.default_rng(seed).integers(0, 256, size=(height // 4, width // 4, 3))
+    return Pixels(f"digest-{seed}", np.kron(coarse, np.ones((4, 4, 1))).astype(np.uint8))
+
+
+CONTENT, STYLE, OTHER = picture(0), picture(1, 36, 36), picture(2, 36, 36)
+
+
+def settings(**changes):
+    fields = {"backbone": {"weights": "random"}, "size": 40, "steps": 20, "precision": "float64", **LAYERS, **changes}
+    return GatysConfig(**fields)
+
+
+def request(config=None, styles=(STYLE,), weights=None, mix="targets"):
+    return Request("cell", CONTENT, tuple(styles), weights or (1.0,) * len(styles), mix, config or settings())
+
+
+def workspace():
+    return Workspace("cpu", lambda _: pytest.fail("random weights are not loaded"))
+
+
+def run(*requests):
+    return stylize_batch(list(requests), workspace())
+
+
+def gradient(one, image):
+    """Losses and gradient of a picture by the method's own objective."""
+    objective = _descent([one], workspace()).objective(40, 32)
+    losses, found = objective.with_gradient(image)
+    return losses, found
+
+
+IMAGE = torch.rand(1, 3, 32, 40, generator=GENERATOR, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("weight", ["content_weight", "style_weight", "tv_weight", "laplacian_weight"])
+def test_a_weight_multiplies_its_gradient_once(weight):
+    """ProGamerGov/neural-style-pt ScaleGradients: strength^2 instead of strength times the gradient."""
+    none = {"content_weight": 0.0, "style_weight": 0.0, "tv_weight": 0.0}
+    (_, once), (_, thrice) = (gradient(request(settings(**{**none, weight: value})), IMAGE) for value in (1.0, 3.0))
+    assert once.norm() > 0
+    torch.testing.assert_close(thrice, 3.0 * once)
+
+
+def test_the_gradient_is_that_of_the_reported_loss():
+    """jcjohnson/neural-style's TV exists only in the gradient; chuanli11/CNNMRF reports 0 for everything."""
+    one = request(settings(tv_weight=50.0, laplacian_weight=2.0, laplacian_pool=2, style_representation="sliced"))
+    losses, found = gradient(one, IMAGE)
+    step = 1e-6 * found / found.norm()
+    ahead, behind = (gradient(one, IMAGE + sign * step)[0].total for sign in (1, -1))
+    assert ((ahead - behind) / 2).item() == pytest.approx((found * step).sum().item(), rel=1e-4)
+    assert losses.total.item() == pytest.approx((losses.content + losses.style + losses.tv).item(), rel=1e-12)
+
+
+def test_total_variation_counts_in_the_reported_loss_and_in_the_trace():
+    """jcjohnson/neural-style neural_style.lua TVLoss: updateOutput returns its input, no loss."""
+    (result,) = run(request(settings(tv_weight=7.0)))
+    losses = result.losses
+    expected = losses.content_loss + 100.0 * losses.style_loss + 7.0 * losses.tv_loss
+    assert losses.loss == pytest.approx(expected, rel=1e-9)
+    last = result.trace[-1]
+    assert last.tv_loss > 0
+    assert last.loss == pytest.approx(last.content_loss + last.style_loss + last.tv_loss, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", TOTAL_VARIATIONS)
+def test_total_variation_is_per_pixel(name):
+    """ProGamerGov/neural-style-pt's sum grows with the picture: the same 1e-3 means another thing at every size."""
+    stripes = ((torch.arange(64)[:, None] + 2 * torch.arange(64)) % 8 / 8.0).double().expand(1, 3, 64, 64)
+    small, large = (TOTAL_VARIATIONS[name](image).item() for image in (stripes, stripes.repeat(1, 1, 4, 4)))
+    assert large == pytest.approx(small, rel=0.03)  # but for the border
+
+
+def test_absolute_and_squared_total_variation_have_different_units():
+    """ProGamerGov/neural-style-pt's 1e-3 is of absolute differences, jcjohnson/neural-style's of squared ones."""
+    assert tv_factor("jcjohnson", "squared", 300) == 0.5 * 255**2 * 300
+    assert tv_factor("jcjohnson", "absolute", 300) == 255 * 300
+
+
+@pytest.mark.parametrize("representation", STYLE_LOSSES)
+@pytest.mark.parametrize("mix", ["targets", "losses"])
+def test_the_strength_of_a_mix_does_not_depend_on_its_number_of_styles(representation, mix):
+    """cysmith/neural-style-tf divides by the number of styles once more, so that style fades with every style added."""
+    layers = {"style_layers": ["relu1_1"], "style_representation": representation}
+    alone = gradient(request(settings(**layers)), IMAGE)
+    many = gradient(request(settings(**layers), [STYLE] * 4, (3.0, 1.0, 1.0, 1.0), mix), IMAGE)
+    torch.testing.assert_close(many[0].style, alone[0].style)
+    torch.testing.assert_close(many[1], alone[1])
+
+
+def test_the_style_weight_changes_the_result_and_the_way_it_should():
+    """Several feed-forward trainers read a style weight that they never multiply with."""
+    weak, strong = run(*(request(settings(style_weight=weight)) for weight in (1.0, 1000.0)))
+    assert not np.array_equal(weak.image, strong.image)
+    assert strong.losses.style_loss < 0.5 * weak.losses.style_loss
+    assert strong.losses.content_loss > weak.losses.content_loss
+
+
+def test_every_layer_weight_counts():
+    first, second = (
+        gradient(request(settings(style_layers={"relu1_1": one, "relu2_1": 1.0 - one})), IMAGE)[0].style
+        for one in (0.25, 0.75)
+    )
+    assert abs((first - second).item()) > 0.01 * first.item()
+
+
+@pytest.mark.parametrize("channels", [64, 512])
+def test_leongatys_layer_weights_are_jcjohnsons_gram_with_weight_1000(channels):
+    """1e3 / C^2 of F F^T / (H W) is 1e3 of F F^T / (C H W): the two repositories' style weights differ by ten."""
+    features, style = (torch.rand(channels, 30, generator=GENERATOR, dtype=torch.float64) for _ in range(2))
+    leongatys = 1e3 / channels**2 * (features @ features.T / 30 - style @ style.T / 30).square().mean()
+    by_all = 30 * channels
+    jcjohnson = 1e3 * (features @ features.T / by_all - style @ style.T / by_all).square().mean()
+    torch.testing.assert_close(leongatys, jcjohnson)
+    gram = STYLE_LOSSES["gram"]
+    target = style_target(gram, [([gram.statistics(style.view(1, channels, 5, 6))], (1.0,), "targets")])
+    relative = style_loss(gram, features.view(1, channels, 5, 6), target)
+    for units in ("gatys", "jcjohnson"):
+        ours = 1e3 * relative * style_factor(units, "gram", target.energy, channels)
+        torch.testing.assert_close(ours[0], leongatys)
+
+
+def test_covariances_are_not_averaged():
+    """crowsonkb mixes raw second moments: averaged covariances forget that the means differ."""
+    moments = STYLE_LOSSES["moments"]
+    dark, bright = torch.zeros(1, 2, 6, 6).double(), torch.ones(1, 2, 6, 6).double()
+    target = style_target(moments, [([moments.statistics(one) for one in (dark, bright)], (1.0, 1.0), "targets")])
+    covariance = target.targets[0][1][0]
+    torch.testing.assert_close(covariance, torch.full((2, 2), 0.25).double(), rtol=1e-3, atol=1e-3)
+
+
+def test_the_loss_of_a_texture_falls_and_counts_everything():
+    config = TextureConfig(
+        backbone={"weights": "random"}, size=32, steps=15, style_layers=["relu1_1"], tv_weight=3.0, precision="float64",
+        histogram_match=False,
+    )  # fmt: skip
+    (result,) = run(Request("cell", None, (STYLE,), (1.0,), "targets", config))
+    assert result.losses.loss == pytest.approx(result.losses.style_loss + 3.0 * result.losses.tv_loss, rel=1e-9)
+    assert result.trace[-1].loss < result.trace[0].loss

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nst.config.fields import Needs
     from nst.errors import Problem
     from nst.manifest_blocks import ContentSpec, StyleSpec
-    from nst.positions import Where
+    from nst.positions import Path, Where
     from nst.sweep_axes import Sweep
     from nst.variants import Variants
 
@@ -51,14 +51,12 @@ class Manifest:
         """The axes and rules."""
         return self.variants.sweep
 
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """Names of the methods."""
-        return tuple(dict.fromkeys(self.variants.config(first).name for first in self.variants.first))
-
-    def backbones(self) -> tuple[BackboneConfig, ...]:
-        """Return the distinct backbones of all variants: those whose weights `expand` wants to know."""
-        return tuple(dict.fromkeys(self.variants.config(first).backbone for first in self.variants.first))
+    def backbones(self) -> dict[BackboneConfig, Path]:
+        """Return the distinct backbones, whose weights `expand` wants to know, and where each is first written."""
+        found: dict[BackboneConfig, Path] = {}
+        for first, where in zip(self.variants.first, self.variants.where, strict=True):
+            found.setdefault(self.variants.config(first).backbone, (*where, "backbone"))
+        return found
 
 
 def parse_manifest(text: str, file: str, read_base: Callable[[str], str] | None = None) -> Manifest:

@@ -10,7 +10,7 @@ from nst.checking import check
 from nst.config import METHOD_CONFIGS
 from nst.explain import blocks
 from nst.manifest_errors import describe, did_you_mean, one_of
-from nst.sweep_axes import parse_sweep
+from nst.sweep_axes import parse_sweep, repeats
 from nst.variants import make_variants
 from nst.variants_together import together
 
@@ -66,6 +66,9 @@ def find_methods(raw: dict[str, Any], report: Reporter) -> list[MethodBlock]:
         return []
     sound = [method for method in found if method is not None]
     if len(sound) == len(found):
+        for earlier, later in repeats([method.settings for method in sound]):
+            message = f"{sound[later].name} stands twice with the same settings"
+            report.add(sound[later].where, message, f"first at item {earlier + 1}")
         return sound
     for method in sound:
         for fault in check(method.model, method.settings)[1]:

@@ -53,10 +53,10 @@ _SWEEP: Final = """\
 | `exclude: [{style_weight: 10, seed: [2, 3]}, {content: night, style: wave*}]` | leaves out the points that match \
 everything a rule names: values of axes, names (or patterns) of contents and styles |
 
-With several `methods` an axis multiplies the methods that have its setting, and the others stand once; an axis that \
-none of them has is refused. Of zipped axes a method takes those that it has. Rules may name a `method`, too: \
-`exclude: [{method: mrf, size: 512}]`; one that names an axis leaves methods without it alone. A method may be listed \
-several times with different settings. Cells that come out equal are computed once.
+With several `methods` an axis multiplies those that have its setting, and the others stand once; an axis that none \
+of them has is refused. Of zipped axes a method takes those that it has. A method may be listed several times with \
+different settings. Rules may name a `method`, too: `exclude: [{method: mrf, size: 512}]`. A rule leaves alone what \
+lacks anything that it names: an axis, a content, a style. Cells that come out equal are computed once.
 """
 
 

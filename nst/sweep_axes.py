@@ -115,7 +115,7 @@ def parse_sweep(raw: Any, known: AbstractSet[str], report: Reporter, *, methods:
     if not isinstance(raw, dict):
         report.add(("sweep",), f"found {describe(raw)}, expected a mapping of axes", "e.g. style_weight: [10, 100]")
         return Sweep()
-    reader = _Reader(known, report)
+    reader = _Reader(known, report, "the method" if len(methods) < 2 else "any of the methods")
     dimensions: list[Dimension] = []
     for key, value in raw.items():
         if key == "zip":
@@ -139,9 +139,10 @@ class _Reader:
         refused: Paths that were reported: a rule that names them is not reported again.
     """
 
-    def __init__(self, known: AbstractSet[str], report: Reporter) -> None:
+    def __init__(self, known: AbstractSet[str], report: Reporter, whose: str) -> None:
         self.known = known
         self.report = report
+        self.whose = whose
         self.seen: set[str] = set()
         self.refused: set[str] = set()
 
@@ -163,7 +164,7 @@ class _Reader:
                 self.refused.update(axis.path for axis in whole)
             elif whole:
                 points = list(zip(*(axis.values for axis in whole), strict=True))
-                for earlier, later in _repeats(points):
+                for earlier, later in repeats(points):
                     message = f"value {later + 1} of all these axes repeats value {earlier + 1}"
                     self.report.add(where, message, "pairs must differ in one of their axes")
                 yield whole
@@ -173,7 +174,7 @@ class _Reader:
         before = len(self.report.problems)
         axis = self._values(path, raw, where) if self._allowed(path, where) else None
         if axis and axis.listed and not paired:
-            for earlier, later in _repeats(axis.values):
+            for earlier, later in repeats(axis.values):
                 message = f"{describe(axis.values[later])} stands twice in the axis {path!r}"
                 self.report.add((*where, later), message, f"first at item {earlier + 1}")
         self.seen.add(path)
@@ -189,7 +190,7 @@ class _Reader:
                 hint = "several methods stand under `methods`, in place of `method`"
             else:
                 hint = did_you_mean(path, [*self.known, "zip", "exclude"]) or keys_hint(path, self.known)
-            message = f"{shorten(path)!r} is no setting of the method, expected the path of one"
+            message = f"{shorten(path)!r} is no setting of {self.whose}, expected the path of one"
             self.report.add(where, message, hint, key=True)
             return False
         if path in self.seen:
@@ -218,7 +219,7 @@ class _Reader:
         return None
 
 
-def _repeats(values: Sequence[Any]) -> Iterator[tuple[int, int]]:
+def repeats(values: Sequence[Any]) -> Iterator[tuple[int, int]]:
     """Yield (first, later) positions of equal values."""
     first: dict[str, int] = {}
     for index, value in enumerate(values):

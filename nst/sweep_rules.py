@@ -42,6 +42,12 @@ class Rule:
         """Return whether the rule matches points of this method, as far as its name goes."""
         return self.method is None or any(fnmatchcase(method, pattern) for pattern in self.method)
 
+    @property
+    def named(self) -> frozenset[str]:
+        """What it names of `content` and `style`."""
+        given = {"content": self.content, "style": self.style}
+        return frozenset(kind for kind, patterns in given.items() if patterns is not None)
+
     def inputs(self, kind: str, names: Sequence[str]) -> list[int]:
         """Return the indices of the names of `content` or `style` that match."""
         patterns = self.content if kind == "content" else self.style

@@ -51,6 +51,7 @@ class Variants:
         structure: Per variant, the number of its structure: variants of one structure may share a batch.
         first: Per structure, its first variant.
         config: Returns the validated settings of a variant.
+        where: Per structure, the path of its method in the manifest.
     """
 
     sweep: Sweep
@@ -58,6 +59,7 @@ class Variants:
     structure: array[int]
     first: list[int]
     config: Callable[[int], MethodConfig]
+    where: list[Path]
 
     def __len__(self) -> int:
         return len(self.settings)
@@ -219,13 +221,17 @@ class _Builder:
             if axis.listed:
                 # A setting that its block does not have is wrong once, not once per value.
                 at = (*axis.position(index), *rest) if rest or not fault.key else axis.where
-                self.report.add(at, fault.message, fault.hint, key=fault.key)
+                self.report.add(at, fault.message, self._hint(fault.hint), key=fault.key)
             elif axis.path not in self.told:
                 self.told.add(axis.path)  # a range is wrong once, not once per value
                 hint = fault.hint or f"it is value {index + 1} of {len(axis.values)}; list the values you want"
-                self.report.add(axis.where, fault.message, hint)
+                self.report.add(axis.where, fault.message, self._hint(hint))
             return
         self.report.add((*self.where, *path), fault.message, fault.hint, key=fault.key)
+
+    def _hint(self, hint: str) -> str:
+        """Return a hint about an axis: of several methods, which one does not take the value."""
+        return hint if self.where == ("method",) else ": ".join(filter(None, (f"for {self.base['name']}", hint)))
 
     def _combine(
         self,
@@ -260,7 +266,8 @@ class _Builder:
                     first.append(len(settings))
             structure.append(number)
             settings.append(settings_key(parts, fields))
-        return Variants(self.sweep, settings, structure, first, lru_cache(16_384)(self._config))
+        where = [self.where] * len(first)
+        return Variants(self.sweep, settings, structure, first, lru_cache(16_384)(self._config), where)
 
     def _config(self, variant: int) -> MethodConfig:
         indices = unravel(variant, self.sweep.lengths)

@@ -70,6 +70,7 @@ def together(parts: Sequence[Variants], sweep: Sweep) -> Variants:
         structure=array("L", (offset + number for part, _, offset in placed for number in part.structure)),
         first=[start + variant for part, start, _ in placed for variant in part.first],
         config=config,
+        where=[where for part in parts for where in part.where],
         parts=tuple(parts),
         starts=starts,
     )

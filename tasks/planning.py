@@ -159,12 +159,12 @@ def _resolve(
         except InputError as error:
             report(("styles", index), error)
     weights: dict[BackboneConfig, tuple[str, str]] = {}
-    for backbone in manifest.backbones():
+    for backbone, path in manifest.backbones().items():
         try:
             uri = weights_uri(backbone, base)
             weights[backbone] = (uri, weights_digest(backbone, uri, digests))
         except InputError as error:
-            report(("methods",) if len(manifest.methods) > 1 else ("method", "backbone", "weights"), error)
+            report((*path, "weights"), error)
     if problems:
         raise ManifestError(tuple(problems))
     return _refs(contents, digests), list(_style_refs(styles, digests)), weights

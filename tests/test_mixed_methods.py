@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from nst.cells import expand
-from nst.errors import ManifestError
+from nst.errors import ManifestError, UserError
 from nst.images import decode, encode
 from nst.manifest import parse_manifest
 from nst.plan import make_plan
@@ -70,6 +70,20 @@ def test_a_cell_is_the_same_as_in_a_manifest_of_its_method_alone():
     assert mixed == set(alone[0]) | set(alone[1])
     assert len(mixed) == len(alone[0]) + len(alone[1])
     assert cells_of(f"methods: [gatys]\n{sweep}").ids == alone[0]
+
+
+def test_an_image_that_a_method_does_not_look_at_multiplies_nothing():
+    text = "budget: {cells: 13}\nmethods: [gatys, texture, dream, {name: class_visualisation, target: 7}]\n"
+    cells = cells_of(text.replace("13", "12"))
+    assert cells.methods() == {"gatys": 2 * 3, "texture": 3, "dream": 2, "class_visualisation": 1}
+    assert (len(cells), cells.merged, cells.excluded) == (12, 0, 0)
+    with pytest.raises(UserError, match="the sweep has 12 cells"):
+        cells_of(text.replace("13", "11"))
+    # A rule that names a content means cells that have one: what is made from the style alone stays.
+    fewer = cells_of(text + "sweep: {exclude: [{content: cat}, {method: class*}]}")
+    assert fewer.methods() == {"gatys": 3, "texture": 3, "dream": 1}
+    assert fewer.excluded == 3 + 1 + 1
+    assert make_plan("x", fewer).to_json()["methods"] == fewer.methods()
 
 
 def test_batches_hold_one_method_and_all_cells():

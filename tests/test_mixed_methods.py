@@ -18,6 +18,7 @@ from nst.plan import make_plan
 from nst.records import ImageRef, OutputFormat, StyleRef
 from tasks.catalog import parameters
 from tasks.export import varying
+from tasks.planning import prepare
 
 HEAD = "name: x\ncontents: c/*\nstyles: s/*\n"
 
@@ -132,6 +133,17 @@ def test_faults_are_told_at_their_method():
     assert [(one.line, one.message) for one in caught.value.problems] == [(8, "vgg19 has no layer 'fire6'")]
 
 
+def test_missing_weights_are_told_at_their_method(tmp_path):
+    text = (
+        "name: x\ncontents: a.png\nstyles: a.png\nmethods:\n  - gatys\n  - {name: mrf, backbone: {weights: no.pth}}\n"
+    )
+    (tmp_path / "x.yaml").write_text(text)
+    (tmp_path / "a.png").write_bytes(b"never decoded")
+    with pytest.raises(ManifestError, match=r"no\.pth") as caught:
+        prepare(str(tmp_path / "x.yaml"), str(tmp_path / "out"))
+    assert [(one.line, one.column) for one in caught.value.problems] == [(6, text.splitlines()[5].index("no.pth") + 1)]
+
+
 def test_what_follows_from_the_method_is_no_news():
     rows = pd.DataFrame([
         {"method": "gatys", "style_weight": 1.0, "steps": 300, "rotations": None},
@@ -144,19 +156,32 @@ def test_what_follows_from_the_method_is_no_news():
 
 
 SMALL = "size: 48, steps: 2, backbone: {name: vgg16, weights: random}"
+SHORT = "size: 48, steps: 2, backbone: {name: squeezenet, weights: random}, pyramid: {levels: 1}"
 MANIFEST = f"""\
 name: mixed
 contents: [cat.png, dog.png]
-styles: waves.png
+styles: [waves.png, {{name: blend, images: [waves.png, cat.png]}}]
 methods:
   - {{name: gatys, content_layers: relu2_1, style_layers: relu1_1, {SMALL}}}
-  - {{name: mrf, pyramid: {{levels: 1}}, content_layers: relu2_1, style_layers: relu2_1, {SMALL}}}
-  - {{name: texture, style_layers: [relu1_1, pool1], {SMALL}}}
-  - {{name: invert, layer: relu1_1, {SMALL}}}
-  - {{name: dream, layers: relu2_1, size: 48, steps: 2, backbone: {{weights: random}}, pyramid: {{levels: 1}}}}
-  - {{name: class_visualisation, target: 7, size: 48, steps: 2, backbone: {{weights: random}}, pyramid: {{levels: 1}}}}
-sweep: {{style_weight: [1, 3]}}
+  - &mrf {{name: mrf, rotations: 1, pyramid: {{levels: 2}}, content_layers: relu2_1, style_layers: relu2_1, {SMALL}}}
+  - {{<<: *mrf, what: synthesis}}
+  - {{name: texture, width: 64, style_layers: [relu1_1, pool1], {SMALL}}}
+  - {{name: invert, {SMALL}}}
+  - {{name: invert, what: style, {SMALL}}}
+  - {{name: dream, layers: fire3, {SHORT}}}
+  - {{name: class_visualisation, target: 7, {SHORT}}}
+sweep:
+  style_weight: [1, 3]
+  layer: [relu1_1, relu2_1]
+  exclude: {{method: mrf, style_weight: 3}}
 """
+
+
+def nst(folder, *arguments):
+    command = [sys.executable, "-m", "flows", *arguments]
+    done = subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -166,31 +191,56 @@ def folder(tmp_path_factory):
         coarse = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), np.uint8)
         (folder / f"{name}.png").write_bytes(encode(coarse.repeat(4, 0).repeat(4, 1), OutputFormat(), {}))
     (folder / "mixed.yaml").write_text(MANIFEST)
-    for arguments in (("run", "mixed.yaml", "--inline"), ("export", "mixed", "files")):
-        command = [sys.executable, "-m", "flows", *arguments]
-        done = subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+    nst(folder, "run", "mixed.yaml", "--inline")
     return folder
 
 
 def test_a_mixed_manifest_runs_and_the_catalog_alone_compares_the_methods(folder):
     results = pd.read_parquet(folder / "out/catalog/results")
-    count = {"gatys": 4, "mrf": 4, "texture": 1, "invert": 2, "dream": 2, "class_visualisation": 1}
+    count = {"gatys": 8, "mrf": 4 + 2, "texture": 2, "invert": 4 + 4, "dream": 2, "class_visualisation": 1}
     assert results.groupby("method").size().to_dict() == count
     assert results.groupby("batch_id").method.nunique().max() == 1
-    means = results.groupby("method")[["style_loss", "ssim_content", "loss"]].mean()
-    assert means.style_loss.notna().to_dict() == {name: name in {"gatys", "mrf", "texture"} for name in means.index}
-    assert means.ssim_content.isna().to_dict() == {n: n in {"texture", "class_visualisation"} for n in means.index}
+    means = results.groupby("method")[["style_loss", "ssim_content", "palette_distance_style", "loss"]].mean()
     assert means.loss.notna().all()
+    assert set(means.index[means.palette_distance_style.isna()]) == {"dream", "class_visualisation"}
+    assert set(means.index[means.ssim_content.isna()]) == {"texture", "class_visualisation"}
+
+
+def test_rows_have_what_their_method_is_made_from(folder):
+    results = pd.read_parquet(folder / "out/catalog/results")
+    invert = results[results.method == "invert"]
+    images = invert[["what", "layer", "content_name", "style_name"]].fillna("-").itertuples(index=False, name=None)
+    layers = ("relu1_1", "relu2_1")
+    assert sorted(images) == [
+        *sorted(("content", layer, name, "-") for layer in layers for name in ("cat", "dog")),
+        *sorted(("style", layer, "-", name) for layer in layers for name in ("blend", "waves")),
+    ]
+    assert invert.content_loss.isna().tolist() == (invert.what == "style").tolist()
+    assert invert.ssim_content.isna().tolist() == (invert.what == "style").tolist()
+    assert results[results.method == "texture"][["content_name", "content_loss"]].isna().all(axis=None)
+    assert set(results[results.method == "texture"].picture_width) == {64}
+    synthesis = results[results.what == "synthesis"]
+    assert synthesis.content_name.isna().all()
+    assert set(synthesis.style_name) == {"blend", "waves"}
+
+
+def test_running_again_computes_nothing(folder):
+    assert "0 done" in nst(folder, "run", "mixed.yaml", "--inline")
 
 
 def test_files_and_pages_name_the_method(folder):
+    nst(folder, "export", "mixed", "files")
     files = {file.name for file in (folder / "files").glob("*.png")}
+    assert len(files) == 27
     assert {
-        "cat__waves__method=gatys__style_weight=1.png", "dog__waves__method=mrf__style_weight=3.png",
-        "waves__method=texture.png", "cat__method=dream.png", "method=class_visualisation.png",
+        "cat__waves__method=gatys__style_weight=1.png", "dog__blend__method=gatys__style_weight=3.png",
+        "cat__waves__method=mrf__style_weight=1__what=transfer.png",
+        "waves__method=mrf__style_weight=1__what=synthesis.png",
+        "blend__method=texture.png", "cat__method=invert__what=content__layer=relu1_1.png",
+        "waves__method=invert__what=style__layer=relu2_1.png",
+        "cat__method=dream.png", "method=class_visualisation.png",
     } <= files  # fmt: skip
-    assert len(files) == 14
     (page,) = (folder / "out/gallery").glob("mixed-*/index.html")
     assert "class_visualisation" in page.read_text()
+    assert "nan" not in page.read_text().lower().split("<script", 1)[0]
     assert min(decode((page.parent / "contact_sheet.jpg").read_bytes()).shape[:2]) > 100

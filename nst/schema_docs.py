@@ -137,29 +137,39 @@ def manifest_reference() -> str:
     ):
         parts += [f"### {title}\n", _table(model, "")]
     parts += ["### `sweep`\n", _SWEEP]
+    told: dict[str, str] = {}
     for name, config in METHOD_CONFIGS.items():
-        parts += [f"### `method: {{name: {name}}}`\n", f"{_first_line(config)}\n", _table(config, "")]
+        parts += [f"### `method: {{name: {name}}}`\n", f"{_first_line(config)}\n", _table(config, "", name, told)]
     return "\n".join(parts)
 
 
-def _table(model: type[BaseModel], prefix: str) -> str:
-    return "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *_rows(model, prefix), ""])
+def _table(model: type[BaseModel], prefix: str, method: str = "", told: dict[str, str] | None = None) -> str:
+    rows = _rows(model, prefix, method, {} if told is None else told)
+    return "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows, ""])
 
 
-def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
+def _rows(model: type[BaseModel], prefix: str, method: str, told: dict[str, str]) -> Iterator[str]:
+    """Yield a row per key; a block whose keys were told for another method (`told`) says only where."""
     for field, info in model.model_fields.items():
         inner = blocks(info.annotation) if model not in {ManifestBlock, StyleSpec} else []
         meaning = _one_line(info.description or "")
         if not meaning and inner:
-            meaning = " or ".join(_one_line(_first_line(block)) for block in inner)
+            meaning = "; or ".join(_one_line(_first_line(block)).rstrip(".") for block in inner) + "."
+        keys = [row for block in inner for row in _block_rows(block, f"{prefix}{field}.", len(inner) > 1)]
+        other = told.setdefault("\n".join(keys), method) if keys else method
         kind = "block" if inner else _kind(model, field)
+        if other != method:
+            kind, keys = f"block, its keys as in [{other}](#method-name-{other})", []
         yield f"| `{prefix}{field}` | {kind} | {_default(info)} | {meaning} |"
-        for block in inner:
-            choice = block.model_fields["name"].default if len(inner) > 1 else ""
-            rows = list(_rows(block, f"{prefix}{field}."))
-            if choice:
-                rows = [row.replace(" |", f" ({choice}) |", 1) for row in rows if f"{field}.name`" not in row]
-            yield from rows
+        yield from keys
+
+
+def _block_rows(block: type[BaseModel], prefix: str, one_of_several: bool) -> Iterator[str]:
+    for row in _rows(block, prefix, "", {}):
+        if not one_of_several:
+            yield row
+        elif f"{prefix}name`" not in row:
+            yield row.replace(" |", f" ({block.model_fields['name'].default}) |", 1)
 
 
 def _kind(model: type[BaseModel], field: str) -> str:

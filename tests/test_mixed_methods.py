@@ -20,6 +20,8 @@ from tasks.catalog import parameters
 from tasks.export import varying
 from tasks.planning import prepare
 
+pytestmark = pytest.mark.xdist_group("mixed")  # its sweep runs once
+
 HEAD = "name: x\ncontents: c/*\nstyles: s/*\n"
 
 

@@ -68,11 +68,12 @@ def test_an_axis_multiplies_the_methods_that_have_its_setting():
 
 def test_a_cell_is_the_same_as_in_a_manifest_of_its_method_alone():
     sweep = "sweep: {style_weight: [1, 3]}"
-    mixed = set(cells_of(f"methods: [gatys, {{name: mrf, rotations: 1}}]\n{sweep}").ids)
-    alone = [cells_of(f"method: {method}\n{sweep}").ids for method in ("gatys", "{name: mrf, rotations: 1}")]
-    assert mixed == set(alone[0]) | set(alone[1])
-    assert len(mixed) == len(alone[0]) + len(alone[1])
-    assert cells_of(f"methods: [gatys]\n{sweep}").ids == alone[0]
+    mixed = cells_of(f"methods: [gatys, {{name: mrf, rotations: 1}}]\n{sweep}")
+    alone = [cells_of(f"method: {method}\n{sweep}") for method in ("gatys", "{name: mrf, rotations: 1}")]
+    assert sorted(mixed.ids) == sorted(alone[0].ids + alone[1].ids)
+    assert cells_of(f"methods: [gatys]\n{sweep}").ids == alone[0].ids
+    batches = [[batch.batch_id for batch in make_plan("x", cells).batches()] for cells in (mixed, *alone)]
+    assert sorted(batches[0]) == sorted(batches[1] + batches[2])
 
 
 def test_an_image_that_a_method_does_not_look_at_multiplies_nothing():

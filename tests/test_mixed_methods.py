@@ -166,7 +166,7 @@ contents: [cat.png, dog.png]
 styles: [waves.png, {{name: blend, images: [waves.png, cat.png]}}]
 methods:
   - {{name: gatys, content_layers: relu2_1, style_layers: relu1_1, {SMALL}}}
-  - &mrf {{name: mrf, rotations: 1, pyramid: {{levels: 2}}, content_layers: relu2_1, style_layers: relu2_1, {SMALL}}}
+  - &mrf {{name: mrf, pyramid: {{levels: 1}}, content_layers: relu2_1, style_layers: relu2_1, {SMALL}}}
   - {{<<: *mrf, what: synthesis}}
   - {{name: texture, width: 64, style_layers: [relu1_1, pool1], {SMALL}}}
   - {{name: invert, {SMALL}}}

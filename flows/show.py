@@ -43,6 +43,9 @@ def plan_table(prepared: Prepared) -> Table:
     plan = prepared.plan
     table = Table(title=f"sweep {plan.name}  {plan.sweep_id[:8]}  below {prepared.store.uri}", show_header=False)
     table.add_row("cells", f"{plan.total:,}")
+    methods = plan.cells.methods()
+    if len(methods) > 1:
+        table.add_row("of", ", ".join(f"{name}: {count:,}" for name, count in methods.items()))
     table.add_row("done", f"{plan.done:,}")
     for reason, count in plan.reasons.items():
         if reason != "done" and count:

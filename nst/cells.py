@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
-from nst.errors import ManifestError, UserError
+from nst.errors import InputError, ManifestError, UserError
 from nst.identity import content_key, inputs_key, join, method_key, network_key, place_key, style_key
 from nst.records import Cell, ImageRef, ModelRef, OutputFormat, StyleRef
 from nst.sweep_ranges import MAX_VARIANTS
@@ -35,7 +36,7 @@ class Cells:
         ids: Per cell, its id.
         weights_digests: Per structure of the variants, the digest of the backbone's weights, "" without a backbone.
         models: By structure and style, the trained network of methods that run one.
-        excluded: Points that rules leave out. merged: Points that equal an earlier one, e.g. the same file twice.
+        excluded: Cells that rules leave out. merged: Cells that equal an earlier one, e.g. of the same file twice.
         batch_size: Upper bound from the manifest, or None.
     """
 
@@ -83,6 +84,14 @@ class Cells:
         """Return the settings of a structure's first variant."""
         return self.variants.config(self.variants.first[structure])
 
+    def methods(self) -> dict[str, int]:
+        """Return how many cells there are of each method."""
+        count = Counter(map(self.structure, range(len(self))))
+        names = Counter[str]()
+        for number in sorted(count):
+            names[self.structure_config(number).name] += count[number]
+        return dict(names)
+
     def addresses(self) -> Callable[[int], str]:
         """Return a function from a cell's number to its address (`nst.identity.address`), fast for many cells."""
         variants, points, width, styles = self.variants, self.points, len(self.variants), len(self.styles)
@@ -127,23 +136,32 @@ def expand(
     needed = frozenset[str]().union(*variants.needs)
     content_refs: Sequence[ImageRef | None] = contents if "content" in needed else (None,)
     style_refs: Sequence[StyleRef | None] = styles if "style" in needed else (None,)
-    return _expand(manifest, content_refs, style_refs, weights_digests, _models(variants, style_refs, choose))
+    return _expand(manifest, content_refs, style_refs, weights_digests, _models(manifest, style_refs, choose))
 
 
 def _models(
-    variants: Variants,
+    manifest: Manifest,
     styles: Sequence[StyleRef | None],
     choose: Callable[[FeedforwardConfig, StyleRef | None], ModelRef] | None,
 ) -> dict[tuple[int, int], ModelRef]:
-    """Return the trained network of each structure that runs one, for each style."""
-    found = {}
-    for structure, first in enumerate(variants.first):
+    """Return the trained network of each structure that runs one, for each style.
+
+    Raises:
+        ManifestError: There is none, told where the manifest names it.
+    """
+    variants, found, problems = manifest.variants, {}, []
+    for structure, (first, where) in enumerate(zip(variants.first, variants.where, strict=True)):
         config = variants.config(first)
         if config.name != "feedforward":
             continue
         for number, style in enumerate(styles):
             asked = style if "style" in config.needs else None
-            found[structure, number] = choose(config, asked) if choose else ModelRef("unknown")
+            try:
+                found[structure, number] = choose(config, asked) if choose else ModelRef("unknown")
+            except InputError as error:
+                problems.append(manifest.where.problem((*where, "model"), error.message, error.hint))
+    if problems:
+        raise ManifestError(tuple(dict.fromkeys(problems)))
     return found
 
 
@@ -160,12 +178,14 @@ def _expand(
     if total == 0:
         raise UserError(f"the sweep is empty: {columns}", hint="check the contents and styles of the manifest")
     if total > MAX_POINTS:
-        raise UserError(f"the sweep has {columns} = {total} cells, expected at most {MAX_POINTS}", hint="split it")
-    keep = _mask(manifest, contents, styles)
-    count = total if keep is None else total - keep.count(0)
+        raise UserError(f"the sweep has {columns}, expected a product of at most {MAX_POINTS}", hint="split it")
+    keep = _distinct(variants, len(contents), len(styles))
+    distinct = keep.count(1)
+    _exclude(keep, manifest, contents, styles)
+    count = keep.count(1)
     if count > manifest.budget.cells:
         raise UserError(
-            f"the sweep has {columns} = {count} cells, its budget is {manifest.budget.cells}",
+            f"the sweep has {count} cells ({columns}), its budget is {manifest.budget.cells}",
             hint=f"take fewer, or write budget: {{cells: {count}}}",
         )
     if count == 0:
@@ -174,7 +194,7 @@ def _expand(
     digests = tuple("" if config.name == "feedforward" else weights_digests[config.backbone] for config in firsts)
     ids = _identify(manifest, contents, styles, digests, models)
     points: Sequence[int] = range(total)
-    if keep is not None:
+    if count < total:
         ids, points = list(compress(ids, keep)), list(compress(points, keep))
     if len(set(ids)) < len(ids):
         first = dict(zip(reversed(ids), reversed(points), strict=True))
@@ -182,7 +202,7 @@ def _expand(
         points = [first[cell] for cell in ids]
     return Cells(
         tuple(contents), tuple(styles), variants, manifest.output, points, ids, digests, models,
-        excluded=total - count, merged=count - len(ids), batch_size=manifest.batch_size,
+        excluded=distinct - count, merged=count - len(ids), batch_size=manifest.batch_size,
     )  # fmt: skip
 
 
@@ -231,26 +251,41 @@ def _style_part(style: bytes, model: ModelRef | None) -> bytes:
     return network_key(style, model) if model else style
 
 
-def _mask(
-    manifest: Manifest, contents: Sequence[ImageRef | None], styles: Sequence[StyleRef | None]
-) -> bytearray | None:
-    """Return 1 for each point that no rule leaves out, or None if there are no rules."""
-    rules = manifest.sweep.rules
-    if not rules:
-        return None
-    width = len(manifest.variants)
-    keep = bytearray(b"\1") * (len(contents) * len(styles) * width)
-    content_names = [content.name if content else "" for content in contents]
-    style_names = [style.name if style else "" for style in styles]
+def _distinct(variants: Variants, contents: int, styles: int) -> bytearray:
+    """Return 1 for each point, 0 for one that differs from an earlier one in an image that it is not made from."""
+    kinds, kind = variants.kinds()
+
+    def row(content: int, style: int) -> bytes:
+        once = [(not content or "content" in needs) and (not style or "style" in needs) for needs in kinds]
+        return bytes(map(once.__getitem__, kind))
+
+    first = row(0, 0) + row(0, 1) * (styles - 1)
+    other = row(1, 0) + row(1, 1) * (styles - 1)
+    return bytearray(first + other * (contents - 1))
+
+
+def _exclude(
+    keep: bytearray, manifest: Manifest, contents: Sequence[ImageRef | None], styles: Sequence[StyleRef | None]
+) -> None:
+    """Turn the points that rules leave out to 0; a rule that names a content or style means cells that have one."""
+    variants = manifest.variants
+    width = len(variants)
+    names = {
+        "content": [content.name if content else "" for content in contents],
+        "style": [style.name if style else "" for style in styles],
+    }
     problems = []
-    for rule in rules:
-        chosen = {"content": rule.inputs("content", content_names), "style": rule.inputs("style", style_names)}
-        for kind, names in (("content", content_names), ("style", style_names)):
-            if not chosen[kind]:
-                shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-                message = f"no {kind} has this name, so the rule excludes nothing"
-                problems.append(manifest.where.problem((*rule.where, kind), message, f"the {kind}s are {shown}"))
-        matching = manifest.sweep.matching(rule)
+    for rule in manifest.sweep.rules:
+        chosen = {kind: rule.inputs(kind, known) for kind, known in names.items()}
+        for kind in (kind for kind, found in chosen.items() if not found):
+            shown = ", ".join(names[kind][:8]) + (", ..." if len(names[kind]) > 8 else "")
+            message = f"no {kind} has this name, so the rule excludes nothing"
+            problems.append(manifest.where.problem((*rule.where, kind), message, f"the {kind}s are {shown}"))
+        matching = [v for v in variants.matching(rule) if rule.named <= variants.needs[variants.structure[v]]]
+        if not matching:
+            named = " and a ".join(sorted(rule.named))
+            message = f"no cell that it means is made from a {named}, so the rule excludes nothing"
+            problems.append(manifest.where.problem(rule.where, message))
         for content in chosen["content"]:
             for style in chosen["style"]:
                 start = (content * len(styles) + style) * width
@@ -258,4 +293,3 @@ def _mask(
                     keep[start + variant] = 0
     if problems:
         raise ManifestError(tuple(problems))
-    return keep

@@ -199,8 +199,11 @@ class ManifestBlock(Block):
     """Styles: one or a list of URIs, globs, prefixes, `{uri, name, mask}` or `{name, mix, images}`. Left out for
     methods without them."""
 
-    method: Any
-    """The method by name, with the settings that are not its defaults."""
+    method: Any = None
+    """The method by name, with the settings that are not its defaults. Required, or else `methods`."""
+
+    methods: Any = None
+    """Several methods in place of `method`. Each axis of `sweep` multiplies those that have its setting."""
 
     sweep: Any = None
     """Axes over the method's settings."""

@@ -117,6 +117,7 @@ class Plan:
             "sweep_id": self.sweep_id,
             "name": self.name,
             "cells": self.total,
+            "methods": self.cells.methods(),
             "contents": sum(content is not None for content in self.cells.contents),
             "styles": sum(style is not None for style in self.cells.styles),
             "points": len(self.cells.variants),

@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from nst.config import METHOD_CONFIGS
 from nst.config.training import TRAINING_CONFIGS
 from nst.explain import blocks
-from nst.manifest import paths
 from nst.manifest_blocks import Budget, ContentSpec, ManifestBlock, MixImage, Output, StyleSpec
 from nst.manifest_errors import number
+from nst.manifest_methods import paths
 from nst.train_manifest import TrainBlock, TrainStyle
 
 if TYPE_CHECKING:
@@ -54,11 +54,17 @@ _SWEEP: Final = """\
 | `zip: [{style_weight: [1, 10], tv_weight: [0, 1]}]` | axes that advance together; all others are multiplied out |
 | `exclude: [{style_weight: 10, seed: [2, 3]}, {content: night, style: wave*}]` | leaves out the points that match \
 everything a rule names: values of axes, names (or patterns) of contents and styles |
+
+With several `methods` an axis multiplies those that have its setting, and the others stand once; an axis that none \
+of them has is refused. Of zipped axes a method takes those that it has. A method may be listed several times with \
+different settings. Rules may name a `method`, too: `exclude: [{method: mrf, size: 512}]`. A rule leaves alone what \
+lacks anything that it names: an axis, a content, a style. Cells that come out equal are computed once.
 """
 
 _WRITTEN: Final = {
     **dict.fromkeys(("contents", "photographs", "styles"), "text or list"),
     **dict.fromkeys(("method", "training"), "name or block"),
+    "methods": "list of names and blocks",
     **dict.fromkeys(("sweep", "budget", "output"), "block"),
 }
 """How the keys of manifests are written that take more than one form."""
@@ -67,12 +73,14 @@ _WRITTEN: Final = {
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of sweeps, for editors; `parse_manifest` checks more than it can say."""
     schema = _schema(ManifestBlock, "method", "name", METHOD_CONFIGS)
-    schema["properties"]["kind"] = {"const": "sweep"}
-    schema["properties"]["sweep"]["properties"]["exclude"] = {
-        "type": "array",
-        "items": {"type": "object", "minProperties": 1},
-    }
-    return {**schema, "title": "nst sweep manifest"}
+    properties, (whole, extends) = schema["properties"], schema["anyOf"]
+    properties["kind"] = {"const": "sweep"}
+    several = {"type": "array", "minItems": 1, "items": {"anyOf": properties["method"]["anyOf"]}}
+    properties["methods"] = {"description": properties["methods"]["description"], **several}
+    rule = {"type": "object", "minProperties": 1}
+    properties["sweep"]["properties"]["exclude"] = {"type": "array", "items": rule}
+    ways = [{"required": [*whole["required"], key]} for key in ("method", "methods")]
+    return {**schema, "anyOf": [*ways, extends], "title": "nst sweep manifest"}
 
 
 def training_schema() -> dict[str, Any]:

@@ -11,9 +11,10 @@ from nst.checking import check
 from nst.config.block import Block
 from nst.config.training import TRAINING_CONFIGS
 from nst.errors import ManifestError
-from nst.manifest import paths, with_bases
+from nst.manifest import with_bases
 from nst.manifest_blocks import FromUri, Name, Uri, check_uri, listed
 from nst.manifest_errors import Reporter, describe, did_you_mean, one_of
+from nst.manifest_methods import paths
 from nst.sweep_axes import parse_sweep
 from nst.variants import make_variants
 from nst.yaml_text import load
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from nst.config.training import TrainingConfig
     from nst.errors import Problem
-    from nst.positions import Path, Where
+    from nst.positions import Where
 
 MAX_MODELS: Final = 1_000
 """Settings times styles of one manifest; each is a training of minutes to hours."""
@@ -144,7 +145,7 @@ def _check_training(raw: dict[str, Any], report: Reporter) -> tuple[TrainingConf
         report.add(("sweep", "exclude"), "a training has no exclusions", "leave the values out of the axes", key=True)
         axes = {key: value for key, value in axes.items() if key != "exclude"}
     sweep = parse_sweep(axes, paths(model) - {"family"}, report)
-    variants = make_variants(cast("Any", model), training, sweep, cast("Reporter", _BelowTraining(report)))
+    variants = make_variants(cast("Any", model), training, sweep, report, where=("training",))
     if variants is None:
         return ()
     if len(variants) > MAX_MODELS:
@@ -171,23 +172,3 @@ def _family(training: Any, report: Reporter, *, bare: bool) -> type[TrainingConf
     hint = did_you_mean(family, families) if isinstance(family, str) else ""
     report.add(at, f"found {describe(family)}, expected {one_of(families)}", hint)
     return None
-
-
-class _BelowTraining:
-    """A reporter for whom settings stand below `training`, where a sweep's stand below `method`."""
-
-    def __init__(self, report: Reporter) -> None:
-        self._report = report
-
-    @property
-    def problems(self) -> dict[tuple[str, int, int, str], Problem]:
-        return self._report.problems
-
-    @property
-    def full(self) -> bool:
-        return self._report.full
-
-    def add(self, path: Path, message: str, hint: str = "", *, key: bool = False) -> None:
-        if path[:1] == ("method",):
-            path = ("training", *path[1:])
-        self._report.add(path, message, hint, key=key)

@@ -91,11 +91,7 @@ def prepare(
     contents, styles, weights = _resolve(manifest, base, digests)
     uris = {backbone: uri for backbone, (uri, _) in weights.items()}
     choose = ModelChoice(catalog, digests, base, beside, inputs)
-    try:
-        cells = expand(manifest, contents, styles, {key: digest for key, (_, digest) in weights.items()}, choose)
-    except InputError as error:  # of a model: no other input is looked for here
-        problem = manifest.where.problem(("method", "model"), error.message, error.hint)
-        raise ManifestError((problem,)) from error
+    cells = expand(manifest, contents, styles, {key: digest for key, (_, digest) in weights.items()}, choose)
     digests.save()
     done = catalog.keys("results")
     known, history = _learn(catalog) if done else ({}, {})
@@ -156,12 +152,12 @@ def _resolve(
         except InputError as error:
             report(("styles", index), error)
     weights: dict[BackboneConfig, tuple[str, str]] = {}
-    for backbone in manifest.backbones():
+    for backbone, path in manifest.backbones().items():
         try:
             uri = weights_uri(backbone, base)
             weights[backbone] = (uri, weights_digest(backbone, uri, digests))
         except InputError as error:
-            report(("method", "backbone", "weights"), error)
+            report((*path, "weights"), error)
     if problems:
         raise ManifestError(tuple(problems))
     return _refs(contents, digests), list(_style_refs(styles, digests)), weights

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from nst.config import METHOD_CONFIGS
 from nst.config.gatys import GatysConfig
 from nst.config.training import TRAINING_CONFIGS
-from nst.manifest import paths
+from nst.manifest_methods import paths
 from nst.metrics import METRICS
 from tasks.catalog import describe, parameters
 from tasks.catalog.columns import LAYERS

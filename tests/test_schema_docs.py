@@ -7,8 +7,8 @@ import pytest
 
 from nst.config import METHOD_CONFIGS
 from nst.config.training import TRAINING_CONFIGS
-from nst.manifest import paths
 from nst.manifest_blocks import Budget, ContentSpec, ManifestBlock, MixImage, Output, StyleSpec
+from nst.manifest_methods import paths
 from nst.schema_docs import json_schema, manifest_reference, training_schema
 from nst.train_manifest import TrainBlock, TrainStyle
 from nst.yaml_text import load

@@ -102,6 +102,19 @@ def test_it_is_done_then_whatever_names_the_model(folder):
     assert len(table(folder, "models")) == 2
 
 
+def test_beside_another_method_its_cells_are_the_same(folder):
+    gatys = "{name: gatys, size: 48, backbone: {name: vgg16, weights: random}}"
+    text = SWEEP.replace("method: {", f"methods:\n  - {gatys}\n  - {{").replace("painted", "beside")
+    (folder / "beside.yaml").write_text(text)
+    plan = prepare("beside.yaml", "out").plan
+    assert plan.cells.methods() == {"gatys": 4, "feedforward": 8}
+    assert (plan.done, plan.to_do) == (8, 4)
+    (folder / "beside.yaml").write_text(text.replace("tiny.yaml", "abcdef"))
+    with pytest.raises(ManifestError) as caught:
+        prepare("beside.yaml", "out")
+    assert [problem.line for problem in caught.value.problems] == [6]
+
+
 def test_equal_trainings_are_one_model_however_they_are_written(folder):
     write_manifest(folder, "other", styles=[{"uri": "styles/dots.png", "name": "points"}], steps=4, checkpoint_every=2)
     text = (folder / "other.yaml").read_text().replace("photographs: photographs/", "photographs: [photographs/*.png]")

@@ -13,14 +13,18 @@ from pydantic import Field
 from nst.config.gatys import GatysConfig
 from nst.config.invert import InvertConfig
 from nst.config.mrf import MrfConfig
+from nst.config.nnst import NnstConfig
 from nst.config.texture import TextureConfig
 
-MethodConfig = Annotated[GatysConfig | InvertConfig | MrfConfig | TextureConfig, Field(discriminator="name")]
+MethodConfig = Annotated[
+    GatysConfig | InvertConfig | MrfConfig | NnstConfig | TextureConfig, Field(discriminator="name")
+]
 """The tagged union over `method.name`."""
 
 METHOD_CONFIGS: dict[str, type[MethodConfig]] = {
     "gatys": GatysConfig,
     "invert": InvertConfig,
     "mrf": MrfConfig,
+    "nnst": NnstConfig,
     "texture": TextureConfig,
 }

@@ -1,4 +1,4 @@
-"""Validation that finds every fault: pydantic's, and the conversions that pydantic would silently make."""
+"""Validation that finds every fault: pydantic's, conversions that it would silently make, layers of other backbones."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from nst.config.architectures import STRIDES
 from nst.explain import Fault, explain, found_expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from nst.config import MethodConfig
     from nst.positions import Path
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -82,6 +84,31 @@ def check_loose(raw: Any, checked: Any, path: Path = ()) -> Iterator[Fault]:
     ):
         kinds = {bool: "true or false", int: "a whole number", float: "a number"}
         yield Fault(path, *found_expected(raw, kinds[type(checked)]))
+
+
+def check_layers(raw: Mapping[str, Any], config: MethodConfig) -> Iterator[Fault]:
+    """Yield a fault for every layer that the backbone does not have; for a setting that is not given, one.
+
+    Args:
+        raw: The settings as written.
+        config: The same, validated: layers stand in the fields `layer`, `layers` and `..._layers`.
+    """
+    name = config.backbone.name
+    known = f"{name} has {', '.join(STRIDES[name])}"
+    for field in type(config).model_fields:
+        if field != "layer" and not field.endswith("layers"):
+            continue
+        value = getattr(config, field)
+        foreign = [layer for layer in ([value] if isinstance(value, str) else value) if layer not in STRIDES[name]]
+        written = raw.get(field)
+        if foreign and written is None:
+            message = f"{field!r} is {', '.join(foreign)} where it is not given, which {name} does not have"
+            yield Fault(("backbone", "name"), message, f"name it; {known}")
+            continue
+        for layer in foreign:
+            path: Path = (field, written.index(layer)) if isinstance(written, list) else (field,)
+            path = (field, layer) if isinstance(written, dict) else path
+            yield Fault(path, f"{name} has no layer {layer!r}", known, key=isinstance(written, dict))
 
 
 def _without(raw: Any, paths: list[Path]) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
 
+from nst.config.architectures import LAYERS
 from nst.manifest_errors import describe, did_you_mean, keys_hint, number, one_of
 from nst.yaml_scalars import old_yaml_hint, shorten
 
@@ -19,15 +20,6 @@ if TYPE_CHECKING:
 
     from nst.positions import Path
 
-_LAYERS: Final = [
-    *(
-        f"{kind}{block}_{i}"
-        for kind in ("relu", "conv")
-        for block, n in enumerate((2, 2, 4, 4, 4), 1)
-        for i in range(1, n + 1)
-    ),
-    *(f"pool{block}" for block in range(1, 6)),
-]
 _EXPECTED: Final[Mapping[str, str]] = {
     **dict.fromkeys(("int_parsing", "int_type", "int_from_float", "int_parsing_size"), "a whole number"),
     **dict.fromkeys(("float_parsing", "float_type"), "a number"),
@@ -140,7 +132,7 @@ def found_expected(value: Any, expected: str) -> tuple[str, str]:
 
 def _pattern(text: str, pattern: str) -> tuple[str, str]:
     if re.search(pattern, "relu4_2") and not re.search(pattern, "sweep"):
-        return f"found {describe(text)}, expected a layer such as relu4_2 or pool3", did_you_mean(text, _LAYERS)
+        return f"found {describe(text)}, expected a layer such as relu4_2 or pool3", did_you_mean(text, LAYERS)
     simple = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:100]
     hint = f"write {simple}" if simple and re.search(pattern, simple) else ""
     letters = "letters" if "A-Z" in pattern else "small letters"

@@ -70,15 +70,18 @@ def method_key(config: MethodConfig, weights_digest: str, output: OutputFormat) 
 
 
 def content_key(content: ImageRef | None) -> bytes:
-    """Return the key of a content image: its bytes, never its name or place."""
-    return digest16(content.digest) if content else _NOTHING
+    """Return the key of a content image: its bytes and its mask's, never their names or places."""
+    if content is None:
+        return _NOTHING
+    return digest16(canonical([content.digest, content.mask.digest]) if content.mask else content.digest)
 
 
 def style_key(style: StyleRef | None) -> bytes:
-    """Return the key of a style: its images' bytes, their weights, and the way of mixing if there are several."""
+    """Return the key of a style: its images' and masks' bytes, their weights, and the way of mixing if several."""
     if style is None:
         return _NOTHING
-    return digest16(canonical([[image.digest for image in style.images], *_mix(style)]))
+    masks = [image.mask.digest if image.mask else None for image in style.images]
+    return digest16(canonical([[image.digest for image in style.images], *_mix(style), *_masks(masks)]))
 
 
 def join(left: bytes, right: bytes) -> str:
@@ -115,7 +118,9 @@ def place_key(config: MethodConfig, output: OutputFormat) -> bytes:
 def inputs_key(content: ImageRef | None, style: StyleRef | None) -> bytes:
     """Return the part of an address that says which images were asked for."""
     uris = [content.uri if content else None, [image.uri for image in style.images] if style else None]
-    return digest16(canonical([*uris, *(_mix(style) if style else [])]))
+    images = [content, *(style.images if style else ())]
+    masks = [image.mask.uri if image and image.mask else None for image in images]
+    return digest16(canonical([*uris, *(_mix(style) if style else []), *_masks(masks)]))
 
 
 def digest16(text: str) -> bytes:
@@ -136,6 +141,11 @@ def _mix(style: StyleRef) -> list[Any]:
         return []
     whole = sum(style.weights)
     return [style.mix, [float(f"{weight / whole:.12g}") for weight in style.weights]]
+
+
+def _masks(masks: list[str | None]) -> list[Any]:
+    """Return what masks add to a key: nothing if there are none, so that cells without them stay what they were."""
+    return [{"masks": masks}] if any(masks) else []
 
 
 def _plain(value: Any) -> Any:

@@ -13,6 +13,7 @@ from nst.errors import ManifestError, UserError
 from nst.explain import blocks
 from nst.manifest_blocks import Budget, ManifestBlock
 from nst.manifest_errors import Reporter, describe, did_you_mean, one_of
+from nst.manifest_masks import check_masks
 from nst.positions import Document, merge
 from nst.records import OutputFormat
 from nst.sweep_axes import Sweep, parse_sweep
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from nst.positions import Where
 
 MAX_BASES: Final = 8
-_STAND_INS: Final = {"name": "x", "method": min(METHOD_CONFIGS)}
+_STAND_INS: Final = {"name": "x", "method": next(iter(METHOD_CONFIGS))}
 _IMAGES: Final[tuple[tuple[Literal["content", "style"], str], ...]] = (("content", "contents"), ("style", "styles"))
 
 
@@ -93,6 +94,8 @@ def parse_manifest(text: str, file: str, read_base: Callable[[str], str] | None 
     needed = _needed(raw, variants)
     if needed is not None and not torn:
         _check_images(raw, needed, report)
+    if block is not None and variants is not None:
+        check_masks(block, variants, report)
     report.raise_any()
     assert block is not None
     assert variants is not None
@@ -176,7 +179,7 @@ def _check_method(raw: dict[str, Any], budget: int, report: Reporter) -> Variant
     if "method" not in raw:
         return None  # reported as missing
     method = {"name": raw["method"]} if isinstance(raw["method"], str) else raw["method"]
-    names = sorted(METHOD_CONFIGS)
+    names = list(METHOD_CONFIGS)
     if not isinstance(method, dict):
         report.add(("method",), f"found {describe(method)}, expected a mapping", f"e.g. method: {{name: {names[0]}}}")
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -29,7 +30,27 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str | dict) else value
 
 
+def is_color(mask: str) -> bool:
+    """Return whether a mask is one colour for the whole image, and not the URI of a label image."""
+    return re.fullmatch("#[0-9a-fA-F]{6}", mask) is not None
+
+
+def _check_mask(mask: Any) -> Any:
+    if mask is None:
+        raise ValueError("found nothing, expected the URI of a label image or a colour; quote a colour: '#ff0000'")
+    if not isinstance(mask, str) or not mask:
+        return mask
+    if mask.startswith("#"):
+        if not is_color(mask):
+            raise ValueError(f"found {mask[:40]!r}, expected six hexadecimal digits as in '#ff0000'")
+        return mask.lower()
+    if "*" in mask or mask.endswith("/"):
+        raise ValueError("a mask is one label image or a colour, no glob and no prefix")
+    return _check_uri(mask)
+
+
 Uri = Annotated[str, Field(min_length=1, max_length=2048)]
+Mask = Annotated[Uri | None, BeforeValidator(_check_mask)]
 Name = Annotated[str, Field(pattern=_TYPED_NAME)]
 
 
@@ -48,13 +69,29 @@ class _FromUri(Block):
 
 
 class ContentSpec(_FromUri):
-    """Content images: a URI, a glob or a prefix."""
+    """Content images: a URI, a glob or a prefix; or, for methods that draw from masks, a mask alone."""
 
-    uri: Uri
+    uri: Uri | None = None
     """Path or URI of an image, a glob (`photos/*.jpg`), or a prefix that ends in `/`. Relative to the manifest."""
 
     name: Name | None = None
     """Readable name in tables and file names; the file's stem by default."""
+
+    mask: Mask = Field(default=None, validate_default=False)
+    """Label image whose colours are the regions, stretched over the image; or one colour, such as `'#ff0000'`, for the
+    whole image. Each region takes the style of the same colour in the masks of the style."""
+
+    @model_validator(mode="after")
+    def _one_mask_each(self) -> ContentSpec:
+        if self.uri is None and (self.mask is None or is_color(self.mask)):
+            raise ValueError("the key 'uri' is missing; a content without it has a label image as its 'mask'")
+        _check_one_image(self.uri, self.mask)
+        return self
+
+
+def _check_one_image(uri: str | None, mask: str | None) -> None:
+    if uri and mask and not is_color(mask) and ("*" in uri or uri.endswith("/")):
+        raise ValueError("a label image belongs to one image, no glob and no prefix; write an entry for each image")
 
 
 class MixImage(_FromUri):
@@ -65,6 +102,9 @@ class MixImage(_FromUri):
 
     weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     """Share in the mix; the weights of a mix are scaled to add up to one."""
+
+    mask: Mask = Field(default=None, validate_default=False)
+    """Its label image, or the colour of the one region that it is for: several styles in several regions."""
 
     @field_validator("uri")
     @classmethod
@@ -89,6 +129,9 @@ class StyleSpec(_FromUri):
     mix: Literal["targets", "losses"] = "targets"
     """How `images` are mixed: their Gram targets averaged, or their losses summed."""
 
+    mask: Mask = Field(default=None, validate_default=False)
+    """Label image of the image at `uri`, or one colour for the whole of it; the images of a mix have their own."""
+
     @model_validator(mode="after")
     def _one_source(self) -> StyleSpec:
         if (self.uri is None) == (self.images is None):
@@ -98,7 +141,15 @@ class StyleSpec(_FromUri):
                     "neither 'uri' and", "neither 'uri' nor"
                 )
             )
+        if self.images and self.mask:
+            raise ValueError("found 'mask' beside 'images', expected a mask for each image of the mix")
+        _check_one_image(self.uri, self.mask)
         return self
+
+    @property
+    def masks(self) -> tuple[str | None, ...]:
+        """The masks of its images."""
+        return tuple(image.mask for image in self.images) if self.images else (self.mask,)
 
 
 class Budget(Block):
@@ -137,13 +188,14 @@ class ManifestBlock(Block):
     contents: Annotated[tuple[ContentSpec, ...], BeforeValidator(_listed), Field(min_length=1)] = Field(
         default=(), validate_default=False
     )
-    """Content images: one or a list of URIs, globs, prefixes or `{uri, name}`. Left out for methods without them."""
+    """Content images: one or a list of URIs, globs, prefixes or `{uri, name, mask}`. Left out for methods without
+    them."""
 
     styles: Annotated[tuple[StyleSpec, ...], BeforeValidator(_listed), Field(min_length=1)] = Field(
         default=(), validate_default=False
     )
-    """Styles: one or a list of URIs, globs, prefixes, `{uri, name}` or `{name, mix, images}`. Left out for methods
-    without them."""
+    """Styles: one or a list of URIs, globs, prefixes, `{uri, name, mask}` or `{name, mix, images}`. Left out for
+    methods without them."""
 
     method: Any
     """The method by name, with the settings that are not its defaults."""

@@ -19,15 +19,31 @@ Representation = Literal["gram", "moments", "sliced", "histogram"]
 
 
 @dataclass(frozen=True, slots=True)
+class MaskRef:
+    """The mask of an image: a label image, or one colour `#rrggbb` for the whole image."""
+
+    uri: str
+    digest: str
+    """SHA-256 of the bytes, hex; of a colour, the colour itself."""
+
+    @property
+    def is_color(self) -> bool:
+        """Whether the whole image is one region."""
+        return self.uri == self.digest
+
+
+@dataclass(frozen=True, slots=True)
 class ImageRef:
     """One input image: where it lies and what its bytes are."""
 
     name: str
     """Unique readable name within the sweep, from the manifest or the file's stem."""
     uri: str
+    """Empty for a content that is a mask alone."""
     digest: str
-    """SHA-256 of the bytes, hex."""
+    """SHA-256 of the bytes, hex; empty for a mask alone."""
     size_bytes: int
+    mask: MaskRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +122,10 @@ class CellLosses:
     """The configured weight converted into canonical (relative) units for this cell's targets."""
     style_weight_relative: float | None = None
     tv_weight_relative: float = 0.0
+    class_name: str | None = None
+    """What the target class is called; None for methods without one."""
+    class_probability: float | None = None
+    """The classifier's softmax probability of the target class."""
     laplacian_loss: float | None = None
     """Canonical units, before `laplacian_weight`; None without such a weight."""
     laplacian_weight_relative: float | None = None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from nst.checking import check, check_loose
+from nst.checking import check, check_layers, check_loose
 from nst.identity import fragments, pixel_fields, settings_key
 
 if TYPE_CHECKING:
@@ -131,7 +131,12 @@ class _Builder:
                 break
         if self.report.problems:
             return None
-        return self._combine(contexts, others, tables)
+        variants = self._combine(contexts, others, tables)
+        for first in variants.first:
+            point = dict(enumerate(unravel(first, self.sweep.lengths)))
+            for fault in check_layers(self._raw(point), variants.config(first)):
+                self._report(fault, fault.path, point)
+        return None if self.report.problems else variants
 
     def _check_base(self) -> None:
         """Validate `method` as written: an axis must not hide a fault of what it replaces."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import torch
 
-from nst.backbones import VGG, build_backbone
+from nst.backbones import Backbone, build_backbone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nst.config import MethodConfig
     from nst.config.backbone import BackboneConfig
     from nst.errors import NstError
+    from nst.masks import Labels
     from nst.records import CellLosses, Mix, TraceRecord
 
 Value = TypeVar("Value")
@@ -44,6 +45,9 @@ class Request:
     style_weights: tuple[float, ...]
     mix: Mix
     config: MethodConfig
+    content_mask: Labels | None = None
+    style_masks: tuple[Labels, ...] = ()
+    """One per style image, or none at all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,18 +106,18 @@ class Workspace:
     def __init__(self, device: str, load_weights: Callable[[BackboneConfig], Mapping[str, Tensor]]) -> None:
         self.device = torch.device(device)
         self.load_weights = load_weights
-        self.backbones: Recent[VGG] = Recent(2)
+        self.backbones: Recent[Backbone] = Recent(2)
         self.statistics: Recent[dict[str, tuple[Tensor, ...]]] = Recent(256)
         self.features: Recent[dict[str, Tensor]] = Recent(2)
 
-    def backbone(self, config: BackboneConfig, layers: frozenset[str], dtype: torch.dtype) -> VGG:
+    def backbone(self, config: BackboneConfig, layers: frozenset[str], dtype: torch.dtype) -> Backbone:
         """Return the backbone for these layers, built on first use.
 
         Raises:
             InputError: Its weights lack a layer.
         """
 
-        def build() -> VGG:
+        def build() -> Backbone:
             weights = None if config.weights == "random" else self.load_weights(config)
             return build_backbone(config, layers, weights, device=self.device, dtype=dtype)
 

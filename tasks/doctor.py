@@ -65,12 +65,12 @@ def _devices() -> Iterator[Finding]:
 
 
 def _weights() -> Iterator[Finding]:
-    for name in ("vgg19", "vgg16"):
+    for name, megabytes in (("vgg19", 548), ("vgg16", 528), ("squeezenet", 5)):
         path = cached_weights(name)
         if path.is_file():
             yield Finding("ok", "weights", f"torchvision's {name} in {path.parent}")
         else:
-            text = f"torchvision's {name} is not in {path.parent}: it is downloaded at first use (about 550 MB)"
+            text = f"torchvision's {name} is not in {path.parent}: it is downloaded at first use ({megabytes} MB)"
             yield Finding("note", "weights", f"{text}; offline, use backbone.weights: random")
 
 

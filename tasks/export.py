@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from nst.errors import InputError
 from tasks.catalog import parameters
-from tasks.store.uris import read_uri
+from tasks.pictures import picture_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,13 +59,20 @@ def export_sweep(catalog: Catalog, sweep_id: str, folder: Path) -> int:
     names = file_names(rows)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, uri in zip(names, rows.picture_uri, strict=True):
-            (folder / name).write_bytes(read_uri(uri))
+        for name, digest, form in zip(names, rows.picture_digest, rows.picture_format, strict=True):
+            (folder / name).write_bytes(_picture(catalog, picture_key(digest, form)))
         rows.insert(0, "file", names)
         rows.dropna(axis="columns", how="all").to_csv(folder / "catalog.csv", index=False)
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
     return len(names)
+
+
+def _picture(catalog: Catalog, key: str) -> bytes:
+    try:
+        return catalog.store.get(key)
+    except FileNotFoundError as error:
+        raise InputError(f"{catalog.store.url(key)} is missing", hint="nst fsck tells what else is") from error
 
 
 def file_names(rows: pd.DataFrame) -> list[str]:

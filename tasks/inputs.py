@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from nst.config.backbone import BackboneConfig
     from tasks.store import Stat, Store
 
-TORCHVISION_FILES: Final = {"vgg16": "vgg16-397923af.pth", "vgg19": "vgg19-dcbb9e9d.pth"}
+TORCHVISION_FILES: Final = {
+    "squeezenet": "squeezenet1_1-b8a52dc0.pth",
+    "vgg16": "vgg16-397923af.pth",
+    "vgg19": "vgg19-dcbb9e9d.pth",
+}
 """The files of torchvision's IMAGENET1K_V1 weights; the part after the dash begins their SHA-256."""
 
 _DIGESTS_KEY: Final = "state/digests.json"

@@ -15,8 +15,9 @@ from urllib.parse import unquote
 from nst.cells import expand
 from nst.errors import InputError, ManifestError, Problem, UserError
 from nst.manifest import Manifest, parse_manifest
+from nst.manifest_blocks import is_color
 from nst.plan import Plan, make_plan
-from nst.records import Batch, ImageRef, StyleRef
+from nst.records import Batch, ImageRef, MaskRef, StyleRef
 from tasks.catalog import Catalog
 from tasks.inputs import Base, Digests, find_images, weights_digest, weights_uri
 from tasks.jobs import Job
@@ -143,13 +144,15 @@ def _resolve(
     def report(path: tuple[str | int, ...], error: InputError) -> None:
         problems.append(manifest.where.problem(path, error.message, error.hint))
 
-    contents: list[tuple[str, Stat]] = []
+    contents: list[_Found] = []
     for index, content in enumerate(manifest.contents):
         try:
-            contents += _named(content, find_images(content.uri, base))
+            mask = _find_mask(content.mask, base)
+            stats = [None] if content.uri is None else find_images(content.uri, base)
+            contents += [_Found(name, stat, mask) for name, stat in _named(content, stats, mask)]
         except InputError as error:
             report(("contents", index), error)
-    styles: list[tuple[str, list[Stat], StyleSpec]] = []
+    styles: list[tuple[str, list[_Found], StyleSpec]] = []
     for index, style in enumerate(manifest.styles):
         try:
             styles += _styles(style, base)
@@ -164,46 +167,71 @@ def _resolve(
             report(("method", "backbone", "weights"), error)
     if problems:
         raise ManifestError(tuple(problems))
-    images = _refs([(name, stat) for name, stat in contents], digests)
-    return images, list(_style_refs(styles, digests)), weights
+    return _refs(contents, digests), list(_style_refs(styles, digests)), weights
 
 
-def _named(spec: ContentSpec | StyleSpec, stats: Sequence[Stat]) -> list[tuple[str, Stat]]:
-    """Return each image under its spec's name, numbered if there are several, or its file's stem."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An image of the manifest; without `image`, a mask alone. A mask that is text is a colour."""
+
+    name: str
+    image: Stat | None
+    mask: Stat | str | None
+
+
+def _named(
+    spec: ContentSpec | StyleSpec, stats: Sequence[Stat | None], mask: Stat | str | None
+) -> list[tuple[str, Stat | None]]:
+    """Return each image under its spec's name, numbered if there are several, or its file's stem (or its mask's)."""
     if spec.name and len(stats) == 1:
         return [(spec.name, stats[0])]
-    return [(f"{spec.name}-{n}" if spec.name else stem(stat.key), stat) for n, stat in enumerate(stats, start=1)]
+    stems = [stem(found.key) if isinstance(found := stat or mask, Stat) else "image" for stat in stats]
+    return [(f"{spec.name}-{n}" if spec.name else stems[n - 1], stat) for n, stat in enumerate(stats, start=1)]
 
 
-def _styles(spec: StyleSpec, base: Base) -> list[tuple[str, list[Stat], StyleSpec]]:
+def _styles(spec: StyleSpec, base: Base) -> list[tuple[str, list[_Found], StyleSpec]]:
     if spec.uri is not None:
-        return [(name, [stat], spec) for name, stat in _named(spec, find_images(spec.uri, base))]
+        mask = _find_mask(spec.mask, base)
+        named = _named(spec, find_images(spec.uri, base), mask)
+        return [(name, [_Found(name, stat, mask)], spec) for name, stat in named]
     assert spec.images is not None
-    stats = []
+    images = []
     for image in spec.images:
-        found = find_images(image.uri, base)
-        if len(found) > 1:
-            raise InputError(f"{image.uri} names {len(found)} images, expected one in a mix")
-        stats += found
-    name = spec.name or "+".join(stem(stat.key) for stat in stats)
-    return [(name, stats, spec)]
+        stat = _find_one(image.uri, base, "in a mix")
+        images.append(_Found(stem(stat.key), stat, _find_mask(image.mask, base)))
+    name = spec.name or "+".join(image.name for image in images)
+    return [(name, images, spec)]
 
 
-def _style_refs(styles: Sequence[tuple[str, list[Stat], StyleSpec]], digests: Digests) -> Iterator[StyleRef]:
+def _find_mask(mask: str | None, base: Base) -> Stat | str | None:
+    return mask if mask is None or is_color(mask) else _find_one(mask, base, "as a mask")
+
+
+def _find_one(uri: str, base: Base, what: str) -> Stat:
+    found = find_images(uri, base)
+    if len(found) > 1:
+        raise InputError(f"{uri} names {len(found)} images, expected one {what}")
+    return found[0]
+
+
+def _style_refs(styles: Sequence[tuple[str, list[_Found], StyleSpec]], digests: Digests) -> Iterator[StyleRef]:
     names = unique([name for name, _, _ in styles])
-    for name, (_, stats, spec) in zip(names, styles, strict=True):
+    for name, (_, found, spec) in zip(names, styles, strict=True):
         shares = [image.weight for image in spec.images] if spec.images else [1.0]
-        images = _refs([(stem(stat.key), stat) for stat in stats], digests)
+        images = _refs(found, digests)
         yield StyleRef(name, tuple(images), tuple(share / sum(shares) for share in shares), spec.mix)
 
 
-def _refs(images: Sequence[tuple[str, Stat]], digests: Digests) -> list[ImageRef]:
-    names = unique([name for name, _ in images])
-    found = digests.of(stat for _, stat in images)
-    return [
-        ImageRef(name, stat.key, digest, stat.size)
-        for name, (_, stat), digest in zip(names, images, found, strict=True)
-    ]
+def _refs(images: Sequence[_Found], digests: Digests) -> list[ImageRef]:
+    stats = [stat for one in images for stat in (one.image, one.mask) if isinstance(stat, Stat)]
+    known = dict(zip((stat.key for stat in stats), digests.of(stats), strict=True))
+    refs = []
+    for name, one in zip(unique([one.name for one in images]), images, strict=True):
+        mask = MaskRef(one.mask.key, known[one.mask.key]) if isinstance(one.mask, Stat) else None
+        mask = MaskRef(one.mask, one.mask) if isinstance(one.mask, str) else mask
+        place = (one.image.key, known[one.image.key], one.image.size) if one.image else ("", "", 0)
+        refs.append(ImageRef(name, *place, mask))
+    return refs
 
 
 def stem(uri: str) -> str:

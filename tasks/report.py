@@ -12,6 +12,7 @@ from nst.images import decode, thumbnail
 from tasks.contact_sheet import SheetCell, contact_sheet
 from tasks.export import short, sweep_rows, varying
 from tasks.gallery import build_gallery
+from tasks.pictures import picture_key, thumbnail_key
 from tasks.store.uris import read_uri
 
 if TYPE_CHECKING:
@@ -64,16 +65,18 @@ def report(prepared: Prepared) -> Page:
     styles = _headers({style.name: style.images[0] for style in plan.cells.styles if style})
     title = f"{plan.name}: {len(cells):,} cells"
     folder = f"gallery/{plan.name}-{plan.sweep_id[:8]}"
+    for row in (rows := records(cells.head(_GALLERY_CELLS))):
+        if row["picture_uri"] is not None:  # where they lie now: the root may be a copy
+            row["picture_uri"] = store.url(picture_key(row["picture_digest"], row["picture_format"]))
+            row["thumbnail_uri"] = store.url(thumbnail_key(row["picture_digest"]))
     shown = [_sheet_cell(store, row, labels) for row in records(cells.head(_SHEET_CELLS))]
     sheet = contact_sheet(shown, contents, styles, title=title)
     store.put(f"{folder}/contact_sheet.jpg", sheet)
     page_uri = store.url(f"{folder}/index.html")
-    page = build_gallery(
-        records(cells.head(_GALLERY_CELLS)), title=title, page_uri=page_uri, contents=contents, styles=styles
-    )
+    page = build_gallery(rows, title=title, page_uri=page_uri, contents=contents, styles=styles)
     store.put(f"{folder}/index.html", page.encode())
-    rows = records(done.head(_TABLE_ROWS)[[*_TABLE_COLUMNS, *labels]])
-    return Page(page_uri, rows, sheet)
+    table = records(done.head(_TABLE_ROWS)[[*_TABLE_COLUMNS, *labels]])
+    return Page(page_uri, table, sheet)
 
 
 def sweep_table(catalog: Catalog, sweep_id: str) -> pd.DataFrame:
@@ -100,7 +103,7 @@ def _sheet_cell(store: Store, row: dict[str, Any], labels: list[str]) -> SheetCe
     picture, error = None, ""
     if done:
         try:
-            picture = store.get(row["thumbnail_uri"].removeprefix(f"{store.uri}/"))
+            picture = store.get(thumbnail_key(row["picture_digest"]))
         except (FileNotFoundError, NstError) as problem:
             error = f"thumbnail: {problem}"
     elif row["error_class"] is not None:
@@ -113,5 +116,6 @@ def _headers(images: Mapping[str, ImageRef]) -> dict[str, bytes]:
     headers = {}
     for name, image in islice(images.items(), _HEADERS):
         with contextlib.suppress(NstError):
-            headers[name] = thumbnail(decode(read_uri(image.uri)), _HEADER_PX)
+            uri = image.uri or (image.mask.uri if image.mask else "")
+            headers[name] = thumbnail(decode(read_uri(uri)), _HEADER_PX)
     return headers

@@ -9,17 +9,18 @@ import hashlib
 import json
 import traceback
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from nst.errors import NstError
 from nst.identity import address
+from tasks.catalog.columns import LAYERS
 from tasks.catalog.parameters import flatten
 
 _TRACE_LINES: Final = 12
 """Lines of traceback that the row of an unexpected failure keeps."""
 
 if TYPE_CHECKING:
-    from nst.records import Cell, CellLosses, TraceRecord
+    from nst.records import Cell, CellLosses, StyleRef, TraceRecord
     from tasks.jobs import Job
 
 
@@ -35,11 +36,15 @@ def identity_columns(job: Job, cell: Cell) -> dict[str, Any]:
         "attempt": cell.attempt,
         "method_version": cell.config.VERSION,
         "content_name": content.name if content else None,
-        "content_uri": content.uri if content else None,
-        "content_digest": content.digest if content else None,
+        "content_uri": (content.uri or None) if content else None,
+        "content_digest": (content.digest or None) if content else None,
+        "content_mask_uri": content.mask.uri if content and content.mask else None,
+        "content_mask_digest": content.mask.digest if content and content.mask else None,
         "style_name": style.name if style else None,
         "style_uris": _json([image.uri for image in style.images]) if style else None,
         "style_digests": _json([image.digest for image in style.images]) if style else None,
+        "style_mask_uris": _masks(style, "uri") if style else None,
+        "style_mask_digests": _masks(style, "digest") if style else None,
         "style_weights": _json(style.weights) if style else None,
         "style_mix": style.mix if style and len(style.images) > 1 else None,
         "weights_digest": job.batch.weights_digest,
@@ -61,12 +66,14 @@ def loss_columns(losses: CellLosses) -> dict[str, Any]:
             "content_weight_relative",
             "style_weight_relative",
             "tv_weight_relative",
+            "class_name",
+            "class_probability",
             "laplacian_weight_relative",
         )
     }
     for kind, layers in (("content", losses.content_layers), ("style", losses.style_layers)):
         for layer, value in layers.items():
-            target = row if layer.startswith("relu") else other
+            target = row if layer in LAYERS else other
             target[f"{kind}_loss_{layer}"] = value
     return {**row, "other_layer_losses": _json(other) if other else None}
 
@@ -109,6 +116,11 @@ def failures_id(job: Job) -> str:
     """Return the id of a batch's failures record: the same attempt, made twice by a crash, is one record."""
     attempts = ",".join(f"{cell.cell_id}:{cell.attempt}" for cell in job.batch.cells)
     return f"{job.batch.batch_id}-{hashlib.sha256(attempts.encode()).hexdigest()[:8]}"
+
+
+def _masks(style: StyleRef, what: Literal["uri", "digest"]) -> str | None:
+    masks = [getattr(image.mask, what, None) for image in style.images]
+    return _json(masks) if any(masks) else None
 
 
 def _json(value: Any) -> str:

@@ -8,6 +8,8 @@ from typing import Final
 
 from nst.images import decode, encode, resize
 from nst.paintings import PAINTINGS
+from nst.paintings.doodle import doodle
+from nst.paintings.swirls import swirls_mask
 from nst.records import OutputFormat
 
 LONG_SIDE: Final = 512
@@ -30,10 +32,12 @@ _PAINTINGS: Final = {
 
 
 def write_samples(folder: str | Path) -> list[str]:
-    """Write `contents/*.jpg`, `styles/*.png` and `CREDITS.md` below the folder; equal bytes each time, no network.
+    """Write `contents/*.jpg`, `styles/*.png`, `masks/*.png` and `CREDITS.md` below the folder, without a network.
+
+    Equal bytes each time.
 
     Returns:
-        The paths of the pictures written, contents first, each sorted by name.
+        The paths of the pictures written: contents, styles, masks.
     """
     root = Path(folder)
     written: list[str] = []
@@ -48,6 +52,8 @@ def write_samples(folder: str | Path) -> list[str]:
         _write(
             path, encode(picture, OutputFormat("png"), {"credit": f"{subject}; painted by nst, seed 0; CC0"}), written
         )
+    for name, mask in {"swirls": swirls_mask(LONG_SIDE, 0), "doodle": doodle(LONG_SIDE)}.items():
+        _write(root / "masks" / f"{name}.png", encode(mask, OutputFormat("png"), {"credit": "nst; CC0"}), written)
     (root / "CREDITS.md").write_text(_credits(), encoding="utf-8")
     return written
 
@@ -70,4 +76,7 @@ Photographs, scaled to {LONG_SIDE} pixels, from the files that scikit-image carr
 Styles, painted by nst's own code (`nst.paintings`, seed 0), CC0:
 
 {paintings}
+
+Masks, CC0: `masks/swirls.png` tells sky, hills and cypress of `styles/swirls.png` apart; `masks/doodle.png` is a
+landscape in the same colours that is still to be painted.
 """

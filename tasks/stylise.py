@@ -12,16 +12,19 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import torch
 
 from nst import images, metrics
 from nst.errors import InputError, OutOfMemory, TransientError
+from nst.masks import Labels, plain_labels, read_labels
 from nst.methods import stylize_batch
-from nst.workspace import Pixels, Request, Stylized, Workspace
+from nst.workspace import Pixels, Recent, Request, Stylized, Workspace
 from tasks.catalog import Catalog
 from tasks.jobs import BatchOutcome, Failure, Job
+from tasks.pictures import picture_key, thumbnail_key
 from tasks.rows import failure_row, failures_id, identity_columns, loss_columns, trace_row
 from tasks.store import Store, open_store
 from tasks.store.uris import read_uri
@@ -30,9 +33,10 @@ from tasks.weights import load_weights
 if TYPE_CHECKING:
     import numpy as np
 
-    from nst.records import Cell, ImageRef
+    from nst.records import Cell, ImageRef, MaskRef
 
 OnStep = Callable[[int, int], None]
+Value = TypeVar("Value")
 
 _DECODED_IMAGES: Final = 64
 """Decoded images kept warm per worker."""
@@ -54,6 +58,7 @@ class Stylist:
         self._weights_uri = "random"
         self.workspace = Workspace(device, lambda config: load_weights(config, self._weights_uri))
         self._decoded: OrderedDict[str, Pixels] = OrderedDict()
+        self._masks: Recent[Labels] = Recent(_DECODED_IMAGES)
 
     def run(self, job: Job, on_step: OnStep | None = None) -> BatchOutcome:
         """Stylise the cells of `job` and commit their rows.
@@ -112,11 +117,13 @@ class Stylist:
                 styles = cell.style.images if cell.style else ()
                 request = Request(
                     cell_id=cell.cell_id,
-                    content=self._pixels(cell.content) if cell.content else None,
+                    content=self._pixels(cell.content) if cell.content and cell.content.uri else None,
                     styles=tuple(self._pixels(image) for image in styles),
                     style_weights=cell.style.weights if cell.style else (),
                     mix=cell.style.mix if cell.style else "targets",
                     config=cell.config,
+                    content_mask=self._labels(cell.content.mask) if cell.content and cell.content.mask else None,
+                    style_masks=tuple(self._labels(image.mask) for image in styles if image.mask),
                 )
             except InputError as error:
                 failures.append((cell, error, "read"))
@@ -128,17 +135,19 @@ class Stylist:
         if ref.digest in self._decoded:
             self._decoded.move_to_end(ref.digest)
             return self._decoded[ref.digest]
-        data = read_uri(ref.uri)
-        if hashlib.sha256(data).hexdigest() != ref.digest:
-            raise InputError(f"{ref.uri} has changed since the sweep was planned", hint="plan and run again")
-        try:
-            pixels = Pixels(ref.digest, images.decode(data))
-        except InputError as error:
-            raise InputError(f"{ref.uri}: {error.message}", hint=error.hint) from error
+        pixels = _about(ref.uri, lambda: Pixels(ref.digest, images.decode(_read_bytes(ref))))
         self._decoded[ref.digest] = pixels
         if len(self._decoded) > _DECODED_IMAGES:
             self._decoded.popitem(last=False)
         return pixels
+
+    def _labels(self, mask: MaskRef) -> Labels:
+        if mask.is_color:
+            return plain_labels(mask.digest)
+        return self._masks.get(
+            mask.digest,
+            lambda: _about(mask.uri, lambda: read_labels(mask.digest, images.decode(_read_bytes(mask)))),
+        )
 
     def _stylize(self, requests: Sequence[Request], on_step: OnStep | None) -> list[Stylized | Exception]:
         """Stylise all requests together; on too little memory in halves; a fault of all is each one's fault."""
@@ -166,10 +175,9 @@ class Stylist:
         picture = images.encode(image, cell.output, _provenance(job, cell))
         thumbnail = images.thumbnail(image)
         digest = hashlib.sha256(picture).hexdigest()
-        key = f"pictures/{digest[:2]}/{digest}.{cell.output.format}"
-        thumbnail_key = f"thumbs/{digest[:2]}/{digest}.webp"
+        key, small = picture_key(digest, cell.output.format), thumbnail_key(digest)
         self.store.put(key, picture)
-        self.store.put(thumbnail_key, thumbnail)
+        self.store.put(small, thumbnail)
         return {
             **loss_columns(outcome.losses),
             **_measure(image, request),
@@ -180,7 +188,7 @@ class Stylist:
             "picture_width": image.shape[1],
             "picture_height": image.shape[0],
             "picture_format": cell.output.format,
-            "thumbnail_uri": self.store.url(thumbnail_key),
+            "thumbnail_uri": self.store.url(small),
         }
 
     def _commit(
@@ -199,6 +207,21 @@ class Stylist:
             self.catalog.commit("traces", job.sweep_id, batch_id, traces)
         if rows:
             self.catalog.commit("results", job.sweep_id, batch_id, rows)
+
+
+def _read_bytes(ref: ImageRef | MaskRef) -> bytes:
+    data = read_uri(ref.uri)
+    if hashlib.sha256(data).hexdigest() != ref.digest:
+        raise InputError("the file has changed since the sweep was planned", hint="plan and run again")
+    return data
+
+
+def _about(uri: str, read: Callable[[], Value]) -> Value:
+    """Return what is read, or say of which file the reason tells that it cannot be."""
+    try:
+        return read()
+    except InputError as error:
+        raise InputError(f"{uri}: {error.message}", hint=error.hint) from error
 
 
 def _measure(image: np.ndarray, request: Request) -> dict[str, float]:
@@ -221,14 +244,24 @@ def _provenance(job: Job, cell: Cell) -> Mapping[str, str]:
 def _versions(device: str) -> dict[str, Any]:
     from importlib.metadata import version
 
-    name = torch.cuda.get_device_name() if device.startswith("cuda") else platform.processor() or platform.machine()
     return {
         "device": device,
-        "device_name": name,
+        "device_name": torch.cuda.get_device_name() if device.startswith("cuda") else _processor(),
         "nst_version": version("nst-batch"),
         "torch_version": torch.__version__,
         "python_version": platform.python_version(),
     }
+
+
+def _processor() -> str:
+    """Return what the processor calls itself, or else its architecture."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass  # no Linux
+    return platform.processor() or platform.machine()
 
 
 def _reset_peak_memory(device: str) -> None:

@@ -14,6 +14,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from nst.config.architectures import CLASSIFIERS
 from nst.errors import InputError, StorageError, UserError
 from tasks.inputs import TORCHVISION_FILES
 from tasks.store.uris import read_uri
@@ -38,13 +39,13 @@ def load_weights(config: BackboneConfig, uri: str) -> dict[str, Tensor]:
         StorageError: torchvision's weights cannot be downloaded now.
     """
     tensors = _torchvision(config.name) if uri == "torchvision" else _parse(read_uri(uri, max_bytes=_MAX_BYTES), uri)
-    features = {name: tensor for name, tensor in tensors.items() if name.startswith("features.")}
-    if not features:
+    if not any(name.startswith("features.") for name in tensors):
         raise InputError(
             f"{uri} holds no tensor named features.<n>.weight; found {', '.join(sorted(tensors)[:3])} ...",
-            hint="weights use torchvision's names of VGG layers",
+            hint="weights use torchvision's names of layers",
         )
-    return features
+    used = ("features.", "classifier.") if config.name in CLASSIFIERS else ("features.",)
+    return {name: tensor for name, tensor in tensors.items() if name.startswith(used)}
 
 
 def cached_weights(name: str) -> Path:
@@ -66,7 +67,11 @@ def fetch_weights(name: str) -> None:
 def _torchvision(name: str) -> dict[str, Tensor]:
     from torchvision import models
 
-    choices = {"vgg16": models.VGG16_Weights.IMAGENET1K_V1, "vgg19": models.VGG19_Weights.IMAGENET1K_V1}
+    choices: dict[str, models.WeightsEnum] = {
+        "squeezenet": models.SqueezeNet1_1_Weights.IMAGENET1K_V1,
+        "vgg16": models.VGG16_Weights.IMAGENET1K_V1,
+        "vgg19": models.VGG19_Weights.IMAGENET1K_V1,
+    }
     try:
         return dict(choices[name].get_state_dict(progress=False, check_hash=True))
     except OSError as error:  # urllib's errors are OSErrors

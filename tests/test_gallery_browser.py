@@ -111,6 +111,8 @@ def tab(tmp_path_factory):
             "style_uris": json.dumps([f"s3://in/{style}.png", "s3://in/b.png"]),
         }
         row |= {"style_weights": "[0.25,0.75]", "style_mix": "losses"}
+        if i % 2:
+            row |= {"content_mask_uri": "s3://in/m.png", "style_mask_uris": '["#ff0000","s3://in/n.png"]'}
         if i == 5:
             rows.append({**row, "error_class": "NumericalError", "error_message": f"NaN {HOSTILE}"})
             continue
@@ -260,6 +262,7 @@ def test_the_yaml_of_a_cell_is_a_manifest_of_that_cell(tab):
         )
         (spec,) = manifest.contents
         assert spec.uri == f"s3://in/{i % 2}.jpg"
+        assert spec.mask == ("s3://in/m.png" if i % 2 else None)
         assert spec.name == ("hostile" if content == HOSTILE else content)
         (mixed,) = manifest.styles
         assert (mixed.name, mixed.mix) == (style, "losses")
@@ -267,6 +270,7 @@ def test_the_yaml_of_a_cell_is_a_manifest_of_that_cell(tab):
             (f"s3://in/{style}.png", 0.25),
             ("s3://in/b.png", 0.75),
         ]
+        assert mixed.masks == (("#ff0000", "s3://in/n.png") if i % 2 else (None, None))
         text = tab.js("document.querySelector('#yaml').textContent")
         assert f"style_weight: {'1e-7' if config.style_weight < 1 else 1}" in text
         assert len(manifest.variants) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +100,8 @@ def test_a_row_tells_the_whole_truth(ran):
         assert decode(Path(row.thumbnail_uri.removeprefix("file://")).read_bytes()).size
         assert row.steps_done == 4
         assert row.seconds > 0
+        if sys.platform == "linux":
+            assert row.device_name in Path("/proc/cpuinfo").read_text()
         assert json.loads(row.style_layers) == {"relu1_1": 0.5, "relu2_1": 0.5}
         weighted = (row.style_loss_relu1_1 + row.style_loss_relu2_1) / 2
         assert row.style_loss == pytest.approx(weighted, rel=1e-5)
@@ -119,8 +122,8 @@ def test_pandas_duckdb_and_polars_read_the_same_rows(ran):
     assert [row[0] for row in duckdb.sql(query).fetchall()] == expected
 
 
-def test_run_again_computes_nothing_that_is_done_and_tries_failures_again(ran):
-    folder, _ = ran
+def test_run_again_computes_nothing_that_is_done_and_tries_failures_again(ran, tmp_path):
+    folder = shutil.copytree(ran[0], tmp_path / "again")  # the other tests look at the first run, in any order
     before = pd.read_parquet(folder / "out/catalog/results").set_index("cell_id")
     again = nst("run", "sweep.yaml", "--inline", cwd=folder)
     assert "0 done" in again.stdout
@@ -133,7 +136,22 @@ def test_run_again_computes_nothing_that_is_done_and_tries_failures_again(ran):
     assert alone.returncode == 0
     assert "0 done" in alone.stdout
     pd.testing.assert_frame_equal(before, pd.read_parquet(folder / "out/catalog/results").set_index("cell_id"))
-    (folder / "contents/broken.jpg").write_bytes(b"this is no picture")
+
+
+def test_a_root_may_be_moved(ran, tmp_path):
+    folder = shutil.copytree(ran[0], tmp_path / "moved")
+    shutil.rmtree(folder / "contents")
+    (folder / "contents").mkdir()
+    (folder / "contents/cat.png").write_bytes(pictures()["contents/cat.png"])
+    shutil.move(folder / "out", tmp_path / "elsewhere")
+    again = nst("run", "sweep.yaml", "--inline", "--root", tmp_path / "elsewhere", cwd=folder)
+    assert again.returncode == 0, again.stderr
+    assert "0 done" in again.stdout
+    (page,) = (tmp_path / "elsewhere/gallery").glob("*/index.html")
+    assert str(ran[0] / "out") not in page.read_text()
+    exported = nst("export", "small", tmp_path / "pictures", "--root", tmp_path / "elsewhere")
+    assert exported.returncode == 0, exported.stderr
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == 4
 
 
 def test_plan_tells_what_is_done_and_why_the_rest_is_not(ran):

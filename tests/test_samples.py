@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nst.images import decode, read_provenance
+from nst.masks import match_regions, read_labels
 from nst.paintings import PAINTINGS
 from tasks.samples import write_samples
 
@@ -16,10 +17,18 @@ def test_samples_are_photographs_and_paintings_with_credits(tmp_path):
         f"contents/{n}.jpg" for n in ("astronaut", "chelsea", "coffee", "rocket")
     ]
     assert [n for n in names if n.startswith("styles/")] == [f"styles/{n}.png" for n in sorted(PAINTINGS)]
+    assert [n for n in names if n.startswith("masks/")] == ["masks/swirls.png", "masks/doodle.png"]
     credit = (tmp_path / "new" / "samples" / "CREDITS.md").read_text(encoding="utf-8")
     for path, name in zip(written, names, strict=True):
         data = Path(path).read_bytes()
         assert max(decode(data).shape) == 512
         assert name in credit
         assert "credit" in read_provenance(data)
+    painting, mask, target = (
+        decode((tmp_path / "new/samples" / n).read_bytes()) for n in ("styles/swirls.png", *names[-2:])
+    )
+    assert painting.shape == mask.shape
+    regions = [read_labels("", each) for each in (mask, target)]
+    assert match_regions(regions[1], regions[:1])
+    assert {len(each.colors) for each in regions} == {3}
     assert sum(Path(path).stat().st_size for path in written) < 4_000_000

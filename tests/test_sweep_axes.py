@@ -129,10 +129,12 @@ def test_putting_variants_together_equals_validating_each_whole(raw, base):
     sweep, problems = read(raw)
     assert problems == []
     method = {"name": "gatys", **base}
-    report = Reporter(Where((Layer("x.yaml"),)))
+    report, whole_report = (Reporter(Where((Layer("x.yaml"),))) for _ in range(2))
     fast = make_variants(GatysConfig, method, sweep, report)
-    slow = make_variants(GatysConfig, method, sweep, report, whole=True)
-    assert report.problems == {}
+    slow = make_variants(GatysConfig, method, sweep, whole_report, whole=True)
+    assert bool(report.problems) == bool(whole_report.problems)
+    if report.problems:  # such as a `history` for the optimizer of a preset that has none
+        return
     assert len(fast) == math.prod(len(values) for values in raw.values())
     assert fast.settings == slow.settings
     assert list(fast.structure) == list(slow.structure)

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from nst.backbones.random import random_weights
+from nst.backbones.squeezenet import SqueezeNet
 from nst.backbones.vgg import VGG, layer_indices
+from nst.config.architectures import STRIDES, deepest
+from nst.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,7 +19,10 @@ if TYPE_CHECKING:
 
     from nst.config.backbone import BackboneConfig
 
-__all__ = ["VGG", "build_backbone", "layer_indices", "random_weights"]
+__all__ = ["VGG", "Backbone", "SqueezeNet", "build_backbone", "layer_indices", "random_weights"]
+
+Backbone = VGG | SqueezeNet
+"""A network that returns feature maps by layer."""
 
 
 def build_backbone(
@@ -26,7 +32,7 @@ def build_backbone(
     *,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
-) -> VGG:
+) -> Backbone:
     """Return the backbone up to the deepest of `layers`, frozen, on its device.
 
     Args:
@@ -37,18 +43,23 @@ def build_backbone(
         dtype: Type of its weights and feature maps.
 
     Raises:
-        InputError: The weights lack a layer.
+        InputError: The architecture or the weights lack a layer.
     """
     layers = frozenset(layers)
+    if unknown := sorted(layers - STRIDES[config.name].keys()):
+        names = ", ".join(STRIDES[config.name])
+        raise InputError(f"{config.name} has no layer {', '.join(unknown)}; expected some of {names}")
     if config.weights == "random":
-        deepest = max(layers, key=lambda layer: layer_indices(config.name).get(layer, -1))
-        weights = random_weights(config.name, config.seed, deepest)
+        weights = random_weights(config.name, config.seed, deepest(config.name, layers))
     assert weights is not None, "only random weights may be left out"
     # Random weights know no convention; torchvision's brings the input to unit variance.
     inputs = "torchvision" if config.weights == "random" else config.input
-    network = VGG(config.name, layers, weights, inputs=inputs, pooling=config.pooling, padding=config.padding).to(
-        device=device, dtype=dtype
-    )
+    network: Backbone
+    if config.name == "squeezenet":
+        network = SqueezeNet(layers, weights, inputs=inputs, pooling=config.pooling, padding=config.padding)
+    else:
+        network = VGG(config.name, layers, weights, inputs=inputs, pooling=config.pooling, padding=config.padding)
+    network = network.to(device=device, dtype=dtype)
     memory_format = torch.channels_last if torch.device(device).type == "cuda" else torch.contiguous_format
     for name, buffer in network.named_buffers():
         if buffer.dim() == 4:

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import torch
 
-from nst.backbones.vgg import conv_shapes, layer_indices
+from nst.backbones import squeezenet, vgg
+from nst.config.architectures import STRIDES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor
 
 SPECTRUM: Final = (1.0, 0.7, 0.3)
@@ -29,7 +32,9 @@ _COSINES: Final = (
 """Orthonormal cosine basis of three samples."""
 
 
-def random_weights(name: Literal["vgg16", "vgg19"], seed: int, deepest: str = "pool5") -> dict[str, Tensor]:
+def random_weights(
+    name: Literal["vgg16", "vgg19", "squeezenet"], seed: int, deepest: str = "pool5"
+) -> dict[str, Tensor]:
     """Return random weights under torchvision's names, for the torchvision input convention.
 
     Only layers up to `deepest` are drawn; they do not depend on it. Every filter has norm sqrt(2), so that rectified
@@ -39,19 +44,31 @@ def random_weights(name: Literal["vgg16", "vgg19"], seed: int, deepest: str = "p
         He et al. 2015 (variance 2 / fan in); random filters for textures: Ustyuzhaninov et al. 2016 and He, Wang &
         Hopcroft 2016 ("A powerful generative model using random weights"). Differs: zero sums and the falling spectrum.
     """
-    indices = layer_indices(name)
+    order = list(STRIDES[name])
     generator = torch.Generator().manual_seed(seed)
     basis_FK = torch.tensor(_COSINES, dtype=torch.float64) * torch.tensor(SPECTRUM, dtype=torch.float64)[:, None]
     weights: dict[str, Tensor] = {}
-    for conv, (filters, channels) in conv_shapes(name).items():
-        if indices[conv] > indices[deepest]:
+    for layer, key, filters, channels, side in _convolutions(name):
+        if order.index(layer) > order.index(deepest):
             break
         # Uniform numbers are bit-identical everywhere, which normal ones are not.
-        parts_OCFF = torch.rand((filters, channels, 3, 3), generator=generator).double() * 2.0 - 1.0
-        weight_OCKK = basis_FK.T @ parts_OCFF @ basis_FK
+        weight_OCKK = torch.rand((filters, channels, side, side), generator=generator).double() * 2.0 - 1.0
+        if side == 3:
+            weight_OCKK = basis_FK.T @ weight_OCKK @ basis_FK
         if channels > 3:
             weight_OCKK -= weight_OCKK.mean((1, 2, 3), keepdim=True)
         weight_OCKK *= math.sqrt(2.0) / weight_OCKK.square().sum((1, 2, 3), keepdim=True).sqrt()
-        weights[f"features.{indices[conv]}.weight"] = weight_OCKK.float()
-        weights[f"features.{indices[conv]}.bias"] = torch.zeros(filters)
+        weights[f"{key}.weight"] = weight_OCKK.float()
+        weights[f"{key}.bias"] = torch.zeros(filters)
     return weights
+
+
+def _convolutions(name: str) -> Iterator[tuple[str, str, int, int, int]]:
+    """Yield layer, torchvision's name, filters, input channels and side of every convolution, in order."""
+    if name == "squeezenet":
+        for layer, convs in squeezenet.conv_shapes().items():
+            yield from ((layer, key, *shape) for key, shape in convs.items())
+        return
+    indices = vgg.layer_indices(name)
+    for conv, shape in vgg.conv_shapes(name).items():
+        yield conv, f"features.{indices[conv]}", *shape, 3

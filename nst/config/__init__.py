@@ -10,6 +10,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from nst.config.class_visualisation import ClassVisualisationConfig
+from nst.config.doodle import DoodleConfig
+from nst.config.dream import DreamConfig
 from nst.config.gatys import GatysConfig
 from nst.config.invert import InvertConfig
 from nst.config.mrf import MrfConfig
@@ -17,14 +20,25 @@ from nst.config.nnst import NnstConfig
 from nst.config.texture import TextureConfig
 
 MethodConfig = Annotated[
-    GatysConfig | InvertConfig | MrfConfig | NnstConfig | TextureConfig, Field(discriminator="name")
+    GatysConfig
+    | MrfConfig
+    | NnstConfig
+    | TextureConfig
+    | InvertConfig
+    | DoodleConfig
+    | DreamConfig
+    | ClassVisualisationConfig,
+    Field(discriminator="name"),
 ]
 """The tagged union over `method.name`."""
 
 METHOD_CONFIGS: dict[str, type[MethodConfig]] = {
     "gatys": GatysConfig,
-    "invert": InvertConfig,
     "mrf": MrfConfig,
     "nnst": NnstConfig,
     "texture": TextureConfig,
+    "invert": InvertConfig,
+    "doodle": DoodleConfig,
+    "dream": DreamConfig,
+    "class_visualisation": ClassVisualisationConfig,
 }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from nst.config.architectures import CLASSIFIERS, STRIDES
 from nst.config.block import NamedBlock
 
 
@@ -15,8 +16,9 @@ class BackboneConfig(NamedBlock):
     RANDOM_VERSION: ClassVar[int] = 1
     """Declared version of the `random` weights' construction, part of their identity."""
 
-    name: Literal["vgg19", "vgg16"] = "vgg19"
-    """Architecture (Simonyan & Zisserman 2014, configurations E and D)."""
+    name: Literal["vgg19", "vgg16", "squeezenet"] = "vgg19"
+    """Architecture (Simonyan & Zisserman 2014, configurations E and D), or SqueezeNet 1.1 with its classifier
+    (Iandola et al. 2016)."""
 
     weights: Annotated[str, Field(min_length=1)] = "torchvision"
     """`torchvision` (downloaded once, digest checked), `random` (seeded, variance-scaled, offline), or the URI of a
@@ -52,3 +54,17 @@ def _pool_by_average(value: Any) -> Any:
 
 AveragingBackbone = Annotated[BackboneConfig, BeforeValidator(_pool_by_average)]
 """A backbone that pools by average unless told otherwise."""
+
+
+class ClassifyingBackbone(BackboneConfig):
+    """A backbone that ends in class scores."""
+
+    name: Literal["squeezenet"] = "squeezenet"
+    """Architecture: SqueezeNet 1.1 (Iandola et al. 2016), the one that is whole."""
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _classifies(cls, value: Any) -> Any:
+        if isinstance(value, str) and value in STRIDES.keys() - CLASSIFIERS:
+            raise ValueError(f"{value} has no classifier here, expected {' or '.join(sorted(CLASSIFIERS))}")
+        return value

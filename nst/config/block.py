@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -17,6 +17,11 @@ class Block(BaseModel):
 
 class NamedBlock(Block):
     """A block with a `name`, which may be written as the bare name: `optimizer: adam`."""
+
+    @property
+    def masks(self) -> Literal["none", "allowed", "needed"]:
+        """Whether a method looks at masks of its images, as it is set; most do not."""
+        return "none"
 
     LATER: ClassVar[frozenset[str]] = frozenset()
     """Fields of a method that came after its `VERSION`: at their defaults, which stay and mean that nothing is done,

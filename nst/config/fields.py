@@ -11,7 +11,8 @@ Needs = frozenset[Literal["content", "style"]]
 
 Weight = Annotated[float, Field(ge=0, le=1e15)]
 Pixels = Annotated[int, Field(ge=16, le=16384)]
-LayerName = Annotated[str, Field(pattern=r"^(relu|conv)[1-5]_[1-4]$|^pool[1-5]$")]
+LayerName = Annotated[str, Field(pattern=r"^(relu|conv)([1-5]_[1-4]|10?)$|^pool[1-5]$|^fire[2-9]$|^logits$")]
+"""A layer of some backbone (`nst.config.architectures`); that it is one of the chosen backbone is checked later."""
 
 
 def _layer_weights(value: Any) -> Any:

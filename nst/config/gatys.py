@@ -108,6 +108,11 @@ class GatysConfig(NamedBlock):
         return frozenset(("content", "style"))
 
     @property
+    def masks(self) -> Literal["none", "allowed"]:
+        """Whether it looks at masks: Gram matrices alone are kept by region."""
+        return "allowed" if self.style_representation == "gram" else "none"
+
+    @property
     def side(self) -> int:
         """Pixels of the square that batches reckon with."""
         return self.size

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Literal
 
+from nst.config.architectures import chain
 from nst.config.backbone import BackboneConfig
 from nst.config.block import NamedBlock
 from nst.config.fields import LayerName, Needs, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
-
-_CHAIN: Final = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-"""The layers of the style reconstructions in Gatys, Ecker & Bethge 2016, figure 1 (there before the ReLU)."""
 
 
 class InvertConfig(NamedBlock):
@@ -59,9 +57,12 @@ class InvertConfig(NamedBlock):
 
     @property
     def chain(self) -> tuple[str, ...]:
-        """The layers of `what: style`: the first of each block up to `layer`, or `layer` alone before the first."""
-        depth = _depth(self.layer)
-        return tuple(layer for layer in _CHAIN if _depth(layer) <= depth) or (self.layer,)
+        """The layers of `what: style`: the first of each block up to `layer`, or `layer` alone before the first.
+
+        Source:
+            Gatys, Ecker & Bethge 2016, figure 1 (there before the ReLU).
+        """
+        return chain(self.backbone.name, self.layer)
 
     @property
     def needs(self) -> Needs:
@@ -79,10 +80,3 @@ class InvertConfig(NamedBlock):
         if self.what == "style":
             return float(self.size**2)
         return self.size**2 * (0.75 if self.resize == "long" else 4 / 3)
-
-
-def _depth(layer: str) -> tuple[int, int, bool]:
-    """Return where a layer stands in the network: its block, its place there, and the ReLU after its convolution."""
-    if layer.startswith("pool"):
-        return int(layer[4]), 9, False
-    return int(layer[4]), int(layer[6]), layer.startswith("relu")

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    Backbone = Callable[[Tensor], Mapping[str, Tensor]]
-    """Returns feature maps by layer, such as `nst.backbones.VGG`."""
+    Extractor = Callable[[Tensor], Mapping[str, Tensor]]
+    """Returns feature maps by layer, as backbones do."""
+
     Precision = Literal["float32", "tf32", "bfloat16", "float64"]
 
 
@@ -66,7 +67,7 @@ class Objective:
         laplacian: What keeps the content's edges, if anything; its loss takes the pictures themselves.
     """
 
-    backbone: Backbone
+    backbone: Extractor
     content: Mapping[str, Term]
     style: Mapping[str, Term]
     tv: str
@@ -109,7 +110,7 @@ class Objective:
         return detached, gradient_BCHW
 
 
-def extract(backbone: Backbone, images_BCHW: Tensor, precision: Precision) -> dict[str, Tensor]:
+def extract(backbone: Extractor, images_BCHW: Tensor, precision: Precision) -> dict[str, Tensor]:
     """Return feature maps in the pictures' own type, computed in the given precision."""
     device = images_BCHW.device
     with arithmetic(precision, device), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):

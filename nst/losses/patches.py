@@ -1,11 +1,13 @@
 """Neural patches: cut out, matched by normalised cross-correlation, and the loss against the matches.
 
-Knows no layer and no weight. Shape letters: B images, C channels, H rows, W columns, N patches, D = C x size^2.
+Knows no layer and no weight. Shape letters: B images, C channels, H rows, W columns, N patches, D = C x size^2; of
+masks, R regions, G = R x size^2.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -27,8 +29,29 @@ def cut_patches(features_BCHW: Tensor, size: int, stride: int) -> Tensor:
     return functional.unfold(features_BCHW, size, stride=stride)
 
 
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """What a match looks at beside the features: the masks over the patches.
+
+    Attributes:
+        patches: Patches of the picture's mask, shape (G, N), of unit length.
+        maps: Masks of the style, shape (1, R, H, W) each, on the grids of its feature maps.
+        weight: Of their correlation beside that of the features.
+    """
+
+    patches: Tensor
+    maps: Sequence[Tensor]
+    weight: float
+
+
 def nearest_patches(
-    patches_DN: Tensor, maps: Sequence[Tensor], size: int, stride: int, *, chunk: int = CHUNK
+    patches_DN: Tensor,
+    maps: Sequence[Tensor],
+    size: int,
+    stride: int,
+    *,
+    chunk: int = CHUNK,
+    guide: Guide | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return for each patch the style patch with the largest normalised cross-correlation: exactly, in bounded memory.
 
@@ -40,28 +63,39 @@ def nearest_patches(
         size: Side of the patches.
         stride: Step between neighbouring style patches.
         chunk: Bound on the style patches at a time.
+        guide: Add `weight` times the normalised cross-correlation of the masks to that of the features.
 
     Returns:
         The matches, shape (D, N), and their numbers, shape (N,), counted through all maps in order.
 
     Source:
         Li & Wand 2016, eq. 3; chuanli11/CNNMRF mylib/mrf.lua, which convolves with the style patches. A zero patch
-        correlates 0 with everything.
+        correlates 0 with everything. Masks: Champandard 2016; alexjc/neural-doodle@b2fac92, whose features and mask are
+        normalised separately too.
     """
+    query_DN = patches_DN if guide is None else unit(patches_DN)  # alone, a patch's own norm changes no order
     count = patches_DN.shape[1]
     best_N = patches_DN.new_full((count,), -torch.inf)
     index_N = torch.zeros(count, dtype=torch.int64, device=patches_DN.device)
     matches_DN = torch.zeros_like(patches_DN)
     before = 0
-    for style_DK in _strips(maps, size, stride, chunk):
-        norms_K = style_DK.square().sum(0).sqrt().clamp_min(_TINY)
-        score_N, column_N = ((style_DK / norms_K).T @ patches_DN).max(0)  # a patch's own norm changes no order
+    over = repeat(None) if guide is None else _strips(guide.maps, size, stride, chunk)
+    for style_DK, mask_GK in zip(_strips(maps, size, stride, chunk), over, strict=False):
+        scores_KN = unit(style_DK).T @ query_DN
+        if guide is not None and mask_GK is not None:
+            scores_KN += guide.weight * (unit(mask_GK).T @ guide.patches)
+        score_N, column_N = scores_KN.max(0)
         better_N = score_N > best_N
         best_N = torch.where(better_N, score_N, best_N)
         index_N = torch.where(better_N, column_N + before, index_N)
         matches_DN = torch.where(better_N, style_DK[:, column_N], matches_DN)
         before += style_DK.shape[1]
     return matches_DN, index_N
+
+
+def unit(patches_DN: Tensor) -> Tensor:
+    """Return the patches at length one; a zero patch stays zero."""
+    return patches_DN / patches_DN.square().sum(0).sqrt().clamp_min(_TINY)
 
 
 def patch_energy(maps: Sequence[Tensor], size: int, stride: int) -> Tensor:
@@ -74,6 +108,21 @@ def patch_energy(maps: Sequence[Tensor], size: int, stride: int) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
+class PatchGuides:
+    """The masks of a batch at one layer.
+
+    Attributes:
+        picture: Of the pictures, which share it, shape (1, R, H, W).
+        styles: Per image, of its style's images, shape (1, R, H, W) each.
+        weight: Of the masks beside the features.
+    """
+
+    picture: Tensor
+    styles: tuple[tuple[Tensor, ...], ...]
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class PatchTarget:
     """The style of a batch at one layer as patches; calling it returns each image's loss.
 
@@ -81,12 +130,14 @@ class PatchTarget:
         maps: Per image, the feature maps of its style's copies.
         energy: Shape (B,), what the loss is divided by.
         size: Side of the patches. stride: Step between neighbours, in the picture and in the style.
+        guides: Masks that are matched along with the features; the loss is of the features alone.
     """
 
     maps: tuple[tuple[Tensor, ...], ...]
     energy: Tensor
     size: int
     stride: int
+    guides: PatchGuides | None = None
 
     def __call__(self, features_BCHW: Tensor) -> Tensor:
         """Return each image's mean squared distance of its patches to their matches, in relative units, shape (B,).
@@ -101,11 +152,17 @@ class PatchTarget:
         with torch.no_grad():
             matches_BDN = torch.stack(
                 [
-                    nearest_patches(patches_DN, maps, self.size, self.stride)[0]
-                    for patches_DN, maps in zip(patches_BDN, self.maps, strict=True)
+                    nearest_patches(patches_DN, maps, self.size, self.stride, guide=guide)[0]
+                    for patches_DN, maps, guide in zip(patches_BDN, self.maps, self._guides(), strict=True)
                 ]
             )
         return (patches_BDN - matches_BDN).square().sum(1).mean(1) / self.energy
+
+    def _guides(self) -> list[Guide] | list[None]:
+        if self.guides is None:
+            return [None] * len(self.maps)
+        patches_GN = unit(cut_patches(self.guides.picture, self.size, self.stride)[0])
+        return [Guide(patches_GN, maps, self.guides.weight) for maps in self.guides.styles]
 
 
 def _strips(maps: Sequence[Tensor], size: int, stride: int, chunk: int) -> Iterator[Tensor]:

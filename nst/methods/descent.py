@@ -53,6 +53,7 @@ class Descent:
         """Return one result per request, optimised from coarse to fine."""
         requests, targets = self.targets.requests, self.targets
         config = requests[0].config
+        assert hasattr(config, "optimizer"), "methods that descend have one"
         schedule = plan_levels(config, *self.size)
         total = sum(steps for _, _, steps in schedule)
         report = None if on_step is None else lambda count: on_step(count, total)

@@ -14,6 +14,7 @@ from nst.images import resize_to, target_size
 from nst.losses.objective import Objective
 from nst.losses.units import tv_factor
 from nst.methods.descent import Descent, configs_of, each_that_can
+from nst.methods.guides import guided_style_terms, unmatched
 from nst.methods.start import missing_image, plan_levels, style_size, too_thin
 from nst.methods.targets import Targets
 
@@ -35,7 +36,8 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
         content_weight L_content(x, p) + style_weight L_style(x, a) + tv_weight L_tv(x)
         + laplacian_weight L_laplacian(x, p)
 
-    with p the content image and a the style, each image of the batch by itself.
+    with p the content image and a the style, each image of the batch by itself; where images have masks, L_style
+    compares the Gram matrices region by region (`nst.losses.guided`).
 
     Source:
         Gatys, Ecker & Bethge 2016, section 2. Differs: relative units, TV, values held in [0, 1], pyramid; the paper's
@@ -54,14 +56,22 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
         content = targets.content_terms(
             config.content_layers, (width, height), [one.content_weight for one in configs], config.units
         )
-        style = targets.style_terms(
-            config.style_layers,
-            max(width, height) * config.style_scale,
-            [one.style_weight for one in configs],
-            representation=config.style_representation,
-            units=config.units,
-            colors_of=(width, height) if config.color == "histogram" else None,
-        )
+        style_side, style_weights = max(width, height) * config.style_scale, [one.style_weight for one in configs]
+        colors_of = (width, height) if config.color == "histogram" else None
+        if requests[0].content_mask is not None:
+            style = guided_style_terms(
+                targets, config.style_layers, (width, height), style_side, style_weights,
+                units=config.units, colors_of=colors_of,
+            )  # fmt: skip
+        else:
+            style = targets.style_terms(
+                config.style_layers,
+                style_side,
+                style_weights,
+                representation=config.style_representation,
+                units=config.units,
+                colors_of=colors_of,
+            )
         tv_weight_B = targets.vector([one.tv_weight for one in configs])
         tv_weight_B = tv_weight_B * tv_factor(config.units, config.tv, 3 * width * height)
         laplacian = targets.laplacian_term(
@@ -82,7 +92,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
 
 def refusal(request: Request) -> NstError | None:
     """Return why a request cannot run at all, or None: a picture is missing, or too thin for the backbone."""
-    if error := missing_image(request):
+    if error := missing_image(request) or unmatched(request):
         return error
     config, content = request.config, request.content
     assert isinstance(config, GatysConfig)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from nst.config.architectures import STRIDES, deepest, least_side
 from nst.errors import InputError
 from nst.images import resize_to
 from nst.workspace import Pixels
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from nst.workspace import Request
 
 GREY = Pixels("grey", np.array([[[124, 117, 104]]], np.uint8))
-"""The mean colour of ImageNet, which VGG's input is centred on."""
+"""The mean colour of ImageNet, which every backbone's input is centred on."""
 
 
 def missing_image(request: Request) -> InputError | None:
@@ -48,14 +49,15 @@ def too_thin(
         backbone: For its padding.
         patch: Smallest side that is wanted of its feature maps.
     """
-    # Block n sees the picture halved n - 1 times; reflection needs two pixels there.
-    deepest = max(layers, key=lambda layer: (int(layer[4]), layer.startswith("pool")))
-    halvings = int(deepest[4]) - (not deepest.startswith("pool"))
-    needed = 2**halvings * max(patch, 1 if backbone.padding == "zeros" else 2)
+    if foreign := [layer for layer in layers if layer not in STRIDES[backbone.name]]:
+        return InputError(f"{backbone.name} has no layer {', '.join(foreign)}")
+    # Reflection needs two pixels there.
+    layer = deepest(backbone.name, layers)
+    needed = least_side(backbone.name, layer, max(patch, 1 if backbone.padding == "zeros" else 2))
     if min(size) >= needed:
         return None
     return InputError(
-        f"the {what} image is {size[0]} x {size[1]} pixels at its smallest size; {deepest} needs {needed}",
+        f"the {what} image is {size[0]} x {size[1]} pixels at its smallest size; {layer} needs {needed}",
         hint="raise size, lower pyramid.levels, or choose shallower layers",
     )
 

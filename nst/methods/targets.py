@@ -53,7 +53,7 @@ class Targets:
         self.precision = config.precision
         self.dtype = torch.float64 if config.precision == "float64" else torch.float32
         self.backbone = workspace.backbone(config.backbone, frozenset(layers), self.dtype)
-        self._backbone_key = config.backbone, config.precision
+        self.backbone_key = config.backbone, config.precision
 
     @property
     def content(self) -> Pixels:
@@ -143,8 +143,13 @@ class Targets:
 
     def content_features(self, layers: tuple[str, ...], size: Size) -> dict[str, Tensor]:
         """Return the content image's features at this size, from memory if they are there."""
-        key = (self.content.digest, size, layers, self._backbone_key)
+        key = (self.content.digest, size, layers, self.backbone_key)
         return self.workspace.features.get(key, lambda: self.features(resize_to(self.content.array, *size), layers))
+
+    def style_picture(self, style: Pixels, size: Size, colors_of: Size | None) -> np.ndarray:
+        """Return a style image at a size, with the colours of the content at the size `colors_of` if there is one."""
+        array = resize_to(style.array, *size)
+        return match_colors(array, resize_to(self.content.array, *colors_of)) if colors_of else array
 
     def features(self, array: np.ndarray, layers: tuple[str, ...]) -> dict[str, Tensor]:
         """Return the features of an HWC uint8 picture, shape (1, C, H, W) each."""
@@ -163,13 +168,10 @@ class Targets:
         """Return a style image's statistics, from memory if they are there."""
         size = style_size(style, long_side)
         matched = self.content.digest if colors_of else None
-        key = (style.digest, size, layers, representation, matched, self._backbone_key)
+        key = (style.digest, size, layers, representation, matched, self.backbone_key)
 
         def compute() -> dict[str, Statistics]:
-            array = resize_to(style.array, *size)
-            if colors_of:
-                array = match_colors(array, resize_to(self.content.array, *colors_of))
-            features = self.features(array, layers)
+            features = self.features(self.style_picture(style, size, colors_of), layers)
             with torch.no_grad(), arithmetic(self.precision, self.workspace.device):
                 return {layer: STYLE_LOSSES[representation].statistics(features[layer]) for layer in layers}
 

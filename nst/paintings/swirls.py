@@ -12,6 +12,28 @@ def swirls(size: int, seed: int) -> np.ndarray:
     """HWC uint8 with the long side `size`; equal seeds give equal pictures."""
     rng = np.random.default_rng([seed, 1])
     height, width = round(size * 0.8), size
+    scene, field, _ = _landscape(rng, height, width)
+    unit = size / 512
+    paint = Image.fromarray(canvas.finished(scene)).resize((width * canvas.SCALE, height * canvas.SCALE))
+    relief = Image.new("L", paint.size, 90)
+    for spacing, length, thickness in ((9, 40, 8), (6, 26, 5), (4.6, 17, 3.2)):
+        start = canvas.scatter(rng, height, width, spacing * unit)
+        lines = canvas.paths(start, lambda p: canvas.pick(field, p), length * unit)
+        colors = canvas.jitter(rng, canvas.pick(scene, lines[:, 3]), 17, 9)
+        widths = thickness * unit * rng.uniform(0.7, 1.3, len(start))
+        heights = rng.uniform(40, 190, len(start))
+        canvas.strokes(paint, relief, lines=lines, colors=colors, widths=widths, heights=heights)
+    painted = canvas.shrink(paint, height, width)
+    return canvas.finished(canvas.lit(painted, canvas.shrink(relief, height, width), 0.42))
+
+
+def swirls_mask(size: int, seed: int) -> np.ndarray:
+    """The label image of the picture of this size and seed: blue sky, green hills, red cypress."""
+    return _landscape(np.random.default_rng([seed, 1]), round(size * 0.8), size)[2]
+
+
+def _landscape(rng: np.random.Generator, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The colours, the direction of the strokes, and the label image."""
     y, x = canvas.grid(height, width)
 
     # The wind: to the right and wavy, bent around two great vortices and around every star.
@@ -48,22 +70,11 @@ def swirls(size: int, seed: int) -> np.ndarray:
     scene[cypress] = canvas.ramp(
         canvas.rgb("0a1410", "23351f", "56602c", "2b3a1e"), 0.5 + 0.5 * np.sin(130 * x + 9 * np.sin(14 * y))
     )[cypress]
+    mask = np.select([cypress[..., None], hills[..., None]], [canvas.rgb("ff0000"), canvas.rgb("00ff00")], (0, 0, 255))
     u, v = np.where(cypress, 0.45 * np.sin(26 * y + 20 * x), u), np.where(cypress, -1, v)
 
     norm = np.hypot(u, v) + 1e-6
-    field = np.stack((u / norm, v / norm), axis=-1)
-    unit = size / 512
-    paint = Image.fromarray(canvas.finished(scene)).resize((width * canvas.SCALE, height * canvas.SCALE))
-    relief = Image.new("L", paint.size, 90)
-    for spacing, length, thickness in ((9, 40, 8), (6, 26, 5), (4.6, 17, 3.2)):
-        start = canvas.scatter(rng, height, width, spacing * unit)
-        lines = canvas.paths(start, lambda p: canvas.pick(field, p), length * unit)
-        colors = canvas.jitter(rng, canvas.pick(scene, lines[:, 3]), 17, 9)
-        widths = thickness * unit * rng.uniform(0.7, 1.3, len(start))
-        heights = rng.uniform(40, 190, len(start))
-        canvas.strokes(paint, relief, lines=lines, colors=colors, widths=widths, heights=heights)
-    painted = canvas.shrink(paint, height, width)
-    return canvas.finished(canvas.lit(painted, canvas.shrink(relief, height, width), 0.42))
+    return scene, np.stack((u / norm, v / norm), axis=-1), canvas.finished(mask)
 
 
 def _stars(rng: np.random.Generator) -> list[tuple[float, float, float]]:

@@ -37,11 +37,15 @@ IDENTITY: Final = (
     *_columns(
         "string",
         content_name="Name of the content image within the sweep; null for methods without one.",
-        content_uri="Where the content image was read.",
+        content_uri="Where the content image was read; null for a content that is a mask alone.",
         content_digest="SHA-256 of the content image's bytes.",
+        content_mask_uri="Where the content's mask was read, or its colour `#rrggbb`; null without.",
+        content_mask_digest="SHA-256 of the content's mask's bytes, or its colour.",
         style_name="Name of the style within the sweep; null for methods without one.",
         style_uris="JSON list of the style images' URIs.",
         style_digests="JSON list of the SHA-256 of the style images' bytes.",
+        style_mask_uris="JSON list of where the style images' masks were read, or their colours; null without.",
+        style_mask_digests="JSON list of the SHA-256 of the masks' bytes, or their colours.",
         style_weights="JSON list of the shares of the style images in the mix; they add up to 1.",
         style_mix="How several style images are mixed: `targets` or `losses`.",
         weights_digest="SHA-256 that identifies the backbone's weights, part of the identity.",
@@ -68,6 +72,8 @@ LOSSES: Final = (
         **{f"content_loss_{layer}": f"Content loss of {layer}, relative units, unweighted." for layer in LAYERS},
         **{f"style_loss_{layer}": f"Style loss of {layer}, relative units, unweighted." for layer in LAYERS},
     ),
+    Column("class_name", "string", "class_visualisation: what the class `target` is called; null with random weights."),
+    Column("class_probability", "float64", "class_visualisation: softmax probability of that class, as saved."),
     Column("other_layer_losses", "string", "JSON object of the losses of layers without a column."),
 )
 

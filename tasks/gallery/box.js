@@ -127,11 +127,14 @@ function yamlOf(i) {
   }
   const lines = [`name: cell-${DATA.ids[i].slice(0, 12)}`];
   const source = DATA.sources.values[DATA.sources.index[i]];
-  if (source.content) lines.push("contents:", `  - {uri: ${quote(source.content)}, name: ${quote(AXES.has("content") ? valueOf("content", i) : DATA.only.content)}}`);
-  if (source.styles.length === 1) lines.push("styles:", `  - {uri: ${quote(source.styles[0])}, name: ${quote(AXES.has("style") ? valueOf("style", i) : DATA.only.style)}}`);
+  const entry = (uri, mask, key, value) => // a content may be a mask alone
+    `{${[["uri", uri], ["mask", mask], [key, value]].filter((pair) => pair[1]).map((pair) => `${pair[0]}: ${quote(pair[1])}`).join(", ")}}`;
+  const named = (uri, mask, kind) => entry(uri, mask, "name", AXES.has(kind) ? valueOf(kind, i) : DATA.only[kind]);
+  if (source.content || source.mask) lines.push("contents:", `  - ${named(source.content, source.mask, "content")}`);
+  if (source.styles.length === 1) lines.push("styles:", `  - ${named(source.styles[0], source.masks[0], "style")}`);
   if (source.styles.length > 1) {
     lines.push("styles:", `  - name: ${quote(AXES.has("style") ? valueOf("style", i) : DATA.only.style)}`, `    mix: ${source.mix || "targets"}`, "    images:");
-    source.styles.forEach((uri, k) => lines.push(`      - {uri: ${quote(uri)}, weight: ${source.weights[k] ?? 1}}`));
+    source.styles.forEach((uri, k) => lines.push(`      - ${entry(uri, source.masks[k], "weight", source.weights[k] ?? 1)}`));
   }
   lines.push("method:");
   const write = (node, indent) => {

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 _NUMBERS: Final = ("steps_done", "seconds", "peak_memory_bytes", "picture_bytes", "picture_width", "picture_height")
 """Columns about the run that are worth sorting by."""
 
-_SOURCES: Final = ("content_uri", "style_uris", "style_weights", "style_mix")
+_SOURCES: Final = (
+    "content_uri", "content_mask_uri", "style_uris", "style_mask_uris", "style_weights", "style_mix"
+)  # fmt: skip
 
 
 def tabulate(rows: Sequence[Mapping[str, Any]], page_uri: str) -> dict[str, Any]:
@@ -141,7 +143,14 @@ def _sources(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Where the inputs were read, for the manifest of a cell; each combination once."""
     coded = _coded([tuple(_plain(row.get(key)) for key in _SOURCES) for row in cells])
     coded["values"] = [
-        {"content": content, "styles": json.loads(styles or "[]"), "weights": json.loads(weights or "[]"), "mix": mix}
-        for content, styles, weights, mix in coded["values"]
+        {
+            "content": content,
+            "mask": mask,
+            "styles": json.loads(styles or "[]"),
+            "masks": json.loads(masks or "[]"),
+            "weights": json.loads(weights or "[]"),
+            "mix": mix,
+        }
+        for content, mask, styles, masks, weights, mix in coded["values"]
     ]
     return coded

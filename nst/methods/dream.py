@@ -1,0 +1,87 @@
+"""Dreams: what layers see in a picture, amplified (Mordvintsev, Olah & Tyka 2015), for a batch of cells at once.
+
+Knows no file and no catalog. Shape letters: B images, C channels, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from nst.config.dream import DreamConfig
+from nst.images import target_size
+from nst.losses.objective import extract
+from nst.losses.reward import Reward, activation
+from nst.methods.ascent import Ascent
+from nst.methods.descent import configs_of, each_that_can
+from nst.methods.start import GREY, missing_image, plan_levels, too_thin
+from nst.methods.targets import ENERGY_FLOOR, Targets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+    from nst.errors import NstError
+    from nst.methods.descent import OnStep
+    from nst.workspace import Request, Stylized, Workspace
+
+
+def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: OnStep | None = None) -> list[Stylized]:
+    """Return one dream or error per request.
+
+    The picture x ascends, octave by octave, the reward
+
+        sum over layers l of w_l |F_l(x)|^2 / |F_l(x_0)|^2 - tv_weight L_tv(x)
+
+    with F the features and x_0 the start at that octave: 1 at first (where the weights add up to one), more as the
+    layers get to see more. The loss on record is minus that.
+
+    Source:
+        Mordvintsev, Olah & Tyka 2015, "Inceptionism: going deeper into neural networks", and its notebook (the L2
+        objective). Differs: each layer over its activation in the start, so that weights of several layers mean the
+        same.
+    """
+    return each_that_can(requests, refusal, lambda able: _ascent(able, workspace).run(on_step))
+
+
+def _ascent(requests: Sequence[Request], workspace: Workspace) -> Ascent:
+    configs = configs_of(requests, DreamConfig)
+    config = configs[0]
+    targets = Targets(requests, workspace, config.layers)
+    tv_weight_B = targets.vector([one.tv_weight for one in configs])
+
+    def objective(base_B3HW: Tensor) -> Reward:
+        with torch.no_grad():
+            before = extract(targets.backbone, base_B3HW, config.precision)
+        energies = {layer: activation(before[layer]).clamp_min(ENERGY_FLOOR) for layer in config.layers}
+
+        def reward(_: Tensor, features: Mapping[str, Tensor]) -> Tensor:
+            grown = [share * activation(features[layer]) / energies[layer] for layer, share in config.layers.items()]
+            return torch.stack(grown).sum(0)
+
+        return Reward(targets.backbone, {}, {}, "squared", tv_weight_B, config.precision, reward=reward)
+
+    noise = config.init == "noise"
+    start = [(GREY if noise else targets.content, 1.0 if noise else one.noise, one.seed) for one in configs]
+    return Ascent(targets, _size(requests[0]), start, objective, config.step_size, config.jitter)
+
+
+def refusal(request: Request) -> NstError | None:
+    """Return why a request cannot run at all, or None: no content image, or pictures too thin for the backbone."""
+    if error := missing_image(request):
+        return error
+    config = request.config
+    assert isinstance(config, DreamConfig)
+    width, height, _ = plan_levels(config, *_size(request))[0]
+    return too_thin("content" if config.needs else "new", (width, height), config.layers, config.backbone)
+
+
+def _size(request: Request) -> tuple[int, int]:
+    config, content = request.config, request.content
+    assert isinstance(config, DreamConfig)
+    if config.init == "noise" or content is None:
+        return config.size, config.size
+    rows, columns = content.array.shape[:2]
+    return target_size(columns, rows, config.size, config.resize)

@@ -1,0 +1,137 @@
+"""Class visualisation: the real network is sure of its class; gradients are right; only a classifier will do."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from nst.backbones import build_backbone
+from nst.config.backbone import BackboneConfig
+from nst.config.class_visualisation import ClassVisualisationConfig
+from nst.errors import InputError, ManifestError
+from nst.losses.reward import Reward, class_score, squared_distance_to_mean
+from nst.manifest import parse_manifest
+from nst.methods import stylize_batch
+from nst.methods.class_visualisation import class_names
+from nst.workspace import Request, Workspace
+
+RANDOM = {"weights": "random"}
+GOLDFISH, FLAMINGO, DAISY = 1, 130, 985
+
+
+def visualise(*configs, weights=None):
+    workspace = Workspace("cpu", lambda config: weights or pytest.fail(f"{config} is not loaded"))
+    return stylize_batch([Request(str(n), None, (), (), "targets", one) for n, one in enumerate(configs)], workspace)
+
+
+def settings(**changes):
+    return ClassVisualisationConfig(**{"target": 3, "size": 64, "steps": 5, "jitter": 4, "backbone": RANDOM, **changes})
+
+
+def test_the_real_network_is_sure_of_what_it_drew(shared_data):
+    weights = load_file(shared_data / "weights/squeezenet1_1_torchvision.f16.safetensors")
+    changes = {"size": 112, "steps": 25, "jitter": 8, "backbone": {"weights": "squeezenet.safetensors"}}
+    made = visualise(*(settings(target=target, **changes) for target in (GOLDFISH, FLAMINGO, DAISY)), weights=weights)
+    assert [one.losses.class_name for one in made] == ["goldfish", "flamingo", "daisy"]
+    assert min(one.losses.class_probability for one in made) > 0.9
+    # Flamingos are red, goldfish too; where they are, there is less blue than in the mean colour.
+    assert all(one.image[..., 0].mean() > one.image[..., 2].mean() for one in made[:2])
+
+
+def test_the_probability_is_that_of_torchvisions_network(shared_data):
+    from torchvision import models
+
+    weights = load_file(shared_data / "weights/squeezenet1_1_torchvision.f16.safetensors")
+    (made,) = visualise(settings(target=DAISY, backbone={"weights": "x"}), weights=weights)
+    network = models.squeezenet1_1().eval()
+    network.load_state_dict(weights)
+    normalise = models.SqueezeNet1_1_Weights.IMAGENET1K_V1.transforms()
+    picture = torch.from_numpy(made.image.copy()).permute(2, 0, 1) / 255 - torch.tensor(normalise.mean)[:, None, None]
+    with torch.no_grad():
+        logits = network((picture / torch.tensor(normalise.std)[:, None, None])[None])[0]
+    assert made.losses.class_probability == pytest.approx(float(logits.softmax(0)[DAISY]), rel=1e-3)
+
+
+def test_gradients_are_those_of_finite_differences():
+    network = build_backbone(BackboneConfig(name="squeezenet", **RANDOM), ["conv10"], None, dtype=torch.float64)
+    mean = torch.full((1, 3, 1, 1), 0.4, dtype=torch.float64)
+    weights_B = torch.tensor([2.0, 0.5], dtype=torch.float64)
+
+    def reward(images, features):
+        score = class_score(features["conv10"], torch.tensor([7, 400]))
+        return score - weights_B * squared_distance_to_mean(images, mean)
+
+    objective = Reward(network, {}, {}, "squared", weights_B, "float64", reward=reward)
+    images = torch.rand(2, 3, 18, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    _, gradient = objective.with_gradient(images)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(4):
+        direction = torch.randn(images.shape, dtype=torch.float64, generator=generator)
+        step = 1e-6
+        ahead, behind = (objective(images + sign * step * direction).total for sign in (1, -1))
+        expected = ((ahead - behind) / (2 * step)).tolist()
+        assert (gradient * direction).sum((1, 2, 3)).tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_score_and_distance_in_closed_form():
+    scores = torch.arange(2 * 3 * 4, dtype=torch.float64).view(2, 3, 2, 2)
+    assert class_score(scores, torch.tensor([2, 0])).tolist() == [9.5, 13.5]
+    grey = torch.tensor([0.5, 0.25, 0.0], dtype=torch.float64).view(1, 3, 1, 1)
+    assert squared_distance_to_mean(torch.zeros(1, 3, 4, 4).double(), grey).item() == pytest.approx((0.25 + 0.0625) / 3)
+
+
+def test_a_batch_equals_its_cells_alone():
+    configs = [
+        settings(target=5 * n, l2_weight=10.0 * n, tv_weight=n, noise=0.1 * n, seed=n, precision="float64")
+        for n in range(3)
+    ]
+    for together, config in zip(visualise(*configs), configs, strict=True):
+        (alone,) = visualise(config)
+        assert [row.loss for row in together.trace] == pytest.approx([row.loss for row in alone.trace], rel=1e-9)
+        assert np.array_equal(together.image, alone.image)
+        assert together.losses.class_name is None
+
+
+def test_more_regularisation_stays_nearer_to_the_mean_colour():
+    near, far = visualise(settings(l2_weight=1e7, steps=20, jitter=0), settings(l2_weight=0, steps=20, jitter=0))
+    mean = np.array([124, 117, 104])
+    assert np.square(near.image - mean).mean() < 0.5 * np.square(far.image - mean).mean()
+
+
+def test_classes_have_names():
+    names = class_names()
+    assert len(names) == 1000
+    assert (names[0], names[999]) == ("tench", "toilet tissue")
+
+
+def test_a_picture_too_small_for_the_classifier_is_refused():
+    (made,) = visualise(settings(size=32, pyramid={"levels": 3, "factor": 0.5}))
+    assert isinstance(made.error, InputError)
+
+
+@pytest.mark.parametrize(
+    ("method", "place", "message"),
+    [
+        (
+            "{name: class_visualisation, target: 1, backbone: vgg19}",
+            "vgg19",
+            "vgg19 has no classifier here, expected s",
+        ),
+        ("{name: class_visualisation, target: 1, backbone: {name: vgg16}}", "vgg16", "vgg16 has no classifier here"),
+        ("{name: class_visualisation, target: 1000}", "1000", "found 1000, expected less than 1000"),
+    ],
+)
+def test_what_a_manifest_may_not_say(method, place, message):
+    text = f"name: x\nmethod: {method}"
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(text, "x.yaml")
+    (problem,) = caught.value.problems
+    assert problem.message.startswith(message)
+    assert text.splitlines()[problem.line - 1][problem.column - 1 :].startswith(place)
+
+
+def test_a_sweep_over_classes_needs_no_images():
+    manifest = parse_manifest("name: x\nmethod: class_visualisation\nsweep: {target: [1, 2]}", "x.yaml")
+    assert manifest.variants.config(1).target == 2
+    assert manifest.variants.needs == [frozenset()]
+    assert len(manifest.variants.first) == 1

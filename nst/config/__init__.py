@@ -16,18 +16,10 @@ from nst.config.dream import DreamConfig
 from nst.config.gatys import GatysConfig
 from nst.config.invert import InvertConfig
 from nst.config.mrf import MrfConfig
-from nst.config.nnst import NnstConfig
 from nst.config.texture import TextureConfig
 
 MethodConfig = Annotated[
-    GatysConfig
-    | MrfConfig
-    | NnstConfig
-    | TextureConfig
-    | InvertConfig
-    | DoodleConfig
-    | DreamConfig
-    | ClassVisualisationConfig,
+    GatysConfig | InvertConfig | MrfConfig | TextureConfig | DoodleConfig | DreamConfig | ClassVisualisationConfig,
     Field(discriminator="name"),
 ]
 """The tagged union over `method.name`."""
@@ -35,7 +27,6 @@ MethodConfig = Annotated[
 METHOD_CONFIGS: dict[str, type[MethodConfig]] = {
     "gatys": GatysConfig,
     "mrf": MrfConfig,
-    "nnst": NnstConfig,
     "texture": TextureConfig,
     "invert": InvertConfig,
     "doodle": DoodleConfig,

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    Extractor = Callable[[Tensor], Mapping[str, Tensor]]
-    """Returns feature maps by layer, as backbones do."""
+    from nst.backbones import Backbone
 
     Precision = Literal["float32", "tf32", "bfloat16", "float64"]
 
@@ -67,7 +66,7 @@ class Objective:
         laplacian: What keeps the content's edges, if anything; its loss takes the pictures themselves.
     """
 
-    backbone: Extractor
+    backbone: Backbone
     content: Mapping[str, Term]
     style: Mapping[str, Term]
     tv: str
@@ -110,7 +109,7 @@ class Objective:
         return detached, gradient_BCHW
 
 
-def extract(backbone: Extractor, images_BCHW: Tensor, precision: Precision) -> dict[str, Tensor]:
+def extract(backbone: Backbone, images_BCHW: Tensor, precision: Precision) -> dict[str, Tensor]:
     """Return feature maps in the pictures' own type, computed in the given precision."""
     device = images_BCHW.device
     with arithmetic(precision, device), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):

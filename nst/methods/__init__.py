@@ -18,7 +18,6 @@ METHODS: Final = {
     "gatys": "nst.methods.gatys:stylize_batch",
     "invert": "nst.methods.invert:stylize_batch",
     "mrf": "nst.methods.mrf:stylize_batch",
-    "nnst": "nst.methods.nnst:stylize_batch",
     "texture": "nst.methods.texture:stylize_batch",
 }
 """`method.name` to the function that runs a batch of its cells."""

@@ -50,6 +50,8 @@ def plan_table(prepared: Prepared) -> Table:
     for reason, count in plan.reasons.items():
         if reason != "done" and count:
             table.add_row(f"to do: {reason}", f"{count:,}")
+    if untrained := sum(len(training.to_do) for training in prepared.trainings):
+        table.add_row("models to train first", f"{untrained:,}")
     table.add_row("batches", f"{plan.batch_count:,}")
     seconds = plan.seconds
     table.add_row(

@@ -8,9 +8,9 @@ from functools import cache
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
-from nst.errors import ManifestError, UserError
-from nst.identity import content_key, inputs_key, join, method_key, place_key, style_key
-from nst.records import Cell, ImageRef, OutputFormat, StyleRef
+from nst.errors import InputError, ManifestError, UserError
+from nst.identity import content_key, inputs_key, join, method_key, network_key, place_key, style_key
+from nst.records import Cell, ImageRef, ModelRef, OutputFormat, StyleRef
 from nst.sweep_ranges import MAX_VARIANTS
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from nst.config import MethodConfig
     from nst.config.backbone import BackboneConfig
+    from nst.config.feedforward import FeedforwardConfig
     from nst.manifest import Manifest
     from nst.variants import Variants
 
@@ -33,7 +34,8 @@ class Cells:
         contents, styles, variants, output: The columns; (None,) where no variant needs a content or style.
         points: Per cell, its point in the product of the three columns.
         ids: Per cell, its id.
-        weights_digests: Per structure of the variants, the digest of the backbone's weights.
+        weights_digests: Per structure of the variants, the digest of the backbone's weights, "" without a backbone.
+        models: By structure and style, the trained network of methods that run one.
         excluded: Cells that rules leave out. merged: Cells that equal an earlier one, e.g. of the same file twice.
         batch_size: Upper bound from the manifest, or None.
     """
@@ -45,6 +47,7 @@ class Cells:
     points: Sequence[int]
     ids: list[str]
     weights_digests: tuple[str, ...]
+    models: Mapping[tuple[int, int], ModelRef]
     excluded: int
     merged: int
     batch_size: int | None
@@ -59,8 +62,9 @@ class Cells:
 
     def cell(self, number: int, attempt: int = 1) -> Cell:
         """Return one cell as a record."""
-        config = self.variants.config(self.place(number)[2])
-        return Cell(self.ids[number], *self.images(number), config, self.output, attempt)
+        _, style, variant = self.place(number)
+        model = self.models.get((self.variants.structure[variant], style))
+        return Cell(self.ids[number], *self.images(number), self.variants.config(variant), self.output, attempt, model)
 
     def images(self, number: int) -> tuple[ImageRef | None, StyleRef | None]:
         """Return the content and the style of a cell, None for what its method does not look at."""
@@ -114,6 +118,7 @@ def expand(
     contents: Sequence[ImageRef],
     styles: Sequence[StyleRef],
     weights_digests: Mapping[BackboneConfig, str],
+    choose: Callable[[FeedforwardConfig, StyleRef | None], ModelRef] | None = None,
 ) -> Cells:
     """Return the cells of a manifest.
 
@@ -122,6 +127,7 @@ def expand(
         contents: The images that its contents mean, names unique.
         styles: The same for its styles.
         weights_digests: The digest of the weights of each of `manifest.backbones()`.
+        choose: Returns the trained network of a cell, given its settings and its style if it has one.
 
     Raises:
         UserError: Nothing is left, a rule leaves out nothing, or there are more cells than the budget allows.
@@ -130,7 +136,33 @@ def expand(
     needed = frozenset[str]().union(*variants.needs)
     content_refs: Sequence[ImageRef | None] = contents if "content" in needed else (None,)
     style_refs: Sequence[StyleRef | None] = styles if "style" in needed else (None,)
-    return _expand(manifest, content_refs, style_refs, weights_digests)
+    return _expand(manifest, content_refs, style_refs, weights_digests, _models(manifest, style_refs, choose))
+
+
+def _models(
+    manifest: Manifest,
+    styles: Sequence[StyleRef | None],
+    choose: Callable[[FeedforwardConfig, StyleRef | None], ModelRef] | None,
+) -> dict[tuple[int, int], ModelRef]:
+    """Return the trained network of each structure that runs one, for each style.
+
+    Raises:
+        ManifestError: There is none, told where the manifest names it.
+    """
+    variants, found, problems = manifest.variants, {}, []
+    for structure, (first, where) in enumerate(zip(variants.first, variants.where, strict=True)):
+        config = variants.config(first)
+        if config.name != "feedforward":
+            continue
+        for number, style in enumerate(styles):
+            asked = style if "style" in config.needs else None
+            try:
+                found[structure, number] = choose(config, asked) if choose else ModelRef("unknown")
+            except InputError as error:
+                problems.append(manifest.where.problem((*where, "model"), error.message, error.hint))
+    if problems:
+        raise ManifestError(tuple(dict.fromkeys(problems)))
+    return found
 
 
 def _expand(
@@ -138,6 +170,7 @@ def _expand(
     contents: Sequence[ImageRef | None],
     styles: Sequence[StyleRef | None],
     weights_digests: Mapping[BackboneConfig, str],
+    models: Mapping[tuple[int, int], ModelRef],
 ) -> Cells:
     variants = manifest.variants
     columns = f"{len(contents)} contents x {len(styles)} styles x {len(variants)} points"
@@ -157,8 +190,9 @@ def _expand(
         )
     if count == 0:
         raise UserError("the rules under `exclude` leave nothing of the sweep", hint="remove one")
-    digests = tuple(weights_digests[variants.config(first).backbone] for first in variants.first)
-    ids = _identify(manifest, contents, styles, digests)
+    firsts = [variants.config(first) for first in variants.first]
+    digests = tuple("" if config.name == "feedforward" else weights_digests[config.backbone] for config in firsts)
+    ids = _identify(manifest, contents, styles, digests, models)
     points: Sequence[int] = range(total)
     if count < total:
         ids, points = list(compress(ids, keep)), list(compress(points, keep))
@@ -167,7 +201,7 @@ def _expand(
         ids = list(dict.fromkeys(ids))
         points = [first[cell] for cell in ids]
     return Cells(
-        tuple(contents), tuple(styles), variants, manifest.output, points, ids, digests,
+        tuple(contents), tuple(styles), variants, manifest.output, points, ids, digests, models,
         excluded=distinct - count, merged=count - len(ids), batch_size=manifest.batch_size,
     )  # fmt: skip
 
@@ -177,6 +211,7 @@ def _identify(
     contents: Sequence[ImageRef | None],
     styles: Sequence[StyleRef | None],
     digests: Sequence[str],
+    models: Mapping[tuple[int, int], ModelRef],
 ) -> list[str]:
     """Return the ids of all points; a million take about a second, since only the last join is per cell."""
     variants = manifest.variants
@@ -191,7 +226,15 @@ def _identify(
     ids: list[str] = []
     for content in contents:
         key = content_key(content)
-        for style in style_keys:
+        for number, style in enumerate(style_keys):
+            if models:
+                rights = [
+                    (key if "content" in needs else no_content)
+                    + _style_part(style if "style" in needs else no_style, models.get((structure, number)))
+                    for structure, needs in enumerate(variants.needs)
+                ]
+                ids += [join(settings, rights[s]) for settings, s in zip(left, variants.structure, strict=True)]
+                continue
             rights = [
                 (key if "content" in needs else no_content) + (style if "style" in needs else no_style)
                 for needs in kinds
@@ -202,6 +245,10 @@ def _identify(
             else:
                 ids += [join(settings, rights[k]) for settings, k in zip(left, kind, strict=True)]
     return ids
+
+
+def _style_part(style: bytes, model: ModelRef | None) -> bytes:
+    return network_key(style, model) if model else style
 
 
 def _distinct(variants: Variants, contents: int, styles: int) -> bytearray:

@@ -55,7 +55,9 @@ class Manifest:
         """Return the distinct backbones, whose weights `expand` wants to know, and where each is first written."""
         found: dict[BackboneConfig, Path] = {}
         for first, where in zip(self.variants.first, self.variants.where, strict=True):
-            found.setdefault(self.variants.config(first).backbone, (*where, "backbone"))
+            config = self.variants.config(first)
+            if config.name != "feedforward":
+                found.setdefault(config.backbone, (*where, "backbone"))
         return found
 
 
@@ -74,12 +76,15 @@ def parse_manifest(text: str, file: str, read_base: Callable[[str], str] | None 
     problems: list[Problem] = []
     document = load(text, file, problems)
     before = len(problems)
-    document = _with_bases(document, file, read_base, problems)
+    document = with_bases(document, file, read_base, problems)
     report = Reporter(document.where, problems)
     raw = document.value
     if not isinstance(raw, dict):
         found = "an empty file" if raw is None else describe(raw)
         report.add((), f"found {found}, expected a mapping", "start with `name: my-sweep`")
+        report.raise_any()
+    if raw.get("kind") == "train":
+        report.add(("kind",), "this manifest declares trained models, expected a sweep", "nst run trains them")
         report.raise_any()
     torn = "extends" in raw and len(problems) > before
     if torn:
@@ -108,10 +113,10 @@ def parse_manifest(text: str, file: str, read_base: Callable[[str], str] | None 
     )
 
 
-def _with_bases(
+def with_bases(
     document: Document, file: str, read_base: Callable[[str], str] | None, problems: list[Problem]
 ) -> Document:
-    """Return the document laid over the manifests that it extends."""
+    """Return the document laid over the manifests that it extends; what cannot be read joins `problems`."""
     folder = posixpath.dirname(file)
     chain = [posixpath.normpath(file)]
     top, beside = document, ""

@@ -231,7 +231,7 @@ class _Builder:
 
     def _hint(self, hint: str) -> str:
         """Return a hint about an axis: of several methods, which one does not take the value."""
-        return hint if self.where == ("method",) else ": ".join(filter(None, (f"for {self.base['name']}", hint)))
+        return hint if self.where[0] != "methods" else ": ".join(filter(None, (f"for {self.base['name']}", hint)))
 
     def _combine(
         self,

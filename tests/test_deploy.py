@@ -11,6 +11,8 @@ import pytest
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from flows.nightly import train_nightly
+
 FILE = Path(__file__).parent.parent / "deploy.yaml"
 
 
@@ -96,6 +98,7 @@ def test_what_runs_every_night_is_declared_with_its_time_and_root():
         assert deployment.parameters["root"]
         assert all(schedule.active for schedule in deployment.schedules)
     assert nightly["train-nightly"].concurrency_limit.collision_strategy == "CANCEL_NEW"  # one night at a time
+    assert train_nightly.retries == 2  # a failed night is tried again
 
 
 def test_no_secret_is_in_the_file():

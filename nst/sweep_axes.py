@@ -101,7 +101,9 @@ class Sweep:
         return found
 
 
-def parse_sweep(raw: Any, known: AbstractSet[str], report: Reporter, *, methods: Sequence[str] = ()) -> Sweep:
+def parse_sweep(
+    raw: Any, known: AbstractSet[str], report: Reporter, *, methods: Sequence[str] = (), owner: str = "the method"
+) -> Sweep:
     """Return the sweep of a manifest, reporting every fault.
 
     Args:
@@ -109,13 +111,14 @@ def parse_sweep(raw: Any, known: AbstractSet[str], report: Reporter, *, methods:
         known: The dotted paths of all settings of the methods.
         report: Receives the problems.
         methods: Their names, which rules may tell apart if there are several.
+        owner: Whose settings they are if there is one.
     """
     if raw is None:
         return Sweep()
     if not isinstance(raw, dict):
         report.add(("sweep",), f"found {describe(raw)}, expected a mapping of axes", "e.g. style_weight: [10, 100]")
         return Sweep()
-    reader = _Reader(known, report, "the method" if len(methods) < 2 else "any of the methods")
+    reader = _Reader(known, report, owner if len(methods) < 2 else "any of the methods")
     dimensions: list[Dimension] = []
     for key, value in raw.items():
         if key == "zip":

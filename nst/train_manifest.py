@@ -144,7 +144,7 @@ def _check_training(raw: dict[str, Any], report: Reporter) -> tuple[TrainingConf
     if isinstance(axes, dict) and "exclude" in axes:
         report.add(("sweep", "exclude"), "a training has no exclusions", "leave the values out of the axes", key=True)
         axes = {key: value for key, value in axes.items() if key != "exclude"}
-    sweep = parse_sweep(axes, paths(model) - {"family"}, report)
+    sweep = parse_sweep(axes, paths(model) - {"family"}, report, owner="the family")
     variants = make_variants(cast("Any", model), training, sweep, report, where=("training",))
     if variants is None:
         return ()

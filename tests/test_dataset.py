@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
 import numpy as np
 import pytest
@@ -62,6 +63,16 @@ def test_it_is_made_once_and_again_for_other_photographs_or_sizes(tmp_path, monk
     prepare_dataset(found, 17, folder=cache)
     prepare_dataset(found[:1], 16, folder=cache)
     assert len(list(cache.iterdir())) == 3
+
+
+def test_what_a_killed_preparation_left_is_cleared_away_after_a_day(tmp_path):
+    old, new = tmp_path / "cache/.making-old", tmp_path / "cache/.making-new"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    prepare_dataset(refs(tmp_path, [flat(1)]), 16, folder=tmp_path / "cache")
+    assert not old.exists()
+    assert new.exists()  # somebody else is at it
 
 
 def test_no_picture_at_all_is_the_users_to_mend(tmp_path):

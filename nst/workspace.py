@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import torch
 
 from nst.backbones import Backbone, build_backbone
+from nst.networks import Network, network_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
@@ -36,6 +37,16 @@ class Pixels:
 
 
 @dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network's file."""
+
+    digest: str
+    """SHA-256 of the file's bytes."""
+    load: Callable[[], tuple[Mapping[str, str], Mapping[str, Tensor]]]
+    """Returns its metadata and tensors; called only when the network is not warm."""
+
+
+@dataclass(frozen=True, eq=False)
 class Request:
     """One cell of a batch, with its images decoded."""
 
@@ -48,6 +59,8 @@ class Request:
     content_mask: Labels | None = None
     style_masks: tuple[Labels, ...] = ()
     """One per style image, or none at all."""
+    model: Model | None = None
+    """The network of methods that run one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +114,7 @@ class Workspace:
     Attributes:
         statistics: Style statistics per image, size, layers and backbone.
         features: Content features of the images seen last.
+        networks: Trained networks used last.
     """
 
     def __init__(self, device: str, load_weights: Callable[[BackboneConfig], Mapping[str, Tensor]]) -> None:
@@ -109,6 +123,7 @@ class Workspace:
         self.backbones: Recent[Backbone] = Recent(2)
         self.statistics: Recent[dict[str, tuple[Tensor, ...]]] = Recent(256)
         self.features: Recent[dict[str, Tensor]] = Recent(2)
+        self.networks: Recent[Network] = Recent(4)
 
     def backbone(self, config: BackboneConfig, layers: frozenset[str], dtype: torch.dtype) -> Backbone:
         """Return the backbone for these layers, built on first use.
@@ -123,7 +138,21 @@ class Workspace:
 
         return self.backbones.get((config, layers, dtype), build)
 
+    def network(self, model: Model, dtype: torch.dtype) -> Network:
+        """Return a trained network, built on first use.
+
+        Raises:
+            InputError: The file holds no network that is known here.
+        """
+
+        def build() -> Network:
+            network = network_from(*model.load()).to(device=self.device, dtype=dtype)
+            memory_format = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
+            return network.to(memory_format=memory_format).eval().requires_grad_(requires_grad=False)
+
+        return self.networks.get((model.digest, dtype), build)
+
     def forget(self) -> None:
         """Drop everything kept, as after running out of memory."""
-        for recent in (self.backbones, self.statistics, self.features):
+        for recent in (self.backbones, self.statistics, self.features, self.networks):
             recent._values.clear()  # noqa: SLF001 - our own

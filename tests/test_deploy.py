@@ -89,6 +89,15 @@ def test_names_and_slugs_are_unique():
         assert len(set(slugs)) == len(slugs)
 
 
+def test_what_runs_every_night_is_declared_with_its_time_and_root():
+    nightly = {deployment.name: deployment for deployment in deployments() if deployment.schedules}
+    assert nightly.keys() == {"train-nightly", "compact-nightly"}
+    for deployment in nightly.values():
+        assert deployment.parameters["root"]
+        assert all(schedule.active for schedule in deployment.schedules)
+    assert nightly["train-nightly"].concurrency_limit.collision_strategy == "CANCEL_NEW"  # one night at a time
+
+
 def test_no_secret_is_in_the_file():
     assert not any(word in FILE.read_text().lower() for word in ("secret", "password", "token", "access_key"))
 

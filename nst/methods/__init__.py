@@ -15,6 +15,7 @@ METHODS: Final = {
     "class_visualisation": "nst.methods.class_visualisation:stylize_batch",
     "doodle": "nst.methods.doodle:stylize_batch",
     "dream": "nst.methods.dream:stylize_batch",
+    "feedforward": "nst.methods.feedforward:stylize_batch",
     "gatys": "nst.methods.gatys:stylize_batch",
     "invert": "nst.methods.invert:stylize_batch",
     "mrf": "nst.methods.mrf:stylize_batch",

@@ -1,0 +1,46 @@
+"""The style loss of AdaIN: means and deviations of channels, per image. Knows no layer and no weight."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from nst.losses.style import StyleLoss
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+EPSILON = 1e-5
+"""Added to variances before their roots, as in the network (`nst.networks.norm`)."""
+
+
+def deviations_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
+    """Return what the loss compares: (mean_BC, deviation_BC)."""
+    variance_BC, mean_BC = torch.var_mean(features_BCHW, (2, 3), correction=0)
+    return mean_BC, (variance_BC + EPSILON).sqrt()
+
+
+def deviations_prepare(target: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return the target unchanged: nothing can be computed ahead."""
+    return target
+
+
+def deviations_distance(statistics: tuple[Tensor, ...], target: tuple[Tensor, ...]) -> Tensor:
+    """Return each image's squared distance of means plus that of deviations, shape (B,).
+
+    Source:
+        Huang & Belongie 2017, eq. 13, with squares (as in naoto0804/pytorch-AdaIN) for norms.
+    """
+    return sum(
+        ((ours - wanted).square().sum(1) for ours, wanted in zip(statistics, target, strict=True)),
+        torch.zeros_like(statistics[0][:, 0]),
+    )
+
+
+def deviations_energy(target: tuple[Tensor, ...]) -> Tensor:
+    """Return each target's squares of means and deviations, shape (B,): the loss of features that are all zero."""
+    return target[0].square().sum(1) + target[1].square().sum(1)
+
+
+DEVIATIONS = StyleLoss(deviations_statistics, deviations_prepare, deviations_distance, deviations_energy)

@@ -1,0 +1,112 @@
+"""Feed-forward networks, built from training settings or from a model's file. Knows no loss and no file system."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from nst.config.training import AdainTraining, ConditionalTraining, JohnsonTraining, TextureNetTraining, TrainingConfig
+from nst.errors import InputError
+from nst.networks.adain import AdainNet
+from nst.networks.conditional import ConditionalNet
+from nst.networks.importing import encoder_from, import_network
+from nst.networks.johnson import TransformNet
+from nst.networks.network import Network
+from nst.networks.texture_net import TextureNet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from nst.backbones import VGG
+
+__all__ = ["FORMAT", "Network", "build_network", "import_network", "metadata_of", "network_from"]
+
+FORMAT: Final = "nst-model-1"
+"""What the metadata of our model files says under `format`."""
+
+_CONFIG: Final[TypeAdapter[Any]] = TypeAdapter(TrainingConfig)
+
+
+def build_network(config: TrainingConfig, styles: int = 1, *, encoder: VGG | None = None) -> Network:
+    """Return the network that these settings train, with first weights from torch's global generator.
+
+    Args:
+        config: Settings of the training.
+        styles: How many style images it is trained for.
+        encoder: The backbone, for `adain`.
+    """
+    if isinstance(config, JohnsonTraining):
+        return TransformNet(
+            width=config.width, residual_blocks=config.residual_blocks, norm=config.norm,
+            upsampling=config.upsampling, padding=config.padding,
+        )  # fmt: skip
+    if isinstance(config, ConditionalTraining):
+        return ConditionalNet(styles, width=config.width, residual_blocks=config.residual_blocks)
+    if isinstance(config, TextureNetTraining):
+        return TextureNet(
+            stylize=config.mode == "stylize", scales=config.scales, width=config.width, norm=config.norm,
+            padding=config.padding,
+        )  # fmt: skip
+    assert encoder is not None, "adain needs its backbone"
+    return AdainNet(encoder, config.layer)
+
+
+def metadata_of(config: TrainingConfig, styles: list[str], steps: int) -> dict[str, str]:
+    """Return what a model's file says about its tensors, enough for `network_from` to build it again.
+
+    Args:
+        config: Settings of the training.
+        styles: SHA-256 of the style images, in the order of the network's rows.
+        steps: Trained so far.
+    """
+    return {
+        "format": FORMAT,
+        "family": config.family,
+        "config": config.model_dump_json(),
+        "styles": json.dumps(styles),
+        "steps": str(steps),
+        "convention": "RGB 0..1 NCHW",
+    }
+
+
+def network_from(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Network:
+    """Return a trained network from its file: one of ours, or an external one (`nst.networks.importing`).
+
+    Raises:
+        InputError: The file holds no network that is known here, or its tensors do not fit.
+    """
+    if metadata.get("format") != FORMAT:
+        return import_network(metadata, tensors)
+    try:
+        config = _CONFIG.validate_json(metadata["config"])
+        styles = tuple(json.loads(metadata.get("styles", "[]")))
+    except (KeyError, ValidationError, ValueError) as error:
+        raise InputError(f"the model's metadata cannot be read: {error}", hint="is it of a newer version?") from error
+    encoder = encoder_from(config.backbone, config.layer, tensors) if isinstance(config, AdainTraining) else None
+    network = build_network(config, max(1, len(styles)), encoder=encoder)
+    load(network, tensors)
+    network.styles = styles
+    return network
+
+
+def load(network: Network, tensors: Mapping[str, Tensor]) -> None:
+    """Copy tensors into a network.
+
+    Raises:
+        InputError: One is missing, superfluous, of another shape, or not finite.
+    """
+    wanted = network.state_dict()
+    for key in sorted(wanted.keys() | tensors.keys()):
+        if key not in tensors or key not in wanted:
+            what = "lack" if key in wanted else "hold an unknown"
+            raise InputError(f"the weights of this {network.family} network {what} {key}", hint="is the file damaged?")
+        if tensors[key].shape != wanted[key].shape:
+            found, expected = tuple(tensors[key].shape), tuple(wanted[key].shape)
+            raise InputError(f"{key} has shape {found}; this {network.family} network needs {expected}")
+        if not tensors[key].isfinite().all():
+            raise InputError(f"{key} holds values that are not finite", hint="is the file damaged?")
+    network.load_state_dict(dict(tensors))

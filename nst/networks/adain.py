@@ -1,0 +1,120 @@
+"""Any style in one pass (Huang & Belongie 2017): an encoder, exchanged statistics, a decoder. Knows no loss.
+
+Shape letters: B images, C channels, H rows, W columns, K styles.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nst.networks.network import Network, PaddedConv, pad_to_multiple
+from nst.networks.norm import Whitening, statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nst.backbones import VGG
+
+    Moments = tuple[Tensor, Tensor]
+    """Mean and deviation of every channel, shape (B, C, 1, 1)."""
+
+    Part = tuple[Moments, float | Tensor]
+    """A style and its share of a picture: a number, or how much of each position it is given, shape (1, 1, H, W) of the
+    features; the content's statistics are then those over that region."""
+
+DECODER: Final = {
+    1: ((64, 3),),
+    2: ((128, 64), (64, 64), (64, 3)),
+    3: ((256, 128), (128, 128), (128, 64), (64, 64), (64, 3)),
+    4: (
+        (512, 256), (256, 256), (256, 256), (256, 256), (256, 128), (128, 128), (128, 64), (64, 64), (64, 3),
+    ),
+}  # fmt: skip
+"""Channels in and out of the decoder's convolutions by the block where the encoder ends (at its first ReLU)."""
+
+
+class AdainNet(Network):
+    """Encodes, gives the content's features the style's means and deviations, and decodes.
+
+    Args:
+        encoder: A backbone that returns `layer`; it is not trained.
+        layer: `relu1_1` ... `relu4_1`.
+
+    Source:
+        Huang & Belongie 2017, section 6 and eq. 8, 10 and 14; xunhuang1995/AdaIN-style for several styles and masks,
+        the content's statistics being those of each region. Differs: biased variances; soft masks; an untrained decoder
+        paints grey, not black.
+    """
+
+    family = "adain"
+
+    def __init__(self, encoder: VGG, layer: str = "relu4_1") -> None:
+        super().__init__()
+        self.encoder = encoder.eval()
+        self.layer = layer
+        block = int(layer[4])
+        self.smallest = 2**block
+        self.multiple = 2 ** (block - 1)
+        # Twice what the encoder sees around a position (30 pixels at relu4_1), and the last step of the upsampling.
+        self.margin = 10 * self.multiple
+        self.whiten = Whitening()
+        self.shapes = DECODER[block]
+        convs = [PaddedConv(channels, filters, 3) for channels, filters in self.shapes]
+        nn.init.constant_(convs[-1].conv.get_parameter("bias"), 0.5)
+        self.decoder = nn.ModuleList(convs)
+
+    def encode(self, images_BCHW: Tensor) -> Tensor:
+        """Return features of RGB pictures in [0, 1]."""
+        features: dict[str, Tensor] = self.encoder(pad_to_multiple(images_BCHW, self.multiple))
+        return features[self.layer]
+
+    def decode(self, features_BCHW: Tensor) -> Tensor:
+        """Return RGB pictures of features, about in [0, 1]."""
+        x_BCHW = features_BCHW
+        for (channels, filters), conv in zip(self.shapes, self.decoder, strict=True):
+            x_BCHW = conv(x_BCHW)
+            if filters > 3:
+                x_BCHW = functional.relu(x_BCHW)
+            # The decoder mirrors the encoder: it doubles where the encoder pooled.
+            if channels == 2 * filters:
+                x_BCHW = functional.interpolate(x_BCHW, scale_factor=2.0, mode="nearest")
+        return x_BCHW
+
+    def exchange(self, features_BCHW: Tensor, style: Moments, shares_B1HW: Tensor | None = None) -> Tensor:
+        """Return the features with the style's means and deviations (eq. 8), everywhere or over a region."""
+        mean_BC11, deviation_BC11 = style
+        exchanged: Tensor = self.whiten(features_BCHW, shares_B1HW) * deviation_BC11 + mean_BC11
+        return exchanged
+
+    def forward(self, images_BCHW: Tensor, mixes: Sequence[Sequence[Part]], alpha: Tensor | float = 1.0) -> Tensor:
+        """Return the stylized pictures.
+
+        Args:
+            images_BCHW: RGB in [0, 1].
+            mixes: Per image, the styles it is given; their shares add up to 1 everywhere.
+            alpha: Share of the exchanged features in the mix with the content's own (eq. 14); a number or shape
+                (B, 1, 1, 1).
+        """
+        content_BCHW = self.encode(images_BCHW)
+        exchanged_BCHW = torch.cat(
+            [self._mix(content_CHW[None], parts) for content_CHW, parts in zip(content_BCHW, mixes, strict=True)]
+        )
+        mixed_BCHW = alpha * exchanged_BCHW + (1.0 - alpha) * content_BCHW
+        return self.decode(mixed_BCHW)[..., : images_BCHW.shape[2], : images_BCHW.shape[3]]
+
+    def _mix(self, content_1CHW: Tensor, parts: Sequence[Part]) -> Tensor:
+        mixed_1CHW = torch.zeros_like(content_1CHW)
+        for style, share in parts:
+            shares_11HW = share if isinstance(share, Tensor) else None
+            mixed_1CHW = mixed_1CHW + share * self.exchange(content_1CHW, style, shares_11HW)
+        return mixed_1CHW
+
+
+def moments(features_BCHW: Tensor, shares_B1HW: Tensor | None = None, *, epsilon: float = 1e-5) -> Moments:
+    """Return the mean and deviation of every channel, shape (B, C, 1, 1), everywhere or over a region."""
+    mean_BC11, variance_BC11 = statistics(features_BCHW, shares_B1HW)
+    return mean_BC11, (variance_BC11 + epsilon).sqrt()

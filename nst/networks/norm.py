@@ -1,0 +1,107 @@
+"""Instance norm with a row of parameters per style, whose statistics may be given. Knows no network.
+
+Shape letters: B images, C channels, H rows, W columns, S styles.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class InstanceNorm(nn.Module):
+    """(x - mean) / sqrt(variance + epsilon) of each image and channel, times a scale, plus a shift.
+
+    Args:
+        channels: C.
+        styles: Rows of parameters.
+        epsilon: Added to the variance.
+
+    Attributes:
+        fixed: (mean, variance), shape (1 or B, C, 1, 1), to use for the input's own; None for its own.
+        watch: Called with every input, before it is normalised.
+
+    Source:
+        Ulyanov, Vedaldi & Lempitsky 2016, "Instance normalization", eq. 2, with statistics of the image at test time
+        too; a row per style and blending of rows: Dumoulin, Shlens & Kudlur 2017, eq. 5 and section 3.2. Differs:
+        blended rows are normalised to add up to one (magenta's are as given).
+    """
+
+    def __init__(self, channels: int, styles: int = 1, *, epsilon: float = 1e-5) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.scale = nn.Parameter(torch.ones(styles, channels))
+        self.shift = nn.Parameter(torch.zeros(styles, channels))
+        self.fixed: tuple[Tensor, Tensor] | None = None
+        self.watch: Callable[[Tensor], None] | None = None
+
+    def forward(self, x_BCHW: Tensor, rows_BS: Tensor | None = None) -> Tensor:
+        """Return the normalised features.
+
+        Args:
+            x_BCHW: Features.
+            rows_BS: Weight of every row for every image; None takes the first row.
+        """
+        normal_BCHW = normalise(self, x_BCHW)
+        if rows_BS is None:
+            scale_BC, shift_BC = self.scale[:1], self.shift[:1]
+        else:
+            scale_BC, shift_BC = rows_BS @ self.scale, rows_BS @ self.shift
+        return normal_BCHW * scale_BC[:, :, None, None].to(x_BCHW) + shift_BC[:, :, None, None].to(x_BCHW)
+
+
+class Whitening(nn.Module):
+    """Instance norm without parameters: what AdaIN does to the content before it takes a style's statistics.
+
+    Source:
+        Huang & Belongie 2017, eq. 8. Differs: biased variance (theirs divides by one less).
+    """
+
+    def __init__(self, *, epsilon: float = 1e-5) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.fixed: tuple[Tensor, Tensor] | None = None
+        self.watch: Callable[[Tensor], None] | None = None
+
+    def forward(self, x_BCHW: Tensor, shares_B1HW: Tensor | None = None) -> Tensor:
+        """Return features of mean 0 and variance 1, everywhere or over a region; see `statistics`."""
+        return normalise(self, x_BCHW, shares_B1HW)
+
+
+Norm = InstanceNorm | Whitening
+"""A norm whose statistics may be fixed."""
+
+
+def normalise(norm: Norm, x_BCHW: Tensor, shares_B1HW: Tensor | None = None) -> Tensor:
+    """Return (x - mean) / sqrt(variance + epsilon), by fixed statistics if the norm has them."""
+    if norm.watch is not None:
+        norm.watch(x_BCHW)
+    mean_BC11, variance_BC11 = norm.fixed or statistics(x_BCHW, shares_B1HW)
+    scale_BC11 = (variance_BC11 + norm.epsilon).rsqrt()
+    return ((x_BCHW - mean_BC11) * scale_BC11).to(x_BCHW.dtype)
+
+
+def statistics(x_BCHW: Tensor, shares_B1HW: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return each image's and channel's mean and (biased) variance, shape (B, C, 1, 1), at least in float32.
+
+    Args:
+        x_BCHW: Features.
+        shares_B1HW: How much each position counts, of any positive sum; None for all the same.
+    """
+    wide_BCHW = x_BCHW.float() if x_BCHW.dtype in {torch.bfloat16, torch.float16} else x_BCHW
+    if shares_B1HW is not None:
+        weights_B1HW = shares_B1HW.to(wide_BCHW) / shares_B1HW.to(wide_BCHW).sum((2, 3), keepdim=True)
+        mean_BC11 = (weights_B1HW * wide_BCHW).sum((2, 3), keepdim=True)
+        return mean_BC11, (weights_B1HW * (wide_BCHW - mean_BC11).square()).sum((2, 3), keepdim=True)
+    variance_BC11, mean_BC11 = torch.var_mean(wide_BCHW, (2, 3), correction=0, keepdim=True)
+    return mean_BC11, variance_BC11
+
+
+def norms(network: nn.Module) -> list[Norm]:
+    """Return the norms of a network in the order in which they were made, which is that of its forward pass."""
+    return [module for module in network.modules() if isinstance(module, InstanceNorm | Whitening)]

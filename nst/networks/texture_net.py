@@ -1,0 +1,115 @@
+"""Generators fed by noise at several scales (Ulyanov et al. 2016, 2017): textures g(z) and stylisation g(z, c).
+
+Shape letters: B images, C channels, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nst.networks.network import Network, PaddedConv, tanh_picture
+from nst.networks.norm import InstanceNorm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NOISE_CHANNELS = 3
+"""Channels of the noise at every scale, as in Ulyanov et al. 2016 section 3.2."""
+
+
+class TextureNet(Network):
+    """Noise at every scale, convolved and joined with what comes from the coarser one.
+
+    Args:
+        stylize: Whether a photograph is joined to the noise at every scale.
+        scales: Number of sizes, each half the next.
+        width: Filters that each scale adds.
+        norm: `instance` or `batch`.
+        padding: Of every convolution; `circular` makes pictures that tile.
+
+    Source:
+        Ulyanov, Lebedev, Vedaldi & Lempitsky 2016, section 3.2 and figure 2. Differs: bounded by tanh at the end.
+    """
+
+    family = "texture_net"
+
+    def __init__(
+        self,
+        *,
+        stylize: bool,
+        scales: int = 6,
+        width: int = 8,
+        norm: Literal["instance", "batch"] = "instance",
+        padding: Literal["circular", "reflect", "zeros"] = "circular",
+    ) -> None:
+        super().__init__()
+        self.stylize = stylize
+        self.scales = scales
+        self.smallest = self.multiple = 2**scales  # two rows at the coarsest scale
+        given = NOISE_CHANNELS + 3 * stylize
+
+        def block(channels: int, filters: int) -> nn.Sequential:
+            layers: list[nn.Module] = []
+            for kernel in (3, 3, 1):
+                layers += [
+                    PaddedConv(channels, filters, kernel, padding=padding),
+                    _norm(norm, filters),
+                    nn.LeakyReLU(0.01),
+                ]
+                channels = filters
+            return nn.Sequential(*layers)
+
+        self.noise = nn.ModuleList(block(given, width) for _ in range(scales))
+        self.join = nn.ModuleList(block(width * level, width * level) for level in range(2, scales + 1))
+        self.join_new = nn.ModuleList(_norm(norm, width) for _ in range(scales - 1))
+        self.join_coarse = nn.ModuleList(_norm(norm, width * level) for level in range(1, scales))
+        self.last = nn.Conv2d(width * scales, 3, 1)
+
+    def forward(self, noise: Sequence[Tensor], images_BCHW: Tensor | None = None) -> Tensor:
+        """Return pictures of the size of the finest noise.
+
+        Args:
+            noise: As `draw` returns it, coarse to fine.
+            images_BCHW: The photographs, of the same size, if it stylises.
+        """
+        x_BCHW: Tensor | None = None
+        for level, noise_BCHW in enumerate(noise):
+            new_BCHW = noise_BCHW
+            if self.stylize:
+                assert images_BCHW is not None
+                small_BCHW = _shrink(images_BCHW, noise_BCHW.shape[2:])
+                new_BCHW = torch.cat([noise_BCHW, (small_BCHW - 0.5) * 4.0], 1)
+            new_BCHW = self.noise[level](new_BCHW)
+            if x_BCHW is None:
+                x_BCHW = new_BCHW
+                continue
+            rows, columns = new_BCHW.shape[2:]
+            coarse_BCHW = functional.interpolate(x_BCHW, scale_factor=2.0, mode="nearest")[..., :rows, :columns]
+            joined = [self.join_new[level - 1](new_BCHW), self.join_coarse[level - 1](coarse_BCHW)]
+            x_BCHW = self.join[level - 1](torch.cat(joined, 1))
+        assert x_BCHW is not None
+        return tanh_picture(self.last(x_BCHW))
+
+    def draw(self, height: int, width: int, seeds: Sequence[int]) -> list[Tensor]:
+        """Return uniform noise in [0, 1] for one picture per seed, coarse to fine, equal on every device."""
+        pyramid = []
+        for level in reversed(range(self.scales)):
+            size = -(-height // 2**level), -(-width // 2**level)
+            pictures = [
+                torch.rand((NOISE_CHANNELS, *size), generator=torch.Generator().manual_seed(seed * 16 + level))
+                for seed in seeds
+            ]
+            pyramid.append(torch.stack(pictures).to(self.last.weight))
+        return pyramid
+
+
+def _norm(norm: str, channels: int) -> nn.Module:
+    return nn.BatchNorm2d(channels) if norm == "batch" else InstanceNorm(channels)
+
+
+def _shrink(images_BCHW: Tensor, size: torch.Size) -> Tensor:
+    return functional.adaptive_avg_pool2d(images_BCHW, (size[0], size[1]))

@@ -1,0 +1,154 @@
+"""Pictures of any size through a network in overlapping tiles, with memory bounded by the tile. Knows no family.
+
+What is exact: away from a tile's edge by the network's `margin`, a convolution cannot tell the tile from the picture,
+so only the parts nearer to the middle are kept. Norms do see the whole picture: their statistics are gathered from all
+tiles first, norm after norm, since each changes what the next one sees. The result then equals that of the whole
+picture up to rounding. With `scaled`, statistics come from a picture shrunk to one tile; that is an approximation.
+
+Shape letters: H rows, W columns, C channels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+
+from nst.images import resize_to
+from nst.networks.norm import norms, statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch import Tensor
+
+    from nst.networks.network import Network
+    from nst.networks.norm import Norm
+
+    Apply = Callable[[np.ndarray], Tensor]
+    """Runs the network on an HWC uint8 picture and returns shape (1, 3, H, W) in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One tile along both axes: `outer` is seen, `inner` is kept; (first, last + 1) of rows and of columns."""
+
+    outer: tuple[tuple[int, int], tuple[int, int]]
+    inner: tuple[tuple[int, int], tuple[int, int]]
+    size: tuple[int, int]
+    """Rows and columns of the whole picture."""
+
+    def cut(self, picture_HW3: np.ndarray) -> np.ndarray:
+        """Return what the tile sees."""
+        (top, bottom), (left, right) = self.outer
+        return picture_HW3[top:bottom, left:right]
+
+    def keep(self, features: Tensor) -> Tensor:
+        """Return the part of the tile's features, shape (1, C, h, w), that lies over `inner`."""
+        for axis in (0, 1):
+            (start, end), (first, last) = self.outer[axis], self.inner[axis]
+            length = features.shape[2 + axis]
+            stride = 2 ** round(math.log2((end - start) / length))
+            stop = length if last == self.size[axis] else (last - start) // stride
+            features = features.narrow(2 + axis, (first - start) // stride, stop - (first - start) // stride)
+        return features
+
+
+def run_in_tiles(
+    network: Network,
+    apply: Apply,
+    picture_HW3: np.ndarray,
+    side: int,
+    gather: Literal["exact", "scaled"] = "exact",
+) -> np.ndarray:
+    """Return the network's picture, HWC uint8, of a picture of any size.
+
+    Args:
+        network: Whose norms `apply` runs; it must have a `margin`.
+        apply: Runs the network.
+        picture_HW3: uint8.
+        side: Of the tiles, with their margins.
+        gather: Where the norms' statistics come from.
+    """
+    tiles = list(plan_tiles(picture_HW3.shape[0], picture_HW3.shape[1], side, network))
+    result_HW3 = np.empty_like(picture_HW3)
+    try:
+        if gather == "exact":
+            for norm in norms(network):
+                norm.fixed = _gather(norm, apply, picture_HW3, tiles)
+        else:
+            _fix_from_small(network, apply, picture_HW3, side)
+        for tile in tiles:
+            kept_13HW = tile.keep(apply(tile.cut(picture_HW3))).clamp(0.0, 1.0)
+            (top, bottom), (left, right) = tile.inner
+            bytes_HW3 = kept_13HW[0].mul(255.0).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+            result_HW3[top:bottom, left:right] = bytes_HW3
+    finally:
+        for norm in norms(network):
+            norm.fixed = norm.watch = None
+    return result_HW3
+
+
+def plan_tiles(height: int, width: int, side: int, network: Network) -> Iterator[Tile]:
+    """Yield tiles whose inner parts cover the picture once; they start at multiples of `network.multiple`."""
+    assert network.margin is not None, "refused before"
+    margin = -(-network.margin // network.multiple) * network.multiple
+    step = max(network.multiple, (side - 2 * margin) // network.multiple * network.multiple)
+    for top in range(0, height, step):
+        rows = top, min(top + step, height)
+        for left in range(0, width, step):
+            columns = left, min(left + step, width)
+            outer = tuple(
+                (max(0, first - margin), min(total, last + margin))
+                for (first, last), total in ((rows, height), (columns, width))
+            )
+            yield Tile((outer[0], outer[1]), (rows, columns), (height, width))
+
+
+class _SeenError(Exception):
+    """The norm has seen its input; the rest of the pass is not needed."""
+
+
+def _gather(norm: Norm, apply: Apply, picture_HW3: np.ndarray, tiles: list[Tile]) -> tuple[Tensor, Tensor]:
+    """Return the mean and variance of a norm's input over the whole picture."""
+    count, sums, like = 0, None, None
+    for tile in tiles:
+        seen: list[Tensor] = []
+
+        def watch(features_1CHW: Tensor, seen: list[Tensor] = seen) -> None:
+            seen.append(features_1CHW)
+            raise _SeenError
+
+        norm.watch = watch
+        try:
+            apply(tile.cut(picture_HW3))
+        except _SeenError:
+            pass
+        finally:
+            norm.watch = None
+        like = seen[0]
+        kept_1CHW = tile.keep(like).double()
+        part = torch.stack([kept_1CHW.sum((2, 3)), kept_1CHW.square().sum((2, 3))])
+        sums = part if sums is None else sums + part
+        count += kept_1CHW.shape[2] * kept_1CHW.shape[3]
+    assert sums is not None
+    assert like is not None
+    wide = like if like.dtype == torch.float64 else like.float()
+    mean_1C, square_1C = (sums / count).to(torch.float64)
+    variance_1C = (square_1C - mean_1C.square()).clamp_min(0.0)
+    return mean_1C[:, :, None, None].to(wide.dtype), variance_1C[:, :, None, None].to(wide.dtype)
+
+
+def _fix_from_small(network: Network, apply: Apply, picture_HW3: np.ndarray, side: int) -> None:
+    """Fix every norm's statistics to those of the picture shrunk to one tile."""
+    height, width = picture_HW3.shape[:2]
+    scale = min(1.0, side / math.sqrt(height * width))
+    found: dict[Norm, tuple[Tensor, Tensor]] = {}
+    for norm in norms(network):
+        norm.watch = lambda features, norm=norm: found.__setitem__(norm, statistics(features))
+    apply(resize_to(picture_HW3, max(1, round(width * scale)), max(1, round(height * scale))))
+    for norm in norms(network):
+        norm.watch, norm.fixed = None, found[norm]

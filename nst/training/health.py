@@ -1,0 +1,96 @@
+"""When a training is stopped, and why. Knows no network.
+
+Shape letters: B pictures, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import torch
+
+from nst.errors import NumericalError
+from nst.methods.finish import CONSTANT
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from nst.records import TrainingRecord
+
+EXPLODED: Final = 20.0
+"""A training whose smoothed loss is so many times its smallest so far has exploded."""
+
+PATIENCE: Final = 100
+"""Steps before a loss may count as exploded: the first ones are wild."""
+
+DARK: Final = 2.0 / 255.0
+"""A batch of pictures without any brighter value is black."""
+
+_MEMORY: Final = 0.95
+"""Share of the smoothed loss that stays at each step."""
+
+
+class Unhealthy(NumericalError):
+    """A training cannot go on: its loss is not finite or exploded, or its pictures are black or constant.
+
+    Attributes:
+        step: The step at which it showed; its weights are those of the step before.
+        evidence: That step's first picture, HWC uint8, or None.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", step: int = 0, evidence: np.ndarray | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.step = step
+        self.evidence = evidence
+
+
+class Guard:
+    """Watches the losses and pictures of one training.
+
+    Attributes:
+        smoothed: Running mean of the loss without its diversity term, which has no zero; NaN before the first step.
+        lowest: Smallest of it so far.
+    """
+
+    def __init__(self) -> None:
+        self.smoothed = math.nan
+        self.lowest = math.inf
+
+    def check(self, record: TrainingRecord, lightest: float, spread: float, pictures_B3HW: Tensor) -> None:
+        """Raise if the training cannot go on, else remember its loss.
+
+        Args:
+            record: Of this step, before its weights change.
+            lightest: Largest value of all its pictures.
+            spread: Largest difference of values within one picture.
+            pictures_B3HW: Its pictures.
+
+        Raises:
+            Unhealthy: It cannot go on.
+        """
+        parts = f"content {record.content_loss:.3g}, style {record.style_loss:.3g}, tv {record.tv_loss:.3g}"
+        loss = record.loss - record.diversity_loss
+        smoothed = loss if math.isnan(self.smoothed) else _MEMORY * self.smoothed + (1 - _MEMORY) * loss
+        reason = hint = ""
+        if not math.isfinite(record.loss):
+            reason, hint = f"the loss is not finite: {parts}", "lower learning_rate or the weights"
+        elif lightest < DARK:
+            reason, hint = f"its pictures are black: {parts}", "lower learning_rate or tv_weight"
+        elif spread < CONSTANT:
+            reason, hint = f"its pictures are constant: {parts}", "lower tv_weight or learning_rate"
+        elif record.step > PATIENCE and smoothed > EXPLODED * self.lowest:
+            reason = f"the loss exploded: {smoothed:.3g} after {self.lowest:.3g}: {parts}"
+            hint = "lower learning_rate"
+        if reason:
+            message = f"step {record.step}: {reason}"
+            raise Unhealthy(message, hint=hint, step=record.step, evidence=to_bytes(pictures_B3HW[0]))
+        self.smoothed, self.lowest = smoothed, min(self.lowest, smoothed)
+
+
+def to_bytes(picture_3HW: Tensor) -> np.ndarray:
+    """Return a picture in [0, 1] as HWC uint8; what is not finite is black."""
+    clamped_3HW = picture_3HW.detach().float().nan_to_num(0.0).clamp(0.0, 1.0)
+    picture: np.ndarray = clamped_3HW.mul(255.0).round().to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
+    return picture

@@ -1,0 +1,100 @@
+"""A training's whole state as tensors by name, so that it may lie in a safetensors file. Knows no loss."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from nst.errors import InputError
+from nst.identity import canonical, digest16
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from nst.config.training import TrainingConfig
+    from nst.networks import Network
+    from nst.training.health import Guard
+    from nst.workspace import Model
+
+_ENCODER = "encoder."
+"""Beginning of the names of tensors that never change."""
+
+
+def dump_state(
+    network: Network, optimizer: torch.optim.Optimizer, guard: Guard, steps: int, about: tuple[Any, ...]
+) -> dict[str, Tensor]:
+    """Return the network, the optimiser, the guard's memory and the step as tensors on the CPU.
+
+    Args:
+        network: In training.
+        optimizer: Of its parameters.
+        guard: Of its health.
+        steps: Taken so far.
+        about: What the training is told apart by.
+    """
+    state = {f"network.{key}": tensor for key, tensor in network.state_dict().items() if not key.startswith(_ENCODER)}
+    for index, moments in optimizer.state_dict()["state"].items():
+        state |= {f"optimizer.{index}.{name}": tensor for name, tensor in moments.items()}
+    state["guard"] = torch.tensor([guard.smoothed, guard.lowest], dtype=torch.float64)
+    state["steps"] = torch.tensor(steps)
+    state["about"] = _digest(about)
+    return {key: tensor.detach().to("cpu", copy=True).contiguous() for key, tensor in state.items()}
+
+
+def restore_state(
+    state: Mapping[str, Tensor],
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    guard: Guard,
+    about: tuple[Any, ...],
+) -> int:
+    """Put a state back and return its steps; arguments as in `dump_state`.
+
+    Raises:
+        InputError: It belongs to another training, or is damaged.
+    """
+    try:
+        if not torch.equal(state["about"], _digest(about)):
+            raise InputError("the checkpoint is of another training: its settings, styles or photographs differ")
+        kept = {key: tensor for key, tensor in network.state_dict().items() if key.startswith(_ENCODER)}
+        network.load_state_dict(kept | _below("network.", state))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in _below("optimizer.", state).items():
+            index, name = key.split(".", 1)
+            moments.setdefault(int(index), {})[name] = tensor.clone()
+        optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+        guard.smoothed, guard.lowest = state["guard"].tolist()
+        return int(state["steps"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise InputError(f"the checkpoint cannot be read: {error}", hint="is the file damaged?") from error
+
+
+def inherit(parent: Model | None, config: TrainingConfig) -> tuple[list[str], dict[str, Tensor]]:
+    """Return the styles whose rows a parent's network brings, and its tensors; nothing without a parent.
+
+    Raises:
+        InputError: The parent is of another family, or none of ours.
+    """
+    if parent is None:
+        return [], {}
+    import json
+
+    metadata, tensors = parent.load()
+    if metadata.get("family") != config.family:
+        found = metadata.get("family", "an external network")
+        raise InputError(f"the parent is {found}; a {config.family} training needs one of {config.family}")
+    return json.loads(metadata.get("styles", "[]")) if config.family == "conditional" else [], dict(tensors)
+
+
+def _below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
+
+
+def _digest(about: tuple[Any, ...]) -> Tensor:
+    config, *rest = about
+    settings = config.model_dump(mode="json", exclude=set(config.NOT_PIXELS))
+    settings["backbone"].pop("weights")  # the same file in another place
+    return torch.tensor(list(digest16(canonical([settings, *rest]))), dtype=torch.uint8)

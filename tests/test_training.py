@@ -1,0 +1,288 @@
+"""Training against closed forms, other code, and itself: it learns, resumes bit for bit, and stops when it must."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.autograd import gradcheck
+
+from nst.config.gatys import GatysConfig
+from nst.config.training import (
+    TRAINING_CONFIGS,
+    AdainTraining,
+    ConditionalTraining,
+    DecayConfig,
+    JohnsonTraining,
+    TextureNetTraining,
+)
+from nst.errors import InputError, UserError
+from nst.losses.deviations import DEVIATIONS
+from nst.losses.diversity import FLOOR, diversity_loss
+from nst.methods import stylize_batch
+from nst.networks import network_from
+from nst.records import TrainingRecord
+from nst.training import Trainer, Unhealthy
+from nst.training.health import Guard
+from nst.training.sampler import Sampler
+from nst.training.trainer import decay
+from nst.workspace import Model, Pixels, Request, Workspace
+
+COMMON = {
+    "size": 32, "batch_size": 2, "steps": 100, "learning_rate": 3e-3, "backbone": {"weights": "random"},
+    "style_layers": ["relu1_1", "relu2_1"],
+}  # fmt: skip
+PERCEPTUAL = {**COMMON, "content_layers": ["relu2_1"]}
+TINY = {"width": 4, "residual_blocks": 1}
+FAMILIES = {
+    "johnson": (JohnsonTraining(**PERCEPTUAL, **TINY), 1),
+    "conditional": (ConditionalTraining(**PERCEPTUAL, **TINY), 3),
+    "texture": (TextureNetTraining(**PERCEPTUAL, scales=3, diversity_weight=0.1), 1),
+    "stylize": (TextureNetTraining(**PERCEPTUAL, scales=3, mode="stylize", diversity_weight=0.1), 1),
+    "adain": (AdainTraining(**COMMON, layer="relu2_1"), 3),
+}
+
+
+def blocks(seed, side):
+    coarse = np.random.default_rng(seed).integers(0, 256, size=(side // 4, side // 4, 3))
+    return np.kron(coarse, np.ones((4, 4, 1))).astype(np.uint8)
+
+
+PHOTOGRAPHS = np.stack([blocks(seed, 48) for seed in range(6)])
+STYLES = [Pixels(f"style-{seed}", blocks(100 + seed, 40)) for seed in range(3)]
+
+
+def trainer(name_or_config, styles=None, **arguments):
+    config, count = FAMILIES[name_or_config] if isinstance(name_or_config, str) else (name_or_config, 1)
+    workspace = Workspace("cpu", lambda config: pytest.fail(f"random weights are not loaded: {config}"))
+    return Trainer(config, styles or STYLES[:count], workspace, PHOTOGRAPHS, **arguments)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_learns(family):
+    training = trainer(family)
+    losses = [training.step().loss for _ in range(30)]
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    assert training.steps_done == 30
+    validation = training.validate([PHOTOGRAPHS[0][:40], PHOTOGRAPHS[1]])
+    assert [image.dtype for image in validation.images] == [np.uint8] * 2
+    assert validation.images[0].shape == ((32, 32, 3) if family == "texture" else (40, 48, 3))
+    parts = sum(validation.losses[f"{part}_loss"] for part in ("content", "style", "tv"))
+    assert validation.losses["loss"] == pytest.approx(parts, rel=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_resumed_training_goes_on_bit_for_bit(family):
+    whole = trainer(family)
+    for _ in range(3):
+        whole.step()
+    state = {key: tensor.clone() for key, tensor in whole.state().items()}
+    torch.rand(7)  # the global generator plays no part
+    resumed = trainer(family)
+    resumed.load_state(state)
+    assert [whole.step() for _ in range(4)] == [resumed.step() for _ in range(4)]
+    ours, theirs = whole.state(), resumed.state()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_checkpoints_of_other_trainings_and_torn_ones_are_refused():
+    training = trainer("johnson")
+    training.step()
+    state = training.state()
+    with pytest.raises(InputError, match="another training"):
+        trainer(FAMILIES["johnson"][0].model_copy(update={"style_weight": 3.0})).load_state(state)
+    with pytest.raises(InputError, match="another training"):
+        trainer("johnson", styles=STYLES[1:2]).load_state(state)
+    trainer(FAMILIES["johnson"][0].model_copy(update={"checkpoint_every": 7})).load_state(state)
+    with pytest.raises(InputError, match="cannot be read"):
+        trainer("johnson").load_state({key: value for key, value in state.items() if key != "steps"})
+
+
+def test_weights_of_losses_mean_what_they_mean_in_gatys():
+    layers = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"], "backbone": {"weights": "random"}}
+    weights = {"content_weight": 2.0, "style_weight": 3.0, "tv_weight": 5.0, "precision": "float64"}
+    config = GatysConfig(**layers, **weights, size=32, steps=3)
+    content = Pixels("content", PHOTOGRAPHS[0][:32, :32])
+    request = Request("cell", content, (STYLES[0],), (1.0,), "targets", config)
+    (result,) = stylize_batch([request], Workspace("cpu", None))
+    lesson = trainer(JohnsonTraining(**PERCEPTUAL, **TINY).model_copy(update=weights)).lesson
+    image, photograph = (
+        torch.from_numpy(array.copy()).permute(2, 0, 1)[None].double() / 255 for array in (result.image, content.array)
+    )
+    lesson.network.double()
+    losses = lesson(photograph, [0], [0])[1](image)
+    assert losses.total.item() == pytest.approx(result.losses.loss, rel=1e-9)
+
+
+def test_diversity_is_minus_the_mean_log_distance_to_the_nearest():
+    values = torch.tensor([0.0, 0.1, 0.7], dtype=torch.float64)
+    images = values[:, None, None, None].expand(3, 3, 2, 2)
+    nearest = [0.1, 0.1, 0.6]
+    expected = -sum(0.5 * math.log(distance**2 + FLOOR) for distance in nearest) / 3
+    assert diversity_loss(images).item() == pytest.approx(expected, rel=1e-12)
+    halved = diversity_loss(images / 2) - diversity_loss(images)
+    assert halved.item() == pytest.approx(math.log(2), rel=1e-3)
+    assert diversity_loss(torch.zeros(2, 3, 2, 2)).item() == pytest.approx(-0.5 * math.log(FLOOR))
+    pairs = torch.stack([images[0], images[2], images[1], images[1] + 0.3])
+    expected = -0.25 * (math.log(0.7**2 + FLOOR) + math.log(0.3**2 + FLOOR))
+    assert diversity_loss(pairs, 2).item() == pytest.approx(expected, rel=1e-12)
+    generator = torch.Generator().manual_seed(0)
+    free = torch.rand((3, 1, 2, 2), dtype=torch.float64, generator=generator, requires_grad=True)
+    assert gradcheck(diversity_loss, (free,))
+
+
+def test_the_diversity_term_pushes_samples_apart():
+    config = FAMILIES["texture"][0]
+    spread = {}
+    for weight in (0.0, 10.0):
+        training = trainer(config.model_copy(update={"diversity_weight": weight}))
+        for _ in range(40):
+            training.step()
+        first, second = (image / 255.0 for image in training.validate(PHOTOGRAPHS[:2]).images)
+        spread[weight] = np.sqrt(np.square(first - second).mean())
+    assert spread[10.0] > 1.2 * spread[0.0]
+
+
+def test_deviations_compare_means_and_deviations_of_channels():
+    features = torch.tensor([[[[1.0, 3.0]], [[5.0, 5.0]]]], dtype=torch.float64)
+    statistics = DEVIATIONS.statistics(features)
+    assert statistics[0].tolist() == [[2.0, 5.0]]
+    assert statistics[1].tolist() == [[math.sqrt(1 + 1e-5), math.sqrt(1e-5)]]
+    target = torch.tensor([[0.0, 1.0]], dtype=torch.float64), torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+    distance = 4.0 + 16.0 + (math.sqrt(1 + 1e-5) - 1.0) ** 2 + 1e-5
+    assert DEVIATIONS.distance(statistics, target).item() == pytest.approx(distance, rel=1e-12)
+    assert DEVIATIONS.energy(target).item() == 2.0
+    free = torch.rand((1, 2, 3, 3), dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    assert gradcheck(lambda x: DEVIATIONS.distance(DEVIATIONS.statistics(x), target), (free,))
+
+
+def test_learning_rates_fall_as_their_sources_say():
+    assert decay(DecayConfig(), 10_000) == 1.0
+    assert decay(DecayConfig(name="step", every=300), 299) == 1.0
+    assert decay(DecayConfig(name="step", every=300), 900) == pytest.approx(0.8**3)
+    assert decay(DecayConfig(name="inverse"), 20_000) == pytest.approx(0.5)  # 1 / (1 + 5e-5 * 20,000)
+    training = trainer(FAMILIES["johnson"][0].model_copy(update={"decay": DecayConfig(name="step", every=1)}))
+    assert [training.step().learning_rate for _ in range(2)] == pytest.approx([3e-3, 0.8 * 3e-3])
+
+
+def test_every_photograph_is_seen_once_an_epoch_wherever_one_begins():
+    marked = np.arange(7, dtype=np.uint8)[:, None, None, None] * np.ones((1, 5, 6, 3), np.uint8)
+    fresh = lambda: Sampler(marked, size=4, batch_size=3, styles=2, seed=1)  # noqa: E731
+    sampler = fresh()
+    seen = [int(square[0, 0, 0]) for step in range(14) for square in sampler.batch(step).photographs]
+    for epoch in range(6):
+        assert sorted(seen[7 * epoch : 7 * epoch + 7]) == list(range(7))
+    assert seen[:7] != seen[7:14]
+    assert np.array_equal(fresh().batch(9).photographs, sampler.batch(9).photographs)
+    assert fresh().batch(9).seeds == sampler.batch(9).seeds != sampler.batch(8).seeds
+    twice = Sampler(marked, size=4, batch_size=4, styles=1, seed=1, views=2).batch(0)
+    first, again, second, _ = (int(square[0, 0, 0]) for square in twice.photographs)
+    assert first == again == seen[0] != second == seen[1]
+    assert len(set(twice.seeds)) == 4
+    places = np.zeros((1, 5, 6, 3), np.uint8)
+    places[0] = np.arange(30).reshape(5, 6, 1)
+    corners = {
+        int(Sampler(places, size=4, batch_size=1, styles=1, seed=0).batch(s).photographs[0, 0, 0, 0]) for s in range(60)
+    }
+    assert corners == {0, 1, 2, 6, 7, 8}
+
+
+def test_photographs_that_do_not_fit_are_refused():
+    with pytest.raises(InputError, match="6 x 5 pixels; size 8"):
+        Sampler(np.zeros((1, 5, 6, 3), np.uint8), size=8, batch_size=1, styles=1, seed=0)
+    with pytest.raises(InputError, match="expected uint8"):
+        Sampler(np.zeros((1, 5, 6, 3)), size=4, batch_size=1, styles=1, seed=0)
+    with pytest.raises(InputError, match="no photographs"):
+        Sampler(np.zeros((0, 5, 6, 3), np.uint8), size=4, batch_size=1, styles=1, seed=0)
+    with pytest.raises(UserError, match="learns from 1 style images; found 3"):
+        trainer("johnson", styles=STYLES)
+    with pytest.raises(UserError, match="even batch_size; found 3"):
+        trainer(FAMILIES["texture"][0].model_copy(update={"batch_size": 3}))
+
+
+def test_a_training_whose_loss_is_not_finite_stops_with_its_last_good_weights():
+    training = trainer("johnson")
+    training.step()
+    before = training.weights()[0]
+    training.config = training.config.model_copy(update={"style_weight": float("inf")})
+    training.lesson.config = training.config
+    with pytest.raises(Unhealthy, match="step 2: the loss is not finite") as caught:
+        training.step()
+    assert caught.value.evidence.shape == (32, 32, 3)
+    assert all(torch.equal(before[key], tensor) for key, tensor in training.weights()[0].items())
+
+
+@pytest.mark.parametrize(("bias", "reason"), [(-50.0, "black"), (50.0, "constant")])
+def test_black_and_constant_pictures_stop_a_training(bias, reason):
+    training = trainer("johnson")
+    with torch.no_grad():
+        training.network.last.conv.weight.zero_()
+        training.network.last.conv.bias.fill_(bias)
+    with pytest.raises(Unhealthy, match=f"step 1: its pictures are {reason}"):
+        training.step()
+
+
+def test_a_loss_that_explodes_stops_a_training_and_a_wild_start_does_not():
+    picture = torch.rand(1, 3, 4, 4)
+
+    def record(step, loss):
+        return TrainingRecord(step, loss, loss, 0.0, 0.0, 0.0, 1e-3)
+
+    guard = Guard()
+    for step, loss in enumerate([1e6, 1.0, 1e6, *[1.0] * 300], start=1):
+        guard.check(record(step, loss), 1.0, 1.0, picture)
+    guard.check(record(400, 50.0), 1.0, 1.0, picture)  # one bad batch
+    with pytest.raises(Unhealthy, match="step 401: the loss exploded"):
+        guard.check(record(401, 1e4), 1.0, 1.0, picture)
+
+
+def test_a_diversity_term_below_zero_is_no_explosion():
+    guard = Guard()
+    for step in range(1, 300):
+        diversity = -1.0 + 0.001 * step
+        guard.check(
+            TrainingRecord(step, 0.5 + diversity, 0.0, 0.5, 0.0, diversity, 1e-3), 1.0, 1.0, torch.rand(1, 3, 4, 4)
+        )
+
+
+def test_a_style_is_added_to_a_trained_network_without_touching_the_others():
+    first = trainer("conditional", styles=STYLES[:2])
+    first.step()
+    tensors, metadata = first.weights()
+    parent = Model("parent", lambda: (metadata, tensors))
+    config = FAMILIES["conditional"][0].model_copy(update={"only_rows": True})
+    second = trainer(config, styles=STYLES[2:], parent=parent)
+    for _ in range(3):
+        second.step()
+    learned, about = second.weights()
+    network = network_from(about, learned)
+    assert network.styles == ("style-0", "style-1", "style-2")
+    for key, tensor in tensors.items():
+        if ".norm." in key:
+            assert torch.equal(learned[key][:2], tensor)
+            assert not torch.equal(learned[key][2], tensor.mean(0))
+        else:
+            assert torch.equal(learned[key], tensor)
+
+
+def test_only_rows_needs_a_network_whose_rows_they_are():
+    with pytest.raises(UserError, match="only_rows needs a parent"):
+        trainer(FAMILIES["conditional"][0].model_copy(update={"only_rows": True}))
+
+
+def test_a_parent_of_another_family_is_refused():
+    tensors, metadata = trainer("conditional").weights()
+    with pytest.raises(InputError, match="the parent is conditional"):
+        trainer("johnson", parent=Model("parent", lambda: (metadata, tensors)))
+
+
+@pytest.mark.parametrize("family", sorted(TRAINING_CONFIGS))
+def test_defaults_are_those_of_the_sources(family):
+    config = TRAINING_CONFIGS[family]()
+    published = {
+        "adain": (8, 160_000, 1e-4), "conditional": (16, 40_000, 1e-3), "johnson": (4, 40_000, 1e-3),
+        "texture_net": (4, 3000, 1e-2),
+    }[family]  # fmt: skip
+    assert (config.batch_size, config.steps, config.learning_rate) == published
+    assert config.size == 256

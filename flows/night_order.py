@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from flows.order import SweepRequest
 from flows.train_order import plan_training, summary_of, train_missing
-from nst.errors import NstError, TransientError
+from nst.errors import NstError
 from tasks.maintenance import single_publisher
 from tasks.nightly import nightly_manifests, write_report
 from tasks.store import open_store
@@ -73,11 +74,12 @@ def _one(request: SweepRequest, engine: Engine, workers: Callable[[], DevicePool
     try:
         prepared = plan_training(request)
         summary = train_missing(prepared, workers(), engine) if prepared.to_do else summary_of(prepared)
-    except TransientError as error:
-        return NightRow(manifest, error=f"{type(error).__name__}: {error}")
-    except NstError as error:
+    except Exception as error:
         if engine.stopping.is_set():
             raise
-        return NightRow(manifest, error=str(error).splitlines()[0])
+        # Not even a bug holds up the other manifests; the report and the failed flow show its trace.
+        known = isinstance(error, NstError)
+        text = str(error).splitlines()[0] if known else "".join(traceback.format_exception(error))
+        return NightRow(manifest, error=text)
     why = summary.failures[0].message if summary.failures else ""
     return NightRow(manifest, summary.trained, summary.trained_before, summary.failed, summary.seconds, why)

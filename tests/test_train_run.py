@@ -265,6 +265,20 @@ def test_a_night_trains_what_is_new_and_one_fault_holds_up_no_other(folder):
     assert "missing" in json.loads(reports[0].read_text())["manifests"][0]["error"]
 
 
+def test_not_even_a_bug_in_one_manifest_holds_up_the_next(tmp_path, monkeypatch):
+    import flows.night_order
+
+    def plan(request):
+        raise ZeroDivisionError(request.manifest)
+
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").write_text("")
+    monkeypatch.setattr(flows.night_order, "plan_training", plan)
+    with InlineEngine() as engine, pytest.raises(NightFailed, match="2 of 2") as raised:
+        run_night(str(tmp_path / "root"), str(tmp_path), "", ["cpu"], engine)
+    assert "Traceback" in str(raised.value)
+
+
 def test_without_manifests_of_the_root_those_of_the_working_directory_are_taken(folder):
     from tasks.nightly import nightly_manifests
 

@@ -49,6 +49,13 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Show what would run, what is done already and why, how long it takes and how many bytes it writes."""
+    from tasks.train_planning import kind_of
+
+    if kind_of(manifest) == "train":
+        from flows.models_command import print_training_plan
+
+        print_training_plan(manifest, root, inputs, out, as_json=as_json)
+        return
     from tasks.planning import prepare
 
     prepared = prepare(manifest, root, inputs=inputs, confirmed=True)
@@ -75,10 +82,15 @@ def run(
     from flows.order import SweepRequest
     from flows.progress import ProgressBar
     from flows.show import summary_lines
+    from tasks.train_planning import kind_of
     from tasks.workers import find_devices
 
     chosen = tuple(part.strip() for part in devices.split(",") if part.strip())
     request = SweepRequest(manifest, root, inputs, chosen or tuple(find_devices()), confirmed=yes)
+    if kind_of(manifest) == "train":
+        from flows.models_command import run_training_command
+
+        raise typer.Exit(run_training_command(request, out, err, inline=inline))
     with ProgressBar(err) as bar:
         if inline:
             from flows.inline import run_inline
@@ -109,11 +121,11 @@ def status(root: Root = "out") -> None:
 
 @app.command()
 def export(
-    sweep: Annotated[str, typer.Argument(help="Name of a sweep, or the beginning of its id.")],
+    sweep: Annotated[str, typer.Argument(help="Name of a sweep, or the beginning of its id or of a model's id.")],
     folder: Annotated[Path, typer.Argument(help="Folder to write to; made if missing.")],
     root: Root = "out",
 ) -> None:
-    """Write a sweep's pictures under readable names, with a CSV beside them."""
+    """Write a sweep's pictures under readable names, with a CSV; or a model's weights, with a card."""
     from tasks.catalog import Catalog
     from tasks.export import export_sweep
     from tasks.status import find_sweep
@@ -121,8 +133,65 @@ def export(
 
     store = open_store(root)
     catalog = Catalog(store)
+    from flows.models_command import export_named_model
+
+    if export_named_model(catalog, sweep, folder, out):
+        return
     count = export_sweep(catalog, find_sweep(store, catalog, sweep).sweep_id, folder)
     out.print(f"{count} pictures and catalog.csv in {folder}", highlight=False)
+
+
+@app.command()
+def models(
+    ids: Annotated[
+        list[str] | None, typer.Argument(help="Ids of models to compare; by default all are listed.")
+    ] = None,
+    root: Root = "out",
+    as_json: Annotated[bool, typer.Option("--json", help="Print whole rows as JSON.")] = False,
+) -> None:
+    """List the trained models, or compare those that are named."""
+    from flows.models_command import print_models
+
+    print_models(root, ids or [], out, as_json=as_json)
+
+
+@app.command("import")
+def import_(
+    files: Annotated[list[str], typer.Argument(help="Paths or URIs of its .safetensors files.")],
+    name: Annotated[str, typer.Option("--name", help="What to call it; by default the first file's name.")] = "",
+    root: Root = "out",
+) -> None:
+    """Add a network that somebody else trained to the models."""
+    from tasks.catalog import Catalog
+    from tasks.maintenance import single_publisher
+    from tasks.model_import import import_model
+    from tasks.store import open_store
+
+    catalog = Catalog(open_store(root), single_publisher=single_publisher(root))
+    out.print(f"model {import_model(catalog, files, name)}", highlight=False)
+
+
+@app.command()
+def stylize(
+    photo: Annotated[str, typer.Argument(help="Path or URI of a photograph.")],
+    model: Annotated[str, typer.Option("--model", help="Id of a trained model, or a .safetensors file.")] = "",
+    style: Annotated[str, typer.Option("--style", help="A painting; without --model by the latest AdaIN.")] = "",
+    output: Annotated[Path | None, typer.Option("--out", "-o", help="File to write: .png, .jpg or .webp.")] = None,
+    size: Annotated[int | None, typer.Option("--size", min=16, help="Long side in pixels.")] = None,
+    alpha: Annotated[float, typer.Option("--alpha", min=0, max=1, help="Strength of the style.")] = 1.0,
+    devices: Devices = "",
+    root: Root = "out",
+) -> None:
+    """Stylise one photograph with a trained model."""
+    from tasks.catalog import Catalog
+    from tasks.store import open_store
+    from tasks.stylize_one import stylize_file
+    from tasks.workers import find_devices
+
+    device = (devices or find_devices()[0]).split(",")[0].strip()
+    catalog = Catalog(open_store(root))
+    file = stylize_file(catalog, photo, model=model, style=style, out=output, size=size, alpha=alpha, device=device)
+    out.print(file, highlight=False)
 
 
 @app.command()
@@ -147,16 +216,18 @@ def fsck(
 def schema(
     reference: Annotated[bool, typer.Option("--reference", help="Print the manifest reference as Markdown.")] = False,
     catalog: Annotated[bool, typer.Option("--catalog", help="Print the catalog's columns as Markdown.")] = False,
+    training: Annotated[bool, typer.Option("--training", help="Print the schema of training manifests.")] = False,
 ) -> None:
-    """Print the JSON Schema of manifests, for editors."""
+    """Print the JSON Schema of sweeps or of training manifests, for editors."""
     if catalog:
         from tasks.catalog.reference import catalog_reference
 
         typer.echo(catalog_reference())
         return
-    from nst.schema_docs import json_schema, manifest_reference
+    from nst.schema_docs import json_schema, manifest_reference, training_schema
 
-    typer.echo(manifest_reference() if reference else json.dumps(json_schema(), indent=2))
+    shape = training_schema if training else json_schema
+    typer.echo(manifest_reference() if reference else json.dumps(shape(), indent=2))
 
 
 @app.command()

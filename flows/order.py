@@ -1,6 +1,7 @@
 """The order of a sweep's steps, written once: inline and Prefect runs differ only in the engine they pass.
 
-    manifest -> plan -> sweep registered -> chunks of batches on device workers -> published -> gallery
+    manifest -> plan -> sweep registered -> missing models trained -> chunks of batches on device workers -> published
+    -> gallery
 
 What is done is decided by the catalog alone, so the same call after a crash, an interruption or a failure does the
 rest and nothing else. Knows no tensor, no file format and no Prefect.
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from flows.engine import completed
+from flows.train_order import train_missing
 from tasks.effect import call_with_policy
 from tasks.fanout import Chunk, Fanout
 from tasks.heartbeat import beating
@@ -116,6 +118,7 @@ def run_sweep(
             beating(prepared.store, plan.sweep_id),
             DevicePool(prepared.store.uri, devices, on_step, single=prepared.catalog.single_publisher) as pool,
         ):
+            prepared = _train_first(prepared, pool, engine)
             _stylise(prepared, pool, engine, summary)
     call_with_policy(publish_all, prepared.catalog)
     summary.seconds = time.monotonic() - clock
@@ -125,6 +128,17 @@ def run_sweep(
         summary.gallery = page.uri
         engine.show(page.rows, page.contact_sheet)
     return summary
+
+
+def _train_first(prepared: Prepared, pool: DevicePool, engine: Engine) -> Prepared:
+    """Train the models of cells that name them by their training manifests; return the plan with their weights.
+
+    A model whose training fails fails the cells that need it, and no others.
+    """
+    missing = [training for training in prepared.trainings if training.to_do]
+    for training in missing:
+        train_missing(training, pool, engine, "models first")
+    return prepared.again() if missing else prepared
 
 
 def _stylise(prepared: Prepared, pool: DevicePool, engine: Engine, summary: SweepSummary) -> None:

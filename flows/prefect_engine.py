@@ -44,16 +44,18 @@ class PrefectEngine:
     Args:
         max_workers: Threads, so effects under way at one time.
         key: Names the page's artifacts; the manifest's name, so that its runs share a history.
+        noun: What is counted: cells, models.
     """
 
     name = "prefect"
 
-    def __init__(self, max_workers: int = 1, key: str = "run") -> None:
+    def __init__(self, max_workers: int = 1, key: str = "run", noun: str = "cells") -> None:
         self.stopping = threading.Event()
         self.begun = 0
         """Task runs begun so far."""
         self._count_lock = threading.Lock()
         self._key = key
+        self._noun = noun
         self._max_workers = max_workers
         self._tasks: dict[Callable[..., Any], Task[..., None]] = {}
         self._stack = ExitStack()
@@ -65,7 +67,7 @@ class PrefectEngine:
         self._flow_run_id = context.flow_run.id
         # Every task run looks for a client in its context and would make its own: 50 ms of TLS set-up each.
         client = self._stack.enter_context(SyncClientContext.get_or_create()).client
-        self._page = PrefectPage(client, self._flow_run_id, self._key)
+        self._page = PrefectPage(client, self._flow_run_id, self._key, self._noun)
         self._progress = (0, 0, "")
         self._threads = ThreadPoolExecutor(self._max_workers, thread_name_prefix="effect")
         return self
@@ -155,11 +157,12 @@ def _run(call: _Call) -> None:
 
 
 def _label(parameters: dict[str, Any]) -> str:
-    """Return the name of a task run: the effect, and the batch when there is one."""
+    """Return the name of a task run: the effect, and the batch or the model when there is one."""
     call: _Call = parameters["call"]
     name = getattr(call.fn, "__name__", type(call.fn).__name__)
-    batch_id = getattr(call.args[0], "batch_id", "") if call.args else ""
-    return f"{name} {batch_id[:12]}".strip()
+    first = call.args[0] if call.args else None
+    about = getattr(first, "batch_id", "") or getattr(first, "key", "")
+    return f"{name} {about[:12]}".strip()
 
 
 def _retry_condition(policy: Policy) -> Callable[[Any, TaskRun, State[Any]], bool]:

@@ -15,10 +15,16 @@ _LOG_INTERVAL_S: Final = 15.0
 
 
 class ProgressBar:
-    """Shows how far a run is; a context manager. Its methods may be called from any thread."""
+    """Shows how far a run is; a context manager. Its methods may be called from any thread.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: Where to.
+        noun: What is counted: cells, models.
+    """
+
+    def __init__(self, console: Console, noun: str = "cells") -> None:
         self._console = console
+        self._noun = noun
         self._live = console.is_terminal
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -32,7 +38,7 @@ class ProgressBar:
             transient=True,
         )
         self._cells: TaskID | None = None
-        self._batches: dict[str, TaskID] = {}
+        self._parts: dict[str, TaskID] = {}
         self._logged = 0.0
 
     def __enter__(self) -> Self:
@@ -45,19 +51,22 @@ class ProgressBar:
     def cells(self, done: int, total: int, text: str) -> None:
         """Show the number of cells done and a short note."""
         if self._cells is None:
-            self._cells = self._progress.add_task("cells", total=total, note=text)
+            self._cells = self._progress.add_task(self._noun, total=total, note=text)
         self._progress.update(self._cells, completed=done, total=total, note=text)
         now = time.monotonic()
         if not self._live and (now - self._logged > _LOG_INTERVAL_S or done == total):
             self._logged = now
-            self._console.print(f"{done}/{total} cells {text}".rstrip(), highlight=False)
+            self._console.print(f"{done}/{total} {self._noun} {text}".rstrip(), highlight=False)
 
-    def step(self, batch_id: str, step: int, steps: int) -> None:
-        """Show the step of a batch under way; it disappears with its last step."""
+    def step(self, key: str, step: int, steps: int) -> None:
+        """Show the step of a batch or training under way; it disappears with its last step."""
         if not self._live:
+            if time.monotonic() - self._logged > _LOG_INTERVAL_S:
+                self._logged = time.monotonic()
+                self._console.print(f"{key[:8]}: step {step}/{steps}", highlight=False)
             return
-        if batch_id not in self._batches:
-            self._batches[batch_id] = self._progress.add_task(f"batch {batch_id[:8]}", total=steps, note="steps")
-        self._progress.update(self._batches[batch_id], completed=step, total=steps)
+        if key not in self._parts:
+            self._parts[key] = self._progress.add_task(key[:8], total=steps, note="steps")
+        self._progress.update(self._parts[key], completed=step, total=steps)
         if step >= steps:
-            self._progress.remove_task(self._batches.pop(batch_id))
+            self._progress.remove_task(self._parts.pop(key))

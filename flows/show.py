@@ -43,10 +43,15 @@ def plan_table(prepared: Prepared) -> Table:
     plan = prepared.plan
     table = Table(title=f"sweep {plan.name}  {plan.sweep_id[:8]}  below {prepared.store.uri}", show_header=False)
     table.add_row("cells", f"{plan.total:,}")
+    methods = plan.cells.methods()
+    if len(methods) > 1:
+        table.add_row("of", ", ".join(f"{name}: {count:,}" for name, count in methods.items()))
     table.add_row("done", f"{plan.done:,}")
     for reason, count in plan.reasons.items():
         if reason != "done" and count:
             table.add_row(f"to do: {reason}", f"{count:,}")
+    if untrained := sum(len(training.to_do) for training in prepared.trainings):
+        table.add_row("models to train first", f"{untrained:,}")
     table.add_row("batches", f"{plan.batch_count:,}")
     seconds = plan.seconds
     table.add_row(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
-from nst.errors import ManifestError, UserError
-from nst.identity import content_key, inputs_key, join, method_key, place_key, style_key
-from nst.records import Cell, ImageRef, OutputFormat, StyleRef
+from nst.errors import InputError, ManifestError, UserError
+from nst.identity import content_key, inputs_key, join, method_key, network_key, place_key, style_key
+from nst.records import Cell, ImageRef, ModelRef, OutputFormat, StyleRef
 from nst.sweep_ranges import MAX_VARIANTS
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from nst.config import MethodConfig
     from nst.config.backbone import BackboneConfig
+    from nst.config.feedforward import FeedforwardConfig
     from nst.manifest import Manifest
     from nst.variants import Variants
 
@@ -32,8 +34,9 @@ class Cells:
         contents, styles, variants, output: The columns; (None,) where no variant needs a content or style.
         points: Per cell, its point in the product of the three columns.
         ids: Per cell, its id.
-        weights_digests: Per structure of the variants, the digest of the backbone's weights.
-        excluded: Points that rules leave out. merged: Points that equal an earlier one, e.g. the same file twice.
+        weights_digests: Per structure of the variants, the digest of the backbone's weights, "" without a backbone.
+        models: By structure and style, the trained network of methods that run one.
+        excluded: Cells that rules leave out. merged: Cells that equal an earlier one, e.g. of the same file twice.
         batch_size: Upper bound from the manifest, or None.
     """
 
@@ -44,6 +47,7 @@ class Cells:
     points: Sequence[int]
     ids: list[str]
     weights_digests: tuple[str, ...]
+    models: Mapping[tuple[int, int], ModelRef]
     excluded: int
     merged: int
     batch_size: int | None
@@ -58,8 +62,9 @@ class Cells:
 
     def cell(self, number: int, attempt: int = 1) -> Cell:
         """Return one cell as a record."""
-        config = self.variants.config(self.place(number)[2])
-        return Cell(self.ids[number], *self.images(number), config, self.output, attempt)
+        _, style, variant = self.place(number)
+        model = self.models.get((self.variants.structure[variant], style))
+        return Cell(self.ids[number], *self.images(number), self.variants.config(variant), self.output, attempt, model)
 
     def images(self, number: int) -> tuple[ImageRef | None, StyleRef | None]:
         """Return the content and the style of a cell, None for what its method does not look at."""
@@ -78,6 +83,14 @@ class Cells:
     def structure_config(self, structure: int) -> MethodConfig:
         """Return the settings of a structure's first variant."""
         return self.variants.config(self.variants.first[structure])
+
+    def methods(self) -> dict[str, int]:
+        """Return how many cells there are of each method."""
+        count = Counter(map(self.structure, range(len(self))))
+        names = Counter[str]()
+        for number in sorted(count):
+            names[self.structure_config(number).name] += count[number]
+        return dict(names)
 
     def addresses(self) -> Callable[[int], str]:
         """Return a function from a cell's number to its address (`nst.identity.address`), fast for many cells."""
@@ -105,6 +118,7 @@ def expand(
     contents: Sequence[ImageRef],
     styles: Sequence[StyleRef],
     weights_digests: Mapping[BackboneConfig, str],
+    choose: Callable[[FeedforwardConfig, StyleRef | None], ModelRef] | None = None,
 ) -> Cells:
     """Return the cells of a manifest.
 
@@ -113,6 +127,7 @@ def expand(
         contents: The images that its contents mean, names unique.
         styles: The same for its styles.
         weights_digests: The digest of the weights of each of `manifest.backbones()`.
+        choose: Returns the trained network of a cell, given its settings and its style if it has one.
 
     Raises:
         UserError: Nothing is left, a rule leaves out nothing, or there are more cells than the budget allows.
@@ -121,7 +136,33 @@ def expand(
     needed = frozenset[str]().union(*variants.needs)
     content_refs: Sequence[ImageRef | None] = contents if "content" in needed else (None,)
     style_refs: Sequence[StyleRef | None] = styles if "style" in needed else (None,)
-    return _expand(manifest, content_refs, style_refs, weights_digests)
+    return _expand(manifest, content_refs, style_refs, weights_digests, _models(manifest, style_refs, choose))
+
+
+def _models(
+    manifest: Manifest,
+    styles: Sequence[StyleRef | None],
+    choose: Callable[[FeedforwardConfig, StyleRef | None], ModelRef] | None,
+) -> dict[tuple[int, int], ModelRef]:
+    """Return the trained network of each structure that runs one, for each style.
+
+    Raises:
+        ManifestError: There is none, told where the manifest names it.
+    """
+    variants, found, problems = manifest.variants, {}, []
+    for structure, (first, where) in enumerate(zip(variants.first, variants.where, strict=True)):
+        config = variants.config(first)
+        if config.name != "feedforward":
+            continue
+        for number, style in enumerate(styles):
+            asked = style if "style" in config.needs else None
+            try:
+                found[structure, number] = choose(config, asked) if choose else ModelRef("unknown")
+            except InputError as error:
+                problems.append(manifest.where.problem((*where, "model"), error.message, error.hint))
+    if problems:
+        raise ManifestError(tuple(dict.fromkeys(problems)))
+    return found
 
 
 def _expand(
@@ -129,6 +170,7 @@ def _expand(
     contents: Sequence[ImageRef | None],
     styles: Sequence[StyleRef | None],
     weights_digests: Mapping[BackboneConfig, str],
+    models: Mapping[tuple[int, int], ModelRef],
 ) -> Cells:
     variants = manifest.variants
     columns = f"{len(contents)} contents x {len(styles)} styles x {len(variants)} points"
@@ -136,28 +178,31 @@ def _expand(
     if total == 0:
         raise UserError(f"the sweep is empty: {columns}", hint="check the contents and styles of the manifest")
     if total > MAX_POINTS:
-        raise UserError(f"the sweep has {columns} = {total} cells, expected at most {MAX_POINTS}", hint="split it")
-    keep = _mask(manifest, contents, styles)
-    count = total if keep is None else total - keep.count(0)
+        raise UserError(f"the sweep has {columns}, expected a product of at most {MAX_POINTS}", hint="split it")
+    keep = _distinct(variants, len(contents), len(styles))
+    distinct = keep.count(1)
+    _exclude(keep, manifest, contents, styles)
+    count = keep.count(1)
     if count > manifest.budget.cells:
         raise UserError(
-            f"the sweep has {columns} = {count} cells, its budget is {manifest.budget.cells}",
+            f"the sweep has {count} cells ({columns}), its budget is {manifest.budget.cells}",
             hint=f"take fewer, or write budget: {{cells: {count}}}",
         )
     if count == 0:
         raise UserError("the rules under `exclude` leave nothing of the sweep", hint="remove one")
-    digests = tuple(weights_digests[variants.config(first).backbone] for first in variants.first)
-    ids = _identify(manifest, contents, styles, digests)
+    firsts = [variants.config(first) for first in variants.first]
+    digests = tuple("" if config.name == "feedforward" else weights_digests[config.backbone] for config in firsts)
+    ids = _identify(manifest, contents, styles, digests, models)
     points: Sequence[int] = range(total)
-    if keep is not None:
+    if count < total:
         ids, points = list(compress(ids, keep)), list(compress(points, keep))
     if len(set(ids)) < len(ids):
         first = dict(zip(reversed(ids), reversed(points), strict=True))
         ids = list(dict.fromkeys(ids))
         points = [first[cell] for cell in ids]
     return Cells(
-        tuple(contents), tuple(styles), variants, manifest.output, points, ids, digests,
-        excluded=total - count, merged=count - len(ids), batch_size=manifest.batch_size,
+        tuple(contents), tuple(styles), variants, manifest.output, points, ids, digests, models,
+        excluded=distinct - count, merged=count - len(ids), batch_size=manifest.batch_size,
     )  # fmt: skip
 
 
@@ -166,6 +211,7 @@ def _identify(
     contents: Sequence[ImageRef | None],
     styles: Sequence[StyleRef | None],
     digests: Sequence[str],
+    models: Mapping[tuple[int, int], ModelRef],
 ) -> list[str]:
     """Return the ids of all points; a million take about a second, since only the last join is per cell."""
     variants = manifest.variants
@@ -180,7 +226,15 @@ def _identify(
     ids: list[str] = []
     for content in contents:
         key = content_key(content)
-        for style in style_keys:
+        for number, style in enumerate(style_keys):
+            if models:
+                rights = [
+                    (key if "content" in needs else no_content)
+                    + _style_part(style if "style" in needs else no_style, models.get((structure, number)))
+                    for structure, needs in enumerate(variants.needs)
+                ]
+                ids += [join(settings, rights[s]) for settings, s in zip(left, variants.structure, strict=True)]
+                continue
             rights = [
                 (key if "content" in needs else no_content) + (style if "style" in needs else no_style)
                 for needs in kinds
@@ -193,26 +247,45 @@ def _identify(
     return ids
 
 
-def _mask(
-    manifest: Manifest, contents: Sequence[ImageRef | None], styles: Sequence[StyleRef | None]
-) -> bytearray | None:
-    """Return 1 for each point that no rule leaves out, or None if there are no rules."""
-    rules = manifest.sweep.rules
-    if not rules:
-        return None
-    width = len(manifest.variants)
-    keep = bytearray(b"\1") * (len(contents) * len(styles) * width)
-    content_names = [content.name if content else "" for content in contents]
-    style_names = [style.name if style else "" for style in styles]
+def _style_part(style: bytes, model: ModelRef | None) -> bytes:
+    return network_key(style, model) if model else style
+
+
+def _distinct(variants: Variants, contents: int, styles: int) -> bytearray:
+    """Return 1 for each point, 0 for one that differs from an earlier one in an image that it is not made from."""
+    kinds, kind = variants.kinds()
+
+    def row(content: int, style: int) -> bytes:
+        once = [(not content or "content" in needs) and (not style or "style" in needs) for needs in kinds]
+        return bytes(map(once.__getitem__, kind))
+
+    first = row(0, 0) + row(0, 1) * (styles - 1)
+    other = row(1, 0) + row(1, 1) * (styles - 1)
+    return bytearray(first + other * (contents - 1))
+
+
+def _exclude(
+    keep: bytearray, manifest: Manifest, contents: Sequence[ImageRef | None], styles: Sequence[StyleRef | None]
+) -> None:
+    """Turn the points that rules leave out to 0; a rule that names a content or style means cells that have one."""
+    variants = manifest.variants
+    width = len(variants)
+    names = {
+        "content": [content.name if content else "" for content in contents],
+        "style": [style.name if style else "" for style in styles],
+    }
     problems = []
-    for rule in rules:
-        chosen = {"content": rule.inputs("content", content_names), "style": rule.inputs("style", style_names)}
-        for kind, names in (("content", content_names), ("style", style_names)):
-            if not chosen[kind]:
-                shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-                message = f"no {kind} has this name, so the rule excludes nothing"
-                problems.append(manifest.where.problem((*rule.where, kind), message, f"the {kind}s are {shown}"))
-        matching = manifest.sweep.matching(rule)
+    for rule in manifest.sweep.rules:
+        chosen = {kind: rule.inputs(kind, known) for kind, known in names.items()}
+        for kind in (kind for kind, found in chosen.items() if not found):
+            shown = ", ".join(names[kind][:8]) + (", ..." if len(names[kind]) > 8 else "")
+            message = f"no {kind} has this name, so the rule excludes nothing"
+            problems.append(manifest.where.problem((*rule.where, kind), message, f"the {kind}s are {shown}"))
+        matching = [v for v in variants.matching(rule) if rule.named <= variants.needs[variants.structure[v]]]
+        if not matching:
+            named = " and a ".join(sorted(rule.named))
+            message = f"no cell that it means is made from a {named}, so the rule excludes nothing"
+            problems.append(manifest.where.problem(rule.where, message))
         for content in chosen["content"]:
             for style in chosen["style"]:
                 start = (content * len(styles) + style) * width
@@ -220,4 +293,3 @@ def _mask(
                     keep[start + variant] = 0
     if problems:
         raise ManifestError(tuple(problems))
-    return keep

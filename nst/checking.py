@@ -93,6 +93,8 @@ def check_layers(raw: Mapping[str, Any], config: MethodConfig) -> Iterator[Fault
         raw: The settings as written.
         config: The same, validated: layers stand in the fields `layer`, `layers` and `..._layers`.
     """
+    if not hasattr(config, "backbone"):
+        return
     name = config.backbone.name
     known = f"{name} has {', '.join(STRIDES[name])}"
     for field in type(config).model_fields:

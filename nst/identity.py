@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from nst.config import MethodConfig
-    from nst.records import Cell, ImageRef, OutputFormat, StyleRef
+    from nst.records import Cell, ImageRef, ModelRef, OutputFormat, StyleRef
 
 SCHEMA: Final = 1
 """Version of this file's way of hashing: raised, it makes every cell new."""
@@ -84,6 +84,11 @@ def style_key(style: StyleRef | None) -> bytes:
     return digest16(canonical([[image.digest for image in style.images], *_mix(style), *_masks(masks)]))
 
 
+def network_key(style: bytes, model: ModelRef) -> bytes:
+    """Return the key of a style (`style_key`) together with the trained network that takes it."""
+    return digest16(f"{style.hex()}:{model.identity}")
+
+
 def join(left: bytes, right: bytes) -> str:
     """Return the id of the cell with these keys: of settings and method, and of content and style."""
     return blake2b(left + right, digest_size=16).hexdigest()
@@ -112,7 +117,13 @@ def address(cell: Cell) -> str:
 
 def place_key(config: MethodConfig, output: OutputFormat) -> bytes:
     """Return the part of an address that says which weights and which output format were asked for."""
-    return digest16(canonical([config.name, config.backbone.weights, output.format, output.quality]))
+    return digest16(canonical([config.name, *_weights(config), output.format, output.quality]))
+
+
+def _weights(config: MethodConfig) -> list[str]:
+    if config.name == "feedforward":
+        return [config.family, config.model]
+    return [config.backbone.weights]
 
 
 def inputs_key(content: ImageRef | None, style: StyleRef | None) -> bytes:

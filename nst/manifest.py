@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -10,29 +9,27 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from nst.checking import check
 from nst.config import METHOD_CONFIGS
 from nst.errors import ManifestError, UserError
-from nst.explain import blocks
 from nst.manifest_blocks import Budget, ManifestBlock
-from nst.manifest_errors import Reporter, describe, did_you_mean, one_of
+from nst.manifest_errors import Reporter, describe
 from nst.manifest_masks import check_masks
+from nst.manifest_methods import check_methods, find_methods, needed_images
 from nst.positions import Document, merge
 from nst.records import OutputFormat
-from nst.sweep_axes import Sweep, parse_sweep
-from nst.variants import Variants, make_variants
 from nst.yaml_text import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pydantic import BaseModel
-
     from nst.config.backbone import BackboneConfig
     from nst.config.fields import Needs
     from nst.errors import Problem
     from nst.manifest_blocks import ContentSpec, StyleSpec
-    from nst.positions import Where
+    from nst.positions import Path, Where
+    from nst.sweep_axes import Sweep
+    from nst.variants import Variants
 
 MAX_BASES: Final = 8
-_STAND_INS: Final = {"name": "x", "method": next(iter(METHOD_CONFIGS))}
+_STAND_INS: Final = {"name": "x"}
 _IMAGES: Final[tuple[tuple[Literal["content", "style"], str], ...]] = (("content", "contents"), ("style", "styles"))
 
 
@@ -54,14 +51,14 @@ class Manifest:
         """The axes and rules."""
         return self.variants.sweep
 
-    @property
-    def method(self) -> str:
-        """Name of the method."""
-        return self.variants.config(0).name
-
-    def backbones(self) -> tuple[BackboneConfig, ...]:
-        """Return the distinct backbones of all variants: those whose weights `expand` wants to know."""
-        return tuple(dict.fromkeys(self.variants.config(first).backbone for first in self.variants.first))
+    def backbones(self) -> dict[BackboneConfig, Path]:
+        """Return the distinct backbones, whose weights `expand` wants to know, and where each is first written."""
+        found: dict[BackboneConfig, Path] = {}
+        for first, where in zip(self.variants.first, self.variants.where, strict=True):
+            config = self.variants.config(first)
+            if config.name != "feedforward":
+                found.setdefault(config.backbone, (*where, "backbone"))
+        return found
 
 
 def parse_manifest(text: str, file: str, read_base: Callable[[str], str] | None = None) -> Manifest:
@@ -79,19 +76,24 @@ def parse_manifest(text: str, file: str, read_base: Callable[[str], str] | None 
     problems: list[Problem] = []
     document = load(text, file, problems)
     before = len(problems)
-    document = _with_bases(document, file, read_base, problems)
+    document = with_bases(document, file, read_base, problems)
     report = Reporter(document.where, problems)
     raw = document.value
     if not isinstance(raw, dict):
         found = "an empty file" if raw is None else describe(raw)
         report.add((), f"found {found}, expected a mapping", "start with `name: my-sweep`")
         report.raise_any()
+    if raw.get("kind") == "train":
+        report.add(("kind",), "this manifest declares trained models, expected a sweep", "nst run trains them")
+        report.raise_any()
     torn = "extends" in raw and len(problems) > before
     if torn:
-        raw = {**_STAND_INS, **raw}  # what is missing may stand in the base that could not be read
+        stand_ins = {**_STAND_INS, **({} if "methods" in raw else {"method": next(iter(METHOD_CONFIGS))})}
+        raw = {**stand_ins, **raw}  # what is missing may stand in the base that could not be read
     block = _check_block(raw, report)
-    variants = _check_method(raw, block.budget.cells if block else Budget().cells, report)
-    needed = _needed(raw, variants)
+    methods = find_methods(raw, report)
+    variants = check_methods(raw, methods, block.budget.cells if block else Budget().cells, report)
+    needed = needed_images(raw, methods, variants)
     if needed is not None and not torn:
         _check_images(raw, needed, report)
     if block is not None and variants is not None:
@@ -111,21 +113,10 @@ def parse_manifest(text: str, file: str, read_base: Callable[[str], str] | None 
     )
 
 
-def _check_count(sweep: Sweep, budget: int, report: Reporter, *, given: bool) -> None:
-    """Report a sweep whose points alone are nothing or beyond the budget, before they are made."""
-    count = math.prod(sweep.lengths) - sum(sweep.excluded())
-    if not count:
-        report.add(("sweep", "exclude"), "the rules exclude every point of the sweep", "remove one", key=True)
-    elif count > budget:
-        message = f"the sweep has {count} points for each content and style, its budget is {budget} cells"
-        hint = f"take fewer values, or write budget: {{cells: {count}}} or more"
-        report.add(("budget", "cells") if given else ("sweep",), message, hint, key=not given)
-
-
-def _with_bases(
+def with_bases(
     document: Document, file: str, read_base: Callable[[str], str] | None, problems: list[Problem]
 ) -> Document:
-    """Return the document laid over the manifests that it extends."""
+    """Return the document laid over the manifests that it extends; what cannot be read joins `problems`."""
     folder = posixpath.dirname(file)
     chain = [posixpath.normpath(file)]
     top, beside = document, ""
@@ -167,46 +158,11 @@ def _refused(base: Any, chain: list[str]) -> str:
 
 
 def _check_block(raw: dict[str, Any], report: Reporter) -> ManifestBlock | None:
-    """Return the validated top level, `method` and `sweep` unseen."""
+    """Return the validated top level, methods and `sweep` unseen."""
     block, faults = check(ManifestBlock, raw, _STAND_INS)
     for fault in faults:
         report.add(fault.path, fault.message, fault.hint, key=fault.key)
     return block
-
-
-def _check_method(raw: dict[str, Any], budget: int, report: Reporter) -> Variants | None:
-    """Return the validated variants of `method` under `sweep`."""
-    if "method" not in raw:
-        return None  # reported as missing
-    method = {"name": raw["method"]} if isinstance(raw["method"], str) else raw["method"]
-    names = list(METHOD_CONFIGS)
-    if not isinstance(method, dict):
-        report.add(("method",), f"found {describe(method)}, expected a mapping", f"e.g. method: {{name: {names[0]}}}")
-        return None
-    if "name" not in method:
-        report.add(("method",), "the key 'name' is missing", f"the methods are {', '.join(names)}", key=True)
-        return None
-    name = method["name"]
-    if not isinstance(name, str) or name not in METHOD_CONFIGS:
-        hint = did_you_mean(name, names) if isinstance(name, str) else ""
-        report.add(("method", "name"), f"found {describe(name)}, expected {one_of(names)}", hint)
-        return None
-    model = METHOD_CONFIGS[name]
-    sweep = parse_sweep(raw.get("sweep"), paths(model) - {"name"}, report)
-    _check_count(sweep, budget, report, given="budget" in raw)
-    return make_variants(model, method, sweep, report)
-
-
-def _needed(raw: dict[str, Any], variants: Variants | None) -> Needs | None:
-    """Return the images that the cells are made from, None where the faults of the manifest hide it."""
-    if variants is not None:
-        return frozenset[Literal["content", "style"]]().union(*variants.needs)
-    method = {"name": raw["method"]} if isinstance(raw.get("method"), str) else raw.get("method")
-    name = method.get("name") if isinstance(method, dict) else None
-    if not isinstance(name, str) or name not in METHOD_CONFIGS or raw.get("sweep") is not None:
-        return None  # an axis may decide it
-    config, _ = check(METHOD_CONFIGS[name], method)
-    return config.needs if config else None
 
 
 def _check_images(raw: dict[str, Any], needed: Needs, report: Reporter) -> None:
@@ -217,13 +173,3 @@ def _check_images(raw: dict[str, Any], needed: Needs, report: Reporter) -> None:
             report.add((), f"the key {key!r} is missing")
         elif kind not in needed and key in raw:
             report.add((key,), f"the method takes no {kind} images as it is set", f"remove {key!r}", key=True)
-
-
-def paths(model: type[BaseModel], prefix: str = "") -> set[str]:
-    """Return the dotted paths of all settings of a model, blocks and what is in them."""
-    found = set()
-    for field, info in model.model_fields.items():
-        found.add(prefix + field)
-        for block in blocks(info.annotation):
-            found |= paths(block, f"{prefix}{field}.")
-    return found

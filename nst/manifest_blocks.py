@@ -16,7 +16,8 @@ SCHEMES: Final = ("file", "s3", "memory", "gs", "gcs", "az", "abfs", "abfss", "h
 _TYPED_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
-def _check_uri(uri: str) -> str:
+def check_uri(uri: str) -> str:
+    """Return a URI of a known scheme, or a path."""
     scheme, found, _ = uri.partition("://")
     if found and scheme not in SCHEMES:
         hint = did_you_mean(scheme, SCHEMES)
@@ -26,7 +27,8 @@ def _check_uri(uri: str) -> str:
     return uri
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
+    """Return a bare value as a list of one."""
     return [value] if isinstance(value, str | dict) else value
 
 
@@ -46,7 +48,7 @@ def _check_mask(mask: Any) -> Any:
         return mask.lower()
     if "*" in mask or mask.endswith("/"):
         raise ValueError("a mask is one label image or a colour, no glob and no prefix")
-    return _check_uri(mask)
+    return check_uri(mask)
 
 
 Uri = Annotated[str, Field(min_length=1, max_length=2048)]
@@ -54,7 +56,7 @@ Mask = Annotated[Uri | None, BeforeValidator(_check_mask)]
 Name = Annotated[str, Field(pattern=_TYPED_NAME)]
 
 
-class _FromUri(Block):
+class FromUri(Block):
     """A block with a `uri`, which may be written as the bare URI."""
 
     @model_validator(mode="before")
@@ -65,10 +67,10 @@ class _FromUri(Block):
     @field_validator("uri", check_fields=False)
     @classmethod
     def _known_scheme(cls, value: str | None) -> str | None:
-        return value if value is None else _check_uri(value)
+        return value if value is None else check_uri(value)
 
 
-class ContentSpec(_FromUri):
+class ContentSpec(FromUri):
     """Content images: a URI, a glob or a prefix; or, for methods that draw from masks, a mask alone."""
 
     uri: Uri | None = None
@@ -94,7 +96,7 @@ def _check_one_image(uri: str | None, mask: str | None) -> None:
         raise ValueError("a label image belongs to one image, no glob and no prefix; write an entry for each image")
 
 
-class MixImage(_FromUri):
+class MixImage(FromUri):
     """One image of a weighted mix."""
 
     uri: Uri
@@ -114,7 +116,7 @@ class MixImage(_FromUri):
         return value
 
 
-class StyleSpec(_FromUri):
+class StyleSpec(FromUri):
     """One style, or several: a URI, a glob, a prefix, or a weighted mix of images."""
 
     uri: Uri | None = None
@@ -175,8 +177,8 @@ class Output(Block):
 class ManifestBlock(Block):
     """Everything that a manifest may say."""
 
-    kind: Literal["sweep"] = "sweep"
-    """What the manifest declares."""
+    kind: Literal["sweep", "train"] = "sweep"
+    """What the manifest declares: a sweep, or trained models (with other keys, see below)."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
     """Name of the sweep: small letters, digits, `.`, `_` and `-`."""
@@ -185,20 +187,23 @@ class ManifestBlock(Block):
     """Path or URI of a manifest that this one is laid over: mappings are merged, everything else is replaced, `null`
     drops what the other says. Relative inputs of both are relative to the manifest that is run."""
 
-    contents: Annotated[tuple[ContentSpec, ...], BeforeValidator(_listed), Field(min_length=1)] = Field(
+    contents: Annotated[tuple[ContentSpec, ...], BeforeValidator(listed), Field(min_length=1)] = Field(
         default=(), validate_default=False
     )
     """Content images: one or a list of URIs, globs, prefixes or `{uri, name, mask}`. Left out for methods without
     them."""
 
-    styles: Annotated[tuple[StyleSpec, ...], BeforeValidator(_listed), Field(min_length=1)] = Field(
+    styles: Annotated[tuple[StyleSpec, ...], BeforeValidator(listed), Field(min_length=1)] = Field(
         default=(), validate_default=False
     )
     """Styles: one or a list of URIs, globs, prefixes, `{uri, name, mask}` or `{name, mix, images}`. Left out for
     methods without them."""
 
-    method: Any
-    """The method by name, with the settings that are not its defaults."""
+    method: Any = None
+    """The method by name, with the settings that are not its defaults. Required, or else `methods`."""
+
+    methods: Any = None
+    """Several methods in place of `method`. Each axis of `sweep` multiplies those that have its setting."""
 
     sweep: Any = None
     """Axes over the method's settings."""

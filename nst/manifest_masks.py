@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 def check_masks(block: ManifestBlock, variants: Variants, report: Reporter) -> None:
     """Report masks that the method does not look at, masks that are missing, and contents without a picture."""
-    name = variants.config(0).name
-    wanted = {variants.config(first).masks for first in variants.first}
+    configs = [variants.config(first) for first in variants.first]
+    wanted = {config.masks: config.name for config in reversed(configs)}
     images = list(_images(block))
     masked = any(mask for _, _, mask in images)
     for path, single, mask in images:
         if mask and "none" in wanted:
-            report.add((*path, "mask"), f"{name} takes no masks as it is set", "remove 'mask'", key=True)
+            report.add((*path, "mask"), f"{wanted['none']} takes no masks as it is set", "remove 'mask'", key=True)
         elif not mask and "needed" in wanted:
-            found = f"{name} draws by masks, and this image has none"
+            found = f"{wanted['needed']} draws by masks, and this image has none"
             report.add(path, found, "write {uri: ..., mask: ...}" if single else "add 'mask' to each image")
         elif not mask and masked and "none" not in wanted:
             report.add(path, "other images have masks and this one has none, expected masks for all or for none",
                        "a colour, such as mask: '#ff0000', makes the whole image one region")  # fmt: skip
     for index, content in enumerate(block.contents):
-        if content.uri is None and wanted != {"needed"}:
+        if content.uri is None and (name := wanted.get("none") or wanted.get("allowed")):
             report.add(("contents", index), f"{name} needs a picture, and this content is a mask alone", "add 'uri'")
 
 

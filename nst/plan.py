@@ -117,6 +117,7 @@ class Plan:
             "sweep_id": self.sweep_id,
             "name": self.name,
             "cells": self.total,
+            "methods": self.cells.methods(),
             "contents": sum(content is not None for content in self.cells.contents),
             "styles": sum(style is not None for style in self.cells.styles),
             "points": len(self.cells.variants),
@@ -198,18 +199,22 @@ def pixels(config: MethodConfig) -> float:
 
 
 def cost(config: MethodConfig) -> float:
-    """Return the cost of one cell: pixels x steps, summed over the levels of the pyramid."""
+    """Return the cost of one cell: pixels x steps, summed over the levels of the pyramid; one pass is one step."""
+    if config.name == "feedforward":
+        return config.pixels
     return config.pixels * sum(scale**2 * steps for scale, steps in config.pyramid.schedule(config.steps))
 
 
 def _groups(cells: Cells) -> list[list[int]]:
-    """Return the numbers of the cells that may share batches: same content, same structure; in order."""
+    """Return the numbers of the cells that may share batches: same structure, same content too where that matters."""
     width, structure = len(cells.variants), cells.variants.structure
     row = len(cells.styles) * width
     count = len(cells.variants.first)
     groups: dict[int, list[int]] = {}
+    mixed = {s for s in range(count) if cells.structure_config(s).name == "feedforward"}
     for number, point in enumerate(cells.points):
-        key = point // row * count + structure[point % width]
+        own = structure[point % width]
+        key = own if own in mixed else point // row * count + own
         if key in groups:
             groups[key].append(number)
         else:
@@ -225,7 +230,8 @@ def _batch_size(cells: Cells, number: int) -> int:
 
 
 def _rate(config: MethodConfig, history: Mapping[tuple[str, str, str], float]) -> float | None:
-    return history.get((config.name, config.backbone.name, config.precision))
+    backbone = "" if config.name == "feedforward" else config.backbone.name
+    return history.get((config.name, backbone, config.precision))
 
 
 def _reasons(

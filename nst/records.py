@@ -57,6 +57,23 @@ class StyleRef:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelRef:
+    """One trained network: what it is and where its weights lie."""
+
+    identity: str
+    """Id in the catalog of models, or `sha256-` and the digest of a file that is not from there."""
+    uri: str = ""
+    """Of its safetensors file; "" while it is not trained."""
+    digest: str = ""
+    """SHA-256 of that file."""
+
+    @property
+    def model_id(self) -> str | None:
+        """Its id in the catalog, None for other files."""
+        return None if self.identity.startswith("sha256-") else self.identity
+
+
+@dataclass(frozen=True, slots=True)
 class OutputFormat:
     """How pictures are encoded. `quality` is ignored by PNG."""
 
@@ -75,6 +92,8 @@ class Cell:
     output: OutputFormat = OutputFormat()
     attempt: int = 1
     """1 + the number of failed attempts on record when it was planned."""
+    model: ModelRef | None = None
+    """The trained network, None for methods without."""
 
 
 @dataclass(frozen=True, slots=True)

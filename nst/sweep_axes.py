@@ -7,7 +7,7 @@ found when the variants are validated (`nst.variants`).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nst.manifest_errors import describe, did_you_mean, keys_hint, number
@@ -69,6 +69,20 @@ class Sweep:
         """Points along each dimension."""
         return tuple(len(dimension[0].values) for dimension in self.dimensions)
 
+    def of(self, known: AbstractSet[str], method: str) -> Sweep:
+        """Return the axes whose settings a method has, and the rules that may match its points.
+
+        Of zipped axes those remain that it has; a rule that names an axis that it lacks matches nothing of it.
+        """
+        own = [tuple(axis for axis in dimension if axis.path in known) for dimension in self.dimensions]
+        kept = {number: place for place, number in enumerate(number for number, axes in enumerate(own) if axes)}
+        rules = tuple(
+            replace(rule, dimensions={kept[number]: indices for number, indices in rule.dimensions.items()})
+            for rule in self.rules
+            if rule.axes <= known and rule.may_match(method)
+        )
+        return Sweep(tuple(axes for axes in own if axes), rules)
+
     def excluded(self) -> bytearray:
         """Return a mask of the points that rules leave out for every content and style."""
         mask = bytearray(math.prod(self.lengths))
@@ -87,20 +101,24 @@ class Sweep:
         return found
 
 
-def parse_sweep(raw: Any, known: AbstractSet[str], report: Reporter) -> Sweep:
+def parse_sweep(
+    raw: Any, known: AbstractSet[str], report: Reporter, *, methods: Sequence[str] = (), owner: str = "the method"
+) -> Sweep:
     """Return the sweep of a manifest, reporting every fault.
 
     Args:
         raw: The value of `sweep`, None when there is none.
-        known: The dotted paths of all settings of the method.
+        known: The dotted paths of all settings of the methods.
         report: Receives the problems.
+        methods: Their names, which rules may tell apart if there are several.
+        owner: Whose settings they are if there is one.
     """
     if raw is None:
         return Sweep()
     if not isinstance(raw, dict):
         report.add(("sweep",), f"found {describe(raw)}, expected a mapping of axes", "e.g. style_weight: [10, 100]")
         return Sweep()
-    reader = _Reader(known, report)
+    reader = _Reader(known, report, owner if len(methods) < 2 else "any of the methods")
     dimensions: list[Dimension] = []
     for key, value in raw.items():
         if key == "zip":
@@ -113,7 +131,7 @@ def parse_sweep(raw: Any, known: AbstractSet[str], report: Reporter) -> Sweep:
         message = f"the axes make {count} points ({sizes}), expected at most {MAX_VARIANTS}"
         report.add(("sweep",), message, "take fewer values, or zip axes that belong together", key=True)
         return Sweep()
-    rules = parse_rules(raw["exclude"], dimensions, reader.refused, report) if "exclude" in raw else ()
+    rules = parse_rules(raw["exclude"], dimensions, reader.refused, report, methods) if "exclude" in raw else ()
     return Sweep(tuple(dimensions), rules)
 
 
@@ -124,9 +142,10 @@ class _Reader:
         refused: Paths that were reported: a rule that names them is not reported again.
     """
 
-    def __init__(self, known: AbstractSet[str], report: Reporter) -> None:
+    def __init__(self, known: AbstractSet[str], report: Reporter, whose: str) -> None:
         self.known = known
         self.report = report
+        self.whose = whose
         self.seen: set[str] = set()
         self.refused: set[str] = set()
 
@@ -148,7 +167,7 @@ class _Reader:
                 self.refused.update(axis.path for axis in whole)
             elif whole:
                 points = list(zip(*(axis.values for axis in whole), strict=True))
-                for earlier, later in _repeats(points):
+                for earlier, later in repeats(points):
                     message = f"value {later + 1} of all these axes repeats value {earlier + 1}"
                     self.report.add(where, message, "pairs must differ in one of their axes")
                 yield whole
@@ -158,7 +177,7 @@ class _Reader:
         before = len(self.report.problems)
         axis = self._values(path, raw, where) if self._allowed(path, where) else None
         if axis and axis.listed and not paired:
-            for earlier, later in _repeats(axis.values):
+            for earlier, later in repeats(axis.values):
                 message = f"{describe(axis.values[later])} stands twice in the axis {path!r}"
                 self.report.add((*where, later), message, f"first at item {earlier + 1}")
         self.seen.add(path)
@@ -171,10 +190,10 @@ class _Reader:
             if path.removeprefix("method.") in self.known:
                 hint = f"write {path.removeprefix('method.')}: paths start below `method`"
             elif path == "name":
-                hint = "one manifest runs one method; a second one can extend it"
+                hint = "several methods stand under `methods`, in place of `method`"
             else:
                 hint = did_you_mean(path, [*self.known, "zip", "exclude"]) or keys_hint(path, self.known)
-            message = f"{shorten(path)!r} is no setting of the method, expected the path of one"
+            message = f"{shorten(path)!r} is no setting of {self.whose}, expected the path of one"
             self.report.add(where, message, hint, key=True)
             return False
         if path in self.seen:
@@ -203,7 +222,7 @@ class _Reader:
         return None
 
 
-def _repeats(values: Sequence[Any]) -> Iterator[tuple[int, int]]:
+def repeats(values: Sequence[Any]) -> Iterator[tuple[int, int]]:
     """Yield (first, later) positions of equal values."""
     first: dict[str, int] = {}
     for index, value in enumerate(values):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
-from nst.manifest_errors import describe, keys_hint
+from nst.manifest_errors import describe, keys_hint, one_of
 from nst.yaml_scalars import shorten
 
 if TYPE_CHECKING:
@@ -26,14 +26,27 @@ class Rule:
 
     Attributes:
         dimensions: Per named dimension (its number), the indices that match; the others match everywhere.
-        content: Patterns of content names, None for all. style: The same for styles.
+        axes: The paths of the axes that it names.
+        content: Patterns of content names, None for all. style, method: The same for styles and methods.
         where: Path of the rule in the manifest.
     """
 
     dimensions: dict[int, frozenset[int]]
+    axes: frozenset[str]
     content: tuple[str, ...] | None
     style: tuple[str, ...] | None
+    method: tuple[str, ...] | None
     where: Path
+
+    def may_match(self, method: str) -> bool:
+        """Return whether the rule matches points of this method, as far as its name goes."""
+        return self.method is None or any(fnmatchcase(method, pattern) for pattern in self.method)
+
+    @property
+    def named(self) -> frozenset[str]:
+        """What it names of `content` and `style`."""
+        given = {"content": self.content, "style": self.style}
+        return frozenset(kind for kind, patterns in given.items() if patterns is not None)
 
     def inputs(self, kind: str, names: Sequence[str]) -> list[int]:
         """Return the indices of the names of `content` or `style` that match."""
@@ -44,7 +57,11 @@ class Rule:
 
 
 def parse_rules(
-    raw: Any, dimensions: Sequence[Dimension], refused: Collection[str], report: Reporter
+    raw: Any,
+    dimensions: Sequence[Dimension],
+    refused: Collection[str],
+    report: Reporter,
+    methods: Sequence[str] = (),
 ) -> tuple[Rule, ...]:
     """Return the rules of `exclude`, reporting those that name no axis or match no value.
 
@@ -53,13 +70,14 @@ def parse_rules(
         dimensions: The sound axes.
         refused: Paths of unsound axes, about which rules are not judged.
         report: Receives the problems.
+        methods: Names of the methods; a rule may name one if there are several.
     """
     rules = []
     for index, rule in enumerate(raw if isinstance(raw, list) else [raw]):
         where: Path = ("sweep", "exclude", index) if isinstance(raw, list) else ("sweep", "exclude")
         if isinstance(rule, dict) and rule:
             before = len(report.problems)
-            sound = _rule({k: v for k, v in rule.items() if k not in refused}, where, dimensions, report)
+            sound = _rule({k: v for k, v in rule.items() if k not in refused}, where, dimensions, report, methods)
             if len(report.problems) == before and not rule.keys() & set(refused):
                 rules.append(sound)
         else:
@@ -69,20 +87,26 @@ def parse_rules(
     return tuple(rules)
 
 
-def _rule(raw: dict[str, Any], where: Path, dimensions: Sequence[Dimension], report: Reporter) -> Rule:
+def _rule(
+    raw: dict[str, Any], where: Path, dimensions: Sequence[Dimension], report: Reporter, methods: Sequence[str]
+) -> Rule:
     axes = {axis.path: (number, axis) for number, dimension in enumerate(dimensions) for axis in dimension}
     chosen: dict[int, frozenset[int]] = {}
     inputs: dict[str, tuple[str, ...]] = {}
+    names_of = (*_INPUTS, "method") if len(methods) > 1 else _INPUTS
     for key, value in raw.items():
-        if key in _INPUTS:
+        if key in names_of:
             names = value if isinstance(value, list) else [value]
             if not names or not all(isinstance(name, str) for name in names):
                 report.add((*where, key), f"found {describe(value)}, expected the name of a {key}")
                 continue
             inputs[key] = tuple(names)
+            if key == "method" and not any(fnmatchcase(one, pattern) for one in methods for pattern in names):
+                message = f"no method here is called {one_of(names)}, so the rule excludes nothing"
+                report.add((*where, key), message, f"the methods are {', '.join(methods)}")
         elif key not in axes:
             message = f"{shorten(key)!r} is no axis of this sweep, so the rule excludes nothing"
-            report.add((*where, key), message, keys_hint(key, [*axes, *_INPUTS]), key=True)
+            report.add((*where, key), message, keys_hint(key, [*axes, *names_of]), key=True)
         else:
             number, axis = axes[key]
             found = _matching(axis, value, (*where, key), report)
@@ -90,7 +114,8 @@ def _rule(raw: dict[str, Any], where: Path, dimensions: Sequence[Dimension], rep
             if found and not both:
                 report.add((*where, key), "no point has these zipped values together, so the rule excludes nothing")
             chosen[number] = both
-    return Rule(chosen, inputs.get("content"), inputs.get("style"), where)
+    named = frozenset(raw) & axes.keys()
+    return Rule(chosen, named, inputs.get("content"), inputs.get("style"), inputs.get("method"), where)
 
 
 def _matching(axis: Axis, wanted: Any, where: Path, report: Reporter) -> frozenset[int]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nst.manifest_errors import Reporter
     from nst.positions import Path
     from nst.sweep_axes import Sweep
+    from nst.sweep_rules import Rule
 
 _CONTEXT: Final = "preset"
 _HARMLESS: Final = frozenset({"_from_name", "_apply_preset"})
@@ -50,6 +51,7 @@ class Variants:
         structure: Per variant, the number of its structure: variants of one structure may share a batch.
         first: Per structure, its first variant.
         config: Returns the validated settings of a variant.
+        where: Per structure, the path of its method in the manifest.
     """
 
     sweep: Sweep
@@ -57,6 +59,7 @@ class Variants:
     structure: array[int]
     first: list[int]
     config: Callable[[int], MethodConfig]
+    where: list[Path]
 
     def __len__(self) -> int:
         return len(self.settings)
@@ -71,6 +74,10 @@ class Variants:
         kinds = list(dict.fromkeys(self.needs))
         of_structure = [kinds.index(needs) for needs in self.needs]
         return kinds, [of_structure[number] for number in self.structure]
+
+    def matching(self, rule: Rule) -> list[int]:
+        """Return the variants that a rule of the sweep matches."""
+        return self.sweep.matching(rule)
 
     def values(self, variant: int) -> dict[str, Any]:
         """Return what the axes set in a variant, by dotted path."""
@@ -92,7 +99,13 @@ def unravel(number: int, lengths: Sequence[int]) -> tuple[int, ...]:
 
 
 def make_variants(
-    model: type[MethodConfig], base: Mapping[str, Any], sweep: Sweep, report: Reporter, *, whole: bool = False
+    model: type[MethodConfig],
+    base: Mapping[str, Any],
+    sweep: Sweep,
+    report: Reporter,
+    *,
+    where: Path = ("method",),
+    whole: bool = False,
 ) -> Variants | None:
     """Return all variants, or None if `report` has problems: found here, in `method` or in the axes' values, or before.
 
@@ -101,19 +114,28 @@ def make_variants(
         base: `method` as written.
         sweep: Its axes.
         report: Receives the problems.
+        where: Path of `base` in the manifest.
         whole: Validate every variant whole, as the slow and certain way (for tests).
     """
-    return _Builder(model, base, sweep, report, whole=whole).build()
+    return _Builder(model, base, sweep, report, where, whole=whole).build()
 
 
 class _Builder:
     def __init__(
-        self, model: type[MethodConfig], base: Mapping[str, Any], sweep: Sweep, report: Reporter, *, whole: bool
+        self,
+        model: type[MethodConfig],
+        base: Mapping[str, Any],
+        sweep: Sweep,
+        report: Reporter,
+        where: Path,
+        *,
+        whole: bool,
     ) -> None:
         self.model = model
         self.base = base
         self.sweep = sweep
         self.report = report
+        self.where = where
         self.told: set[str] = set()
         self.groups = _groups(model, sweep, whole=whole)
 
@@ -142,7 +164,7 @@ class _Builder:
         """Validate `method` as written: an axis must not hide a fault of what it replaces."""
         for fault in check(self.model, self.base)[1]:
             if fault.path or not self.sweep.dimensions:
-                self.report.add(("method", *fault.path), fault.message, fault.hint, key=fault.key)
+                self.report.add((*self.where, *fault.path), fault.message, fault.hint, key=fault.key)
 
     def _table(self, group: _Group, point: dict[int, int]) -> dict[tuple[int, ...], Parts]:
         table: dict[tuple[int, ...], Parts] = {}
@@ -199,13 +221,17 @@ class _Builder:
             if axis.listed:
                 # A setting that its block does not have is wrong once, not once per value.
                 at = (*axis.position(index), *rest) if rest or not fault.key else axis.where
-                self.report.add(at, fault.message, fault.hint, key=fault.key)
+                self.report.add(at, fault.message, self._hint(fault.hint), key=fault.key)
             elif axis.path not in self.told:
                 self.told.add(axis.path)  # a range is wrong once, not once per value
                 hint = fault.hint or f"it is value {index + 1} of {len(axis.values)}; list the values you want"
-                self.report.add(axis.where, fault.message, hint)
+                self.report.add(axis.where, fault.message, self._hint(hint))
             return
-        self.report.add(("method", *path), fault.message, fault.hint, key=fault.key)
+        self.report.add((*self.where, *path), fault.message, fault.hint, key=fault.key)
+
+    def _hint(self, hint: str) -> str:
+        """Return a hint about an axis: of several methods, which one does not take the value."""
+        return hint if self.where[0] != "methods" else ": ".join(filter(None, (f"for {self.base['name']}", hint)))
 
     def _combine(
         self,
@@ -240,7 +266,8 @@ class _Builder:
                     first.append(len(settings))
             structure.append(number)
             settings.append(settings_key(parts, fields))
-        return Variants(self.sweep, settings, structure, first, lru_cache(16_384)(self._config))
+        where = [self.where] * len(first)
+        return Variants(self.sweep, settings, structure, first, lru_cache(16_384)(self._config), where)
 
     def _config(self, variant: int) -> MethodConfig:
         indices = unravel(variant, self.sweep.lengths)

@@ -71,9 +71,10 @@ def contact_sheet(
 ) -> bytes:
     """A JPEG of all cells in a grid, as large as its cells need and at most `max_cells` of them.
 
-    With one parameter point the rows are contents and the columns styles; with one pair and many points they fill the
-    sheet line by line, each under its caption; otherwise every content x style has a row and every parameter point a
-    column. Rows and columns keep the order of the cells.
+    With one parameter point the rows are contents and the columns styles; otherwise every content x style has a row
+    and every parameter point a column. What was made from a style alone (or a content, or nothing) stands in the row of
+    every pair that it may be compared with. Where a column for each point would be many or leave most places empty,
+    the cells of a row fill lines, each under its caption. Rows and columns keep the order of the cells.
 
     Args:
         cells: In the order of the plan.
@@ -124,15 +125,42 @@ def contact_sheet(
 
 def _arrange(cells: Sequence[SheetCell]) -> _Grid:
     across = len({cell.label for cell in cells}) <= 1
-    placed = {((c.content, "" if across else c.style), c.style if across else c.label): c for c in cells}
-    rows, columns = list(dict.fromkeys(row for row, _ in placed)), list(dict.fromkeys(column for _, column in placed))
-    if not across and len(rows) == 1 and len(columns) > _BROKEN_FROM:
-        flat = list(placed.values())
-        width = min(_MOST_COLUMNS, max(_BROKEN_FROM, round(1.2 * len(flat) ** 0.5)))
-        lines = [flat[i : i + width] for i in range(0, len(flat), width)]
-        padded: list[list[SheetCell | None]] = [[*line, *[None] * (width - len(line))] for line in lines]
-        return _Grid([*rows, *[("", "")] * (len(lines) - 1)], [""] * width, padded, captions=True)
-    return _Grid(rows, columns, [[placed.get((row, column)) for column in columns] for row in rows], across)
+    if across:
+        rows, columns = list(dict.fromkeys((c.content, "") for c in cells)), list(dict.fromkeys(c.style for c in cells))
+        places = {(c.content, c.style): c for c in cells}
+        return _Grid(rows, columns, [[places.get((row, column)) for column in columns] for row, _ in rows], across)
+    columns = list(dict.fromkeys(cell.label for cell in cells))
+    placed = _placed(cells)
+    if len(placed) == 1:
+        broken = len(columns) > _BROKEN_FROM
+    else:
+        broken = 2 * sum(map(len, placed.values())) <= len(placed) * len(columns)
+    if not broken:
+        return _Grid(list(placed), columns, [[row.get(column) for column in columns] for row in placed.values()])
+    longest = max(map(len, placed.values()))
+    width = min(_MOST_COLUMNS, max(min(longest, _BROKEN_FROM), round(1.2 * longest**0.5)))
+    grid = _Grid([], [""] * width, [], captions=True)
+    for pair, row in placed.items():
+        for start in range(0, len(row), width):
+            line = list(row.values())[start : start + width]
+            grid.rows.append(("", "") if start else pair)
+            grid.cells.append([*line, *[None] * (width - len(line))])
+    return grid
+
+
+def _placed(cells: Sequence[SheetCell]) -> dict[tuple[str, str], dict[str, SheetCell]]:
+    """Return the cells of each row by label; what lacks a content or style is put to all pairs with its other image."""
+    pairs = dict.fromkeys((cell.content, cell.style) for cell in cells)
+    homes = {
+        (c, s): [pair for pair in pairs if pair != (c, s) and c in {"", pair[0]} and s in {"", pair[1]}]
+        for c, s in pairs
+    }
+    rows: dict[tuple[str, str], dict[str, SheetCell]] = {pair: {} for pair in pairs if not homes[pair]}
+    for cell in cells:
+        pair = (cell.content, cell.style)
+        for home in [home for home in homes[pair] if home in rows] or [pair]:
+            rows[home].setdefault(cell.label, cell)
+    return rows
 
 
 def _open(data: bytes | None) -> Image.Image | None:

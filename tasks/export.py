@@ -43,8 +43,15 @@ def sweep_rows(
 
 
 def varying(rows: pd.DataFrame) -> list[str]:
-    """Return the parameter columns that take more than one value in these rows."""
-    return [column.name for column in parameters.columns() if len(rows[column.name].unique()) > 1]
+    """Return the parameter columns that take more than one value in these rows, the method first.
+
+    Of several methods a column counts if it varies within one of them: what follows from the method is no news.
+    """
+    groups = [group for _, group in rows.groupby("method", sort=False)]
+    found = [
+        column.name for column in parameters.columns() if any(len(group[column.name].unique()) > 1 for group in groups)
+    ]
+    return ["method", *found] if len(groups) > 1 else found
 
 
 def export_sweep(catalog: Catalog, sweep_id: str, folder: Path) -> int:
@@ -77,12 +84,15 @@ def _picture(catalog: Catalog, key: str) -> bytes:
 
 def file_names(rows: pd.DataFrame) -> list[str]:
     """Return one readable, unique, portable file name per row: content, style, and the parameters that vary."""
+    import pandas as pd
+
     columns = varying(rows)
     stems = []
     for row in rows.to_dict("records"):
         # A missing name is None or NaN: pandas decides by what else the column holds.
         parts = [row[key] for key in ("content_name", "style_name") if isinstance(row[key], str)]
-        parts += [f"{column}={short(row[column])}" for column in columns]
+        parts += [f"{column}={short(row[column])}" for column in columns if not pd.isna(row[column])]
+        parts = parts or [row["method"]]
         stems.append(re.sub(r"[^\w=.+-]+", "-", "__".join(parts))[:_LONGEST_NAME])
     seen = Counter(stems)
     return [

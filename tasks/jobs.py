@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nst.records import Batch, Cell
+    from nst.models import ModelSpec
+    from nst.records import Batch, Cell, ImageRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,11 @@ class Job:
     sweep_name: str
     weights_uri: str
     """Absolute URI of the backbone's weights, or `random` or `torchvision`."""
+
+    @property
+    def key(self) -> str:
+        """What progress is told about."""
+        return self.batch.batch_id
 
     def only(self, cells: tuple[Cell, ...], batch_id: str) -> Job:
         """Return the same job for some of its cells, under another batch id."""
@@ -44,3 +50,33 @@ class BatchOutcome:
     failed: tuple[Failure, ...]
     seconds: float
     cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingJob:
+    """One network to train, and what it is made from."""
+
+    spec: ModelSpec
+    photographs: tuple[ImageRef, ...]
+    weights_uri: str
+    """As `Job.weights_uri`."""
+    parent_uri: str = ""
+    """Absolute URI of the weights that it begins with, "" for none."""
+    attempt: int = 1
+
+    @property
+    def key(self) -> str:
+        """What progress is told about."""
+        return self.spec.model_id
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What became of a training: its row is committed, in `models` or in `failures`."""
+
+    model_id: str
+    steps: int
+    """Done in all."""
+    seconds: float
+    """Of this run."""
+    failure: Failure | None = None

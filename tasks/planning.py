@@ -6,14 +6,13 @@ Everything that can be wrong with a sweep is found here, before anything starts.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
+from functools import partial
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote
 
 from nst.cells import expand
-from nst.errors import InputError, ManifestError, Problem, UserError
+from nst.errors import InputError, ManifestError, UserError
 from nst.manifest import Manifest, parse_manifest
 from nst.manifest_blocks import is_color
 from nst.plan import Plan, make_plan
@@ -21,16 +20,18 @@ from nst.records import Batch, ImageRef, MaskRef, StyleRef
 from tasks.catalog import Catalog
 from tasks.inputs import Base, Digests, find_images, weights_digest, weights_uri
 from tasks.jobs import Job
+from tasks.manifest_text import read_text, stem, unique
+from tasks.model_choice import ModelChoice
 from tasks.store import Stat, Store, open_store
-from tasks.store.uris import read_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from nst.config.backbone import BackboneConfig
+    from nst.errors import Problem
     from nst.manifest_blocks import ContentSpec, StyleSpec
+    from tasks.train_planning import PreparedTraining
 
-_MANIFEST_BYTES: Final = 4 * 1024**2
 _CELLS_PER_RECORD: Final = 20_000
 
 Rate = tuple[str, str, str]
@@ -47,15 +48,20 @@ class Prepared:
     manifest_uri: str
     manifest_text: str
     weights_uris: Mapping[BackboneConfig, str]
+    trainings: tuple[PreparedTraining, ...] = ()
+    """Whose models the cells run, trained or not."""
+    again: Callable[[], Prepared] = field(kw_only=True, repr=False)
+    """Plans once more, when models were trained in the meantime."""
 
     def job(self, batch: Batch) -> Job:
         """Return the job of a batch."""
+        config = batch.cells[0].config
         return Job(
             batch=batch,
             root=self.store.uri,
             sweep_id=self.plan.sweep_id,
             sweep_name=self.plan.name,
-            weights_uri=self.weights_uris[batch.cells[0].config.backbone],
+            weights_uri="" if config.name == "feedforward" else self.weights_uris[config.backbone],
         )
 
 
@@ -84,7 +90,8 @@ def prepare(
     digests = Digests(store)
     contents, styles, weights = _resolve(manifest, base, digests)
     uris = {backbone: uri for backbone, (uri, _) in weights.items()}
-    cells = expand(manifest, contents, styles, {backbone: digest for backbone, (_, digest) in weights.items()})
+    choose = ModelChoice(catalog, digests, base, beside, inputs)
+    cells = expand(manifest, contents, styles, {key: digest for key, (_, digest) in weights.items()}, choose)
     digests.save()
     done = catalog.keys("results")
     known, history = _learn(catalog) if done else ({}, {})
@@ -96,7 +103,9 @@ def prepare(
             f"the sweep is estimated at {hours:.1f} hours, its budget is {manifest.budget.hours:g}",
             hint="take fewer cells, raise budget.hours, or pass --yes",
         )
-    return Prepared(plan, store, catalog, manifest_uri, text, uris)
+    again = partial(prepare, manifest_uri, root, inputs=inputs, devices=devices, confirmed=True, single=single)
+    trainings = tuple(choose.trainings.values())
+    return Prepared(plan, store, catalog, manifest_uri, text, uris, trainings, again=again)
 
 
 def register(prepared: Prepared) -> None:
@@ -117,22 +126,6 @@ def register(prepared: Prepared) -> None:
             names = {"content_name": content.name if content else None, "style_name": style.name if style else None}
             rows.append({"position": number, "cell_id": cells.ids[number], **names})
         prepared.catalog.commit("sweeps", plan.sweep_id, f"cells-{start:08d}", rows, common=common)
-
-
-def read_text(uri: str) -> str:
-    """Return the text of a manifest.
-
-    Raises:
-        ManifestError: It is no UTF-8 text.
-        InputError: It does not exist or is too large.
-    """
-    data = read_uri(uri, max_bytes=_MANIFEST_BYTES)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        problem = Problem(uri, line, 1, f"byte {data[error.start]:#04x} is no UTF-8 text", "save the file as UTF-8")
-        raise ManifestError((problem,)) from error
 
 
 def _resolve(
@@ -159,12 +152,12 @@ def _resolve(
         except InputError as error:
             report(("styles", index), error)
     weights: dict[BackboneConfig, tuple[str, str]] = {}
-    for backbone in manifest.backbones():
+    for backbone, path in manifest.backbones().items():
         try:
             uri = weights_uri(backbone, base)
             weights[backbone] = (uri, weights_digest(backbone, uri, digests))
         except InputError as error:
-            report(("method", "backbone", "weights"), error)
+            report((*path, "weights"), error)
     if problems:
         raise ManifestError(tuple(problems))
     return _refs(contents, digests), list(_style_refs(styles, digests)), weights
@@ -234,22 +227,6 @@ def _refs(images: Sequence[_Found], digests: Digests) -> list[ImageRef]:
     return refs
 
 
-def stem(uri: str) -> str:
-    """Return a file's name without its extension, as people would call the picture."""
-    return unquote(PurePosixPath(uri.split("?", maxsplit=1)[0]).stem) or "image"
-
-
-def unique(names: Sequence[str]) -> list[str]:
-    """Return the names, later ones numbered where they repeat."""
-    taken = Counter(names)
-    seen: Counter[str] = Counter()
-    result = []
-    for name in names:
-        seen[name] += 1
-        result.append(name if taken[name] == 1 or seen[name] == 1 else f"{name}-{seen[name]}")
-    return result
-
-
 def _learn(catalog: Catalog) -> tuple[dict[str, int], dict[Rate, float]]:
     """Return what the catalog knows: method versions by address, and seconds per unit of cost."""
     columns = ["address", "method_version", "method", "backbone", "precision", "seconds", "cost"]
@@ -263,6 +240,6 @@ def _learn(catalog: Catalog) -> tuple[dict[str, int], dict[Rate, float]]:
         if address is not None:
             known[address] = max(version, known.get(address, version))
         if spent and cost:
-            seconds[method, backbone, precision] += spent
-            costs[method, backbone, precision] += cost
+            seconds[method, backbone or "", precision] += spent
+            costs[method, backbone or "", precision] += cost
     return known, {rate: seconds[rate] / costs[rate] for rate in seconds}

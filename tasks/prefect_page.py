@@ -40,12 +40,14 @@ class PrefectPage:
         client: A synchronous client that stays open.
         flow_run_id: Whose page it is.
         key: Same for every run of one manifest, so that the page keeps their history; any text.
+        noun: What is counted.
     """
 
-    def __init__(self, client: SyncPrefectClient, flow_run_id: UUID, key: str) -> None:
+    def __init__(self, client: SyncPrefectClient, flow_run_id: UUID, key: str, noun: str = "cells") -> None:
         self._client = client
         self._flow_run_id = flow_run_id
         self._key = artifact_key(key)
+        self._noun = noun
         self._progress_id: UUID | None = None
         self._told_at = float("-inf")
         self._told = ""
@@ -54,7 +56,7 @@ class PrefectPage:
     def progress(self, done: int, total: int, text: str, *, now: bool = False) -> None:
         """Show how far the run is; at most once in five seconds unless `now`, and not when nothing changed."""
         percent = 100.0 * done / total if total else 100.0
-        description = f"{done:,} of {total:,} cells. {text}".strip()
+        description = f"{done:,} of {total:,} {self._noun}. {text}".strip()
         if description == self._told or (not now and time.monotonic() - self._told_at < PROGRESS_EVERY_S):
             return
         self._told_at, self._told = time.monotonic(), description

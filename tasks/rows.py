@@ -47,7 +47,8 @@ def identity_columns(job: Job, cell: Cell) -> dict[str, Any]:
         "style_mask_digests": _masks(style, "digest") if style else None,
         "style_weights": _json(style.weights) if style else None,
         "style_mix": style.mix if style and len(style.images) > 1 else None,
-        "weights_digest": job.batch.weights_digest,
+        "weights_digest": job.batch.weights_digest or (cell.model.digest if cell.model else None) or None,
+        "model_id": cell.model.model_id if cell.model else None,
         **flatten(cell.config),
     }
 

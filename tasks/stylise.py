@@ -7,12 +7,10 @@ crash between any two of them means that the batch is done again, and content-ad
 from __future__ import annotations
 
 import hashlib
-import platform
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import torch
@@ -21,14 +19,16 @@ from nst import images, metrics
 from nst.errors import InputError, OutOfMemory, TransientError
 from nst.masks import Labels, plain_labels, read_labels
 from nst.methods import stylize_batch
-from nst.workspace import Pixels, Recent, Request, Stylized, Workspace
+from nst.workspace import Model, Pixels, Recent, Request, Stylized, Workspace
 from tasks.catalog import Catalog
 from tasks.jobs import BatchOutcome, Failure, Job
+from tasks.model_files import load_model
 from tasks.pictures import picture_key, thumbnail_key
 from tasks.rows import failure_row, failures_id, identity_columns, loss_columns, trace_row
 from tasks.store import Store, open_store
 from tasks.store.uris import read_uri
 from tasks.weights import load_weights
+from tasks.workplace import peak_memory, reset_peak_memory, versions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,7 +70,7 @@ class Stylist:
         """
         started, clock = datetime.now(UTC), time.perf_counter()
         self._weights_uri = job.weights_uri
-        _reset_peak_memory(self.device)
+        reset_peak_memory(self.device)
         failures: list[tuple[Cell, BaseException, str]] = []
         ready = self._read(job, failures)
         stylized = self._stylize([request for _, request in ready], on_step)
@@ -81,9 +81,9 @@ class Stylist:
             "batch_size": len(ready),
             "seconds": seconds / max(1, len(ready)),
             "cost": job.batch.cost / len(job.batch.cells),
-            "peak_memory_bytes": _peak_memory(self.device),
+            "peak_memory_bytes": peak_memory(self.device),
             "started_at": started,
-            **_versions(self.device),
+            **versions(self.device),
         }
         rows: list[dict[str, Any]] = []
         traces: list[dict[str, Any]] = []
@@ -124,6 +124,7 @@ class Stylist:
                     config=cell.config,
                     content_mask=self._labels(cell.content.mask) if cell.content and cell.content.mask else None,
                     style_masks=tuple(self._labels(image.mask) for image in styles if image.mask),
+                    model=self._model(cell),
                 )
             except InputError as error:
                 failures.append((cell, error, "read"))
@@ -140,6 +141,13 @@ class Stylist:
         if len(self._decoded) > _DECODED_IMAGES:
             self._decoded.popitem(last=False)
         return pixels
+
+    def _model(self, cell: Cell) -> Model | None:
+        if cell.model is None:
+            return None
+        if not cell.model.uri:
+            raise InputError(f"its model {cell.model.identity[:8]} is not trained", hint="see the failures, run again")
+        return load_model(cell.model.uri, cell.model.digest)
 
     def _labels(self, mask: MaskRef) -> Labels:
         if mask.is_color:
@@ -171,7 +179,6 @@ class Stylist:
         """Write the picture and its thumbnail; return their columns with losses and metrics."""
         image = outcome.image
         assert image is not None
-        assert outcome.losses is not None
         picture = images.encode(image, cell.output, _provenance(job, cell))
         thumbnail = images.thumbnail(image)
         digest = hashlib.sha256(picture).hexdigest()
@@ -179,7 +186,7 @@ class Stylist:
         self.store.put(key, picture)
         self.store.put(small, thumbnail)
         return {
-            **loss_columns(outcome.losses),
+            **(loss_columns(outcome.losses) if outcome.losses else {}),
             **_measure(image, request),
             "steps_done": outcome.steps,
             "picture_uri": self.store.url(key),
@@ -239,41 +246,3 @@ def _provenance(job: Job, cell: Cell) -> Mapping[str, str]:
         "style": cell.style.name if cell.style else "",
         "config": cell.config.model_dump_json(),
     }
-
-
-def _versions(device: str) -> dict[str, Any]:
-    from importlib.metadata import version
-
-    return {
-        "device": device,
-        "device_name": torch.cuda.get_device_name() if device.startswith("cuda") else _processor(),
-        "nst_version": version("nst-batch"),
-        "torch_version": torch.__version__,
-        "python_version": platform.python_version(),
-    }
-
-
-def _processor() -> str:
-    """Return what the processor calls itself, or else its architecture."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass  # no Linux
-    return platform.processor() or platform.machine()
-
-
-def _reset_peak_memory(device: str) -> None:
-    if device.startswith("cuda"):
-        torch.cuda.reset_peak_memory_stats()
-
-
-def _peak_memory(device: str) -> int:
-    """Return bytes: the batch's peak on a GPU, the process's peak on a CPU."""
-    if device.startswith("cuda"):
-        return int(torch.cuda.max_memory_allocated())
-    import resource
-
-    scale = 1 if platform.system() == "Darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale

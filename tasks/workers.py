@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, overload
 
 from nst.errors import UserError, WorkerLost
 from tasks.quiet import quiet_c_libraries
@@ -24,10 +24,10 @@ from tasks.quiet import quiet_c_libraries
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from tasks.jobs import BatchOutcome, Job
+    from tasks.jobs import BatchOutcome, Job, Trained, TrainingJob
 
 OnStep = Callable[[str, int, int], None]
-"""Called with (batch_id, step, steps) at most twice a second per device."""
+"""Called with (id of batch or model, step, steps) at most twice a second per device."""
 
 CRASHES_BEFORE_QUARANTINE: Final = 3
 _PROGRESS_INTERVAL_S: Final = 0.5
@@ -78,7 +78,11 @@ class DevicePool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def run(self, job: Job, *, crashes: int = CRASHES_BEFORE_QUARANTINE) -> BatchOutcome:
+    @overload
+    def run(self, job: Job, *, crashes: int = ...) -> BatchOutcome: ...
+    @overload
+    def run(self, job: TrainingJob, *, crashes: int = ...) -> Trained: ...
+    def run(self, job: Job | TrainingJob, *, crashes: int = CRASHES_BEFORE_QUARANTINE) -> BatchOutcome | Trained:
         """Run one job on the next idle worker; a dead worker is replaced and the job tried again.
 
         Args:
@@ -132,7 +136,7 @@ class _Worker:
         self.process.start()
         theirs.close()
 
-    def run(self, job: Job, on_step: OnStep | None) -> BatchOutcome:
+    def run(self, job: Job | TrainingJob, on_step: OnStep | None) -> BatchOutcome | Trained:
         if self.stopping:
             raise WorkerLost(f"the worker of {self.device} is stopped")
         if self.process is None or not self.process.is_alive():
@@ -148,7 +152,7 @@ class _Worker:
                 elif kind == "error":
                     raise value
                 else:
-                    outcome: BatchOutcome = value
+                    outcome: BatchOutcome | Trained = value
                     return outcome
         except (EOFError, ConnectionError) as error:
             raise WorkerLost(f"the worker of {self.device} died {self._obituary()}") from error
@@ -185,6 +189,7 @@ def serve(connection: Connection, root: str, device: str, threads: int, single: 
         device = "cuda"
     import torch
 
+    from tasks.jobs import TrainingJob
     from tasks.stylise import Stylist
 
     torch.set_num_threads(threads)
@@ -192,16 +197,23 @@ def serve(connection: Connection, root: str, device: str, threads: int, single: 
     stylist = Stylist(root, device, single=single)
     while True:
         try:
-            job: Job = connection.recv()
+            job: Job | TrainingJob = connection.recv()
         except (EOFError, OSError):
             return
         try:
-            connection.send(("done", stylist.run(job, _reporter(connection, job.batch.batch_id))))
+            report = _reporter(connection, job.key)
+            if isinstance(job, TrainingJob):
+                from tasks.training import train
+
+                stylist.workspace.forget()  # the training wants the device for itself
+                connection.send(("done", train(job, stylist.catalog, device, report)))
+            else:
+                connection.send(("done", stylist.run(job, report)))
         except Exception as error:  # noqa: BLE001  the parent decides what it means
             connection.send(("error", _portable(error)))
 
 
-def _reporter(connection: Connection, batch_id: str) -> Callable[[int, int], None]:
+def _reporter(connection: Connection, key: str) -> Callable[[int, int], None]:
     last = 0.0
 
     def report(step: int, steps: int) -> None:
@@ -209,7 +221,7 @@ def _reporter(connection: Connection, batch_id: str) -> Callable[[int, int], Non
         now = time.monotonic()
         if now - last >= _PROGRESS_INTERVAL_S or step == steps:
             last = now
-            connection.send(("step", (batch_id, step, steps)))
+            connection.send(("step", (key, step, steps)))
 
     return report
 

@@ -14,6 +14,7 @@ from nst.cells import expand
 from nst.errors import UserError
 from nst.manifest import parse_manifest
 from nst.records import ImageRef, StyleRef
+from nst.train_manifest import manifest_kind, parse_train_manifest
 
 ZOO = Path(__file__).parent / "bad_manifests"
 FILES = sorted(ZOO.glob("*.yaml"))
@@ -23,7 +24,14 @@ STYLES = [StyleRef(ref.name, (ref,), (1.0,)) for ref in [ImageRef(n, n, n * 16, 
 
 def plan(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
-    manifest = parse_manifest(text, file.name, lambda base: (ZOO / base).read_text(encoding="utf-8"))
+
+    def read_base(base):
+        return (ZOO / base).read_text(encoding="utf-8")
+
+    if manifest_kind(text, file.name, read_base) == "train":
+        parse_train_manifest(text, file.name, read_base)
+        return
+    manifest = parse_manifest(text, file.name, read_base)
     expand(manifest, CONTENTS, STYLES, dict.fromkeys(manifest.backbones(), "weights"))
 
 

@@ -8,6 +8,8 @@ from pydantic import BaseModel
 
 from nst.config import METHOD_CONFIGS
 from nst.config.gatys import GatysConfig
+from nst.config.training import TRAINING_CONFIGS
+from nst.manifest_methods import paths
 from nst.metrics import METRICS
 from tasks.catalog import describe, parameters
 from tasks.catalog.columns import LAYERS
@@ -70,7 +72,14 @@ def test_every_metric_has_a_column() -> None:
 def test_what_failed_has_the_identity_and_settings_of_what_was_done() -> None:
     results, failures = (SCHEMAS[name].columns for name in ("results", "failures"))
     only = failures.keys() - results.keys()
-    assert only == {"failed_at", "error_class", "error_message", "error_where"}
+    assert only == {"failed_at", "error_class", "error_message", "error_where", "evidence_uri"}
+
+
+def test_every_setting_and_metric_of_a_training_has_a_column() -> None:
+    columns = SCHEMAS["models"].columns
+    settings = {path.replace(".", "_") for model in TRAINING_CONFIGS.values() for path in paths(model)}
+    assert {name.removesuffix("_name") for name in settings} <= {name.removesuffix("_name") for name in columns}
+    assert {f"validation_{name}" for name in METRICS} <= columns.keys()
 
 
 def test_two_columns_of_one_name_are_refused() -> None:

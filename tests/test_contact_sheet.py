@@ -55,6 +55,25 @@ def test_one_pair_with_many_points_is_broken_into_lines_with_captions():
     assert 4 <= len(grid.columns) <= 12
 
 
+def test_what_was_made_from_one_image_stands_beside_every_pair_of_it():
+    pairs = cells("ab", "xy", ["m=1"])
+    alone = [SheetCell("", "x", "m=2", None), SheetCell("b", "", "m=3", None), SheetCell("", "", "m=4", None)]
+    grid = _arrange([*pairs, *alone])
+    assert grid.rows == [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")]
+    assert grid.columns == ["m=1", "m=2", "m=3", "m=4"]
+    assert [[cell is not None for cell in row] for row in grid.cells] == [
+        [True, True, False, True], [True, False, False, True], [True, True, True, True], [True, False, True, True],
+    ]  # fmt: skip
+
+
+def test_rows_of_different_points_are_lines_with_captions():
+    grid = _arrange([SheetCell("a", "", f"l={i}", None) for i in range(5)] + [SheetCell("", "x", "l=9", None)])
+    assert grid.captions
+    assert grid.rows == [("a", ""), ("", "x")]
+    assert [[cell.label for cell in row if cell] for row in grid.cells] == [[f"l={i}" for i in range(5)], ["l=9"]]
+    assert {len(row) for row in grid.cells} == {len(grid.columns)} == {5}
+
+
 def test_the_pictures_and_headers_are_on_the_sheet():
     sheet = opened(contact_sheet(cells(), {"a": flat(RED), "b": flat(RED)}, {s: flat(BLUE) for s in "xyz"}))
     assert share(sheet, GREEN) > 0.4

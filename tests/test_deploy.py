@@ -11,6 +11,8 @@ import pytest
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from flows.nightly import train_nightly
+
 FILE = Path(__file__).parent.parent / "deploy.yaml"
 
 
@@ -87,6 +89,16 @@ def test_names_and_slugs_are_unique():
     for deployment in deployments():
         slugs = [schedule.slug for schedule in deployment.schedules]
         assert len(set(slugs)) == len(slugs)
+
+
+def test_what_runs_every_night_is_declared_with_its_time_and_root():
+    nightly = {deployment.name: deployment for deployment in deployments() if deployment.schedules}
+    assert nightly.keys() == {"train-nightly", "compact-nightly"}
+    for deployment in nightly.values():
+        assert deployment.parameters["root"]
+        assert all(schedule.active for schedule in deployment.schedules)
+    assert nightly["train-nightly"].concurrency_limit.collision_strategy == "CANCEL_NEW"  # one night at a time
+    assert train_nightly.retries == 2  # a failed night is tried again
 
 
 def test_no_secret_is_in_the_file():

@@ -195,6 +195,14 @@ def test_a_content_picture_is_optional_and_kept_where_there_is_one(how):
     assert np.array_equal(started.image, content.array)
 
 
+def test_a_doodle_starts_from_grey_with_as_much_noise_as_it_is_told():
+    """Of noise alone, the start of alexjc/neural-doodle, a part stays in the flat places to the end."""
+    nothing = {"steps": 1, "style_weight": 0.0, "tv_weight": 0.0}
+    little, much = (run(request(settings(**nothing, **noise)))[0].image for noise in ({}, {"noise": 1.0}))
+    assert np.abs(little.astype(int) - (124, 117, 104)).max() <= 4
+    assert much.std() > 60
+
+
 def test_without_semantics_patches_are_those_of_mrf():
     common = {"precision": "float64", "size": 40, "steps": 6, "stride": 2, "tv_weight": 1.0, "init": "content",
               "backbone": {"weights": "random"}, "pyramid": {"levels": 1}}  # fmt: skip

@@ -149,3 +149,25 @@ def test_damage_is_found(root: Store, damage: str) -> None:
     assert all(problem.hint for problem in report.problems)
     assert "problem" in report.lines()[-1]
     assert {stat.key: stat.etag for stat in root.list("")} == before
+
+
+def test_models_have_their_weights_and_checkpoints_are_whole(root: Store) -> None:
+    catalog = Catalog(root)
+    data = b"weights"
+    digest = hashlib.sha256(data).hexdigest()
+    weights = f"models/{digest[:2]}/{digest}.safetensors"
+    root.put(weights, data)
+    root.put("models/00/left.safetensors", b"of a training that was killed")
+    catalog.commit("models", "m", "trained", [{"model_id": "m", "weights_digest": digest, "weights_bytes": len(data)}])
+    kept = f"state/trainings/n/checkpoint-000000003-{digest[:16]}.safetensors"
+    root.put(kept, data)
+    root.put(kept.replace("/n/", "/m/"), data)
+    report = fsck(root)
+    assert report.ok, report.lines()
+    assert (report.counts["models"], report.counts["checkpoints"]) == (1, 2)
+    assert [note.split()[:2] for note in report.notes] == [["1", "weights"], ["1", "checkpoints"]]
+    root.put(kept, b"damaged")
+    root.put(weights, b"other")
+    assert [problem.where for problem in fsck(root).problems] == [weights, kept]
+    root.delete(weights)
+    assert "missing" in fsck(root).problems[0].what

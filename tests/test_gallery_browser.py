@@ -293,3 +293,26 @@ def test_light_and_dark(tab):
     dark = tab.js("getComputedStyle(document.body).backgroundColor")
     tab.key("t", 84)
     assert tab.js("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)" != dark
+
+
+def test_of_several_methods_each_cell_tells_what_its_own_has(tab):
+    picture = f"file://{next((tab.page.parents[1] / 'pictures').iterdir())}"
+    rows = []
+    for name, settings in (
+        ("gatys", {"style_weight": 3}), ("gatys", {"style_weight": 30}), ("texture", {}),
+        ("mrf", {"style_weight": 3, "rotations": 1}), ("mrf", {"style_weight": 30, "rotations": 2}),
+    ):  # fmt: skip
+        config = METHOD_CONFIGS[name](**settings)
+        row = {"content_name": "town" if name != "texture" else None, "style_name": "night", "picture_uri": picture}
+        rows.append({"cell_id": f"{len(rows):032x}", **row, **parameters.flatten(config)})
+    page = tab.page.with_name("mixed.html")
+    page.write_text(build_gallery(rows, title="mixed", page_uri=str(page)), encoding="utf-8")
+    tab.call("Page.navigate", url=page.as_uri())
+    tab.until("document.title === 'mixed' && document.querySelector('#views button') !== null")
+    heads = tab.js("[...document.querySelectorAll('thead th')].slice(1).map((head) => head.textContent)")
+    assert heads == ["method gatys", "method texture", "method mrf"]
+    assert tab.js("[...document.querySelectorAll('tbody th')].map((head) => head.textContent)") == ["town", ""]
+    assert tab.js("[...document.querySelectorAll('.cell')].map((cell) => cell.textContent)") == [
+        "style_weight=3", "style_weight=30", "style_weight=3, rotations=1", "style_weight=30, rotations=2", "",
+    ]  # fmt: skip
+    tab.open(anew=True)

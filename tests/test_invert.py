@@ -56,13 +56,13 @@ def test_total_variation_makes_it_smoother():
     [
         ("relu1_1", ("relu1_1",)),
         ("relu3_1", ("relu1_1", "relu2_1", "relu3_1")),
-        ("conv3_1", ("relu1_1", "relu2_1")),
-        ("relu4_2", ("relu1_1", "relu2_1", "relu3_1", "relu4_1")),
-        ("pool2", ("relu1_1", "relu2_1")),
+        ("conv3_1", ("relu1_1", "relu2_1", "conv3_1")),
+        ("relu4_2", ("relu1_1", "relu2_1", "relu3_1", "relu4_2")),
+        ("pool2", ("relu1_1", "relu2_1", "pool2")),
         ("conv1_1", ("conv1_1",)),
     ],
 )
-def test_the_chain_is_every_blocks_first_layer_so_far(layer, chain):
+def test_the_chain_is_every_blocks_first_layer_and_ends_with_its_own(layer, chain):
     assert InvertConfig(layer=layer).chain == chain
 
 

@@ -29,7 +29,7 @@ styles: styles/*
 method:
   name: gatys
   size: 40
-  steps: 40
+  steps: 15
   init: noise
   content_layers: [relu1_2]
   style_layers: [relu1_1, relu2_1]

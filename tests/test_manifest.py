@@ -53,7 +53,7 @@ def test_a_whole_manifest():
         "losses",
         [("a.jpg", 2), ("b.jpg", 1)],
     )
-    assert manifest.method == "gatys"
+    assert manifest.variants.config(0).name == "gatys"
     assert len(manifest.variants) == 2 * 5 * 4 * 2 * 2
     assert sum(manifest.sweep.excluded()) == 1 * 5 * 1 * 2 * 2
     assert manifest.variants.config(0).size == 128

@@ -10,13 +10,18 @@ import pytest
 
 from nst.cells import expand
 from nst.manifest import parse_manifest
+from nst.models import models_of
 from nst.plan import make_plan
 from nst.records import ImageRef, StyleRef
-from nst.schema_docs import json_schema
+from nst.schema_docs import json_schema, training_schema
+from nst.train_manifest import manifest_kind, parse_train_manifest
 from nst.yaml_text import load
 
 ROOT = Path(__file__).parents[1] / "manifests"
 FILES = sorted(ROOT.rglob("*.yaml"))
+TRAININGS = [file for file in FILES if manifest_kind(file.read_text(), file.name) == "train"]
+SWEEPS = [file for file in FILES if file not in TRAININGS]
+VALIDATORS = [jsonschema.Draft202012Validator(schema()) for schema in (training_schema, json_schema)]
 
 
 def images(*names):
@@ -24,11 +29,13 @@ def images(*names):
 
 
 def test_there_are_manifests_to_learn_from():
-    assert len(FILES) >= 5
+    assert len(SWEEPS) >= 5
+    assert len(TRAININGS) >= 4
+    assert all(file in TRAININGS for file in FILES if file.parent.name == "nightly")
     assert ROOT / "quickstart.yaml" in FILES
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+@pytest.mark.parametrize("file", SWEEPS, ids=lambda file: str(file.relative_to(ROOT)))
 def test_parses_and_plans(file):
     manifest = parse_manifest(file.read_text(), str(file), lambda uri: (file.parent / uri).read_text())
     styles = [StyleRef(ref.name, (ref,), (1.0,)) for ref in images("glass", "swirls")]
@@ -48,7 +55,24 @@ def test_is_named_like_its_file_and_explained(file):
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_satisfies_the_json_schema(file):
-    jsonschema.validate(load(file.read_text(), file.name).value, json_schema())
+    own, other = VALIDATORS if file in TRAININGS else VALIDATORS[::-1]
+    value = load(file.read_text(), file.name).value
+    own.validate(value)
+    assert not other.is_valid(value)
+
+
+@pytest.mark.parametrize("file", TRAININGS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_makes_models(file):
+    manifest = parse_train_manifest(file.read_text(), str(file))
+    specs = [
+        spec
+        for config in manifest.configs
+        for spec in models_of(manifest.name, config, images("glass", "swirls"), data="d", weights_digest="w")
+    ]
+    ids = {spec.model_id for spec in specs}
+    assert len(ids) == len(specs) >= 1
+    many = any(config.most_styles is None for config in manifest.configs)
+    assert len(ids) == len(manifest.configs) * (1 if many else 2)
 
 
 def test_the_quickstart_is_12_cells_that_need_no_download():

@@ -106,7 +106,7 @@ def test_nothing_to_multiply_is_an_error():
 def test_the_budget_counts_cells_after_exclusions():
     rules = "exclude: [{seed: [1, 2, 3, 4, 5]}]"
     assert len(cells_of(manifest(f"{{seed: {{count: 6}}, {rules}}}", extra="budget: {cells: 6}"))) == 6
-    with pytest.raises(UserError, match="36 cells, its budget is 35"):
+    with pytest.raises(UserError, match=r"has 36 cells .* its budget is 35"):
         cells_of(manifest("{seed: {count: 6}}", extra="budget: {cells: 35}"))
 
 
@@ -285,7 +285,7 @@ def test_points_that_look_at_one_image_alone_are_not_multiplied_by_the_other():
     images = [(cells.cell(n).content, cells.cell(n).style) for n in range(len(cells))]
     assert len(cells) == 2 * 2 + 3 * 2
     assert all((content is None) != (style is None) for content, style in images)
-    assert cells.merged == 2 * 3 * 4 - 10
+    assert cells.merged == 0
     for number in range(len(cells)):
         cell = cells.cell(number)
         assert cell.cell_id == cell_id(cell.config, cell.content, cell.style, "w", cell.output)

@@ -36,7 +36,7 @@ def code(text: str) -> str:
 def test_every_command_is_in_the_readme_and_every_command_of_the_readme_exists():
     from flows.__main__ import app
 
-    commands = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     named = set(re.findall(r"(?:^|`)nst +([a-z]+)", code(README.read_text()), re.MULTILINE))
     assert commands == named
 

@@ -21,6 +21,8 @@ from nst.images import decode, encode, read_provenance, resize
 from nst.records import OutputFormat
 from tasks.store import open_store
 
+pytestmark = pytest.mark.xdist_group("run")  # its sweeps run once
+
 MANIFEST = """\
 name: small
 contents: contents/*

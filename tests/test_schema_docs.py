@@ -6,9 +6,11 @@ import jsonschema
 import pytest
 
 from nst.config import METHOD_CONFIGS
-from nst.manifest import paths
+from nst.config.training import TRAINING_CONFIGS
 from nst.manifest_blocks import Budget, ContentSpec, ManifestBlock, MixImage, Output, StyleSpec
-from nst.schema_docs import json_schema, manifest_reference
+from nst.manifest_methods import paths
+from nst.schema_docs import json_schema, manifest_reference, training_schema
+from nst.train_manifest import TrainBlock, TrainStyle
 from nst.yaml_text import load
 
 ZOO = Path(__file__).parent / "bad_manifests"
@@ -19,8 +21,9 @@ BY_SHAPE = [
 ]  # fmt: skip
 
 
-def test_the_schema_is_valid():
-    jsonschema.Draft202012Validator.check_schema(json_schema())
+@pytest.mark.parametrize("make", [json_schema, training_schema])
+def test_the_schema_is_valid(make):
+    jsonschema.Draft202012Validator.check_schema(make())
 
 
 @pytest.mark.parametrize("name", BY_SHAPE)
@@ -50,19 +53,22 @@ def test_every_axis_is_offered_to_editors():
     assert set(axes) == {"zip", "exclude"} | {p for model in METHOD_CONFIGS.values() for p in paths(model) - {"name"}}
 
 
+BLOCKS = (ManifestBlock, ContentSpec, StyleSpec, MixImage, Budget, Output, TrainBlock, TrainStyle)
+
+
 def test_the_reference_has_every_key():
     text = manifest_reference()
-    for model in (ManifestBlock, ContentSpec, StyleSpec, MixImage, Budget, Output):
+    for model in BLOCKS:
         for field in model.model_fields:
             assert f"| `{field}`" in text
-    for model in METHOD_CONFIGS.values():
+    for model in (*METHOD_CONFIGS.values(), *TRAINING_CONFIGS.values()):
         for path in paths(model):
             if path != "optimizer.name":
                 assert f"| `{path}`" in text
 
 
 def test_every_key_of_the_manifest_has_a_meaning():
-    for model in (ManifestBlock, ContentSpec, StyleSpec, MixImage, Budget, Output):
+    for model in BLOCKS:
         assert [name for name, info in model.model_fields.items() if not info.description] == []
 
 

@@ -6,13 +6,16 @@ Each test names where the fault was read; the figures are in the factors and los
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from nst.config.gatys import GatysConfig
+from nst.config.mrf import MrfConfig
 from nst.config.texture import TextureConfig
+from nst.losses.patches import cut_patches, nearest_patches
 from nst.losses.style import STYLE_LOSSES, style_loss, style_target
 from nst.losses.tv import TOTAL_VARIATIONS
 from nst.losses.units import style_factor, tv_factor
-from nst.methods import stylize_batch
+from nst.methods import mrf, stylize_batch
 from nst.methods.gatys import _descent
 from nst.workspace import Pixels, Request, Workspace
 
@@ -118,12 +121,14 @@ def test_the_style_weight_changes_the_result_and_the_way_it_should():
     assert strong.losses.content_loss > weak.losses.content_loss
 
 
-def test_every_layer_weight_counts():
-    first, second = (
-        gradient(request(settings(style_layers={"relu1_1": one, "relu2_1": 1.0 - one})), IMAGE)[0].style
-        for one in (0.25, 0.75)
-    )
-    assert abs((first - second).item()) > 0.01 * first.item()
+def test_layers_add_up_by_their_weights_alone():
+    """cysmith/neural-style-tf weights each layer by 0.2 and divides by the number of layers once more."""
+
+    def style(**layers):
+        return gradient(request(settings(style_layers=layers)), IMAGE)[0].style
+
+    first, second = style(relu1_1=1.0), style(relu2_1=1.0)
+    torch.testing.assert_close(style(relu1_1=0.25, relu2_1=3.0), 0.25 * first + 3.0 * second)
 
 
 @pytest.mark.parametrize("channels", [64, 512])
@@ -159,3 +164,36 @@ def test_the_loss_of_a_texture_falls_and_counts_everything():
     (result,) = run(Request("cell", None, (STYLE,), (1.0,), "targets", config))
     assert result.losses.loss == pytest.approx(result.losses.style_loss + 3.0 * result.losses.tv_loss, rel=1e-9)
     assert result.trace[-1].loss < result.trace[0].loss
+
+
+# ---- patches ------------------------------------------------------------------------------------------------------
+def test_patches_are_matched_anew_at_every_step():
+    """Ports of Li & Wand match once per scale (issues 4 of machrisaa/stylenet and of zhaw/neural_style)."""
+    config = MrfConfig(
+        backbone={"weights": "random"}, size=40, pyramid={"levels": 1}, precision="float64", **LAYERS, tv_weight=0.0
+    )
+    one = Request("cell", CONTENT, (STYLE,), (1.0,), "targets", config)
+    other = IMAGE.flip(3)
+    used, fresh = (mrf._descent([one], workspace()).objective(40, 32) for _ in range(2))
+    used(IMAGE)
+    assert used(other).style.item() == pytest.approx(fresh(other).style.item(), rel=1e-12)
+
+
+def test_the_response_of_all_style_patches_never_exists_at_once():
+    """At 384 px with nine copies of the style it has 703 MB (chuanli11/CNNMRF cuts it into 256 filters by 16 rows)."""
+
+    class Largest(TorchDispatchMode):
+        values = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            out = func(*args, **(kwargs or {}))
+            sizes = [one.numel() for one in (out if isinstance(out, tuple | list) else [out]) if torch.is_tensor(one)]
+            self.values = max([self.values, *sizes])
+            return out
+
+    maps = [torch.rand(1, 5, 42, 42, generator=GENERATOR) for _ in range(3)]
+    patches_DN = cut_patches(torch.rand(1, 5, 32, 32, generator=GENERATOR), 3, 1)[0]
+    with Largest() as largest:
+        nearest_patches(patches_DN, maps, 3, 1, chunk=80)
+    assert largest.values == 80 * patches_DN.shape[1]
+    assert largest.values < 3 * 40 * 40 * patches_DN.shape[1] / 50

@@ -13,13 +13,21 @@ from pydantic import Field
 from nst.config.class_visualisation import ClassVisualisationConfig
 from nst.config.doodle import DoodleConfig
 from nst.config.dream import DreamConfig
+from nst.config.feedforward import FeedforwardConfig
 from nst.config.gatys import GatysConfig
 from nst.config.invert import InvertConfig
 from nst.config.mrf import MrfConfig
 from nst.config.texture import TextureConfig
 
 MethodConfig = Annotated[
-    GatysConfig | InvertConfig | MrfConfig | TextureConfig | DoodleConfig | DreamConfig | ClassVisualisationConfig,
+    GatysConfig
+    | InvertConfig
+    | MrfConfig
+    | TextureConfig
+    | DoodleConfig
+    | DreamConfig
+    | ClassVisualisationConfig
+    | FeedforwardConfig,
     Field(discriminator="name"),
 ]
 """The tagged union over `method.name`."""
@@ -32,4 +40,5 @@ METHOD_CONFIGS: dict[str, type[MethodConfig]] = {
     "doodle": DoodleConfig,
     "dream": DreamConfig,
     "class_visualisation": ClassVisualisationConfig,
+    "feedforward": FeedforwardConfig,
 }

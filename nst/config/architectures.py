@@ -54,13 +54,14 @@ def least_side(name: str, layer: str, positions: int) -> int:
 
 
 def chain(name: str, layer: str) -> tuple[str, ...]:
-    """Return the first rectified layer at each size of the feature maps, up to `layer`; it alone before the first.
+    """Return one layer for each size of the feature maps up to `layer`: the first rectified one, and `layer` itself.
 
     Of a VGG these are relu1_1, relu2_1, ..., of SqueezeNet relu1, fire2, fire4, fire6.
     """
-    order = list(STRIDES[name])
+    strides = STRIDES[name]
+    order = list(strides)
     first: dict[int, str] = {}
-    for other in order[: order.index(layer) + 1]:
+    for other in order[: order.index(layer)]:
         if other.startswith(("relu", "fire")):
-            first.setdefault(STRIDES[name][other], other)
-    return tuple(first.values()) or (layer,)
+            first.setdefault(strides[other], other)
+    return tuple({**first, strides[layer]: layer}.values())

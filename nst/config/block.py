@@ -14,6 +14,10 @@ class Block(BaseModel):
         frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, use_attribute_docstrings=True
     )
 
+    LATER: ClassVar[frozenset[str]] = frozenset()
+    """Fields of a method, or of a family of networks, that came after its `VERSION`: at their defaults, which stay and
+    mean that nothing is done, they are no part of a cell's or model's identity (`nst.identity`)."""
+
 
 class NamedBlock(Block):
     """A block with a `name`, which may be written as the bare name: `optimizer: adam`."""
@@ -22,10 +26,6 @@ class NamedBlock(Block):
     def masks(self) -> Literal["none", "allowed", "needed"]:
         """Whether a method looks at masks of its images, as it is set; most do not."""
         return "none"
-
-    LATER: ClassVar[frozenset[str]] = frozenset()
-    """Fields of a method that came after its `VERSION`: at their defaults, which stay and mean that nothing is done,
-    they are no part of a cell's identity (`nst.identity`)."""
 
     @model_validator(mode="before")
     @classmethod

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from nst.config.backbone import BackboneConfig
 from nst.config.block import NamedBlock
-from nst.config.fields import LayerWeights, Needs, Pixels, Precision, Seed, Steps, TraceEvery, Weight
+from nst.config.fields import LayerWeights, Needs, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
 
 _OF_PATCHES: Final = {"style_layers": ["relu3_1", "relu4_1"], "style_weight": 3.0, "tv_weight": 3.0}
@@ -21,7 +21,7 @@ class DoodleConfig(NamedBlock):
     VERSION: ClassVar[int] = 1
     """Declared version of the method: raised when its pixels change, so that old cells are computed anew."""
 
-    VARIES: ClassVar[frozenset[str]] = frozenset({"content_weight", "style_weight", "tv_weight", "seed"})
+    VARIES: ClassVar[frozenset[str]] = frozenset({"content_weight", "style_weight", "tv_weight", "noise", "seed"})
     """Fields that may differ between the cells of one batch; all others are the batch's structure."""
 
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"trace_every"})
@@ -70,6 +70,11 @@ class DoodleConfig(NamedBlock):
 
     init: Literal["noise", "content"] = "noise"
     """What the picture starts from; noise in both."""
+
+    noise: Noise = 0.02
+    """Share of noise in the grey picture of `init: noise`, as in `texture`. Of much noise a part stays: from noise
+    alone, as in alexjc/neural-doodle, Monet's cliffs by `gram` at 96 px ended with nearly three times the squared
+    gradient, and a higher loss."""
 
     seed: Seed = 0
     """Seed of the noise."""

@@ -10,6 +10,7 @@ from nst.config.block import NamedBlock
 from nst.config.fields import Needs, Pixels, Precision, Seed
 
 LATEST = "latest"
+_MANIFESTS = (".yaml", ".yml")
 
 
 class FeedforwardConfig(NamedBlock):
@@ -30,8 +31,9 @@ class FeedforwardConfig(NamedBlock):
     """Kind of network: `johnson` and `texture_net` know one style, `conditional` several, `adain` takes any."""
 
     model: Annotated[str, Field(min_length=1)] = LATEST
-    """Which network: its id in the catalog of models, the URI of a safetensors file, or `latest`: the last one of this
-    family that was trained for the cell's style (of `adain`: the last one)."""
+    """Which network: its id in the catalog of models or the beginning of it, the URI of a .safetensors file, `latest`
+    (the last one of this family that was trained for the cell's style; of `adain`, for any), or the URI of a training
+    manifest (.yaml), whose models are trained first where they are missing."""
 
     mode: Literal["stylize", "texture"] = "stylize"
     """`texture`: a new picture from noise alone, by a `texture_net` that was trained with this mode."""
@@ -66,10 +68,20 @@ class FeedforwardConfig(NamedBlock):
     precision: Precision = "float32"
 
     @property
+    def by_style(self) -> bool:
+        """Whether the cell's style chooses the network."""
+        return self.model == LATEST or self.from_manifest
+
+    @property
+    def from_manifest(self) -> bool:
+        """Whether the network is one of a training manifest."""
+        return self.model.endswith(_MANIFESTS)
+
+    @property
     def needs(self) -> Needs:
         """The images that a cell is made from; a style may be what names the network."""
         content: Needs = frozenset(("content",)) if self.mode == "stylize" else frozenset()
-        named = self.model != LATEST and self.family in {"johnson", "texture_net"}
+        named = not self.by_style and self.family in {"johnson", "texture_net"}
         return content if named else content | {"style"}
 
     @property

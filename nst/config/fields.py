@@ -37,7 +37,8 @@ Steps = Annotated[
 Precision = Annotated[
     Literal["float32", "tf32", "bfloat16", "float64"],
     Field(
-        description="Arithmetic of the backbone; losses and the picture stay in float32 (float64 with `float64`)."
+        description="Arithmetic of the backbone; losses and the picture stay in float32 (float64 with `float64`). "
+        "A CPU without instructions for `bfloat16` emulates it, a hundred times slower."
     ),
 ]  # fmt: skip
 TraceEvery = Annotated[

@@ -14,7 +14,7 @@ from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
 class InvertConfig(NamedBlock):
     """Inversion: a picture from noise that has an image's features at one layer, or its Gram matrices up to there."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     """Declared version of the method: raised when its pixels change, so that old cells are computed anew."""
 
     VARIES: ClassVar[frozenset[str]] = frozenset({"noise", "seed", "tv_weight"})
@@ -27,7 +27,7 @@ class InvertConfig(NamedBlock):
 
     what: Literal["content", "style"] = "content"
     """`content`: the features of `layer` (Mahendran & Vedaldi 2014), of a content image. `style`: the Gram matrices of
-    the first layer of each block up to `layer` (Gatys et al. 2016 figure 1), of a style."""
+    the first layer of each block and of `layer` itself (Gatys et al. 2016 figure 1), of a style."""
 
     layer: LayerName = "relu4_2"
     """The layer, or the last one of the chain."""
@@ -57,7 +57,7 @@ class InvertConfig(NamedBlock):
 
     @property
     def chain(self) -> tuple[str, ...]:
-        """The layers of `what: style`: the first of each block up to `layer`, or `layer` alone before the first.
+        """The layers of `what: style`: the first of each block before that of `layer`, and `layer`.
 
         Source:
             Gatys, Ecker & Bethge 2016, figure 1 (there before the ReLU).

@@ -41,6 +41,9 @@ class Training(Block):
     VERSION: ClassVar[int] = 1
     """Declared version of the family: raised when the trained weights change, so that models are trained anew."""
 
+    VARIES: ClassVar[frozenset[str]] = frozenset()
+    """None: every point of the axes is a training of its own."""
+
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"checkpoint_every", "validate_every", "compile"})
     """Fields that do not bear on what is learned and are no part of a model's identity."""
 

@@ -55,6 +55,7 @@ class Ascent:
         """Return one result per request, from the coarsest octave to the finest."""
         requests, targets = self.targets.requests, self.targets
         config = requests[0].config
+        assert config.name != "feedforward"
         schedule = plan_levels(config, *self.size)
         total = sum(steps for _, _, steps in schedule)
         report = None if on_step is None else lambda count: on_step(count, total)

@@ -54,6 +54,7 @@ class Descent:
         requests, targets = self.targets.requests, self.targets
         config = requests[0].config
         assert hasattr(config, "optimizer"), "methods that descend have one"
+        assert config.name != "feedforward"
         schedule = plan_levels(config, *self.size)
         total = sum(steps for _, _, steps in schedule)
         report = None if on_step is None else lambda count: on_step(count, total)

@@ -69,7 +69,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
         return Objective(targets.backbone, content, style, "squared", tv_weight_B, config.precision)
 
     from_content = config.init == "content"
-    start = [(targets.content, 0.0, 0) if from_content else (GREY, 1.0, one.seed) for one in configs]
+    start = [(targets.content, 0.0, 0) if from_content else (GREY, one.noise, one.seed) for one in configs]
     return Descent(targets, _size(requests[0]), start, objective)
 
 

@@ -71,6 +71,7 @@ def style_size(style: Pixels, long_side: float) -> tuple[int, int]:
 
 def plan_levels(config: MethodConfig, width: int, height: int) -> list[tuple[int, int, int]]:
     """Return (width, height, steps) of every level, coarse to fine; the last has the wanted size."""
+    assert config.name != "feedforward"  # that method takes no steps
     return [
         (max(1, round(width * scale)), max(1, round(height * scale)), steps)
         for scale, steps in config.pyramid.schedule(config.steps)

@@ -18,12 +18,13 @@ class Column:
     description: str
 
 
-def _columns(type_: Type, **descriptions: str) -> tuple[Column, ...]:
+def described(type_: Type, **descriptions: str) -> tuple[Column, ...]:
+    """Return columns of one type, each with its description."""
     return tuple(Column(name, type_, text) for name, text in descriptions.items())
 
 
 IDENTITY: Final = (
-    *_columns(
+    *described(
         "string",
         cell_id="Identity of the cell: hash of everything that determines its pixels.",
         address="Hash of what was asked for, without digests and versions: equal addresses with unequal ids mean that "
@@ -34,7 +35,7 @@ IDENTITY: Final = (
         method="Method of the manifest, e.g. `gatys`.",
     ),
     Column("method_version", "int64", "Declared version of the method, part of the identity."),
-    *_columns(
+    *described(
         "string",
         content_name="Name of the content image within the sweep; null for methods without one.",
         content_uri="Where the content image was read; null for a content that is a mask alone.",
@@ -48,7 +49,8 @@ IDENTITY: Final = (
         style_mask_digests="JSON list of the SHA-256 of the masks' bytes, or their colours.",
         style_weights="JSON list of the shares of the style images in the mix; they add up to 1.",
         style_mix="How several style images are mixed: `targets` or `losses`.",
-        weights_digest="SHA-256 that identifies the backbone's weights, part of the identity.",
+        weights_digest="SHA-256 that identifies the weights, the backbone's or the trained network's.",
+        model_id="Trained model that made the picture, or whose training failed; null for methods without one.",
     ),
 )
 
@@ -58,7 +60,7 @@ LAYERS: Final = tuple(
 """The 16 rectified layers of VGG-19, which have loss columns of their own; VGG-16's 13 are among them."""
 
 LOSSES: Final = (
-    *_columns(
+    *described(
         "float64",
         loss="Weighted sum that was minimised, in the configured `units`, measured on the saved picture.",
         content_loss="Content loss in relative units, layers weighted, before `content_weight`.",
@@ -87,7 +89,7 @@ RUN: Final = (
 )
 
 WORKPLACE: Final = (
-    *_columns(
+    *described(
         "string",
         worker="Label of the worker that computed it; no host or user name.",
         device="Device of torch, e.g. `cpu` or `cuda:0`.",
@@ -113,23 +115,24 @@ PICTURE: Final = (
 
 FAILURE: Final = (
     Column("failed_at", "timestamp", "When the attempt failed, UTC."),
-    *_columns(
+    *described(
         "string",
         error_class="Class of the error; nst's own or Python's.",
         error_message="Text of the error.",
+        evidence_uri="What a training that was stopped left behind: its last losses; a picture lies beside it.",
         error_where="Stage (`read`, `decode`, `stylise`, `encode`, `write`) and the end of the traceback.",
     ),
 )
 
 SWEEPS: Final = (
-    *_columns(
+    *described(
         "string",
         sweep_id="Identity of the sweep: hash of its cells in order.",
         sweep_name="Name of the manifest.",
         cell_id="A cell that the sweep holds, whoever computed it.",
     ),
     Column("position", "int64", "Place of the cell in the expanded manifest, from 0."),
-    *_columns(
+    *described(
         "string",
         content_name="Name of the content image within this sweep.",
         style_name="Name of the style within this sweep.",
@@ -139,10 +142,10 @@ SWEEPS: Final = (
 )
 
 TRACES: Final = (
-    Column("cell_id", "string", "The cell."),
+    Column("cell_id", "string", "The cell, or the model by its id."),
     Column("step", "int64", "Step within the level, from 0."),
     Column("level", "int64", "Level of the pyramid, from 0, the coarsest."),
-    *_columns(
+    *described(
         "float64",
         loss="Weighted sum at that step, in the configured `units`.",
         content_loss="Its content part, weighted; a Laplacian loss included.",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.catalog import Catalog, layout, log, records
 from tasks.catalog.findings import Finding, Report
+from tasks.catalog.fsck_models import check_checkpoints, check_models
 from tasks.catalog.fsck_pictures import check_pictures
 from tasks.catalog.log import State
 from tasks.catalog.parquet import from_file
@@ -36,6 +37,8 @@ def fsck(store: Store, *, read_data: float = 1.0) -> Report:
         _check_table(catalog.ledger(table), report)
     if report.ok:
         check_pictures(catalog, report, read_data)
+        check_models(catalog, report)
+        check_checkpoints(catalog, report)
     else:
         report.notes.append("the pictures were not checked, since the tables that name them are damaged")
     return report

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -21,13 +21,18 @@ from tasks.catalog.columns import Column, Type
 
 @cache
 def columns() -> tuple[Column, ...]:
-    """Return the union of all methods' settings, in the order of the models.
+    """Return the union of all methods' settings, in the order of the models; errors as `union`."""
+    return union(METHOD_CONFIGS.values())
+
+
+def union(configs: Iterable[type[BaseModel]]) -> tuple[Column, ...]:
+    """Return a column for every setting that one of the configurations has.
 
     Raises:
-        TypeError: If two methods give one setting types that no column can hold.
+        TypeError: If two of them give one setting types that no column can hold.
     """
     merged: dict[str, Column] = {}
-    for config in METHOD_CONFIGS.values():
+    for config in configs:
         for column in _of_model(config, ""):
             if column.name == "method":
                 continue

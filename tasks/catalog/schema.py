@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tasks.catalog import columns as fixed
-from tasks.catalog import parameters
+from tasks.catalog import model_columns, parameters
 from tasks.catalog.columns import Column
 
 if TYPE_CHECKING:
@@ -85,6 +85,18 @@ def _failures() -> tuple[Column, ...]:
     return (*fixed.IDENTITY, *parameters.columns(), *fixed.WORKPLACE, *fixed.FAILURE)
 
 
+def _models() -> tuple[Column, ...]:
+    workplace = tuple(column for column in fixed.WORKPLACE if column.name != "worker")
+    before = (*model_columns.MODEL, *model_columns.settings(), *model_columns.OUTCOME)
+    return (*before, *_validation(), *model_columns.RUN, *workplace, *model_columns.FILES)
+
+
+def _validation() -> tuple[Column, ...]:
+    return tuple(
+        Column(f"validation_{c.name}", c.type, f"Mean over the validation pictures. {c.description}") for c in metrics()
+    )
+
+
 SCHEMAS: Final[dict[str, Table]] = {
     table.name: table
     for table in (
@@ -93,12 +105,13 @@ SCHEMAS: Final[dict[str, Table]] = {
         Table("sweeps", "the cells of every submitted sweep", lambda: fixed.SWEEPS, sort=("sweep_id", "position")),
         Table(
             "traces",
-            "losses along the steps of every cell",
+            "losses along the steps of every cell and of every training",
             lambda: fixed.TRACES,
             sort=("cell_id", "level", "step"),
             key="cell_id",
             unique="record",
         ),
+        Table("models", "one row per trained model", _models, sort=("model_id",), key="model_id"),
     )
 }
 """Every table by name."""

@@ -90,10 +90,12 @@ def _numbers() -> Iterable[catalog.Column]:
 
 
 def _coded(values: Sequence[Any]) -> dict[str, Any]:
-    """Distinct values and an index per cell; numbers ascending, other values in the order of appearance."""
+    """Distinct values and an index per cell; numbers ascending, other values in the order of appearance, "" last."""
     distinct = list(dict.fromkeys(values))
     if all(isinstance(v, int | float) for v in distinct if v is not None):
         distinct.sort(key=lambda v: (v is not None, v or 0))
+    else:
+        distinct.sort(key=lambda v: v == "")  # what is made without a content or style stands below what has both
     place = {value: i for i, value in enumerate(distinct)}
     return {"values": distinct, "index": [place[value] for value in values]}
 

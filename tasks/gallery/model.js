@@ -47,12 +47,15 @@ const faultOf = (i) => (DATA.errors[i] === null ? null : DATA.errors[i] ? `faile
 
 // Which parameters tell a cell from its neighbours, with those left out that the view already says.
 const parameterAxes = DATA.axes.map((axis) => axis.key).filter((key) => key !== "content" && key !== "style");
+// A setting that the cell's method does not have tells nothing.
 function captionOf(i, known) {
-  return parameterAxes.filter((key) => !known.has(key)).map((key) => `${AXES.get(key).label}=${text(valueOf(key, i))}`).join(", ");
+  const paths = AXES.has("method") ? DATA.paths[valueOf("method", i)] : null;
+  const has = (key) => !paths || key === "method" || key in paths;
+  return parameterAxes.filter((key) => !known.has(key) && has(key)).map((key) => `${AXES.get(key).label}=${text(valueOf(key, i))}`).join(", ");
 }
 
 // ---- state -----------------------------------------------------------------------------------------------------
-const biggest = [...parameterAxes].sort((a, b) => AXES.get(b).values.length - AXES.get(a).values.length).find((key) => AXES.get(key).values.length <= 12);
+const biggest = AXES.has("method") ? "method" : [...parameterAxes].sort((a, b) => AXES.get(b).values.length - AXES.get(a).values.length).find((key) => AXES.get(key).values.length <= 12);
 const first = (...keys) => keys.find((key) => key && AXES.has(key));
 const DEFAULTS = {
   view: "grid", y: biggest ? first("pair", "content", "style", "none") : first("content", "none"), x: biggest || first("style", "none"),

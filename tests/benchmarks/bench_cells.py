@@ -27,15 +27,14 @@ def pixels(seed: int, size: int) -> Pixels:
     return Pixels(f"image-{seed}", array)
 
 
-def seconds_per_cell(workspace: Workspace, batch: int, settings: argparse.Namespace, precision: str) -> float:
+def seconds_per_cell(workspace: Workspace, batch: int, steps: int, size: int, precision: str) -> float:
     config = GatysConfig(
-        size=settings.size, steps=settings.steps, precision=precision, trace_every=0,
+        size=size, steps=steps, precision=precision, trace_every=0,
         backbone={"name": "vgg19", "weights": "random"}, **LAYERS,
     )  # fmt: skip
-    content = pixels(0, settings.size)
+    content = pixels(0, size)
     requests = [
-        Request(f"cell-{n}", content, (pixels(1 + n % 2, settings.size),), (1.0,), "targets", config)
-        for n in range(batch)
+        Request(f"cell-{n}", content, (pixels(1 + n % 2, size),), (1.0,), "targets", config) for n in range(batch)
     ]
     started = time.perf_counter()
     outcomes = stylize_batch(requests, workspace)  # returns pictures on the host, so nothing is left to wait for
@@ -72,7 +71,7 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help=argparse.SUPPRESS)
     settings = parser.parse_args()
     if settings.fresh:
-        seconds_per_cell(Workspace(settings.device, dict), 1, settings, "float32")
+        seconds_per_cell(Workspace(settings.device, dict), 1, settings.steps, settings.size, "float32")
         return
 
     command = [sys.executable, __file__, "--fresh", "--device", settings.device]
@@ -87,16 +86,24 @@ def main() -> None:
     print(f"VGG-19 to relu4_1, {settings.size} px, {settings.steps} steps of L-BFGS, {name}, torch {torch.__version__}")
     print(f"{'':26}{'s per cell':>12}{'against fresh':>15}{'of ceiling':>12}")
     print(f"{'fresh process':26}{alone:12.3f}{1:14.2f}x")
+    ceilings: dict[str, float] = {}
     for precision, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
-        ceiling = matmul_ceiling(settings.device, dtype)
+        ceilings[precision] = matmul_ceiling(settings.device, dtype)
         workspace = Workspace(settings.device, dict)
-        seconds_per_cell(workspace, 1, settings, precision)
-        for batch in map(int, settings.batches.split(",")):
-            times = [seconds_per_cell(workspace, batch, settings, precision) for _ in range(3)]
+        # A CPU without bfloat16 instructions emulates them, a hundred times slower: one step says it all.
+        emulated = ceilings[precision] < ceilings["float32"] / 4
+        steps = 1 if emulated else settings.steps
+        seconds_per_cell(workspace, 1, steps, settings.size, precision)
+        for batch in [1] if emulated else map(int, settings.batches.split(",")):
+            times = [
+                seconds_per_cell(workspace, batch, steps, settings.size, precision) for _ in range(1 if emulated else 3)
+            ]
             seconds = statistics.median(times)
-            share = operations_per_step(settings.size) * settings.steps / seconds / ceiling
+            share = operations_per_step(settings.size) * steps / seconds / ceilings[precision]
             label = f"warm, {precision}, batch {batch}"
-            print(f"{label:26}{seconds:12.3f}{alone / seconds:14.2f}x{share:12.0%}", flush=True)
+            ratio = "" if emulated else f"{alone / seconds:14.2f}x"
+            note = "  1 step, emulated" if emulated else ""
+            print(f"{label:26}{seconds:12.3f}{ratio:>15}{share:12.0%}{note}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,48 @@
+"""Where a number was computed: device, versions, memory."""
+
+from __future__ import annotations
+
+import platform
+import resource
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def versions(device: str) -> dict[str, Any]:
+    """Return the columns that name the device and the versions of what computed there."""
+    name = torch.cuda.get_device_name() if device.startswith("cuda") else _processor()
+    return {
+        "device": device,
+        "device_name": name,
+        "nst_version": version("nst-batch"),
+        "torch_version": torch.__version__,
+        "python_version": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    """Return what the processor calls itself, or else its architecture."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass  # no Linux
+    return platform.processor() or platform.machine()
+
+
+def reset_peak_memory(device: str) -> None:
+    """Begin to measure anew, where the device can."""
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_memory(device: str) -> int:
+    """Return bytes: the peak since `reset_peak_memory` on a GPU, the process's peak on a CPU."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.max_memory_allocated())
+    scale = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale

@@ -1,0 +1,105 @@
+"""The schedule fires: a real Prefect server and worker, deploy.yaml its cron replaced by seconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from trainings import manifest, write_pictures
+
+from tasks import prefect_process
+from tasks.prefect_process import call
+from tasks.prefect_server import private_server
+
+ROOT = Path(__file__).parent.parent
+EVERY_S = 5
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("prefect"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    assert not os.environ.get("PREFECT_API_URL")
+    for name in ("SCHEDULER_ENABLED", "FOREMAN_ENABLED"):  # private servers do without
+        monkeypatch.setitem(prefect_process._SETTINGS, f"PREFECT_SERVER_SERVICES_{name}", "true")
+    for name in ("LOOP_SECONDS", "RECENT_DEPLOYMENTS_LOOP_SECONDS"):
+        monkeypatch.setitem(prefect_process._SETTINGS, f"PREFECT_SERVER_SERVICES_SCHEDULER_{name}", "1")
+    with private_server(tmp_path / "prefect") as server:
+        yield server
+
+
+def deploy_file(folder, root):
+    """Write the one deployment with a near schedule, everything else as it ships."""
+    document = yaml.safe_load((ROOT / "deploy.yaml").read_text())
+    nightly = next(item for item in document["deployments"] if item["name"] == "train-nightly")
+    nightly["schedules"][0]["cron"] = f"* * * * * */{EVERY_S}"
+    nightly["parameters"] |= {"root": str(root), "inputs": str(folder), "devices": ["cpu"]}
+    document["deployments"] = [nightly]
+    path = folder / "deploy.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def finished_runs(server):
+    runs = call(server.api_url, "POST", "/flow_runs/filter", {"sort": "START_TIME_ASC"})
+    return [run for run in runs if run["state_type"] in {"COMPLETED", "FAILED", "CRASHED"}]
+
+
+@pytest.mark.timeout(280)
+def test_the_schedule_fires_trains_and_then_finds_nothing_to_train(server, tmp_path):
+    write_pictures(tmp_path)
+    root = tmp_path / "root"
+    nightly = root / "manifests/nightly/tiny.yaml"
+    nightly.parent.mkdir(parents=True)
+    nightly.write_text(manifest(steps=3))
+    environment = {
+        **os.environ,
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_WORKER_PREFETCH_SECONDS": "1",
+    }
+    call(server.api_url, "POST", "/work_pools/", {"name": "nst", "type": "process"})
+    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
+    deploy = [*prefect, "deploy", "--all", "--prefect-file", str(deploy_file(tmp_path, root))]
+    done = subprocess.run(deploy, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    until = time.monotonic() + 60
+    while not call(server.api_url, "POST", "/flow_runs/count", {}):
+        assert time.monotonic() < until, "nothing is scheduled: " + (tmp_path / "prefect/runs-0.log").read_text()
+        time.sleep(0.2)
+    log = tmp_path / "worker.log"
+    worker = [*prefect, "worker", "start", "--pool", "nst", "--type", "process", "--limit", "1"]
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(
+            worker, cwd=tmp_path, env=environment, stdout=out, stderr=out, start_new_session=True
+        ) as process,
+    ):
+        try:
+            until = time.monotonic() + 240
+            while len(finished_runs(server)) < 2:
+                assert time.monotonic() < until, log.read_text()
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.3)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+    first, second = finished_runs(server)[:2]
+    assert [first["state_type"], second["state_type"]] == ["COMPLETED", "COMPLETED"], log.read_text()
+    models = pd.read_parquet(root / "catalog/models")
+    assert models["name"].tolist() == ["tiny"]
+    nights = [json.loads(path.read_text())["manifests"][0] for path in sorted((root / "state/nights").iterdir())]
+    assert [(night["trained"], night["trained_before"]) for night in nights[:2]] == [(1, 0), (0, 1)]

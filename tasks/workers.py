@@ -191,7 +191,9 @@ def serve(connection: Connection, root: str, device: str, threads: int, single: 
 
     from tasks.jobs import TrainingJob
     from tasks.stylise import Stylist
+    from tasks.workplace import keep_freed_memory
 
+    keep_freed_memory()
     torch.set_num_threads(threads)
     torch.backends.cudnn.deterministic = True
     stylist = Stylist(root, device, single=single)

@@ -18,6 +18,7 @@ import torch
 from nst.config import GatysConfig
 from nst.methods import stylize_batch
 from nst.workspace import Pixels, Request, Workspace
+from tasks.workplace import keep_freed_memory
 
 LAYERS = {"content_layers": ["relu4_1"], "style_layers": ["relu1_1", "relu2_1", "relu3_1", "relu4_1"]}
 
@@ -86,6 +87,7 @@ def main() -> None:
     print(f"VGG-19 to relu4_1, {settings.size} px, {settings.steps} steps of L-BFGS, {name}, torch {torch.__version__}")
     print(f"{'':26}{'s per cell':>12}{'against fresh':>15}{'of ceiling':>12}")
     print(f"{'fresh process':26}{alone:12.3f}{1:14.2f}x")
+    keep_freed_memory()  # as workers do
     ceilings: dict[str, float] = {}
     for precision, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
         ceilings[precision] = matmul_ceiling(settings.device, dtype)

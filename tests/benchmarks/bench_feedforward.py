@@ -27,6 +27,7 @@ from nst.config.training import TRAINING_CONFIGS
 from nst.methods import stylize_batch
 from nst.networks import build_network, metadata_of
 from nst.workspace import Model, Pixels, Request, Workspace
+from tasks.workplace import keep_freed_memory
 
 
 def pixels(seed: int, size: int) -> Pixels:
@@ -102,6 +103,7 @@ def main() -> None:
             print(f"{family + ', fresh process':38}{alone:12.3f}{1 / alone:10.2f}{1:14.2f}x", flush=True)
             batches = [int(batch) for batch in settings.batches.split(",")]
             for precision, batch in itertools.product(settings.precisions.split(","), batches):
+                keep_freed_memory()  # as workers do
                 workspace, model = Workspace(settings.device, dict), read_model(path)
                 times = [
                     seconds_per_picture(workspace, model, batch, settings, precision)

@@ -5,9 +5,14 @@ Shape letters: B images, C channels, H rows, W columns, M = H * W positions.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def gram_matrix(features_BCHW: Tensor) -> Tensor:
@@ -83,3 +88,15 @@ def resize(images_BCHW: Tensor, height: int, width: int, *, mode: str = "bicubic
     if images_BCHW.shape[-2:] == (height, width):
         return images_BCHW
     return functional.interpolate(images_BCHW, (height, width), mode=mode, align_corners=False, antialias=True)
+
+
+def to_bytes(pictures_B3HW: Tensor) -> Tensor:
+    """Return pictures in [0, 1] as uint8, halves to even; values outside are clamped, NaN is 0."""
+    exact_B3HW = pictures_B3HW.detach().to(torch.promote_types(pictures_B3HW.dtype, torch.float32))
+    return exact_B3HW.clamp(0.0, 1.0).nan_to_num(0.0).mul(255.0).round().to(torch.uint8)
+
+
+def to_arrays(bytes_B3HW: Tensor) -> np.ndarray:
+    """Return 8-bit pictures on the host, shape (B, H, W, 3)."""
+    arrays_BHW3: np.ndarray = bytes_B3HW.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return arrays_BHW3

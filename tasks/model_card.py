@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tasks.catalog import model_columns
 from tasks.models import find_model, trained_models
+from tasks.store import open_store
 from tasks.store.uris import read_uri
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ def differences(rows: Sequence[dict[str, Any]]) -> list[tuple[str, list[Any]]]:
 
 def export_model(catalog: Catalog, row: dict[str, Any], folder: Path) -> list[Path]:
     """Write a model's weights, its card and its sample pictures if there are any; return the files."""
-    folder.mkdir(parents=True, exist_ok=True)
     styles = json.loads(row["style_names"])
     name = _file_name(f"{row['family']}-{styles[0] if len(styles) == 1 else row['name']}-{row['model_id'][:8]}")
     digest = row["weights_digest"]
@@ -54,8 +54,9 @@ def export_model(catalog: Catalog, row: dict[str, Any], folder: Path) -> list[Pa
         samples = f"models/samples/{row['model_id']}/{row['steps_done']:09d}.jpg"
         files[f"{name}.jpg"] = read_uri(catalog.store.url(samples))
     files[f"{name}.md"] = model_card(row, name).encode()
+    target = open_store(str(folder))
     for file, data in files.items():
-        (folder / file).write_bytes(data)
+        target.put(file, data)
     return [folder / file for file in files]
 
 

@@ -17,12 +17,18 @@ from nst.workspace import Model, Pixels, Request, Workspace
 from tasks.manifest_text import stem
 from tasks.model_files import load_model
 from tasks.models import find_model, latest_model, trained_models
+from tasks.store import open_store
 from tasks.store.uris import read_uri
 
 if TYPE_CHECKING:
     from tasks.catalog import Catalog
 
-_FORMATS: Final = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
+_OUTPUTS: Final = {
+    ".png": OutputFormat("png"),
+    ".jpg": OutputFormat("jpeg"),
+    ".jpeg": OutputFormat("jpeg"),
+    ".webp": OutputFormat("webp"),
+}
 _LARGEST: Final = 16_384
 
 
@@ -55,6 +61,9 @@ def stylize_file(
     """
     if not model and not style:
         raise UserError("neither a model nor a style is given", hint="--model ID, or --style PAINTING")
+    output = _OUTPUTS.get(out.suffix.lower() if out else ".png")
+    if output is None:
+        raise UserError(f"{out} has no known ending", hint=f"known: {', '.join(sorted(set(EXTENSIONS.values())))}")
     content, paintings = _read(photo), [_read(style)] if style else []
     workspace = Workspace(device, lambda _: {})
     network, name = _network(catalog, model)
@@ -65,17 +74,13 @@ def stylize_file(
         family=family, model=model or "latest", alpha=alpha, size=min(size or max(content.array.shape[:2]), _LARGEST)
     )
     target = out or Path(f"{stem(photo)}-{stem(style) if style else name}.png")
-    kind = _FORMATS.get(target.suffix.lower())
-    if kind is None:
-        raise UserError(f"{target} has no known ending", hint=f"known: {', '.join(sorted(set(EXTENSIONS.values())))}")
     request = Request("one", content, tuple(paintings), (1.0,) * len(paintings), "targets", config, model=network)
     result = stylize_batch([request], workspace)[0]
     if result.error:
         raise result.error
     assert result.image is not None
     about = {"software": "nst", "content": photo, "style": style, "model": network.digest}
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(encode(result.image, OutputFormat(kind), about))  # type: ignore[arg-type]  # of the table above
+    open_store(str(target.parent)).put(target.name, encode(result.image, output, about))
     return target
 
 

@@ -196,6 +196,7 @@ def test_models_are_listed_compared_and_exported(folder):
         (("--model", "0000"), "no model '0000'"),
         (("--model", "MODEL", "--style", "styles/dots.png"), "one style of its own"),
         (("--model", "MODEL", "-o", "x.gif"), "no known ending"),
+        (("--model", "MODEL", "-o", "tiny.yaml/x.png"), "Not a directory"),
         (("--model", "painted.yaml"), "no model"),
         (("--model", "gone.safetensors"), "does not exist"),
     ],

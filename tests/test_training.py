@@ -178,7 +178,10 @@ def test_learning_rates_fall_as_their_sources_say():
 
 def test_every_photograph_is_seen_once_an_epoch_wherever_one_begins():
     marked = np.arange(7, dtype=np.uint8)[:, None, None, None] * np.ones((1, 5, 6, 3), np.uint8)
-    fresh = lambda: Sampler(marked, size=4, batch_size=3, styles=2, seed=1)  # noqa: E731
+
+    def fresh():
+        return Sampler(marked, size=4, batch_size=3, styles=2, seed=1)
+
     sampler = fresh()
     seen = [int(square[0, 0, 0]) for step in range(14) for square in sampler.batch(step).photographs]
     for epoch in range(6):

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from nst.config.backbone import BackboneConfig
 from nst.config.block import NamedBlock
-from nst.config.fields import LayerWeights, Needs, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight
+from nst.config.fields import LayerWeights, Needs, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight, pixels_of
 from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
 
 _OF_PATCHES: Final = {"style_layers": ["relu3_1", "relu4_1"], "style_weight": 3.0, "tv_weight": 3.0}
@@ -109,7 +109,7 @@ class DoodleConfig(NamedBlock):
     @property
     def pixels(self) -> float:
         """About how many pixels a picture has, its mask being 4:3."""
-        return self.size**2 * (0.75 if self.resize == "long" else 4 / 3)
+        return pixels_of(self.size, self.resize)
 
     @model_validator(mode="before")
     @classmethod

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from nst.config.backbone import BackboneConfig
 from nst.config.block import NamedBlock
-from nst.config.fields import LayerWeights, Needs, Pixels, Precision, Seed, TraceEvery, Weight
+from nst.config.fields import LayerWeights, Needs, Pixels, Precision, Seed, TraceEvery, Weight, pixels_of
 from nst.config.optimizer import PyramidConfig
 
 
@@ -80,4 +80,4 @@ class DreamConfig(NamedBlock):
         """About how many pixels a picture has, its content being 4:3."""
         if self.init == "noise":
             return float(self.size**2)
-        return self.size**2 * (0.75 if self.resize == "long" else 4 / 3)
+        return pixels_of(self.size, self.resize)

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from nst.config.block import NamedBlock
-from nst.config.fields import Needs, Pixels, Precision, Seed
+from nst.config.fields import Needs, Pixels, Precision, Seed, pixels_of
 
 LATEST = "latest"
 _MANIFESTS = (".yaml", ".yml")
@@ -99,4 +99,4 @@ class FeedforwardConfig(NamedBlock):
         """About how many pixels a picture has, its content being 4:3."""
         if self.mode == "texture":
             return float(self.size**2)
-        return self.size**2 * (0.75 if self.resize == "long" else 4 / 3)
+        return pixels_of(self.size, self.resize)

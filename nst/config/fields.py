@@ -45,3 +45,8 @@ TraceEvery = Annotated[
     int,
     Field(ge=0, description="Record the losses every so many steps in the `traces` table; 0 records none."),
 ]  # fmt: skip
+
+
+def pixels_of(size: int, resize: Literal["long", "short"]) -> float:
+    """Return about how many pixels a picture of 4:3 has when one of its sides is `size`."""
+    return size**2 * (0.75 if resize == "long" else 4 / 3)

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from nst.config.backbone import BackboneConfig
 from nst.config.block import NamedBlock
-from nst.config.fields import LayerWeights, Needs, Pixels, Precision, Seed, Steps, TraceEvery, Weight
+from nst.config.fields import LayerWeights, Needs, Pixels, Precision, Seed, Steps, TraceEvery, Weight, pixels_of
 from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
 from nst.config.presets import PRESETS, over_preset
 from nst.records import Representation
@@ -120,7 +120,7 @@ class GatysConfig(NamedBlock):
     @property
     def pixels(self) -> float:
         """About how many pixels a picture has, its content being 4:3."""
-        return self.size**2 * (0.75 if self.resize == "long" else 4 / 3)
+        return pixels_of(self.size, self.resize)
 
     @model_validator(mode="before")
     @classmethod

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from nst.config.architectures import chain
 from nst.config.backbone import BackboneConfig
 from nst.config.block import NamedBlock
-from nst.config.fields import LayerName, Needs, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight
+from nst.config.fields import LayerName, Needs, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight, pixels_of
 from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
 
 
@@ -79,4 +79,4 @@ class InvertConfig(NamedBlock):
         """About how many pixels a picture has, its content being 4:3."""
         if self.what == "style":
             return float(self.size**2)
-        return self.size**2 * (0.75 if self.resize == "long" else 4 / 3)
+        return pixels_of(self.size, self.resize)

@@ -5,7 +5,7 @@ Shape letters: B images, C channels, H rows, W columns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -27,7 +27,7 @@ class Reward(Objective):
         reward: Returns each image's reward, shape (B,), of the pictures and of their features by layer.
     """
 
-    reward: Callable[[Tensor, Mapping[str, Tensor]], Tensor] = lambda images_BCHW, _: torch.zeros_like(images_BCHW)
+    reward: Callable[[Tensor, Mapping[str, Tensor]], Tensor] = field(kw_only=True)
 
     def __call__(self, images_BCHW: Tensor) -> Losses:
         """Return the losses of pictures in [0, 1]; values outside are allowed."""

@@ -25,6 +25,7 @@ from nst.networks.adain import AdainNet
 from nst.networks.conditional import ConditionalNet
 from nst.networks.texture_net import TextureNet
 from nst.networks.tiling import run_in_tiles
+from nst.ops import to_arrays, to_bytes
 from nst.workspace import Stylized
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class _Pass:
             else:
                 known = [content for content in contents if content is not None]
                 pictures_B3HW = self._apply(range(len(self.requests)), np.stack(known) if known else None)
-                images = list(_to_bytes(pictures_B3HW))
+                images = list(to_arrays(to_bytes(pictures_B3HW)))
         return [
             _judge(request, image, content, broken=index in self.broken)
             for index, (request, image, content) in enumerate(zip(self.requests, images, contents, strict=True))
@@ -218,12 +219,6 @@ def _judge(request: Request, image: np.ndarray, content: np.ndarray | None, *, b
 
 def _flat(image: np.ndarray) -> bool:
     return bool(int(image.max()) - int(image.min()) < CONSTANT * 255.0)
-
-
-def _to_bytes(pictures_B3HW: Tensor) -> np.ndarray:
-    bytes_B3HW = pictures_B3HW.clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8)
-    images: np.ndarray = bytes_B3HW.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-    return images
 
 
 def _size(request: Request) -> tuple[int, int]:

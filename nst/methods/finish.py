@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nst.errors import NumericalError
+from nst.ops import to_arrays, to_bytes
 from nst.records import CellLosses
 from nst.workspace import Stylized
 
@@ -53,12 +54,12 @@ def finish(
     saved_B3HW = pictures_B3HW.clamp(0.0, 1.0)
     if touch is not None:
         saved_B3HW = touch(saved_B3HW)
-    bytes_B3HW = saved_B3HW.nan_to_num(0.0).mul(255.0).round().to(torch.uint8)
+    bytes_B3HW = to_bytes(saved_B3HW)
     with torch.no_grad():
         losses = objective(bytes_B3HW.to(pictures_B3HW.dtype).div(255.0))
     traces = trace.read() or [()] * len(requests)
     cells = cell_losses(objective, losses)
-    images = bytes_B3HW.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    images = to_arrays(bytes_B3HW)
     reasons = verdicts(pictures_B3HW, start_B3HW, losses)
     return [
         Stylized(request.cell_id, None if reason else image, None if reason else of_one, rows, steps, reason)

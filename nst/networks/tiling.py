@@ -19,6 +19,7 @@ import torch
 
 from nst.images import resize_to
 from nst.networks.norm import norms, statistics
+from nst.ops import to_arrays, to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,10 +83,8 @@ def run_in_tiles(
         else:
             _fix_from_small(network, apply, picture_HW3, side)
         for tile in tiles:
-            kept_13HW = tile.keep(apply(tile.cut(picture_HW3))).clamp(0.0, 1.0)
             (top, bottom), (left, right) = tile.inner
-            bytes_HW3 = kept_13HW[0].mul(255.0).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-            result_HW3[top:bottom, left:right] = bytes_HW3
+            result_HW3[top:bottom, left:right] = to_arrays(to_bytes(tile.keep(apply(tile.cut(picture_HW3)))))[0]
     finally:
         for norm in norms(network):
             norm.fixed = norm.watch = None

@@ -8,10 +8,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-import torch
-
 from nst.errors import NumericalError
 from nst.methods.finish import CONSTANT
+from nst.ops import to_arrays, to_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,12 +84,5 @@ class Guard:
             hint = "lower learning_rate"
         if reason:
             message = f"step {record.step}: {reason}"
-            raise Unhealthy(message, hint=hint, step=record.step, evidence=to_bytes(pictures_B3HW[0]))
+            raise Unhealthy(message, hint=hint, step=record.step, evidence=to_arrays(to_bytes(pictures_B3HW[:1]))[0])
         self.smoothed, self.lowest = smoothed, min(self.lowest, smoothed)
-
-
-def to_bytes(picture_3HW: Tensor) -> np.ndarray:
-    """Return a picture in [0, 1] as HWC uint8; what is not finite is black."""
-    clamped_3HW = picture_3HW.detach().float().nan_to_num(0.0).clamp(0.0, 1.0)
-    picture: np.ndarray = clamped_3HW.mul(255.0).round().to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
-    return picture

@@ -16,9 +16,10 @@ from nst.losses.diversity import diversity_loss
 from nst.losses.objective import arithmetic
 from nst.networks import load, metadata_of
 from nst.networks.conditional import ConditionalNet, add_rows, row_parameters
+from nst.ops import to_arrays, to_bytes
 from nst.records import TrainingRecord
 from nst.training.exchange import ExchangeLesson
-from nst.training.health import Guard, to_bytes
+from nst.training.health import Guard
 from nst.training.lessons import as_tensor
 from nst.training.perceptual import PerceptualLesson
 from nst.training.sampler import Sampler
@@ -151,7 +152,7 @@ class Trainer:
                 if self.config.photographs:
                     photograph_13HW = as_tensor(picture[None], self.device, self._dtype)
                 output_13HW, objective = self.lesson(photograph_13HW, [number % self.styles], [number], whole=True)
-                images.append(to_bytes(output_13HW[0]))
+                images.append(to_arrays(to_bytes(output_13HW))[0])
                 measured = objective(output_13HW)
                 losses.append(torch.cat([measured.total, measured.content, measured.style, measured.tv]))
         self.network.train()

@@ -123,7 +123,9 @@ def export_named_model(catalog: Catalog, wanted: str, folder: Path, out: Console
         rows = model_rows(catalog, [wanted])
     except InputError:
         return False
-    for file in export_model(catalog, rows[0], folder):
+    files = export_model(catalog, rows[0], folder)
+    for file in files:
         out.print(file, highlight=False)
-    out.print("no ONNX: its packages are no part of the installation", highlight=False)
+    if not any(file.suffix == ".onnx" for file in files):
+        out.print("no ONNX: its packages are missing (pip install 'nst-batch[onnx]')", highlight=False, markup=False)
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks.catalog import model_columns
@@ -45,23 +46,47 @@ def differences(rows: Sequence[dict[str, Any]]) -> list[tuple[str, list[Any]]]:
 
 
 def export_model(catalog: Catalog, row: dict[str, Any], folder: Path) -> list[Path]:
-    """Write a model's weights, its card and its sample pictures if there are any; return the files."""
+    """Write a model's weights, its card, and its sample pictures if there are any; return the files.
+
+    Where the extra `onnx` is installed, also the network as an ONNX graph.
+    """
     styles = json.loads(row["style_names"])
     name = _file_name(f"{row['family']}-{styles[0] if len(styles) == 1 else row['name']}-{row['model_id'][:8]}")
     digest = row["weights_digest"]
-    files = {f"{name}.safetensors": read_uri(catalog.store.url(f"models/{digest[:2]}/{digest}.safetensors"))}
+    uri = catalog.store.url(f"models/{digest[:2]}/{digest}.safetensors")
+    files = {f"{name}.safetensors": read_uri(uri)}
+    inputs = ""
+    if find_spec("onnxscript"):
+        files[f"{name}.onnx"], inputs = _onnx(uri, files[f"{name}.safetensors"])
     if row["samples_uri"]:
         samples = f"models/samples/{row['model_id']}/{row['steps_done']:09d}.jpg"
         files[f"{name}.jpg"] = read_uri(catalog.store.url(samples))
-    files[f"{name}.md"] = model_card(row, name).encode()
+    files[f"{name}.md"] = model_card(row, name, inputs).encode()
     target = open_store(str(folder))
     for file, data in files.items():
         target.put(file, data)
     return [folder / file for file in files]
 
 
-def model_card(row: dict[str, Any], name: str) -> str:
-    """Return the card of a model as Markdown: what it is, what it was made from, how far it got, how to use it."""
+def _onnx(uri: str, data: bytes) -> tuple[bytes, str]:
+    """Return the network of a model's file as an ONNX graph, and the names of its inputs."""
+    from nst.networks import network_from
+    from nst.networks.exporting import to_onnx
+    from tasks.model_files import parse_tensors
+
+    metadata, tensors = parse_tensors(uri, data)
+    network = network_from(metadata, {key: tensor.float() for key, tensor in tensors.items()})
+    return to_onnx(network, metadata)
+
+
+def model_card(row: dict[str, Any], name: str, onnx_inputs: str = "") -> str:
+    """Return the card of a model as Markdown: what it is, what it was made from, how far it got, how to use it.
+
+    Args:
+        row: Of `models`.
+        name: Of its files.
+        onnx_inputs: What its ONNX graph takes, "" if there is none.
+    """
     told = _facts(row, name)
     trained = row["config"] is not None
     lines = [
@@ -84,6 +109,8 @@ def model_card(row: dict[str, Any], name: str) -> str:
         "The file's metadata says how the network is built; pictures go in and come out as RGB in [0, 1].",
         "",
     ]
+    if onnx_inputs:
+        lines += [f"`{name}.onnx` is the same network for any ONNX runtime: {onnx_inputs} -> `pictures`, float32.", ""]
     if trained:
         lines += ["## Settings", "```json", json.dumps(json.loads(row["config"]), indent=1), "```", ""]
     return "\n".join(lines)

@@ -116,7 +116,7 @@ class _Training:
         size = self.config.size
         if not self.config.photographs:
             return None, [np.zeros((size, size, 3), np.uint8)] * _VALIDATION, None
-        dataset = prepare_dataset(self.job.photographs, size)
+        dataset = prepare_dataset(self.job.photographs, self.config.photograph_side)
         array = dataset.array
         held_out = min(_VALIDATION, len(array) // 10)
         # So few photographs are a trial: they are learned from and looked at.

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
 from trainings import TRAINING, write_manifest, write_pictures
@@ -87,6 +88,11 @@ def test_a_failed_training_fails_its_own_cells_and_no_others(folder):
     assert set(cells.model_id) == set(training.model_id)
     assert not set(cells.model_id) & set(table(folder, "models").model_id)
     assert fsck(open_store("out")).ok
+
+
+def test_photographs_are_prepared_as_large_as_squares_are_cut_from(folder):
+    files = list((folder / "cache").rglob("photographs.npy"))
+    assert {np.load(file, mmap_mode="r").shape[1:] for file in files} == {(48, 48, 3)}  # 1.5 times 32
 
 
 def test_it_is_done_then_whatever_names_the_model(folder):
@@ -182,10 +188,18 @@ def test_models_are_listed_compared_and_exported(folder):
     assert "learning_rate" not in compared  # equal
     nst("export", first[:8], "exported")
     files = sorted(path.suffix for path in (folder / "exported").iterdir())
-    assert files == [".jpg", ".md", ".safetensors"]
+    assert files == [".jpg", ".md", ".onnx", ".safetensors"]
     card = next((folder / "exported").glob("*.md")).read_text()
+    assert "`images` [batch,3,height,width] -> `pictures`" in card
     assert first in card
     assert rows[0]["weights_digest"] in card
+    # Another program's answer: the exported graph paints what `nst stylize` does.
+    nst("stylize", "photographs/0.png", "--model", first, "-o", "here.png")
+    photograph, here = (decode((folder / name).read_bytes()) for name in ("photographs/0.png", "here.png"))
+    session = onnxruntime.InferenceSession(next((folder / "exported").glob("*.onnx")))
+    assert session.get_modelmeta().custom_metadata_map["family"] == "johnson"
+    (there_13HW,) = session.run(None, {"images": photograph.transpose(2, 0, 1)[None].astype(np.float32) / 255})
+    assert abs(there_13HW[0].transpose(1, 2, 0).clip(0, 1) * 255 - here).max() <= 0.51
 
 
 @pytest.mark.parametrize(
@@ -234,7 +248,7 @@ def test_networks_of_others_are_imported_and_used(folder, shared_data):
     assert change["none"] < change["any"]
     assert change["fst"] > 5
     nst("export", models[1]["model_id"], "imported", "--root", "others")
-    assert sorted(path.suffix for path in (folder / "imported").iterdir()) == [".md", ".safetensors"]
+    assert sorted(path.suffix for path in (folder / "imported").iterdir()) == [".md", ".onnx", ".safetensors"]
     assert fsck(open_store("others")).ok
 
 

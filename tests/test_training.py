@@ -25,7 +25,7 @@ from nst.records import TrainingRecord
 from nst.training import Trainer, Unhealthy
 from nst.training.health import Guard
 from nst.training.sampler import Sampler
-from nst.training.trainer import decay
+from nst.training.trainer import learning_rate
 from nst.workspace import Model, Pixels, Request, Workspace
 
 COMMON = {
@@ -168,10 +168,14 @@ def test_deviations_compare_means_and_deviations_of_channels():
 
 
 def test_learning_rates_fall_as_their_sources_say():
-    assert decay(DecayConfig(), 10_000) == 1.0
-    assert decay(DecayConfig(name="step", every=300), 299) == 1.0
-    assert decay(DecayConfig(name="step", every=300), 900) == pytest.approx(0.8**3)
-    assert decay(DecayConfig(name="inverse"), 20_000) == pytest.approx(0.5)  # 1 / (1 + 5e-5 * 20,000)
+    def rate(step, warmup=0, **decay):
+        return learning_rate(JohnsonTraining(learning_rate=1.0, warmup=warmup, decay=decay), step)
+
+    assert rate(10_000, name="constant") == 1.0
+    assert rate(299, name="step", every=300) == 1.0
+    assert rate(900, name="step", every=300) == pytest.approx(0.8**3)
+    assert rate(20_000, name="inverse") == pytest.approx(0.5)  # 1 / (1 + 5e-5 * 20,000)
+    assert [rate(step, 4, name="constant") for step in range(5)] == [0.25, 0.5, 0.75, 1.0, 1.0]
     training = trainer(FAMILIES["johnson"][0].model_copy(update={"decay": DecayConfig(name="step", every=1)}))
     assert [training.step().learning_rate for _ in range(2)] == pytest.approx([1e-2, 0.8 * 1e-2])
 

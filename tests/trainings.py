@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 TRAINING = {
     "family": "johnson",
     "size": 32,
+    "photograph_scale": 1.5,
     "steps": 12,
     "batch_size": 2,
     "width": 4,

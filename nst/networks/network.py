@@ -62,6 +62,9 @@ def tanh_picture(x_BCHW: Tensor) -> Tensor:
 
 
 def pad_to_multiple(x_BCHW: Tensor, multiple: int) -> Tensor:
-    """Return the pictures continued to the right and below by their borders until both sides are multiples."""
+    """Return the pictures continued to the right and below by their borders until both sides are multiples.
+
+    Also where nothing is missing: a condition on the size would become that of the traced picture in an exported graph.
+    """
     down, right = -x_BCHW.shape[2] % multiple, -x_BCHW.shape[3] % multiple
-    return functional.pad(x_BCHW, (0, right, 0, down), mode="replicate") if down or right else x_BCHW
+    return functional.pad(x_BCHW, (0, right, 0, down), mode="replicate")

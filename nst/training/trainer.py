@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from nst.config.training import DecayConfig, TrainingConfig
+    from nst.config.training import TrainingConfig
     from nst.networks import Network
     from nst.training.lessons import Lesson
     from nst.workspace import Model, Pixels, Workspace
@@ -108,7 +108,7 @@ class Trainer:
             Unhealthy: The training cannot go on; the weights are those of before the step.
         """
         config, batch = self.config, self.sampler.batch(self.steps_done)
-        rate = config.learning_rate * decay(config.decay, self.steps_done)
+        rate = learning_rate(config, self.steps_done)
         photographs_B3HW = None
         if batch.photographs is not None:
             photographs_B3HW = as_tensor(batch.photographs, self.device, self._dtype)
@@ -208,11 +208,14 @@ class Trainer:
         return self.config, self.style_digests, None if photographs is None else list(photographs.shape)
 
 
-def decay(config: DecayConfig, step: int) -> float:
-    """Return the learning rate after `step` steps over the first one."""
-    if config.name == "step":
-        return float(config.factor ** (step // config.every))
-    return 1.0 / (1.0 + config.rate * step) if config.name == "inverse" else 1.0
+def learning_rate(config: TrainingConfig, step: int) -> float:
+    """Return the learning rate after `step` steps."""
+    decay, full = config.decay, config.learning_rate
+    if step < config.warmup:
+        return full * (step + 1) / config.warmup
+    if decay.name == "step":
+        return float(full * decay.factor ** (step // decay.every))
+    return full / (1.0 + decay.rate * step) if decay.name == "inverse" else full
 
 
 def _refuse(

@@ -41,6 +41,9 @@ class Training(Block):
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"checkpoint_every", "validate_every", "compile"})
     """Fields that do not bear on what is learned and are no part of a model's identity."""
 
+    LATER: ClassVar[frozenset[str]] = frozenset({"photograph_scale", "warmup"})
+    """Fields that came later, with defaults that change nothing: models of before stay what they are."""
+
     family: Any
 
     size: Pixels = 256
@@ -55,7 +58,15 @@ class Training(Block):
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
     """Of Adam; 1e-3 in Johnson et al. 2016 section 4.1."""
 
+    warmup: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Steps in which the learning rate rises evenly to its full height, before it decays. None in the sources, which
+    have more steps and smaller learning rates."""
+
     decay: DecayConfig = DecayConfig()
+
+    photograph_scale: Annotated[float, Field(ge=1, le=4)] = 1.0
+    """Short side of the photographs over `size`. 1 learns from their middles; with more, each step cuts other squares
+    from them: 2 (512 to 256 pixels) in Huang & Belongie 2017. Prepared photographs take its square in disk space."""
 
     style_scale: Annotated[float, Field(gt=0, le=4)] = 1.0
     """Long side of the style images over `size`. Brush strokes are learned at this size and stay so afterwards."""
@@ -88,6 +99,11 @@ class Training(Block):
     def photographs(self) -> bool:
         """Whether it learns from photographs."""
         return True
+
+    @property
+    def photograph_side(self) -> int:
+        """Pixels of the prepared photographs' sides."""
+        return round(self.size * self.photograph_scale)
 
     @property
     def most_styles(self) -> int | None:

@@ -81,6 +81,17 @@ def test_the_first_steps_at_the_published_learning_rate_do_not_saturate():
         assert ((image > 2) & (image < 253)).all()
 
 
+def test_bfloat16_learns_nearly_the_same():
+    config = FAMILIES["johnson"][0]
+    kinds = ({"precision": kind, "learning_rate": 1e-3} for kind in ("float64", "bfloat16"))
+    exact, rough = (trainer(config.model_copy(update=kind)) for kind in kinds)
+    wanted, found = (learner.step().loss for learner in (exact, rough))
+    assert 0 < abs(found / wanted - 1) < 0.01  # 8 bits of fraction are exact to 0.4 %
+    losses = [rough.step().loss for _ in range(5)]
+    assert losses[-1] < found
+    assert all(tensor.dtype == torch.float32 for tensor in rough.weights()[0].values())
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_resumed_training_goes_on_bit_for_bit(family):
     whole = trainer(family)

@@ -51,8 +51,11 @@ def to_onnx(network: Network, metadata: Mapping[str, str]) -> tuple[bytes, str]:
             dynamic_shapes=graph.shapes, dynamo=True, verbose=False,
         )  # fmt: skip
     assert program is not None
-    program.model.metadata_props.update(metadata)
-    told = ", ".join(f"`{value.name}` {value.shape}" for value in program.model.graph.inputs)
+    model = program.model
+    for node in model.graph.all_nodes():
+        node.metadata_props.clear()  # traces of this machine's files, larger than small networks
+    model.metadata_props.update(metadata)
+    told = ", ".join(f"`{value.name}` {value.shape}" for value in model.graph.inputs)
     return program.model_proto.SerializeToString(), told
 
 

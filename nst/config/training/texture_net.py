@@ -40,8 +40,9 @@ class TextureNetTraining(Training):
     diversity_weight: Weight = 0.0
     """Weight of the diversity term: minus the mean log distance of an output to its nearest in the batch (Ulyanov et
     al. 2017, "Improved texture networks", eq. 7). `stylize` then takes each photograph twice, with other noise, and
-    compares those two. Needs an even `batch_size`. Own trials with `stylize` at 64 pixels: 0.3 makes pictures of one
-    photograph 1.3 times as different at the same style loss. Textures with `circular` padding, where nothing but the
+    compares those two. Needs an even `batch_size`. Own trials with `stylize` (The Wave, 64 pixels, 800 steps): 0.3
+    makes pictures of one photograph 2.6 times as far from each other at 0.98 times the style loss and 1.12 times the
+    content loss; 0.5 2.9 times at 1.05 and 1.15. Textures with `circular` padding, where nothing but the
     noise tells places apart, are as different as independent pictures without it."""
 
     tv_weight: Weight = 0.0

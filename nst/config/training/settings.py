@@ -41,6 +41,9 @@ class Training(Block):
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"checkpoint_every", "validate_every", "compile"})
     """Fields that do not bear on what is learned and are no part of a model's identity."""
 
+    BETA1: ClassVar[float] = 0.9
+    """First moment of Adam: 0.9 in Kingma & Ba 2015."""
+
     family: Any
 
     size: Pixels = 256

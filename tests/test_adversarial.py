@@ -50,6 +50,12 @@ def test_a_critic_sees_patches_of_three_by_three_in_the_units_of_the_style(criti
     assert scores[0, 0, 1, 2].item() == pytest.approx(expected.item(), rel=1e-12)
 
 
+def test_a_channel_that_the_style_does_not_use_does_not_drown_the_others():
+    deviation = torch.tensor([1.0, 1.0, 1e-9]).view(1, 3, 1, 1)
+    units = PatchCritic(torch.zeros(1, 3, 1, 1), deviation).deviation.flatten().tolist()
+    assert units == pytest.approx([1.0, 1.0, 0.1 * (2 / 3) ** 0.5])
+
+
 def test_a_critic_judges_each_picture_by_itself(critic):
     pictures = features(3)
     torch.testing.assert_close(critic(pictures)[1:2], critic(pictures[1:2]))

@@ -5,7 +5,7 @@ Shape letters: B images, C channels, H rows, W columns.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,7 +26,7 @@ class MganNet(Network):
         layer: `relu1_1` ... `relu4_1`.
 
     Source:
-        Li & Wand 2016, section 4 and chuanli11/MGANs `code/MGAN_wrapper.lua`: a convolution of as many filters as the
+        Li & Wand 2016, section 3, and chuanli11/MGANs `code/MGAN_wrapper.lua`: a convolution of as many filters as the
         encoder has, then half as many at each doubling, tanh at the end. Differs: nearest upsampling and a convolution
         for transposed ones; instance for batch norm, which needs no large batch; `GAIN`.
     """
@@ -40,7 +40,7 @@ class MganNet(Network):
         doublings = int(layer[4]) - 1
         self.multiple = 2**doublings
         self.smallest = 2 * self.multiple
-        # Of each of its convolutions a position of its own size, and what the encoder sees around one (`AdainNet`).
+        # At relu4_1 the encoder sees 37 pixels to one side, and the decoder's convolutions 8 + 4 + 2 + 1.
         self.margin = 8 * self.multiple
         widest = 64 * self.multiple
         filters = [*(widest // 2**level for level in range(doublings)), 3]
@@ -66,12 +66,18 @@ class MganNet(Network):
         return self.decode(self.encode(images_BCHW))[..., : images_BCHW.shape[2], : images_BCHW.shape[3]]
 
 
+LEAST: Final = 0.1
+"""Smallest deviation of a channel, over that of all: 2 of 256 at relu3_1 are dead in Starry Night, which must not make
+whatever a picture has there hundreds of times as large as the rest."""
+
+
 class PatchCritic(nn.Module):
     """Scores every patch of 3 x 3 positions of a feature map: positive means real.
 
     Args:
         mean_1C11: Of each channel of the style's features.
-        deviation_1C11: The same, their deviation. Features are given in these units, whatever the backbone's are.
+        deviation_1C11: Of each channel. Features are seen in these units, whatever the backbone's are.
+        filters: Of the first convolution.
 
     Source:
         chuanli11/MGANs, the discriminator of `code/MDAN_wrapper.lua`: 3 x 3 to 256 filters, LeakyReLU of 0.2, one
@@ -85,7 +91,8 @@ class PatchCritic(nn.Module):
     def __init__(self, mean_1C11: Tensor, deviation_1C11: Tensor, filters: int = 256) -> None:
         super().__init__()
         self.register_buffer("mean", mean_1C11)
-        self.register_buffer("deviation", deviation_1C11)
+        usual = deviation_1C11.square().mean().sqrt()
+        self.register_buffer("deviation", deviation_1C11.clamp_min(float(LEAST * usual)))
         self.patches = nn.Conv2d(mean_1C11.shape[1], filters, 3)
         self.score = nn.Conv2d(filters, 1, 1)
 

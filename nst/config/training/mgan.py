@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from nst.config.backbone import BackboneConfig
-from nst.config.fields import LayerWeights, Weight
+from nst.config.fields import LayerWeights, Pixels, Weight
 from nst.config.training.settings import Training
 
 
@@ -18,6 +18,9 @@ class MganTraining(Training):
     """First moment of Adam, for network and critic: 0.5 in chuanli11/MGANs."""
 
     family: Literal["mgan"] = "mgan"
+
+    size: Pixels = 256
+    """128, cut from pictures of 384, in chuanli11/MGANs; 256 as in all other families."""
 
     batch_size: Annotated[int, Field(ge=1, le=256)] = 16
     """As many pixels as 64 squares of 128 x 128 in chuanli11/MGANs."""

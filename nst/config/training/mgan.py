@@ -12,7 +12,10 @@ from nst.config.training.settings import Training
 
 
 class MganTraining(Training):
-    """Li & Wand 2016: a decoder of features for one style, learned in a game with a critic of neural patches."""
+    """Li & Wand 2016: a decoder of features for one style, learned in a game with a critic of neural patches.
+
+    `style_loss` is the adversarial loss.
+    """
 
     BETA1: ClassVar[float] = 0.5
     """First moment of Adam, for network and critic: 0.5 in chuanli11/MGANs."""

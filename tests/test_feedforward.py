@@ -9,7 +9,7 @@ import torch
 from nst.backbones import build_backbone
 from nst.config.backbone import BackboneConfig
 from nst.config.feedforward import FeedforwardConfig
-from nst.config.training import AdainTraining, ConditionalTraining, JohnsonTraining, TextureNetTraining
+from nst.config.training import AdainTraining, ConditionalTraining, JohnsonTraining, MganTraining, TextureNetTraining
 from nst.errors import InputError, NumericalError
 from nst.masks import Labels, plain_labels
 from nst.methods import stylize_batch
@@ -33,7 +33,7 @@ STYLES = [picture(seed, 40, 40) for seed in (1, 2)]
 def model(config, name=""):
     """A network with lively weights, as its file."""
     torch.manual_seed(7)
-    encoder = build_backbone(config.backbone, [config.layer], None) if config.family == "adain" else None
+    encoder = build_backbone(config.backbone, [config.layer], None) if config.family in {"adain", "mgan"} else None
     network = build_network(config, 2, encoder=encoder)
     for key, parameter in network.named_parameters():
         if "norm" in key:
@@ -48,6 +48,7 @@ MODELS = {
     "conditional": model(ConditionalTraining(**SMALL)),
     "texture_net": model(TextureNetTraining(mode="stylize", scales=3)),
     "adain": model(AdainTraining(layer="relu2_1", backbone=BackboneConfig(weights="random"))),
+    "mgan": model(MganTraining(layer="relu2_1", backbone=BackboneConfig(weights="random"))),
 }
 TEXTURE = model(TextureNetTraining(scales=3), "texture")
 
@@ -91,10 +92,10 @@ def test_a_batch_of_different_contents_styles_and_settings_equals_its_cells_alon
         assert np.abs(stylize(one)[0] - result).max() <= 1
 
 
-@pytest.mark.parametrize("family", ["johnson", "conditional", "adain"])
+@pytest.mark.parametrize("family", ["johnson", "conditional", "adain", "mgan"])
 @pytest.mark.parametrize("height", [97, 100])
 def test_tiles_equal_the_whole_picture(family, height):
-    # Tiles of 96 pixels have 32 (johnson) or 56 (adain) new ones; odd sizes have a ragged last one.
+    # Tiles of 96 pixels have 32 (johnson), 56 (adain) or 64 (mgan) new ones; odd sizes have a ragged last one.
     large = request(family, content=picture(6, height, 130), size=130, color="luminance", alpha=0.8)
     tiled = request(family, content=large.content, size=130, tile=96, color="luminance", alpha=0.8)
     whole, (pieces,) = stylize(large)[0], stylize(tiled)
@@ -120,7 +121,7 @@ def test_tiles_cover_a_picture_once_and_start_where_the_network_does():
     assert (covered == 1).all()
 
 
-@pytest.mark.parametrize("family", ["johnson", "conditional", "texture_net"])
+@pytest.mark.parametrize("family", ["johnson", "conditional", "texture_net", "mgan"])
 def test_strength_0_is_the_content_and_half_of_it_lies_halfway(family):
     none, half, full = stylize(*(request(family, alpha=alpha) for alpha in (0.0, 0.5, 1.0)))
     assert np.array_equal(none, picture(0).array)
@@ -236,7 +237,11 @@ def test_a_cell_needs_the_images_that_make_it():
             {"family": "adain", "model": "x"},
             {"family": "conditional", "model": "x"},
         ],
-        frozenset({"content"}): [{"model": "x"}, {"family": "texture_net", "model": "x"}],
+        frozenset({"content"}): [
+            {"model": "x"},
+            {"family": "texture_net", "model": "x"},
+            {"family": "mgan", "model": "x"},
+        ],
         frozenset({"style"}): [{"family": "texture_net", "mode": "texture"}],
     }
     for expected, configs in needs.items():

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from nst.backbones import build_backbone
 from nst.config.backbone import BackboneConfig
-from nst.config.training import AdainTraining, ConditionalTraining, JohnsonTraining, TextureNetTraining
+from nst.config.training import AdainTraining, ConditionalTraining, JohnsonTraining, MganTraining, TextureNetTraining
 from nst.errors import InputError
 from nst.images import decode, resize
 from nst.networks import build_network, metadata_of, network_from
@@ -26,6 +26,11 @@ def photograph(height=37, width=50, seed=0, count=1):
 
 def adain(layer="relu2_1"):
     config = AdainTraining(layer=layer, backbone=BackboneConfig(weights="random"))
+    return config, build_network(config, encoder=build_backbone(config.backbone, [layer], None))
+
+
+def mgan(layer="relu2_1"):
+    config = MganTraining(layer=layer, backbone=BackboneConfig(weights="random"))
     return config, build_network(config, encoder=build_backbone(config.backbone, [layer], None))
 
 
@@ -52,8 +57,9 @@ def test_johnsons_network_has_the_published_number_of_parameters():
         build_network(ConditionalTraining(**SMALL), 3),
         build_network(TextureNetTraining(mode="stylize", scales=3)),
         adain()[1],
+        mgan()[1],
     ],
-    ids=["johnson", "paper", "conditional", "texture_net", "adain"],
+    ids=["johnson", "paper", "conditional", "texture_net", "adain", "mgan"],
 )
 @pytest.mark.parametrize("size", [(16, 16), (37, 50), (41, 19)])
 def test_networks_take_pictures_of_any_size(network, size):
@@ -83,6 +89,14 @@ def test_one_hot_rows_are_the_single_styles_and_blends_lie_between_them():
     blended = many(image.repeat(3, 1, 1, 1), many.rows([{0: 1.0}, {0: 1e6, 1: 1e-3}, {0: 1.0, 1: 1.0}]))
     torch.testing.assert_close(blended[0], blended[1], atol=1e-4, rtol=0)
     assert (blended[0] - blended[2]).abs().mean() > 0.01
+
+
+def test_mgan_decodes_with_the_published_filters():
+    # chuanli11/MGANs: 512 to 512, 256, 128 and 3, doubling before each but the first.
+    _, network = mgan("relu4_1")
+    shapes = [tuple(conv.conv.weight.shape[:2]) for conv in network.decoder]
+    assert shapes == [(512, 512), (256, 512), (128, 256), (3, 128)]
+    assert run(network, photograph(16, 24)).shape == (1, 3, 16, 24)
 
 
 def test_a_new_row_leaves_the_old_styles_as_they_were():
@@ -226,8 +240,9 @@ def test_a_network_is_built_again_from_its_file(config, styles):
     assert torch.equal(run(again, photograph()), run(network, photograph()))
 
 
-def test_an_adain_model_brings_its_encoder():
-    config, network = adain()
+@pytest.mark.parametrize("made", [adain, mgan])
+def test_a_model_of_decoded_features_brings_its_encoder(made):
+    config, network = made()
     again = network_from(metadata_of(config, [], 7), network.state_dict())
     assert torch.equal(run(again, photograph()), run(network, photograph()))
 

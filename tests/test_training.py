@@ -14,6 +14,7 @@ from nst.config.training import (
     ConditionalTraining,
     DecayConfig,
     JohnsonTraining,
+    MganTraining,
     TextureNetTraining,
 )
 from nst.errors import InputError, UserError
@@ -40,6 +41,7 @@ FAMILIES = {
     "texture": (TextureNetTraining(**PERCEPTUAL, scales=3, diversity_weight=0.1), 1),
     "stylize": (TextureNetTraining(**PERCEPTUAL, scales=3, mode="stylize", diversity_weight=0.1), 1),
     "adain": (AdainTraining(**COMMON, layer="relu2_1"), 3),
+    "mgan": (MganTraining(**COMMON, layer="relu2_1", style_scale=2.0), 1),
 }
 
 
@@ -310,7 +312,7 @@ def test_defaults_are_those_of_the_sources(family):
     config = TRAINING_CONFIGS[family]()
     published = {
         "adain": (8, 160_000, 1e-4), "conditional": (16, 40_000, 1e-3), "johnson": (4, 40_000, 1e-3),
-        "texture_net": (4, 3000, 1e-2),
+        "mgan": (16, 10_000, 1e-3), "texture_net": (4, 3000, 1e-2),
     }[family]  # fmt: skip
     assert (config.batch_size, config.steps, config.learning_rate) == published
     assert config.size == 256

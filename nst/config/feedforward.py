@@ -27,8 +27,8 @@ class FeedforwardConfig(NamedBlock):
 
     name: Literal["feedforward"] = "feedforward"
 
-    family: Literal["adain", "conditional", "johnson", "texture_net"] = "johnson"
-    """Kind of network: `johnson` and `texture_net` know one style, `conditional` several, `adain` takes any."""
+    family: Literal["adain", "conditional", "johnson", "mgan", "texture_net"] = "johnson"
+    """Kind of network: `johnson`, `mgan` and `texture_net` know one style, `conditional` several, `adain` takes any."""
 
     model: Annotated[str, Field(min_length=1)] = LATEST
     """Which network: its id in the catalog of models or the beginning of it, the URI of a .safetensors file, `latest`
@@ -81,7 +81,7 @@ class FeedforwardConfig(NamedBlock):
     def needs(self) -> Needs:
         """The images that a cell is made from; a style may be what names the network."""
         content: Needs = frozenset(("content",)) if self.mode == "stylize" else frozenset()
-        named = not self.by_style and self.family in {"johnson", "texture_net"}
+        named = not self.by_style and self.family in {"johnson", "mgan", "texture_net"}
         return content if named else content | {"style"}
 
     @property

@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from nst.config.training import AdainTraining, ConditionalTraining, JohnsonTraining, TextureNetTraining, TrainingConfig
+from nst.config.training import (
+    AdainTraining,
+    ConditionalTraining,
+    JohnsonTraining,
+    MganTraining,
+    TextureNetTraining,
+    TrainingConfig,
+)
 from nst.errors import InputError
 from nst.networks.adain import AdainNet
 from nst.networks.conditional import ConditionalNet
 from nst.networks.importing import encoder_from, import_network
 from nst.networks.johnson import TransformNet
+from nst.networks.mgan import MganNet
 from nst.networks.network import Network
 from nst.networks.texture_net import TextureNet
 
@@ -37,7 +45,7 @@ def build_network(config: TrainingConfig, styles: int = 1, *, encoder: VGG | Non
     Args:
         config: Settings of the training.
         styles: How many style images it is trained for.
-        encoder: The backbone, for `adain`.
+        encoder: The backbone, for `adain` and `mgan`.
     """
     if isinstance(config, JohnsonTraining):
         return TransformNet(
@@ -51,8 +59,8 @@ def build_network(config: TrainingConfig, styles: int = 1, *, encoder: VGG | Non
             stylize=config.mode == "stylize", scales=config.scales, width=config.width, norm=config.norm,
             padding=config.padding,
         )  # fmt: skip
-    assert encoder is not None, "adain needs its backbone"
-    return AdainNet(encoder, config.layer)
+    assert encoder is not None, f"{config.family} needs its backbone"
+    return (MganNet if isinstance(config, MganTraining) else AdainNet)(encoder, config.layer)
 
 
 def metadata_of(config: TrainingConfig, styles: list[str], steps: int) -> dict[str, str]:
@@ -86,7 +94,9 @@ def network_from(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> 
         styles = tuple(json.loads(metadata.get("styles", "[]")))
     except (KeyError, ValidationError, ValueError) as error:
         raise InputError(f"the model's metadata cannot be read: {error}", hint="is it of a newer version?") from error
-    encoder = encoder_from(config.backbone, config.layer, tensors) if isinstance(config, AdainTraining) else None
+    encoder = None
+    if isinstance(config, AdainTraining | MganTraining):
+        encoder = encoder_from(config.backbone, config.layer, tensors)
     network = build_network(config, max(1, len(styles)), encoder=encoder)
     load(network, tensors)
     network.styles = styles

@@ -65,7 +65,7 @@ def adain_tensors(decoder: Mapping[str, Tensor], encoder: Mapping[str, Tensor]) 
 
 
 def encoder_from(config: BackboneConfig, layer: str, tensors: Mapping[str, Tensor]) -> VGG:
-    """Return the encoder that an `adain` model's own file holds.
+    """Return the encoder that the own file of an `adain` or `mgan` model holds.
 
     Raises:
         InputError: It lacks a layer.

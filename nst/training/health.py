@@ -48,12 +48,17 @@ class Unhealthy(NumericalError):
 class Guard:
     """Watches the losses and pictures of one training.
 
+    Args:
+        undecided: Adversarial part of the loss while the critic cannot tell. That part has no lowest value to come
+            from: it falls while the network fools the critic, and rises again as the critic learns.
+
     Attributes:
         smoothed: Running mean of the loss without its diversity term, which has no zero; NaN before the first step.
         lowest: Smallest of it so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, undecided: float = 0.0) -> None:
+        self.undecided = undecided
         self.smoothed = math.nan
         self.lowest = math.inf
 
@@ -79,7 +84,7 @@ class Guard:
             reason, hint = f"its pictures are black: {parts}", "lower learning_rate or tv_weight"
         elif spread < CONSTANT:
             reason, hint = f"its pictures are constant: {parts}", "lower tv_weight or learning_rate"
-        elif record.step > PATIENCE and smoothed > EXPLODED * self.lowest:
+        elif record.step > PATIENCE and smoothed > EXPLODED * max(self.lowest, self.undecided):
             reason = f"the loss exploded: {smoothed:.3g} after {self.lowest:.3g}: {parts}"
             hint = "lower learning_rate"
         if reason:

@@ -12,30 +12,29 @@ from nst.identity import canonical, digest16
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from nst.config.training import TrainingConfig
-    from nst.networks import Network
     from nst.training.health import Guard
     from nst.workspace import Model
 
-_ENCODER = "encoder."
+_ENCODER = "network.encoder."
 """Beginning of the names of tensors that never change."""
 
 
 def dump_state(
-    network: Network, optimizer: torch.optim.Optimizer, guard: Guard, steps: int, about: tuple[Any, ...]
+    learners: nn.ModuleDict, optimizer: torch.optim.Optimizer, guard: Guard, steps: int, about: tuple[Any, ...]
 ) -> dict[str, Tensor]:
-    """Return the network, the optimiser, the guard's memory and the step as tensors on the CPU.
+    """Return what is in training, the optimiser, the guard's memory and the step as tensors on the CPU.
 
     Args:
-        network: In training.
-        optimizer: Of its parameters.
+        learners: The network in training and, where there is one, its critic.
+        optimizer: Of their parameters.
         guard: Of its health.
         steps: Taken so far.
         about: What the training is told apart by.
     """
-    state = {f"network.{key}": tensor for key, tensor in network.state_dict().items() if not key.startswith(_ENCODER)}
+    state = {key: tensor for key, tensor in learners.state_dict().items() if not key.startswith(_ENCODER)}
     for index, moments in optimizer.state_dict()["state"].items():
         state |= {f"optimizer.{index}.{name}": tensor for name, tensor in moments.items()}
     state["guard"] = torch.tensor([guard.smoothed, guard.lowest], dtype=torch.float64)
@@ -46,7 +45,7 @@ def dump_state(
 
 def restore_state(
     state: Mapping[str, Tensor],
-    network: Network,
+    learners: nn.ModuleDict,
     optimizer: torch.optim.Optimizer,
     guard: Guard,
     about: tuple[Any, ...],
@@ -59,8 +58,11 @@ def restore_state(
     try:
         if not torch.equal(state["about"], _digest(about)):
             raise InputError("the checkpoint is of another training: its settings, styles or photographs differ")
-        kept = {key: tensor for key, tensor in network.state_dict().items() if key.startswith(_ENCODER)}
-        network.load_state_dict(kept | _below("network.", state))
+        found = {
+            key: state.get(key, tensor) if key.startswith(_ENCODER) else state[key]
+            for key, tensor in learners.state_dict().items()
+        }
+        learners.load_state_dict(found)
         moments: dict[int, dict[str, Tensor]] = {}
         for key, tensor in _below("optimizer.", state).items():
             index, name = key.split(".", 1)

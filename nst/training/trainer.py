@@ -6,11 +6,12 @@ Shape letters: B pictures, H rows, W columns.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
-from nst.config.training import AdainTraining, ConditionalTraining, TextureNetTraining
+from nst.config.training import AdainTraining, ConditionalTraining, MganTraining, TextureNetTraining
 from nst.errors import InputError, UserError
 from nst.losses.diversity import diversity_loss
 from nst.losses.objective import arithmetic
@@ -21,6 +22,7 @@ from nst.records import TrainingRecord
 from nst.training.exchange import ExchangeLesson
 from nst.training.health import Guard
 from nst.training.lessons import as_tensor
+from nst.training.markovian import MarkovianLesson
 from nst.training.perceptual import PerceptualLesson
 from nst.training.sampler import Sampler
 from nst.training.state import dump_state, inherit, restore_state
@@ -59,6 +61,7 @@ class Trainer:
             does not know.
 
     Attributes:
+        learners: All that learns: the network and, where the lesson has one, its critic.
         style_digests: SHA-256 of all styles that the network knows, in the order of its rows.
         steps_done: Steps taken so far.
 
@@ -92,8 +95,15 @@ class Trainer:
             styles=len(styles), seed=config.seed,
             views=config.views if isinstance(config, TextureNetTraining) else 1,
         )  # fmt: skip
-        self.optimizer = torch.optim.Adam(self._learning(), lr=config.learning_rate)
-        self.guard = Guard()
+        self.learners = nn.ModuleDict({"network": network})
+        groups: list[dict[str, Any]] = [{"params": self._learning(), "share": 1.0}]
+        undecided = 0.0
+        if isinstance(self.lesson, MarkovianLesson):
+            self.learners["critic"] = self.lesson.critic
+            groups.append({"params": list(self.lesson.critic.parameters()), "share": self.lesson.config.critic_rate})
+            undecided = self.lesson.undecided
+        self.optimizer = torch.optim.Adam(groups, lr=config.learning_rate, betas=(config.BETA1, 0.999))
+        self.guard = Guard(undecided)
         self.steps_done = 0
 
     @property
@@ -133,7 +143,7 @@ class Trainer:
         record = TrainingRecord(self.steps_done + 1, loss, content, style, tv, diverse, rate)
         self.guard.check(record, lightest, spread, outputs_B3HW)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         self.optimizer.step()
         self.steps_done += 1
         return record
@@ -161,7 +171,7 @@ class Trainer:
 
     def state(self) -> dict[str, Tensor]:
         """Return everything that going on needs, as tensors by name on the CPU."""
-        return dump_state(self.network, self.optimizer, self.guard, self.steps_done, self._fingerprint)
+        return dump_state(self.learners, self.optimizer, self.guard, self.steps_done, self._fingerprint)
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Go on from a state; on a CPU with as many threads the next steps are those of the other training, bit by bit.
@@ -169,7 +179,7 @@ class Trainer:
         Raises:
             InputError: It belongs to other settings, styles or photographs, or is damaged.
         """
-        self.steps_done = restore_state(state, self.network, self.optimizer, self.guard, self._fingerprint)
+        self.steps_done = restore_state(state, self.learners, self.optimizer, self.guard, self._fingerprint)
 
     def weights(self) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Return the tensors and metadata of a model's file, from which `network_from` builds the network again."""
@@ -185,6 +195,8 @@ class Trainer:
             torch.manual_seed(self.config.seed)
             if isinstance(self.config, AdainTraining):
                 return ExchangeLesson(self.config, styles, workspace)
+            if isinstance(self.config, MganTraining):
+                return MarkovianLesson(self.config, styles[0], workspace)
             rows = [self.style_digests.index(style.digest) for style in styles]
             return PerceptualLesson(self.config, styles, rows, len(self.style_digests), workspace)
 

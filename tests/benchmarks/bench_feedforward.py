@@ -39,7 +39,7 @@ def write_model(family: str, path: Path) -> None:
     """Write the file of a network that was never trained."""
     config = TRAINING_CONFIGS[family]()
     encoder = None
-    if config.family == "adain":
+    if config.family in {"adain", "mgan"}:
         encoder = build_backbone(BackboneConfig(weights="random", padding="reflect"), [config.layer], None)
     network = build_network(config, encoder=encoder)
     save_file(network.state_dict(), path, metadata_of(config, [pixels(0, 512).digest], 0))

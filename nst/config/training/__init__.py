@@ -14,6 +14,7 @@ from pydantic import Field
 from nst.config.training.adain import AdainTraining
 from nst.config.training.conditional import ConditionalTraining
 from nst.config.training.johnson import JohnsonTraining
+from nst.config.training.mgan import MganTraining
 from nst.config.training.settings import DecayConfig, Training
 from nst.config.training.texture_net import TextureNetTraining
 
@@ -23,13 +24,15 @@ __all__ = [
     "ConditionalTraining",
     "DecayConfig",
     "JohnsonTraining",
+    "MganTraining",
     "TextureNetTraining",
     "Training",
     "TrainingConfig",
 ]
 
 TrainingConfig = Annotated[
-    JohnsonTraining | ConditionalTraining | TextureNetTraining | AdainTraining, Field(discriminator="family")
+    JohnsonTraining | ConditionalTraining | TextureNetTraining | AdainTraining | MganTraining,
+    Field(discriminator="family"),
 ]
 """The tagged union over `family`."""
 
@@ -37,5 +40,6 @@ TRAINING_CONFIGS: dict[str, type[TrainingConfig]] = {
     "adain": AdainTraining,
     "conditional": ConditionalTraining,
     "johnson": JohnsonTraining,
+    "mgan": MganTraining,
     "texture_net": TextureNetTraining,
 }

@@ -44,6 +44,9 @@ class Training(Block):
     LATER: ClassVar[frozenset[str]] = frozenset({"photograph_scale", "warmup"})
     """Fields that came later, with defaults that change nothing: models of before stay what they are."""
 
+    BETA1: ClassVar[float] = 0.9
+    """First moment of Adam: 0.9 in Kingma & Ba 2015."""
+
     family: Any
 
     size: Pixels = 256

@@ -1,0 +1,200 @@
+"""Training against a critic: its real patches are the style's, both sides learn, and no model's file holds it."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from trainings import train_alone, write_pictures
+from typer.testing import CliRunner
+
+from flows.__main__ import app
+from nst.config.training import MganTraining
+from nst.errors import UserError
+from nst.images import decode
+from nst.losses.objective import extract
+from nst.records import TrainingRecord
+from nst.training import Trainer, Unhealthy
+from nst.training.health import Guard
+from nst.training.lessons import as_tensor
+from nst.training.markovian import GROWTH, TURN, MarkovianLesson, style_square
+from nst.workspace import Pixels, Workspace
+from tasks.catalog import Catalog
+from tasks.models import trained_models
+from tasks.store import open_store
+
+CONFIG = MganTraining(
+    size=24, batch_size=2, learning_rate=1e-3, layer="relu2_1", style_layers=["relu1_1", "relu2_1"], style_scale=2.0,
+    backbone={"weights": "random"},
+)  # fmt: skip
+RAMPS = np.stack(np.broadcast_arrays(np.arange(200)[None, :], np.arange(160)[:, None], 255), 2).astype(np.uint8)
+"""Red is the column, green the row, blue is full: what is not of the picture shows."""
+
+
+def noise(seed, rows=48, columns=48):
+    return (
+        np.random.default_rng(seed).integers(0, 256, (rows // 4, columns // 4, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+    )
+
+
+MANIFEST = """\
+kind: train
+name: game
+photographs: photographs/
+styles: styles/dots.png
+training: {family: mgan, size: 32, steps: 3, batch_size: 2, layer: relu2_1, style_layers: relu2_1, checkpoint_every: 2,
+           validate_every: 3, backbone: {name: vgg16, weights: random}}
+"""
+
+PHOTOGRAPHS = np.stack([noise(seed) for seed in range(6)])
+STYLE = Pixels("style", noise(9, 96, 128))
+
+
+def workspace():
+    return Workspace("cpu", lambda config: pytest.fail(f"random weights are not loaded: {config}"))
+
+
+def trainer(config=CONFIG, style=STYLE):
+    return Trainer(config, [style], workspace(), PHOTOGRAPHS)
+
+
+def test_real_squares_are_the_styles_own_turned_scaled_and_mirrored_a_little():
+    turns, growths, hands = [], [], []
+    for seed in range(60):
+        square = style_square(RAMPS, 64, seed).astype(float)
+        assert square.shape == (64, 64, 3)
+        assert square[..., 2].min() == 255.0, "nothing but the style is in it"
+        # How the style's column and row change from one pixel of the square to the next.
+        right, down = (
+            [np.diff(square[8:-8, 8:-8, channel], axis=axis).mean() for channel in (0, 1)] for axis in (1, 0)
+        )
+        determinant = right[0] * down[1] - right[1] * down[0]
+        hands.append(math.copysign(1.0, determinant))
+        growths.append(1.0 / math.sqrt(abs(determinant)))
+        turns.append(math.degrees(math.atan2(down[0], down[1])))
+    assert max(map(abs, turns)) < TURN + 0.5
+    assert min(turns) < -0.7 * TURN < 0.7 * TURN < max(turns)
+    assert 1 / GROWTH - 0.01 < min(growths) < 0.95
+    assert 1.05 < max(growths) < GROWTH + 0.01
+    assert 15 < hands.count(1.0) < 45
+    assert np.array_equal(style_square(RAMPS, 64, 3), style_square(RAMPS, 64, 3))
+
+
+def test_the_critic_is_shown_the_style_and_never_a_photograph():
+    colour = np.full((60, 80, 3), (200, 30, 90), np.uint8)
+    lesson = trainer(style=Pixels("red", colour)).lesson
+    photographs = as_tensor(PHOTOGRAPHS[:2, :24, :24], torch.device("cpu"), torch.float32)
+    _, objective = lesson(photographs, [0, 0], [1, 2])
+    expected = extract(
+        lesson.backbone, as_tensor(colour[None, :24, :24], torch.device("cpu"), torch.float32), "float32"
+    )
+    for layer in ("relu1_1", "relu2_1"):
+        real = objective.style[layer].loss.real
+        assert real.shape[0] == 2
+        torch.testing.assert_close(real, expected[layer].expand_as(real))
+
+
+def test_one_step_moves_network_and_critic_and_not_the_encoder():
+    training = trainer()
+    before = {key: tensor.clone() for key, tensor in training.learners.state_dict().items()}
+    training.step()
+    for key, tensor in training.learners.state_dict().items():
+        still = ".encoder." in key or key.endswith((".mean", ".deviation"))
+        if not key.endswith("score.bias"):  # inside the margin real and painted patches pull at it alike
+            assert torch.equal(before[key], tensor) == still, key
+
+
+def test_the_critic_learns_at_its_own_rate():
+    slow, fast = (trainer(CONFIG.model_copy(update={"critic_rate": rate})) for rate in (0.01, 1.0))
+    before = slow.lesson.critic["relu2_1"].patches.weight.detach().clone()
+    moved = []
+    for training in (slow, fast):
+        training.step()
+        moved.append((training.lesson.critic["relu2_1"].patches.weight.detach() - before).abs().max().item())
+    # The first step of Adam is the learning rate, whatever the gradient.
+    assert moved == pytest.approx([0.01 * 1e-3, 1e-3], rel=0.01)
+
+
+def test_a_critic_learns_to_tell_the_style_from_the_networks_pictures():
+    training = trainer(CONFIG.model_copy(update={"critic_rate": 1.0, "learning_rate": 3e-4}))
+    photographs = as_tensor(PHOTOGRAPHS[:2, :24, :24], torch.device("cpu"), torch.float32)
+
+    def loss():
+        with torch.no_grad():
+            pictures, objective = training.lesson(photographs, [0, 0], [1, 2])
+            features = extract(training.lesson.backbone, pictures, "float32")
+            return sum(term.loss.critic_loss(features[layer]).mean().item() for layer, term in objective.style.items())
+
+    before = loss()
+    for _ in range(10):
+        training.step()
+    assert loss() < 0.7 * before
+
+
+def test_looking_at_pictures_changes_nothing():
+    watched, alone = trainer(), trainer()
+    watched.validate(PHOTOGRAPHS[:2])
+    assert watched.step() == alone.step()
+    watched.validate(PHOTOGRAPHS[:2])
+    assert watched.step() == alone.step()
+
+
+def test_a_checkpoint_holds_the_critic_and_a_models_file_does_not():
+    training = trainer()
+    training.step()
+    state, (weights, _) = training.state(), training.weights()
+    assert "critic.relu2_1.patches.weight" in state
+    moments = sum(key.startswith("optimizer.") and key.endswith("exp_avg") for key in state)
+    learned = sum(1 for _ in training.learners.parameters())
+    assert moments == learned == sum(1 for _ in training.network.parameters()) + 8
+    assert not any("critic" in key for key in weights)
+    assert any(key.startswith("encoder.") for key in weights)
+    assert not any("encoder." in key for key in state)
+
+
+@pytest.mark.parametrize(("size", "scale"), [(16, 1.0), (64, 0.2)])
+def test_squares_without_a_patch_are_refused(size, scale):
+    config = CONFIG.model_copy(update={"size": size, "style_scale": scale, "style_layers": {"relu3_1": 1.0}})
+    with pytest.raises(UserError, match=r"squares of \d+ pixels hold no patch of relu3_1: expected 12 at least"):
+        MarkovianLesson(config, Pixels("long", noise(0, 20, 200)), workspace())
+
+
+def test_an_adversarial_loss_that_rises_is_no_explosion_and_one_without_bound_is():
+    picture = torch.rand(1, 3, 4, 4)
+
+    def check(guard, step, loss):
+        guard.check(TrainingRecord(step, loss, 0.0, loss, 0.0, 0.0, 1e-3), 1.0, 1.0, picture)
+
+    guard = Guard(undecided=1.0)
+    for step in range(1, 400):
+        check(guard, step, 0.001)  # the critic is fooled
+    for step in range(400, 800):
+        check(guard, step, 8.0)  # it has learned
+    plain = Guard()
+    for step in range(1, 400):
+        check(plain, step, 0.001)
+    with pytest.raises(Unhealthy, match="exploded"):
+        check(plain, 400, 8.0)
+    with pytest.raises(Unhealthy, match="step 800: the loss exploded"):
+        check(guard, 800, 1e4)
+    assert trainer(CONFIG.model_copy(update={"style_weight": 3.0})).guard.undecided == 3.0
+
+
+def test_a_manifest_is_trained_and_its_model_paints(tmp_path, monkeypatch):
+    write_pictures(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "game.yaml").write_text(MANIFEST)
+    train_alone("game.yaml", tmp_path / "out")
+
+    def nst(*arguments):
+        result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    assert "mgan" in nst("models")
+    (model,) = trained_models(Catalog(open_store("out")))
+    nst("stylize", "photographs/0.png", "--model", model.model_id[:6], "--out", "painted.png")
+    assert decode((tmp_path / "painted.png").read_bytes()).shape[2] == 3
+    nst("export", model.model_id[:6], "folder")
+    assert {path.suffix for path in (tmp_path / "folder").iterdir()} == {".safetensors", ".md", ".jpg"}

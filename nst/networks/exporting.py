@@ -2,7 +2,7 @@
 
 Every graph gives `pictures`, RGB about in [0, 1], as many and as large as wanted. What it takes, in float32:
 
-- `johnson`: `images`, RGB in [0, 1], shape (B, 3, H, W).
+- `johnson`, `mgan`: `images`, RGB in [0, 1], shape (B, 3, H, W).
 - `conditional`: `images`; `styles`, shape (B, S): how much of each style, in the order of the network's rows.
 - `adain`: `images`; `style`, shape (B, 3, any, any): a painting each; `alpha`, shape (B,), in [0, 1].
 - `texture_net`: `images` if it stylises; `noise_0` (coarse) ... `noise_n`, uniform in [0, 1], shape

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from nst.config.training.adain import AdainTraining
 from nst.config.training.conditional import ConditionalTraining
+from nst.config.training.doodle_net import DoodleNetTraining
 from nst.config.training.johnson import JohnsonTraining
 from nst.config.training.settings import DecayConfig, Training
 from nst.config.training.texture_net import TextureNetTraining
@@ -22,6 +23,7 @@ __all__ = [
     "AdainTraining",
     "ConditionalTraining",
     "DecayConfig",
+    "DoodleNetTraining",
     "JohnsonTraining",
     "TextureNetTraining",
     "Training",
@@ -29,13 +31,15 @@ __all__ = [
 ]
 
 TrainingConfig = Annotated[
-    JohnsonTraining | ConditionalTraining | TextureNetTraining | AdainTraining, Field(discriminator="family")
+    JohnsonTraining | ConditionalTraining | TextureNetTraining | AdainTraining | DoodleNetTraining,
+    Field(discriminator="family"),
 ]
 """The tagged union over `family`."""
 
 TRAINING_CONFIGS: dict[str, type[TrainingConfig]] = {
     "adain": AdainTraining,
     "conditional": ConditionalTraining,
+    "doodle_net": DoodleNetTraining,
     "johnson": JohnsonTraining,
     "texture_net": TextureNetTraining,
 }

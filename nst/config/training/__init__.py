@@ -39,7 +39,7 @@ TrainingConfig = Annotated[
 TRAINING_CONFIGS: dict[str, type[TrainingConfig]] = {
     "adain": AdainTraining,
     "conditional": ConditionalTraining,
-    "doodle_net": DoodleNetTraining,
     "johnson": JohnsonTraining,
     "texture_net": TextureNetTraining,
+    "doodle_net": DoodleNetTraining,
 }

@@ -30,8 +30,7 @@ class DoodleNet(TextureNet):
 
     family = "doodle_net"
     gain = 0.1
-    """As in `nst.networks.johnson`: without it, white spots of saturated values stayed, and the loss of 50 steps was 21
-    to 30 where it is 5 (Monet, 96 pixels)."""
+    """As in `nst.networks.johnson`: without it, white spots of saturated values came at once and stayed."""
 
     def __init__(self, colors: Sequence[str], **options: Any) -> None:
         super().__init__(guide=len(colors), **options)

@@ -173,7 +173,7 @@ def import_(
 
 @app.command()
 def stylize(
-    photo: Annotated[str, typer.Argument(help="Path or URI of a photograph.")],
+    photo: Annotated[str, typer.Argument(help="Path or URI of a photograph, or of a mask for a doodle_net.")],
     model: Annotated[str, typer.Option("--model", help="Id of a trained model, or a .safetensors file.")] = "",
     style: Annotated[str, typer.Option("--style", help="A painting; without --model by the latest AdaIN.")] = "",
     output: Annotated[Path | None, typer.Option("--out", "-o", help="File to write: .png, .jpg or .webp.")] = None,

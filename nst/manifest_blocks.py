@@ -87,11 +87,12 @@ class ContentSpec(FromUri):
     def _one_mask_each(self) -> ContentSpec:
         if self.uri is None and (self.mask is None or is_color(self.mask)):
             raise ValueError("the key 'uri' is missing; a content without it has a label image as its 'mask'")
-        _check_one_image(self.uri, self.mask)
+        check_one_image(self.uri, self.mask)
         return self
 
 
-def _check_one_image(uri: str | None, mask: str | None) -> None:
+def check_one_image(uri: str | None, mask: str | None) -> None:
+    """Refuse a label image for several images."""
     if uri and mask and not is_color(mask) and ("*" in uri or uri.endswith("/")):
         raise ValueError("a label image belongs to one image, no glob and no prefix; write an entry for each image")
 
@@ -145,7 +146,7 @@ class StyleSpec(FromUri):
             )
         if self.images and self.mask:
             raise ValueError("found 'mask' beside 'images', expected a mask for each image of the mix")
-        _check_one_image(self.uri, self.mask)
+        check_one_image(self.uri, self.mask)
         return self
 
     @property

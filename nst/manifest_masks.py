@@ -20,12 +20,16 @@ def check_masks(block: ManifestBlock, variants: Variants, report: Reporter) -> N
     images = list(_images(block))
     masked = any(mask for _, _, mask in images)
     for path, single, mask in images:
+        needed = wanted.get("needed") or (wanted.get("content") if path[0] == "contents" else None)
         if mask and "none" in wanted:
             report.add((*path, "mask"), f"{wanted['none']} takes no masks as it is set", "remove 'mask'", key=True)
-        elif not mask and "needed" in wanted:
-            found = f"{wanted['needed']} draws by masks, and this image has none"
+        elif mask and wanted.keys() == {"content"} and path[0] == "styles":
+            found = f"{wanted['content']} takes masks of contents alone as it is set"
+            report.add((*path, "mask"), found, "remove 'mask': the model learned with its own", key=True)
+        elif not mask and needed:
+            found = f"{needed} draws by masks, and this image has none"
             report.add(path, found, "write {uri: ..., mask: ...}" if single else "add 'mask' to each image")
-        elif not mask and masked and "none" not in wanted:
+        elif not mask and masked and "allowed" in wanted and "none" not in wanted:
             report.add(path, "other images have masks and this one has none, expected masks for all or for none",
                        "a colour, such as mask: '#ff0000', makes the whole image one region")  # fmt: skip
     for index, content in enumerate(block.contents):

@@ -108,10 +108,10 @@ def match_regions(content: Labels, styles: Sequence[Labels]) -> list[tuple[int |
     Raises:
         InputError: No style image has a region that the content has.
     """
-    palettes = [_rgb(style.colors) for style in styles]
+    palettes = [rgb(style.colors) for style in styles]
     matches: list[tuple[int | None, ...]] = []
     missing = []
-    for number, color_3 in enumerate(_rgb(content.colors)):
+    for number, color_3 in enumerate(rgb(content.colors)):
         best_3 = min((one for palette in palettes for one in palette), key=lambda one: _distance(one, color_3))
         if _distance(best_3, color_3) > ALIKE:
             missing.append(content.colors[number])
@@ -176,7 +176,8 @@ def _area_mean(values: np.ndarray, count: int, axis: int) -> np.ndarray:
     return means
 
 
-def _rgb(colors: Sequence[str]) -> list[np.ndarray]:
+def rgb(colors: Sequence[str]) -> list[np.ndarray]:
+    """Return the values 0..255 of colours written `#rrggbb`, float64."""
     return [np.array([int(color[start : start + 2], 16) for start in (1, 3, 5)], np.float64) for color in colors]
 
 

@@ -44,12 +44,21 @@ def data_digest(digests: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(set(digests))).encode()).hexdigest()
 
 
-def model_id(config: TrainingConfig, styles: Sequence[str], *, data: str, weights_digest: str, parent: str = "") -> str:
+def model_id(
+    config: TrainingConfig,
+    styles: Sequence[str],
+    *,
+    data: str,
+    weights_digest: str,
+    parent: str = "",
+    masks: Sequence[str] = (),
+) -> str:
     """Return the id of a model: 32 hexadecimal digits.
 
     Args:
         config: The settings.
         styles: Digests of the style images, in order: a conditional network's rows.
+        masks: Digests of their masks, if the family looks at them.
         data: The photographs' `data_digest`.
         weights_digest: Identity of the backbone's weights.
         parent: Identity of the model that it begins with.
@@ -57,7 +66,7 @@ def model_id(config: TrainingConfig, styles: Sequence[str], *, data: str, weight
     some: Any = config
     settings = settings_key(fragments(some), pixel_fields(type(some)))
     family = digest16(canonical([SCHEMA, "model", config.family, type(config).VERSION, weights_digest]))
-    return join(settings + family, digest16(canonical([list(styles), data, parent])))
+    return join(settings + family, digest16(canonical([list(styles), data, parent, *([list(masks)] if masks else [])])))
 
 
 def models_of(
@@ -74,7 +83,10 @@ def models_of(
     groups = [tuple(styles)] if config.most_styles is None else [(style,) for style in styles]
     return [
         ModelSpec(
-            model_id(config, [style.digest for style in group], **same),
+            model_id(
+                config, [style.digest for style in group], **same,
+                masks=[style.mask.digest for style in group if style.mask],
+            ),
             name, config, group, same["data"], weights_digest, parent,
         )
         for group in groups

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from nst.checking import check
 from nst.config.block import Block
 from nst.config.training import TRAINING_CONFIGS
 from nst.errors import ManifestError
 from nst.manifest import with_bases
-from nst.manifest_blocks import FromUri, Name, Uri, check_uri, listed
+from nst.manifest_blocks import FromUri, Mask, Name, Uri, check_one_image, check_uri, listed
 from nst.manifest_errors import Reporter, describe, did_you_mean, one_of
 from nst.manifest_methods import paths
 from nst.sweep_axes import parse_sweep
@@ -20,7 +20,7 @@ from nst.variants import make_variants
 from nst.yaml_text import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from nst.config.training import TrainingConfig
     from nst.errors import Problem
@@ -40,6 +40,14 @@ class TrainStyle(FromUri):
 
     name: Name | None = None
     """Readable name in tables and file names; the file's stem by default."""
+
+    mask: Mask = Field(default=None, validate_default=False)
+    """Label image of the style, for families that learn region by region: what each of its colours is painted like."""
+
+    @model_validator(mode="after")
+    def _one_mask_each(self) -> TrainStyle:
+        check_one_image(self.uri, self.mask)
+        return self
 
 
 class TrainBlock(Block):
@@ -61,8 +69,8 @@ class TrainBlock(Block):
     take 80,000, a thousand make a model. Left out for families that learn from noise."""
 
     styles: Annotated[tuple[TrainStyle, ...], BeforeValidator(listed), Field(min_length=1)]
-    """Styles: one or a list of URIs, globs, prefixes or `{uri, name}`. Each image is a model of its own, except for
-    families that hold all styles in one network."""
+    """Styles: one or a list of URIs, globs, prefixes or `{uri, name, mask}`. Each image is a model of its own, except
+    for families that hold all styles in one network."""
 
     parent: Annotated[str, Field(min_length=4, max_length=2048)] | None = None
     """Begin with the weights of this model: its id or the beginning of it, or the URI of a .safetensors file."""
@@ -117,6 +125,8 @@ def parse_train_manifest(text: str, file: str, read_base: Callable[[str], str] |
         report.add(fault.path, fault.message, fault.hint, key=fault.key)
     configs = _check_training(raw, report)
     _check_photographs(raw, configs, report)
+    if block is not None:
+        _check_masks(block.styles, configs, report)
     report.raise_any()
     assert block is not None
     return TrainManifest(block.name, block.photographs, block.styles, block.parent or "", configs, document.where)
@@ -130,6 +140,17 @@ def _check_photographs(raw: dict[str, Any], configs: tuple[TrainingConfig, ...],
         report.add((), "the key 'photographs' is missing")
     elif configs and not needed and "photographs" in raw:
         report.add(("photographs",), "the family learns from noise as it is set", "remove 'photographs'", key=True)
+
+
+def _check_masks(styles: Sequence[TrainStyle], configs: tuple[TrainingConfig, ...], report: Reporter) -> None:
+    """Report masks of styles that the family needs and that are missing, or that it does not look at."""
+    for index, style in enumerate(styles):
+        if configs and style.mask is None and configs[0].masks:
+            message = f"{configs[0].family} learns from masks, and this style has none"
+            report.add(("styles", index), message, "write {uri: ..., mask: ...}")
+        elif configs and style.mask is not None and not configs[0].masks:
+            message = f"{configs[0].family} looks at no masks of styles"
+            report.add(("styles", index, "mask"), message, "remove 'mask'", key=True)
 
 
 def _check_training(raw: dict[str, Any], report: Reporter) -> tuple[TrainingConfig, ...]:

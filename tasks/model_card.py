@@ -89,6 +89,7 @@ def model_card(row: dict[str, Any], name: str, onnx_inputs: str = "") -> str:
     """
     told = _facts(row, name)
     trained = row["config"] is not None
+    above, given = ("masks", "MASK") if row["colors"] else ("photographs", "PHOTO")
     lines = [
         f"# {name}",
         "",
@@ -97,13 +98,13 @@ def model_card(row: dict[str, Any], name: str, onnx_inputs: str = "") -> str:
         "",
     ]
     if row["samples_uri"]:
-        lines += [f"![Above: photographs. Below: what it makes of them.]({name}.jpg)", ""]
+        lines += [f"![Above: {above}. Below: what it makes of them.]({name}.jpg)", ""]
     lines += ["| | |", "|---|---|", *(f"| {fact} | {value} |" for fact, value in told)]
     lines += [
         "",
         "## Use",
         "```",
-        f"nst stylize PHOTO --model {name}.safetensors{_STYLE_OPTION.get(row['family'], '')} -o OUT.png",
+        f"nst stylize {given} --model {name}.safetensors{_STYLE_OPTION.get(row['family'], '')} -o OUT.png",
         "```",
         f"or in a sweep: `method: {{name: feedforward, family: {row['family']}, model: {name}.safetensors}}`.",
         "The file's metadata says how the network is built; pictures go in and come out as RGB in [0, 1].",
@@ -123,6 +124,8 @@ def _facts(row: dict[str, Any], name: str) -> Iterator[tuple[str, str]]:
     yield "weights", f"`{name}.safetensors`, SHA-256 `{row['weights_digest']}`, {row['parameters']:,} numbers"
     for style, digest in styles[:_STYLES_TOLD]:
         yield "style", f"{style} (SHA-256 `{digest}`)"
+    if row["colors"]:
+        yield "colours of its masks", ", ".join(f"`{color}`" for color in json.loads(row["colors"]))
     if len(styles) > _STYLES_TOLD:
         yield "more styles", str(len(styles) - _STYLES_TOLD)
     if row["data_digest"]:

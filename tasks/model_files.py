@@ -1,7 +1,7 @@
 """The files of trained models below the root: weights, sample pictures, and what a stopped training left behind.
 
 models/<ab>/<sha256>.safetensors                 weights, content-addressed: writing twice is harmless
-models/samples/<model_id>/<steps>.jpg            validation photographs above what the model makes of them
+models/samples/<model_id>/<steps>.jpg            validation photographs, or masks, above what the model makes of them
 models/evidence/<model_id>/attempt-<n>.json      the last losses of a training that was stopped; .png: its last picture
 """
 
@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 
 from nst.errors import InputError
 from nst.images import decode, encode, resize, resize_to
+from nst.masks import plain_labels, read_labels
 from nst.records import OutputFormat
 from nst.workspace import Model, Pixels
 from tasks.store.uris import read_uri
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from nst.masks import Labels
     from nst.models import ModelSpec
-    from nst.records import TrainingRecord
+    from nst.records import ImageRef, MaskRef, TrainingRecord
     from nst.training import Unhealthy
     from tasks.jobs import TrainingJob
     from tasks.store import Store
@@ -96,13 +98,7 @@ def read_styles(spec: ModelSpec) -> list[Pixels]:
     styles = []
     many = spec.config.most_styles is None
     for ref in spec.styles:
-        data = read_uri(ref.uri)
-        if hashlib.sha256(data).hexdigest() != ref.digest:
-            raise InputError(f"{ref.uri} has changed since the training was planned", hint="run again")
-        try:
-            array = decode(data)
-        except InputError as error:
-            raise InputError(f"{ref.uri}: {error.message}", hint=error.hint) from error
+        array = _read(ref)
         largest = round(2 * spec.config.size * spec.config.style_scale)
         if many and max(array.shape[:2]) > largest:  # thousands of paintings stay in memory
             array = resize(array, largest)
@@ -110,10 +106,39 @@ def read_styles(spec: ModelSpec) -> list[Pixels]:
     return styles
 
 
+def read_masks(spec: ModelSpec) -> list[Labels]:
+    """Return the masks of a model's styles, none if they have none.
+
+    Raises:
+        InputError: One cannot be read, is no label image, or has changed since the training was planned.
+    """
+    masks = []
+    for mask in (ref.mask for ref in spec.styles if ref.mask):
+        if mask.is_color:
+            masks.append(plain_labels(mask.digest))
+            continue
+        array = _read(mask)
+        try:
+            masks.append(read_labels(mask.digest, array))
+        except InputError as error:
+            raise InputError(f"{mask.uri}: {error.message}", hint=error.hint) from error
+    return masks
+
+
+def _read(ref: ImageRef | MaskRef) -> np.ndarray:
+    data = read_uri(ref.uri)
+    if hashlib.sha256(data).hexdigest() != ref.digest:
+        raise InputError(f"{ref.uri} has changed since the training was planned", hint="run again")
+    try:
+        return decode(data)
+    except InputError as error:
+        raise InputError(f"{ref.uri}: {error.message}", hint=error.hint) from error
+
+
 def write_samples(
     store: Store, model_id: str, steps: int, pictures: Sequence[np.ndarray], made: Sequence[np.ndarray]
 ) -> str:
-    """Write the photographs above what the model makes of them, and return the URI."""
+    """Write the photographs or masks above what the model makes of them, and return the URI."""
     rows = [np.hstack([_square(picture) for picture in row]) for row in (pictures, made)]
     if not any(picture.any() for picture in pictures):
         rows = rows[1:]  # textures come from noise

@@ -34,6 +34,7 @@ def model_row(finished: Finished) -> dict[str, Any]:
     return {
         **_identity(spec),
         **{name: value for name, value in flatten(config).items() if value is not None},
+        "colors": finished.weights[1].get("colors"),
         "config": config.model_dump_json(),
         "parent_model": spec.parent or None,
         "photographs": finished.learnt,
@@ -104,6 +105,7 @@ def failed_training_row(
 
 
 def _identity(spec: ModelSpec) -> dict[str, Any]:
+    masks = [style.mask for style in spec.styles if style.mask]
     return {
         "model_id": spec.model_id,
         "name": spec.name,
@@ -111,6 +113,8 @@ def _identity(spec: ModelSpec) -> dict[str, Any]:
         "style_names": _json([style.name for style in spec.styles]),
         "style_uris": _json([style.uri for style in spec.styles]),
         "style_digests": _json([style.digest for style in spec.styles]),
+        "style_mask_uris": _json([mask.uri for mask in masks]) if masks else None,
+        "style_mask_digests": _json([mask.digest for mask in masks]) if masks else None,
         "data_digest": spec.data_digest or None,
         "backbone_digest": spec.weights_digest,
     }

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 from nst.cells import expand
 from nst.errors import InputError, ManifestError, UserError
 from nst.manifest import Manifest, parse_manifest
-from nst.manifest_blocks import is_color
 from nst.plan import Plan, make_plan
-from nst.records import Batch, ImageRef, MaskRef, StyleRef
+from nst.records import StyleRef
 from tasks.catalog import Catalog
+from tasks.image_refs import Found, find_mask, find_one, image_refs
 from tasks.inputs import Base, Digests, find_images, weights_digest, weights_uri
 from tasks.jobs import Job
 from tasks.manifest_text import read_text, stem, unique
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nst.config.backbone import BackboneConfig
     from nst.errors import Problem
     from nst.manifest_blocks import ContentSpec, StyleSpec
+    from nst.records import Batch, ImageRef
     from tasks.train_planning import PreparedTraining
 
 _CELLS_PER_RECORD: Final = 20_000
@@ -137,15 +138,15 @@ def _resolve(
     def report(path: tuple[str | int, ...], error: InputError) -> None:
         problems.append(manifest.where.problem(path, error.message, error.hint))
 
-    contents: list[_Found] = []
+    contents: list[Found] = []
     for index, content in enumerate(manifest.contents):
         try:
-            mask = _find_mask(content.mask, base)
+            mask = find_mask(content.mask, base)
             stats = [None] if content.uri is None else find_images(content.uri, base)
-            contents += [_Found(name, stat, mask) for name, stat in _named(content, stats, mask)]
+            contents += [Found(name, stat, mask) for name, stat in _named(content, stats, mask)]
         except InputError as error:
             report(("contents", index), error)
-    styles: list[tuple[str, list[_Found], StyleSpec]] = []
+    styles: list[tuple[str, list[Found], StyleSpec]] = []
     for index, style in enumerate(manifest.styles):
         try:
             styles += _styles(style, base)
@@ -160,16 +161,7 @@ def _resolve(
             report((*path, "weights"), error)
     if problems:
         raise ManifestError(tuple(problems))
-    return _refs(contents, digests), list(_style_refs(styles, digests)), weights
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """An image of the manifest; without `image`, a mask alone. A mask that is text is a colour."""
-
-    name: str
-    image: Stat | None
-    mask: Stat | str | None
+    return image_refs(contents, digests), list(_style_refs(styles, digests)), weights
 
 
 def _named(
@@ -182,49 +174,26 @@ def _named(
     return [(f"{spec.name}-{n}" if spec.name else stems[n - 1], stat) for n, stat in enumerate(stats, start=1)]
 
 
-def _styles(spec: StyleSpec, base: Base) -> list[tuple[str, list[_Found], StyleSpec]]:
+def _styles(spec: StyleSpec, base: Base) -> list[tuple[str, list[Found], StyleSpec]]:
     if spec.uri is not None:
-        mask = _find_mask(spec.mask, base)
+        mask = find_mask(spec.mask, base)
         named = _named(spec, find_images(spec.uri, base), mask)
-        return [(name, [_Found(name, stat, mask)], spec) for name, stat in named]
+        return [(name, [Found(name, stat, mask)], spec) for name, stat in named]
     assert spec.images is not None
     images = []
     for image in spec.images:
-        stat = _find_one(image.uri, base, "in a mix")
-        images.append(_Found(stem(stat.key), stat, _find_mask(image.mask, base)))
+        stat = find_one(image.uri, base, "in a mix")
+        images.append(Found(stem(stat.key), stat, find_mask(image.mask, base)))
     name = spec.name or "+".join(image.name for image in images)
     return [(name, images, spec)]
 
 
-def _find_mask(mask: str | None, base: Base) -> Stat | str | None:
-    return mask if mask is None or is_color(mask) else _find_one(mask, base, "as a mask")
-
-
-def _find_one(uri: str, base: Base, what: str) -> Stat:
-    found = find_images(uri, base)
-    if len(found) > 1:
-        raise InputError(f"{uri} names {len(found)} images, expected one {what}")
-    return found[0]
-
-
-def _style_refs(styles: Sequence[tuple[str, list[_Found], StyleSpec]], digests: Digests) -> Iterator[StyleRef]:
+def _style_refs(styles: Sequence[tuple[str, list[Found], StyleSpec]], digests: Digests) -> Iterator[StyleRef]:
     names = unique([name for name, _, _ in styles])
     for name, (_, found, spec) in zip(names, styles, strict=True):
         shares = [image.weight for image in spec.images] if spec.images else [1.0]
-        images = _refs(found, digests)
+        images = image_refs(found, digests)
         yield StyleRef(name, tuple(images), tuple(share / sum(shares) for share in shares), spec.mix)
-
-
-def _refs(images: Sequence[_Found], digests: Digests) -> list[ImageRef]:
-    stats = [stat for one in images for stat in (one.image, one.mask) if isinstance(stat, Stat)]
-    known = dict(zip((stat.key for stat in stats), digests.of(stats), strict=True))
-    refs = []
-    for name, one in zip(unique([one.name for one in images]), images, strict=True):
-        mask = MaskRef(one.mask.key, known[one.mask.key]) if isinstance(one.mask, Stat) else None
-        mask = MaskRef(one.mask, one.mask) if isinstance(one.mask, str) else mask
-        place = (one.image.key, known[one.image.key], one.image.size) if one.image else ("", "", 0)
-        refs.append(ImageRef(name, *place, mask))
-    return refs
 
 
 def _learn(catalog: Catalog) -> tuple[dict[str, int], dict[Rate, float]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import torch
 
 from nst.config.feedforward import FeedforwardConfig
 from nst.errors import InputError, UserError
 from nst.images import EXTENSIONS, decode, encode
+from nst.masks import read_labels
 from nst.methods.feedforward import stylize_batch
 from nst.records import OutputFormat
 from nst.workspace import Model, Pixels, Request, Workspace
@@ -21,6 +22,8 @@ from tasks.store import open_store
 from tasks.store.uris import read_uri
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tasks.catalog import Catalog
 
 _OUTPUTS: Final = {
@@ -30,6 +33,7 @@ _OUTPUTS: Final = {
     ".webp": OutputFormat("webp"),
 }
 _LARGEST: Final = 16_384
+Value = TypeVar("Value")
 
 
 def stylize_file(
@@ -43,11 +47,11 @@ def stylize_file(
     alpha: float = 1.0,
     device: str = "cpu",
 ) -> Path:
-    """Stylise one photograph and return the file written.
+    """Stylise one photograph, or paint one mask, and return the file written.
 
     Args:
         catalog: Whose models may be named.
-        photo: Path or URI.
+        photo: Path or URI; of a mask where the model is a `doodle_net`.
         model: Id of a trained model or the beginning of it, or the URI of a .safetensors file; "" takes the latest
             `adain`.
         style: Path or URI of a painting, for models that know several styles or any.
@@ -74,7 +78,11 @@ def stylize_file(
         family=family, model=model or "latest", alpha=alpha, size=min(size or max(content.array.shape[:2]), _LARGEST)
     )
     target = out or Path(f"{stem(photo)}-{stem(style) if style else name}.png")
-    request = Request("one", content, tuple(paintings), (1.0,) * len(paintings), "targets", config, model=network)
+    mask = _about(photo, lambda: read_labels(content.digest, content.array)) if family == "doodle_net" else None
+    request = Request(
+        "one", None if mask else content, tuple(paintings), (1.0,) * len(paintings), "targets", config, mask,
+        model=network,
+    )  # fmt: skip
     result = stylize_batch([request], workspace)[0]
     if result.error:
         raise result.error
@@ -95,7 +103,12 @@ def _network(catalog: Catalog, wanted: str) -> tuple[Model, str]:
 
 def _read(uri: str) -> Pixels:
     data = read_uri(uri)
+    return _about(uri, lambda: Pixels(hashlib.sha256(data).hexdigest(), decode(data)))
+
+
+def _about(uri: str, read: Callable[[], Value]) -> Value:
+    """Return what is read, or say of which file the reason tells that it cannot be."""
     try:
-        return Pixels(hashlib.sha256(data).hexdigest(), decode(data))
+        return read()
     except InputError as error:
         raise InputError(f"{uri}: {error.message}", hint=error.hint) from error

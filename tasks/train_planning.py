@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Literal
 from nst.errors import InputError, ManifestError, UserError
 from nst.identity import hex_of
 from nst.models import ModelSpec, data_digest, models_of
-from nst.records import ImageRef
 from nst.train_manifest import TrainManifest, manifest_kind, parse_train_manifest
 from tasks.catalog import Catalog
+from tasks.image_refs import Found, find_mask, image_refs
 from tasks.inputs import Base, Digests, find_images, weights_digest, weights_uri
 from tasks.jobs import TrainingJob
-from tasks.manifest_text import read_text, stem, unique
+from tasks.manifest_text import read_text, stem
 from tasks.models import METHOD, find_model, trained_models
-from tasks.store import Stat, Store, open_store
+from tasks.store import Store, open_store
 from tasks.store.uris import stat_uri
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from nst.config.backbone import BackboneConfig
     from nst.errors import Problem
+    from nst.records import ImageRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,8 @@ class _Resolver:
 
     def resolve(self) -> _Resolver:
         manifest = self.manifest
-        photographs = self._find("photographs", [(uri, None) for uri in manifest.photographs])
-        styles = self._find("styles", [(style.uri, style.name) for style in manifest.styles])
+        photographs = self._find("photographs", [(uri, None, None) for uri in manifest.photographs])
+        styles = self._find("styles", [(style.uri, style.name, style.mask) for style in manifest.styles])
         weights = self._weights()
         try:
             self.parent = self._parent()
@@ -129,9 +130,9 @@ class _Resolver:
             self._report(("parent",), error)
         if self.problems:
             raise ManifestError(tuple(self.problems))
-        self.photographs = self._refs(photographs)
+        self.photographs = tuple(image_refs(photographs, self.digests))
         data = data_digest(ref.digest for ref in self.photographs)
-        refs = self._refs(styles)
+        refs = image_refs(styles, self.digests)
         specs = [
             spec
             for config in manifest.configs
@@ -142,24 +143,17 @@ class _Resolver:
         self.specs = tuple({spec.model_id: spec for spec in specs}.values())
         return self
 
-    def _find(self, key: str, wanted: Sequence[tuple[str, str | None]]) -> list[tuple[str, Stat]]:
+    def _find(self, key: str, wanted: Sequence[tuple[str, str | None, str | None]]) -> list[Found]:
+        """Return the images of URIs, each with its name and its mask, if it has them."""
         found = []
-        for index, (uri, name) in enumerate(wanted):
+        for index, (uri, name, mask) in enumerate(wanted):
             try:
-                stats = find_images(uri, self.base)
+                stats, over = find_images(uri, self.base), find_mask(mask, self.base)
             except InputError as error:
                 self._report((key, index), error)
             else:
-                found += [(name if name and len(stats) == 1 else stem(stat.key), stat) for stat in stats]
+                found += [Found(name if name and len(stats) == 1 else stem(stat.key), stat, over) for stat in stats]
         return found
-
-    def _refs(self, found: Sequence[tuple[str, Stat]]) -> tuple[ImageRef, ...]:
-        names = unique([name for name, _ in found])
-        known = self.digests.of(stat for _, stat in found)
-        return tuple(
-            ImageRef(name, stat.key, digest, stat.size)
-            for name, (_, stat), digest in zip(names, found, known, strict=True)
-        )
 
     def _weights(self) -> dict[BackboneConfig, str]:
         digests = {}

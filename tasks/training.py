@@ -15,11 +15,12 @@ import numpy as np
 
 from nst.errors import NstError, TransientError
 from nst.training import Trainer, Unhealthy
+from nst.training.doodles import draw_doodles
 from nst.workspace import Workspace
 from tasks.checkpoints import Checkpoints, Progress
 from tasks.dataset import Dataset, prepare_dataset
 from tasks.jobs import Failure, Trained, TrainingJob
-from tasks.model_files import load_model, read_styles, write_evidence, write_samples, write_weights
+from tasks.model_files import load_model, read_masks, read_styles, write_evidence, write_samples, write_weights
 from tasks.model_rows import curve_rows, failed_training_row, model_row
 from tasks.weights import load_weights
 from tasks.workplace import reset_peak_memory
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from nst.masks import Labels
     from nst.training import Validation
     from nst.workspace import Pixels
     from tasks.catalog import Catalog
@@ -91,8 +93,8 @@ class _Training:
         self.started = datetime.now(UTC)
 
     def run(self, on_step: Callable[[int, int], None]) -> None:
-        dataset, pictures, photographs = self._photographs()
-        styles = read_styles(self.job.spec)
+        styles, masks = read_styles(self.job.spec), read_masks(self.job.spec)
+        dataset, pictures, photographs = self._photographs(masks)
         reset_peak_memory(self.device)
         trainer = Trainer(
             self.config,
@@ -100,6 +102,7 @@ class _Training:
             Workspace(self.device, lambda backbone: load_weights(backbone, self.job.weights_uri)),
             photographs=photographs,
             parent=load_model(self.job.parent_uri) if self.job.parent_uri else None,
+            masks=masks,
         )
         self._resume(trainer)
         validation = self._take_steps(trainer, pictures, on_step)
@@ -111,9 +114,11 @@ class _Training:
             )
         )  # fmt: skip
 
-    def _photographs(self) -> tuple[Dataset | None, list[np.ndarray], np.ndarray | None]:
+    def _photographs(self, masks: Sequence[Labels]) -> tuple[Dataset | None, list[np.ndarray], np.ndarray | None]:
         """Return the dataset, the validation pictures, and the photographs to learn from."""
         size = self.config.size
+        if self.config.masks:
+            return None, draw_doodles(masks[0], size, range(_VALIDATION)), None
         if not self.config.photographs:
             return None, [np.zeros((size, size, 3), np.uint8)] * _VALIDATION, None
         dataset = prepare_dataset(self.job.photographs, self.config.photograph_side)

@@ -10,7 +10,7 @@ import torch
 
 from nst.backbones import build_backbone
 from nst.config.backbone import BackboneConfig
-from nst.config.training import AdainTraining, ConditionalTraining, TextureNetTraining
+from nst.config.training import AdainTraining, ConditionalTraining, DoodleNetTraining, TextureNetTraining
 from nst.networks import build_network
 from nst.networks.adain import moments
 from nst.networks.exporting import to_onnx
@@ -19,7 +19,7 @@ from nst.networks.exporting import to_onnx
 def network_of(config):
     torch.manual_seed(3)
     encoder = build_backbone(config.backbone, [config.layer], None) if config.family == "adain" else None
-    network = build_network(config, 3, encoder=encoder).eval()
+    network = build_network(config, 3, encoder=encoder, colors=("#ff0000", "#00ff00", "#0000ff")).eval()
     for key, parameter in network.named_parameters():
         if "norm" in key:
             torch.nn.init.normal_(parameter, mean=0.7, std=0.3)
@@ -57,10 +57,11 @@ def test_adain_takes_a_painting_of_another_size_and_alpha():
     same(found, network(images, mixes, alpha[:, None, None, None]))
 
 
-@pytest.mark.parametrize("mode", ["texture", "stylize"])
-def test_texture_net_takes_its_noise(mode):
-    network = network_of(TextureNetTraining(mode=mode, scales=2, width=4))
+@pytest.mark.parametrize("guide", [0, 3])
+def test_texture_nets_take_their_noise_and_doodle_nets_their_masks(guide):
+    settings = {"scales": 2, "width": 4}
+    network = network_of(DoodleNetTraining(**settings) if guide else TextureNetTraining(**settings))
     noise = network.draw(20, 36, [5])
-    images = [torch.rand(1, 3, 20, 36)] if mode == "stylize" else []
-    (found,) = answers(network, [*images, *noise])
-    same(found, network(noise, *images))
+    masks = [torch.rand(1, guide, 20, 36)] if guide else []
+    (found,) = answers(network, [*masks, *noise])
+    same(found, network(noise, *masks))

@@ -236,14 +236,15 @@ def test_a_cell_needs_the_images_that_make_it():
             {},
             {"family": "adain", "model": "x"},
             {"family": "conditional", "model": "x"},
+            {"family": "doodle_net"},
         ],
         frozenset({"content"}): [
-            {"model": "x"},
-            {"family": "texture_net", "model": "x"},
-            {"family": "mgan", "model": "x"},
+            {"family": family, "model": "x"} for family in ("johnson", "texture_net", "doodle_net", "mgan")
         ],
         frozenset({"style"}): [{"family": "texture_net", "mode": "texture"}],
     }
     for expected, configs in needs.items():
         for fields in configs:
             assert FeedforwardConfig(**fields).needs == expected
+    masks = {family: FeedforwardConfig(family=family).masks for family in ("adain", "doodle_net", "johnson")}
+    assert masks == {"adain": "allowed", "doodle_net": "content", "johnson": "none"}

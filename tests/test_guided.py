@@ -58,6 +58,17 @@ def test_the_loss_of_two_regions_in_closed_form():
     torch.testing.assert_close(loss(features), torch.tensor([0.25 * (9 - 1) ** 2 + 0.75 * (4 - 1) ** 2]).double())
 
 
+def test_regions_may_lie_elsewhere_in_each_image_and_be_absent():
+    features, one = random(2, 3, 4, 5), torch.softmax(random(2, 4, 5, seed=1), 0)
+    styles = [target(gram_matrix(random(1, 3, 4, 4, seed=n))[0]) for n in range(2)]
+    none, whole = torch.zeros(4, 5, dtype=torch.float64), torch.ones(4, 5, dtype=torch.float64)
+    shares = torch.stack([one, torch.stack([none, whole])], 1)  # of two regions in two images
+    together = GuidedStyle([Region(*region) for region in zip(shares, styles, strict=True)])(features)
+    alone = GuidedStyle([Region(*region) for region in zip(one, styles, strict=True)])(features[:1])
+    without = GuidedStyle([Region(whole, styles[1])])(features[1:])
+    torch.testing.assert_close(together, torch.cat([alone, without]))
+
+
 def test_the_loss_has_the_gradient_of_its_value():
     shares = torch.softmax(random(3, 4, 5, seed=1), 0)
     regions = [Region(part, target(gram_matrix(random(1, 3, 4, 4, seed=n))[0])) for n, part in enumerate(shares)]

@@ -8,7 +8,14 @@ from torch.nn import functional
 
 from nst.backbones import build_backbone
 from nst.config.backbone import BackboneConfig
-from nst.config.training import AdainTraining, ConditionalTraining, JohnsonTraining, MganTraining, TextureNetTraining
+from nst.config.training import (
+    AdainTraining,
+    ConditionalTraining,
+    DoodleNetTraining,
+    JohnsonTraining,
+    MganTraining,
+    TextureNetTraining,
+)
 from nst.errors import InputError
 from nst.images import decode, resize
 from nst.networks import build_network, metadata_of, network_from
@@ -36,7 +43,7 @@ def mgan(layer="relu2_1"):
 
 def run(network, images, seeds=(5,)):
     with torch.no_grad():
-        if network.family == "texture_net":
+        if network.family in {"texture_net", "doodle_net"}:
             return network(network.draw(*images.shape[2:], seeds), images)
         if network.family == "adain":
             return network(images, [[(moments(network.encode(photograph(40, 32, 9))), 1.0)]])
@@ -56,10 +63,11 @@ def test_johnsons_network_has_the_published_number_of_parameters():
         build_network(JohnsonTraining(**SMALL, upsampling="transposed", padding="zeros", norm="batch")),
         build_network(ConditionalTraining(**SMALL), 3),
         build_network(TextureNetTraining(mode="stylize", scales=3)),
+        build_network(DoodleNetTraining(scales=3), colors=("#ff0000", "#00ff00", "#0000ff")),
         adain()[1],
         mgan()[1],
     ],
-    ids=["johnson", "paper", "conditional", "texture_net", "adain", "mgan"],
+    ids=["johnson", "paper", "conditional", "texture_net", "doodle_net", "adain", "mgan"],
 )
 @pytest.mark.parametrize("size", [(16, 16), (37, 50), (41, 19)])
 def test_networks_take_pictures_of_any_size(network, size):

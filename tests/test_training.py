@@ -13,6 +13,7 @@ from nst.config.training import (
     AdainTraining,
     ConditionalTraining,
     DecayConfig,
+    DoodleNetTraining,
     JohnsonTraining,
     MganTraining,
     TextureNetTraining,
@@ -20,6 +21,7 @@ from nst.config.training import (
 from nst.errors import InputError, UserError
 from nst.losses.deviations import DEVIATIONS
 from nst.losses.diversity import FLOOR, diversity_loss
+from nst.masks import Labels
 from nst.methods import stylize_batch
 from nst.networks import network_from
 from nst.records import TrainingRecord
@@ -42,6 +44,7 @@ FAMILIES = {
     "stylize": (TextureNetTraining(**PERCEPTUAL, scales=3, mode="stylize", diversity_weight=0.1), 1),
     "adain": (AdainTraining(**COMMON, layer="relu2_1"), 3),
     "mgan": (MganTraining(**COMMON, layer="relu2_1", style_scale=2.0), 1),
+    "doodle_net": (DoodleNetTraining(**COMMON, scales=3), 1),
 }
 
 
@@ -51,13 +54,15 @@ def blocks(seed, side):
 
 
 PHOTOGRAPHS = np.stack([blocks(seed, 48) for seed in range(6)])
+MASK = Labels("mask", ("#ff0000", "#0000ff"), np.indices((4, 4)).sum(0).astype(np.uint8) % 2)
 STYLES = [Pixels(f"style-{seed}", blocks(100 + seed, 40)) for seed in range(3)]
 
 
 def trainer(name_or_config, styles=None, **arguments):
     config, count = FAMILIES[name_or_config] if isinstance(name_or_config, str) else (name_or_config, 1)
     workspace = Workspace("cpu", lambda config: pytest.fail(f"random weights are not loaded: {config}"))
-    return Trainer(config, styles or STYLES[:count], workspace, PHOTOGRAPHS, **arguments)
+    masks = [MASK] if config.masks else []
+    return Trainer(config, styles or STYLES[:count], workspace, PHOTOGRAPHS, masks=masks, **arguments)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -311,8 +316,8 @@ def test_a_parent_of_another_family_is_refused():
 def test_defaults_are_those_of_the_sources(family):
     config = TRAINING_CONFIGS[family]()
     published = {
-        "adain": (8, 160_000, 1e-4), "conditional": (16, 40_000, 1e-3), "johnson": (4, 40_000, 1e-3),
-        "mgan": (16, 10_000, 1e-3), "texture_net": (4, 3000, 1e-2),
+        "adain": (8, 160_000, 1e-4), "conditional": (16, 40_000, 1e-3), "doodle_net": (4, 5000, 1e-2),
+        "johnson": (4, 40_000, 1e-3), "mgan": (16, 10_000, 1e-3), "texture_net": (4, 3000, 1e-2),
     }[family]  # fmt: skip
     assert (config.batch_size, config.steps, config.learning_rate) == published
     assert config.size == 256

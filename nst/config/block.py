@@ -23,8 +23,8 @@ class NamedBlock(Block):
     """A block with a `name`, which may be written as the bare name: `optimizer: adam`."""
 
     @property
-    def masks(self) -> Literal["none", "allowed", "needed"]:
-        """Whether a method looks at masks of its images, as it is set; most do not."""
+    def masks(self) -> Literal["none", "allowed", "needed", "content"]:
+        """Whether a method looks at masks of its images, as it is set; `content`: needs that of the content alone."""
         return "none"
 
     @model_validator(mode="before")

@@ -27,8 +27,10 @@ class FeedforwardConfig(NamedBlock):
 
     name: Literal["feedforward"] = "feedforward"
 
-    family: Literal["adain", "conditional", "johnson", "mgan", "texture_net"] = "johnson"
-    """Kind of network: `johnson`, `mgan` and `texture_net` know one style, `conditional` several, `adain` takes any."""
+    family: Literal["adain", "conditional", "doodle_net", "johnson", "mgan", "texture_net"] = "johnson"
+    """Kind of network: `johnson`, `mgan` and `texture_net` know one style, `conditional` several, `adain` takes any.
+    `doodle_net` paints the content's mask, whose colours are those of the mask it was trained with; a picture beside
+    the mask gives no more than the proportions."""
 
     model: Annotated[str, Field(min_length=1)] = LATEST
     """Which network: its id in the catalog of models or the beginning of it, the URI of a .safetensors file, `latest`
@@ -46,16 +48,17 @@ class FeedforwardConfig(NamedBlock):
 
     alpha: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Strength of the style. `adain`: blend of content and style features (Huang & Belongie 2017, eq. 14). The others:
-    blend of the content image and the result. Without effect on `mode: texture`."""
+    blend of the content image and the result. Without effect on `mode: texture` and `doodle_net`."""
 
     style_scale: Annotated[float, Field(gt=0, le=4)] = 1.0
     """Size of the style images over that of the content image, for `adain`; the others learned theirs."""
 
     color: Literal["style", "luminance"] = "style"
-    """Colours of the result: the style's, or the content's by taking over only luminance (Gatys et al. 2016b)."""
+    """Colours of the result: the style's, or the content's by taking over only luminance (Gatys et al. 2016b); not of
+    `doodle_net`."""
 
     seed: Seed = 0
-    """Seed of the noise of a `texture_net`; the other families have none."""
+    """Seed of the noise of a `texture_net` or `doodle_net`; the other families have none."""
 
     tile: Pixels = 2048
     """A picture of more than `tile` x `tile` pixels passes in overlapping squares of this side, to bound memory."""
@@ -79,14 +82,16 @@ class FeedforwardConfig(NamedBlock):
 
     @property
     def needs(self) -> Needs:
-        """The images that a cell is made from; a style may be what names the network."""
+        """The images that a cell is made from: a style may be what names the network, a content be a mask alone."""
         content: Needs = frozenset(("content",)) if self.mode == "stylize" else frozenset()
-        named = not self.by_style and self.family in {"johnson", "mgan", "texture_net"}
+        named = not self.by_style and self.family in {"doodle_net", "johnson", "mgan", "texture_net"}
         return content if named else content | {"style"}
 
     @property
-    def masks(self) -> Literal["none", "allowed"]:
-        """Whether it looks at masks: statistics alone can be exchanged by region."""
+    def masks(self) -> Literal["none", "allowed", "content"]:
+        """Whether it looks at masks: statistics alone can be exchanged by region, and doodles are masks."""
+        if self.family == "doodle_net":
+            return "content"
         return "allowed" if self.family == "adain" else "none"
 
     @property

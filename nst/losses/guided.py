@@ -6,7 +6,7 @@ Shape letters: B images, C channels, H rows, W columns.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 
@@ -19,15 +19,19 @@ if TYPE_CHECKING:
 
     from nst.losses.style import StyleTarget
 
+_NONE: Final = 1e-12
+"""Area of a region that an image does not have."""
 
-def guide(features_BCHW: Tensor, shares_HW: Tensor) -> Tensor:
+
+def guide(features_BCHW: Tensor, shares_hw: Tensor) -> Tensor:
     """Return the features scaled so that the Gram matrix of the whole map is that of one region.
 
     sum_p m_p f_p f_p^T / sum_p m_p: the mean over the region, however small it is.
 
     Args:
         features_BCHW: Feature maps.
-        shares_HW: How much of each position m_p belongs to the region, in [0, 1], not zero everywhere.
+        shares_hw: How much of each position m_p belongs to the region, in [0, 1], shape (H, W) for all images or
+            (B, H, W). Of an image without the region the features become zero.
 
     Source:
         Gatys, Ecker, Bethge, Hertzmann & Shechtman 2017, "Controlling perceptual factors in neural style transfer",
@@ -36,7 +40,12 @@ def guide(features_BCHW: Tensor, shares_HW: Tensor) -> Tensor:
         weighted by their areas, add up to that of the picture. Dividing by H W (cysmith/neural-style-tf@a2c374f)
         makes the loss of a small region fall with the square of its area.
     """
-    return features_BCHW * (shares_HW / shares_HW.mean()).sqrt()
+    return features_BCHW * (shares_hw / area(shares_hw).clamp_min(_NONE)[..., None, None]).sqrt().unsqueeze(-3)
+
+
+def area(shares_hw: Tensor) -> Tensor:
+    """Return how much of the picture a region is, in [0, 1]: one number, or one for each image."""
+    return shares_hw.mean((-2, -1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,7 @@ class Region:
     """One region of the picture: where it lies on the layer's grid and what its style is."""
 
     shares_hw: Tensor
+    """Shape (H, W), or (B, H, W) where it lies elsewhere in each image."""
     target: StyleTarget
 
 
@@ -56,7 +66,7 @@ class GuidedStyle:
     @property
     def energy(self) -> Tensor:
         """The mean energy of the regions' targets by area, shape (B,)."""
-        return torch.stack([region.shares_hw.mean() * region.target.energy for region in self.regions]).sum(0)
+        return torch.stack([area(region.shares_hw) * region.target.energy for region in self.regions]).sum(0)
 
     def __call__(self, features_BCHW: Tensor) -> Tensor:
         """Return each image's style loss in relative units, shape (B,): sum_r area_r |G_r - A_r|^2 / |A_r|^2.
@@ -70,7 +80,7 @@ class GuidedStyle:
             region shrinks.
         """
         losses = [
-            region.shares_hw.mean()
+            area(region.shares_hw)
             * style_loss(STYLE_LOSSES["gram"], guide(features_BCHW, region.shares_hw), region.target)
             for region in self.regions
         ]

@@ -23,6 +23,7 @@ from nst.methods.guides import unmatched
 from nst.methods.start import missing_image
 from nst.networks.adain import AdainNet
 from nst.networks.conditional import ConditionalNet
+from nst.networks.doodle_net import DoodleNet
 from nst.networks.texture_net import TextureNet
 from nst.networks.tiling import run_in_tiles
 from nst.ops import to_arrays, to_bytes
@@ -56,7 +57,9 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
 def refusal(request: Request, workspace: Workspace) -> NstError | None:
     """Return why a request cannot run at all, or None: images or a network that it needs are absent or do not fit."""
     config = _config(request)
-    if error := missing_image(request):
+    if config.family == "doodle_net" and request.content_mask is None:
+        return InputError("doodle_net paints masks, and the content has none", hint="give the content a mask")
+    if config.family != "doodle_net" and (error := missing_image(request)):
         return error
     if request.model is None:
         return InputError(f"no model is given for {config.family} ({config.model})")
@@ -68,14 +71,14 @@ def refusal(request: Request, workspace: Workspace) -> NstError | None:
         _unfit_network(config, network)
         or _unfit_picture(request, network)
         or _unknown_style(request, network)
-        or unmatched(request)
+        or (_unknown_color(request, network) if isinstance(network, DoodleNet) else unmatched(request))
     )
 
 
 def _unfit_network(config: FeedforwardConfig, network: Network) -> InputError | None:
     if network.family != config.family:
         return InputError(f"model {config.model} is of family {network.family}; family says {config.family}")
-    found = "texture" if isinstance(network, TextureNet) and not network.stylize else "stylize"
+    found = "texture" if isinstance(network, TextureNet) and not network.guide else "stylize"
     if found != config.mode:
         return InputError(f"model {config.model} is for mode {found}; mode says {config.mode}")
     return None
@@ -101,6 +104,16 @@ def _unknown_style(request: Request, network: Network) -> InputError | None:
         return None
     found = f"model {_config(request).model} was not trained for the style {', '.join(unknown)}"
     return InputError(found, hint="add it by a training with this model as parent")
+
+
+def _unknown_color(request: Request, network: DoodleNet) -> InputError | None:
+    assert request.content_mask is not None, "refused before"
+    try:
+        network.match(request.content_mask)
+    except InputError as error:
+        hint = "paint it in the colours of the mask that the model was trained with"
+        return InputError(f"model {_config(request).model}: {error.message}", hint=hint)
+    return None
 
 
 def _run(requests: Sequence[Request], workspace: Workspace, on_step: OnStep | None) -> list[Stylized]:
@@ -135,8 +148,9 @@ class _Pass:
     def run(self) -> list[Stylized]:
         """Return one result per request."""
         width, height = self.size
+        painted = not isinstance(self.network, DoodleNet)  # that looks at masks alone
         contents = [
-            None if one.content is None else resize_to(one.content.array, width, height) for one in self.requests
+            resize_to(one.content.array, width, height) if one.content and painted else None for one in self.requests
         ]
         with torch.no_grad(), arithmetic(self.config.precision, self.workspace.device):
             if width * height > self.config.tile**2:
@@ -182,7 +196,11 @@ class _Pass:
         if isinstance(network, TextureNet):
             width, height = self.size
             seeds = [self.configs[index].seed for index in indices]
-            pictures: Tensor = network(network.draw(height, width, seeds), photographs_B3HW)
+            guide = photographs_B3HW
+            if isinstance(network, DoodleNet):
+                shares = [network.regions(one.content_mask, width, height) for one in requests if one.content_mask]
+                guide = torch.from_numpy(np.stack(shares)).to(self.workspace.device, self.dtype)
+            pictures: Tensor = network(network.draw(height, width, seeds), guide)
         elif isinstance(network, ConditionalNet):
             pictures = network(photographs_B3HW, network.rows([_rows(one, network.styles) for one in requests]))
         elif isinstance(network, AdainNet):
@@ -223,10 +241,17 @@ def _flat(image: np.ndarray) -> bool:
 
 def _size(request: Request) -> tuple[int, int]:
     config = _config(request)
-    if config.mode == "texture" or request.content is None:
+    if config.mode == "texture" or not (shape := _shape(request)):
         return config.size, config.size
-    rows, columns = request.content.array.shape[:2]
+    rows, columns = shape[:2]
     return target_size(columns, rows, config.size, config.resize)
+
+
+def _shape(request: Request) -> tuple[int, ...]:
+    """Return the shape of the content image, of its mask if it is a mask alone, or () without either."""
+    if request.content:
+        return request.content.array.shape
+    return request.content_mask.index.shape if request.content_mask else ()
 
 
 def _config(request: Request) -> FeedforwardConfig:

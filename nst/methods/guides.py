@@ -122,6 +122,26 @@ def shares_map(targets: Targets, labels: Labels, label: int, size: Size) -> Tens
     return torch.from_numpy(labels.shares(label, *size)).to(targets.workspace.device, targets.dtype)
 
 
+def region_grams(features: Mapping[str, Tensor], labels: Labels) -> dict[str, tuple[Tensor, ...]]:
+    """Return the Gram matrix of every region of one picture at every layer, shape (1, C, C) each.
+
+    Args:
+        features: By layer, shape (1, C, H, W).
+        labels: The regions.
+    """
+    return {
+        layer: tuple(
+            STYLE_LOSSES["gram"].statistics(guide(map_1CHW, _shares_over(map_1CHW, labels, label)))[0]
+            for label in range(len(labels.colors))
+        )
+        for layer, map_1CHW in features.items()
+    }
+
+
+def _shares_over(map_1CHW: Tensor, labels: Labels, label: int) -> Tensor:
+    return torch.from_numpy(labels.shares(label, map_1CHW.shape[3], map_1CHW.shape[2])).to(map_1CHW)
+
+
 def _gram_matrices(
     targets: Targets,
     style: Pixels,
@@ -138,14 +158,6 @@ def _gram_matrices(
     def compute() -> dict[str, tuple[Tensor, ...]]:
         features = targets.features(targets.style_picture(style, size, colors_of), layers)
         with torch.no_grad(), arithmetic(targets.precision, targets.workspace.device):
-            return {
-                layer: tuple(
-                    STYLE_LOSSES["gram"].statistics(
-                        guide(map_1CHW, shares_map(targets, labels, label, (map_1CHW.shape[3], map_1CHW.shape[2])))
-                    )[0]
-                    for label in range(len(labels.colors))
-                )
-                for layer, map_1CHW in features.items()
-            }
+            return region_grams(features, labels)
 
     return targets.workspace.statistics.get(key, compute)

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from nst.config.training import (
     AdainTraining,
     ConditionalTraining,
+    DoodleNetTraining,
     JohnsonTraining,
     MganTraining,
     TextureNetTraining,
@@ -18,6 +19,7 @@ from nst.config.training import (
 from nst.errors import InputError
 from nst.networks.adain import AdainNet
 from nst.networks.conditional import ConditionalNet
+from nst.networks.doodle_net import DoodleNet
 from nst.networks.importing import encoder_from, import_network
 from nst.networks.johnson import TransformNet
 from nst.networks.mgan import MganNet
@@ -25,7 +27,7 @@ from nst.networks.network import Network
 from nst.networks.texture_net import TextureNet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
@@ -39,13 +41,16 @@ FORMAT: Final = "nst-model-1"
 _CONFIG: Final[TypeAdapter[Any]] = TypeAdapter(TrainingConfig)
 
 
-def build_network(config: TrainingConfig, styles: int = 1, *, encoder: VGG | None = None) -> Network:
+def build_network(
+    config: TrainingConfig, styles: int = 1, *, encoder: VGG | None = None, colors: Sequence[str] = ()
+) -> Network:
     """Return the network that these settings train, with first weights from torch's global generator.
 
     Args:
         config: Settings of the training.
         styles: How many style images it is trained for.
         encoder: The backbone, for `adain` and `mgan`.
+        colors: Of the regions that it paints, for `doodle_net`.
     """
     if isinstance(config, JohnsonTraining):
         return TransformNet(
@@ -56,20 +61,23 @@ def build_network(config: TrainingConfig, styles: int = 1, *, encoder: VGG | Non
         return ConditionalNet(styles, width=config.width, residual_blocks=config.residual_blocks)
     if isinstance(config, TextureNetTraining):
         return TextureNet(
-            stylize=config.mode == "stylize", scales=config.scales, width=config.width, norm=config.norm,
+            guide=3 * (config.mode == "stylize"), scales=config.scales, width=config.width, norm=config.norm,
             padding=config.padding,
         )  # fmt: skip
+    if isinstance(config, DoodleNetTraining):
+        return DoodleNet(colors, scales=config.scales, width=config.width, norm=config.norm, padding=config.padding)
     assert encoder is not None, f"{config.family} needs its backbone"
     return (MganNet if isinstance(config, MganTraining) else AdainNet)(encoder, config.layer)
 
 
-def metadata_of(config: TrainingConfig, styles: list[str], steps: int) -> dict[str, str]:
+def metadata_of(config: TrainingConfig, styles: list[str], steps: int, colors: Sequence[str] = ()) -> dict[str, str]:
     """Return what a model's file says about its tensors, enough for `network_from` to build it again.
 
     Args:
         config: Settings of the training.
         styles: SHA-256 of the style images, in the order of the network's rows.
         steps: Trained so far.
+        colors: Of the regions that it paints, in the order of its masks.
     """
     return {
         "format": FORMAT,
@@ -78,6 +86,7 @@ def metadata_of(config: TrainingConfig, styles: list[str], steps: int) -> dict[s
         "styles": json.dumps(styles),
         "steps": str(steps),
         "convention": "RGB 0..1 NCHW",
+        **({"colors": json.dumps(list(colors))} if colors else {}),
     }
 
 
@@ -91,13 +100,13 @@ def network_from(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> 
         return import_network(metadata, tensors)
     try:
         config = _CONFIG.validate_json(metadata["config"])
-        styles = tuple(json.loads(metadata.get("styles", "[]")))
+        styles, colors = (tuple(json.loads(metadata.get(key, "[]"))) for key in ("styles", "colors"))
     except (KeyError, ValidationError, ValueError) as error:
         raise InputError(f"the model's metadata cannot be read: {error}", hint="is it of a newer version?") from error
     encoder = None
     if isinstance(config, AdainTraining | MganTraining):
         encoder = encoder_from(config.backbone, config.layer, tensors)
-    network = build_network(config, max(1, len(styles)), encoder=encoder)
+    network = build_network(config, max(1, len(styles)), encoder=encoder, colors=colors)
     load(network, tensors)
     network.styles = styles
     return network

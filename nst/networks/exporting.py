@@ -7,8 +7,10 @@ Every graph gives `pictures`, RGB about in [0, 1], as many and as large as wante
 - `adain`: `images`; `style`, shape (B, 3, any, any): a painting each; `alpha`, shape (B,), in [0, 1].
 - `texture_net`: `images` if it stylises; `noise_0` (coarse) ... `noise_n`, uniform in [0, 1], shape
   (B, 3, H / 2^(n - i), W / 2^(n - i)).
+- `doodle_net`: `masks`, how much of each position is each region, in the order of the metadata's `colors`, shape
+  (B, K, H, W); then noise as above.
 
-Shape letters: B images, C channels, H rows, W columns, S styles.
+Shape letters: B images, C channels, H rows, W columns, S styles, K regions.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from torch.export import Dim
 
 from nst.networks.adain import AdainNet, moments
 from nst.networks.conditional import ConditionalNet
+from nst.networks.doodle_net import DoodleNet
 from nst.networks.texture_net import TextureNet
 
 if TYPE_CHECKING:
@@ -86,11 +89,11 @@ def _graph(network: Network) -> _Graph:
         names = tuple(f"noise_{level}" for level in range(network.scales))
         side = 2 ** (network.scales + 1)
         noise = network.draw(side, 2 * side, [0, 1])
-        if not network.stylize:
+        if not network.guide:
             return _Graph(network, names, (noise,), (sizes,))
-        return _Graph(
-            _Guided(network), ("images", *names), (torch.rand(2, 3, side, 2 * side), noise), (sizes[-1], sizes)
-        )
+        guide = "masks" if isinstance(network, DoodleNet) else "images"
+        given = torch.rand(2, network.guide, side, 2 * side), noise
+        return _Graph(_Guided(network), (guide, *names), given, (sizes[-1], sizes))
     return _Graph(network, ("images",), (images,), (free,))
 
 
@@ -121,6 +124,6 @@ class _Guided(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, images: Tensor, noise: list[Tensor]) -> Tensor:
-        pictures_BCHW: Tensor = self.network(noise, images)
+    def forward(self, guide: Tensor, noise: list[Tensor]) -> Tensor:
+        pictures_BCHW: Tensor = self.network(noise, guide)
         return pictures_BCHW

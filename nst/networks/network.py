@@ -17,6 +17,7 @@ class Network(nn.Module):
         margin: How far beyond a tile its result depends on the picture, in pixels, apart from statistics of norms; None
             if it cannot work in tiles.
         styles: SHA-256 of the style images that it knows, in the order of its rows.
+        colors: `#rrggbb` of the regions that it paints, in the order of its masks; none for families without.
     """
 
     family: str = ""
@@ -27,6 +28,7 @@ class Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.styles: tuple[str, ...] = ()
+        self.colors: tuple[str, ...] = ()
 
 
 class PaddedConv(nn.Module):

@@ -25,7 +25,7 @@ class TextureNet(Network):
     """Noise at every scale, convolved and joined with what comes from the coarser one.
 
     Args:
-        stylize: Whether a photograph is joined to the noise at every scale.
+        guide: Channels that are joined to the noise at every scale: 3 of a photograph, those of masks, or none.
         scales: Number of sizes, each half the next.
         width: Filters that each scale adds.
         norm: `instance` or `batch`.
@@ -36,21 +36,23 @@ class TextureNet(Network):
     """
 
     family = "texture_net"
+    gain = 1.0
+    """Factor of the last convolution's result."""
 
     def __init__(
         self,
         *,
-        stylize: bool,
+        guide: int = 0,
         scales: int = 6,
         width: int = 8,
         norm: Literal["instance", "batch"] = "instance",
         padding: Literal["circular", "reflect", "zeros"] = "circular",
     ) -> None:
         super().__init__()
-        self.stylize = stylize
+        self.guide = guide
         self.scales = scales
         self.smallest = self.multiple = 2**scales  # two rows at the coarsest scale
-        given = NOISE_CHANNELS + 3 * stylize
+        given = NOISE_CHANNELS + guide
 
         def block(channels: int, filters: int) -> nn.Sequential:
             layers: list[nn.Module] = []
@@ -69,19 +71,19 @@ class TextureNet(Network):
         self.join_coarse = nn.ModuleList(_norm(norm, width * level) for level in range(1, scales))
         self.last = nn.Conv2d(width * scales, 3, 1)
 
-    def forward(self, noise: Sequence[Tensor], images_BCHW: Tensor | None = None) -> Tensor:
+    def forward(self, noise: Sequence[Tensor], guide_BCHW: Tensor | None = None) -> Tensor:
         """Return pictures of the size of the finest noise.
 
         Args:
             noise: As `draw` returns it, coarse to fine.
-            images_BCHW: The photographs, of the same size, if it stylises.
+            guide_BCHW: In [0, 1] and of the same size: the photographs if it stylises, or masks.
         """
         x_BCHW: Tensor | None = None
         for level, noise_BCHW in enumerate(noise):
             new_BCHW = noise_BCHW
-            if self.stylize:
-                assert images_BCHW is not None
-                small_BCHW = _shrink(images_BCHW, noise_BCHW.shape[2:])
+            if self.guide:
+                assert guide_BCHW is not None
+                small_BCHW = _shrink(guide_BCHW, noise_BCHW.shape[2:])
                 new_BCHW = torch.cat([noise_BCHW, (small_BCHW - 0.5) * 4.0], 1)
             new_BCHW = self.noise[level](new_BCHW)
             if x_BCHW is None:
@@ -92,7 +94,7 @@ class TextureNet(Network):
             joined = [self.join_new[level - 1](new_BCHW), self.join_coarse[level - 1](coarse_BCHW)]
             x_BCHW = self.join[level - 1](torch.cat(joined, 1))
         assert x_BCHW is not None
-        return tanh_picture(self.last(x_BCHW))
+        return tanh_picture(self.gain * self.last(x_BCHW))
 
     def draw(self, height: int, width: int, seeds: Sequence[int]) -> list[Tensor]:
         """Return uniform noise in [0, 1] for one picture per seed, coarse to fine, equal on every device."""

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from nst.config.training import AdainTraining, ConditionalTraining, MganTraining, TextureNetTraining
+from nst.config.training import (
+    AdainTraining,
+    ConditionalTraining,
+    DoodleNetTraining,
+    MganTraining,
+    TextureNetTraining,
+)
 from nst.errors import InputError, UserError
 from nst.losses.diversity import diversity_loss
 from nst.losses.objective import arithmetic
@@ -24,6 +30,7 @@ from nst.training.health import Guard
 from nst.training.lessons import as_tensor
 from nst.training.markovian import MarkovianLesson
 from nst.training.perceptual import PerceptualLesson
+from nst.training.regions import RegionLesson
 from nst.training.sampler import Sampler
 from nst.training.state import dump_state, inherit, restore_state
 
@@ -34,6 +41,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nst.config.training import TrainingConfig
+    from nst.masks import Labels
     from nst.networks import Network
     from nst.training.lessons import Lesson
     from nst.workspace import Model, Pixels, Workspace
@@ -59,6 +67,7 @@ class Trainer:
         photographs: uint8 of shape (N, H, W, 3), at least `config.size` on both sides; None where none are needed.
         parent: A trained network of the same shape to go on from. A `conditional` one gets rows for the styles that it
             does not know.
+        masks: Of the style images, for families that look at them.
 
     Attributes:
         learners: All that learns: the network and, where the lesson has one, its critic.
@@ -76,12 +85,15 @@ class Trainer:
         workspace: Workspace,
         photographs: np.ndarray | None = None,
         parent: Model | None = None,
+        *,
+        masks: Sequence[Labels] = (),
     ) -> None:
-        _refuse(config, styles, photographs, parent)
+        _refuse(config, styles, photographs, parent, masks)
         self.config, self.device, self.styles = config, workspace.device, len(styles)
+        self.masks = [mask.digest for mask in masks]
         old, tensors = inherit(parent, config)
         self.style_digests = list(dict.fromkeys([*old, *(style.digest for style in styles)]))
-        self.lesson = self._lesson(styles, workspace)
+        self.lesson = self._lesson(styles, masks, workspace)
         network = self.network
         if tensors:
             load(network, add_rows(tensors, network) if isinstance(network, ConditionalNet) else tensors)
@@ -152,14 +164,15 @@ class Trainer:
         """Return what the network makes of pictures that it does not learn from, each at its own size.
 
         Args:
-            pictures: HWC uint8. Networks of mode `texture` make as many new ones of the training's size instead.
+            pictures: HWC uint8; of masks for families that paint them. Networks of mode `texture` make as many new ones
+                of the training's size instead.
         """
         images, losses = [], []
         self.network.eval()
         with torch.no_grad(), arithmetic(self.config.precision, self.device):
             for number, picture in enumerate(pictures):
                 photograph_13HW = None
-                if self.config.photographs:
+                if self.config.photographs or self.config.masks:
                     photograph_13HW = as_tensor(picture[None], self.device, self._dtype)
                 output_13HW, objective = self.lesson(photograph_13HW, [number % self.styles], [number], whole=True)
                 images.append(to_arrays(to_bytes(output_13HW))[0])
@@ -188,15 +201,17 @@ class Trainer:
             .contiguous()
             for key, tensor in self.network.state_dict().items()
         }  # fmt: skip
-        return tensors, metadata_of(self.config, self.style_digests, self.steps_done)
+        return tensors, metadata_of(self.config, self.style_digests, self.steps_done, self.network.colors)
 
-    def _lesson(self, styles: Sequence[Pixels], workspace: Workspace) -> Lesson:
+    def _lesson(self, styles: Sequence[Pixels], masks: Sequence[Labels], workspace: Workspace) -> Lesson:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.seed)
             if isinstance(self.config, AdainTraining):
                 return ExchangeLesson(self.config, styles, workspace)
             if isinstance(self.config, MganTraining):
                 return MarkovianLesson(self.config, styles[0], workspace)
+            if isinstance(self.config, DoodleNetTraining):
+                return RegionLesson(self.config, styles[0], masks[0], workspace)
             rows = [self.style_digests.index(style.digest) for style in styles]
             return PerceptualLesson(self.config, styles, rows, len(self.style_digests), workspace)
 
@@ -217,7 +232,8 @@ class Trainer:
     @property
     def _fingerprint(self) -> tuple[object, ...]:
         photographs = self.sampler.photographs_NHW3
-        return self.config, self.style_digests, None if photographs is None else list(photographs.shape)
+        about = self.config, self.style_digests, None if photographs is None else list(photographs.shape)
+        return (*about, self.masks) if self.masks else about
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
@@ -231,11 +247,17 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
 
 
 def _refuse(
-    config: TrainingConfig, styles: Sequence[Pixels], photographs: np.ndarray | None, parent: Model | None
+    config: TrainingConfig,
+    styles: Sequence[Pixels],
+    photographs: np.ndarray | None,
+    parent: Model | None,
+    masks: Sequence[Labels],
 ) -> None:
     most = config.most_styles
     if not styles or (most is not None and len(styles) > most):
         raise UserError(f"{config.family} learns from {most or 'any number of'} style images; found {len(styles)}")
+    if config.masks and len(masks) != len(styles):
+        raise InputError(f"{config.family} needs the mask of each style image; found {len(masks)}")
     if config.photographs and photographs is None:
         raise InputError(f"{config.family} needs photographs to learn from; found none")
     if isinstance(config, TextureNetTraining) and config.diversity_weight and config.batch_size % 2:

@@ -17,6 +17,9 @@ MODEL: Final = (
         style_names="JSON list of the styles' names; their order is that of a conditional network's rows.",
         style_uris="JSON list of the style images' URIs.",
         style_digests="JSON list of the SHA-256 of the style images' bytes.",
+        style_mask_uris="JSON list of where the style images' masks were read, or their colours; null without.",
+        style_mask_digests="JSON list of the SHA-256 of the masks' bytes, or their colours.",
+        colors="JSON list of the colours of the regions that a `doodle_net` paints; null for the others.",
         data_digest="Digest of the set of photographs; null where none are needed.",
         backbone_digest="Identity of the backbone's weights.",
         parent_model="Id, or digest of the file, of the model that the training began with; null for none.",
@@ -37,7 +40,7 @@ OUTCOME: Final = (
         tv_loss="Its total-variation part, weighted.",
         diversity_loss="Its diversity part, weighted; negative where the pictures of a batch differ.",
     ),
-    Column("validation_pictures", "int64", "Photographs held out of the training, or pictures made from noise."),
+    Column("validation_pictures", "int64", "Photographs held out of the training, or pictures from masks or noise."),
     Column("validation_losses", "string", "JSON object of the losses on the validation pictures at the end."),
 )
 
@@ -56,7 +59,7 @@ FILES: Final = (
         "string",
         weights_uri="URI of the weights (safetensors); its metadata says how to build the network.",
         weights_digest="SHA-256 of that file.",
-        samples_uri="URI of a picture of the validation photographs above what the model makes of them.",
+        samples_uri="URI of a picture of the validation photographs, or masks, above what the model makes of them.",
     ),
     Column("weights_bytes", "int64", "Size of the weights' file in bytes."),
     Column("parameters", "int64", "Numbers in the weights."),

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from nst.config.training.adain import AdainTraining
 from nst.config.training.conditional import ConditionalTraining
+from nst.config.training.doodle_net import DoodleNetTraining
 from nst.config.training.johnson import JohnsonTraining
 from nst.config.training.mgan import MganTraining
 from nst.config.training.settings import DecayConfig, Training
@@ -23,6 +24,7 @@ __all__ = [
     "AdainTraining",
     "ConditionalTraining",
     "DecayConfig",
+    "DoodleNetTraining",
     "JohnsonTraining",
     "MganTraining",
     "TextureNetTraining",
@@ -31,7 +33,7 @@ __all__ = [
 ]
 
 TrainingConfig = Annotated[
-    JohnsonTraining | ConditionalTraining | TextureNetTraining | AdainTraining | MganTraining,
+    JohnsonTraining | ConditionalTraining | TextureNetTraining | AdainTraining | DoodleNetTraining | MganTraining,
     Field(discriminator="family"),
 ]
 """The tagged union over `family`."""
@@ -39,6 +41,7 @@ TrainingConfig = Annotated[
 TRAINING_CONFIGS: dict[str, type[TrainingConfig]] = {
     "adain": AdainTraining,
     "conditional": ConditionalTraining,
+    "doodle_net": DoodleNetTraining,
     "johnson": JohnsonTraining,
     "mgan": MganTraining,
     "texture_net": TextureNetTraining,

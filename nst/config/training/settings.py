@@ -109,6 +109,11 @@ class Training(Block):
         return round(self.size * self.photograph_scale)
 
     @property
+    def masks(self) -> bool:
+        """Whether it learns from masks of the styles, which all others do without."""
+        return False
+
+    @property
     def most_styles(self) -> int | None:
         """How many style images it takes at most; None is any number. Every family needs one."""
         return 1

@@ -92,8 +92,8 @@ def _graph(network: Network) -> _Graph:
         if not network.guide:
             return _Graph(network, names, (noise,), (sizes,))
         guide = "masks" if isinstance(network, DoodleNet) else "images"
-        given = torch.rand(2, network.guide, side, 2 * side), noise
-        return _Graph(_Guided(network), (guide, *names), given, (sizes[-1], sizes))
+        guide_BCHW = torch.rand(2, network.guide, side, 2 * side)
+        return _Graph(_Guided(network), (guide, *names), (guide_BCHW, noise), (sizes[-1], sizes))
     return _Graph(network, ("images",), (images,), (free,))
 
 

@@ -41,8 +41,9 @@ TrainingConfig = Annotated[
 TRAINING_CONFIGS: dict[str, type[TrainingConfig]] = {
     "adain": AdainTraining,
     "conditional": ConditionalTraining,
-    "doodle_net": DoodleNetTraining,
     "johnson": JohnsonTraining,
-    "mgan": MganTraining,
     "texture_net": TextureNetTraining,
+    "mgan": MganTraining,
+    "doodle_net": DoodleNetTraining,
 }
+"""By name. Of settings that several families have, the catalog's columns take the words of the first."""

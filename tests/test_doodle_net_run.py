@@ -15,7 +15,10 @@ from flows.__main__ import app
 from nst.errors import ManifestError, UserError
 from nst.images import decode, encode
 from nst.records import OutputFormat
+from tasks.catalog import Catalog
+from tasks.model_card import model_card, model_rows
 from tasks.planning import prepare
+from tasks.store import open_store
 from tasks.train_planning import prepare_training
 
 pytestmark = pytest.mark.xdist_group("doodle_net_run")  # its sweep runs once
@@ -142,9 +145,8 @@ def test_one_mask_is_painted_from_file_to_file(folder):
 
 
 def test_its_card_tells_of_masks(folder):
-    model = table(folder, "models").iloc[0]
-    nst("export", model.model_id[:8], "exported")
-    card = next((folder / "exported").glob("*.md")).read_text()
+    (row,) = model_rows(Catalog(open_store("out")), [table(folder, "models").model_id.iloc[0]])
+    card = model_card(row, "painter")
     assert "nst stylize MASK --model" in card
     assert "`#ff0000`" in card
     assert "Above: masks." in card

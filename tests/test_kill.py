@@ -19,7 +19,7 @@ import pytest
 from nst.images import decode, encode
 from nst.records import OutputFormat
 
-KILLS = int(os.environ.get("NST_KILLS", "3"))
+KILLS = int(os.environ.get("NST_KILLS", "2"))
 """Random moments to kill at; the release check uses 20."""
 
 MANIFEST = """\

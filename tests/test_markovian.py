@@ -196,5 +196,3 @@ def test_a_manifest_is_trained_and_its_model_paints(tmp_path, monkeypatch):
     (model,) = trained_models(Catalog(open_store("out")))
     nst("stylize", "photographs/0.png", "--model", model.model_id[:6], "--out", "painted.png")
     assert decode((tmp_path / "painted.png").read_bytes()).shape[2] == 3
-    nst("export", model.model_id[:6], "folder")
-    assert {path.suffix for path in (tmp_path / "folder").iterdir()} == {".safetensors", ".onnx", ".md", ".jpg"}

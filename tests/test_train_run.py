@@ -18,7 +18,9 @@ from flows.engine import InlineEngine
 from flows.night_order import NightFailed, run_night
 from nst.errors import ManifestError, UserError
 from nst.images import decode, read_provenance
+from tasks.catalog import Catalog
 from tasks.catalog.fsck import fsck
+from tasks.model_card import model_card, model_rows
 from tasks.planning import prepare
 from tasks.store import open_store
 from tasks.train_planning import prepare_training
@@ -247,8 +249,9 @@ def test_networks_of_others_are_imported_and_used(folder, shared_data):
     change = {name: abs(picture - content).mean() for name, picture in pictures.items()}
     assert change["none"] < change["any"]
     assert change["fst"] > 5
-    nst("export", models[1]["model_id"], "imported", "--root", "others")
-    assert sorted(path.suffix for path in (folder / "imported").iterdir()) == [".md", ".onnx", ".safetensors"]
+    card = model_card(model_rows(Catalog(open_store("others")), [models[1]["model_id"]])[0], "huang")
+    assert "trained elsewhere" in card
+    assert "![" not in card  # it has no samples
     assert fsck(open_store("others")).ok
 
 

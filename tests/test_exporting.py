@@ -5,12 +5,11 @@ A johnson network is exported and run as a user would in test_train_run.py.
 
 import numpy as np
 import onnxruntime
-import pytest
 import torch
 
 from nst.backbones import build_backbone
 from nst.config.backbone import BackboneConfig
-from nst.config.training import AdainTraining, ConditionalTraining, DoodleNetTraining, TextureNetTraining
+from nst.config.training import AdainTraining, ConditionalTraining, DoodleNetTraining
 from nst.networks import build_network
 from nst.networks.adain import moments
 from nst.networks.exporting import to_onnx
@@ -57,11 +56,8 @@ def test_adain_takes_a_painting_of_another_size_and_alpha():
     same(found, network(images, mixes, alpha[:, None, None, None]))
 
 
-@pytest.mark.parametrize("guide", [0, 3])
-def test_texture_nets_take_their_noise_and_doodle_nets_their_masks(guide):
-    settings = {"scales": 2, "width": 4}
-    network = network_of(DoodleNetTraining(**settings) if guide else TextureNetTraining(**settings))
-    noise = network.draw(20, 36, [5])
-    masks = [torch.rand(1, guide, 20, 36)] if guide else []
-    (found,) = answers(network, [*masks, *noise])
-    same(found, network(noise, *masks))
+def test_doodle_net_takes_its_masks_and_noise():
+    network = network_of(DoodleNetTraining(scales=2, width=4, padding="circular"))
+    noise, masks = network.draw(20, 36, [5]), torch.rand(1, 3, 20, 36)
+    (found,) = answers(network, [masks, *noise])
+    same(found, network(noise, masks))

@@ -22,7 +22,7 @@ from tasks.jobs import Job
 from tasks.maintenance import publish_all
 from tasks.store import open_store
 from tasks.store.uris import stat_uri
-from tasks.workers import DevicePool, find_devices
+from tasks.workers import DevicePool, find_devices, usable_cores
 
 STEPS = 6
 
@@ -155,3 +155,11 @@ def test_devices_are_those_that_the_environment_shows(monkeypatch):
     assert find_devices() == ["cuda:2", "cuda:5"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert find_devices() == ["cpu"]
+
+
+def test_who_shares_a_machine_bounds_its_threads(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert usable_cores() == 1
+    for wanted in ("", "0", "100000", "nonsense"):
+        monkeypatch.setenv("OMP_NUM_THREADS", wanted)
+        assert usable_cores() == os.cpu_count()

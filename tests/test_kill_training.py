@@ -17,7 +17,7 @@ from trainings import train_alone, write_manifest, write_pictures
 from tasks.catalog.fsck import fsck
 from tasks.store import open_store
 
-KILLS = int(os.environ.get("NST_KILLS", "4"))
+KILLS = int(os.environ.get("NST_KILLS", "2"))
 """Moments to kill at; the release check uses 10."""
 
 EVERY = 3

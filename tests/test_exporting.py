@@ -9,7 +9,7 @@ import torch
 
 from nst.backbones import build_backbone
 from nst.config.backbone import BackboneConfig
-from nst.config.training import AdainTraining, DoodleNetTraining
+from nst.config.training import AdainTraining, ConditionalTraining, DoodleNetTraining
 from nst.networks import build_network
 from nst.networks.adain import moments
 from nst.networks.exporting import to_onnx
@@ -38,6 +38,14 @@ def answers(network, *given):
 
 def same(found, expected, atol=1e-4):
     np.testing.assert_allclose(found, expected.detach().numpy(), atol=atol)
+
+
+def test_conditional_blends_styles_by_their_shares():
+    network = network_of(ConditionalTraining(width=4, residual_blocks=0))
+    images = torch.rand(2, 3, 37, 42)
+    shares = [{0: 1.0}, {1: 3.0, 2: 1.0}]
+    (found,) = answers(network, [images, torch.tensor([[1.0, 0.0, 0.0], [0.0, 3.0, 1.0]])])
+    same(found, network(images, network.rows(shares)))
 
 
 def test_adain_takes_a_painting_of_another_size_and_alpha():

@@ -42,10 +42,8 @@ def to_onnx(network: Network, metadata: Mapping[str, str]) -> tuple[bytes, str]:
         metadata: Kept in the model's `metadata_props`.
 
     Raises:
-        ModuleNotFoundError: The extra `onnx` is not installed.
+        ImportError: The extra `onnx` is not installed.
     """
-    import onnxscript  # noqa: F401  torch tells less clearly that it is missing
-
     graph = _graph(network)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter about its own parts

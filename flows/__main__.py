@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 
 from nst.errors import ManifestError, TransientError, UserError
-from tasks.quiet import quiet_c_libraries
+from tasks.work.quiet import quiet_c_libraries
 
 app = typer.Typer(
     name="nst",
@@ -49,20 +49,20 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Show what would run, what is done already and why, how long it takes and how many bytes it writes."""
-    from tasks.train_planning import kind_of
+    from tasks.planning.training import kind_of
 
     if kind_of(manifest) == "train":
-        from flows.models_command import print_training_plan
+        from flows.command.models import print_training_plan
 
         print_training_plan(manifest, root, inputs, out, as_json=as_json)
         return
-    from tasks.planning import prepare
+    from tasks.planning.sweep import prepare
 
     prepared = prepare(manifest, root, inputs=inputs, confirmed=True)
     if as_json:
         typer.echo(json.dumps(prepared.plan.to_json(), indent=2))
         return
-    from flows.show import plan_table
+    from flows.command.show import plan_table
 
     out.print(plan_table(prepared))
 
@@ -79,16 +79,16 @@ def run(
     yes: Annotated[bool, typer.Option("--yes", help="Run also when the estimate exceeds budget.hours.")] = False,
 ) -> None:
     """Run what is not done yet. Safe to interrupt: run again and only the rest runs."""
-    from flows.order import SweepRequest
-    from flows.progress import ProgressBar
-    from flows.show import summary_lines
-    from tasks.train_planning import kind_of
-    from tasks.workers import find_devices
+    from flows.command.progress import ProgressBar
+    from flows.command.show import summary_lines
+    from flows.order.request import Request
+    from tasks.planning.training import kind_of
+    from tasks.work.workers import find_devices
 
     chosen = tuple(part.strip() for part in devices.split(",") if part.strip())
-    request = SweepRequest(manifest, root, inputs, chosen or tuple(find_devices()), confirmed=yes)
+    request = Request(manifest, root, inputs, chosen or tuple(find_devices()), confirmed=yes)
     if kind_of(manifest) == "train":
-        from flows.models_command import run_training_command
+        from flows.command.models import run_training_command
 
         raise typer.Exit(run_training_command(request, out, err, inline=inline))
     with ProgressBar(err) as bar:
@@ -109,7 +109,7 @@ def run(
 @app.command()
 def status(root: Root = "out") -> None:
     """List the sweeps under a root: done, failed, running, to do."""
-    from flows.show import status_table
+    from flows.command.show import status_table
     from tasks.catalog import Catalog
     from tasks.status import sweep_statuses
     from tasks.store import open_store
@@ -127,13 +127,13 @@ def export(
 ) -> None:
     """Write a sweep's pictures under readable names, with a CSV; or a model's weights, with a card."""
     from tasks.catalog import Catalog
-    from tasks.export import export_sweep
+    from tasks.pages.export import export_sweep
     from tasks.status import find_sweep
     from tasks.store import open_store
 
     store = open_store(root)
     catalog = Catalog(store)
-    from flows.models_command import export_named_model
+    from flows.command.models import export_named_model
 
     if export_named_model(catalog, sweep, folder, out):
         return
@@ -150,7 +150,7 @@ def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print whole rows as JSON.")] = False,
 ) -> None:
     """List the trained models, or compare those that are named."""
-    from flows.models_command import print_models
+    from flows.command.models import print_models
 
     print_models(root, ids or [], out, as_json=as_json)
 
@@ -164,7 +164,7 @@ def import_(
     """Add a network that somebody else trained to the models."""
     from tasks.catalog import Catalog
     from tasks.maintenance import single_publisher
-    from tasks.model_import import import_model
+    from tasks.models.importing import import_model
     from tasks.store import open_store
 
     catalog = Catalog(open_store(root), single_publisher=single_publisher(root))
@@ -182,11 +182,11 @@ def stylize(
     devices: Devices = "",
     root: Root = "out",
 ) -> None:
-    """Stylise one photograph with a trained model."""
+    """Stylize one photograph with a trained model."""
     from tasks.catalog import Catalog
+    from tasks.models.stylize import stylize_file
     from tasks.store import open_store
-    from tasks.stylize_one import stylize_file
-    from tasks.workers import find_devices
+    from tasks.work.workers import find_devices
 
     device = (devices or find_devices()[0]).split(",")[0].strip()
     catalog = Catalog(open_store(root))
@@ -202,7 +202,7 @@ def fsck(
     ] = 1.0,
 ) -> None:
     """Prove that every done row has its picture, and that records, claims and segments agree."""
-    from tasks.catalog.fsck import fsck as check
+    from tasks.fsck.check import fsck as check
     from tasks.store import open_store
 
     report = check(open_store(root), read_data=read_data)
@@ -224,7 +224,7 @@ def schema(
 
         typer.echo(catalog_reference())
         return
-    from nst.schema_docs import json_schema, manifest_reference, training_schema
+    from nst.manifest.reference import json_schema, manifest_reference, training_schema
 
     shape = training_schema if training else json_schema
     typer.echo(manifest_reference() if reference else json.dumps(shape(), indent=2))

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 from flows.engine import Watcher, watching
 from flows.inline import run_inline
-from flows.order import SweepRequest, SweepSummary, plan_sweep
-from tasks.prefect_server import private_server
+from flows.order.sweep import SweepSummary, plan_sweep
+from tasks.prefect.server import private_server
 
 if TYPE_CHECKING:
-    from tasks.workers import OnStep
+    from flows.order.request import Request
+    from tasks.work.workers import OnStep
 
 
-def run_here(request: SweepRequest, watcher: Watcher, on_step: OnStep | None = None) -> SweepSummary:
-    """Run a sweep as a flow; errors as `flows.order.plan_sweep` and `run_sweep`.
+def run_here(request: Request, watcher: Watcher, on_step: OnStep | None = None) -> SweepSummary:
+    """Run a sweep as a flow; errors as `flows.order.sweep.plan_sweep` and `run_sweep`.
 
     The plan is made before any server starts: a faulty manifest answers at once, and a finished sweep needs no server.
     """

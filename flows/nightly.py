@@ -7,9 +7,9 @@ from typing import Any
 
 from prefect import flow
 
-from flows.night_order import run_night
+from flows.order.night import run_night
 from flows.prefect_engine import PrefectEngine, in_thread
-from tasks.workers import find_devices
+from tasks.work.workers import find_devices
 
 
 @flow(
@@ -30,7 +30,7 @@ async def train_nightly(
         devices: Devices to use; by default all of the machine.
 
     Returns:
-        A row per manifest (`flows.night_order.NightRow`).
+        A row per manifest (`flows.order.night.NightRow`).
     """
     chosen = tuple(devices or find_devices())
     with PrefectEngine(max_workers=len(chosen), key="train-nightly", noun="models") as engine:

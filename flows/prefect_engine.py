@@ -25,8 +25,8 @@ from prefect.context import FlowRunContext, SyncClientContext
 
 from flows.engine import Stopped, tell_watcher
 from tasks.effect import Policy, policy_of
-from tasks.prefect_page import PrefectPage
-from tasks.prefect_server import current_server
+from tasks.prefect.page import PrefectPage
+from tasks.prefect.server import current_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

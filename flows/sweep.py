@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from prefect import flow
 
-from flows.order import SweepRequest, SweepSummary, plan_sweep, run_sweep
+from flows.order.request import Request
+from flows.order.sweep import SweepSummary, plan_sweep, run_sweep
 from flows.prefect_engine import PrefectEngine, in_thread
-from tasks.workers import find_devices
+from tasks.work.workers import find_devices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tasks.planning import Prepared
-    from tasks.workers import OnStep
+    from tasks.planning.sweep import Prepared
+    from tasks.work.workers import OnStep
 
 
 @flow(name="sweep", flow_run_name="sweep {manifest}", persist_result=False)
@@ -32,9 +33,9 @@ async def sweep(
         confirmed: Whether an estimate above the manifest's budget of hours is accepted.
 
     Returns:
-        The summary (`flows.order.SweepSummary`).
+        The summary (`flows.order.sweep.SweepSummary`).
     """
-    request = SweepRequest(manifest, root, inputs, tuple(devices or find_devices()), confirmed)
+    request = Request(manifest, root, inputs, tuple(devices or find_devices()), confirmed)
     return asdict(await carry_out(plan_sweep(request), request.devices))
 
 

@@ -6,22 +6,22 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from flows.engine import InlineEngine, Watcher, watching
-from flows.train_order import TrainSummary, plan_training, run_training
-from tasks.prefect_server import private_server
+from flows.order.training import TrainSummary, plan_training, run_training
+from tasks.prefect.server import private_server
 
 if TYPE_CHECKING:
-    from flows.order import SweepRequest
-    from tasks.workers import OnStep
+    from flows.order.request import Request
+    from tasks.work.workers import OnStep
 
 
-def train_inline(request: SweepRequest, watcher: Watcher, on_step: OnStep | None = None) -> TrainSummary:
+def train_inline(request: Request, watcher: Watcher, on_step: OnStep | None = None) -> TrainSummary:
     """Train with threads of this process; errors as `plan_training` and `run_training`."""
     prepared = plan_training(request)
     with watching(watcher), InlineEngine(max_workers=len(request.devices)) as engine:
         return run_training(prepared, request.devices, engine, on_step)
 
 
-def train_here(request: SweepRequest, watcher: Watcher, on_step: OnStep | None = None) -> TrainSummary:
+def train_here(request: Request, watcher: Watcher, on_step: OnStep | None = None) -> TrainSummary:
     """Train as a flow; a finished training needs no server. Errors as `train_inline`."""
     prepared = plan_training(request)
     if not prepared.to_do:

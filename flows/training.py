@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from prefect import flow
 
-from flows.order import SweepRequest
+from flows.order.request import Request
+from flows.order.training import TrainSummary, plan_training, run_training
 from flows.prefect_engine import PrefectEngine, in_thread
-from flows.train_order import TrainSummary, plan_training, run_training
-from tasks.workers import find_devices
+from tasks.work.workers import find_devices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tasks.train_planning import PreparedTraining
-    from tasks.workers import OnStep
+    from tasks.planning.training import PreparedTraining
+    from tasks.work.workers import OnStep
 
 
 @flow(name="train", flow_run_name="train {manifest}", persist_result=False)
@@ -30,9 +30,9 @@ async def train(manifest: str, root: str, inputs: str = "", devices: list[str] |
         devices: Devices to use; by default all of the machine.
 
     Returns:
-        The summary (`flows.train_order.TrainSummary`).
+        The summary (`flows.order.training.TrainSummary`).
     """
-    request = SweepRequest(manifest, root, inputs, tuple(devices or find_devices()))
+    request = Request(manifest, root, inputs, tuple(devices or find_devices()))
     return asdict(await carry_out(plan_training(request), request.devices))
 
 

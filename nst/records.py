@@ -10,12 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from nst.config import MethodConfig
-
-Mix = Literal["targets", "losses"]
-"""How a style made of several images is mixed: their Gram targets averaged, or their losses summed."""
-
-Representation = Literal["gram", "moments", "sliced", "histogram"]
-"""What of the features a style loss compares, by name (`nst.losses.style`)."""
+    from nst.config.fields import Mix
 
 
 @dataclass(frozen=True, slots=True)

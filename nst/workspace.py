@@ -19,21 +19,13 @@ if TYPE_CHECKING:
 
     from nst.config import MethodConfig
     from nst.config.backbone import BackboneConfig
+    from nst.config.fields import Mix
     from nst.errors import NstError
-    from nst.masks import Labels
-    from nst.records import CellLosses, Mix, TraceRecord
+    from nst.pictures.images import Pixels
+    from nst.pictures.masks import Labels
+    from nst.records import CellLosses, TraceRecord
 
 Value = TypeVar("Value")
-
-
-@dataclass(frozen=True, eq=False)
-class Pixels:
-    """One decoded image."""
-
-    digest: str
-    """SHA-256 of the file's bytes."""
-    array: np.ndarray
-    """HWC uint8 RGB at its full size."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,11 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Literal
 
 from nst.errors import NstError, UserError
-from tasks.prefect_server import check_configured, configured_url
+from tasks.models.backbone_weights import cached_weights
+from tasks.prefect.server import check_configured, configured_url
 from tasks.store import Patience, open_store
 from tasks.store.probe import probe
-from tasks.weights import cached_weights
-from tasks.workers import find_devices
+from tasks.work.workers import find_devices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

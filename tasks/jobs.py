@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nst.models import ModelSpec
+    from nst.plan.models import ModelSpec
     from nst.records import Batch, Cell, ImageRef
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One batch to stylise, and where its pictures and rows go."""
+    """One batch to stylize, and where its pictures and rows go."""
 
     batch: Batch
     root: str

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import InputError
-from tasks.store.uris import glob_uri
+from tasks.inputs.uris import glob_uri
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

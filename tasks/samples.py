@@ -6,10 +6,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from nst.images import decode, encode, resize
 from nst.paintings import PAINTINGS
 from nst.paintings.doodle import doodle
 from nst.paintings.swirls import swirls_mask
+from nst.pictures.images import decode, encode, resize
 from nst.records import OutputFormat
 
 LONG_SIDE: Final = 512

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from nst.cells import expand
 from nst.errors import UserError
-from nst.manifest import parse_manifest
+from nst.manifest.sweep import parse_manifest
+from nst.manifest.training import manifest_kind, parse_train_manifest
+from nst.plan.cells import expand
 from nst.records import ImageRef, StyleRef
-from nst.train_manifest import manifest_kind, parse_train_manifest
 
 ZOO = Path(__file__).parent / "bad_manifests"
 FILES = sorted(ZOO.glob("*.yaml"))

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from tasks.catalog import Catalog
-from tasks.catalog.fsck import fsck
+from tasks.fsck.check import fsck
 from tasks.store import open_store
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from nst.config import METHOD_CONFIGS
 from nst.config.gatys import GatysConfig
 from nst.config.training import TRAINING_CONFIGS
-from nst.manifest_methods import paths
-from nst.metrics import METRICS
+from nst.manifest.methods import paths
+from nst.pictures.metrics import METRICS
 from tasks.catalog import describe, parameters
 from tasks.catalog.columns import LAYERS
 from tasks.catalog.reference import catalog_reference

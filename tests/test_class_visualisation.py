@@ -10,7 +10,7 @@ from nst.config.backbone import BackboneConfig
 from nst.config.class_visualisation import ClassVisualisationConfig
 from nst.errors import InputError, ManifestError
 from nst.losses.reward import Reward, class_score, squared_distance_to_mean
-from nst.manifest import parse_manifest
+from nst.manifest.sweep import parse_manifest
 from nst.methods import stylize_batch
 from nst.methods.class_visualisation import class_names
 from nst.workspace import Request, Workspace

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from nst.color import match_colors, take_luminance
+from nst.pictures.color import match_colors, take_luminance
 
 GENERATOR = np.random.default_rng(0)
 

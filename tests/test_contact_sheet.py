@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst.images import decode, thumbnail
-from tasks.contact_sheet import SheetCell, _arrange, contact_sheet
+from nst.pictures.images import decode, thumbnail
+from tasks.pages.contact_sheet import SheetCell, _arrange, contact_sheet
 
 RED, GREEN, BLUE = (220, 20, 20), (20, 200, 20), (20, 20, 220)
 

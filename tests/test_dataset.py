@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from nst.errors import InputError
-from nst.images import encode
+from nst.pictures.images import encode
 from nst.records import ImageRef, OutputFormat
-from tasks import dataset
-from tasks.dataset import prepare_dataset
+from tasks.work import dataset
+from tasks.work.dataset import prepare_dataset
 
 
 def refs(folder, arrays):

@@ -8,9 +8,10 @@ from nst.config.doodle import DoodleConfig
 from nst.config.mrf import MrfConfig
 from nst.errors import InputError
 from nst.losses.patches import Guide, PatchGuides, PatchTarget, cut_patches, nearest_patches, unit
-from nst.masks import Labels, plain_labels
 from nst.methods import stylize_batch
-from nst.workspace import Pixels, Request, Workspace
+from nst.pictures.images import Pixels
+from nst.pictures.masks import Labels, plain_labels
+from nst.workspace import Request, Workspace
 
 RED, BLUE, BLACK, WHITE = "#ff0000", "#0000ff", "#000000", "#ffffff"
 

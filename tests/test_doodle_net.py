@@ -10,13 +10,14 @@ from nst.config.doodle import DoodleConfig
 from nst.config.feedforward import FeedforwardConfig
 from nst.config.training import DoodleNetTraining, TextureNetTraining
 from nst.errors import InputError
-from nst.masks import Labels
 from nst.methods import stylize_batch
 from nst.networks import build_network, metadata_of, network_from
 from nst.networks.doodle_net import DoodleNet
+from nst.pictures.images import Pixels
+from nst.pictures.masks import Labels
 from nst.training import Trainer
 from nst.training.doodles import areas, draw_doodles, random_doodle
-from nst.workspace import Model, Pixels, Request, Workspace
+from nst.workspace import Model, Request, Workspace
 
 RED, GREEN, BLUE = "#ff0000", "#00ff00", "#0000ff"
 SHARES = np.array([0.5, 0.3, 0.15, 0.05])

@@ -13,13 +13,13 @@ from typer.testing import CliRunner
 
 from flows.__main__ import app
 from nst.errors import ManifestError, UserError
-from nst.images import decode, encode
+from nst.pictures.images import decode, encode
 from nst.records import OutputFormat
 from tasks.catalog import Catalog
-from tasks.model_card import model_card, model_rows
-from tasks.planning import prepare
+from tasks.models.card import model_card, model_rows
+from tasks.planning.sweep import prepare
+from tasks.planning.training import prepare_training
 from tasks.store import open_store
-from tasks.train_planning import prepare_training
 
 pytestmark = pytest.mark.xdist_group("doodle_net_run")  # its sweep runs once
 

@@ -9,11 +9,11 @@ from nst.backbones import build_backbone
 from nst.config.backbone import BackboneConfig
 from nst.config.dream import DreamConfig
 from nst.errors import InputError
-from nst.images import decode, resize_to
 from nst.losses.reward import Reward, activation
 from nst.methods import stylize_batch
 from nst.methods.ascent import NormalisedSteps, Shifts
-from nst.workspace import Pixels, Request, Workspace
+from nst.pictures.images import Pixels, decode, resize_to
+from nst.workspace import Request, Workspace
 
 PICTURE = Pixels(
     "picture", np.kron(np.random.default_rng(3).integers(40, 216, (8, 10, 3)), np.ones((8, 8, 1))).astype(np.uint8)

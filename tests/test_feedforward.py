@@ -1,4 +1,4 @@
-"""Stylisation by trained networks: exact batches and tiles, strength, colours, and refusals cell by cell."""
+"""Stylization by trained networks: exact batches and tiles, strength, colours, and refusals cell by cell."""
 
 from dataclasses import replace
 
@@ -11,11 +11,12 @@ from nst.config.backbone import BackboneConfig
 from nst.config.feedforward import FeedforwardConfig
 from nst.config.training import AdainTraining, ConditionalTraining, JohnsonTraining, MganTraining, TextureNetTraining
 from nst.errors import InputError, NumericalError
-from nst.masks import Labels, plain_labels
 from nst.methods import stylize_batch
 from nst.networks import build_network, metadata_of
 from nst.networks.tiling import plan_tiles
-from nst.workspace import Model, Pixels, Request, Workspace
+from nst.pictures.images import Pixels
+from nst.pictures.masks import Labels, plain_labels
+from nst.workspace import Model, Request, Workspace
 
 SMALL = {"width": 4, "residual_blocks": 1}
 

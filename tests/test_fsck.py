@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks.catalog import Catalog, layout
-from tasks.catalog.fsck import Report, fsck
+from tasks.fsck.check import Report, fsck
 from tasks.store import open_store
 
 if TYPE_CHECKING:

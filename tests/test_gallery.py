@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 
 from nst.config import METHOD_CONFIGS
-from nst.images import thumbnail
+from nst.pictures.images import thumbnail
 from tasks.catalog import parameters
-from tasks.gallery import build_gallery
-from tasks.gallery.columns import tabulate
-from tasks.gallery.links import relative
-from tasks.gallery.settings import places
+from tasks.pages.gallery import build_gallery
+from tasks.pages.gallery.columns import tabulate
+from tasks.pages.gallery.links import relative
+from tasks.pages.gallery.settings import places
 
 PAGE = "s3://lab/nst/gallery/one.html"
 HOSTILE = "</script><script>alert(1)</script><!-- <b onload=x> ' \" & \u2028 夜 \ud800"

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from nst.config import METHOD_CONFIGS
-from nst.images import encode, thumbnail
-from nst.manifest import parse_manifest
+from nst.manifest.sweep import parse_manifest
+from nst.pictures.images import encode, thumbnail
 from nst.records import OutputFormat
 from tasks.catalog import parameters
-from tasks.gallery import build_gallery
+from tasks.pages.gallery import build_gallery
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

@@ -7,7 +7,8 @@ import torch
 from nst.config.gatys import GatysConfig
 from nst.errors import InputError, NumericalError
 from nst.methods import stylize_batch
-from nst.workspace import Pixels, Request, Workspace
+from nst.pictures.images import Pixels
+from nst.workspace import Request, Workspace
 
 LAYERS = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"]}
 

@@ -11,7 +11,8 @@ import pytest
 
 from nst.config.gatys import GatysConfig
 from nst.methods import stylize_batch
-from nst.workspace import Pixels, Request, Workspace
+from nst.pictures.images import Pixels
+from nst.workspace import Request, Workspace
 
 FOLDER = Path(__file__).parent / "golden"
 

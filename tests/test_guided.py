@@ -10,11 +10,12 @@ from nst.config.gatys import GatysConfig
 from nst.errors import InputError
 from nst.losses.guided import GuidedStyle, Region, guide
 from nst.losses.style import STYLE_LOSSES, style_target
-from nst.masks import Labels, plain_labels, read_labels
 from nst.methods import stylize_batch
 from nst.methods.guides import grids
 from nst.ops import gram_matrix
-from nst.workspace import Pixels, Request, Workspace
+from nst.pictures.images import Pixels
+from nst.pictures.masks import Labels, plain_labels, read_labels
+from nst.workspace import Request, Workspace
 
 GRAM = STYLE_LOSSES["gram"]
 RED, BLUE = "#ff0000", "#0000ff"

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from nst.errors import InputError
-from nst.images import (
+from nst.pictures.images import (
     EXTENSIONS,
     MAX_PIXELS,
     decode,

@@ -9,9 +9,9 @@ import pytest
 
 from nst.config.backbone import BackboneConfig
 from nst.errors import InputError
-from tasks.inputs import Base, Digests, find_images, weights_digest, weights_uri
+from tasks.inputs.digests import Base, Digests, find_images, weights_digest, weights_uri
+from tasks.inputs.uris import stat_uri
 from tasks.store import open_store
-from tasks.store.uris import stat_uri
 
 
 def test_relative_inputs_lie_beside_the_manifest(tmp_path):

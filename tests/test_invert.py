@@ -6,7 +6,8 @@ import pytest
 from nst.config.invert import InvertConfig
 from nst.errors import InputError
 from nst.methods import stylize_batch
-from nst.workspace import Pixels, Request, Workspace
+from nst.pictures.images import Pixels
+from nst.workspace import Request, Workspace
 
 PICTURE = Pixels(
     "picture", np.kron(np.random.default_rng(3).integers(40, 216, (8, 10, 3)), np.ones((4, 4, 1))).astype(np.uint8)

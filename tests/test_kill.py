@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nst.images import decode, encode
+from nst.pictures.images import decode, encode
 from nst.records import OutputFormat
 
 KILLS = int(os.environ.get("NST_KILLS", "2"))

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from trainings import train_alone, write_manifest, write_pictures
 
-from tasks.catalog.fsck import fsck
+from tasks.fsck.check import fsck
 from tasks.store import open_store
 
 KILLS = int(os.environ.get("NST_KILLS", "2"))
@@ -36,7 +36,7 @@ def fork():
     """Start a training in a process of its own."""
     context = multiprocessing.get_context("forkserver")
     # Adam imports torch._dynamo when it is first made, which would take most of the time.
-    context.set_forkserver_preload(["torch._dynamo", "tasks.training", "tasks.train_planning", "trainings"])
+    context.set_forkserver_preload(["torch._dynamo", "tasks.work.training", "tasks.planning.training", "trainings"])
 
     def start(*arguments):
         process = context.Process(target=train_alone, args=arguments)

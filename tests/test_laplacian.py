@@ -10,7 +10,8 @@ from nst.errors import InputError
 from nst.losses.laplacian import ENERGY_FLOOR, laplacian, laplacian_energy, laplacian_loss
 from nst.losses.units import laplacian_factor
 from nst.methods import stylize_batch
-from nst.workspace import Pixels, Request, Workspace
+from nst.pictures.images import Pixels
+from nst.workspace import Request, Workspace
 
 IMAGES = torch.rand(2, 3, 24, 20, generator=torch.Generator().manual_seed(16), dtype=torch.float64)
 BLOCKS = np.random.default_rng(16).integers(0, 256, size=(2, 8, 10, 3))

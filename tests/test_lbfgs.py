@@ -3,7 +3,7 @@ import pytest
 import scipy.optimize
 import torch
 
-from nst.lbfgs import BatchLBFGS
+from nst.optimize.lbfgs import BatchLBFGS
 
 GENERATOR = torch.Generator().manual_seed(9)
 

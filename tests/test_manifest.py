@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nst.errors import InputError, ManifestError
-from nst.manifest import parse_manifest
+from nst.manifest.sweep import parse_manifest
 from nst.records import OutputFormat
 
 HEAD = "name: x\ncontents: a.jpg\nstyles: b.jpg\n"

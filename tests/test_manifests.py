@@ -8,14 +8,14 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from nst.cells import expand
-from nst.manifest import parse_manifest
-from nst.models import models_of
-from nst.plan import make_plan
+from nst.manifest.reference import json_schema, training_schema
+from nst.manifest.sweep import parse_manifest
+from nst.manifest.training import manifest_kind, parse_train_manifest
+from nst.plan.batches import make_plan
+from nst.plan.cells import expand
+from nst.plan.models import models_of
 from nst.records import ImageRef, StyleRef
-from nst.schema_docs import json_schema, training_schema
-from nst.train_manifest import manifest_kind, parse_train_manifest
-from nst.yaml_text import load
+from nst.yaml.text import load
 
 ROOT = Path(__file__).parents[1] / "manifests"
 FILES = sorted(ROOT.rglob("*.yaml"))

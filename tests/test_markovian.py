@@ -11,16 +11,16 @@ from typer.testing import CliRunner
 from flows.__main__ import app
 from nst.config.training import MganTraining
 from nst.errors import UserError
-from nst.images import decode
 from nst.losses.objective import extract
+from nst.pictures.images import Pixels, decode
 from nst.records import TrainingRecord
 from nst.training import Trainer, Unhealthy
 from nst.training.health import Guard
 from nst.training.lessons import as_tensor
 from nst.training.markovian import GROWTH, TURN, MarkovianLesson, style_square
-from nst.workspace import Pixels, Workspace
+from nst.workspace import Workspace
 from tasks.catalog import Catalog
-from tasks.models import trained_models
+from tasks.models.choose import trained_models
 from tasks.store import open_store
 
 CONFIG = MganTraining(

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from nst.errors import InputError
-from nst.masks import ALIKE, MAX_REGIONS, SAME, Labels, match_regions, plain_labels, read_labels
+from nst.pictures.masks import ALIKE, MAX_REGIONS, SAME, Labels, match_regions, plain_labels, read_labels
 
 COLORS = ((255, 255, 255), (255, 0, 0), (0, 0, 255), (0, 0, 0))
 

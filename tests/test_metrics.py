@@ -12,8 +12,8 @@ from scipy import ndimage, stats
 from skimage import color
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from nst import palette
-from nst.metrics import METRICS, colorfulness, gmsd, luminance, measure, noise, psnr, ssim, total_variation
+from nst.pictures import palette
+from nst.pictures.metrics import METRICS, colorfulness, gmsd, luminance, measure, noise, psnr, ssim, total_variation
 
 
 def picture(seed, height=90, width=120):
@@ -166,5 +166,5 @@ def test_saturated_share_counts_channel_values():
 
 
 def test_metrics_import_neither_torch_nor_skimage():
-    code = "import sys, nst.metrics; print(sorted({'torch', 'skimage', 'scipy', 'pandas'} & set(sys.modules)))"
+    code = "import sys, nst.pictures.metrics; print(sorted({'torch', 'skimage', 'scipy', 'pandas'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nst.cells import expand
 from nst.errors import ManifestError, UserError
-from nst.images import decode, encode
-from nst.manifest import parse_manifest
-from nst.plan import make_plan
+from nst.manifest.sweep import parse_manifest
+from nst.pictures.images import decode, encode
+from nst.plan.batches import make_plan
+from nst.plan.cells import expand
 from nst.records import ImageRef, OutputFormat, StyleRef
 from tasks.catalog import parameters
-from tasks.export import varying
-from tasks.planning import prepare
+from tasks.pages.export import varying
+from tasks.planning.sweep import prepare
 
 pytestmark = pytest.mark.xdist_group("mixed")  # its sweep runs once
 

@@ -5,10 +5,10 @@ import pytest
 
 from nst.config.mrf import MrfConfig
 from nst.errors import InputError
-from nst.images import rotate
 from nst.methods import stylize_batch
 from nst.methods.mrf import style_copies
-from nst.workspace import Pixels, Request, Workspace
+from nst.pictures.images import Pixels, rotate
+from nst.workspace import Request, Workspace
 
 LAYERS = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"]}
 

@@ -17,12 +17,12 @@ from nst.config.training import (
     TextureNetTraining,
 )
 from nst.errors import InputError
-from nst.images import decode, resize
 from nst.networks import build_network, metadata_of, network_from
 from nst.networks.adain import moments
 from nst.networks.conditional import add_rows
 from nst.networks.importing import adain_tensors
 from nst.networks.norm import InstanceNorm, statistics
+from nst.pictures.images import decode, resize
 
 SMALL = {"width": 4, "residual_blocks": 1}
 
@@ -169,7 +169,7 @@ def test_statistics_over_a_region_are_those_of_its_cut_out_part():
         torch.testing.assert_close(ours, expected)
 
 
-def test_the_public_adain_decoder_reconstructs_at_alpha_0_and_stylises_at_alpha_1(shared_data):
+def test_the_public_adain_decoder_reconstructs_at_alpha_0_and_stylizes_at_alpha_1(shared_data):
     weights = shared_data / "weights"
     decoder = load_file(weights / "adain_decoder_int8dequant.f16.safetensors")
     network = network_from(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nst.errors import InputError
-from nst.images import decode
+from nst.pictures.images import decode
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from nst.config.optimizer import AdamConfig, LbfgsConfig
 from nst.losses.content import content_energy, content_loss
 from nst.losses.objective import Losses, Objective, Term
 from nst.losses.style import STYLE_LOSSES, style_loss, style_target
-from nst.optimize import BatchAdam, Trace, build_optimizer, optimize_images
+from nst.optimize.loop import BatchAdam, Trace, build_optimizer, optimize_images
 
 GENERATOR = torch.Generator().manual_seed(12)
 

@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from nst import palette
-from nst.metrics import luminance
 from nst.paintings import PAINTINGS
+from nst.pictures import palette
+from nst.pictures.metrics import luminance
 
 
 @cache

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nst.cells import expand
 from nst.config import GatysConfig, InvertConfig, TextureConfig
 from nst.errors import UserError
 from nst.identity import address, cell_id
-from nst.manifest import parse_manifest
-from nst.plan import cost, make_plan, pixels
+from nst.manifest.sweep import parse_manifest
+from nst.plan.batches import cost, make_plan, pixels
+from nst.plan.cells import expand
 from nst.records import ImageRef, StyleRef
 
 
@@ -254,7 +254,7 @@ def test_the_order_of_keys_changes_no_id(keys):
 
 def test_planning_imports_nothing_heavy():
     heavy = ("torch", "pandas", "pyarrow", "numpy", "PIL")
-    code = f"import sys, nst.plan, nst.manifest; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, nst.plan.batches, nst.manifest.sweep; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from nst.errors import InputError, StorageError
 from tasks.effect import effect
-from tasks.prefect_process import call
+from tasks.prefect.process import call
 
 pytestmark = [
     pytest.mark.slow,
@@ -38,7 +38,7 @@ def collected():
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    from tasks.prefect_server import private_server
+    from tasks.prefect.server import private_server
 
     assert not os.environ.get("PREFECT_API_URL")
     with private_server(tmp_path_factory.mktemp("prefect")) as server:

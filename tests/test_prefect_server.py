@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from nst.errors import TransientError, UserError
-from tasks import prefect_process
-from tasks.prefect_process import call
-from tasks.prefect_server import Server, default_state_dir, private_server
+from tasks.prefect import process as prefect_process
+from tasks.prefect.process import call
+from tasks.prefect.server import Server, default_state_dir, private_server
 
 
 def test_runs_at_one_time_never_share_a_database(tmp_path):
@@ -84,7 +84,7 @@ def test_a_configured_server_that_does_not_answer_is_the_users_business(tmp_path
 def test_the_server_dies_with_its_killed_owner(tmp_path):
     """Killed while the server starts, which costs no second start; a healthy one stops by the same pipe."""
     code = (
-        "import sys, time; from pathlib import Path; from tasks.prefect_process import start;"
+        "import sys, time; from pathlib import Path; from tasks.prefect.process import start;"
         "s = start(Path(sys.argv[1])); print(s.process.pid, flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as owner:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from nst.schema_docs import manifest_reference
+from nst.manifest.reference import manifest_reference
 from tasks.catalog.reference import catalog_reference
 
 ROOT = Path(__file__).parent.parent

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 import skimage.data
 
-from nst.images import decode, encode, read_provenance, resize
+from nst.pictures.images import decode, encode, read_provenance, resize
 from nst.records import OutputFormat
 from tasks.store import open_store
 

@@ -12,12 +12,12 @@ import pytest
 from nst.config import GatysConfig
 from nst.errors import ManifestError
 from nst.identity import address, cell_id
-from nst.images import encode
+from nst.pictures.images import encode
 from nst.records import Cell, ImageRef, MaskRef, OutputFormat, StyleRef
-from tasks.export import export_sweep
-from tasks.planning import prepare, register
-from tasks.report import report
-from tasks.stylise import Stylist
+from tasks.pages.export import export_sweep
+from tasks.pages.report import report
+from tasks.planning.sweep import prepare, register
+from tasks.work.stylize import Stylist
 
 RED, BLUE, GREEN = (255, 0, 0), (0, 0, 255), (0, 255, 0)
 METHOD = """{name: gatys, size: 32, steps: 2, content_layers: relu1_1, style_layers: relu1_1,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nst.images import decode, read_provenance
-from nst.masks import match_regions, read_labels
 from nst.paintings import PAINTINGS
+from nst.pictures.images import decode, read_provenance
+from nst.pictures.masks import match_regions, read_labels
 from tasks.samples import write_samples
 
 

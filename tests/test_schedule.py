@@ -15,9 +15,9 @@ import pytest
 import yaml
 from trainings import manifest, write_pictures
 
-from tasks import prefect_process
-from tasks.prefect_process import call
-from tasks.prefect_server import private_server
+from tasks.prefect import process as prefect_process
+from tasks.prefect.process import call
+from tasks.prefect.server import private_server
 
 ROOT = Path(__file__).parent.parent
 EVERY_S = 5

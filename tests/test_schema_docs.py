@@ -7,11 +7,11 @@ import pytest
 
 from nst.config import METHOD_CONFIGS
 from nst.config.training import TRAINING_CONFIGS
-from nst.manifest_blocks import Budget, ContentSpec, ManifestBlock, MixImage, Output, StyleSpec
-from nst.manifest_methods import paths
-from nst.schema_docs import json_schema, manifest_reference, training_schema
-from nst.train_manifest import TrainBlock, TrainStyle
-from nst.yaml_text import load
+from nst.manifest.blocks import Budget, ContentSpec, ManifestBlock, MixImage, Output, StyleSpec
+from nst.manifest.methods import paths
+from nst.manifest.reference import json_schema, manifest_reference, training_schema
+from nst.manifest.training import TrainBlock, TrainStyle
+from nst.yaml.text import load
 
 ZOO = Path(__file__).parent / "bad_manifests"
 BY_SHAPE = [

@@ -10,11 +10,11 @@ from nst.backbones import SqueezeNet, build_backbone, layer_indices, random_weig
 from nst.config.architectures import DEPTHS, STRIDES, chain, least_side
 from nst.config.backbone import BackboneConfig
 from nst.errors import InputError, ManifestError
-from nst.images import decode, resize_to
-from nst.manifest import parse_manifest
+from nst.manifest.sweep import parse_manifest
 from nst.methods import stylize_batch
 from nst.methods.start import too_thin
-from nst.workspace import Pixels, Request, Workspace
+from nst.pictures.images import Pixels, decode, resize_to
+from nst.workspace import Request, Workspace
 
 LAYERS = STRIDES["squeezenet"]
 RANDOM = {"name": "squeezenet", "weights": "random"}

@@ -11,8 +11,9 @@ import pytest
 from faultproxy import FaultProxy, Rule
 
 from nst.errors import InputError, StorageError
-from tasks.store import Patience, Store, glob_uri, open_store, read_uri, stat_uri
-from tasks.store.uris import printable
+from tasks.inputs.uris import glob_uri, read_uri, stat_uri
+from tasks.store import Patience, Store, open_store
+from tasks.store.names import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst.config import GatysConfig
-from nst.manifest import parse_manifest
-from nst.manifest_errors import Reporter
-from nst.manifest_methods import paths
-from nst.positions import Layer, Where
-from nst.sweep_axes import parse_sweep
-from nst.variants import make_variants, unravel
+from nst.manifest.axes import parse_sweep
+from nst.manifest.methods import paths
+from nst.manifest.sweep import parse_manifest
+from nst.manifest.variants import make_variants, unravel
+from nst.yaml.positions import Layer, Where
+from nst.yaml.problems import Reporter
 
 KNOWN = paths(GatysConfig) - {"name"}
 

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from tasks.tensor_files import dump_tensors, load_tensors
+from tasks.models.tensor_files import dump_tensors, load_tensors
 
 TENSORS = {"b": torch.arange(6.0).reshape(2, 3), "a": torch.tensor([1, 2, 3]), "scalar": torch.tensor(2.5)}
 NOTES = {"format": "x", "config": json.dumps({"a": "ä\n"}), "z": ""}

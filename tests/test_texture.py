@@ -7,7 +7,8 @@ import torch
 from nst.config.texture import TextureConfig
 from nst.errors import InputError
 from nst.methods import stylize_batch
-from nst.workspace import Pixels, Request, Workspace
+from nst.pictures.images import Pixels
+from nst.workspace import Request, Workspace
 
 LAYERS = ["relu1_1", "pool1"]
 COARSE = np.random.default_rng(3).integers(0, 256, size=(8, 8, 3))

@@ -15,15 +15,15 @@ from typer.testing import CliRunner
 
 from flows.__main__ import app
 from flows.engine import InlineEngine
-from flows.night_order import NightFailed, run_night
+from flows.order.night import NightFailed, run_night
 from nst.errors import ManifestError, UserError
-from nst.images import decode, read_provenance
+from nst.pictures.images import decode, read_provenance
 from tasks.catalog import Catalog
-from tasks.catalog.fsck import fsck
-from tasks.model_card import model_card, model_rows
-from tasks.planning import prepare
+from tasks.fsck.check import fsck
+from tasks.models.card import model_card, model_rows
+from tasks.planning.sweep import prepare
+from tasks.planning.training import prepare_training
 from tasks.store import open_store
-from tasks.train_planning import prepare_training
 
 pytestmark = pytest.mark.xdist_group("train_run")  # its sweep runs once
 
@@ -284,14 +284,14 @@ def test_a_night_trains_what_is_new_and_one_fault_holds_up_no_other(folder):
 
 
 def test_not_even_a_bug_in_one_manifest_holds_up_the_next(tmp_path, monkeypatch):
-    import flows.night_order
+    import flows.order.night
 
     def plan(request):
         raise ZeroDivisionError(request.manifest)
 
     for name in ("one", "two"):
         (tmp_path / f"{name}.yaml").write_text("")
-    monkeypatch.setattr(flows.night_order, "plan_training", plan)
+    monkeypatch.setattr(flows.order.night, "plan_training", plan)
     with InlineEngine() as engine, pytest.raises(NightFailed, match="2 of 2") as raised:
         run_night(str(tmp_path / "root"), str(tmp_path), "", ["cpu"], engine)
     assert "Traceback" in str(raised.value)

@@ -21,15 +21,16 @@ from nst.config.training import (
 from nst.errors import InputError, UserError
 from nst.losses.deviations import DEVIATIONS
 from nst.losses.diversity import FLOOR, diversity_loss
-from nst.masks import Labels
 from nst.methods import stylize_batch
 from nst.networks import network_from
+from nst.pictures.images import Pixels
+from nst.pictures.masks import Labels
 from nst.records import TrainingRecord
 from nst.training import Trainer, Unhealthy
 from nst.training.health import Guard
 from nst.training.sampler import Sampler
 from nst.training.trainer import learning_rate
-from nst.workspace import Model, Pixels, Request, Workspace
+from nst.workspace import Model, Request, Workspace
 
 COMMON = {
     "size": 24, "batch_size": 2, "steps": 100, "learning_rate": 1e-2, "backbone": {"weights": "random"},

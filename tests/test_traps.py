@@ -17,7 +17,8 @@ from nst.losses.tv import TOTAL_VARIATIONS
 from nst.losses.units import style_factor, tv_factor
 from nst.methods import mrf, stylize_batch
 from nst.methods.gatys import _descent
-from nst.workspace import Pixels, Request, Workspace
+from nst.pictures.images import Pixels
+from nst.workspace import Request, Workspace
 
 LAYERS = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"]}
 GENERATOR = torch.Generator().manual_seed(17)

@@ -10,8 +10,8 @@ from safetensors.torch import save
 
 from nst.config.backbone import BackboneConfig
 from nst.errors import InputError, UserError
-from tasks.inputs import TORCHVISION_FILES
-from tasks.weights import fetch_weights, load_weights
+from tasks.inputs.digests import TORCHVISION_FILES
+from tasks.models.backbone_weights import fetch_weights, load_weights
 
 TENSORS = {
     "features.0.weight": torch.ones(2, 3, 3, 3),

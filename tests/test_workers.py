@@ -13,16 +13,16 @@ import pytest
 from nst.config import GatysConfig
 from nst.errors import WorkerLost
 from nst.identity import hex_of
-from nst.images import encode
+from nst.pictures.images import encode
 from nst.records import Batch, Cell, ImageRef, OutputFormat, StyleRef
 from tasks.catalog import Catalog
-from tasks.fanout import Chunk, Fanout, alone_id
-from tasks.inputs import Digests
+from tasks.inputs.digests import Digests
+from tasks.inputs.uris import stat_uri
 from tasks.jobs import Job
 from tasks.maintenance import publish_all
 from tasks.store import open_store
-from tasks.store.uris import stat_uri
-from tasks.workers import DevicePool, find_devices, usable_cores
+from tasks.work.fanout import Chunk, Fanout, alone_id
+from tasks.work.workers import DevicePool, find_devices, usable_cores
 
 STEPS = 6
 
@@ -67,7 +67,7 @@ def run(job, killer):
     catalog = Catalog(open_store(job.root))
     with DevicePool(job.root, ["cpu"], killer) as pool:
         killer.pool = pool
-        outcome = Fanout(pool, catalog).stylise(Chunk(0, (job,)))[0]
+        outcome = Fanout(pool, catalog).stylize(Chunk(0, (job,)))[0]
     publish_all(catalog)
     return outcome, catalog
 
@@ -103,7 +103,7 @@ def test_closing_the_pool_in_the_middle_of_a_batch_blames_nobody(job):
 
     def work():
         try:
-            Fanout(pool, catalog).stylise(Chunk(0, (job,)))
+            Fanout(pool, catalog).stylize(Chunk(0, (job,)))
         except WorkerLost as error:
             errors.append(error)
 
@@ -123,7 +123,7 @@ def test_a_worker_leaves_with_its_parent(job, tmp_path):
     import sys
 
     code = (
-        "import sys, time; from tasks.workers import DevicePool\n"
+        "import sys, time; from tasks.work.workers import DevicePool\n"
         "if __name__ == '__main__':\n"
         f"    pool = DevicePool({job.root!r}, ['cpu']); print(*pool.pids(), flush=True); time.sleep(60)\n"
     )

@@ -11,7 +11,7 @@ import pytest
 STEPS = """
 import resource, sys
 import torch
-from tasks.workplace import keep_freed_memory
+from tasks.work.workplace import keep_freed_memory
 
 def step():
     x = torch.ones(16 << 20)  # 64 MiB

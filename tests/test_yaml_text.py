@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nst.errors import ManifestError
-from nst.yaml_text import MAX_CHARACTERS, load
+from nst.yaml.text import MAX_CHARACTERS, load
 
 FRAGMENTS = [
     "a", "b:", ": ", "- ", "\n", "  ", "\t", "[", "]", "{", "}", ",", "&a ", "*a", "!!int ", "!x ", "<<: ", "? ",

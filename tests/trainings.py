@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from nst.images import encode
+from nst.pictures.images import encode
 from nst.records import OutputFormat
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def write_manifest(folder: Path, name: str = "tiny", **changes: Any) -> str:
 def train_alone(manifest_file: str, root: Path) -> None:
     """Train the one model of a manifest in this process and publish it."""
     from tasks.maintenance import publish_all
-    from tasks.train_planning import prepare_training
-    from tasks.training import train
+    from tasks.planning.training import prepare_training
+    from tasks.work.training import train
 
     prepared = prepare_training(manifest_file, str(root))
     for spec in prepared.to_do:

@@ -1,4 +1,4 @@
-"""Settings of stylisation by a trained network, in one pass."""
+"""Settings of stylization by a trained network, in one pass."""
 
 from __future__ import annotations
 

@@ -9,6 +9,12 @@ from pydantic import BeforeValidator, Field
 Needs = frozenset[Literal["content", "style"]]
 """The images that a cell is made from."""
 
+Mix = Literal["targets", "losses"]
+"""How a style made of several images is mixed: their Gram targets averaged, or their losses summed."""
+
+Representation = Literal["gram", "moments", "sliced", "histogram"]
+"""What of the features a style loss compares, by name (`nst.losses.style`)."""
+
 Weight = Annotated[float, Field(ge=0, le=1e15)]
 Pixels = Annotated[int, Field(ge=16, le=16384)]
 LayerName = Annotated[str, Field(pattern=r"^(relu|conv)([1-5]_[1-4]|10?)$|^pool[1-5]$|^fire[2-9]$|^logits$")]

@@ -8,10 +8,20 @@ from pydantic import Field, model_validator
 
 from nst.config.backbone import BackboneConfig
 from nst.config.block import NamedBlock
-from nst.config.fields import LayerWeights, Needs, Pixels, Precision, Seed, Steps, TraceEvery, Weight, pixels_of
+from nst.config.fields import (
+    LayerWeights,
+    Needs,
+    Pixels,
+    Precision,
+    Representation,
+    Seed,
+    Steps,
+    TraceEvery,
+    Weight,
+    pixels_of,
+)
 from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
 from nst.config.presets import PRESETS, over_preset
-from nst.records import Representation
 
 
 class GatysConfig(NamedBlock):

@@ -10,7 +10,7 @@ from nst.config.block import Block, NamedBlock
 
 
 class LbfgsConfig(NamedBlock):
-    """Batched L-BFGS: one history and one step length per image (`nst.lbfgs`)."""
+    """Batched L-BFGS: one history and one step length per image (`nst.optimize.lbfgs`)."""
 
     name: Literal["lbfgs"] = "lbfgs"
 

@@ -13,11 +13,12 @@ import torch
 from nst.losses.style import STYLE_LOSSES, style_loss
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
     from nst.losses.style import StyleTarget
+    from nst.pictures.masks import Labels
 
 _NONE: Final = 1e-12
 """Area of a region that an image does not have."""
@@ -85,3 +86,23 @@ class GuidedStyle:
             for region in self.regions
         ]
         return torch.stack(losses).sum(0)
+
+
+def region_grams(features: Mapping[str, Tensor], labels: Labels) -> dict[str, tuple[Tensor, ...]]:
+    """Return the Gram matrix of every region of one picture at every layer, shape (1, C, C) each.
+
+    Args:
+        features: By layer, shape (1, C, H, W).
+        labels: The regions.
+    """
+    return {
+        layer: tuple(
+            STYLE_LOSSES["gram"].statistics(guide(map_1CHW, _shares_over(map_1CHW, labels, label)))[0]
+            for label in range(len(labels.colors))
+        )
+        for layer, map_1CHW in features.items()
+    }
+
+
+def _shares_over(map_1CHW: Tensor, labels: Labels, label: int) -> Tensor:
+    return torch.from_numpy(labels.shares(label, map_1CHW.shape[3], map_1CHW.shape[2])).to(map_1CHW)

@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from nst.records import Mix, Representation
+    from nst.config.fields import Mix, Representation
 
     Statistics = tuple[Tensor, ...]
+
+
+ENERGY_FLOOR: Final = 1e-12
+"""Smallest energy that a loss is divided by: a target without any (a picture of exactly zero features)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ def average(styles: Sequence[Statistics], weights: Sequence[float]) -> Statistic
 
 
 def style_target(
-    loss: StyleLoss, cells: Sequence[tuple[Sequence[Statistics], Sequence[float], Mix]], floor: float = 1e-12
+    loss: StyleLoss, cells: Sequence[tuple[Sequence[Statistics], Sequence[float], Mix]], floor: float = ENERGY_FLOOR
 ) -> StyleTarget:
     """Return one layer's target for a batch.
 

@@ -44,7 +44,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nst.records import Representation
+    from nst.config.fields import Representation
 
     Units = Literal["relative", "paper", "gatys", "jcjohnson", "crowsonkb", "pytorch"]
     Number = TypeVar("Number", float, Tensor)

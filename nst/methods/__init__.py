@@ -1,25 +1,34 @@
-"""The methods by name, imported when asked for."""
+"""The methods by name."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from nst.registry import resolve
+from nst.methods import class_visualisation, doodle, dream, feedforward, gatys, invert, mrf, texture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from nst.workspace import Request, Stylized, Workspace
 
-METHODS: Final = {
-    "class_visualisation": "nst.methods.class_visualisation:stylize_batch",
-    "doodle": "nst.methods.doodle:stylize_batch",
-    "dream": "nst.methods.dream:stylize_batch",
-    "feedforward": "nst.methods.feedforward:stylize_batch",
-    "gatys": "nst.methods.gatys:stylize_batch",
-    "invert": "nst.methods.invert:stylize_batch",
-    "mrf": "nst.methods.mrf:stylize_batch",
-    "texture": "nst.methods.texture:stylize_batch",
+
+class StylizeBatch(Protocol):
+    """The one function of every method: a result per request, in order."""
+
+    def __call__(  # noqa: D102
+        self, requests: Sequence[Request], workspace: Workspace, on_step: Callable[[int, int], None] | None = None
+    ) -> list[Stylized]: ...
+
+
+METHODS: Final[dict[str, StylizeBatch]] = {
+    "class_visualisation": class_visualisation.stylize_batch,
+    "doodle": doodle.stylize_batch,
+    "dream": dream.stylize_batch,
+    "feedforward": feedforward.stylize_batch,
+    "gatys": gatys.stylize_batch,
+    "invert": invert.stylize_batch,
+    "mrf": mrf.stylize_batch,
+    "texture": texture.stylize_batch,
 }
 """`method.name` to the function that runs a batch of its cells."""
 
@@ -27,18 +36,15 @@ METHODS: Final = {
 def stylize_batch(
     requests: Sequence[Request], workspace: Workspace, on_step: Callable[[int, int], None] | None = None
 ) -> list[Stylized]:
-    """Return one result per request, in order, by the method that their configuration names.
+    """Return one result per request, in order, by the method that their settings name.
 
     Args:
-        requests: Cells that share their content and every setting outside the configuration's `VARIES`.
+        requests: Cells that share their content and every setting outside the method's `VARIES`.
         workspace: The worker's warm state.
         on_step: Called with (steps done, steps in all).
 
     Raises:
-        UserError: The method is unknown, or the backbone's weights lack a layer.
-        torch.cuda.OutOfMemoryError: The batch does not fit; half of it may.
+        UserError: The backbone's weights lack a layer.
+        torch.OutOfMemoryError: The batch does not fit; half of it may.
     """
-    if not requests:
-        return []
-    results: list[Stylized] = resolve(METHODS, requests[0].config.name, what="method")(requests, workspace, on_step)
-    return results
+    return METHODS[requests[0].config.name](requests, workspace, on_step) if requests else []

@@ -14,7 +14,7 @@ from nst.methods.descent import RANGE
 from nst.methods.finish import finish
 from nst.methods.start import plan_levels, starting_pictures
 from nst.ops import resize
-from nst.optimize import Trace, optimize_images
+from nst.optimize.loop import Trace, optimize_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from nst.losses.objective import Losses, Objective
     from nst.methods.descent import OnStep
     from nst.methods.targets import Targets
-    from nst.workspace import Pixels, Stylized
+    from nst.pictures.images import Pixels
+    from nst.workspace import Stylized
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from nst.methods.finish import finish
 from nst.methods.start import plan_levels, starting_pictures
 from nst.ops import resize
-from nst.optimize import BatchAdam, Trace, build_optimizer, optimize_images
+from nst.optimize.loop import BatchAdam, Trace, build_optimizer, optimize_images
 from nst.workspace import Stylized
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from nst.errors import NstError
     from nst.losses.objective import Objective
     from nst.methods.targets import Targets
-    from nst.workspace import Pixels, Request
+    from nst.pictures.images import Pixels
+    from nst.workspace import Request
 
     OnStep = Callable[[int, int], None]
 

@@ -11,14 +11,15 @@ import torch
 
 from nst.config.doodle import DoodleConfig
 from nst.errors import InputError
-from nst.images import resize_to, target_size
 from nst.losses.objective import Objective, Term
 from nst.losses.patches import PatchGuides, PatchTarget, patch_energy
-from nst.masks import match_regions
+from nst.losses.style import ENERGY_FLOOR
 from nst.methods.descent import Descent, configs_of, each_that_can
 from nst.methods.guides import grids, guided_style_terms, shares_map, unmatched
-from nst.methods.start import GREY, plan_levels, style_size, too_thin
-from nst.methods.targets import ENERGY_FLOOR, Targets
+from nst.methods.start import GREY, plan_levels, too_thin
+from nst.methods.targets import Targets
+from nst.pictures.images import resize_to, style_size, target_size
+from nst.pictures.masks import match_regions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from nst.config.dream import DreamConfig
-from nst.images import target_size
 from nst.losses.objective import extract
 from nst.losses.reward import Reward, activation
+from nst.losses.style import ENERGY_FLOOR
 from nst.methods.ascent import Ascent
 from nst.methods.descent import configs_of, each_that_can
 from nst.methods.start import GREY, missing_image, plan_levels, too_thin
-from nst.methods.targets import ENERGY_FLOOR, Targets
+from nst.methods.targets import Targets
+from nst.pictures.images import target_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nst.images import resize_to
-from nst.masks import match_regions
-from nst.methods.start import style_size
 from nst.networks.adain import moments
+from nst.pictures.images import resize_to, style_size
+from nst.pictures.masks import match_regions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,9 +19,10 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from nst.masks import Labels
     from nst.networks.adain import AdainNet, Moments, Part
-    from nst.workspace import Pixels, Request, Workspace
+    from nst.pictures.images import Pixels
+    from nst.pictures.masks import Labels
+    from nst.workspace import Request, Workspace
 
 
 class Exchange:

@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from nst.color import take_luminance
 from nst.config.feedforward import FeedforwardConfig
 from nst.errors import InputError, NumericalError
-from nst.images import resize_to, target_size
 from nst.losses.objective import arithmetic
 from nst.methods.descent import configs_of, each_that_can
 from nst.methods.exchange import Exchange
-from nst.methods.finish import CONSTANT
 from nst.methods.guides import unmatched
 from nst.methods.start import missing_image
 from nst.networks.adain import AdainNet
@@ -27,6 +24,9 @@ from nst.networks.doodle_net import DoodleNet
 from nst.networks.texture_net import TextureNet
 from nst.networks.tiling import run_in_tiles
 from nst.ops import to_arrays, to_bytes
+from nst.pictures.color import take_luminance
+from nst.pictures.images import resize_to, target_size
+from nst.pictures.metrics import CONSTANT
 from nst.workspace import Stylized
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import torch
 
 from nst.errors import NumericalError
 from nst.ops import to_arrays, to_bytes
+from nst.pictures.metrics import CONSTANT
 from nst.records import CellLosses
 from nst.workspace import Stylized
 
@@ -20,11 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nst.losses.objective import Losses, Objective, Term
-    from nst.optimize import Trace
+    from nst.optimize.loop import Trace
     from nst.workspace import Request
-
-CONSTANT = 1.0 / 255.0
-"""A picture whose values all lie within this of each other is constant."""
 
 SATURATED = 0.95
 """A picture with at least this share of its values at 0 or 1 is saturated, unless its start was so too."""

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nst.color import take_luminance
 from nst.config.gatys import GatysConfig
 from nst.errors import InputError
-from nst.images import resize_to, target_size
 from nst.losses.objective import Objective
 from nst.losses.units import tv_factor
 from nst.methods.descent import Descent, configs_of, each_that_can
 from nst.methods.guides import guided_style_terms, unmatched
-from nst.methods.start import missing_image, plan_levels, style_size, too_thin
+from nst.methods.start import missing_image, plan_levels, too_thin
 from nst.methods.targets import Targets
+from nst.pictures.color import take_luminance
+from nst.pictures.images import resize_to, style_size, target_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from nst.errors import NstError
     from nst.methods.descent import OnStep
-    from nst.workspace import Pixels, Request, Stylized, Workspace
+    from nst.pictures.images import Pixels
+    from nst.workspace import Request, Stylized, Workspace
 
 
 def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: OnStep | None = None) -> list[Stylized]:

@@ -12,13 +12,12 @@ import torch
 from torch.func import functional_call
 
 from nst.errors import InputError
-from nst.losses.guided import GuidedStyle, Region, guide
+from nst.losses.guided import GuidedStyle, Region, region_grams
 from nst.losses.objective import Term, arithmetic
-from nst.losses.style import STYLE_LOSSES, style_target
+from nst.losses.style import ENERGY_FLOOR, STYLE_LOSSES, style_target
 from nst.losses.units import style_factor
-from nst.masks import match_regions
-from nst.methods.start import style_size
-from nst.methods.targets import ENERGY_FLOOR
+from nst.pictures.images import style_size
+from nst.pictures.masks import match_regions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,9 +26,10 @@ if TYPE_CHECKING:
 
     from nst.backbones import Backbone
     from nst.losses.units import Units
-    from nst.masks import Labels
     from nst.methods.targets import Size, Targets
-    from nst.workspace import Pixels, Request
+    from nst.pictures.images import Pixels
+    from nst.pictures.masks import Labels
+    from nst.workspace import Request
 
 
 def unmatched(request: Request) -> InputError | None:
@@ -120,26 +120,6 @@ def shares_map(targets: Targets, labels: Labels, label: int, size: Size) -> Tens
     the border counts for both sides.
     """
     return torch.from_numpy(labels.shares(label, *size)).to(targets.workspace.device, targets.dtype)
-
-
-def region_grams(features: Mapping[str, Tensor], labels: Labels) -> dict[str, tuple[Tensor, ...]]:
-    """Return the Gram matrix of every region of one picture at every layer, shape (1, C, C) each.
-
-    Args:
-        features: By layer, shape (1, C, H, W).
-        labels: The regions.
-    """
-    return {
-        layer: tuple(
-            STYLE_LOSSES["gram"].statistics(guide(map_1CHW, _shares_over(map_1CHW, labels, label)))[0]
-            for label in range(len(labels.colors))
-        )
-        for layer, map_1CHW in features.items()
-    }
-
-
-def _shares_over(map_1CHW: Tensor, labels: Labels, label: int) -> Tensor:
-    return torch.from_numpy(labels.shares(label, map_1CHW.shape[3], map_1CHW.shape[2])).to(map_1CHW)
 
 
 def _gram_matrices(

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nst.config.invert import InvertConfig
-from nst.images import target_size
 from nst.losses.objective import Objective
 from nst.methods.descent import Descent, configs_of, each_that_can
-from nst.methods.start import GREY, missing_image, plan_levels, style_size, too_thin
+from nst.methods.start import GREY, missing_image, plan_levels, too_thin
 from nst.methods.targets import Targets
+from nst.pictures.images import style_size, target_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

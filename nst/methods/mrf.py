@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from nst.config.mrf import MrfConfig
-from nst.images import resize_to, rotate, target_size
 from nst.losses.objective import Objective, Term
 from nst.losses.patches import PatchTarget, patch_energy
+from nst.losses.style import ENERGY_FLOOR
 from nst.methods.descent import Descent, configs_of, each_that_can
-from nst.methods.start import GREY, missing_image, plan_levels, style_size, too_thin
-from nst.methods.targets import ENERGY_FLOOR, Targets
+from nst.methods.start import GREY, missing_image, plan_levels, too_thin
+from nst.methods.targets import Targets
+from nst.pictures.images import resize_to, rotate, style_size, target_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
     from nst.errors import NstError
     from nst.methods.descent import OnStep
-    from nst.workspace import Pixels, Request, Stylized, Workspace
+    from nst.pictures.images import Pixels
+    from nst.workspace import Request, Stylized, Workspace
 
 
 def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: OnStep | None = None) -> list[Stylized]:

@@ -12,8 +12,7 @@ import torch
 
 from nst.config.architectures import STRIDES, deepest, least_side
 from nst.errors import InputError
-from nst.images import resize_to
-from nst.workspace import Pixels
+from nst.pictures.images import Pixels, resize_to
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -60,13 +59,6 @@ def too_thin(
         f"the {what} image is {size[0]} x {size[1]} pixels at its smallest size; {layer} needs {needed}",
         hint="raise size, lower pyramid.levels, or choose shallower layers",
     )
-
-
-def style_size(style: Pixels, long_side: float) -> tuple[int, int]:
-    """Return (width, height) of a style image whose long side is given."""
-    height, width = style.array.shape[:2]
-    scale = long_side / max(width, height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def plan_levels(config: MethodConfig, width: int, height: int) -> list[tuple[int, int, int]]:

@@ -11,30 +11,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from nst.color import match_colors
-from nst.images import resize_to
 from nst.losses.content import content_energy, content_loss
 from nst.losses.laplacian import laplacian, laplacian_energy, laplacian_loss
 from nst.losses.objective import Term, arithmetic, extract
-from nst.losses.style import STYLE_LOSSES, style_loss, style_target
+from nst.losses.style import ENERGY_FLOOR, STYLE_LOSSES, style_loss, style_target
 from nst.losses.units import content_factor, laplacian_factor, style_factor
-from nst.methods.start import style_size
+from nst.pictures.color import match_colors
+from nst.pictures.images import resize_to, style_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from torch import Tensor
 
+    from nst.config.fields import Representation
     from nst.losses.style import Statistics
     from nst.losses.units import Units
-    from nst.records import Representation
-    from nst.workspace import Pixels, Request, Workspace
+    from nst.pictures.images import Pixels
+    from nst.workspace import Request, Workspace
 
     Size = tuple[int, int]
     """(width, height)"""
-
-ENERGY_FLOOR = 1e-12
-"""Smallest energy that a loss is divided by: a target without any (a picture of exactly zero features)."""
 
 
 class Targets:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nst.color import match_histograms
 from nst.config.texture import TextureConfig
-from nst.images import resize_to
 from nst.losses.objective import Objective
 from nst.methods.descent import Descent, configs_of, each_that_can
-from nst.methods.start import GREY, missing_image, plan_levels, style_size, too_thin
+from nst.methods.start import GREY, missing_image, plan_levels, too_thin
 from nst.methods.targets import Targets
+from nst.pictures.color import match_histograms
+from nst.pictures.images import resize_to, style_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

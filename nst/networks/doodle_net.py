@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nst.masks import Labels, match_regions
 from nst.networks.texture_net import TextureNet
+from nst.pictures.masks import Labels, match_regions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ Every graph gives `pictures`, RGB about in [0, 1], as many and as large as wante
 - `johnson`, `mgan`: `images`, RGB in [0, 1], shape (B, 3, H, W).
 - `conditional`: `images`; `styles`, shape (B, S): how much of each style, in the order of the network's rows.
 - `adain`: `images`; `style`, shape (B, 3, any, any): a painting each; `alpha`, shape (B,), in [0, 1].
-- `texture_net`: `images` if it stylises; `noise_0` (coarse) ... `noise_n`, uniform in [0, 1], shape
+- `texture_net`: `images` if it stylizes; `noise_0` (coarse) ... `noise_n`, uniform in [0, 1], shape
   (B, 3, H / 2^(n - i), W / 2^(n - i)).
 - `doodle_net`: `masks`, how much of each position is each region, in the order of the metadata's `colors`, shape
   (B, K, H, W); then noise as above.

@@ -1,4 +1,4 @@
-"""Generators fed by noise at several scales (Ulyanov et al. 2016, 2017): textures g(z) and stylisation g(z, c).
+"""Generators fed by noise at several scales (Ulyanov et al. 2016, 2017): textures g(z) and stylization g(z, c).
 
 Shape letters: B images, C channels, H rows, W columns.
 """
@@ -76,7 +76,7 @@ class TextureNet(Network):
 
         Args:
             noise: As `draw` returns it, coarse to fine.
-            guide_BCHW: In [0, 1] and of the same size: the photographs if it stylises, or masks.
+            guide_BCHW: In [0, 1] and of the same size: the photographs if it stylizes, or masks.
         """
         x_BCHW: Tensor | None = None
         for level, noise_BCHW in enumerate(noise):

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from nst.images import resize_to
 from nst.networks.norm import norms, statistics
 from nst.ops import to_arrays, to_bytes
+from nst.pictures.images import resize_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from nst.masks import rgb
+from nst.pictures.masks import rgb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from nst.masks import Labels
+    from nst.pictures.masks import Labels
 
 _DOODLE: Final = 7
 """Stream of random numbers beside those of `nst.training.sampler`."""

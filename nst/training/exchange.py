@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from nst.backbones import VGG
-from nst.images import resize_to, target_size
 from nst.losses.deviations import DEVIATIONS
 from nst.losses.objective import Objective, extract
 from nst.networks import build_network
 from nst.networks.adain import AdainNet, moments
+from nst.pictures.images import resize_to, target_size
 from nst.training.lessons import as_tensor, content_terms, style_terms
 from nst.training.sampler import random_crop
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nst.config.training import AdainTraining
-    from nst.workspace import Pixels, Workspace
+    from nst.pictures.images import Pixels
+    from nst.workspace import Workspace
 
 
 class ExchangeLesson:

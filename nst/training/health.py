@@ -9,8 +9,8 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from nst.errors import NumericalError
-from nst.methods.finish import CONSTANT
 from nst.ops import to_arrays, to_bytes
+from nst.pictures.metrics import CONSTANT
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,8 +13,7 @@ import torch
 
 from nst.losses.content import content_energy, content_loss
 from nst.losses.objective import Term
-from nst.losses.style import StyleTarget, style_loss
-from nst.methods.targets import ENERGY_FLOOR
+from nst.losses.style import ENERGY_FLOOR, StyleTarget, style_loss
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

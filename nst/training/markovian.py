@@ -15,13 +15,12 @@ from torch import nn
 from nst.backbones import VGG
 from nst.config.architectures import least_side
 from nst.errors import UserError
-from nst.images import resize_to, rotate
 from nst.losses.adversarial import Duel
 from nst.losses.objective import Objective, Term, extract
-from nst.methods.start import style_size
 from nst.networks import build_network
 from nst.networks.adain import moments
 from nst.networks.mgan import MganNet, PatchCritic
+from nst.pictures.images import resize_to, rotate, style_size
 from nst.training.lessons import as_tensor, content_terms
 from nst.training.sampler import random_crop
 
@@ -31,7 +30,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nst.config.training import MganTraining
-    from nst.workspace import Pixels, Workspace
+    from nst.pictures.images import Pixels
+    from nst.workspace import Workspace
 
 TURN: Final = 10.0
 """Degrees by which the style is turned at most: pi / 18 in chuanli11/MGANs `code/train.lua`."""

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nst.images import resize_to
 from nst.losses.objective import Objective, extract
 from nst.losses.style import STYLE_LOSSES
-from nst.methods.start import style_size
 from nst.networks import build_network
 from nst.networks.conditional import ConditionalNet
 from nst.networks.texture_net import TextureNet
+from nst.pictures.images import resize_to, style_size
 from nst.training.lessons import as_tensor, content_terms, style_terms
 
 if TYPE_CHECKING:
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
 
     from nst.config.training import ConditionalTraining, JohnsonTraining, TextureNetTraining
     from nst.losses.style import Statistics
-    from nst.workspace import Pixels, Workspace
+    from nst.pictures.images import Pixels
+    from nst.workspace import Workspace
 
 GRAM = STYLE_LOSSES["gram"]
 

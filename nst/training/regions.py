@@ -11,16 +11,13 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from nst.images import resize_to
-from nst.losses.guided import GuidedStyle, Region
+from nst.losses.guided import GuidedStyle, Region, region_grams
 from nst.losses.objective import Objective, Term, extract
-from nst.losses.style import STYLE_LOSSES, style_target
-from nst.masks import rgb
-from nst.methods.guides import region_grams
-from nst.methods.start import style_size
-from nst.methods.targets import ENERGY_FLOOR
+from nst.losses.style import ENERGY_FLOOR, STYLE_LOSSES, style_target
 from nst.networks import build_network
 from nst.networks.doodle_net import DoodleNet
+from nst.pictures.images import resize_to, style_size
+from nst.pictures.masks import rgb
 from nst.training.doodles import areas, random_doodle
 from nst.training.lessons import as_tensor
 
@@ -30,8 +27,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nst.config.training import DoodleNetTraining
-    from nst.masks import Labels
-    from nst.workspace import Pixels, Workspace
+    from nst.pictures.images import Pixels
+    from nst.pictures.masks import Labels
+    from nst.workspace import Workspace
 
 
 class RegionLesson:

@@ -41,10 +41,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nst.config.training import TrainingConfig
-    from nst.masks import Labels
     from nst.networks import Network
+    from nst.pictures.images import Pixels
+    from nst.pictures.masks import Labels
     from nst.training.lessons import Lesson
-    from nst.workspace import Model, Pixels, Workspace
+    from nst.workspace import Model, Workspace
 
 
 @dataclass(frozen=True, eq=False)

@@ -120,7 +120,7 @@ FAILURE: Final = (
         error_class="Class of the error; nst's own or Python's.",
         error_message="Text of the error.",
         evidence_uri="What a training that was stopped left behind: its last losses; a picture lies beside it.",
-        error_where="Stage (`read`, `decode`, `stylise`, `encode`, `write`) and the end of the traceback.",
+        error_where="Stage (`read`, `decode`, `stylize`, `encode`, `write`) and the end of the traceback.",
     ),
 )
 

@@ -72,7 +72,8 @@ class Table:
 
 def metrics() -> tuple[Column, ...]:
     """Return a column per image metric."""
-    found: dict[str, str] = importlib.import_module("nst.metrics").METRICS  # late: it loads numpy and an image library
+    # Late: it loads numpy and an image library.
+    found: dict[str, str] = importlib.import_module("nst.pictures.metrics").METRICS
     return tuple(Column(name, "float64", text) for name, text in found.items())
 
 

@@ -6,6 +6,5 @@ from tasks.store.contract import Stat, Store
 from tasks.store.opening import open_store
 from tasks.store.patience import Patience
 from tasks.store.probe import StoreCapabilities, probe
-from tasks.store.uris import glob_uri, read_uri, stat_uri
 
-__all__ = ["Patience", "Stat", "Store", "StoreCapabilities", "glob_uri", "open_store", "probe", "read_uri", "stat_uri"]
+__all__ = ["Patience", "Stat", "Store", "StoreCapabilities", "open_store", "probe"]

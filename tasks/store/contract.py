@@ -17,7 +17,7 @@ class Stat:
     """One object as a listing shows it.
 
     Attributes:
-        key: Key relative to the store's root; a full URI where `tasks.store.uris` made it.
+        key: Key relative to the store's root; a full URI where `tasks.inputs.uris` made it.
         size: Bytes.
         etag: A token that changes when the bytes change (S3's ETag; time, size and inode of a local file).
     """

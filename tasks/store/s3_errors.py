@@ -9,8 +9,8 @@ import aiohttp
 from botocore import exceptions as boto
 
 from nst.errors import UserError
+from tasks.store.names import printable
 from tasks.store.patience import PassingError
-from tasks.store.uris import printable
 
 TRANSLATED = (boto.BotoCoreError, boto.ClientError, aiohttp.ClientError, OSError, TimeoutError, ValueError)
 _PASSING_STATUS = {408, 409, 425, 429}

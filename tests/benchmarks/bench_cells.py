@@ -17,8 +17,9 @@ import torch
 
 from nst.config import GatysConfig
 from nst.methods import stylize_batch
-from nst.workspace import Pixels, Request, Workspace
-from tasks.workplace import keep_freed_memory
+from nst.pictures.images import Pixels
+from nst.workspace import Request, Workspace
+from tasks.work.workplace import keep_freed_memory
 
 LAYERS = {"content_layers": ["relu4_1"], "style_layers": ["relu1_1", "relu2_1", "relu3_1", "relu4_1"]}
 

@@ -26,8 +26,9 @@ from nst.config.feedforward import FeedforwardConfig
 from nst.config.training import TRAINING_CONFIGS
 from nst.methods import stylize_batch
 from nst.networks import build_network, metadata_of
-from nst.workspace import Model, Pixels, Request, Workspace
-from tasks.workplace import keep_freed_memory
+from nst.pictures.images import Pixels
+from nst.workspace import Model, Request, Workspace
+from tasks.work.workplace import keep_freed_memory
 
 
 def pixels(seed: int, size: int) -> Pixels:

@@ -52,8 +52,8 @@ def inline() -> tuple[float, float]:
 
 def under_prefect(state_dir: Path) -> dict[str, float]:
     """Return the seconds of each part of a flow of `TASK_RUNS` task runs on a private server."""
-    from tasks import prefect_process
-    from tasks.prefect_server import current_server, private_server
+    from tasks.prefect import process as prefect_process
+    from tasks.prefect.server import current_server, private_server
 
     pids = []
     start = prefect_process.start

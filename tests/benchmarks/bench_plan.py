@@ -13,8 +13,9 @@ import time
 ONE = """
 import json, resource, sys, time
 start = time.perf_counter()
-from nst.manifest import parse_manifest
-from nst.plan import expand, make_plan
+from nst.manifest.sweep import parse_manifest
+from nst.plan.batches import make_plan
+from nst.plan.cells import expand
 from nst.records import ImageRef, StyleRef
 imported = time.perf_counter()
 contents, styles, seeds, weights = json.loads(sys.argv[1])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nst.images import encode
+from nst.pictures.images import encode
 from nst.records import OutputFormat
 
 MANIFEST = """\

@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from nst.config.training import TRAINING_CONFIGS
 from nst.training import Trainer
 from nst.workspace import Workspace
-from tasks.workplace import keep_freed_memory
+from tasks.work.workplace import keep_freed_memory
 
 
 def trainer(family: str, settings: argparse.Namespace, precision: str) -> Trainer:

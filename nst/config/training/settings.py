@@ -23,7 +23,7 @@ class DecayConfig(NamedBlock):
     """Of `step`; 0.8 in texture_nets."""
 
     every: Annotated[int, Field(ge=1)] = 2000
-    """Of `step`, in steps; 300 for textures and 2000 for stylisation in texture_nets."""
+    """Of `step`, in steps; 300 for textures and 2000 for stylization in texture_nets."""
 
     rate: Annotated[float, Field(ge=0, le=1)] = 5e-5
     """Of `inverse`; 5e-5 in pytorch-AdaIN."""

@@ -20,10 +20,10 @@ class TextureNetTraining(Training):
     """`texture`: g(z), pictures from noise alone. `stylize`: g(z, c), the photograph given at every scale."""
 
     batch_size: Annotated[int, Field(ge=1, le=256)] = 4
-    """4 for stylisation and with the diversity term, 16 for textures in texture_nets."""
+    """4 for stylization and with the diversity term, 16 for textures in texture_nets."""
 
     steps: Annotated[int, Field(ge=1, le=10_000_000)] = 3000
-    """1500 for textures, 3000 for stylisation in texture_nets."""
+    """1500 for textures, 3000 for stylization in texture_nets."""
 
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-2
     """1e-2 in the author's recipe for instance norm; 1e-1 for textures with batch norm."""
@@ -65,7 +65,7 @@ class TextureNetTraining(Training):
 
     @property
     def photographs(self) -> bool:
-        """Only where it stylises."""
+        """Only where it stylizes."""
         return self.mode == "stylize"
 
     @property

@@ -1,0 +1,1 @@
+"""What the `nst` command prints, and nothing else."""

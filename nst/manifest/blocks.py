@@ -1,0 +1,217 @@
+"""What a manifest may say: frozen pydantic blocks, every field described; the method and its axes stand elsewhere."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from nst.config.block import Block
+from nst.config.locations import INPUT_SCHEMES
+from nst.yaml.problems import did_you_mean, one_of
+
+_TYPED_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+
+
+def check_uri(uri: str) -> str:
+    """Return a URI of a known scheme, or a path."""
+    scheme, found, _ = uri.partition("://")
+    if found and scheme not in INPUT_SCHEMES:
+        hint = did_you_mean(scheme, INPUT_SCHEMES)
+        raise ValueError(
+            f"unknown URI scheme {scheme[:40]!r}, expected {one_of(INPUT_SCHEMES)}" + (f"; {hint}" if hint else "")
+        )
+    return uri
+
+
+def listed(value: Any) -> Any:
+    """Return a bare value as a list of one."""
+    return [value] if isinstance(value, str | dict) else value
+
+
+def is_color(mask: str) -> bool:
+    """Return whether a mask is one colour for the whole image, and not the URI of a label image."""
+    return re.fullmatch("#[0-9a-fA-F]{6}", mask) is not None
+
+
+def _check_mask(mask: Any) -> Any:
+    if mask is None:
+        raise ValueError("found nothing, expected the URI of a label image or a colour; quote a colour: '#ff0000'")
+    if not isinstance(mask, str) or not mask:
+        return mask
+    if mask.startswith("#"):
+        if not is_color(mask):
+            raise ValueError(f"found {mask[:40]!r}, expected six hexadecimal digits as in '#ff0000'")
+        return mask.lower()
+    if "*" in mask or mask.endswith("/"):
+        raise ValueError("a mask is one label image or a colour, no glob and no prefix")
+    return check_uri(mask)
+
+
+Uri = Annotated[str, Field(min_length=1, max_length=2048)]
+Mask = Annotated[Uri | None, BeforeValidator(_check_mask)]
+Name = Annotated[str, Field(pattern=_TYPED_NAME)]
+
+
+class FromUri(Block):
+    """A block with a `uri`, which may be written as the bare URI."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_uri(cls, value: Any) -> Any:
+        return {"uri": value} if isinstance(value, str) else value
+
+    @field_validator("uri", check_fields=False)
+    @classmethod
+    def _known_scheme(cls, value: str | None) -> str | None:
+        return value if value is None else check_uri(value)
+
+
+class ContentSpec(FromUri):
+    """Content images: a URI, a glob or a prefix; or, for methods that draw from masks, a mask alone."""
+
+    uri: Uri | None = None
+    """Path or URI of an image, a glob (`photos/*.jpg`), or a prefix that ends in `/`. Relative to the manifest."""
+
+    name: Name | None = None
+    """Readable name in tables and file names; the file's stem by default."""
+
+    mask: Mask = Field(default=None, validate_default=False)
+    """Label image whose colours are the regions, stretched over the image; or one colour, such as `'#ff0000'`, for the
+    whole image. Each region takes the style of the same colour in the masks of the style."""
+
+    @model_validator(mode="after")
+    def _one_mask_each(self) -> ContentSpec:
+        if self.uri is None and (self.mask is None or is_color(self.mask)):
+            raise ValueError("the key 'uri' is missing; a content without it has a label image as its 'mask'")
+        check_one_image(self.uri, self.mask)
+        return self
+
+
+def check_one_image(uri: str | None, mask: str | None) -> None:
+    """Refuse a label image for several images."""
+    if uri and mask and not is_color(mask) and ("*" in uri or uri.endswith("/")):
+        raise ValueError("a label image belongs to one image, no glob and no prefix; write an entry for each image")
+
+
+class MixImage(FromUri):
+    """One image of a weighted mix."""
+
+    uri: Uri
+    """Path or URI of one image."""
+
+    weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    """Share in the mix; the weights of a mix are scaled to add up to one."""
+
+    mask: Mask = Field(default=None, validate_default=False)
+    """Its label image, or the colour of the one region that it is for: several styles in several regions."""
+
+    @field_validator("uri")
+    @classmethod
+    def _one_image(cls, value: str) -> str:
+        if "*" in value or value.endswith("/"):
+            raise ValueError("a mix names single images, no globs and no prefixes")
+        return value
+
+
+class StyleSpec(FromUri):
+    """One style, or several: a URI, a glob, a prefix, or a weighted mix of images."""
+
+    uri: Uri | None = None
+    """Path or URI of an image, a glob, or a prefix that ends in `/`: each image is a style."""
+
+    name: Name | None = None
+    """Readable name; the file's stem by default."""
+
+    images: Annotated[tuple[MixImage, ...], Field(min_length=1, max_length=64)] | None = None
+    """Images of one mixed style, instead of `uri`."""
+
+    mix: Literal["targets", "losses"] = "targets"
+    """How `images` are mixed: their Gram targets averaged, or their losses summed."""
+
+    mask: Mask = Field(default=None, validate_default=False)
+    """Label image of the image at `uri`, or one colour for the whole of it; the images of a mix have their own."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> StyleSpec:
+        if (self.uri is None) == (self.images is None):
+            found = "neither" if self.uri is None else "both"
+            raise ValueError(
+                f"found {found} 'uri' and 'images', expected one of them".replace(
+                    "neither 'uri' and", "neither 'uri' nor"
+                )
+            )
+        if self.images and self.mask:
+            raise ValueError("found 'mask' beside 'images', expected a mask for each image of the mix")
+        check_one_image(self.uri, self.mask)
+        return self
+
+    @property
+    def masks(self) -> tuple[str | None, ...]:
+        """The masks of its images."""
+        return tuple(image.mask for image in self.images) if self.images else (self.mask,)
+
+
+class Budget(Block):
+    """What the sweep may cost; more is refused before anything runs."""
+
+    cells: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+    """Largest number of cells (pictures) of the sweep."""
+
+    hours: Annotated[float, Field(gt=0)] | None = None
+    """Largest estimated duration in hours, where the catalog's history allows an estimate."""
+
+
+class Output(Block):
+    """How pictures are encoded."""
+
+    format: Literal["png", "jpeg", "webp"] = "png"
+    """PNG keeps every bit; the others lose some, so their format and quality are part of a cell's identity."""
+
+    quality: Annotated[int, Field(ge=1, le=100)] = 95
+    """Quality of JPEG and WebP."""
+
+
+class ManifestBlock(Block):
+    """Everything that a manifest may say."""
+
+    kind: Literal["sweep", "train"] = "sweep"
+    """What the manifest declares: a sweep, or trained models (with other keys, see below)."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+    """Name of the sweep: small letters, digits, `.`, `_` and `-`."""
+
+    extends: Uri | None = None
+    """Path or URI of a manifest that this one is laid over: mappings are merged, everything else is replaced, `null`
+    drops what the other says. Relative inputs of both are relative to the manifest that is run."""
+
+    contents: Annotated[tuple[ContentSpec, ...], BeforeValidator(listed), Field(min_length=1)] = Field(
+        default=(), validate_default=False
+    )
+    """Content images: one or a list of URIs, globs, prefixes or `{uri, name, mask}`. Left out for methods without
+    them."""
+
+    styles: Annotated[tuple[StyleSpec, ...], BeforeValidator(listed), Field(min_length=1)] = Field(
+        default=(), validate_default=False
+    )
+    """Styles: one or a list of URIs, globs, prefixes, `{uri, name, mask}` or `{name, mix, images}`. Left out for
+    methods without them."""
+
+    method: Any = None
+    """The method by name, with the settings that are not its defaults. Required, or else `methods`."""
+
+    methods: Any = None
+    """Several methods in place of `method`. Each axis of `sweep` multiplies those that have its setting."""
+
+    sweep: Any = None
+    """Axes over the method's settings."""
+
+    budget: Budget = Budget()
+    """What the sweep may cost: `cells` and `hours`."""
+
+    output: Output = Output()
+    """How pictures are encoded: `format` and `quality`."""
+
+    batch_size: Annotated[int, Field(ge=1, le=256)] | None = None
+    """Largest number of cells optimised together; by default as many as make about a million pixels, at most 8."""

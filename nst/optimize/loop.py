@@ -1,0 +1,171 @@
+"""The loop: proposes pictures, measures them, and keeps the record. Knows no method and no file.
+
+Nothing here waits for the device during the steps: losses stay there and are read once a level.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+from nst.config.optimizer import AdamConfig
+from nst.ops import resize
+from nst.optimize.lbfgs import BatchLBFGS, gradient_scale
+from nst.records import TraceRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from nst.config.optimizer import LbfgsConfig, OptimizerConfig
+    from nst.losses.objective import Losses
+
+
+class Optimizer(Protocol):
+    """Ask and tell: `propose` pictures, then `observe` their losses and gradients; shapes (B, C, H, W) and (B,)."""
+
+    def propose(self) -> Tensor: ...  # noqa: D102
+    def observe(self, loss_B: Tensor, gradient_BCHW: Tensor) -> None: ...  # noqa: D102
+    def result(self) -> Tensor: ...  # noqa: D102
+
+
+class ImageLBFGS:
+    """`BatchLBFGS` on pictures instead of rows."""
+
+    def __init__(self, start_BCHW: Tensor, config: LbfgsConfig, bounds: tuple[float, float] | None = None) -> None:
+        self.shape = start_BCHW.shape
+        self.rows = BatchLBFGS(start_BCHW.flatten(1), history=config.history, max_move=config.max_move, bounds=bounds)
+
+    def propose(self) -> Tensor:
+        """Return the trial pictures."""
+        return self.rows.propose().view(self.shape)
+
+    def observe(self, loss_B: Tensor, gradient_BCHW: Tensor) -> None:
+        """Take in their losses and gradients."""
+        self.rows.observe(loss_B, gradient_BCHW.flatten(1))
+
+    def result(self) -> Tensor:
+        """Return the best pictures so far."""
+        return self.rows.point_BN.view(self.shape)
+
+
+class BatchAdam:
+    """Adam on every value, clamped to the bounds after each step, with an optional average of the iterates.
+
+    Source:
+        Kingma & Ba 2015; clamping, average of the iterates and carried moments: crowsonkb/style-transfer-pytorch
+        @e7e2c71 style_transfer/style_transfer.py. Differs: gradients are divided by the root mean square of the first,
+        so that `epsilon` means the same in all units; a picture whose gradient is not finite stays as it is.
+    """
+
+    def __init__(self, start_BCHW: Tensor, config: AdamConfig, bounds: tuple[float, float] | None = None) -> None:
+        self.config, self.bounds = config, bounds
+        self.point = start_BCHW.clone()
+        self.average = torch.zeros_like(start_BCHW)
+        self.mean = torch.zeros_like(start_BCHW)
+        self.square = torch.zeros_like(start_BCHW)
+        self.scale_B111: Tensor | None = None
+        self.steps = 0
+        self.averaged = 0
+
+    def propose(self) -> Tensor:
+        """Return the current pictures."""
+        return self.point
+
+    def observe(self, loss_B: Tensor, gradient_BCHW: Tensor) -> None:
+        """Take one step."""
+        config = self.config
+        finite_B111 = (loss_B.isfinite() & gradient_BCHW.flatten(1).isfinite().all(1))[:, None, None, None]
+        if self.scale_B111 is None:
+            self.scale_B111 = gradient_scale(gradient_BCHW.flatten(1))[:, None, None, None]
+        gradient_BCHW = torch.where(finite_B111, gradient_BCHW * self.scale_B111, 0.0)
+        self.steps += 1
+        self.mean = config.beta1 * self.mean + (1 - config.beta1) * gradient_BCHW
+        self.square = config.beta2 * self.square + (1 - config.beta2) * gradient_BCHW.square()
+        mean = self.mean / (1 - config.beta1**self.steps)
+        root = (self.square / (1 - config.beta2**self.steps)).sqrt()
+        point = self.point - config.learning_rate * mean / (root + config.epsilon)
+        if self.bounds is not None:
+            point = point.clamp(*self.bounds)
+        self.point = torch.where(finite_B111, point, self.point)
+        self.averaged += 1
+        self.average = config.ema * self.average + (1 - config.ema) * self.point
+
+    def result(self) -> Tensor:
+        """Return the average of the iterates, corrected for its start at zero; the last one without `ema`."""
+        if not self.config.ema or not self.averaged:
+            return self.point
+        return self.average / (1 - self.config.ema**self.averaged)
+
+    def carry_to(self, other: BatchAdam) -> None:
+        """Hand the moments to the next level's optimiser, resized to its pictures."""
+        height, width = other.point.shape[2:]
+        other.steps, other.scale_B111 = self.steps, self.scale_B111
+        other.mean = resize(self.mean, height, width)
+        other.square = resize(self.square, height, width, mode="bilinear").clamp_min(0.0)
+
+
+@dataclass(slots=True)
+class Trace:
+    """Losses at some steps, on the device until read."""
+
+    steps: list[tuple[int, int]] = field(default_factory=list)
+    rows: list[Tensor] = field(default_factory=list)
+
+    def add(self, step: int, level: int, losses: Losses) -> None:
+        """Remember the losses of a step."""
+        self.steps.append((step, level))
+        self.rows.append(torch.stack([losses.total, losses.content, losses.style, losses.tv]))
+
+    def read(self) -> list[tuple[TraceRecord, ...]]:
+        """Return each image's records; waits for the device once."""
+        if not self.rows:
+            return []
+        values = torch.stack(self.rows).double().permute(2, 0, 1).tolist()
+        return [
+            tuple(TraceRecord(step, level, *row) for (step, level), row in zip(self.steps, image, strict=True))
+            for image in values
+        ]
+
+
+def build_optimizer(config: OptimizerConfig, start_BCHW: Tensor, bounds: tuple[float, float] | None) -> Optimizer:
+    """Return the optimiser that the configuration names, at its start."""
+    if isinstance(config, AdamConfig):
+        return BatchAdam(start_BCHW, config, bounds)
+    return ImageLBFGS(start_BCHW, config, bounds)
+
+
+def optimize_images(
+    optimizer: Optimizer,
+    objective: Callable[[Tensor], tuple[Losses, Tensor]],
+    *,
+    steps: int,
+    trace: Trace,
+    level: int = 0,
+    done: int = 0,
+    trace_every: int = 10,
+    on_step: Callable[[int], None] | None = None,
+) -> Tensor:
+    """Return the pictures after so many evaluations of the loss and its gradient.
+
+    Args:
+        optimizer: At its start.
+        objective: Returns losses and gradients.
+        steps: Evaluations.
+        trace: Gains the losses of every `trace_every`th step, the first and the last.
+        level: Level of the pyramid, for the trace.
+        done: Steps of the levels before, for the trace.
+        trace_every: 0 for no trace.
+        on_step: Called after every step with the number of steps done; the device may lag behind.
+    """
+    for step in range(1, steps + 1):
+        losses, gradient_BCHW = objective(optimizer.propose())
+        optimizer.observe(losses.total, gradient_BCHW)
+        if trace_every and (step % trace_every == 0 or step in {1, steps}):
+            trace.add(done + step, level, losses)
+        if on_step is not None:
+            on_step(done + step)
+    return optimizer.result()

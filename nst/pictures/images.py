@@ -1,0 +1,161 @@
+"""Pictures as HWC uint8 RGB arrays: decoded, resized, and encoded with what made them written inside.
+
+Torch-free, so that planning, galleries and tools may use it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+from PIL import ExifTags, Image, PngImagePlugin
+
+from nst.errors import InputError
+from nst.pictures.decoding import FORMATS, MAX_BYTES, MAX_PIXELS, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nst.records import OutputFormat
+
+__all__ = [
+    "EXTENSIONS", "FORMATS", "MAX_BYTES", "MAX_PIXELS", "Pixels", "decode", "encode", "read_provenance", "resize",
+    "resize_to", "rotate", "style_size", "target_size", "thumbnail",
+]  # fmt: skip
+
+EXTENSIONS: Final = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+
+_KEY = "nst"
+"""Keyword of the PNG text chunk, and the prefix of the EXIF description, that hold the provenance as JSON."""
+
+_PNG_LEVEL = 4
+"""zlib level. On stylized pictures of 512 px, level 1 saves a third of the 40 ms for 3 to 7 % more bytes; levels 6 and
+9 save no byte."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """One decoded image."""
+
+    digest: str
+    """SHA-256 of the file's bytes."""
+    array: np.ndarray
+    """HWC uint8 RGB at its full size."""
+
+
+def target_size(width: int, height: int, size: int, side: Literal["long", "short"] = "long") -> tuple[int, int]:
+    """(width, height) whose `side` is `size`, the other rounded, at least 1.
+
+    Raises:
+        InputError: The other side would make the picture larger than `MAX_PIXELS` (a ribbon by its short side).
+    """
+    reference = max(width, height) if side == "long" else min(width, height)
+    new = tuple(size if s == reference else max(1, round(s * size / reference)) for s in (width, height))
+    if new[0] * new[1] > MAX_PIXELS:
+        raise InputError(
+            f"a picture of {width} x {height} with its {side} side at {size} would be {new[0]} x {new[1]} pixels",
+            hint="resize by the long side, or crop it",
+        )
+    return new[0], new[1]
+
+
+def style_size(style: Pixels, long_side: float) -> tuple[int, int]:
+    """Return (width, height) of a style image whose long side is given."""
+    height, width = style.array.shape[:2]
+    scale = long_side / max(width, height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def resize(array: np.ndarray, size: int, side: Literal["long", "short"] = "long") -> np.ndarray:
+    """The picture with `side` at `size` pixels and its proportions kept to within rounding (`target_size`)."""
+    height, width = array.shape[:2]
+    return resize_to(array, *target_size(width, height, size, side))
+
+
+def resize_to(array: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The picture at exactly `width` x `height`: Lanczos, antialiased when it shrinks (Pillow); HWC uint8."""
+    if (array.shape[1], array.shape[0]) == (width, height):
+        return np.ascontiguousarray(array)
+    return np.array(Image.fromarray(array).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def rotate(array: np.ndarray, degrees: float) -> np.ndarray:
+    """The picture turned counter-clockwise by at most 90 degrees and cut so that no corner is empty; HWC uint8.
+
+    What is left is the largest part around the middle that has the picture's proportions.
+    """
+    if not degrees % 360:
+        return np.ascontiguousarray(array)
+    height, width = array.shape[:2]
+    turn = math.radians(abs(degrees))
+    share = 1 / (math.cos(turn) + math.sin(turn) * max(width / height, height / width))
+    turned = Image.fromarray(array).rotate(degrees, Image.Resampling.BICUBIC)
+    # One pixel less on each side: interpolation mixes the outside into the very edge.
+    inner_width, inner_height = (max(1, int(side * share) - 2) for side in (width, height))
+    left, top = (width - inner_width) // 2, (height - inner_height) // 2
+    return np.array(turned.crop((left, top, left + inner_width, top + inner_height)))
+
+
+def encode(array: np.ndarray, output: OutputFormat, provenance: Mapping[str, str]) -> bytes:
+    """The picture as a file; equal arguments give equal bytes (with one version of Pillow and its codecs).
+
+    Args:
+        array: HWC uint8 RGB.
+        output: Format and quality. JPEG is 4:4:4 from quality 90 on, since strokes live in the colour.
+        provenance: What made the picture. PNG: an iTXt chunk `nst`; JPEG and WebP: EXIF ImageDescription, `nst {...}`.
+            JPEG holds at most 64 kB of it.
+    """
+    assert array.dtype == np.uint8, array.dtype
+    assert array.ndim == 3, array.shape
+    assert array.shape[2] == 3, array.shape
+    image, out = Image.fromarray(array), BytesIO()
+    text = json.dumps(dict(provenance), sort_keys=True)  # ASCII: EXIF strings know nothing else
+    if output.format == "png":
+        info = PngImagePlugin.PngInfo()
+        info.add_itxt(_KEY, text, zip=len(text) > 1000)
+        image.save(out, "PNG", pnginfo=info, compress_level=_PNG_LEVEL)
+        return out.getvalue()
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = f"{_KEY} {text}"
+    if output.format == "jpeg":
+        sampling = "4:4:4" if output.quality >= 90 else "4:2:0"
+        image.save(out, "JPEG", quality=output.quality, subsampling=sampling, optimize=True, exif=exif)
+    else:
+        image.save(out, "WEBP", quality=output.quality, method=4, exif=exif)
+    return out.getvalue()
+
+
+def read_provenance(data: bytes) -> dict[str, str]:
+    """What `encode` wrote into the picture; {} for a picture that is not ours.
+
+    Raises:
+        InputError: `data` is no picture.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
+                text = image.info.get(_KEY)
+                if text is None:
+                    text = str(image.getexif().get(ExifTags.Base.ImageDescription, "")).removeprefix(f"{_KEY} ")
+    except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError) as error:
+        raise InputError(f"not a picture of ours: {error}") from error
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}
+
+
+def thumbnail(array: np.ndarray, size: int = 320) -> bytes:
+    """A WebP of about 10 kB whose long side is at most `size` pixels."""
+    height, width = array.shape[:2]
+    small = resize(array, size) if max(width, height) > size else array
+    out = BytesIO()
+    Image.fromarray(small).save(out, "WEBP", quality=80, method=2)
+    return out.getvalue()

@@ -1,0 +1,180 @@
+"""Numbers about a finished picture that need no network: numpy alone, about 20 ms for 512 x 512 pixels.
+
+They compare pictures of one sweep: is the content still there, are the colours the style's, is it noise? None of them
+is a judge of art; the losses of the backbone are recorded beside them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from nst.pictures import palette
+from nst.pictures.images import resize_to
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CONSTANT: Final = 1.0 / 255.0
+"""A picture whose values, in [0, 1], all lie within this of each other is constant."""
+
+METRICS: Final[dict[str, str]] = {
+    "ssim_content": "Structural similarity of the luminance to the content image (Wang 2004, shrunk to about 256 px "
+    "on the short side); -1..1, 1 = identical, higher = more content kept.",
+    "gmsd_content": "Gradient magnitude similarity deviation to the content image (Xue 2014); 0..about 0.5, 0 = same "
+    "edges, lower = more content kept.",
+    "psnr_content": "Peak signal-to-noise ratio to the content image, RGB, in dB; 0..100 (100 = identical), higher = "
+    "closer.",
+    "palette_distance_style": "Sliced Wasserstein-1 distance between the colours of the picture and of the styles "
+    "(pooled by weight), in CIELAB units; 0..about 100, lower = the style's colours.",
+    "palette_distance_content": "The same distance to the content image's colours; lower = the content's colours.",
+    "colorfulness": "Hasler & Suesstrunk 2003; 0 = grey, 15 slightly, 45 averagely, 80 highly colourful.",
+    "contrast": "Standard deviation of the luminance over 255 (RMS contrast, Peli 1990); 0 = flat, at most 0.5.",
+    "pixel_noise": "Standard deviation of pixel noise in the luminance, in grey levels 0..255 (Immerkaer 1996); lower "
+    "= smoother. Fine texture counts as noise; above 30 it usually is.",
+    "total_variation": "Mean absolute difference of neighbouring pixels, both directions added, channels averaged, "
+    "over 255; 0 = flat, 0.05 to 0.1 a photograph, at most 2.",
+    "saturated_share": "Share of channel values at exactly 0 or 255; 0..1, lower = less clipped.",
+}
+"""Column name -> what it is, its range and direction. `measure` returns these keys, in this order."""
+
+
+def measure(
+    stylized: np.ndarray,
+    content: np.ndarray | None,
+    styles: Sequence[np.ndarray] = (),
+    style_weights: Sequence[float] | None = None,
+) -> dict[str, float]:
+    """The `METRICS` of a picture; those that need a content or style image that is missing are left out.
+
+    Args:
+        stylized: HWC uint8 RGB.
+        content: Content image, resized to the picture's size where it differs.
+        styles: Style images of any sizes.
+        style_weights: Their shares in the mix, summing to one; None: equal.
+    """
+    grey = luminance(stylized)
+    colours = palette.sample(stylized)
+    found: dict[str, float] = {}
+    if content is not None:
+        content = resize_to(content, stylized.shape[1], stylized.shape[0])
+        content_grey = luminance(content)
+        found["ssim_content"] = ssim(_shrink(grey), _shrink(content_grey))
+        found["gmsd_content"] = gmsd(grey, content_grey)
+        found["psnr_content"] = psnr(stylized, content)
+        found["palette_distance_content"] = palette.distance(colours, palette.sample(content))
+    if styles:
+        weights = style_weights or [1.0 / len(styles)] * len(styles)
+        pooled = palette.pool([palette.sample(style) for style in styles], weights)
+        found["palette_distance_style"] = palette.distance(colours, pooled)
+    found["colorfulness"] = colorfulness(stylized)
+    found["contrast"] = float(grey.std() / 255)
+    found["pixel_noise"] = noise(grey)
+    found["total_variation"] = total_variation(stylized)
+    found["saturated_share"] = float(((stylized == 0) | (stylized == 255)).mean())
+    return {name: found[name] for name in METRICS if name in found}
+
+
+def luminance(array: np.ndarray) -> np.ndarray:
+    """Rec. 601 luma of HWC uint8 RGB, float32 in 0..255."""
+    return array @ np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def ssim(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean structural similarity of two HxW greyscale pictures in 0..255, over the windows wholly inside.
+
+    Source: Wang, Bovik, Sheikh & Simoncelli 2004: Gaussian window 11 x 11 with sigma 1.5, K1 = 0.01, K2 = 0.03. A side
+    below 11 pixels gets the largest odd window that fits.
+    """
+    side = min(11, (min(a.shape) - 1) // 2 * 2 + 1)
+    offsets = np.arange(side) - side // 2
+    window = np.exp(-(offsets**2) / (2 * 1.5**2))
+    window = (window / window.sum()).astype(np.float32)
+
+    def blur(x: np.ndarray) -> np.ndarray:
+        for axis in (0, 1):
+            n = x.shape[axis] - side + 1
+            x = sum(w * (x[i : i + n] if axis == 0 else x[:, i : i + n]) for i, w in enumerate(window))
+        return x
+
+    # Moments around a common offset: squares of 255 would cost float32 its small variances.
+    a, b = a - np.float32(128), b - np.float32(128)
+    mean_a, mean_b = blur(a), blur(b)
+    var_a, var_b, cov = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2, blur(a * b) - mean_a * mean_b
+    mean_a, mean_b = mean_a + 128, mean_b + 128
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    luma = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    return float((luma * (2 * cov + c2) / (var_a + var_b + c2)).mean(dtype=np.float64))
+
+
+def gmsd(a: np.ndarray, b: np.ndarray) -> float:
+    """Standard deviation of the gradient magnitude similarity of two HxW greyscale pictures in 0..255.
+
+    Source: Xue, Zhang, Mou & Bovik 2014: averaged 2 x 2 and halved, Prewitt gradients, c = 170. Their borders are
+    padded with zeros; here only pixels with all neighbours count. 0 below 6 pixels a side.
+    """
+    if min(a.shape) < 6:
+        return 0.0
+    first, second = (_prewitt(_halve(x)) for x in (a, b))
+    similarity = (2 * first * second + 170) / (first**2 + second**2 + 170)
+    return float(similarity.std(dtype=np.float64))
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    """Peak signal-to-noise ratio of two uint8 pictures in dB, at most 100."""
+    mse = np.square(a.astype(np.float32) - b).mean(dtype=np.float64)
+    return min(100.0, float(10 * np.log10(255.0**2 / mse))) if mse > 0 else 100.0
+
+
+def colorfulness(array: np.ndarray) -> float:
+    """Sigma + 0.3 mu of the opponent colours R-G and (R+G)/2-B. Source: Hasler & Suesstrunk 2003, eq. for M(3)."""
+    r, g, b = (array[..., i].astype(np.float32) for i in range(3))
+    rg, yb = r - g, 0.5 * (r + g) - b
+    spread = np.hypot(rg.std(dtype=np.float64), yb.std(dtype=np.float64))
+    return float(spread + 0.3 * np.hypot(rg.mean(dtype=np.float64), yb.mean(dtype=np.float64)))
+
+
+def noise(grey: np.ndarray) -> float:
+    """Standard deviation of the noise of an HxW picture. Source: Immerkaer 1996, Fast noise variance estimation.
+
+    The difference of two Laplacians ignores edges and gradients; its mean absolute value is that of Gaussian noise
+    with 6 times the deviation. 0 below 3 pixels a side.
+    """
+    if min(grey.shape) < 3:
+        return 0.0
+    rows = grey[:-2] - 2 * grey[1:-1] + grey[2:]
+    both = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
+    return float(np.sqrt(np.pi / 2) / 6 * np.abs(both).mean(dtype=np.float64))
+
+
+def total_variation(array: np.ndarray) -> float:
+    """Mean absolute difference to the right neighbour plus that to the lower one, over 255."""
+    x = array.astype(np.int16)
+    steps = (np.abs(np.diff(x, axis=axis)) for axis in (0, 1))
+    return float(sum(s.mean(dtype=np.float64) for s in steps if s.size) / 255)
+
+
+def _shrink(grey: np.ndarray) -> np.ndarray:
+    """Block means until the short side is about 256, as the authors of SSIM advise for a viewer's distance."""
+    factor = max(1, round(min(grey.shape) / 256))
+    height, width = (s // factor * factor for s in grey.shape)
+    blocks = grey[:height, :width].reshape(height // factor, factor, width // factor, factor)
+    return blocks.mean(axis=(1, 3)) if factor > 1 else grey
+
+
+def _halve(x: np.ndarray) -> np.ndarray:
+    height, width = (s // 2 * 2 for s in x.shape)
+    x = x[:height, :width]
+    mean: np.ndarray = (x[::2, ::2] + x[1::2, ::2] + x[::2, 1::2] + x[1::2, 1::2]) / 4
+    return mean
+
+
+def _prewitt(x: np.ndarray) -> np.ndarray:
+    """Gradient length by 3 x 3 Prewitt filters with weights 1/3, inside only."""
+    down = x[2:] - x[:-2]
+    right = x[:, 2:] - x[:, :-2]
+    dy = (down[:, :-2] + down[:, 1:-1] + down[:, 2:]) / 3
+    dx = (right[:-2] + right[1:-1] + right[2:]) / 3
+    length: np.ndarray = np.hypot(dx, dy)
+    return length

@@ -1,0 +1,252 @@
+"""What a sweep would run and why: cells minus those done, grouped into batches, with an estimate. No effects.
+
+The batches are composed over the whole sweep, and cells that are done are dropped from them afterwards: which cells
+are optimised together follows from the manifest alone, so that a resumed sweep gives the same pixels.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from nst.identity import hex_of
+from nst.records import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterator, Mapping
+
+    from nst.config import MethodConfig
+    from nst.plan.cells import Cells
+
+NEW: Final = "new"
+DONE: Final = "done"
+FAILED: Final = "failed before"
+INPUT: Final = "input changed"
+VERSION: Final = "method version changed"
+
+MAX_CHUNKS: Final = 2000
+TARGET_SECONDS: Final = 40.0
+_BATCH_PIXELS: Final = 2**20
+_BATCH_CELLS: Final = 8
+_BYTES_PER_PIXEL: Final = {"png": 2.4, "jpeg": 0.9, "webp": 0.6}
+_EXTRA_BYTES: Final = 40_000
+"""Of a cell beside its picture: thumbnail, record and row."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What is to be run of a sweep.
+
+    Attributes:
+        sweep_id: Hash of the name and of all cells in order: the same manifest on the same inputs has the same.
+        name: The manifest's.
+        cells: All cells of the sweep, done or not.
+        reasons: How many cells are there for each reason, `done` included.
+        cost: Of all that is to do (`cost`). seconds: Its estimate on one device, None if the history does not know.
+        output_bytes: Rough size of what will be written.
+    """
+
+    sweep_id: str
+    name: str
+    cells: Cells
+    reasons: Counter[str]
+    cost: float
+    seconds: float | None
+    output_bytes: int
+    _batches: list[list[int]]
+    _failed: Mapping[str, int]
+    _rates: Mapping[tuple[str, str, str], float]
+    _reason: Callable[[int], str]
+
+    @property
+    def total(self) -> int:
+        """Cells of the sweep."""
+        return len(self.cells)
+
+    @property
+    def done(self) -> int:
+        """Cells that are done already."""
+        return self.reasons[DONE]
+
+    @property
+    def to_do(self) -> int:
+        """Cells that are to be run."""
+        return self.total - self.done
+
+    @property
+    def batch_count(self) -> int:
+        """Batches that are to be run."""
+        return len(self._batches)
+
+    def reason(self, number: int) -> str:
+        """Return why a cell is run, or that it is done."""
+        return self._reason(number)
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the batches in order, made as they are asked for."""
+        for numbers in self._batches:
+            yield self._batch(numbers)
+
+    def chunks(
+        self, target_seconds: float = TARGET_SECONDS, max_chunks: int = MAX_CHUNKS
+    ) -> Iterator[tuple[Batch, ...]]:
+        """Yield the batches in chunks of about `target_seconds` each, the units of a task run; at most `max_chunks`.
+
+        Where the history does not tell how long a batch takes, a chunk is one batch, as far as `max_chunks` allows.
+        """
+        least = self.cost / max_chunks
+        chunk: list[Batch] = []
+        cost = seconds = 0.0
+        for batch in self.batches():
+            rate = _rate(batch.cells[0].config, self._rates)
+            chunk.append(batch)
+            cost += batch.cost
+            seconds += target_seconds if rate is None else batch.cost * rate
+            if seconds >= target_seconds and cost >= least:
+                yield tuple(chunk)
+                chunk, cost, seconds = [], 0.0, 0.0
+        if chunk:
+            yield tuple(chunk)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan's figures and the first value of everything that varies, for `nst plan --json`."""
+        return {
+            "sweep_id": self.sweep_id,
+            "name": self.name,
+            "cells": self.total,
+            "methods": self.cells.methods(),
+            "contents": sum(content is not None for content in self.cells.contents),
+            "styles": sum(style is not None for style in self.cells.styles),
+            "points": len(self.cells.variants),
+            "axes": {axis.path: list(axis.values) for axis in self.cells.variants.sweep.axes},
+            "excluded": self.cells.excluded,
+            "merged": self.cells.merged,
+            "reasons": {name: self.reasons[name] for name in (DONE, NEW, FAILED, INPUT, VERSION)},
+            "to_do": self.to_do,
+            "batches": self.batch_count,
+            "cost": self.cost,
+            "seconds": self.seconds,
+            "output_bytes": self.output_bytes,
+        }
+
+    def _batch(self, numbers: list[int]) -> Batch:
+        cells = tuple(self.cells.cell(n, 1 + self._failed.get(self.cells.ids[n], 0)) for n in numbers)
+        structure = self.cells.structure(numbers[0])
+        return Batch(
+            hex_of(cell.cell_id for cell in cells),
+            cells,
+            self.cells.weights_digests[structure],
+            len(cells) * cost(self.cells.structure_config(structure)),
+        )
+
+
+def make_plan(
+    name: str,
+    cells: Cells,
+    done: Container[str] = frozenset(),
+    *,
+    failed: Mapping[str, int] | None = None,
+    known: Mapping[str, int] | None = None,
+    history: Mapping[tuple[str, str, str], float] | None = None,
+) -> Plan:
+    """Return the plan of a sweep.
+
+    Args:
+        name: The manifest's.
+        cells: All its cells.
+        done: Ids of cells that are in the catalog or on their way there.
+        failed: Number of failed attempts by cell id.
+        known: Method version of the latest done cell by address (`nst.identity.address`), to tell why a cell that
+            looks like a done one is not.
+        history: Seconds per unit of cost by (method, backbone name, precision).
+    """
+    failed, known, history = failed or {}, known or {}, history or {}
+    batches, reasons = [], Counter[str]()
+    for group in _groups(cells):
+        size = _batch_size(cells, group[0])
+        for start in range(0, len(group), size):
+            to_do = [number for number in group[start : start + size] if cells.ids[number] not in done]
+            if to_do:
+                batches.append(to_do)
+    to_do_count = sum(map(len, batches))
+    reasons[DONE] = len(cells) - to_do_count
+    reason = _reasons(cells, done, failed, known)
+    if failed or known:
+        reasons.update(reason(number) for batch in batches for number in batch)
+    else:
+        reasons[NEW] = to_do_count
+    counts = Counter[int]()
+    for batch in batches:
+        counts[cells.structure(batch[0])] += len(batch)
+    total, output_bytes = 0.0, 0
+    seconds: float | None = 0.0
+    for structure, count in counts.items():
+        config = cells.structure_config(structure)
+        rate = _rate(config, history)
+        total += count * cost(config)
+        seconds = None if seconds is None or rate is None else seconds + count * cost(config) * rate
+        output_bytes += count * round(pixels(config) * _BYTES_PER_PIXEL[cells.output.format] + _EXTRA_BYTES)
+    sweep_id = hex_of((name, "\n", *cells.ids), size=8)
+    return Plan(sweep_id, name, cells, reasons, total, seconds, output_bytes, batches, failed, history, reason)
+
+
+def pixels(config: MethodConfig) -> float:
+    """Return about how many pixels a picture has."""
+    return config.pixels
+
+
+def cost(config: MethodConfig) -> float:
+    """Return the cost of one cell: pixels x steps, summed over the levels of the pyramid; one pass is one step."""
+    if config.name == "feedforward":
+        return config.pixels
+    return config.pixels * sum(scale**2 * steps for scale, steps in config.pyramid.schedule(config.steps))
+
+
+def _groups(cells: Cells) -> list[list[int]]:
+    """Return the numbers of the cells that may share batches: same structure, same content too where that matters."""
+    width, structure = len(cells.variants), cells.variants.structure
+    row = len(cells.styles) * width
+    count = len(cells.variants.first)
+    groups: dict[int, list[int]] = {}
+    mixed = {s for s in range(count) if cells.structure_config(s).name == "feedforward"}
+    for number, point in enumerate(cells.points):
+        own = structure[point % width]
+        key = own if own in mixed else point // row * count + own
+        if key in groups:
+            groups[key].append(number)
+        else:
+            groups[key] = [number]
+    return list(groups.values())
+
+
+def _batch_size(cells: Cells, number: int) -> int:
+    """Return how many cells of a structure are optimised together; a function of the manifest alone."""
+    size = cells.structure_config(cells.structure(number)).side
+    default = min(_BATCH_CELLS, max(1, _BATCH_PIXELS // size**2))
+    return cells.batch_size or default
+
+
+def _rate(config: MethodConfig, history: Mapping[tuple[str, str, str], float]) -> float | None:
+    backbone = "" if config.name == "feedforward" else config.backbone.name
+    return history.get((config.name, backbone, config.precision))
+
+
+def _reasons(
+    cells: Cells, done: Container[str], failed: Mapping[str, int], known: Mapping[str, int]
+) -> Callable[[int], str]:
+    """Return a function from a cell's number to the reason for which it is run, or `done`."""
+    address = cells.addresses() if known else None
+
+    def reason(number: int) -> str:
+        cell = cells.ids[number]
+        if cell in done:
+            return DONE
+        if cell in failed:
+            return FAILED
+        version = known.get(address(number)) if address else None
+        if version is None:
+            return NEW
+        return INPUT if version == cells.structure_config(cells.structure(number)).VERSION else VERSION
+
+    return reason

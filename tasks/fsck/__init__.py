@@ -1,0 +1,1 @@
+"""Proof that a root holds what its catalog says: segments, claims, pictures, models."""

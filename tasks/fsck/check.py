@@ -1,0 +1,189 @@
+"""Proof that a root is whole: the log, its files, the commit records and the pictures agree. Changes nothing.
+
+Run it on a root at rest; beside a running sweep it may report a file that is being replaced.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from tasks.catalog import Catalog, layout, log, records
+from tasks.catalog.log import State
+from tasks.catalog.parquet import from_file
+from tasks.catalog.schema import SCHEMAS
+from tasks.fsck.findings import Finding, Report
+from tasks.fsck.models import check_checkpoints, check_models
+from tasks.fsck.pictures import check_pictures
+
+if TYPE_CHECKING:
+    from tasks.catalog.ledger import Ledger
+    from tasks.store import Store
+
+__all__ = ["Finding", "Report", "fsck"]
+
+
+def fsck(store: Store, *, read_data: float = 1.0) -> Report:
+    """Check every table and every picture of a root.
+
+    Args:
+        store: The root.
+        read_data: Share of the pictures whose bytes are read and hashed, 0..1; which ones follows from their digests.
+    """
+    report = Report()
+    catalog = Catalog(store)
+    for table in SCHEMAS:
+        _check_table(catalog.ledger(table), report)
+    if report.ok:
+        check_pictures(catalog, report, read_data)
+        check_models(catalog, report)
+        check_checkpoints(catalog, report)
+    else:
+        report.notes.append("the pictures were not checked, since the tables that name them are damaged")
+    return report
+
+
+def _check_table(ledger: Ledger, report: Report) -> None:
+    state, digests = _check_log(ledger, report)
+    if state is None:
+        return
+    _check_checkpoints(ledger, report)
+    _check_files(ledger, state, report)
+    _check_records(ledger, state, digests, report)
+    _check_anchor(ledger, report)
+
+
+def _check_log(ledger: Ledger, report: Report) -> tuple[State | None, dict[str, str]]:
+    """Fold the log from its first claim, without checkpoints."""
+    table, state, digests = ledger.table.name, State(), dict[str, str]()
+    keys = [stat.key for stat in ledger.store.list(layout.claims(table))]
+    for number, (key, data) in enumerate(zip(keys, ledger.fetch(keys), strict=True)):
+        if key != layout.claim(table, number):
+            report.problem(
+                layout.claim(table, number), "claim is missing", "restore it from a backup: claims are history"
+            )
+            return None, {}
+        try:
+            claim = log.decode(number, data or b"")
+        except (ValueError, KeyError, TypeError) as error:
+            report.problem(key, f"claim is not readable: {error}", "restore it from a backup")
+            return None, {}
+        if again := state.keys & set(claim.keys):
+            report.problem(key, f"publishes keys that were published before: {min(again)}", "report this as a bug")
+        if unknown := [name for name in claim.inputs if name not in state.live]:
+            report.problem(key, f"replaces a file that is not live: {unknown[0]}", "report this as a bug")
+        state.apply(claim, table, ledger.codec.suffix)
+        digests.update(claim.records)
+    report.counts["claims"] += state.number
+    return state, digests
+
+
+def _check_checkpoints(ledger: Ledger, report: Report) -> None:
+    table = ledger.table.name
+    for stat in ledger.store.list(layout.checkpoints(table)):
+        try:
+            saved = State.unpack(ledger.store.get(stat.key))
+        except (ValueError, KeyError, zlib.error) as error:
+            report.problem(stat.key, f"checkpoint is not readable: {error}", "delete it: it is made again")
+            continue
+        fresh = State()
+        for number in range(saved.number):
+            fresh.apply(ledger.claim(number), table, ledger.codec.suffix)
+        if fresh != saved:
+            report.problem(stat.key, "checkpoint differs from the log that it sums up", "delete it: it is made again")
+
+
+def _check_files(ledger: Ledger, state: State, report: Report) -> None:
+    """Check that the live files are there and hold just the rows and keys that the log says."""
+    table = ledger.table
+    have = {stat.key for stat in ledger.store.list(layout.files(table.name))}
+    anchors = {key for key in have if key.startswith(layout.anchors(table.name))}
+    for key in sorted(have - set(state.live) - state.dead - anchors):
+        report.problem(key, "no claim knows this file, but plain readers read it", "move it out of catalog/")
+    if leftover := have & state.dead:
+        report.notes.append(
+            f"{table.name}: {len(leftover)} replaced files are still there; the next compaction removes them"
+        )
+    seen: Counter[Any] = Counter()
+    for file, rows in sorted(state.live.items()):
+        if file not in have:
+            _missing(ledger, state, file, report)
+            continue
+        try:
+            found = from_file(ledger.store.get(file))
+        except Exception as error:  # noqa: BLE001  whatever makes a file unreadable is the finding
+            report.problem(file, f"file is not readable: {error}", "restore it from a backup")
+            continue
+        report.counts["files"] += 1
+        report.counts[f"rows of {table.name}"] += found.num_rows
+        if found.num_rows != rows:
+            report.problem(file, f"{found.num_rows} rows, but its claim says {rows}", "restore it from a backup")
+        if table.key:
+            values = found.column(table.key).to_pylist()
+            seen.update(values if table.unique == "row" else set(values))
+    complete = set(state.live) <= have
+    if twice := sorted(key for key, times in seen.items() if times > 1):
+        report.problem(f"catalog/{table.name}", f"{len(twice)} keys twice, e.g. {twice[0]}", "report this as a bug")
+    if complete and table.key and set(seen) != state.keys:
+        odd = sorted(set(seen) ^ state.keys)
+        report.problem(
+            f"catalog/{table.name}", f"{len(odd)} keys differ from the log, e.g. {odd[0]}", "restore the file"
+        )
+
+
+def _missing(ledger: Ledger, state: State, file: str, report: Report) -> None:
+    number = int(file.rsplit("/", 1)[1].split("-")[1])
+    claim = ledger.claim(number)
+    sources = [layout.record(ledger.table.name, name) for name, _ in claim.records] or list(claim.inputs)
+    if all(ledger.store.head(key) is not None for key in sources):
+        report.notes.append(f"{file} is claimed and not yet written; the next publishing writes it")
+    else:
+        lost = f"file of {state.live[file]} published rows is missing and what it was made from is gone"
+        report.problem(file, lost, "restore it from a backup")
+
+
+def _check_records(ledger: Ledger, state: State, digests: dict[str, str], report: Report) -> None:
+    names = ledger.pending()
+    fetched = ledger.fetch([layout.record(ledger.table.name, name) for name in names])
+    for name, data in zip(names, fetched, strict=True):
+        key = layout.record(ledger.table.name, name)
+        try:
+            record = records.decode(name, data or b"")
+        except ValueError as error:
+            report.problem(key, str(error), "delete it: its batch runs again")
+            continue
+        report.counts["records"] += 1
+        if unknown := record.unknown(ledger.table):
+            report.problem(key, f"has columns that this version does not know: {sorted(unknown)}", "upgrade nst")
+        elif name not in state.records:
+            report.counts["unpublished rows"] += len(record.rows)
+        elif digests[name] != record.digest:
+            report.notes.append(f"{key} came back after it was published and cleared away; it is ignored")
+
+
+def _check_anchor(ledger: Ledger, report: Report) -> None:
+    """Check that the file which plain readers take the schema from has every column, with its type."""
+    anchors = ledger.store.list(layout.anchors(ledger.table.name))
+    if not anchors:
+        if ledger.store.list(layout.files(ledger.table.name)):
+            report.problem(
+                layout.anchors(ledger.table.name), "the schema anchor is missing", "run any sweep: publishing writes it"
+            )
+        return
+    try:
+        newest = from_file(ledger.store.get(anchors[0].key))
+        stale = ledger.codec.anchor(ledger.table, ledger.store.get(anchors[0].key)) is not None
+    except Exception as error:  # noqa: BLE001  as above
+        report.problem(
+            anchors[0].key,
+            f"the schema anchor does not fit: {error}",
+            "delete it and run any sweep: publishing writes it",
+        )
+        return
+    if newest.num_rows:
+        report.problem(
+            anchors[0].key, "the schema anchor has rows", "delete it and run any sweep: publishing writes it"
+        )
+    if stale:
+        report.notes.append(f"{ledger.table.name}: the next publishing adds columns that are new in this version")

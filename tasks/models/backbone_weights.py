@@ -1,0 +1,105 @@
+"""Backbone weights: where they come from and what identifies them.
+
+`random` needs nothing, `torchvision` is downloaded once by torch into its cache with the digest in its file name
+checked, anything else is the URI of a file. Weights are data: they load from safetensors, or from .pth with
+`weights_only=True`, never as code.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from nst.config.architectures import CLASSIFIERS
+from nst.errors import InputError, StorageError, UserError
+from tasks.inputs.digests import TORCHVISION_FILES
+from tasks.inputs.uris import read_uri
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nst.config.backbone import BackboneConfig
+
+_MAX_BYTES: Final = 2 * 1024**3
+
+
+def load_weights(config: BackboneConfig, uri: str) -> dict[str, Tensor]:
+    """Return the backbone's tensors under torchvision's names, `features.<n>.weight` and `.bias`.
+
+    Args:
+        config: The backbone; its `name` chooses torchvision's weights.
+        uri: `torchvision`, or the absolute URI of a .safetensors, .pth or .pt file.
+
+    Raises:
+        InputError: The file is missing, unreadable, or holds no such tensors.
+        StorageError: torchvision's weights cannot be downloaded now.
+    """
+    tensors = _torchvision(config.name) if uri == "torchvision" else _parse(read_uri(uri, max_bytes=_MAX_BYTES), uri)
+    if not any(name.startswith("features.") for name in tensors):
+        raise InputError(
+            f"{uri} holds no tensor named features.<n>.weight; found {', '.join(sorted(tensors)[:3])} ...",
+            hint="weights use torchvision's names of layers",
+        )
+    used = ("features.", "classifier.") if config.name in CLASSIFIERS else ("features.",)
+    return {name: tensor for name, tensor in tensors.items() if name.startswith(used)}
+
+
+def cached_weights(name: str) -> Path:
+    """Return where torch keeps torchvision's weights of a backbone, whether they are there or not."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "torch"
+    return Path(os.environ.get("TORCH_HOME", cache)) / "hub" / "checkpoints" / TORCHVISION_FILES[name]
+
+
+def fetch_weights(name: str) -> None:
+    """Make sure that torchvision's weights of a backbone are in torch's cache, downloading them if need be.
+
+    Raises:
+        UserError: They are not there and cannot be downloaded.
+    """
+    if not cached_weights(name).is_file():
+        _torchvision(name)
+
+
+def _torchvision(name: str) -> dict[str, Tensor]:
+    from torchvision import models
+
+    choices: dict[str, models.WeightsEnum] = {
+        "squeezenet": models.SqueezeNet1_1_Weights.IMAGENET1K_V1,
+        "vgg16": models.VGG16_Weights.IMAGENET1K_V1,
+        "vgg19": models.VGG19_Weights.IMAGENET1K_V1,
+    }
+    try:
+        return dict(choices[name].get_state_dict(progress=False, check_hash=True))
+    except OSError as error:  # urllib's errors are OSErrors
+        raise UserError(
+            f"torchvision's weights of {name} are neither in torch's cache nor can they be downloaded: {error}",
+            hint="offline, use backbone.weights: random, or the URI of a .safetensors file",
+        ) from error
+    except RuntimeError as error:  # the digest of the download is wrong
+        raise StorageError(f"torchvision's weights of {name}: {error}") from error
+
+
+def _parse(data: bytes, uri: str) -> dict[str, Tensor]:
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    if uri.endswith((".pth", ".pt")):
+        try:
+            with warnings.catch_warnings(action="ignore"):  # odd pickles are refused or loaded; remarks help nobody
+                loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(f"{uri} is no weights file that loads safely: {reason}") from error
+        if not isinstance(loaded, dict):
+            raise InputError(f"{uri} holds a {type(loaded).__name__}, expected a dictionary of tensors")
+        return {str(name): tensor for name, tensor in loaded.items() if isinstance(tensor, torch.Tensor)}
+    try:
+        tensors: dict[str, Tensor] = load(data)
+    except SafetensorError as error:
+        raise InputError(f"{uri} is no safetensors file: {error}") from error
+    return tensors

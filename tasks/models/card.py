@@ -1,0 +1,147 @@
+"""Trained models for people: lists of them, what two differ in, and a folder with weights and a card."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
+
+from tasks.catalog import model_columns
+from tasks.inputs.uris import read_uri
+from tasks.models.choose import find_model, trained_models
+from tasks.store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from tasks.catalog import Catalog
+
+_LOSSES: Final = ("loss", "content_loss", "style_loss", "tv_loss")
+_STYLES_TOLD: Final = 20
+_STYLE_OPTION: Final = dict.fromkeys(("adain", "conditional"), " --style PAINTING")
+_RUN: Final = ("steps_done", "photographs", "seconds", "images_per_second", "device_name", "parameters")
+
+
+def model_rows(catalog: Catalog, wanted: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Return the rows of the models that are named, or of all, the newest first.
+
+    Raises:
+        InputError: A name fits none or several.
+    """
+    models = trained_models(catalog)
+    chosen = [find_model(models, name) for name in wanted] if wanted else models
+    rows = {row["model_id"]: row for row in catalog.read("models").to_pylist()}
+    return [rows[model.model_id] for model in chosen]
+
+
+def differences(rows: Sequence[dict[str, Any]]) -> list[tuple[str, list[Any]]]:
+    """Return the settings and inputs in which models differ, then their losses, metrics and costs."""
+    settings = [column.name for column in model_columns.settings()]
+    inputs = ["name", "style_names", "data_digest", "backbone_digest", "parent_model"]
+    validation = [name for name in rows[0] if name.startswith("validation_") and name != "validation_losses"]
+    differing = [name for name in (*inputs, *settings) if len({str(row[name]) for row in rows}) > 1]
+    told = [name for name in (*_LOSSES, *validation, *_RUN) if any(row[name] is not None for row in rows)]
+    return [(name, [row[name] for row in rows]) for name in (*differing, *told)]
+
+
+def export_model(catalog: Catalog, row: dict[str, Any], folder: Path) -> list[Path]:
+    """Write a model's weights, its card, and its sample pictures if there are any; return the files.
+
+    Where the extra `onnx` is installed, also the network as an ONNX graph.
+    """
+    styles = json.loads(row["style_names"])
+    name = _file_name(f"{row['family']}-{styles[0] if len(styles) == 1 else row['name']}-{row['model_id'][:8]}")
+    digest = row["weights_digest"]
+    uri = catalog.store.url(f"models/{digest[:2]}/{digest}.safetensors")
+    files = {f"{name}.safetensors": read_uri(uri)}
+    inputs = ""
+    if find_spec("onnxscript"):
+        files[f"{name}.onnx"], inputs = _onnx(uri, files[f"{name}.safetensors"])
+    if row["samples_uri"]:
+        samples = f"models/samples/{row['model_id']}/{row['steps_done']:09d}.jpg"
+        files[f"{name}.jpg"] = read_uri(catalog.store.url(samples))
+    files[f"{name}.md"] = model_card(row, name, inputs).encode()
+    target = open_store(str(folder))
+    for file, data in files.items():
+        target.put(file, data)
+    return [folder / file for file in files]
+
+
+def _onnx(uri: str, data: bytes) -> tuple[bytes, str]:
+    """Return the network of a model's file as an ONNX graph, and the names of its inputs."""
+    from nst.networks import network_from
+    from nst.networks.exporting import to_onnx
+    from tasks.models.files import parse_tensors
+
+    metadata, tensors = parse_tensors(uri, data)
+    network = network_from(metadata, {key: tensor.float() for key, tensor in tensors.items()})
+    return to_onnx(network, metadata)
+
+
+def model_card(row: dict[str, Any], name: str, onnx_inputs: str = "") -> str:
+    """Return the card of a model as Markdown: what it is, what it was made from, how far it got, how to use it.
+
+    Args:
+        row: Of `models`.
+        name: Of its files.
+        onnx_inputs: What its ONNX graph takes, "" if there is none.
+    """
+    told = _facts(row, name)
+    trained = row["config"] is not None
+    above, given = ("masks", "MASK") if row["colors"] else ("photographs", "PHOTO")
+    lines = [
+        f"# {name}",
+        "",
+        f"A feed-forward network for style transfer, family `{row['family']}`, "
+        + (f"trained by nst {row['nst_version']}." if trained else "trained elsewhere and imported."),
+        "",
+    ]
+    if row["samples_uri"]:
+        lines += [f"![Above: {above}. Below: what it makes of them.]({name}.jpg)", ""]
+    lines += ["| | |", "|---|---|", *(f"| {fact} | {value} |" for fact, value in told)]
+    lines += [
+        "",
+        "## Use",
+        "```",
+        f"nst stylize {given} --model {name}.safetensors{_STYLE_OPTION.get(row['family'], '')} -o OUT.png",
+        "```",
+        f"or in a sweep: `method: {{name: feedforward, family: {row['family']}, model: {name}.safetensors}}`.",
+        "The file's metadata says how the network is built; pictures go in and come out as RGB in [0, 1].",
+        "",
+    ]
+    if onnx_inputs:
+        lines += [f"`{name}.onnx` is the same network for any ONNX runtime: {onnx_inputs} -> `pictures`, float32.", ""]
+    if trained:
+        lines += ["## Settings", "```json", json.dumps(json.loads(row["config"]), indent=1), "```", ""]
+    return "\n".join(lines)
+
+
+def _facts(row: dict[str, Any], name: str) -> Iterator[tuple[str, str]]:
+    """Yield what the card's table tells; nothing about what is not known."""
+    styles = list(zip(json.loads(row["style_names"]), json.loads(row["style_digests"]), strict=True))
+    yield "model id", f"`{row['model_id']}`"
+    yield "weights", f"`{name}.safetensors`, SHA-256 `{row['weights_digest']}`, {row['parameters']:,} numbers"
+    for style, digest in styles[:_STYLES_TOLD]:
+        yield "style", f"{style} (SHA-256 `{digest}`)"
+    if row["colors"]:
+        yield "colours of its masks", ", ".join(f"`{color}`" for color in json.loads(row["colors"]))
+    if len(styles) > _STYLES_TOLD:
+        yield "more styles", str(len(styles) - _STYLES_TOLD)
+    if row["data_digest"]:
+        yield "photographs", f"{row['photographs']:,} (set `{row['data_digest'][:16]}`)"
+    if row["backbone"]:
+        yield "backbone of the losses", f"{row['backbone']} (`{row['backbone_digest']}`)"
+    if row["parent_model"]:
+        yield "began with", f"`{row['parent_model']}`"
+    if row["steps_done"]:
+        yield "steps", f"{row['steps_done']:,} in {row['seconds']:,.0f} s on {row['device_name']}"
+    for loss in _LOSSES:
+        if row[loss] is not None:
+            yield loss.replace("_", " "), f"{row[loss]:.6g}"
+    version = f", torch {row['torch_version']}" if row["torch_version"] else ""
+    yield "finished", f"{row['finished_at']:%Y-%m-%d %H:%M} UTC{version}"
+
+
+def _file_name(text: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in text)

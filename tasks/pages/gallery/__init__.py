@@ -1,0 +1,5 @@
+"""The gallery: one static page per sweep that compares its pictures; opens from a folder or a bucket."""
+
+from tasks.pages.gallery.gallery import build_gallery
+
+__all__ = ["build_gallery"]

@@ -1,0 +1,158 @@
+"""Catalog rows become the page's data: columns with their values written once, axes, numbers, what is the same."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import compress
+from typing import TYPE_CHECKING, Any, Final
+
+from tasks.catalog import columns as catalog
+from tasks.catalog import parameters, schema
+from tasks.pages.gallery.links import relative
+from tasks.pages.gallery.settings import places
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_NUMBERS: Final = ("steps_done", "seconds", "peak_memory_bytes", "picture_bytes", "picture_width", "picture_height")
+"""Columns about the run that are worth sorting by."""
+
+_SOURCES: Final = (
+    "content_uri", "content_mask_uri", "style_uris", "style_mask_uris", "style_weights", "style_mix"
+)  # fmt: skip
+
+
+def tabulate(rows: Sequence[Mapping[str, Any]], page_uri: str) -> dict[str, Any]:
+    """What the page's script reads (`model.js`); plain JSON values, no NaN.
+
+    Axes are the parameters that vary. One that follows from another (two axes paired by `zip`, a setting that only one
+    optimiser has) is no axis of its own but a follower, shown with the cell.
+    """
+    cells = _one_per_cell(rows)
+    settings = {c.name: [_plain(row.get(c.name), c.type) for row in cells] for c in _settings()}
+    known = [method is not None for method in settings["method"]]  # nothing is known of a cell that is not done
+    seen = {key: set(compress(values, known)) for key, values in settings.items()}
+    varying = {key: _coded(values) for key, values in settings.items() if len(seen[key]) > 1}
+    followers: dict[str, dict[str, Any]] = {}
+    axes: list[dict[str, Any]] = []
+    for kind in ("content", "style"):
+        column = _coded([str(_plain(row.get(f"{kind}_name")) or "") for row in cells])
+        if len(column["values"]) > 1:
+            axes.append({"key": kind, "label": kind, **column})
+    for key, column in varying.items():
+        if any(_follows(column["index"], axis["index"]) for axis in axes if axis["key"] not in {"content", "style"}):
+            followers[key] = column
+        else:
+            axes.append({"key": key, "label": key, **column})
+    numbers = {c.name: [_rounded(row.get(c.name)) for row in cells] for c in _numbers()}
+    methods = sorted({value for value in settings["method"] if value})
+    about = {c.name: c.description for c in (*_settings(), *_numbers())}
+    return {
+        "ids": [str(row["cell_id"]) for row in cells],
+        "axes": axes,
+        "followers": followers,
+        "fixed": {key: values.pop() for key, values in seen.items() if len(values) == 1},
+        "known": known,
+        "only": {kind: _only(cells, f"{kind}_name") for kind in ("content", "style")},
+        "metrics": [
+            {"key": c.name, "label": c.name, "about": c.description, "values": numbers[c.name]}
+            for c in _numbers()
+            if any(value is not None for value in numbers[c.name])
+        ],
+        "pictures": [relative(row.get("picture_uri"), page_uri) for row in cells],
+        "thumbs": [relative(row.get("thumbnail_uri"), page_uri) for row in cells],
+        "shapes": [_shape(row) for row in cells],
+        "errors": [_error(row) for row in cells],
+        "sources": _sources(cells),
+        "about": {key: about[key] for key in settings},
+        "paths": {method: {key: place.keys for key, place in places(method).items()} for method in methods},
+        "json": sorted({key for method in methods for key, place in places(method).items() if place.structured}),
+    }
+
+
+def _one_per_cell(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """A row per cell in the order of first appearance: the done one, else the last failure."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for row in rows:
+        if not (found.get(row["cell_id"]) or {}).get("picture_uri"):
+            found[row["cell_id"]] = row
+    return list(found.values())
+
+
+def _settings() -> Iterable[catalog.Column]:
+    return (catalog.Column("method", "string", "Method of the manifest."), *parameters.columns())
+
+
+def _numbers() -> Iterable[catalog.Column]:
+    run = (c for c in (*catalog.RUN, *catalog.PICTURE) if c.name in _NUMBERS)
+    return (*(c for c in catalog.LOSSES if c.type == "float64"), *schema.metrics(), *run)
+
+
+def _coded(values: Sequence[Any]) -> dict[str, Any]:
+    """Distinct values and an index per cell; numbers ascending, other values in the order of appearance, "" last."""
+    distinct = list(dict.fromkeys(values))
+    if all(isinstance(v, int | float) for v in distinct if v is not None):
+        distinct.sort(key=lambda v: (v is not None, v or 0))
+    else:
+        distinct.sort(key=lambda v: v == "")  # what is made without a content or style stands below what has both
+    place = {value: i for i, value in enumerate(distinct)}
+    return {"values": distinct, "index": [place[value] for value in values]}
+
+
+def _follows(index: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether the value of one column is a function of the other's."""
+    return len(set(zip(other, index, strict=True))) == len(set(other))
+
+
+def _plain(value: Any, kind: str = "string") -> Any:
+    """A value of the catalog as JSON has it; None for NaN and pandas' nulls; whole floats of int columns as int."""
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return None
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if kind == "int64" and isinstance(value, float):
+        return int(value)
+    return value if isinstance(value, bool | int | float | str) else str(value)
+
+
+def _rounded(value: Any) -> float | int | None:
+    """Six digits: enough to look at, half the bytes."""
+    value = _plain(value)
+    return float(f"{value:.6g}") if isinstance(value, float) else value if isinstance(value, int) else None
+
+
+def _only(cells: Sequence[Mapping[str, Any]], column: str) -> str:
+    names = {str(_plain(row.get(column)) or "") for row in cells}
+    return names.pop() if len(names) == 1 else ""
+
+
+def _error(row: Mapping[str, Any]) -> str | None:
+    """None for a cell with a picture, "" for one that is not done."""
+    if _plain(row.get("picture_uri")):
+        return None
+    kind, message = _plain(row.get("error_class")), _plain(row.get("error_message"))
+    return ": ".join(str(part) for part in (kind, message) if part)
+
+
+def _shape(row: Mapping[str, Any]) -> str | None:
+    width, height = _plain(row.get("picture_width"), "int64"), _plain(row.get("picture_height"), "int64")
+    return f"{width} / {height}" if width and height else None
+
+
+def _sources(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Where the inputs were read, for the manifest of a cell; each combination once."""
+    coded = _coded([tuple(_plain(row.get(key)) for key in _SOURCES) for row in cells])
+    coded["values"] = [
+        {
+            "content": content,
+            "mask": mask,
+            "styles": json.loads(styles or "[]"),
+            "masks": json.loads(masks or "[]"),
+            "weights": json.loads(weights or "[]"),
+            "mix": mix,
+        }
+        for content, mask, styles, masks, weights, mix in coded["values"]
+    ]
+    return coded

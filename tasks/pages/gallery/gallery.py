@@ -1,0 +1,102 @@
+"""One self-contained HTML page out of catalog rows. It loads nothing but pictures, by URLs relative to itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from nst.errors import InputError
+from nst.pictures.images import decode, resize
+from tasks.pages.gallery.columns import tabulate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_HERE: Final = Path(__file__).parent
+_SCRIPTS: Final = ("model.js", "grid.js", "box.js", "plot.js", "main.js")
+_HEAD_BYTES: Final = 3_000_000
+"""About how many bytes of content and style pictures a page may carry."""
+
+
+def build_gallery(
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    title: str,
+    page_uri: str,
+    contents: Mapping[str, bytes] | None = None,
+    styles: Mapping[str, bytes] | None = None,
+) -> str:
+    """The page as text (UTF-8 when written).
+
+    Args:
+        rows: Rows of `results` and `failures`, in the order of the manifest. Of several rows of one cell, a done one
+            wins over failures and a later failure over earlier ones; columns that are absent or null are left out.
+        title: Heading; any text.
+        page_uri: URI at which the page will lie: pictures below the same root are named relative to it.
+        contents: Content pictures (file bytes) by name, for the headings and to compare with; carried in the page,
+            scaled down. A missing or unreadable one leaves its name alone.
+        styles: The same for styles.
+    """
+    data = tabulate(rows, page_uri)
+    heads = {"content": contents or {}, "style": styles or {}}
+    count = sum(len(known) for known in heads.values())
+    side = 640 if count * 60_000 < _HEAD_BYTES else 256 if count * 12_000 < _HEAD_BYTES else 96
+    data["heads"] = {
+        kind: {name: _embedded(each, side) for name, each in known.items()} for kind, known in heads.items()
+    }
+    counts = {"pictures": data["errors"].count(None), "not done": data["errors"].count("")}
+    counts["failed"] = len(data["errors"]) - sum(counts.values())
+    script = _script()
+    page: str = _template().render(
+        title=title,
+        summary=", ".join(f"{n:,} {what}" for what, n in counts.items() if n or what == "pictures"),
+        style=Markup(_read("page.css")),  # noqa: S704  # our own file
+        script=Markup(script),  # noqa: S704  # our own files
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        data=Markup(_json_for_html(data)),  # noqa: S704  # escaped by _json_for_html
+    )
+    return page.encode("utf-8", "replace").decode()  # lone surrogates could not be written
+
+
+def _json_for_html(value: object) -> str:
+    """JSON that no HTML parser takes for markup, whatever strings it holds."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for mark in "<>&\u2028\u2029":
+        text = text.replace(mark, f"\\u{ord(mark):04x}")
+    return text
+
+
+def _embedded(data: bytes, side: int) -> str | None:
+    """A data URL of the picture with its long side at most `side` pixels."""
+    try:
+        picture = decode(data)
+    except InputError:
+        return None
+    out = BytesIO()
+    small = resize(picture, side) if max(picture.shape[:2]) > side else picture
+    Image.fromarray(small).save(out, "WEBP", quality=78, method=2)
+    return "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+@cache
+def _template() -> Any:
+    return Environment(autoescape=True, undefined=StrictUndefined).from_string(_read("page.html"))
+
+
+@cache
+def _script() -> str:
+    return "\n".join(_read(name) for name in _SCRIPTS)
+
+
+@cache
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")

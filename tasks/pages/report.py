@@ -1,0 +1,121 @@
+"""The pages of a sweep: a contact sheet and a gallery below `<root>/gallery/<sweep>/`, made from the catalog alone."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from nst.errors import NstError
+from nst.pictures.images import decode, thumbnail
+from tasks.inputs.uris import read_uri
+from tasks.layout import picture_key, thumbnail_key
+from tasks.pages.contact_sheet import SheetCell, contact_sheet
+from tasks.pages.export import short, sweep_rows, varying
+from tasks.pages.gallery import build_gallery
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from nst.records import ImageRef
+    from tasks.catalog import Catalog
+    from tasks.planning.sweep import Prepared
+    from tasks.store import Store
+
+_SHEET_CELLS: Final = 144
+_GALLERY_CELLS: Final = 20_000
+"""Cells on one page: 2 MB of numbers; browsers stay quick."""
+
+_HEADERS: Final = 200
+"""Content or style pictures that head rows and columns; more are named only."""
+
+_HEADER_PX: Final = 640
+
+_TABLE_ROWS: Final = 200
+"""Rows of the summary table on Prefect's page."""
+
+_TABLE_COLUMNS: Final = ("content_name", "style_name", "style_loss", "content_loss", "ssim_content", "seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a finished run shows.
+
+    Attributes:
+        uri: URI of the gallery; the contact sheet lies beside it.
+        rows: A short table for Prefect's page.
+        contact_sheet: The JPEG itself.
+    """
+
+    uri: str
+    rows: list[dict[str, object]]
+    contact_sheet: bytes
+
+
+def report(prepared: Prepared) -> Page:
+    """Write the contact sheet and the gallery of a sweep; what is there is replaced."""
+    plan, store = prepared.plan, prepared.store
+    cells = sweep_table(prepared.catalog, plan.sweep_id)
+    done = cells[cells.picture_uri.notna()]
+    labels = varying(cells[cells.method.notna()])
+    contents = _headers({content.name: content for content in plan.cells.contents if content})
+    styles = _headers({style.name: style.images[0] for style in plan.cells.styles if style})
+    title = f"{plan.name}: {len(cells):,} cells"
+    folder = f"gallery/{plan.name}-{plan.sweep_id[:8]}"
+    for row in (rows := records(cells.head(_GALLERY_CELLS))):
+        if row["picture_uri"] is not None:  # where they lie now: the root may be a copy
+            row["picture_uri"] = store.url(picture_key(row["picture_digest"], row["picture_format"]))
+            row["thumbnail_uri"] = store.url(thumbnail_key(row["picture_digest"]))
+    shown = [_sheet_cell(store, row, labels) for row in records(cells.head(_SHEET_CELLS))]
+    sheet = contact_sheet(shown, contents, styles, title=title)
+    store.put(f"{folder}/contact_sheet.jpg", sheet)
+    page_uri = store.url(f"{folder}/index.html")
+    page = build_gallery(rows, title=title, page_uri=page_uri, contents=contents, styles=styles)
+    store.put(f"{folder}/index.html", page.encode())
+    table = records(done.head(_TABLE_ROWS)[[*_TABLE_COLUMNS, *labels]])
+    return Page(page_uri, table, sheet)
+
+
+def sweep_table(catalog: Catalog, sweep_id: str) -> pd.DataFrame:
+    """Return one row per cell of a sweep in the manifest's order: its result, or else its last failed attempt."""
+    results = sweep_rows(catalog, sweep_id, how="left").set_index("position")
+    failures = sweep_rows(catalog, sweep_id, "failures").sort_values(["position", "attempt"])
+    failures = failures.drop_duplicates("position", keep="last").set_index("position")
+    undone = failures.index.intersection(results.index[results.picture_uri.isna()])
+    columns = results.columns.union(failures.columns, sort=False)
+    table = results.reindex(columns=columns).astype(object)
+    table.loc[undone] = failures.loc[undone].reindex(columns=columns).astype(object)
+    return table.reset_index()
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows as dictionaries, with None for what is missing."""
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
+
+
+def _sheet_cell(store: Store, row: dict[str, Any], labels: list[str]) -> SheetCell:
+    done = row["picture_uri"] is not None
+    label = ", ".join(f"{name}={short(row[name])}" for name in labels if row[name] is not None)
+    picture, error = None, ""
+    if done:
+        try:
+            picture = store.get(thumbnail_key(row["picture_digest"]))
+        except (FileNotFoundError, NstError) as problem:
+            error = f"thumbnail: {problem}"
+    elif row["error_class"] is not None:
+        error = f"{row['error_class']}: {row['error_message']}"
+    return SheetCell(row["content_name"] or "", row["style_name"] or "", label, picture, error)
+
+
+def _headers(images: Mapping[str, ImageRef]) -> dict[str, bytes]:
+    """Return small pictures of inputs by name; one that cannot be read is left out, its cells tell why."""
+    headers = {}
+    for name, image in islice(images.items(), _HEADERS):
+        with contextlib.suppress(NstError):
+            uri = image.uri or (image.mask.uri if image.mask else "")
+            headers[name] = thumbnail(decode(read_uri(uri)), _HEADER_PX)
+    return headers

@@ -1,0 +1,1 @@
+"""What belongs to Prefect alone: its private server, that server's process, and the artifacts on a run's page."""

@@ -1,0 +1,231 @@
+"""A Prefect server for one run: private, on loopback, gone when the run is gone.
+
+Never Prefect's own ephemeral server, which stores a fraction of a run's task records. The private one is Prefect's
+ordinary server with settings that store records in batches; it is stopped only after the run's records are stored. Its
+database lies in the user's state folder, so that earlier runs can be looked at later. With a configured
+`PREFECT_API_URL` there is nothing to start: that server is checked and used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import logging
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from nst.errors import TransientError, UserError
+from tasks.prefect import process as prefect_process
+from tasks.prefect.process import ServerProcess, call
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+log = logging.getLogger("nst.prefect")
+
+_START_DEADLINE_S = 120
+_RETRIES = 2
+"""Prefect's own five take over a minute of waiting, per request, for a server on loopback that has died."""
+_FINAL = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
+
+
+@dataclass
+class Server:
+    """A Prefect server that answers.
+
+    Attributes:
+        api_url: With `/api` at its end; the page is at the same address without it.
+        private: Whether it lives for this run only.
+    """
+
+    api_url: str
+    private: bool
+    _expected: dict[str, int] = field(default_factory=dict)
+
+    def expect(self, flow_run_id: str, task_runs: int) -> None:
+        """Note how many task runs a flow run began: a private server is stopped only when all of them are stored."""
+        self._expected[flow_run_id] = task_runs
+
+    def drained(self, flow_run_id: str, task_runs: int, stall_s: float = 15) -> bool:
+        """Wait until that many finished task runs of the flow run are stored; return False when they stop arriving.
+
+        Args:
+            flow_run_id: Whose task runs.
+            task_runs: How many must be stored in a final state.
+            stall_s: Seconds without any new record after which the rest counts as lost.
+        """
+        finished = {
+            "flow_runs": {"id": {"any_": [flow_run_id]}},
+            "task_runs": {"state": {"type": {"any_": _FINAL}}},
+        }
+        stored, since = -1, time.monotonic()
+        while True:
+            now_stored = int(call(self.api_url, "POST", "/task_runs/count", finished))
+            if now_stored >= task_runs:
+                return True
+            if now_stored != stored:
+                stored, since = now_stored, time.monotonic()
+            elif time.monotonic() - since > stall_s:
+                log.warning("Prefect stored %d of %d task runs; the catalog is not affected", stored, task_runs)
+                return False
+            time.sleep(0.1)
+
+    def _drain(self) -> None:
+        for flow_run_id, task_runs in self._expected.items():
+            self.drained(flow_run_id, task_runs)
+
+
+_current: Server | None = None
+
+
+def current_server() -> Server | None:
+    """Return the private server of this process at this moment, if there is one."""
+    return _current
+
+
+@contextlib.contextmanager
+def private_server(state_dir: Path | None = None, *, start_deadline_s: float = _START_DEADLINE_S) -> Iterator[Server]:
+    """Provide this process with a Prefect server for the length of the context.
+
+    Args:
+        state_dir: Folder of the databases and logs; by default `nst/prefect` in the user's state folder.
+        start_deadline_s: Seconds after which a server that does not answer counts as not started.
+
+    Raises:
+        UserError: The configured server does not answer, or the private one does not start.
+        TransientError: The private one died in the meantime, and the run with it.
+    """
+    global _current  # noqa: PLW0603  # like the environment variables, it is the process's
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_environment({"DO_NOT_TRACK": "1"}))
+        process: ServerProcess | None = None
+        if not os.environ.get("PREFECT_API_URL"):
+            process = prefect_process.start(state_dir or default_state_dir())
+            stack.callback(process.stop)
+        # The import of Prefect takes a second or two, in which the server starts. A profile may name a server too.
+        configured = configured_url()
+        if configured:
+            if process:
+                process.stop()
+            check_configured(configured)
+            stack.enter_context(_client_settings(configured))
+            yield Server(configured, private=False)
+            return
+        assert process is not None
+        process.wait_until_healthy(start_deadline_s)
+        _bury(process.api_url)
+        stack.enter_context(_client_settings(process.api_url, {"client.max_retries": _RETRIES}))
+        server = Server(process.api_url, private=True)
+        _current = server
+        try:
+            yield server
+        except Exception as error:
+            if process.alive():
+                raise
+            raise TransientError(
+                "the private Prefect server died during the run",
+                hint="what was finished is in the catalog; run again for the rest, or with --inline",
+            ) from error
+        finally:
+            _current = None
+            try:
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    server._drain()  # noqa: SLF001
+            finally:
+                _end_client_services(discard=not process.alive())
+
+
+def default_state_dir() -> Path:
+    """Return `nst/prefect` in the user's state folder (XDG)."""
+    base = Path(os.environ.get("XDG_STATE_HOME", ""))
+    return (base if base.is_absolute() else Path.home() / ".local" / "state") / "nst" / "prefect"
+
+
+def check_configured(api_url: str, timeout_s: float = 5) -> None:
+    """Return when the configured server answers.
+
+    Raises:
+        UserError: It does not, with what to do.
+    """
+    from prefect.client.orchestration import get_client  # a second of imports
+
+    with get_client(httpx_settings={"timeout": timeout_s}, sync_client=True) as client:
+        error = client.api_healthcheck()
+    if error is not None:
+        raise UserError(
+            f"the Prefect server at {api_url} does not answer: {error!r}",
+            hint="start it (`prefect server start`), or unset PREFECT_API_URL for a private server, "
+            "or run with --inline",
+        )
+
+
+def configured_url() -> str | None:
+    """Return PREFECT_API_URL of the environment or of the active Prefect profile."""
+    from prefect.settings import PREFECT_API_URL  # a second of imports
+
+    return PREFECT_API_URL.value() or None
+
+
+def _bury(api_url: str) -> None:
+    """Mark what an earlier run left as running in this database: nobody else uses it, so it cannot be running."""
+    left = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}}
+    state = {"type": "CRASHED", "name": "Crashed", "message": "The process of the run ended without a word."}
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        for flow_run in call(api_url, "POST", "/flow_runs/filter", left):
+            call(api_url, "POST", f"/flow_runs/{flow_run['id']}/set_state", {"state": state, "force": True})
+
+
+@contextlib.contextmanager
+def _client_settings(api_url: str, more: Mapping[str, Any] = MappingProxyType({})) -> Iterator[None]:
+    """Point the Prefect client of this process, in all its threads, to the server; only warnings are logged."""
+    from prefect.context import refresh_global_settings_context
+    from prefect.logging.configuration import setup_logging
+    from prefect.settings import temporary_settings
+
+    def refresh() -> None:
+        # Prefect read the environment when it was imported; its own threads see only these global settings.
+        refresh_global_settings_context()
+        setup_logging()
+
+    level = os.environ.get("PREFECT_LOGGING_LEVEL", "WARNING")
+    with contextlib.ExitStack() as stack:
+        stack.callback(refresh)
+        stack.enter_context(_environment({"PREFECT_API_URL": api_url, "PREFECT_LOGGING_LEVEL": level}))
+        refresh()
+        # Settings of an enclosing context would win over the global ones.
+        stack.enter_context(temporary_settings({"api.url": api_url, "logging.level": level, **more}))
+        yield
+
+
+def _end_client_services(*, discard: bool) -> None:
+    """End the client's threads that send events and logs: kept, they would go on sending to a server that is gone.
+
+    Args:
+        discard: The server died: throw away what is queued, or each item takes seconds to fail.
+    """
+    from prefect.events.worker import EventsWorker
+
+    if discard:
+        services: Any = EventsWorker._instances  # type: ignore[misc]  # noqa: SLF001  # of all services
+        for service in tuple(services.values()):
+            with service._queue.mutex:  # noqa: SLF001
+                service._queue.queue.clear()  # noqa: SLF001
+    EventsWorker.drain_all(timeout=10)
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,93 @@
+"""Feeds chunks of batches to the device workers, and decides what a dead worker means for a batch.
+
+A chunk is the unit of a task run (half a minute of work or more); a batch stays the unit of retry and of commit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nst.errors import WorkerLost
+from tasks.effect import effect
+from tasks.jobs import BatchOutcome, Failure, Job
+from tasks.work.rows import failure_row, failures_id
+
+if TYPE_CHECKING:
+    from nst.records import Cell
+    from tasks.catalog import Catalog
+    from tasks.work.workers import DevicePool
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Batches that one task run carries out, one after another, on one device."""
+
+    number: int
+    jobs: tuple[Job, ...]
+
+
+class Fanout:
+    """Runs chunks on a pool of devices; safe to call from several threads.
+
+    Args:
+        pool: The device workers.
+        catalog: Where the failures of cells that kill their workers are recorded.
+    """
+
+    def __init__(self, pool: DevicePool, catalog: Catalog) -> None:
+        self._pool = pool
+        self._catalog = catalog
+        self._outcomes: dict[str, BatchOutcome] = {}
+        self._lock = threading.Lock()
+
+    @effect(retries=2, retry_delays_s=(5, 30))
+    def stylize(self, chunk: Chunk) -> tuple[BatchOutcome, ...]:
+        """Stylize the batches of a chunk; tried again, it goes on after those that are committed.
+
+        Raises:
+            TransientError: The store gave up in the middle.
+        """
+        for job in chunk.jobs:
+            if job.batch.batch_id not in self._outcomes:
+                outcome = self._run(job)
+                with self._lock:
+                    self._outcomes[job.batch.batch_id] = outcome
+        return tuple(self._outcomes.pop(job.batch.batch_id) for job in chunk.jobs)
+
+    def _run(self, job: Job) -> BatchOutcome:
+        """Run a batch; one that kills every worker it is given is run cell by cell, so that only the guilty fails."""
+        try:
+            return self._pool.run(job)
+        except WorkerLost:
+            if self._pool.closed:  # the run is being stopped: nobody is guilty
+                raise
+        outcomes = [self._run_alone(job.only((cell,), alone_id(job, cell))) for cell in job.batch.cells]
+        return BatchOutcome(
+            batch_id=job.batch.batch_id,
+            done=tuple(cell_id for outcome in outcomes for cell_id in outcome.done),
+            failed=tuple(failure for outcome in outcomes for failure in outcome.failed),
+            seconds=sum(outcome.seconds for outcome in outcomes),
+            cost=sum(outcome.cost for outcome in outcomes),
+        )
+
+    def _run_alone(self, job: Job) -> BatchOutcome:
+        try:
+            return self._pool.run(job, crashes=1)
+        except WorkerLost as error:
+            if self._pool.closed:
+                raise
+            return self._give_up(job, job.batch.cells[0], error)
+
+    def _give_up(self, job: Job, cell: Cell, error: WorkerLost) -> BatchOutcome:
+        row = failure_row(job, cell, error, "worker")
+        self._catalog.commit("failures", job.sweep_id, failures_id(job), [row])
+        failure = Failure(cell.cell_id, type(error).__name__, str(error))
+        return BatchOutcome(job.batch.batch_id, done=(), failed=(failure,), seconds=0.0, cost=0.0)
+
+
+def alone_id(job: Job, cell: Cell) -> str:
+    """Return the batch id of one cell in quarantine."""
+    return hashlib.blake2b(f"{job.batch.batch_id}:{cell.cell_id}".encode(), digest_size=16).hexdigest()

@@ -1,0 +1,163 @@
+"""What the catalog tells about a trained model, about the steps of its training, and about a training that failed."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Final
+
+from nst.errors import NstError
+from tasks.catalog.parameters import compact, flatten
+from tasks.models.choose import METHOD
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import torch
+
+    from nst.pictures.images import Pixels
+    from nst.plan.models import ModelSpec
+    from nst.records import TrainingRecord
+    from nst.training import Validation
+    from tasks.jobs import TrainingJob
+    from tasks.work.checkpoints import Progress
+    from tasks.work.dataset import Dataset
+
+_LOSSES: Final = ("loss", "content_loss", "style_loss", "tv_loss", "diversity_loss")
+_TRACE_LINES: Final = 12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finished:
+    """A trained network and all that its row tells."""
+
+    job: TrainingJob
+    steps: int
+    progress: Progress
+    dataset: Dataset | None
+    styles: Sequence[Pixels]
+    learnt: int
+    pictures: Sequence[np.ndarray]
+    validation: Validation
+    weights: tuple[dict[str, torch.Tensor], dict[str, str]]
+    started: datetime
+    device: str
+
+
+def model_row(finished: Finished) -> dict[str, Any]:
+    """Return the row of a trained model, the columns about its files left out."""
+    from tasks.work.workplace import peak_memory, versions
+
+    spec, progress = finished.job.spec, finished.progress
+    config = spec.config
+    last = progress.curve[-max(1, len(progress.curve) // 20) :]
+    return {
+        **_identity(spec),
+        **{name: value for name, value in flatten(config).items() if value is not None},
+        "colors": finished.weights[1].get("colors"),
+        "config": config.model_dump_json(),
+        "parent_model": spec.parent or None,
+        "photographs": finished.learnt,
+        "photographs_skipped": len(finished.dataset.skipped) if finished.dataset else 0,
+        "steps_done": finished.steps,
+        **{name: fmean(getattr(record, name) for record in last) for name in _LOSSES if last},
+        "validation_pictures": len(finished.pictures),
+        "validation_losses": compact(finished.validation.losses),
+        **_measure(finished),
+        "seconds": progress.seconds,
+        "images_per_second": finished.steps * config.batch_size / progress.seconds if progress.seconds else None,
+        "resumed": progress.resumed,
+        "peak_memory_bytes": peak_memory(finished.device),
+        **versions(finished.device),
+        "attempt": finished.job.attempt,
+        "started_at": finished.started,
+    }
+
+
+def curve_rows(model_id: str, curve: Sequence[TrainingRecord]) -> list[dict[str, Any]]:
+    """Return the rows of a training in the `traces` table."""
+    return [
+        {
+            "cell_id": model_id,
+            "step": record.step,
+            "level": 0,
+            "loss": record.loss,
+            "content_loss": record.content_loss,
+            "style_loss": record.style_loss,
+            "tv_loss": record.tv_loss,
+        }
+        for record in curve
+    ]
+
+
+def failed_training_row(
+    job: TrainingJob, error: BaseException, *, evidence: str = "", started: datetime | None = None
+) -> dict[str, Any]:
+    """Return the row of a failed training in the `failures` table.
+
+    Args:
+        job: What was to be trained.
+        error: What happened.
+        evidence: URI of what it left behind.
+        started: When it began.
+    """
+    spec = job.spec
+    where = ""
+    if not isinstance(error, NstError):  # an expected fault explains itself; a bug needs its trace
+        where = "".join(traceback.format_exception(error)[-_TRACE_LINES:])
+    return {
+        "model_id": spec.model_id,
+        "sweep_name": spec.name,
+        "method": METHOD,
+        "method_version": type(spec.config).VERSION,
+        "style_name": "+".join(style.name for style in spec.styles)[:200],
+        "style_uris": _json([style.uri for style in spec.styles]),
+        "style_digests": _json([style.digest for style in spec.styles]),
+        "weights_digest": spec.weights_digest,
+        "attempt": job.attempt,
+        "started_at": started,
+        "error_class": type(error).__name__,
+        "error_message": str(error),
+        "error_where": f"{METHOD}\n{where}".strip(),
+        "evidence_uri": evidence or None,
+        "failed_at": datetime.now(UTC),
+    }
+
+
+def _identity(spec: ModelSpec) -> dict[str, Any]:
+    masks = [style.mask for style in spec.styles if style.mask]
+    return {
+        "model_id": spec.model_id,
+        "name": spec.name,
+        "family_version": type(spec.config).VERSION,
+        "style_names": _json([style.name for style in spec.styles]),
+        "style_uris": _json([style.uri for style in spec.styles]),
+        "style_digests": _json([style.digest for style in spec.styles]),
+        "style_mask_uris": _json([mask.uri for mask in masks]) if masks else None,
+        "style_mask_digests": _json([mask.digest for mask in masks]) if masks else None,
+        "data_digest": spec.data_digest or None,
+        "backbone_digest": spec.weights_digest,
+    }
+
+
+def _measure(finished: Finished) -> dict[str, float]:
+    """Return the image metrics of the validation pictures, means over them."""
+    from nst.pictures import metrics
+
+    contents = finished.pictures if finished.dataset else [None] * len(finished.pictures)
+    # Many styles: each picture is measured by itself, since none of them is its one style.
+    styles = [style.array for style in finished.styles] if len(finished.styles) == 1 else []
+    rows = [
+        metrics.measure(made, content, styles, None)
+        for made, content in zip(finished.validation.images, contents, strict=True)
+    ]
+    names = set.intersection(*(set(row) for row in rows)) if rows else set()
+    return {f"validation_{name}": fmean(row[name] for row in rows) for name in sorted(names)}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

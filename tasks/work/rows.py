@@ -1,0 +1,128 @@
+"""What the catalog tells about a cell: its identity, its inputs, every parameter. No tensors, no storage.
+
+The keys are the columns of `tasks.catalog.schema`; a key that is no column there is a bug and raises.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import traceback
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from nst.errors import NstError
+from nst.identity import address
+from tasks.catalog.columns import LAYERS
+from tasks.catalog.parameters import flatten
+
+_TRACE_LINES: Final = 12
+"""Lines of traceback that the row of an unexpected failure keeps."""
+
+if TYPE_CHECKING:
+    from nst.records import Cell, CellLosses, StyleRef, TraceRecord
+    from tasks.jobs import Job
+
+
+def identity_columns(job: Job, cell: Cell) -> dict[str, Any]:
+    """Return the columns that say which cell this is, shared by `results` and `failures`."""
+    content, style = cell.content, cell.style
+    return {
+        "cell_id": cell.cell_id,
+        "address": address(cell),
+        "sweep_id": job.sweep_id,
+        "sweep_name": job.sweep_name,
+        "batch_id": job.batch.batch_id,
+        "attempt": cell.attempt,
+        "method_version": cell.config.VERSION,
+        "content_name": content.name if content else None,
+        "content_uri": (content.uri or None) if content else None,
+        "content_digest": (content.digest or None) if content else None,
+        "content_mask_uri": content.mask.uri if content and content.mask else None,
+        "content_mask_digest": content.mask.digest if content and content.mask else None,
+        "style_name": style.name if style else None,
+        "style_uris": _json([image.uri for image in style.images]) if style else None,
+        "style_digests": _json([image.digest for image in style.images]) if style else None,
+        "style_mask_uris": _masks(style, "uri") if style else None,
+        "style_mask_digests": _masks(style, "digest") if style else None,
+        "style_weights": _json(style.weights) if style else None,
+        "style_mix": style.mix if style and len(style.images) > 1 else None,
+        "weights_digest": job.batch.weights_digest or (cell.model.digest if cell.model else None) or None,
+        "model_id": cell.model.model_id if cell.model else None,
+        **flatten(cell.config),
+    }
+
+
+def loss_columns(losses: CellLosses) -> dict[str, Any]:
+    """Return the losses of the finished picture, total and per layer."""
+    other: dict[str, float] = {}
+    row: dict[str, Any] = {
+        name: getattr(losses, name)
+        for name in (
+            "loss",
+            "content_loss",
+            "style_loss",
+            "tv_loss",
+            "laplacian_loss",
+            "content_weight_relative",
+            "style_weight_relative",
+            "tv_weight_relative",
+            "class_name",
+            "class_probability",
+            "laplacian_weight_relative",
+        )
+    }
+    for kind, layers in (("content", losses.content_layers), ("style", losses.style_layers)):
+        for layer, value in layers.items():
+            target = row if layer in LAYERS else other
+            target[f"{kind}_loss_{layer}"] = value
+    return {**row, "other_layer_losses": _json(other) if other else None}
+
+
+def trace_row(cell: Cell, record: TraceRecord) -> dict[str, Any]:
+    """Return one row of the `traces` table."""
+    return {
+        "cell_id": cell.cell_id,
+        "step": record.step,
+        "level": record.level,
+        "loss": record.loss,
+        "content_loss": record.content_loss,
+        "style_loss": record.style_loss,
+        "tv_loss": record.tv_loss,
+    }
+
+
+def failure_row(job: Job, cell: Cell, error: BaseException, stage: str) -> dict[str, Any]:
+    """Return one row of the `failures` table.
+
+    Args:
+        job: The batch's job.
+        cell: The cell that failed.
+        error: What happened.
+        stage: Where: "read", "stylize", "write" or "worker".
+    """
+    where = ""
+    if not isinstance(error, NstError):  # an expected fault explains itself; a bug needs its trace
+        where = "".join(traceback.format_exception(error)[-_TRACE_LINES:])
+    return {
+        **identity_columns(job, cell),
+        "error_class": type(error).__name__,
+        "error_message": str(error),
+        "error_where": f"{stage}\n{where}".strip(),
+        "failed_at": datetime.now(UTC),
+    }
+
+
+def failures_id(job: Job) -> str:
+    """Return the id of a batch's failures record: the same attempt, made twice by a crash, is one record."""
+    attempts = ",".join(f"{cell.cell_id}:{cell.attempt}" for cell in job.batch.cells)
+    return f"{job.batch.batch_id}-{hashlib.sha256(attempts.encode()).hexdigest()[:8]}"
+
+
+def _masks(style: StyleRef, what: Literal["uri", "digest"]) -> str | None:
+    masks = [getattr(image.mask, what, None) for image in style.images]
+    return _json(masks) if any(masks) else None
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -46,6 +46,11 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
     Source:
         The networks' own: `nst.networks`. Strength after training, by blending pictures, is ours; alpha of AdaIN is
         Huang & Belongie 2017, eq. 14.
+
+    Example:
+        >>> config = FeedforwardConfig(model="3f9c2a")
+        >>> stylize_batch([Request("cell", content, (), (), "targets", config)], workspace)[0].error
+        InputError('no model is given for johnson (3f9c2a)')
     """
     refuse = partial(refusal, workspace=workspace)
     return run_accepted(requests, refuse, lambda accepted: _run(accepted, workspace, on_step))

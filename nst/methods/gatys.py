@@ -44,6 +44,11 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
     Source:
         Gatys, Ecker & Bethge 2016, section 2. Differs: relative units, TV, values held in [0, 1], pyramid; the paper's
         settings can be had by name.
+
+    Example:
+        >>> config = GatysConfig(**tiny, **shallow)
+        >>> stylize_batch([Request("cell", content, (style,), (1.0,), "targets", config)], workspace)[0].image.shape
+        (24, 32, 3)
     """
     return run_accepted(requests, refusal, lambda accepted: _descent(accepted, workspace).run(on_step))
 

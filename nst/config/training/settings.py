@@ -81,8 +81,8 @@ class Training(Settings):
     disk space of the prepared photographs grows with the square of this number."""
 
     style_scale: Annotated[float, Field(gt=0, le=4)] = 1.0
-    """Long side of the style images divided by `size`. The network learns brush strokes of this size and keeps it
-    afterwards."""
+    """Long side of the style images (of `adain`: their short side) divided by `size`. The network learns brush strokes
+    of this size and keeps it afterwards."""
 
     content_weight: Weight = 1.0
     """Weight of the content loss, in relative units."""

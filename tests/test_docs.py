@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,31 @@ def test_the_reference_lists_every_setting_of_a_block_with_its_true_default():
 def test_a_default_that_differs_from_the_block_s_own_is_told():
     assert defaults("dream")["pyramid"] == {"levels": 4, "factor": 0.714}  # the notebook: 4 octaves, scale 1.4
     assert defaults("texture")["backbone"] == {"name": "vgg19", "pooling": "average"}  # Gatys et al. 2015 section 2
+
+
+def test_the_rooms_are_those_of_the_import_contracts():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    contracts = {
+        contract["name"].removeprefix("rooms of "): [set(layer.split(" | ")) for layer in contract["layers"]]
+        for contract in settings["contracts"]
+        if contract["name"].startswith("rooms of ")
+    }
+    (_, _, *rows) = next(table for table in tables((ROOT / "CONTRIBUTING.md").read_text()) if "rooms" in table[0][1])
+    told = {
+        name.strip().replace("`", ""): [set(re.findall(r"`(\w+)`", layer)) for layer in rooms.split(";")]
+        for name, rooms in rows
+    }
+    assert told == contracts
+
+
+def test_every_upper_bound_of_a_dependency_has_its_reason():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    bounds = {re.split(r"[<>\[]", item)[0] + found[0] for item in wanted if (found := re.search(r"<[^,]+", item))}
+    (_, _, *rows) = next(
+        table for table in tables((ROOT / "docs" / "decisions.md").read_text()) if "bound" in table[0][0]
+    )
+    assert {row[0].strip(" `") for row in rows} == bounds
 
 
 @each_document

@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from nst.config.architectures import ARCHITECTURES
 from nst.config.backbone import BackboneConfig
 from nst.errors import InputError, UserError
-from tasks.inputs.digests import TORCHVISION_FILES
 from tasks.models.backbone_weights import fetch_weights, load_weights
 
 TENSORS = {
@@ -61,7 +61,7 @@ def test_torchvisions_weights_are_taken_from_torchs_cache_only_with_their_digest
     # What lies in the cache is used without asking the network: torch checked its digest when it was downloaded.
     folder = tmp_path / "hub" / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save(TENSORS, folder / TORCHVISION_FILES["vgg16"])
+    torch.save(TENSORS, folder / ARCHITECTURES["vgg16"].file)
     fetch_weights("vgg16")
     assert set(load_weights(BackboneConfig(name="vgg16"), "torchvision")) == {"features.0.weight", "features.0.bias"}
 
@@ -69,5 +69,5 @@ def test_torchvisions_weights_are_taken_from_torchs_cache_only_with_their_digest
 def test_the_names_of_torchvisions_files_are_torchvisions():
     from torchvision import models
 
-    for name, enum in (("vgg16", models.VGG16_Weights), ("vgg19", models.VGG19_Weights)):
-        assert enum.IMAGENET1K_V1.url.endswith(TORCHVISION_FILES[name])
+    for name, known in ARCHITECTURES.items():
+        assert models.get_weight(known.weights).url.endswith(known.file), name

@@ -21,11 +21,6 @@ def deviations_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
     return mean_BC, (variance_BC + EPSILON).sqrt()
 
 
-def deviations_prepare(target: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Return the target unchanged: nothing can be computed ahead."""
-    return target
-
-
 def deviations_distance(statistics: tuple[Tensor, ...], target: tuple[Tensor, ...]) -> Tensor:
     """Return each image's squared distance of means plus that of deviations, shape (B,).
 
@@ -43,4 +38,4 @@ def deviations_energy(target: tuple[Tensor, ...]) -> Tensor:
     return target[0].square().sum(1) + target[1].square().sum(1)
 
 
-DEVIATIONS = StyleLoss(deviations_statistics, deviations_prepare, deviations_distance, deviations_energy)
+DEVIATIONS = StyleLoss(deviations_statistics, deviations_distance, deviations_energy)

@@ -15,11 +15,6 @@ def gram_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
     return (gram_matrix(features_BCHW),)
 
 
-def gram_prepare(target: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Return the target unchanged: nothing can be computed ahead."""
-    return target
-
-
 def gram_distance(statistics: tuple[Tensor, ...], target: tuple[Tensor, ...]) -> Tensor:
     """Return each image's squared Frobenius distance of Gram matrices, shape (B,).
 

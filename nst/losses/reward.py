@@ -5,38 +5,27 @@ Shape letters: B images, C channels, H rows, W columns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 
-from nst.losses.objective import Losses, Objective, extract
-from nst.losses.tv import TOTAL_VARIATIONS
+from nst.losses.objective import Term
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from torch import Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class Reward(Objective):
-    """An objective whose loss is minus a reward, plus the total variation; without content and style.
+def reward_term(layer: str | None, reward: Callable[[Tensor], Tensor], weights: Tensor) -> Term:
+    """Return a term that counts against the loss: what is rewarded grows.
 
-    Attributes:
-        reward: Returns each image's reward, shape (B,), of the pictures and of their features by layer.
+    Args:
+        layer: The layer whose features are rewarded; None for the pictures themselves.
+        reward: Returns each image's reward, shape (B,), given features or pictures.
+        weights: Its weight, shape (B,); negative for what is punished.
     """
-
-    reward: Callable[[Tensor, Mapping[str, Tensor]], Tensor] = field(kw_only=True)
-
-    def __call__(self, images_BCHW: Tensor) -> Losses:
-        """Return the losses of pictures in [0, 1]; values outside are allowed."""
-        features = extract(self.backbone, images_BCHW, self.precision)
-        tv_B = TOTAL_VARIATIONS[self.tv](images_BCHW)
-        weighted_tv_B = self.tv_weight * tv_B
-        zero_B = torch.zeros_like(self.tv_weight)
-        total_B = weighted_tv_B - self.reward(images_BCHW, features)
-        return Losses(total_B, zero_B, zero_B, weighted_tv_B, {}, {}, tv_B)
+    return Term("reward", layer, reward, "positions", 1.0, -weights)
 
 
 def activation(features_BCHW: Tensor) -> Tensor:

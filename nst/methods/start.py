@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from nst.config.architectures import STRIDES, deepest, least_side
+from nst.config.architectures import deepest, layers_of, least_side
+from nst.config.method import PixelMethod
 from nst.errors import InputError
-from nst.pictures.images import Pixels, resize_to
+from nst.pictures.images import Pixels, resize_to, target_size
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from torch import Tensor
 
-    from nst.config import MethodConfig
     from nst.config.backbone import BackboneConfig
     from nst.workspace import Request
 
@@ -48,7 +48,7 @@ def too_thin(
         backbone: For its padding.
         patch: Smallest side that is wanted of its feature maps.
     """
-    if foreign := [layer for layer in layers if layer not in STRIDES[backbone.name]]:
+    if foreign := [layer for layer in layers if layer not in layers_of(backbone.name)]:
         return InputError(f"{backbone.name} has no layer {', '.join(foreign)}")
     # Reflection needs two pixels there.
     layer = deepest(backbone.name, layers)
@@ -61,9 +61,28 @@ def too_thin(
     )
 
 
-def plan_levels(config: MethodConfig, width: int, height: int) -> list[tuple[int, int, int]]:
-    """Return (width, height, steps) of every level, coarse to fine; the last has the wanted size."""
-    assert config.name != "feedforward"  # that method takes no steps
+def picture_size(request: Request) -> tuple[int, int]:
+    """Return (width, height) of the picture.
+
+    The settings decide alone where no content image takes part (`Method.canvas`); otherwise the picture has the
+    proportions of the content image, or of its mask where the content is a mask alone.
+    """
+    config = request.config
+    if config.canvas:
+        return config.canvas
+    if request.content:
+        rows, columns = request.content.array.shape[:2]
+    else:
+        assert request.content_mask is not None, "requests without a content were refused"
+        rows, columns = request.content_mask.index.shape
+    return target_size(columns, rows, config.size, config.resize)
+
+
+def plan_levels(request: Request) -> list[tuple[int, int, int]]:
+    """Return (width, height, steps) of every level, coarse to fine; the last level has the wanted size."""
+    config = request.config
+    assert isinstance(config, PixelMethod), "other methods take no steps"
+    width, height = picture_size(request)
     return [
         (max(1, round(width * scale)), max(1, round(height * scale)), steps)
         for scale, steps in config.pyramid.schedule(config.steps)

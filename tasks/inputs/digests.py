@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from nst.config.architectures import ARCHITECTURES
 from nst.errors import InputError, NstError
 from tasks.inputs.uris import glob_uri, read_uri, stat_uri
 
@@ -22,13 +23,6 @@ if TYPE_CHECKING:
 
     from nst.config.backbone import BackboneConfig
     from tasks.store import Stat, Store
-
-TORCHVISION_FILES: Final = {
-    "squeezenet": "squeezenet1_1-b8a52dc0.pth",
-    "vgg16": "vgg16-397923af.pth",
-    "vgg19": "vgg19-dcbb9e9d.pth",
-}
-"""The files of torchvision's IMAGENET1K_V1 weights; the part after the dash begins their SHA-256."""
 
 _DIGESTS_KEY: Final = "state/digests.json"
 _THREADS: Final = 16
@@ -129,7 +123,7 @@ def weights_digest(config: BackboneConfig, uri: str, digests: Digests) -> str:
     if uri == "random":
         return f"random{config.RANDOM_VERSION}-{config.name}-{config.seed}"
     if uri == "torchvision":
-        return f"torchvision-{TORCHVISION_FILES[config.name].removesuffix('.pth')}"
+        return f"torchvision-{ARCHITECTURES[config.name].file.removesuffix('.pth')}"
     return f"sha256-{digests.of([stat_uri(uri)])[0]}"
 
 

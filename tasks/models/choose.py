@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from nst.config.training import TRAINING_CONFIGS
 from nst.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,17 +66,32 @@ def find_model(models: Sequence[TrainedModel], wanted: str) -> TrainedModel:
 
 
 def latest_model(models: Sequence[TrainedModel], family: str, style_digests: Sequence[str]) -> TrainedModel:
-    """Return the newest model of a family that knows these style images; of `adain` any, since it knows every style.
+    """Return the newest model of a family that knows these style images; any model of a family that knows every style.
 
     Raises:
         InputError: There is none.
     """
+    any_style = TRAINING_CONFIGS[family].KNOWS == "any"
     for model in models:
-        if model.family == family and (family == "adain" or set(style_digests) <= set(model.style_digests)):
+        if model.family == family and (any_style or set(style_digests) <= set(model.style_digests)):
             return model
     ours = [model for model in models if model.family == family]
     what = f"no {family} model is trained" if not ours else f"no {family} model is trained for this style"
     raise InputError(what, hint=f"there are {_few(ours)}" if ours else "train one with nst run, see `kind: train`")
+
+
+def latest_of_any_style(models: Sequence[TrainedModel]) -> TrainedModel:
+    """Return the newest model that is given its style with the picture.
+
+    Raises:
+        InputError: There is none.
+    """
+    families = [family for family, known in TRAINING_CONFIGS.items() if known.KNOWS == "any"]
+    for model in models:
+        if model.family in families:
+            return model
+    what = f"no model that knows any style ({', '.join(families)}) is trained"
+    raise InputError(what, hint="train one with nst run, see `kind: train`")
 
 
 def _few(models: Sequence[TrainedModel]) -> str:

@@ -19,7 +19,7 @@ from nst.errors import InputError
 from nst.pictures.images import Pixels, decode, encode, resize, resize_to
 from nst.pictures.masks import plain_labels, read_labels
 from nst.records import OutputFormat
-from nst.workspace import Model
+from nst.workspace import NetworkFile
 from tasks.inputs.uris import read_uri
 from tasks.models.tensor_files import dump_tensors, load_tensors
 
@@ -57,7 +57,7 @@ def write_weights(store: Store, weights: tuple[Mapping[str, Tensor], Mapping[str
     }
 
 
-def load_model(uri: str, digest: str = "") -> Model:
+def load_model(uri: str, digest: str = "") -> NetworkFile:
     """Return a model whose file is read when it is needed.
 
     Args:
@@ -74,7 +74,7 @@ def load_model(uri: str, digest: str = "") -> Model:
             raise InputError(f"{uri} is not the model that was planned", hint="run again; `nst fsck` checks the root")
         return data
 
-    return Model(digest or hashlib.sha256(read()).hexdigest(), lambda: parse_tensors(uri, read()))
+    return NetworkFile(digest or hashlib.sha256(read()).hexdigest(), lambda: parse_tensors(uri, read()))
 
 
 def parse_tensors(uri: str, data: bytes) -> tuple[dict[str, str], dict[str, Tensor]]:

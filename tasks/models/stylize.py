@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import torch
 
 from nst.config.feedforward import FeedforwardConfig
+from nst.config.training import TRAINING_CONFIGS
 from nst.errors import InputError, UserError
 from nst.methods.feedforward import stylize_batch
 from nst.pictures.images import EXTENSIONS, Pixels, decode, encode
 from nst.pictures.masks import read_labels
 from nst.records import OutputFormat
-from nst.workspace import Model, Request, Workspace
+from nst.workspace import NetworkFile, Request, Workspace
 from tasks.inputs.manifest_text import stem
 from tasks.inputs.uris import read_uri
-from tasks.models.choose import find_model, latest_model, trained_models
+from tasks.models.choose import find_model, latest_of_any_style, trained_models
 from tasks.models.files import load_model
 from tasks.store import open_store
 
@@ -72,13 +73,17 @@ def stylize_file(
     workspace = Workspace(device, lambda _: {})
     network, name = _network(catalog, model)
     family = workspace.network(network, torch.float32).family
-    if style and family not in {"adain", "conditional"}:
+    if style and TRAINING_CONFIGS[family].KNOWS == "one":
         raise UserError(f"model {name} is {family}, which has one style of its own", hint="leave out --style")
     config = FeedforwardConfig(
         family=family, model=model or "latest", alpha=alpha, size=min(size or max(content.array.shape[:2]), _LARGEST)
     )
     target = out or Path(f"{stem(photo)}-{stem(style) if style else name}.png")
-    mask = _about(photo, lambda: read_labels(content.digest, content.array)) if family == "doodle_net" else None
+    mask = (
+        _about(photo, lambda: read_labels(content.digest, content.array))
+        if TRAINING_CONFIGS[family].PAINTS == "masks"
+        else None
+    )
     request = Request(
         "one", None if mask else content, tuple(paintings), (1.0,) * len(paintings), "targets", config, mask,
         model=network,
@@ -92,12 +97,12 @@ def stylize_file(
     return target
 
 
-def _network(catalog: Catalog, wanted: str) -> tuple[Model, str]:
+def _network(catalog: Catalog, wanted: str) -> tuple[NetworkFile, str]:
     """Return the network and a short name."""
     if wanted.endswith(".safetensors"):
         return load_model(wanted), stem(wanted)
     models = trained_models(catalog)
-    found = find_model(models, wanted) if wanted else latest_model(models, "adain", ())
+    found = find_model(models, wanted) if wanted else latest_of_any_style(models)
     return load_model(found.weights_uri, found.weights_digest), found.styles[0] if found.styles else found.name
 
 

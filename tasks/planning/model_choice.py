@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from nst.config.feedforward import FeedforwardConfig
 from nst.errors import InputError, ManifestError
 from nst.records import ModelRef
 from tasks.inputs.uris import stat_uri
@@ -15,7 +16,7 @@ from tasks.models.choose import find_model, latest_model, trained_models
 from tasks.planning.training import PreparedTraining, prepare_training
 
 if TYPE_CHECKING:
-    from nst.config.feedforward import FeedforwardConfig
+    from nst.config.method import Method
     from nst.records import StyleRef
     from tasks.catalog import Catalog
     from tasks.inputs.digests import Base, Digests
@@ -42,13 +43,14 @@ class ModelChoice:
     def _models(self) -> list[TrainedModel]:
         return trained_models(self._catalog)
 
-    def __call__(self, config: FeedforwardConfig, style: StyleRef | None) -> ModelRef:
+    def __call__(self, config: Method, style: StyleRef | None) -> ModelRef:
         """Return the network of a cell.
 
         Raises:
             InputError: There is none, or several may be meant.
             ManifestError: The training manifest has problems.
         """
+        assert isinstance(config, FeedforwardConfig), "no other method runs a network"
         wanted = [image.digest for image in style.images] if style else []
         try:
             if config.from_manifest:
@@ -79,7 +81,7 @@ class ModelChoice:
             single = self._catalog.single_publisher
             training = prepare_training(uri, self._catalog.store.uri, inputs=self._inputs, single=single)
             self.trainings[config.model] = training
-        any_style = config.family == "adain"
+        any_style = config.network.KNOWS == "any"
         found = [
             spec
             for spec in training.specs

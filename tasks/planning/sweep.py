@@ -62,7 +62,7 @@ class Prepared:
             root=self.store.uri,
             sweep_id=self.plan.sweep_id,
             sweep_name=self.plan.name,
-            weights_uri="" if config.name == "feedforward" else self.weights_uris[config.backbone],
+            weights_uri=self.weights_uris[config.loss_network] if config.loss_network else "",
         )
 
 

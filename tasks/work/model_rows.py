@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
+from nst.config.terms import PARTS
 from nst.errors import NstError
 from tasks.catalog.parameters import compact, flatten
 from tasks.models.choose import METHOD
@@ -85,10 +86,7 @@ def curve_rows(model_id: str, curve: Sequence[TrainingRecord]) -> list[dict[str,
             "cell_id": model_id,
             "step": record.step,
             "level": 0,
-            "loss": record.loss,
-            "content_loss": record.content_loss,
-            "style_loss": record.style_loss,
-            "tv_loss": record.tv_loss,
+            **{name: getattr(record, name) for name in ("loss", *(f"{part}_loss" for part in PARTS))},
         }
         for record in curve
     ]

@@ -20,7 +20,7 @@ from nst.methods import stylize_batch
 from nst.pictures import images, metrics
 from nst.pictures.images import Pixels
 from nst.pictures.masks import Labels, plain_labels, read_labels
-from nst.workspace import Model, Recent, Request, Stylized, Workspace
+from nst.workspace import NetworkFile, Recent, Request, Stylized, Workspace
 from tasks.catalog import Catalog
 from tasks.inputs.uris import read_uri
 from tasks.jobs import BatchOutcome, Failure, Job
@@ -143,7 +143,7 @@ class Stylist:
             self._decoded.popitem(last=False)
         return pixels
 
-    def _model(self, cell: Cell) -> Model | None:
+    def _model(self, cell: Cell) -> NetworkFile | None:
         if cell.model is None:
             return None
         if not cell.model.uri:
@@ -188,6 +188,7 @@ class Stylist:
         self.store.put(small, thumbnail)
         return {
             **(loss_columns(outcome.losses) if outcome.losses else {}),
+            **outcome.report,
             **_measure(image, request),
             "steps_done": outcome.steps,
             "picture_uri": self.store.url(key),

@@ -15,6 +15,7 @@ import pytest
 from nst.config import METHOD_CONFIGS
 from nst.config.optimizer import AdamConfig, LbfgsConfig, PyramidConfig
 from nst.config.training import TRAINING_CONFIGS
+from nst.errors import ManifestError
 from nst.manifest.markdown import anchor
 from nst.manifest.reference import manifest_reference
 from nst.manifest.sweep import parse_manifest
@@ -148,6 +149,15 @@ def test_every_manifest_that_is_shown_is_a_valid_one(document):
     for text in re.findall(r"```yaml\n(.*?)```", document.read_text(), re.DOTALL):
         parse = parse_train_manifest if re.search(r"^kind: train", text, re.MULTILINE) else parse_manifest
         parse(text, "shown.yaml")
+
+
+def test_the_mistake_that_the_readme_shows_is_told_so():
+    shown = re.findall(r"```(?:yaml)?\n(.*?)```", README.read_text(), re.DOTALL)
+    (manifest,) = (text for text in shown if text.startswith("name: first\n"))
+    (message,) = (text for text in shown if text.startswith("first.yaml:"))
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(manifest.replace("style_weight", "style_wieght"), "first.yaml")
+    assert str(caught.value) == message.rstrip("\n")
 
 
 def test_every_command_is_in_the_readme_and_every_command_of_the_readme_exists():

@@ -159,9 +159,9 @@ class _Pass:
     def _apply(self, indices: Sequence[int], contents_BHW3: np.ndarray | None) -> Tensor:
         """Return the finished pictures of the requests with these indices, (B, 3, H, W); values not finite become 0."""
         photographs_B3HW = None if contents_BHW3 is None else self._tensor(contents_BHW3)
-        painting = self._painting(indices, photographs_B3HW)
         bfloat16 = self.config.precision == "bfloat16"
         with torch.autocast(self.workspace.device.type, torch.bfloat16, enabled=bfloat16):
+            painting = self._painting(indices, photographs_B3HW)  # it encodes the styles
             pictures_B3HW = self.network.paint(painting).to(self.dtype)
         finite_B = pictures_B3HW.isfinite().flatten(1).all(1).tolist()
         self.broken |= {index for index, finite in zip(indices, finite_B, strict=True) if not finite}

@@ -140,7 +140,7 @@ def refusal(request: Request) -> NstError | None:
     if request.content_mask is None or not request.styles:
         return InputError("doodle needs masks of content and style", hint="give each image a mask")
     if request.content is None and config.init == "content":
-        return InputError("the content is a mask without an image to start from", hint="set init: noise")
+        return InputError("the content is a mask alone: there is no picture to start from", hint="set init: noise")
     if error := unmatched(request):
         return error
     width, height, _ = plan_levels(request)[0]

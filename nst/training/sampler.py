@@ -108,4 +108,4 @@ def _check(photographs: np.ndarray, size: int) -> None:
         raise InputError("no photographs to learn from")
     if min(photographs.shape[1:3]) < size:
         found = f"the photographs are {photographs.shape[2]} x {photographs.shape[1]} pixels"
-        raise InputError(f"{found}; expected at least {size} x {size}", hint="lower size")
+        raise InputError(f"{found}; size {size} needs at least {size} x {size}", hint="lower size")

@@ -223,7 +223,8 @@ def _refuse(
 ) -> None:
     most = config.most_styles
     if not styles or (most is not None and len(styles) > most):
-        raise UserError(f"{config.family} learns from {most or 'any number of'} style images; found {len(styles)}")
+        wanted = "at least one style image" if most is None else f"{most} style image{'s' if most > 1 else ''}"
+        raise UserError(f"{config.family} learns from {wanted}; found {len(styles)}")
     if config.masks and len(masks) != len(styles):
         raise InputError(f"{config.family} needs the mask of each style image; found {len(masks)}")
     if config.photographs and photographs is None:

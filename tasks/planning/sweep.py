@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from nst.errors import InputError, ManifestError, UserError
 from nst.manifest.sweep import Manifest, parse_manifest
-from nst.plan.batches import Plan, make_plan
+from nst.plan.batches import Plan, Rate, make_plan
 from nst.plan.cells import expand
 from nst.records import StyleRef
 from tasks.catalog import Catalog
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from tasks.planning.training import PreparedTraining
 
 _CELLS_PER_RECORD: Final = 20_000
-
-Rate = tuple[str, str, str]
-"""What a cell's seconds per unit of cost depend on: method, backbone, precision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +133,7 @@ def _resolve(
     problems: list[Problem] = []
 
     def report(path: tuple[str | int, ...], error: InputError) -> None:
-        problems.append(manifest.where.problem(path, error.message, error.hint))
+        problems.append(manifest.positions.problem(path, error.message, error.hint))
 
     contents: list[Found] = []
     for index, content in enumerate(manifest.contents):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from nst.errors import InputError, ManifestError, UserError
 from nst.identity import hex_of
-from nst.manifest.training import TrainManifest, manifest_kind, parse_train_manifest
+from nst.manifest.declaration import read_declaration
+from nst.manifest.training import TrainManifest, parse_train_manifest
 from nst.plan.models import ModelSpec, data_digest, models_of
 from tasks.catalog import Catalog
 from tasks.inputs.digests import Base, Digests, find_images, weights_digest, weights_uri
@@ -79,7 +80,7 @@ def kind_of(manifest_uri: str) -> Literal["sweep", "train"]:
         UserError: It cannot be read.
     """
     beside = Base.of(manifest_uri, "")
-    return manifest_kind(read_text(manifest_uri), manifest_uri, lambda uri: read_text(beside.join(uri)))
+    return read_declaration(read_text(manifest_uri), manifest_uri, lambda uri: read_text(beside.join(uri))).kind
 
 
 def prepare_training(manifest_uri: str, root: str, *, inputs: str = "", single: bool = False) -> PreparedTraining:
@@ -177,7 +178,7 @@ class _Resolver:
         return model.model_id, model.weights_uri
 
     def _report(self, path: tuple[str | int, ...], error: UserError) -> None:
-        self.problems.append(self.manifest.where.problem(path, error.message, error.hint))
+        self.problems.append(self.manifest.positions.problem(path, error.message, error.hint))
 
 
 def register_training(prepared: PreparedTraining) -> None:

@@ -45,10 +45,10 @@ def fragments(config: Settings, fields: Iterable[str] | None = None) -> dict[str
     setting of `ADDED_LATER` has no text at its default, so that what was made before the setting existed keeps its id.
     """
     parts = {}
-    kind = type(config)
-    for field in fields or kind.model_fields:
+    settings = type(config)
+    for field in fields or settings.model_fields:
         value = getattr(config, field)
-        if field in kind.ADDED_LATER and value == kind.model_fields[field].default:
+        if field in settings.ADDED_LATER and value == settings.model_fields[field].default:
             parts[field] = ""
             continue
         if field == "backbone" and value.weights != "random":
@@ -58,9 +58,9 @@ def fragments(config: Settings, fields: Iterable[str] | None = None) -> dict[str
     return parts
 
 
-def pixel_fields(kind: type[Settings]) -> list[str]:
+def pixel_fields(settings: type[Settings]) -> list[str]:
     """Return the settings that pixels or weights depend on, in the order in which they are hashed."""
-    return sorted(kind.model_fields.keys() - kind.NOT_PIXELS)
+    return sorted(settings.model_fields.keys() - settings.NOT_PIXELS)
 
 
 def settings_key(parts: Mapping[str, str], fields: Iterable[str]) -> bytes:

@@ -164,7 +164,7 @@ def test_a_model_that_is_not_there_is_told_where_it_is_named(folder, model, mess
         prepare("missing.yaml", "out")
     problem = caught.value.problems[0]
     assert message in problem.message
-    assert problem.source.startswith("method:")
+    assert problem.excerpt.split(" | ")[1].startswith("method:")
 
 
 def test_a_model_by_the_beginning_of_its_id_and_by_its_file_paints_the_same(folder):

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from nst.identity import fragments, pixel_fields, settings_key
 from nst.manifest.checking import check, check_layers, check_loose
 from nst.manifest.groups import Group, group_dimensions
-from nst.manifest.named import Kind
+from nst.manifest.named import Config
 from nst.manifest.variants import Variants, unravel
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ class _Tables:
 
 
 def make_variants(
-    named: NamedSettings[Kind], sweep: Sweep, report: Reporter, *, whole: bool = False
-) -> Variants[Kind] | None:
+    named: NamedSettings[Config], sweep: Sweep, report: Reporter, *, whole: bool = False
+) -> Variants[Config] | None:
     """Return all variants, or None if `report` has problems, found here or before.
 
     Args:
@@ -64,18 +64,19 @@ def make_variants(
     return _Builder(named, sweep, report, whole=whole).build()
 
 
-class _Builder(Generic[Kind]):
-    def __init__(self, named: NamedSettings[Kind], sweep: Sweep, report: Reporter, *, whole: bool) -> None:
+class _Builder(Generic[Config]):
+    def __init__(self, named: NamedSettings[Config], sweep: Sweep, report: Reporter, *, whole: bool) -> None:
         self._named = named
-        self._kind = named.kind
+        self._settings = named.settings
         self._sweep = sweep
         self._reporter = report
         self._reported_ranges: set[str] = set()
-        groups = group_dimensions(named.kind, sweep, whole=whole)
-        self._preset = next((group for group in groups if named.kind.PRESET in group.fields), Group((), frozenset()))
+        groups = group_dimensions(named.settings, sweep, whole=whole)
+        with_preset = (group for group in groups if named.settings.PRESET in group.fields)
+        self._preset = next(with_preset, Group((), frozenset()))
         self._groups = [group for group in groups if group is not self._preset]
 
-    def build(self) -> Variants[Kind] | None:
+    def build(self) -> Variants[Config] | None:
         self._check_base()
         start = dict.fromkeys(range(len(self._sweep.dimensions)), 0)
         tables: dict[Indices, _Tables] = {}
@@ -96,7 +97,7 @@ class _Builder(Generic[Kind]):
 
     def _check_base(self) -> None:
         """Validate the settings as written: an axis must not hide a fault of what it replaces."""
-        for fault in check(self._kind, self._named.raw)[1]:
+        for fault in check(self._settings, self._named.raw)[1]:
             if fault.path or not self._sweep.dimensions:
                 self._reporter.add_fault(fault.below(self._named.path))
 
@@ -117,9 +118,9 @@ class _Builder(Generic[Kind]):
         """Validate one point and return the canonical texts of its settings, or of `fields`; None if it has faults."""
         raw = self._raw(point)
         try:
-            config = self._kind.model_validate(raw)
+            config = self._settings.model_validate(raw)
         except ValidationError:
-            for fault in check(self._kind, raw)[1]:
+            for fault in check(self._settings, raw)[1]:
                 self._report(fault, point)
             return None
         for axis, _ in self._axes_at(point):
@@ -172,15 +173,15 @@ class _Builder(Generic[Kind]):
         path = axis.path_of(index) if fault.path or not fault.key else axis.path
         self._reporter.add_fault(replace(fault, hint=hint).below(path))
 
-    def _combine(self, tables: dict[Indices, _Tables]) -> Variants[Kind]:
+    def _combine(self, tables: dict[Indices, _Tables]) -> Variants[Config]:
         """Put the identity and structure of every variant together from the texts of its settings."""
         settings: list[bytes] = []
         structure: array[int] = array("L")
         first: list[int] = []
         numbers: dict[str, int] = {}
         by_indices: dict[tuple[Indices, ...], int] = {}
-        varies = self._kind.VARIES
-        fields = pixel_fields(self._kind)
+        varies = self._settings.VARIES
+        fields = pixel_fields(self._settings)
         preset = self._preset.dimensions
         selectors = [group.dimensions for group in self._groups]
         fixed = [not group.fields <= varies for group in self._groups]
@@ -203,6 +204,6 @@ class _Builder(Generic[Kind]):
         config = lru_cache(16_384)(self._config)
         return Variants(self._sweep, settings, structure, first, config, [self._named.path] * len(first))
 
-    def _config(self, variant: int) -> Kind:
+    def _config(self, variant: int) -> Config:
         indices = unravel(variant, self._sweep.lengths)
-        return self._kind.model_validate(self._raw(dict(enumerate(indices))))
+        return self._settings.model_validate(self._raw(dict(enumerate(indices))))

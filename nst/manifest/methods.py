@@ -57,7 +57,7 @@ def find_methods(raw: dict[str, Any], report: Reporter) -> list[NamedSettings[Me
             report.add(valid[later].path, message, "remove one of them")
         return valid
     for method in valid:
-        report.add_faults(check(method.kind, method.raw)[1], below=method.path)
+        report.add_faults(check(method.settings, method.raw)[1], below=method.path)
     return []
 
 
@@ -76,7 +76,7 @@ def check_methods(
     """
     if not methods:
         return None
-    settings = [paths(method.kind) - {"name"} for method in methods]
+    settings = [paths(method.settings) - {"name"} for method in methods]
     names = tuple(dict.fromkeys(method.name for method in methods))
     sweep = parse_sweep(raw.get("sweep"), set[str]().union(*settings), report, fixed=_FIXED, methods=names)
     sweeps = [sweep]
@@ -119,7 +119,7 @@ def needed_images(
         return frozenset[Literal["content", "style"]]().union(*variants.needs)
     if raw.get("sweep") is not None:
         return None  # an axis may decide it
-    configs = [check(method.kind, method.raw)[0] for method in methods]
+    configs = [check(method.settings, method.raw)[0] for method in methods]
     needs = [config.needs for config in configs if config is not None]
     return frozenset[Literal["content", "style"]]().union(*needs) if needs and len(needs) == len(configs) else None
 

@@ -139,7 +139,7 @@ def _check_training(raw: dict[str, Any], report: Reporter) -> tuple[Training, ..
         hint = "leave the values out of the axes"
         report.add(("sweep", "exclude"), "a training manifest takes no 'exclude'", hint, key=True)
         axes = {key: value for key, value in axes.items() if key != "exclude"}
-    sweep = parse_sweep(axes, paths(named.kind) - {"family"}, report, fixed=_FIXED, owner="the family")
+    sweep = parse_sweep(axes, paths(named.settings) - {"family"}, report, fixed=_FIXED, owner="the family")
     variants = make_variants(named, sweep, report)
     if variants is None:
         return ()

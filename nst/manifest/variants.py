@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic
 
-from nst.manifest.named import Kind
+from nst.manifest.named import Config
 
 if TYPE_CHECKING:
     from array import array
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Variants(Generic[Kind]):
+class Variants(Generic[Config]):
     """Every point of the axes of a manifest, in the order of its axes, the last one fastest.
 
     Attributes:
@@ -35,7 +35,7 @@ class Variants(Generic[Kind]):
     settings: list[bytes]
     structure: array[int]
     first: list[int]
-    config: Callable[[int], Kind]
+    config: Callable[[int], Config]
     paths: list[Path]
 
     def __len__(self) -> int:

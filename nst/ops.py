@@ -90,7 +90,7 @@ def dtype_of(precision: Precision) -> torch.dtype:
 
 
 def to_tensor(arrays_BHW3: np.ndarray, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Return uint8 pictures as RGB in [0, 1], shape (B, 3, H, W), on the device."""
+    """Return uint8 pictures as RGB in [0, 1], shape (B, 3, H, W), on the device; channels lie last in memory."""
     tensor_BHW3 = torch.from_numpy(np.require(arrays_BHW3, requirements=("C", "W"))).to(device)
     return tensor_BHW3.permute(0, 3, 1, 2).to(dtype).div(255.0)
 

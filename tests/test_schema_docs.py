@@ -6,10 +6,9 @@ import jsonschema
 import pytest
 
 from nst.config import METHOD_CONFIGS
-from nst.config.training import TRAINING_CONFIGS
 from nst.manifest.blocks import Budget, ContentSpec, ManifestBlock, MixImage, Output, StyleSpec
 from nst.manifest.methods import paths
-from nst.manifest.reference import json_schema, manifest_reference, training_schema
+from nst.manifest.schema import json_schema, training_schema
 from nst.manifest.training import TrainBlock, TrainStyle
 from nst.yaml.text import load
 
@@ -56,23 +55,6 @@ def test_every_axis_is_offered_to_editors():
 BLOCKS = (ManifestBlock, ContentSpec, StyleSpec, MixImage, Budget, Output, TrainBlock, TrainStyle)
 
 
-def test_the_reference_has_every_key():
-    text = manifest_reference()
-    for model in BLOCKS:
-        for field in model.model_fields:
-            assert f"| `{field}`" in text
-    for model in (*METHOD_CONFIGS.values(), *TRAINING_CONFIGS.values()):
-        for path in paths(model):
-            if path != "optimizer.name":
-                assert f"| `{path}`" in text
-
-
 def test_every_key_of_the_manifest_has_a_meaning():
     for model in BLOCKS:
         assert [name for name, info in model.model_fields.items() if not info.description] == []
-
-
-def test_tables_are_whole():
-    for line in manifest_reference().splitlines():
-        if line.startswith("| `") and "](" not in line:
-            assert line.replace("\\|", "").count("|") in {3, 5}

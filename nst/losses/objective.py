@@ -83,6 +83,11 @@ class Objective:
         backbone: Returns the features that the terms ask for.
         terms: The terms, in the order in which they are computed.
         precision: Arithmetic of the backbone.
+
+    Example:
+        >>> term = Term("tv", None, torch.ones_like, "positions", 1.0, torch.tensor([2.0]))
+        >>> Objective(lambda images: {}, [term])(torch.zeros(1)).total
+        tensor([2.])
     """
 
     backbone: Backbone
@@ -119,7 +124,13 @@ class Objective:
 
 
 def extract(backbone: Backbone, images_BCHW: Tensor, precision: Precision) -> dict[str, Tensor]:
-    """Return feature maps in the pictures' own type, computed in the given precision."""
+    """Return feature maps in the pictures' own type, computed in the given precision.
+
+    Example:
+        >>> features = extract(lambda images: {"relu1_1": images.float()}, torch.ones(1, 3, 2, 2).double(), "float64")
+        >>> features["relu1_1"].dtype
+        torch.float64
+    """
     device = images_BCHW.device
     with arithmetic(precision, device), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         features: dict[str, Tensor] = backbone(images_BCHW)
@@ -128,7 +139,13 @@ def extract(backbone: Backbone, images_BCHW: Tensor, precision: Precision) -> di
 
 @contextmanager
 def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
-    """Allow TF32 inside the block if the precision says so, and forbid it otherwise; the old state comes back."""
+    """Allow TF32 inside the block if the precision says so, and forbid it otherwise; the old state comes back.
+
+    Example:
+        >>> with arithmetic("float32", torch.device("cpu")):
+        ...     torch.ones(2) + 1.0
+        tensor([2., 2.])
+    """
     if device.type != "cuda":
         yield
         return

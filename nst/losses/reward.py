@@ -24,6 +24,11 @@ def reward_term(layer: str | None, reward: Callable[[Tensor], Tensor], weights: 
         layer: The layer whose features are rewarded; None for the pictures themselves.
         reward: Returns each image's reward, shape (B,), given features or pictures.
         weights: Its weight, shape (B,); negative for what is punished.
+
+    Example:
+        >>> term = reward_term("relu2_1", activation, torch.tensor([2.0]))
+        >>> term.weights * term.loss(torch.ones(1, 4, 3, 3))
+        tensor([-2.])
     """
     return Term("reward", layer, reward, "positions", 1.0, -weights)
 
@@ -33,6 +38,10 @@ def activation(features_BCHW: Tensor) -> Tensor:
 
     Source:
         Mordvintsev, Olah & Tyka 2015, the notebook's `objective_L2`. Differs: averaged instead of summed and halved.
+
+    Example:
+        >>> activation(torch.full((1, 4, 3, 3), 3.0))
+        tensor([9.])
     """
     return features_BCHW.square().mean((1, 2, 3))
 
@@ -47,6 +56,10 @@ def class_score(scores_BCHW: Tensor, targets_B: Tensor) -> Tensor:
     Source:
         Simonyan, Vedaldi & Zisserman 2014, section 2, S_c. Differs: SqueezeNet rectifies its maps before it averages
         them, which stops the gradient where a class is not seen yet; the ascent looks at them before.
+
+    Example:
+        >>> class_score(torch.tensor([[[[1.0]], [[5.0]]]]), torch.tensor([1]))
+        tensor([5.])
     """
     rows = torch.arange(len(targets_B), device=targets_B.device)
     return scores_BCHW.mean((2, 3))[rows, targets_B]
@@ -58,5 +71,9 @@ def squared_distance_to_mean(images_BCHW: Tensor, mean: Tensor) -> Tensor:
     Source:
         Simonyan, Vedaldi & Zisserman 2014, eq. 1: the norm of an image whose zero is the training set's mean. Differs:
         averaged instead of summed, so that one weight serves every size.
+
+    Example:
+        >>> squared_distance_to_mean(torch.ones(1, 3, 2, 2), torch.full((1, 3, 1, 1), 0.5))
+        tensor([0.2500])
     """
     return (images_BCHW - mean).square().mean((1, 2, 3))

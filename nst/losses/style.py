@@ -98,6 +98,10 @@ def average(styles: Sequence[Statistics], weights: Sequence[float]) -> Statistic
     Source:
         jcjohnson/neural-style@07c4b82 for Gram matrices, crowsonkb/style-transfer-pytorch@e7e2c71 for raw moments
         (covariances must not be averaged). Weights are normalised, as there.
+
+    Example:
+        >>> average([(torch.tensor([[2.0]]),), (torch.tensor([[4.0]]),)], [3.0, 1.0])
+        (tensor([[2.5000]]),)
     """
     total = sum(weights)
     return tuple(
@@ -118,6 +122,11 @@ def style_target(
 
     Both mixes are divided by the energy of the averaged target, so that with Gram matrices they have the same
     gradient: sum_k w_k |G - A_k|^2 and |G - sum_k w_k A_k|^2 differ by a constant.
+
+    Example:
+        >>> grams = [STYLE_LOSSES["gram"].statistics(torch.full((1, 1, 2, 2), value)) for value in (1.0, 3.0)]
+        >>> style_target(STYLE_LOSSES["gram"], [(grams, [1.0, 1.0], "targets")]).energy  # of the mean of 1 and 9
+        tensor([25.])
     """
     means = [average(styles, weights) for styles, weights, _ in cells]
     rows = [
@@ -135,7 +144,12 @@ def style_target(
 
 
 def batch_target(loss: StyleLoss, statistics: Statistics) -> StyleTarget:
-    """Return one layer's target for a batch whose images have one style each, given the statistics of all of them."""
+    """Return one layer's target for a batch whose images have one style each, given the statistics of all of them.
+
+    Example:
+        >>> batch_target(STYLE_LOSSES["gram"], (torch.tensor([[[3.0]], [[4.0]]]),)).energy
+        tensor([ 9., 16.])
+    """
     energy_B = loss.energy(statistics).clamp_min(ENERGY_FLOOR)
     weights_B1 = torch.ones_like(energy_B)[:, None]
     return StyleTarget((loss.prepare(statistics),), weights_B1, energy_B, channels=statistics[0].shape[1])

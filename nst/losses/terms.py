@@ -1,6 +1,7 @@
 """The terms that several methods and trainings share, built from targets and weights. Knows no picture and no cell.
 
-Targets have the batch in front: one for all pictures, or one for each. Weights are those of the whole term, shape (B,).
+Targets have the batch in front: one for all pictures, or one for each. Weights are those of the whole term, shape (B,);
+in float64 they are rounded only after the layers' own weights are multiplied in.
 Shape letters: B images, C channels, H rows, W columns.
 """
 
@@ -52,7 +53,8 @@ def content_terms(
         _, channels, rows, columns = target_BCHW.shape
         factor_B = content_factor(units, energy_B, channels, rows * columns)
         loss = partial(content_loss, target_1CHW=target_BCHW, energy=energy_B)
-        terms.append(Term("content", layer, loss, "positions", share, share * factor_B * weights))
+        weights_B = (share * factor_B * weights).to(target_BCHW.dtype)
+        terms.append(Term("content", layer, loss, "positions", share, weights_B))
     return terms
 
 
@@ -71,13 +73,19 @@ def style_terms(
         layers: The layers with their weights.
         weights: Weight of the style, in `units`.
         units: Units of the weights.
+
+    Example:
+        >>> loss, gram = STYLE_LOSSES["gram"], (torch.tensor([[[3.0]]]),)
+        >>> style_terms(loss, {"relu1_1": batch_target(loss, gram)}, {"relu1_1": 0.5}, torch.tensor([10.0]))[0].weights
+        tensor([5.])
     """
     terms = []
     for layer, share in layers.items():
         target = targets[layer]
         factor_B = style_factor(units, loss.unit, target.energy, target.channels)
         compare = partial(style_loss, loss, target=target)
-        terms.append(Term("style", layer, compare, loss.scope, share, share * factor_B * weights))
+        weights_B = (share * factor_B * weights).to(target.energy.dtype)
+        terms.append(Term("style", layer, compare, loss.scope, share, weights_B))
     return terms
 
 
@@ -99,6 +107,12 @@ def patch_terms(
         size: Side of a patch in feature positions.
         stride: Step between neighbouring patches.
         guides: Masks that are matched together with the features, by layer.
+
+    Example:
+        >>> style = torch.rand(1, 4, 5, 5)
+        >>> terms = patch_terms({"relu3_1": ((style,),)}, {"relu3_1": 1.0}, torch.ones(1), size=3, stride=1)
+        >>> terms[0].loss(style)  # every patch is found again
+        tensor([0.])
     """
     terms = []
     for layer, share in layers.items():
@@ -115,6 +129,10 @@ def tv_term(weights: Tensor, kind: str = "squared") -> Term:
     Args:
         weights: Its factor.
         kind: A key of `nst.losses.tv.TOTAL_VARIATIONS`.
+
+    Example:
+        >>> tv_term(torch.ones(1)).loss(torch.zeros(1, 3, 4, 4))
+        tensor([0.])
     """
     return Term("tv", None, TOTAL_VARIATIONS[kind], "positions", 1.0, weights)
 
@@ -127,6 +145,11 @@ def laplacian_term(target_BHW: Tensor, pool: int, weights: Tensor, units: Units 
         pool: Pixels of the squares that pictures are averaged over before.
         weights: Its weight, in `units`.
         units: Units of the weights.
+
+    Example:
+        >>> target = torch.full((1, 2, 2), 0.5)
+        >>> laplacian_term(target, 2, torch.ones(1)).loss(torch.ones(1, 3, 8, 8))
+        tensor([1.])
     """
     energy_B = laplacian_energy(target_BHW)
     loss = partial(laplacian_loss, pool=pool, target_BHW=target_BHW, energy=energy_B)

@@ -61,6 +61,10 @@ def content_factor(units: Units, energy: Number, channels: int, positions: int) 
         energy: Mean square of the target's features.
         channels: Filters of the layer.
         positions: H W of the layer.
+
+    Example:
+        >>> content_factor("paper", 2.0, channels=4, positions=100)  # C H W e / 2
+        400.0
     """
     if units == "relative":
         return 1.0
@@ -75,6 +79,10 @@ def style_factor(units: Units, unit: Unit, energy: Number, channels: int) -> Num
         unit: How other implementations scale this style loss (`nst.losses.style.StyleLoss`).
         energy: What the relative loss is divided by.
         channels: Filters of the layer.
+
+    Example:
+        >>> style_factor("gatys", "gram", 16.0, channels=2)  # e / C^4
+        1.0
     """
     if units == "relative":
         return 1.0
@@ -88,7 +96,12 @@ def style_factor(units: Units, unit: Unit, energy: Number, channels: int) -> Num
 
 
 def laplacian_factor(units: Units, energy: Number) -> Number | float:
-    """Return the Laplacian loss in these units over the relative one; `energy` is that of the picture in [0, 1]."""
+    """Return the Laplacian loss in these units over the relative one; `energy` is that of the picture in [0, 1].
+
+    Example:
+        >>> laplacian_factor("gatys", 2.0)  # of the picture in 0..255
+        130050.0
+    """
     if units == "relative":
         return 1.0
     return energy if units == "crowsonkb" else energy * 255.0**2
@@ -101,6 +114,10 @@ def tv_factor(units: Units, tv: str, values: int) -> float:
         units: Unit system.
         tv: Kind of total variation.
         values: 3 H W, the number of values of the picture.
+
+    Example:
+        >>> tv_factor("jcjohnson", "squared", 3 * 10 * 10)
+        9753750.0
     """
     if units in {"relative", "crowsonkb"}:
         return 1.0

@@ -1,247 +1,227 @@
-"""The manifest's grammar for editors (JSON Schema) and for readers (Markdown), both generated from the models."""
+"""The reference of manifests as Markdown (docs/manifest.md), generated from the models."""
 
 from __future__ import annotations
 
-import copy
-import json
-from typing import TYPE_CHECKING, Any, Final
-
-from pydantic import BaseModel
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
 
 from nst.config import METHOD_CONFIGS
 from nst.config.training import TRAINING_CONFIGS
 from nst.manifest.blocks import Budget, ContentSpec, ManifestBlock, MixImage, Output, StyleSpec
 from nst.manifest.explain import blocks
+from nst.manifest.markdown import Section, link, page, table
 from nst.manifest.methods import paths
+from nst.manifest.schema import json_schema, training_schema
+from nst.manifest.settings import settings_of, settings_of_block, summary, summary_of
 from nst.manifest.training import TrainBlock, TrainStyle
-from nst.yaml.problems import number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from pydantic.fields import FieldInfo
+    from pydantic import BaseModel
 
-_AXIS: Final[dict[str, Any]] = {
-    "anyOf": [
-        {"type": "null"},
-        {"type": "array", "minItems": 1},
-        {
-            "type": "object",
-            "properties": {
-                "from": {"type": "number"},
-                "to": {"type": "number"},
-                "num": {"type": "integer", "minimum": 2},
-                "scale": {"enum": ["linear", "log"]},
-            },
-            "required": ["from", "to", "num"],
-            "additionalProperties": False,
-        },
-        {
-            "type": "object",
-            "properties": {"count": {"type": "integer", "minimum": 1}, "first": {"type": "integer", "minimum": 0}},
-            "required": ["count"],
-            "additionalProperties": False,
-        },
-    ]
-}
-_SWEEP: Final = """\
-| form | meaning |
-|---|---|
-| `style_weight: [10, 100]` | an axis: a setting of the method by its dotted path, and its values |
-| `optimizer: [lbfgs, {name: adam, learning_rate: 0.05}]` | whole blocks as values |
-| `content_weight: {from: 1, to: 100, num: 5, scale: log}` | a range with both ends, `linear` (default) or `log` |
-| `seed: {count: 4}` or `{count: 4, first: 10}` | whole numbers from `first` (default 0) |
-| `zip: [{style_weight: [1, 10], tv_weight: [0, 1]}]` | axes that advance together; all others are multiplied out |
-| `exclude: [{style_weight: 10, seed: [2, 3]}, {content: night, style: wave*}]` | leaves out the points that match \
-everything a rule names: values of axes, names (or patterns) of contents and styles |
+    from nst.manifest.settings import Setting
 
-With several `methods` an axis multiplies those that have its setting, and the others stand once; an axis that none \
-of them has is refused. Of zipped axes a method takes those that it has. A method may be listed several times with \
-different settings. Rules may name a `method`, too: `exclude: [{method: mrf, size: 512}]`. A rule leaves alone what \
-lacks anything that it names: an axis, a content, a style. Cells that come out equal are computed once.
+__all__ = ["json_schema", "manifest_reference", "training_schema"]
+
+_CONFIGS: Final[dict[str, type[BaseModel]]] = {**METHOD_CONFIGS, **TRAINING_CONFIGS}
+_OF_METHODS: Final = "settings of several methods"
+_OF_FAMILIES: Final = "settings of several families"
+
+_INTRODUCTION: Final = """
+Every key of the two kinds of manifest, with its type, its default and its meaning. `nst schema` and
+`nst schema --training` print JSON Schemas of them for editors. This page is generated from the code:
+`nst schema --reference` prints it.
 """
+_ABOUT_SWEEPS: Final = """
+A sweep says which pictures to make: every content with every style, at every point of the axes.
 
-_WRITTEN: Final = {
-    **dict.fromkeys(("contents", "photographs", "styles"), "text or list"),
-    **dict.fromkeys(("method", "training"), "name or block"),
-    "methods": "list of names and blocks",
-    **dict.fromkeys(("sweep", "budget", "output"), "block"),
+```yaml
+name: evening
+contents: photographs/*.jpg
+styles: [wave.jpg, {uri: starry_night.jpg, name: night}]
+method: {name: gatys, size: 256}
+sweep: {style_weight: [30, 300]}
+```
+"""
+_ABOUT_AXES: Final = """
+With several `methods` an axis multiplies those that have its setting, and the other methods stand once; an axis that
+no method has is refused. Of zipped axes a method takes those that it has. A method may be listed several times with
+different settings. A rule of `exclude` may also name a `method`: `exclude: [{method: mrf, size: 512}]`. A point that
+lacks something that a rule names (an axis, a content, a style) is not left out by that rule. Cells that come out equal
+are computed once.
+"""
+_ABOUT_METHODS: Final = f"""
+`method` names one of these, either alone (`method: mrf`) or as a block with the settings that differ from their
+defaults (`method: {{name: mrf, size: 512}}`). What several methods have in the same meaning is described once, under
+{link(_OF_METHODS)}.
+"""
+_ABOUT_BLOCKS: Final = """
+A block is written as a mapping, and one with a `name` also as the bare name: `optimizer: adam`. Axes reach into it by
+dotted paths: `sweep: {optimizer.history: [20, 50]}`. The section of a method or a family shows the block that it takes
+where the manifest has none.
+"""
+_ABOUT_TRAININGS: Final = """
+A training says which networks to train: one for each style and each point of the axes; or, with the families
+`conditional` and `adain`, one for all styles.
+
+```yaml
+kind: train
+name: starry
+photographs: photographs/
+styles: starry_night.jpg
+training: {family: johnson, steps: 20000}
+```
+"""
+_ABOUT_FAMILIES: Final = f"""
+`training` names the family of the networks, with the settings that differ from their defaults. Weights of losses are in
+relative units, as in {link("gatys")}. What several families have in the same meaning is described once, under
+{link(_OF_FAMILIES)}.
+"""
+_ABOUT_SHARED: Final = "The default stands in the section of each method or family."
+
+_SWEEP: Final = (
+    ("`style_weight: [10, 100]`", "an axis: a setting of the method by its dotted path, and its values"),
+    ("`optimizer: [lbfgs, {name: adam, learning_rate: 0.05}]`", "whole blocks as values"),
+    ("`content_weight: {from: 1, to: 100, num: 5, scale: log}`", "a range with both ends, `linear` (default) or `log`"),
+    ("`seed: {count: 4}` or `{count: 4, first: 10}`", "whole numbers from `first` (default 0)"),
+    (
+        "`zip: [{style_weight: [1, 10], tv_weight: [0, 1]}]`",
+        "axes that advance together; all other axes are multiplied out",
+    ),
+    (
+        "`exclude: [{style_weight: 10, seed: [2, 3]}, {content: night, style: wave*}]`",
+        "leaves out the points that match everything a rule names: axes, names or patterns of contents and styles",
+    ),
+)
+_KINDS: Final = {
+    "contents": link("contents", "text or list"),
+    "styles": link("styles", "text or list"),
+    "images": link("images", "list"),
+    "method": link("Methods", "name or block"),
+    "methods": link("Methods", "list of names and blocks"),
+    "sweep": link("sweep", "block"),
 }
-"""How the keys of manifests are written that take more than one form."""
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of sweeps, for editors; `parse_manifest` checks more than it can say."""
-    schema = _schema(ManifestBlock, "method", "name", METHOD_CONFIGS)
-    properties, (whole, extends) = schema["properties"], schema["anyOf"]
-    properties["kind"] = {"const": "sweep"}
-    several = {"type": "array", "minItems": 1, "items": {"anyOf": properties["method"]["anyOf"]}}
-    properties["methods"] = {"description": properties["methods"]["description"], **several}
-    rule = {"type": "object", "minProperties": 1}
-    properties["sweep"]["properties"]["exclude"] = {"type": "array", "items": rule}
-    ways = [{"required": [*whole["required"], key]} for key in ("method", "methods")]
-    return {**schema, "anyOf": [*ways, extends], "title": "nst sweep manifest"}
-
-
-def training_schema() -> dict[str, Any]:
-    """Return the same for training manifests."""
-    return {**_schema(TrainBlock, "training", "family", TRAINING_CONFIGS), "title": "nst training manifest"}
-
-
-def _schema(block: type[BaseModel], chosen: str, tag: str, configs: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
-    """Return the schema of a manifest whose key `chosen` names one of the configurations by its field `tag`."""
-    schema = block.model_json_schema()
-    definitions: dict[str, Any] = schema["$defs"]
-    choices: list[dict[str, Any]] = []
-    settings: dict[str, Any] = {}
-    for name, model in configs.items():
-        own = model.model_json_schema(ref_template="#/$defs/{model}")
-        definitions.update(own.pop("$defs", {}))
-        definitions[model.__name__] = own
-        # `null` drops what the manifest that is extended says.
-        own["properties"] = {key: {"anyOf": [part, {"type": "null"}]} for key, part in own["properties"].items()}
-        choices += [{"const": name}, {"$ref": f"#/$defs/{model.__name__}"}]
-        settings.update({path: {"$ref": "#/$defs/axis"} for path in sorted(paths(model) - {tag})})
-    for part in list(definitions.values()):
-        part["properties"] = {key: _short_forms(value, definitions) for key, value in part["properties"].items()}
-    properties = {key: _short_forms(value, definitions) for key, value in schema["properties"].items()}
-    for key in ("contents", "photographs", "styles"):
-        if key in properties:
-            items = properties[key]["items"]
-            properties[key] = {"description": properties[key]["description"], "anyOf": [properties[key], items]}
-    properties[chosen] = {"description": properties[chosen]["description"], "anyOf": choices}
-    axis = {"$ref": "#/$defs/axis"}
-    definitions["axis"] = _AXIS
-    zipped = {"type": "array", "items": {"type": "object", "minProperties": 2, "additionalProperties": axis}}
-    properties["sweep"] = {
-        "description": properties["sweep"]["description"],
-        "type": ["object", "null"],
-        "properties": {**settings, "zip": zipped},
-        "additionalProperties": False,
-    }
-    required = schema.pop("required")
-    schema.update(properties=properties, anyOf=[{"required": required}, {"required": ["extends"]}])
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
-def _short_forms(value: Any, definitions: dict[str, Any]) -> Any:
-    """Return a part of the schema that also allows bare names, bare URIs and lists of layers."""
-    if isinstance(value, list):
-        return [_short_forms(item, definitions) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "$ref" in value:
-        target = definitions[value["$ref"].rsplit("/", 1)[1]]
-        keys = target.get("properties", {})
-        name = keys.get("name", {})
-        if "uri" in keys:
-            return {"anyOf": [{"type": "string", "minLength": 1}, value]}
-        names = [name["const"]] if "const" in name else name.get("enum")
-        return {"anyOf": [{"enum": names}, value]} if names else value
-    value = {key: _short_forms(inner, definitions) for key, inner in value.items() if key != "discriminator"}
-    if "oneOf" in value:
-        value["anyOf"] = value.pop("oneOf")
-    if "propertyNames" in value or "patternProperties" in value:
-        rest = {key: value.pop(key) for key in ("default", "title", "description") if key in value}
-        layers = {"type": ["array", "string"], "minItems": 1, "items": {"type": "string"}}
-        return {**rest, "anyOf": [value, layers]}
-    return value
+"""Types of the keys that take more forms than their annotations say."""
+_TRAINING_KINDS: Final = {
+    "photographs": "text or list",
+    "styles": link("styles of a training", "text or list"),
+    "training": link("Families", "name or block"),
+    "sweep": link("sweep", "block"),
+}
 
 
 def manifest_reference() -> str:
-    """Return the reference of the manifest as Markdown: every key with its type, default and meaning."""
-    parts = ["### The manifest\n", _table(ManifestBlock, "")]
+    """Return docs/manifest.md: every key with its type, default and meaning, each described once."""
+    owners = _owners()
+    shared = {described: names for described, names in owners.items() if len(names) > 1}
+    return page(
+        "The manifest",
+        _INTRODUCTION,
+        (
+            Section("Sweeps", (_ABOUT_SWEEPS, _table(settings_of(ManifestBlock, _KINDS))), tuple(_parts_of_sweeps())),
+            Section(
+                "Methods",
+                (_ABOUT_METHODS,),
+                (*(_configuration(name, owners) for name in METHOD_CONFIGS), _shared(_OF_METHODS, shared)),
+            ),
+            Section("Blocks", (_ABOUT_BLOCKS,), tuple(_blocks())),
+            Section(
+                "Trainings",
+                (_ABOUT_TRAININGS, _table(settings_of(TrainBlock, _TRAINING_KINDS))),
+                (Section("styles of a training", (_table(settings_of(TrainStyle)),)),),
+            ),
+            Section(
+                "Families",
+                (_ABOUT_FAMILIES,),
+                (*(_configuration(name, owners) for name in TRAINING_CONFIGS), _shared(_OF_FAMILIES, shared)),
+            ),
+        ),
+    )
+
+
+def sections_of(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the titles of the sections that describe the settings of methods or families, by their dotted paths."""
+    owners = _owners()
+    found: dict[str, dict[str, None]] = defaultdict(dict)  # the inner dictionary is an ordered set
+    for name in names:
+        for setting in settings_of(_CONFIGS[name]):
+            section = _place(owners[setting.described])
+            inner = [path for path in paths(_CONFIGS[name]) if path.startswith(f"{setting.key}.")]
+            for path in inner or [setting.key]:
+                found[path][setting.key if inner else section] = None
+    return {path: list(sections) for path, sections in found.items()}
+
+
+def _owners() -> dict[tuple[str, str, str], list[str]]:
+    """Return the names of the methods and families that have a setting, by its `described`."""
+    owners = defaultdict(list)
+    for name, config in _CONFIGS.items():
+        for setting in settings_of(config):
+            owners[setting.described].append(name)
+    return dict(owners)
+
+
+def _place(owners: list[str]) -> str:
+    """Return the title of the section that describes a setting of these methods or families."""
+    if len(owners) == 1:
+        return owners[0]
+    return _OF_METHODS if owners[0] in METHOD_CONFIGS else _OF_FAMILIES
+
+
+def _parts_of_sweeps() -> Iterator[Section]:
     for title, model in (
-        ("Items of `contents`", ContentSpec),
-        ("Items of `styles`", StyleSpec),
-        ("Items of a style's `images`", MixImage),
-        ("`budget`", Budget),
-        ("`output`", Output),
+        ("contents", ContentSpec),
+        ("styles", StyleSpec),
+        ("images", MixImage),
+        ("budget", Budget),
+        ("output", Output),
     ):
-        parts += [f"### {title}\n", _table(model, "")]
-    parts += ["### `sweep`\n", _SWEEP]
-    told: dict[str, str] = {}
-    for name, config in METHOD_CONFIGS.items():
-        heading, anchor = f"method: {{name: {name}}}", f"method-name-{name}"
-        parts += [f"### `{heading}`\n", f"{_first_line(config)}\n", _table(config, "", anchor, told)]
-    parts += ["### The training manifest\n", _table(TrainBlock, ""), "### Items of a training's `styles`\n"]
-    parts += [_table(TrainStyle, "")]
-    for family, training in TRAINING_CONFIGS.items():
-        heading, anchor = f"training: {{family: {family}}}", f"training-family-{family}"
-        parts += [f"### `{heading}`\n", f"{_first_line(training)}\n", _table(training, "", anchor, told)]
-    return "\n".join(parts)
+        yield Section(title, (summary(model), _table(settings_of(model, _KINDS))))
+    yield Section("sweep", (table(("form", "meaning"), _SWEEP), _ABOUT_AXES))
 
 
-def _table(model: type[BaseModel], prefix: str, section: str = "", told: dict[str, str] | None = None) -> str:
-    rows = _rows(model, prefix, section, {} if told is None else told)
-    return "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows, ""])
+def _configuration(name: str, owners: Mapping[tuple[str, str, str], list[str]]) -> Section:
+    """Return the section of a method or a family: its own settings, and the defaults of those described elsewhere."""
+    own, elsewhere = [], defaultdict(list)
+    for setting in settings_of(_CONFIGS[name]):
+        if setting.kind == f"`{name}`":
+            continue  # the name, which is the heading
+        if (place := _place(owners[setting.described])) == name:
+            own.append(setting)
+        else:
+            elsewhere[place].append(f"`{setting.key}` ({setting.default})")
+    also = [f"And the {link(place)}: {', '.join(settings)}." for place, settings in elsewhere.items()]
+    return Section(name, (summary(_CONFIGS[name]), _table(own), *also))
 
 
-def _rows(model: type[BaseModel], prefix: str, section: str, told: dict[str, str]) -> Iterator[str]:
-    """Yield a row per key; a block whose keys were told in another section (`told`) says only where."""
-    for field, info in model.model_fields.items():
-        inner = blocks(info.annotation) if model not in {ManifestBlock, StyleSpec, TrainBlock} else []
-        meaning = _one_line(info.description or "")
-        if not meaning and inner:
-            meaning = "; or ".join(_one_line(_first_line(block)).rstrip(".") for block in inner) + "."
-        keys = [row for block in inner for row in _block_rows(block, f"{prefix}{field}.", len(inner) > 1)]
-        other = told.setdefault("\n".join(keys), section) if keys else section
-        kind = "block" if inner else _kind(model, field)
-        if other != section:
-            kind, keys = f"block, its keys as in [{other.rpartition('-')[2]}](#{other})", []
-        yield f"| `{prefix}{field}` | {kind} | {_default(info)} | {meaning} |"
-        yield from keys
-
-
-def _block_rows(block: type[BaseModel], prefix: str, one_of_several: bool) -> Iterator[str]:
-    for row in _rows(block, prefix, "", {}):
-        if not one_of_several:
-            yield row
-        elif f"{prefix}name`" not in row:
-            yield row.replace(" |", f" ({block.model_fields['name'].default}) |", 1)
-
-
-def _kind(model: type[BaseModel], field: str) -> str:
-    """Return the type of a field in words, from its JSON Schema."""
-    if model in {ManifestBlock, TrainBlock} and field in _WRITTEN:
-        return _WRITTEN[field]
-    return _words(model.model_json_schema()["properties"][field])
-
-
-def _words(schema: dict[str, Any]) -> str:
-    if "const" in schema:
-        return f"`{schema['const']}`"
-    if "enum" in schema:
-        return ", ".join(f"`{value}`" for value in schema["enum"])
-    if "anyOf" in schema:
-        return " or ".join(_words(option) for option in schema["anyOf"] if option.get("type") != "null")
-    words = {
-        "integer": "whole number", "number": "number", "string": "text", "boolean": "true or false",
-        "array": "list", "object": "layers, a list or with weights",
-    }[schema["type"]]  # fmt: skip
-    bounds = [
-        f"{sign} {number(schema[key])}"
-        for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
-        if key in schema
+def _shared(title: str, settings: Mapping[tuple[str, str, str], list[str]]) -> Section:
+    rows = [
+        (f"`{key}`", kind, meaning, ", ".join(map(link, names)))
+        for (key, kind, meaning), names in settings.items()
+        if _place(names) == title
     ]
-    return " ".join([words, ", ".join(bounds)]).strip()
+    return Section(title, (_ABOUT_SHARED, table(("key", "type", "meaning", "of"), rows)))
 
 
-def _default(info: FieldInfo) -> str:
-    if info.is_required():
-        return "required"
-    value = copy.copy(info.default)
-    if value is None:
-        return ""
-    if isinstance(value, BaseModel):
-        return f"`{getattr(value, 'name', None) or '{}'}`"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"`{text}`"
+def _blocks() -> Iterator[Section]:
+    """Yield a section per block; what several forms of a block have in common is described with the first."""
+    forms: dict[str, dict[tuple[type[BaseModel], ...], list[str]]] = defaultdict(lambda: defaultdict(list))
+    for name, config in _CONFIGS.items():
+        for key, info in config.model_fields.items():
+            if members := tuple(blocks(info.annotation)):
+                forms[key][members].append(name)
+    for key, users in forms.items():
+        described: set[Setting] = set()
+        body: list[str] = []
+        for members, names in users.items():
+            about = summary_of(members)
+            settings = [setting for setting in settings_of_block(key, members) if setting not in described]
+            body += [f"For {', '.join(map(link, names))}: {about}" if body else about, _table(settings)]
+            described.update(settings)
+        yield Section(key, tuple(body))
 
 
-def _first_line(model: type[BaseModel]) -> str:
-    return (model.__doc__ or "").split("\n\n")[0]
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+def _table(settings: Iterable[Setting]) -> str:
+    rows = ((f"`{setting.key}`", setting.kind, setting.default, setting.meaning) for setting in settings)
+    return table(("key", "type", "default", "meaning"), rows)

@@ -40,6 +40,11 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
     Source:
         Simonyan, Vedaldi & Zisserman 2014, "Deep inside convolutional networks", section 2, eq. 1. Differs: normalised
         steps and jitter (Mordvintsev, Olah & Tyka 2015), values held in [0, 1].
+
+    Example:
+        >>> config = ClassVisualisationConfig(size=64, steps=1, backbone={"weights": "random"}, target=3)
+        >>> stylize_batch([Request("cell", None, (), (), "targets", config)], workspace)[0].image.shape
+        (64, 64, 3)
     """
     return run_accepted(requests, refusal, lambda accepted: _visualise(accepted, workspace, on_step))
 
@@ -76,7 +81,12 @@ def _classified(made: Stylized, targets: Targets, config: ClassVisualisationConf
 
 
 def class_names() -> list[str]:
-    """Return what the classes of ImageNet 2012 are called, in the order of torchvision's classifiers."""
+    """Return what the classes of ImageNet 2012 are called, in the order of torchvision's classifiers.
+
+    Example:
+        >>> class_names()[130]
+        'flamingo'
+    """
     from torchvision.models import SqueezeNet1_1_Weights
 
     return list(SqueezeNet1_1_Weights.IMAGENET1K_V1.meta["categories"])

@@ -93,6 +93,11 @@ def run_accepted(
     """Run the requests that `refusal` accepts; return one result per request, in order.
 
     A result is a picture, or the error with which the request was refused.
+
+    Example:
+        >>> request = Request("cell", content, (), (), "targets", GatysConfig())
+        >>> run_accepted([request], lambda request: InputError("no style"), run=list)[0].error.message
+        'no style'
     """
     refused = {index: error for index, request in enumerate(requests) if (error := refusal(request)) is not None}
     accepted = [request for index, request in enumerate(requests) if index not in refused]
@@ -104,6 +109,11 @@ def run_accepted(
 
 
 def configs_of(requests: Sequence[Request], kind: type[Config]) -> list[Config]:
-    """Return the settings of every request, which are all of this method."""
+    """Return the settings of every request, which are all of this method.
+
+    Example:
+        >>> configs_of([Request("cell", content, (), (), "targets", GatysConfig(size=64))], GatysConfig)[0].size
+        64
+    """
     configs = [request.config for request in requests]
     return [config for config in configs if isinstance(config, kind)]

@@ -48,6 +48,12 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
         alexjc/neural-doodle@b2fac92 doodle.py; DmitryUlyanov/fast-neural-doodle@867d039. Differs: regions are channels
         of their own instead of the colours' values (so that black is as good as any colour), relative units, squared
         distances of Gram matrices (there SmoothL1), values held in [0, 1].
+
+    Example:
+        >>> config, mask = DoodleConfig(**tiny, **shallow, pyramid={"levels": 1}), plain_labels("#ff0000")
+        >>> request = Request("cell", content, (style,), (1.0,), "targets", config, mask, (mask,))
+        >>> stylize_batch([request], workspace)[0].image.shape
+        (24, 32, 3)
     """
     return run_accepted(requests, refusal, lambda accepted: _descent(accepted, workspace).run(on_step))
 

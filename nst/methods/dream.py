@@ -44,6 +44,11 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
         Mordvintsev, Olah & Tyka 2015, "Inceptionism: going deeper into neural networks", and its notebook (the L2
         objective). Differs: each layer over its activation in the start, so that weights of several layers mean the
         same.
+
+    Example:
+        >>> config = DreamConfig(**tiny, layers=["relu2_1"], pyramid={"levels": 1})
+        >>> stylize_batch([Request("cell", content, (), (), "targets", config)], workspace)[0].image.shape
+        (24, 32, 3)
     """
     return run_accepted(requests, refusal, lambda accepted: _ascent(accepted, workspace).run(on_step))
 

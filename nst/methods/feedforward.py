@@ -46,6 +46,11 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
     Source:
         The networks' own: `nst.networks`. Strength after training, by blending pictures, is ours; alpha of AdaIN is
         Huang & Belongie 2017, eq. 14.
+
+    Example:
+        >>> config = FeedforwardConfig(model="3f9c2a")
+        >>> stylize_batch([Request("cell", content, (), (), "targets", config)], workspace)[0].error
+        InputError('no model is given for johnson (3f9c2a)')
     """
     refuse = partial(refusal, workspace=workspace)
     return run_accepted(requests, refuse, lambda accepted: _run(accepted, workspace, on_step))
@@ -154,9 +159,9 @@ class _Pass:
     def _apply(self, indices: Sequence[int], contents_BHW3: np.ndarray | None) -> Tensor:
         """Return the finished pictures of some requests, shape (B, 3, H, W), with zeros for what is not finite."""
         photographs_B3HW = None if contents_BHW3 is None else self._tensor(contents_BHW3)
-        painting = self._painting(indices, photographs_B3HW)
         bfloat16 = self.config.precision == "bfloat16"
         with torch.autocast(self.workspace.device.type, torch.bfloat16, enabled=bfloat16):
+            painting = self._painting(indices, photographs_B3HW)  # it encodes the styles
             pictures_B3HW = self.network.paint(painting).to(self.dtype)
         finite_B = pictures_B3HW.isfinite().flatten(1).all(1).tolist()
         self.broken |= {index for index, finite in zip(indices, finite_B, strict=True) if not finite}

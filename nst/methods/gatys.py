@@ -15,6 +15,7 @@ from nst.methods.descent import Descent, configs_of, run_accepted
 from nst.methods.guided import guided_style_terms, unmatched
 from nst.methods.start import missing_image, picture_size, plan_levels, too_thin
 from nst.methods.targets import Targets
+from nst.ops import to_tensor
 from nst.pictures.color import take_luminance
 from nst.pictures.images import resize_to, style_size
 
@@ -44,6 +45,11 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
     Source:
         Gatys, Ecker & Bethge 2016, section 2. Differs: relative units, TV, values held in [0, 1], pyramid; the paper's
         settings can be had by name.
+
+    Example:
+        >>> config = GatysConfig(**tiny, **shallow)
+        >>> stylize_batch([Request("cell", content, (style,), (1.0,), "targets", config)], workspace)[0].image.shape
+        (24, 32, 3)
     """
     return run_accepted(requests, refusal, lambda accepted: _descent(accepted, workspace).run(on_step))
 
@@ -68,7 +74,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
 
     def keep_colors(pictures_B3HW: Tensor) -> Tensor:
         content = resize_to(targets.content.array, *picture_size(requests[0]))
-        return take_luminance(pictures_B3HW, targets.tensor(content))
+        return take_luminance(pictures_B3HW, to_tensor(content[None], targets.workspace.device, targets.dtype))
 
     share = 1.0 if config.init == "noise" else config.noise
     start = [

@@ -33,7 +33,13 @@ if TYPE_CHECKING:
 
 
 def unmatched(request: Request) -> InputError | None:
-    """Return an error for a request whose masks do not fit together, or None."""
+    """Return an error for a request whose masks do not fit together, or None.
+
+    Example:
+        >>> request = Request("cell", content, (style,), (1.0,), "targets", GatysConfig(), plain_labels("#ff0000"))
+        >>> unmatched(request).message
+        'masks for some of the images only'
+    """
     if request.content_mask is None and not request.style_masks:
         return None
     if request.content_mask is None or len(request.style_masks) != len(request.styles):

@@ -37,6 +37,11 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
         Mahendran & Vedaldi 2014, eq. 2 with its normalised Euclidean loss and total variation with beta 2; the chain of
         Gram matrices: Gatys, Ecker & Bethge 2016, figure 1. Differs: values held in [0, 1] instead of the paper's
         alpha-norm, L-BFGS instead of descent with momentum.
+
+    Example:
+        >>> config = InvertConfig(**tiny, layer="relu2_1")
+        >>> stylize_batch([Request("cell", content, (), (), "targets", config)], workspace)[0].image.shape
+        (24, 32, 3)
     """
     return run_accepted(requests, refusal, lambda accepted: _descent(accepted, workspace).run(on_step))
 

@@ -43,6 +43,11 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
     Source:
         Li & Wand 2016, "Combining Markov random fields and convolutional neural networks for image synthesis", eq. 1
         to 4; chuanli11/CNNMRF for the defaults. Differs: relative units, values held in [0, 1].
+
+    Example:
+        >>> config = MrfConfig(**tiny, **shallow, pyramid={"levels": 1})
+        >>> stylize_batch([Request("cell", content, (style,), (1.0,), "targets", config)], workspace)[0].image.shape
+        (24, 32, 3)
     """
     return run_accepted(requests, refusal, lambda accepted: _descent(accepted, workspace).run(on_step))
 

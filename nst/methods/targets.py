@@ -67,7 +67,8 @@ class Targets:
 
     def tensor(self, array: np.ndarray) -> Tensor:
         """Return an HWC uint8 picture as a batch of one in [0, 1], on the device."""
-        return to_tensor(array[None], self.workspace.device, self.dtype)
+        # Contiguous, as the pictures that are optimised: convolutions of another layout round differently.
+        return to_tensor(array[None], self.workspace.device, self.dtype).contiguous()
 
     def vector(self, values: Sequence[float]) -> Tensor:
         """Return one number per image of the batch, shape (B,), on the device."""

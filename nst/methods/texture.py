@@ -42,6 +42,11 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
         leongatys/DeepTextures for the layers and the histograms at the end. Differs: every layer is divided by the
         energy of its target (there 1e9 / 4 N^2 for all, on a network rescaled to mean activations of one), and a
         pyramid is possible.
+
+    Example:
+        >>> config = TextureConfig(**tiny, style_layers=["relu1_1"])
+        >>> stylize_batch([Request("cell", None, (style,), (1.0,), "targets", config)], workspace)[0].image.shape
+        (32, 32, 3)
     """
     return run_accepted(requests, refusal, lambda accepted: _descent(accepted, workspace).run(on_step))
 

@@ -139,7 +139,7 @@ SWEEPS: Final = (
 
 TRACES: Final = (
     Column("cell_id", "string", "The cell, or the model by its id."),
-    Column("step", "int64", "Step within the level, from 0."),
+    Column("step", "int64", "Steps taken, from 1, counted through all levels."),
     Column("level", "int64", "Level of the pyramid, from 0, the coarsest."),
     *described(
         "float64",

@@ -78,13 +78,20 @@ class ExchangeLesson(Lesson):
         with self.autocast():
             decoded_B3HW = network.decode(exchanged_BCHW)
         outputs_B3HW = decoded_B3HW.to(self.dtype)
-        like_B = outputs_B3HW[:, 0, 0, 0]
+        ones_B = torch.ones_like(outputs_B3HW[:, 0, 0, 0], dtype=torch.float64)
         targets = {layer: batch_target(DEVIATIONS, of_layer) for layer, of_layer in statistics.items()}
         terms = [
             *content_terms(
-                {config.layer: exchanged_BCHW}, {config.layer: 1.0}, torch.full_like(like_B, config.content_weight)
+                {config.layer: exchanged_BCHW},
+                {config.layer: 1.0},
+                config.content_weight * ones_B,
             ),
-            *style_terms(DEVIATIONS, targets, config.style_layers, torch.full_like(like_B, config.style_weight)),
+            *style_terms(
+                DEVIATIONS,
+                targets,
+                config.style_layers,
+                config.style_weight * ones_B,
+            ),
         ]
         return outputs_B3HW, self.objective(outputs_B3HW, terms)
 

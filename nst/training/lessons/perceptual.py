@@ -61,17 +61,17 @@ class PerceptualLesson(Lesson):
         del whole  # Gram matrices are always those of the whole style
         config = self.config
         outputs_B3HW = self._paint(photographs_B3HW, styles, seeds)
-        like_B = outputs_B3HW[:, 0, 0, 0]
+        ones_B = torch.ones_like(outputs_B3HW[:, 0, 0, 0], dtype=torch.float64)
         terms = []
         if photographs_B3HW is not None:
             with torch.no_grad():
                 features = extract(self.content_backbone, photographs_B3HW, config.precision)
-            terms = content_terms(features, config.content_layers, torch.full_like(like_B, config.content_weight))
+            terms = content_terms(features, config.content_layers, config.content_weight * ones_B)
         targets = {
             layer: batch_target(GRAM, tuple(part[list(styles)] for part in parts))
             for layer, parts in self.statistics.items()
         }
-        terms += style_terms(GRAM, targets, config.style_layers, torch.full_like(like_B, config.style_weight))
+        terms += style_terms(GRAM, targets, config.style_layers, config.style_weight * ones_B)
         return outputs_B3HW, self.objective(outputs_B3HW, terms)
 
     def _paint(self, photographs_B3HW: Tensor | None, styles: Sequence[int], seeds: Sequence[int]) -> Tensor:

@@ -29,7 +29,7 @@ def check_uri(uri: str) -> str:
 
 
 def listed(value: Any) -> Any:
-    """Return a bare value as a list of one."""
+    """Return a text or a mapping as a list that has it alone, anything else as it is."""
     return [value] if isinstance(value, str | dict) else value
 
 

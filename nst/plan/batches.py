@@ -1,8 +1,4 @@
-"""What a sweep is to run and why: the cells that are not done, in batches, with an estimate. No effects.
-
-The batches are composed over the whole sweep, and cells that are done are dropped from them afterwards: which cells
-are optimised together follows from the manifest alone, so that a resumed sweep gives the same pixels.
-"""
+"""What a sweep is to run and why: the cells that are not done, in batches, with an estimate. No effects."""
 
 from __future__ import annotations
 
@@ -11,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.identity import hex_of
+from nst.plan.grouping import compose
 from nst.records import Batch
 
 if TYPE_CHECKING:
@@ -34,10 +31,6 @@ MAX_CHUNKS: Final = 2000
 
 TARGET_SECONDS: Final = 40.0
 """How long a chunk is to take."""
-
-_BATCH_PIXELS: Final = 2**20
-_BATCH_CELLS: Final = 8
-"""Most pixels and most cells of a batch, unless the manifest says how many cells."""
 
 _BYTES_PER_PIXEL: Final = {"png": 2.4, "jpeg": 0.9, "webp": 0.6}
 _EXTRA_BYTES: Final = 40_000
@@ -173,7 +166,7 @@ def make_plan(
         history: Seconds per unit of cost.
     """
     failed, known, history = failed or {}, known or {}, history or {}
-    batches = _compose(cells, done)
+    batches = compose(cells, done)
     to_do = sum(map(len, batches))
     reason = _reasons(cells, done, failed, known)
     reasons = Counter({DONE: len(cells) - to_do})
@@ -184,35 +177,6 @@ def make_plan(
     cost, seconds, output_bytes = _estimate(cells, batches, history)
     sweep_id = hex_of((name, "\n", *cells.ids), size=8)
     return Plan(sweep_id, name, cells, reasons, cost, seconds, output_bytes, batches, failed, history, reason)
-
-
-def _compose(cells: Cells, done: Container[str]) -> list[list[int]]:
-    """Return the numbers of the cells of each batch, without those that are done."""
-    batches = []
-    for group in _groups(cells):
-        size = _batch_size(cells, group[0])
-        for start in range(0, len(group), size):
-            to_do = [number for number in group[start : start + size] if cells.ids[number] not in done]
-            if to_do:
-                batches.append(to_do)
-    return batches
-
-
-def _groups(cells: Cells) -> list[list[int]]:
-    """Return the numbers of the cells that may share batches: of one structure, and of one content if that matters."""
-    width, structures = len(cells.variants), cells.variants.structure
-    row = len(cells.styles) * width
-    count = len(cells.variants.first)
-    groups: dict[int, list[int]] = {}
-    of_any_content = {s for s in range(count) if not cells.structure_config(s).SHARES_CONTENT}
-    for number, point in enumerate(cells.points):
-        structure = structures[point % width]
-        key = structure if structure in of_any_content else point // row * count + structure
-        if key in groups:
-            groups[key].append(number)
-        else:
-            groups[key] = [number]
-    return list(groups.values())
 
 
 def _estimate(cells: Cells, batches: list[list[int]], history: Mapping[Rate, float]) -> tuple[float, float | None, int]:
@@ -231,13 +195,6 @@ def _estimate(cells: Cells, batches: list[list[int]], history: Mapping[Rate, flo
         seconds += cost * (rate or 0.0)
         output_bytes += count * round(config.pixels * _BYTES_PER_PIXEL[cells.output.format] + _EXTRA_BYTES)
     return total, seconds if known else None, output_bytes
-
-
-def _batch_size(cells: Cells, number: int) -> int:
-    """Return the most cells of a batch, given the number of one of its cells; it follows from the manifest alone."""
-    side = cells.structure_config(cells.structure(number)).side
-    default = min(_BATCH_CELLS, max(1, _BATCH_PIXELS // side**2))
-    return cells.batch_size or default
 
 
 def _rate(config: Method) -> Rate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 
 import pytest
@@ -10,7 +11,7 @@ from safetensors.torch import save
 
 from nst.config.backbone import BackboneConfig
 from nst.errors import InputError, UserError
-from tasks.inputs.digests import TORCHVISION_FILES
+from tasks.inputs.weights import TORCHVISION_FILES
 from tasks.models.backbone_weights import fetch_weights, load_weights
 
 TENSORS = {
@@ -21,11 +22,19 @@ TENSORS = {
 CONFIG = BackboneConfig()
 
 
+def identity(path):
+    return f"sha256-{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def load(path):
+    return load_weights(CONFIG, str(path), identity(path))
+
+
 def test_safetensors_and_pth_load_alike(tmp_path):
     (tmp_path / "w.safetensors").write_bytes(save(TENSORS))
     torch.save(TENSORS, tmp_path / "w.pth")
     for name in ("w.safetensors", "w.pth"):
-        loaded = load_weights(CONFIG, str(tmp_path / name))
+        loaded = load(tmp_path / name)
         assert set(loaded) == {"features.0.weight", "features.0.bias"}
         assert torch.equal(loaded["features.0.weight"], TENSORS["features.0.weight"])
 
@@ -39,17 +48,17 @@ class Malicious:
 def test_code_in_a_pickle_is_not_run(tmp_path, capsys, name):
     (tmp_path / name).write_bytes(pickle.dumps({"features.0.weight": Malicious()}))
     with pytest.raises(InputError, match=name):
-        load_weights(CONFIG, str(tmp_path / name))
+        load(tmp_path / name)
     torch.save({"features.0.weight": Malicious()}, tmp_path / name)
     with pytest.raises(InputError, match=name):
-        load_weights(CONFIG, str(tmp_path / name))
+        load(tmp_path / name)
     assert "was run" not in capsys.readouterr().out
 
 
 def test_a_file_without_vgg_layers_says_what_it_holds(tmp_path):
     (tmp_path / "w.safetensors").write_bytes(save({"conv.weight": torch.ones(1)}))
     with pytest.raises(InputError, match=r"conv\.weight"):
-        load_weights(CONFIG, str(tmp_path / "w.safetensors"))
+        load(tmp_path / "w.safetensors")
 
 
 def test_torchvisions_weights_are_taken_from_torchs_cache_only_with_their_digest(tmp_path, monkeypatch):
@@ -58,12 +67,27 @@ def test_torchvisions_weights_are_taken_from_torchs_cache_only_with_their_digest
     with pytest.raises(UserError, match="neither in torch's cache nor") as caught:
         fetch_weights("vgg16")
     assert "random" in caught.value.hint
-    # What lies in the cache is used without asking the network: torch checked its digest when it was downloaded.
+    # What lies in the cache is used without asking the network, and only if it is the file that was planned.
     folder = tmp_path / "hub" / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save(TENSORS, folder / TORCHVISION_FILES["vgg16"])
+    cached = folder / TORCHVISION_FILES["vgg16"]
+    torch.save(TENSORS, cached)
     fetch_weights("vgg16")
-    assert set(load_weights(BackboneConfig(name="vgg16"), "torchvision")) == {"features.0.weight", "features.0.bias"}
+    config, beginning = BackboneConfig(name="vgg16"), identity(cached).removeprefix("sha256-")[:8]
+    loaded = load_weights(config, "torchvision", f"torchvision-vgg16-{beginning}")
+    assert set(loaded) == {"features.0.weight", "features.0.bias"}
+    with pytest.raises(InputError, match=r"vgg16-397923af.pth: the file has changed"):
+        load_weights(config, "torchvision", "torchvision-vgg16-397923af")
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+def test_weights_that_changed_after_planning_are_refused_by_name(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(save(TENSORS))
+    planned = identity(path)
+    path.write_bytes(save({**TENSORS, "features.0.bias": torch.ones(2)}))
+    with pytest.raises(InputError, match=f"{name}: the file has changed"):
+        load_weights(CONFIG, str(path), planned)
 
 
 def test_the_names_of_torchvisions_files_are_torchvisions():

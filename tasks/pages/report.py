@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from nst.records import ImageRef
     from tasks.catalog import Catalog
-    from tasks.planning.sweep import Prepared
+    from tasks.planning.sweep import PreparedSweep
     from tasks.store import Store
 
 _SHEET_CELLS: Final = 144
@@ -55,10 +55,10 @@ class Page:
     contact_sheet: bytes
 
 
-def report(prepared: Prepared) -> Page:
-    """Write the contact sheet and the gallery of a sweep; what is there is replaced."""
-    plan, store = prepared.plan, prepared.store
-    cells = sweep_table(prepared.catalog, plan.sweep_id)
+def report(prepared: PreparedSweep) -> Page:
+    """Write the contact sheet and the gallery of a sweep over those of earlier runs."""
+    plan, store = prepared.plan, prepared.root.store
+    cells = sweep_table(prepared.root.catalog, plan.sweep_id)
     done = cells[cells.picture_uri.notna()]
     labels = varying(cells[cells.method.notna()])
     contents = _headers({content.name: content for content in plan.cells.contents if content})

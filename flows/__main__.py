@@ -36,7 +36,7 @@ InputsOption = Annotated[
     str, typer.Option("--inputs", help="Folder or URI for relative inputs; by default the manifest's own folder.")
 ]
 DevicesOption = Annotated[
-    str, typer.Option("--devices", help="Comma-separated, e.g. cpu or cuda:0,cuda:1; by default all GPUs, or the CPU.")
+    str, typer.Option("--devices", help="Comma-separated: cpu, mps, cuda:0,cuda:1; by default all GPUs, or the CPU.")
 ]
 
 

@@ -54,9 +54,9 @@ def open_root(uri: str, *, probed: bool = False) -> Root:
 
     Args:
         uri: Path or URI of the root.
-        probed: Whether to try out if the store keeps create-only writes; whoever writes to the catalog must know it.
-            Local folders keep them (hard links); other stores are tried once per process (`tasks.store.probe`), which
-            takes seconds and the right to write. Without a probe the store is taken to keep them.
+        probed: Whether to try out if the store keeps create-only writes, which all code that writes to the catalog must
+            know. Local folders keep them (hard links); other stores are tried once per process (`tasks.store.probe`),
+            which takes seconds and the right to write. Without a probe the store is assumed to keep them.
 
     Raises:
         InputError: An unknown protocol, or a URI without a bucket.

@@ -42,8 +42,8 @@ def training_table(prepared: PreparedTraining) -> Table:
     for spec in prepared.specs:
         state = prepared.state(spec)
         styles = ", ".join(style.name for style in spec.styles[:3]) + (", ..." if len(spec.styles) > 3 else "")
-        colour = "green" if state == "trained" else "yellow"
-        table.add_row(spec.model_id[:8], spec.config.family, styles, f"{spec.config.steps:,}", f"[{colour}]{state}[/]")
+        color = "green" if state == "trained" else "yellow"
+        table.add_row(spec.model_id[:8], spec.config.family, styles, f"{spec.config.steps:,}", f"[{color}]{state}[/]")
     return table
 
 

@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 def catalog_reference() -> str:
-    """Return one table of columns per table of the catalog; columns that mean the same in an earlier one by name."""
+    """Return a list of columns per table of the catalog; a column of an earlier table is only named."""
     parts = []
-    told: dict[Column, str] = {}
+    described: dict[Column, str] = {}
     for table in SCHEMAS.values():
         lines = [f"### {table.name}: {table.description}", "", "| column | type | meaning |", "|---|---|---|"]
-        again: dict[str, list[str]] = {}
+        repeated: dict[str, list[str]] = {}
         for column in table.columns.values():
-            if (first := told.setdefault(column, table.name)) == table.name:
+            if (first := described.setdefault(column, table.name)) == table.name:
                 lines.append(f"| `{column.name}` | {column.type} | {' '.join(column.description.split())} |")
             else:
-                again.setdefault(first, []).append(f"`{column.name}`")
-        lines += [f"\nAnd as in {first}: {', '.join(names)}." for first, names in again.items()]
+                repeated.setdefault(first, []).append(f"`{column.name}`")
+        lines += [f"\nAnd as in {first}: {', '.join(names)}." for first, names in repeated.items()]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)

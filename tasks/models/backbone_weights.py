@@ -100,7 +100,9 @@ def _parse(data: bytes, uri: str) -> dict[str, Tensor]:
 
     if uri.endswith((".pth", ".pt")):
         try:
-            with warnings.catch_warnings(action="ignore"):  # odd pickles are refused or loaded; remarks help nobody
+            with warnings.catch_warnings(
+                action="ignore"
+            ):  # odd pickles are refused or loaded, and warnings about them help no user
                 loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -42,7 +42,7 @@ _TABLE_COLUMNS: Final = ("content_name", "style_name", "style_loss", "content_lo
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a finished run shows.
+    """What a finished run has to show.
 
     Attributes:
         uri: URI of the gallery; the contact sheet lies beside it.
@@ -66,7 +66,7 @@ def report(prepared: PreparedSweep) -> Page:
     title = f"{plan.name}: {len(cells):,} cells"
     folder = f"gallery/{plan.name}-{plan.sweep_id[:8]}"
     for row in (rows := records(cells.head(_GALLERY_CELLS))):
-        if row["picture_uri"] is not None:  # where they lie now: the root may be a copy
+        if row["picture_uri"] is not None:  # where the pictures lie now: the root may be a copy
             row["picture_uri"] = store.url(picture_key(row["picture_digest"], row["picture_format"]))
             row["thumbnail_uri"] = store.url(thumbnail_key(row["picture_digest"]))
     shown = [_sheet_cell(store, row, labels) for row in records(cells.head(_SHEET_CELLS))]
@@ -112,7 +112,7 @@ def _sheet_cell(store: Store, row: dict[str, Any], labels: list[str]) -> SheetCe
 
 
 def _headers(images: Mapping[str, ImageRef]) -> dict[str, bytes]:
-    """Return small pictures of inputs by name; one that cannot be read is left out, its cells tell why."""
+    """Return small pictures of inputs by name; one that cannot be read is left out, since its cells say why."""
     headers = {}
     for name, image in islice(images.items(), _HEADERS):
         with contextlib.suppress(NstError):

@@ -134,12 +134,12 @@ class _Worker:
 
     def start(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
+        self.connection, child_end = context.Pipe()
         self.process = context.Process(
-            target=serve, args=(theirs, *self.arguments), name=f"nst-{self.device}", daemon=True
+            target=serve, args=(child_end, *self.arguments), name=f"nst-{self.device}", daemon=True
         )
         self.process.start()
-        theirs.close()
+        child_end.close()
 
     def run(self, job: Job | TrainingJob, on_step: OnStep | None) -> BatchOutcome | TrainingOutcome:
         if self.stopping:
@@ -227,7 +227,7 @@ def serve(connection: Connection, root: Root, device: str, threads: int) -> None
             else:
                 connection.send(("done", stylist.run(job, report)))
         except Exception as error:  # noqa: BLE001  the parent decides what it means
-            connection.send(("error", _portable(error)))
+            connection.send(("error", _picklable(error)))
 
 
 def _reporter(connection: Connection, key: str) -> Callable[[int, int], None]:
@@ -243,7 +243,7 @@ def _reporter(connection: Connection, key: str) -> Callable[[int, int], None]:
     return report
 
 
-def _portable(error: Exception) -> Exception:
+def _picklable(error: Exception) -> Exception:
     """Return the error, or its text if it cannot be pickled."""
     import pickle
 

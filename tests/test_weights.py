@@ -6,13 +6,19 @@ import hashlib
 import pickle
 
 import pytest
+import skimage.data
 import torch
+from orders import planned
 from safetensors.torch import save
 
+from nst.backbones import random_weights
 from nst.config.backbone import BackboneConfig
 from nst.errors import InputError, UserError
+from nst.pictures.images import encode
+from nst.records import OutputFormat
 from tasks.inputs.weights import TORCHVISION_FILES
 from tasks.models.backbone_weights import fetch_weights, load_weights
+from tasks.work.stylize import Stylist
 
 TENSORS = {
     "features.0.weight": torch.ones(2, 3, 3, 3),
@@ -88,6 +94,24 @@ def test_weights_that_changed_after_planning_are_refused_by_name(tmp_path, name)
     path.write_bytes(save({**TENSORS, "features.0.bias": torch.ones(2)}))
     with pytest.raises(InputError, match=f"{name}: the file has changed"):
         load_weights(CONFIG, str(path), planned)
+
+
+def test_cells_whose_backbone_changed_after_planning_fail_with_the_name_of_its_file(tmp_path):
+    (tmp_path / "cat.png").write_bytes(encode(skimage.data.chelsea()[::8, ::8], OutputFormat(), {}))
+    own = tmp_path / "own.safetensors"
+    own.write_bytes(save(random_weights("vgg16", 0, "relu1_1")))
+    (tmp_path / "m.yaml").write_text(
+        "name: x\ncontents: cat.png\nstyles: cat.png\nmethod: {name: gatys, size: 32, steps: 2, "
+        "content_layers: relu1_1, style_layers: relu1_1, backbone: {name: vgg16, weights: own.safetensors}}\n"
+    )
+    prepared = planned(tmp_path / "m.yaml", tmp_path / "out")
+    (batch,) = prepared.plan.batches()
+    own.write_bytes(save(random_weights("vgg16", 1, "relu1_1")))
+    (failure,) = Stylist(prepared.root, "cpu").run(prepared.job(batch)).failed
+    assert failure.error_class == "InputError"
+    assert "own.safetensors: the file has changed" in failure.message
+    own.write_bytes(save(random_weights("vgg16", 0, "relu1_1")))
+    assert Stylist(prepared.root, "cpu").run(prepared.job(batch)).done == (batch.cells[0].cell_id,)
 
 
 def test_the_names_of_torchvisions_files_are_torchvisions():

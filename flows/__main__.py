@@ -146,7 +146,7 @@ def stylize(
     photo: Annotated[str, typer.Argument(help="Path or URI of a photograph, or of a mask for a doodle_net.")],
     model: Annotated[str, typer.Option("--model", help="Id of a trained model, or a .safetensors file.")] = "",
     style: Annotated[
-        str, typer.Option("--style", help="A painting; without --model, the latest AdaIN model takes it.")
+        str, typer.Option("--style", help="A painting; without --model, the latest model that takes any style.")
     ] = "",
     output: Annotated[Path | None, typer.Option("--out", "-o", help="File to write: .png, .jpg or .webp.")] = None,
     size: Annotated[int | None, typer.Option("--size", min=16, help="Long side in pixels.")] = None,

@@ -16,7 +16,8 @@ from pydantic import BaseModel
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from nst.config import MethodConfig
+    from nst.config.block import Settings
+    from nst.config.method import Method
     from nst.records import Cell, ImageRef, ModelRef, OutputFormat, StyleRef
 
 SCHEMA: Final = 1
@@ -32,18 +33,18 @@ def canonical(value: Any) -> str:
     return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def fragments(config: MethodConfig, fields: Iterable[str] | None = None) -> dict[str, str]:
+def fragments(config: Settings, fields: Iterable[str] | None = None) -> dict[str, str]:
     """Return the canonical text of each setting, or of some `fields`.
 
     The backbone comes in two parts: `backbone` bears on the pixels beside the digest of the weights, `PLACE` only says
-    where the weights lie. A seed counts for random weights alone. A setting of `LATER` at its default has no text: a
-    cell from before there was such a setting stays the cell it was.
+    where the weights lie. A seed counts for random weights alone. A setting of `ADDED_LATER` at its default has no
+    text, so that what was made before the setting existed keeps its id.
     """
     parts = {}
-    model = type(config)
-    for field in fields or model.model_fields:
+    kind = type(config)
+    for field in fields or kind.model_fields:
         value = getattr(config, field)
-        if field in model.LATER and value == model.model_fields[field].default:
+        if field in kind.ADDED_LATER and value == kind.model_fields[field].default:
             parts[field] = ""
             continue
         if field == "backbone" and value.weights != "random":
@@ -53,9 +54,9 @@ def fragments(config: MethodConfig, fields: Iterable[str] | None = None) -> dict
     return parts
 
 
-def pixel_fields(model: type[MethodConfig]) -> list[str]:
+def pixel_fields(kind: type[Settings]) -> list[str]:
     """Return the settings that bear on the pixels, in the order in which they are hashed."""
-    return sorted(model.model_fields.keys() - model.NOT_PIXELS)
+    return sorted(kind.model_fields.keys() - kind.NOT_PIXELS)
 
 
 def settings_key(parts: Mapping[str, str], fields: Iterable[str]) -> bytes:
@@ -63,7 +64,7 @@ def settings_key(parts: Mapping[str, str], fields: Iterable[str]) -> bytes:
     return digest16("\n".join([text for field in fields if (text := parts[field])]))
 
 
-def method_key(config: MethodConfig, weights_digest: str, output: OutputFormat) -> bytes:
+def method_key(config: Method, weights_digest: str, output: OutputFormat) -> bytes:
     """Return the key of the method with its version, the weights, and the output format if it is lossy."""
     encoding = [output.format, output.quality] if output.format != "png" else []
     return digest16(canonical([SCHEMA, config.name, type(config).VERSION, weights_digest, encoding]))
@@ -95,7 +96,7 @@ def join(left: bytes, right: bytes) -> str:
 
 
 def cell_id(
-    config: MethodConfig,
+    config: Method,
     content: ImageRef | None,
     style: StyleRef | None,
     weights_digest: str,
@@ -115,15 +116,9 @@ def address(cell: Cell) -> str:
     return join(settings + place_key(cell.config, cell.output), inputs_key(cell.content, cell.style))
 
 
-def place_key(config: MethodConfig, output: OutputFormat) -> bytes:
+def place_key(config: Method, output: OutputFormat) -> bytes:
     """Return the part of an address that says which weights and which output format were asked for."""
-    return digest16(canonical([config.name, *_weights(config), output.format, output.quality]))
-
-
-def _weights(config: MethodConfig) -> list[str]:
-    if config.name == "feedforward":
-        return [config.family, config.model]
-    return [config.backbone.weights]
+    return digest16(canonical([config.name, *config.weights_as_written, output.format, output.quality]))
 
 
 def inputs_key(content: ImageRef | None, style: StyleRef | None) -> bytes:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    import numpy as np
+    from nst.config.fields import Precision
 
 
 def gram_matrix(features_BCHW: Tensor) -> Tensor:
@@ -81,6 +82,17 @@ def sqrt_newton_schulz(matrices_BCC: Tensor, *, iterations: int = 20) -> Tensor:
         root_BCC = root_BCC @ step_BCC
         inverse_BCC = step_BCC @ inverse_BCC
     return root_BCC * norm_B11.sqrt()
+
+
+def dtype_of(precision: Precision) -> torch.dtype:
+    """Return the type of pictures and losses at a precision: float64 with `float64`, else float32."""
+    return torch.float64 if precision == "float64" else torch.float32
+
+
+def to_tensor(arrays_BHW3: np.ndarray, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return uint8 pictures as RGB in [0, 1], shape (B, 3, H, W), on the device; channels lie last in memory."""
+    tensor_BHW3 = torch.from_numpy(np.require(arrays_BHW3, requirements=("C", "W"))).to(device)
+    return tensor_BHW3.permute(0, 3, 1, 2).to(dtype).div(255.0)
 
 
 def resize(images_BCHW: Tensor, height: int, width: int, *, mode: str = "bicubic") -> Tensor:

@@ -5,12 +5,12 @@ Images travel as URIs with digests; pixels are read where they are used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from nst.config import MethodConfig
     from nst.config.fields import Mix
+    from nst.config.method import Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Cell:
     cell_id: str
     content: ImageRef | None
     style: StyleRef | None
-    config: MethodConfig
+    config: Method
     output: OutputFormat = OutputFormat()
     attempt: int = 1
     """1 + the number of failed attempts on record when it was planned."""
@@ -104,17 +104,26 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class TraceRecord:
-    """Losses of one cell at one step, in the cell's own units (`units`), after weighting; `loss` is their sum.
-
-    A Laplacian loss counts as content.
-    """
+    """Losses of one cell at one step, in the cell's own units (`units`), after weighting."""
 
     step: int
     level: int
     loss: float
-    content_loss: float
-    style_loss: float
-    tv_loss: float
+    """The weighted sum."""
+    parts: dict[str, float]
+    """The same by part (`nst.config.terms.PARTS`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TermLoss:
+    """One term of the finished picture's losses, in relative units."""
+
+    loss: float
+    """Layers weighted as configured, before the term's own weight."""
+    weight_relative: float
+    """The configured weight converted into relative units for this cell's targets."""
+    layers: dict[str, float]
+    """Per layer, unweighted; empty for a term of the picture itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,26 +131,9 @@ class CellLosses:
     """The losses of the finished picture, measured on the picture as saved (clamped to [0, 1])."""
 
     loss: float
-    """What was minimised: weighted sum in the config's own units."""
-    content_loss: float | None
-    """Canonical (relative) units, layers weighted as configured, before `content_weight`; None without content."""
-    style_loss: float | None
-    """The same for style."""
-    tv_loss: float
-    content_layers: dict[str, float] = field(default_factory=dict)
-    """Per layer, canonical units, unweighted."""
-    style_layers: dict[str, float] = field(default_factory=dict)
-    content_weight_relative: float | None = None
-    """The configured weight converted into canonical (relative) units for this cell's targets."""
-    style_weight_relative: float | None = None
-    tv_weight_relative: float = 0.0
-    class_name: str | None = None
-    """What the target class is called; None for methods without one."""
-    class_probability: float | None = None
-    """The classifier's softmax probability of the target class."""
-    laplacian_loss: float | None = None
-    """Canonical units, before `laplacian_weight`; None without such a weight."""
-    laplacian_weight_relative: float | None = None
+    """What was minimised: the weighted sum in the settings' own units."""
+    terms: dict[str, TermLoss]
+    """By the names of `nst.config.terms.TERMS`; without the terms that the cell does not have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import torch
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from nst.config import MethodConfig
     from nst.config.backbone import BackboneConfig
     from nst.config.fields import Mix
+    from nst.config.method import Method
     from nst.errors import NstError
     from nst.pictures.images import Pixels
     from nst.pictures.masks import Labels
@@ -30,8 +30,8 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
-    """A trained network's file."""
+class NetworkFile:
+    """The file of a trained network."""
 
     digest: str
     """SHA-256 of the file's bytes."""
@@ -48,11 +48,11 @@ class Request:
     styles: tuple[Pixels, ...]
     style_weights: tuple[float, ...]
     mix: Mix
-    config: MethodConfig
+    config: Method
     content_mask: Labels | None = None
     style_masks: tuple[Labels, ...] = ()
     """One per style image, or none at all."""
-    model: Model | None = None
+    model: NetworkFile | None = None
     """The network of methods that run one."""
 
 
@@ -68,6 +68,8 @@ class Stylized:
     steps: int
     """Evaluations of the loss and its gradient, all levels."""
     error: NstError | None = None
+    report: Mapping[str, str | float | None] = field(default_factory=dict)
+    """What the method alone tells of the picture (`Method.REPORTS`)."""
 
 
 class Recent(Generic[Value]):
@@ -153,7 +155,7 @@ class Workspace:
 
         return self.backbones.get((config, layers, dtype), build)
 
-    def network(self, model: Model, dtype: torch.dtype) -> Network:
+    def network(self, model: NetworkFile, dtype: torch.dtype) -> Network:
         """Return a trained network, built on first use.
 
         Raises:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Literal
 
+from nst.config.architectures import ARCHITECTURES
 from nst.errors import NstError, UserError
 from tasks.models.backbone_weights import cached_weights
 from tasks.prefect.server import check_configured, configured_url
@@ -65,12 +66,12 @@ def _devices() -> Iterator[Finding]:
 
 
 def _weights() -> Iterator[Finding]:
-    for name, megabytes in (("vgg19", 548), ("vgg16", 528), ("squeezenet", 5)):
+    for name, known in ARCHITECTURES.items():
         path = cached_weights(name)
         if path.is_file():
             yield Finding("ok", "weights", f"torchvision's {name} in {path.parent}")
         else:
-            text = f"torchvision's {name} is not in {path.parent}: it is downloaded at first use ({megabytes} MB)"
+            text = f"torchvision's {name} is not in {path.parent}: it is downloaded at first use ({known.megabytes} MB)"
             yield Finding("note", "weights", f"{text}; offline, use backbone.weights: random")
 
 

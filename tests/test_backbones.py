@@ -2,7 +2,8 @@ import pytest
 import torch
 import torchvision
 
-from nst.backbones import VGG, build_backbone, layer_indices, random_weights
+from nst.backbones import VGG, build_backbone, random_weights
+from nst.config.architectures import layers_of
 from nst.config.backbone import BackboneConfig
 from nst.errors import InputError
 
@@ -14,21 +15,22 @@ def test_every_layer_equals_torchvisions_own_module(name):
     reference = torchvision.models.vgg.make_layers(torchvision.models.vgg.cfgs[letter]).eval()
     weights = {f"features.{k}": v for k, v in reference.state_dict().items()}
     images = torch.rand(2, 3, 32, 40)
-    features = VGG(name, layer_indices(name), weights)(images)
+    features = VGG(name, layers_of(name), weights)(images)
     mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     expected = (images - mean.view(1, 3, 1, 1)) / deviation.view(1, 3, 1, 1)
     with torch.no_grad():
-        for module, layer in zip(reference, layer_indices(name), strict=True):
+        for module, layer in zip(reference, layers_of(name), strict=True):
             expected = module(expected.clone())  # torchvision's ReLU works in place
             torch.testing.assert_close(features[layer], expected, rtol=1e-3, atol=1e-5)
 
 
-def test_layers_carry_torchvisions_indices():
-    indices = layer_indices("vgg19")
-    assert [indices[f"relu{block}_1"] for block in range(1, 6)] == [1, 6, 11, 20, 29]
-    assert indices["relu4_2"] == 22
-    assert len(indices) == 37
-    assert len(layer_indices("vgg16")) == 31
+@pytest.mark.parametrize("name", ["vgg16", "vgg19"])
+def test_layers_stand_in_the_order_of_torchvisions_features(name):
+    kinds = {torch.nn.Conv2d: "conv", torch.nn.ReLU: "relu", torch.nn.MaxPool2d: "pool"}
+    with torch.device("meta"):
+        features = getattr(torchvision.models, name)().features
+    assert [layer.rstrip("12345_") for layer in layers_of(name)] == [kinds[type(module)] for module in features]
+    assert layers_of("vgg19").index("relu4_2") == 22
 
 
 def test_caffe_input_is_0_to_255_minus_the_mean():
@@ -70,7 +72,7 @@ def test_missing_weights_are_named_with_those_that_are_there():
 def test_weights_of_another_shape_and_unknown_layers_are_refused():
     weights = random_weights("vgg19", 0, "conv1_1")
     weights["features.0.weight"] = torch.zeros(64, 3, 5, 5)
-    with pytest.raises(InputError, match=r"conv1_1 of vgg19 needs \(64, 3, 3, 3\)"):
+    with pytest.raises(InputError, match=r"conv1_1 of vgg19\) has shape \(64, 3, 5, 5\); expected \(64, 3, 3, 3\)"):
         VGG("vgg19", ["relu1_1"], weights)
     with pytest.raises(InputError, match="vgg16 has no layer"):
         VGG("vgg16", ["relu3_4"], weights)

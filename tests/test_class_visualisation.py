@@ -1,5 +1,7 @@
 """Class visualisation: the real network is sure of its class; gradients are right; only a classifier will do."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,9 @@ from nst.backbones import build_backbone
 from nst.config.backbone import BackboneConfig
 from nst.config.class_visualisation import ClassVisualisationConfig
 from nst.errors import InputError, ManifestError
-from nst.losses.reward import Reward, class_score, squared_distance_to_mean
+from nst.losses.objective import Objective
+from nst.losses.reward import class_score, reward_term, squared_distance_to_mean
+from nst.losses.terms import tv_term
 from nst.manifest.sweep import parse_manifest
 from nst.methods import stylize_batch
 from nst.methods.class_visualisation import class_names
@@ -32,8 +36,8 @@ def test_the_real_network_is_sure_of_what_it_drew(shared_data):
     weights = load_file(shared_data / "weights/squeezenet1_1_torchvision.f16.safetensors")
     changes = {"size": 112, "steps": 25, "jitter": 8, "backbone": {"weights": "squeezenet.safetensors"}}
     made = visualise(*(settings(target=target, **changes) for target in (GOLDFISH, FLAMINGO, DAISY)), weights=weights)
-    assert [one.losses.class_name for one in made] == ["goldfish", "flamingo", "daisy"]
-    assert min(one.losses.class_probability for one in made) > 0.9
+    assert [one.report["class_name"] for one in made] == ["goldfish", "flamingo", "daisy"]
+    assert min(one.report["class_probability"] for one in made) > 0.9
     # Flamingos are red, goldfish too; where they are, there is less blue than in the mean colour.
     assert all(one.image[..., 0].mean() > one.image[..., 2].mean() for one in made[:2])
 
@@ -49,7 +53,7 @@ def test_the_probability_is_that_of_torchvisions_network(shared_data):
     picture = torch.from_numpy(made.image.copy()).permute(2, 0, 1) / 255 - torch.tensor(normalise.mean)[:, None, None]
     with torch.no_grad():
         logits = network((picture / torch.tensor(normalise.std)[:, None, None])[None])[0]
-    assert made.losses.class_probability == pytest.approx(float(logits.softmax(0)[DAISY]), rel=1e-3)
+    assert made.report["class_probability"] == pytest.approx(float(logits.softmax(0)[DAISY]), rel=1e-3)
 
 
 def test_gradients_are_those_of_finite_differences():
@@ -57,11 +61,12 @@ def test_gradients_are_those_of_finite_differences():
     mean = torch.full((1, 3, 1, 1), 0.4, dtype=torch.float64)
     weights_B = torch.tensor([2.0, 0.5], dtype=torch.float64)
 
-    def reward(images, features):
-        score = class_score(features["conv10"], torch.tensor([7, 400]))
-        return score - weights_B * squared_distance_to_mean(images, mean)
-
-    objective = Reward(network, {}, {}, "squared", weights_B, "float64", reward=reward)
+    terms = [
+        tv_term(weights_B),
+        reward_term("conv10", partial(class_score, targets_B=torch.tensor([7, 400])), torch.ones_like(weights_B)),
+        reward_term(None, partial(squared_distance_to_mean, mean=mean), -weights_B),
+    ]
+    objective = Objective(network, terms, "float64")
     images = torch.rand(2, 3, 18, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     _, gradient = objective.with_gradient(images)
     generator = torch.Generator().manual_seed(1)
@@ -89,7 +94,7 @@ def test_a_batch_equals_its_cells_alone():
         (alone,) = visualise(config)
         assert [row.loss for row in together.trace] == pytest.approx([row.loss for row in alone.trace], rel=1e-9)
         assert np.array_equal(together.image, alone.image)
-        assert together.losses.class_name is None
+        assert together.report["class_name"] is None
 
 
 def test_more_regularisation_stays_nearer_to_the_mean_colour():

@@ -11,13 +11,13 @@ from nst.config.feedforward import FeedforwardConfig
 from nst.config.training import DoodleNetTraining, TextureNetTraining
 from nst.errors import InputError
 from nst.methods import stylize_batch
-from nst.networks import build_network, metadata_of, network_from
+from nst.networks import Origin, build_network, metadata_of, network_from
 from nst.networks.doodle_net import DoodleNet
 from nst.pictures.images import Pixels
 from nst.pictures.masks import Labels
 from nst.training import Trainer
 from nst.training.doodles import areas, draw_doodles, random_doodle
-from nst.workspace import Model, Request, Workspace
+from nst.workspace import NetworkFile, Request, Workspace
 
 RED, GREEN, BLUE = "#ff0000", "#00ff00", "#0000ff"
 SHARES = np.array([0.5, 0.3, 0.15, 0.05])
@@ -86,7 +86,7 @@ CONFIG = DoodleNetTraining(
 
 def network(colors=(RED, BLUE)):
     torch.manual_seed(3)
-    return build_network(CONFIG, colors=colors)
+    return build_network(CONFIG, Origin(colors=colors))
 
 
 def test_it_is_a_texture_net_with_masks_for_a_photograph():
@@ -194,7 +194,7 @@ def test_a_training_without_the_mask_of_its_style_is_refused():
 
 # ---- painting -----------------------------------------------------------------------------------------------------
 NETWORK = network()
-MODEL = Model("doodles", lambda: (metadata_of(CONFIG, ["style"], 1, NETWORK.colors), NETWORK.state_dict()))
+MODEL = NetworkFile("doodles", lambda: (metadata_of(CONFIG, ["style"], 1, NETWORK.colors), NETWORK.state_dict()))
 
 
 def request(mask, content=None, **changes):
@@ -238,8 +238,8 @@ def test_of_a_picture_beside_the_mask_nothing_but_its_proportions_counts():
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (request(None), "doodle_net paints masks, and the content has none"),
-        (request(None, picture(5)), "doodle_net paints masks, and the content has none"),
+        (request(None), "it paints masks, and the content has none"),
+        (request(None, picture(5)), "it paints masks, and the content has none"),
         (request(stripes(RED, GREEN)), "model some: the content's mask has the regions #ff0000, #00ff00"),
         (request(stripes(RED), tile=16), "more than tile 16 allows"),
         (request(stripes(RED), family="johnson"), "needs a content image"),

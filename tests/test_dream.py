@@ -9,7 +9,9 @@ from nst.backbones import build_backbone
 from nst.config.backbone import BackboneConfig
 from nst.config.dream import DreamConfig
 from nst.errors import InputError
-from nst.losses.reward import Reward, activation
+from nst.losses.objective import Objective
+from nst.losses.reward import activation, reward_term
+from nst.losses.terms import tv_term
 from nst.methods import stylize_batch
 from nst.methods.ascent import NormalisedSteps, Shifts
 from nst.pictures.images import Pixels, decode, resize_to
@@ -46,7 +48,7 @@ def test_activations_grow_and_the_loss_is_minus_their_growth(name, layers):
     )
     grown = [float(after[layer].square().mean() / before[layer].square().mean()) for layer in layers]
     assert made.losses.loss == pytest.approx(-sum(grown) / 2, rel=1e-6)
-    assert (made.losses.content_loss, made.losses.style_loss) == (None, None)
+    assert made.losses.terms.keys() == {"tv"}
 
 
 def test_the_real_network_dreams_more_than_the_photograph_shows(shared_data):
@@ -105,10 +107,8 @@ def test_gradients_are_those_of_finite_differences():
     network = build_backbone(BackboneConfig(**SQUEEZENET), ["fire3"], None, dtype=torch.float64)
     weight_B = torch.tensor([0.5, 2.0], dtype=torch.float64)
 
-    def reward(_, features):
-        return activation(features["fire3"])
-
-    objective = Reward(network, {}, {}, "squared", weight_B, "float64", reward=reward)
+    terms = [tv_term(weight_B), reward_term("fire3", activation, torch.ones_like(weight_B))]
+    objective = Objective(network, terms, "float64")
     images = torch.rand(2, 3, 17, 19, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     _, gradient = objective.with_gradient(images)
     direction = torch.randn(images.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))

@@ -10,7 +10,7 @@ import torch
 from nst.backbones import build_backbone
 from nst.config.backbone import BackboneConfig
 from nst.config.training import AdainTraining, ConditionalTraining, DoodleNetTraining
-from nst.networks import build_network
+from nst.networks import Origin, build_network
 from nst.networks.adain import moments
 from nst.networks.exporting import to_onnx
 
@@ -18,7 +18,7 @@ from nst.networks.exporting import to_onnx
 def network_of(config):
     torch.manual_seed(3)
     encoder = build_backbone(config.backbone, [config.layer], None) if config.family == "adain" else None
-    network = build_network(config, 3, encoder=encoder, colors=("#ff0000", "#00ff00", "#0000ff")).eval()
+    network = build_network(config, Origin(3, encoder, ("#ff0000", "#00ff00", "#0000ff"))).eval()
     for key, parameter in network.named_parameters():
         if "norm" in key:
             torch.nn.init.normal_(parameter, mean=0.7, std=0.3)

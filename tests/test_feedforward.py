@@ -12,11 +12,11 @@ from nst.config.feedforward import FeedforwardConfig
 from nst.config.training import AdainTraining, ConditionalTraining, JohnsonTraining, MganTraining, TextureNetTraining
 from nst.errors import InputError, NumericalError
 from nst.methods import stylize_batch
-from nst.networks import build_network, metadata_of
+from nst.networks import Origin, build_network, metadata_of
 from nst.networks.tiling import plan_tiles
 from nst.pictures.images import Pixels
 from nst.pictures.masks import Labels, plain_labels
-from nst.workspace import Model, Request, Workspace
+from nst.workspace import NetworkFile, Request, Workspace
 
 SMALL = {"width": 4, "residual_blocks": 1}
 
@@ -35,13 +35,13 @@ def model(config, name=""):
     """A network with lively weights, as its file."""
     torch.manual_seed(7)
     encoder = build_backbone(config.backbone, [config.layer], None) if config.family in {"adain", "mgan"} else None
-    network = build_network(config, 2, encoder=encoder)
+    network = build_network(config, Origin(2, encoder))
     for key, parameter in network.named_parameters():
         if "norm" in key:
             torch.nn.init.normal_(parameter, mean=0.7, std=0.3)
     tensors = network.state_dict()
     styles = [style.digest for style in STYLES]
-    return Model(name or config.family, lambda: (metadata_of(config, styles, 1), tensors))
+    return NetworkFile(name or config.family, lambda: (metadata_of(config, styles, 1), tensors))
 
 
 MODELS = {
@@ -181,7 +181,7 @@ def test_textures_have_the_asked_size_and_differ_by_seed():
 def test_a_network_is_built_once_and_kept_warm():
     loads = []
     source = MODELS["johnson"]
-    counted = Model("johnson", lambda: loads.append(1) or source.load())
+    counted = NetworkFile("johnson", lambda: loads.append(1) or source.load())
     warm = workspace()
     for seed in range(3):
         stylize_batch([request(given=counted, content=picture(seed))], warm)
@@ -203,7 +203,7 @@ def test_a_network_is_built_once_and_kept_warm():
         (request("adain", content_mask=plain_labels("#ff0000"), style_masks=(plain_labels("#ff0000"),), tile=16),
          "more than tile 16 allows"),
         (Request("cell", picture(0), (), (), "targets", FeedforwardConfig(model="lost")), "no model is given"),
-        (request(given=Model("x", lambda: ({}, {"x": torch.zeros(1)}))), "no network that can be imported"),
+        (request(given=NetworkFile("x", lambda: ({}, {"x": torch.zeros(1)}))), "no network that can be imported"),
     ],
 )  # fmt: skip
 def test_what_cannot_run_is_refused_alone(bad, message):
@@ -216,7 +216,7 @@ def test_what_cannot_run_is_refused_alone(bad, message):
 def test_a_constant_result_is_a_failure():
     metadata, tensors = MODELS["johnson"].load()
     dead = {key: torch.zeros_like(tensor) for key, tensor in tensors.items()}
-    (result,) = stylize_batch([request(given=Model("dead", lambda: (metadata, dead)))], workspace())
+    (result,) = stylize_batch([request(given=NetworkFile("dead", lambda: (metadata, dead)))], workspace())
     assert isinstance(result.error, NumericalError)
     assert result.image is None
 
@@ -224,7 +224,7 @@ def test_a_constant_result_is_a_failure():
 def test_values_that_are_not_finite_fail_their_own_cell():
     metadata, tensors = MODELS["conditional"].load()
     torn = {**tensors, "down.1.norm.shift": torch.stack([tensors["down.1.norm.shift"][0], torch.full((8,), 3e38)])}
-    overflowing = Model("torn", lambda: (metadata, torn))
+    overflowing = NetworkFile("torn", lambda: (metadata, torn))
     good, bad = stylize_batch([request("conditional", styles=[s], given=overflowing) for s in STYLES], workspace())
     assert good.error is None
     assert isinstance(bad.error, NumericalError)

@@ -68,7 +68,7 @@ def test_a_batch_of_eight_equals_its_cells_alone(optimizer, style_loss):
         assert result.cell_id == one.cell_id
         for ours, expected in zip(result.trace, alone.trace, strict=True):
             assert ours.loss == pytest.approx(expected.loss, rel=1e-6)
-            assert ours.style_loss == pytest.approx(expected.style_loss, rel=1e-6)
+            assert ours.parts["style"] == pytest.approx(expected.parts["style"], rel=1e-6)
         assert result.trace[-1].step == steps
         assert np.abs(result.image.astype(int) - alone.image).max() <= 1
 
@@ -82,15 +82,15 @@ def test_the_loss_falls_and_is_measured_on_the_picture_as_saved():
     losses = result.losses
     config = settings()
     expected = (
-        config.content_weight * losses.content_loss
-        + config.style_weight * losses.style_loss
-        + config.tv_weight * losses.tv_loss
+        config.content_weight * losses.terms["content"].loss
+        + config.style_weight * losses.terms["style"].loss
+        + config.tv_weight * losses.terms["tv"].loss
     )
     assert losses.loss == pytest.approx(expected, rel=1e-9)
-    assert losses.style_loss == pytest.approx(sum(losses.style_layers.values()) / 2, rel=1e-9)
+    assert losses.terms["style"].loss == pytest.approx(sum(losses.terms["style"].layers.values()) / 2, rel=1e-9)
     assert losses.loss == pytest.approx(result.trace[-1].loss, rel=0.2)
     down, right = (np.diff(result.image / 255.0, axis=axis) for axis in (0, 1))
-    assert losses.tv_loss == pytest.approx(((down**2).sum() + (right**2).sum()) / result.image.size, rel=1e-6)
+    assert losses.terms["tv"].loss == pytest.approx(((down**2).sum() + (right**2).sum()) / result.image.size, rel=1e-6)
 
 
 def test_relative_weights_are_those_that_would_give_the_same_cell():
@@ -98,13 +98,13 @@ def test_relative_weights_are_those_that_would_give_the_same_cell():
     weights = {"content_weight": 5.0, "style_weight": 100.0, "tv_weight": 1e-3}
     (absolute,) = stylize_batch([request(settings(units="jcjohnson", **weights, **layers))], workspace())
     converted = {
-        "content_weight": absolute.losses.content_weight_relative,
-        "style_weight": absolute.losses.style_weight_relative,
-        "tv_weight": absolute.losses.tv_weight_relative,
+        "content_weight": absolute.losses.terms["content"].weight_relative,
+        "style_weight": absolute.losses.terms["style"].weight_relative,
+        "tv_weight": absolute.losses.terms["tv"].weight_relative,
     }
     (relative,) = stylize_batch([request(settings(**converted, **layers))], workspace())
     assert [row.loss for row in relative.trace] == pytest.approx([row.loss for row in absolute.trace], rel=1e-6)
-    assert absolute.losses.tv_weight_relative == pytest.approx(1e-3 * 0.5 * 255**2 * 32 * 40 * 3, rel=1e-12)
+    assert absolute.losses.terms["tv"].weight_relative == pytest.approx(1e-3 * 0.5 * 255**2 * 32 * 40 * 3, rel=1e-12)
 
 
 def test_a_cell_whose_loss_is_not_finite_fails_alone():

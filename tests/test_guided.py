@@ -11,7 +11,7 @@ from nst.errors import InputError
 from nst.losses.guided import GuidedStyle, Region, guide
 from nst.losses.style import STYLE_LOSSES, style_target
 from nst.methods import stylize_batch
-from nst.methods.guides import grids
+from nst.methods.guided import grids
 from nst.ops import gram_matrix
 from nst.pictures.images import Pixels
 from nst.pictures.masks import Labels, plain_labels, read_labels
@@ -190,7 +190,7 @@ def test_one_region_is_the_method_without_masks(mix):
     (guided,) = stylize_batch([request(styles, [whole, whole], whole, mix)], workspace())
     (plain,) = stylize_batch([request(styles, [], None, mix)], workspace())
     np.testing.assert_array_equal(guided.image, plain.image)
-    assert guided.losses.style_layers == pytest.approx(plain.losses.style_layers, rel=1e-9)
+    assert guided.losses.terms["style"].layers == pytest.approx(plain.losses.terms["style"].layers, rel=1e-9)
 
 
 def test_a_batch_of_masked_styles_equals_its_cells_alone():
@@ -203,7 +203,7 @@ def test_a_batch_of_masked_styles_equals_its_cells_alone():
     together = stylize_batch(requests, workspace())
     for one, result in zip(requests, together, strict=True):
         (alone,) = stylize_batch([one], workspace())
-        assert result.losses.style_loss == pytest.approx(alone.losses.style_loss, rel=1e-3)
+        assert result.losses.terms["style"].loss == pytest.approx(alone.losses.terms["style"].loss, rel=1e-3)
         assert np.abs(result.image.astype(int) - alone.image).max() <= 2
 
 

@@ -39,17 +39,19 @@ def test_deeper_layers_give_less_of_it_back():
 def test_gram_matrices_know_the_colours_but_not_the_places():
     result = invert(what="style", layer="relu2_1")
     assert result.image.shape == (40, 40, 3)
-    assert result.losses.style_layers.keys() == {"relu1_1", "relu2_1"}
-    assert result.losses.style_loss < 0.05
-    assert result.losses.content_loss is None
+    assert result.losses.terms["style"].layers.keys() == {"relu1_1", "relu2_1"}
+    assert result.losses.terms["style"].loss < 0.05
+    assert "content" not in result.losses.terms
     resized = np.abs(result.image[:32].astype(float) - PICTURE.array).mean()
     assert resized > 20
 
 
 def test_total_variation_makes_it_smoother():
     rough, smooth = (invert(layer="relu2_1", steps=40, tv_weight=weight) for weight in (0.0, 10.0))
-    assert smooth.losses.tv_loss < 0.5 * rough.losses.tv_loss
-    assert smooth.losses.loss == pytest.approx(smooth.losses.content_loss + 10.0 * smooth.losses.tv_loss, rel=1e-5)
+    assert smooth.losses.terms["tv"].loss < 0.5 * rough.losses.terms["tv"].loss
+    assert smooth.losses.loss == pytest.approx(
+        smooth.losses.terms["content"].loss + 10.0 * smooth.losses.terms["tv"].loss, rel=1e-5
+    )
 
 
 @pytest.mark.parametrize(

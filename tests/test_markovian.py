@@ -16,8 +16,8 @@ from nst.pictures.images import Pixels, decode
 from nst.records import TrainingRecord
 from nst.training import Trainer, Unhealthy
 from nst.training.health import Guard
-from nst.training.lessons import as_tensor
-from nst.training.markovian import GROWTH, TURN, MarkovianLesson, style_square
+from nst.training.lessons import Syllabus
+from nst.training.lessons.markovian import GROWTH, TURN, MarkovianLesson, style_square
 from nst.workspace import Workspace
 from tasks.models.choose import trained_models
 from tasks.root import open_root
@@ -82,13 +82,11 @@ def test_real_squares_are_the_styles_own_turned_scaled_and_mirrored_a_little():
 def test_the_critic_is_shown_the_style_and_never_a_photograph():
     colour = np.full((60, 80, 3), (200, 30, 90), np.uint8)
     lesson = trainer(style=Pixels("red", colour)).lesson
-    photographs = as_tensor(PHOTOGRAPHS[:2, :24, :24], torch.device("cpu"), torch.float32)
+    photographs = lesson.tensor(PHOTOGRAPHS[:2, :24, :24])
     _, objective = lesson(photographs, [0, 0], [1, 2])
-    expected = extract(
-        lesson.backbone, as_tensor(colour[None, :24, :24], torch.device("cpu"), torch.float32), "float32"
-    )
+    expected = extract(lesson.backbone, lesson.tensor(colour[None, :24, :24]), "float32")
     for layer in ("relu1_1", "relu2_1"):
-        real = objective.style[layer].loss.real
+        (real,) = (term.loss.real for term in objective.terms if (term.name, term.layer) == ("style", layer))
         assert real.shape[0] == 2
         torch.testing.assert_close(real, expected[layer].expand_as(real))
 
@@ -116,13 +114,14 @@ def test_the_critic_learns_at_its_own_rate():
 
 def test_a_critic_learns_to_tell_the_style_from_the_networks_pictures():
     training = trainer(CONFIG.model_copy(update={"critic_rate": 1.0, "learning_rate": 3e-4}))
-    photographs = as_tensor(PHOTOGRAPHS[:2, :24, :24], torch.device("cpu"), torch.float32)
+    photographs = training.lesson.tensor(PHOTOGRAPHS[:2, :24, :24])
 
     def loss():
         with torch.no_grad():
             pictures, objective = training.lesson(photographs, [0, 0], [1, 2])
             features = extract(training.lesson.backbone, pictures, "float32")
-            return sum(term.loss.critic_loss(features[layer]).mean().item() for layer, term in objective.style.items())
+            duels = [term for term in objective.terms if term.name == "style"]
+            return sum(term.loss.critic_loss(features[term.layer]).mean().item() for term in duels)
 
     before = loss()
     for _ in range(10):
@@ -155,7 +154,7 @@ def test_a_checkpoint_holds_the_critic_and_a_models_file_does_not():
 def test_squares_without_a_patch_are_refused(size, scale):
     config = CONFIG.model_copy(update={"size": size, "style_scale": scale, "style_layers": {"relu3_1": 1.0}})
     with pytest.raises(UserError, match=r"squares of \d+ pixels hold no patch of relu3_1: expected 12 at least"):
-        MarkovianLesson(config, Pixels("long", noise(0, 20, 200)), workspace())
+        MarkovianLesson(config, Syllabus([Pixels("long", noise(0, 20, 200))], [0], 1), workspace())
 
 
 def test_an_adversarial_loss_that_rises_is_no_explosion_and_one_without_bound_is():

@@ -17,10 +17,8 @@ from nst.config.training import (
     TextureNetTraining,
 )
 from nst.errors import InputError
-from nst.networks import build_network, metadata_of, network_from
+from nst.networks import Origin, build_network, metadata_of, network_from
 from nst.networks.adain import moments
-from nst.networks.conditional import add_rows
-from nst.networks.importing import adain_tensors
 from nst.networks.norm import InstanceNorm, statistics
 from nst.pictures.images import decode, resize
 
@@ -33,12 +31,12 @@ def photograph(height=37, width=50, seed=0, count=1):
 
 def adain(layer="relu2_1"):
     config = AdainTraining(layer=layer, backbone=BackboneConfig(weights="random"))
-    return config, build_network(config, encoder=build_backbone(config.backbone, [layer], None))
+    return config, build_network(config, Origin(encoder=build_backbone(config.backbone, [layer], None)))
 
 
 def mgan(layer="relu2_1"):
     config = MganTraining(layer=layer, backbone=BackboneConfig(weights="random"))
-    return config, build_network(config, encoder=build_backbone(config.backbone, [layer], None))
+    return config, build_network(config, Origin(encoder=build_backbone(config.backbone, [layer], None)))
 
 
 def run(network, images, seeds=(5,)):
@@ -61,9 +59,9 @@ def test_johnsons_network_has_the_published_number_of_parameters():
     [
         build_network(JohnsonTraining(**SMALL)),
         build_network(JohnsonTraining(**SMALL, upsampling="transposed", padding="zeros", norm="batch")),
-        build_network(ConditionalTraining(**SMALL), 3),
+        build_network(ConditionalTraining(**SMALL), Origin(3)),
         build_network(TextureNetTraining(mode="stylize", scales=3)),
-        build_network(DoodleNetTraining(scales=3), colors=("#ff0000", "#00ff00", "#0000ff")),
+        build_network(DoodleNetTraining(scales=3), Origin(colors=("#ff0000", "#00ff00", "#0000ff"))),
         adain()[1],
         mgan()[1],
     ],
@@ -85,12 +83,12 @@ def test_instance_norm_is_torchs_with_rows_to_choose_from():
 
 
 def test_one_hot_rows_are_the_single_styles_and_blends_lie_between_them():
-    many = build_network(ConditionalTraining(**SMALL), 3)
+    many = build_network(ConditionalTraining(**SMALL), Origin(3))
     for parameter in many.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     image = photograph(20, 24)
     for style in range(3):
-        single = build_network(ConditionalTraining(**SMALL), 1)
+        single = build_network(ConditionalTraining(**SMALL), Origin(1))
         rows = {k: v[style : style + 1] if ".norm." in k else v for k, v in many.state_dict().items()}
         single.load_state_dict(rows)
         torch.testing.assert_close(many(image, many.rows([{style: 7.0}])), single(image))
@@ -108,10 +106,13 @@ def test_mgan_decodes_with_the_published_filters():
 
 
 def test_a_new_row_leaves_the_old_styles_as_they_were():
-    old, new = build_network(ConditionalTraining(**SMALL), 2), build_network(ConditionalTraining(**SMALL), 4)
+    old, new = (
+        build_network(ConditionalTraining(**SMALL), Origin(2)),
+        build_network(ConditionalTraining(**SMALL), Origin(4)),
+    )
     for parameter in old.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    new.load_state_dict(add_rows(old.state_dict(), new))
+    new.load_state_dict(new.adopt(old.state_dict()))
     image, blend = photograph(20, 24), [{0: 1.0, 1: 1.0}]
     torch.testing.assert_close(new(image, new.rows(blend)), old(image, old.rows(blend)))
     torch.testing.assert_close(new(image, new.rows([{3: 1.0}])), old(image, old.rows(blend)))
@@ -172,9 +173,7 @@ def test_statistics_over_a_region_are_those_of_its_cut_out_part():
 def test_the_public_adain_decoder_reconstructs_at_alpha_0_and_stylizes_at_alpha_1(shared_data):
     weights = shared_data / "weights"
     decoder = load_file(weights / "adain_decoder_int8dequant.f16.safetensors")
-    network = network_from(
-        {}, adain_tensors(decoder, load_file(weights / "vgg19_normalised_to_conv4_1.f32.safetensors"))
-    )
+    network = network_from({}, {**decoder, **load_file(weights / "vgg19_normalised_to_conv4_1.f32.safetensors")})
     image, style = (
         torch.from_numpy(resize(decode((shared_data / "images" / name).read_bytes()), 128).copy()).permute(2, 0, 1)[
             None
@@ -242,7 +241,7 @@ def test_an_external_network_computes_what_its_authors_does(shared_data, name):
     ],
 )
 def test_a_network_is_built_again_from_its_file(config, styles):
-    network = build_network(config, len(styles)).eval()
+    network = build_network(config, Origin(len(styles))).eval()
     again = network_from(metadata_of(config, styles, 7), network.state_dict()).eval()
     assert again.styles == tuple(styles)
     assert torch.equal(run(again, photograph()), run(network, photograph()))

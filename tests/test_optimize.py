@@ -1,13 +1,11 @@
-from functools import partial
-
 import pytest
 import torch
 
 from nst.backbones import VGG, random_weights
 from nst.config.optimizer import AdamConfig, LbfgsConfig
-from nst.losses.content import content_energy, content_loss
-from nst.losses.objective import Losses, Objective, Term
-from nst.losses.style import STYLE_LOSSES, style_loss, style_target
+from nst.losses.objective import Losses, Objective
+from nst.losses.style import STYLE_LOSSES, style_target
+from nst.losses.terms import content_terms, style_terms, tv_term
 from nst.optimize.loop import BatchAdam, Trace, build_optimizer, optimize_images
 
 GENERATOR = torch.Generator().manual_seed(12)
@@ -17,8 +15,7 @@ def bowl(images_BCHW):
     """Squared distance from a half, with its gradient."""
     distance = images_BCHW.detach() - 0.5
     loss_B = distance.square().sum((1, 2, 3))
-    zero_B = torch.zeros_like(loss_B)
-    return Losses(loss_B, loss_B, zero_B, zero_B, {}, {}, zero_B), 2 * distance
+    return Losses(loss_B, {"content": loss_B}), 2 * distance
 
 
 def real_problem(backbone, seed, *, noise, device="cpu"):
@@ -36,14 +33,13 @@ def real_problem(backbone, seed, *, noise, device="cpu"):
         layer: style_target(loss, [([loss.statistics(feature)], (1.0,), "targets")])
         for layer, feature in style_features.items()
     }
-    feature = content_features["relu2_1"]
     one = torch.ones(1, device=device)
-    matched = partial(content_loss, target_1CHW=feature, energy=content_energy(feature)[0])
-    style_terms = {
-        layer: Term(partial(style_loss, STYLE_LOSSES["gram"], target=target), 1.0, 50.0 * one)
-        for layer, target in targets.items()
-    }
-    objective = Objective(backbone, {"relu2_1": Term(matched, 1.0, one)}, style_terms, "squared", one)
+    terms = [
+        *content_terms(content_features, {"relu2_1": 1.0}, one),
+        *style_terms(loss, targets, dict.fromkeys(targets, 1.0), 50.0 * one),
+        tv_term(one),
+    ]
+    objective = Objective(backbone, terms)
     return objective, torch.rand(content.shape, generator=generator).to(device) if noise else content
 
 

@@ -13,7 +13,7 @@ from nst.config import GatysConfig, InvertConfig, TextureConfig
 from nst.errors import UserError
 from nst.identity import address, cell_id
 from nst.manifest.sweep import parse_manifest
-from nst.plan.batches import cost, make_plan, pixels
+from nst.plan.batches import make_plan
 from nst.plan.cells import expand
 from nst.records import ImageRef, StyleRef
 
@@ -184,11 +184,11 @@ def test_other_weights_are_a_changed_input():
 
 def test_cost_is_pixels_times_steps_over_the_levels():
     one = GatysConfig(size=400, steps=10)
-    assert pixels(one) == 400 * 300
-    assert cost(one) == 400 * 300 * 10
+    assert one.pixels == 400 * 300
+    assert one.cost == 400 * 300 * 10
     pyramid = GatysConfig(size=400, steps=10, pyramid={"levels": 3, "factor": 0.5, "first_steps": 100})
-    assert cost(pyramid) == 400 * 300 * 10 + 200 * 150 * 10 + 100 * 75 * 100
-    assert pixels(GatysConfig(size=300, resize="short")) == 300 * 400
+    assert pyramid.cost == 400 * 300 * 10 + 200 * 150 * 10 + 100 * 75 * 100
+    assert GatysConfig(size=300, resize="short").pixels == 300 * 400
 
 
 def test_the_estimate_comes_from_history_or_is_unknown():
@@ -198,7 +198,7 @@ def test_the_estimate_comes_from_history_or_is_unknown():
     half = {("gatys", "vgg19", "float32"): 1e-6}
     assert make_plan("x", cells, history=half).seconds is None
     plan = make_plan("x", cells, history={**half, ("gatys", "vgg19", "bfloat16"): 5e-7})
-    each = cost(GatysConfig(size=256))
+    each = GatysConfig(size=256).cost
     assert plan.seconds == pytest.approx(4 * each * 1.5e-6)
     assert plan.cost == pytest.approx(8 * each)
     assert sum(batch.cost for batch in plan.batches()) == pytest.approx(plan.cost)
@@ -206,7 +206,7 @@ def test_the_estimate_comes_from_history_or_is_unknown():
 
 def test_chunks_are_about_as_long_as_asked():
     cells = cells_of(manifest("{seed: {count: 40}}"))
-    each = cost(GatysConfig(size=256))
+    each = GatysConfig(size=256).cost
     plan = make_plan("x", cells, history={("gatys", "vgg19", "float32"): 1 / each})  # a second per cell, 8 per batch
     chunks = list(plan.chunks(target_seconds=20))
     assert [len(chunk) for chunk in chunks] == [3] * 10
@@ -294,7 +294,7 @@ def test_points_that_look_at_one_image_alone_are_not_multiplied_by_the_other():
 
 
 def test_the_cost_of_a_new_picture_is_its_own_size():
-    assert pixels(TextureConfig(size=100, width=300)) == 30_000
-    assert cost(TextureConfig(size=100, steps=7)) == 70_000
-    assert pixels(InvertConfig(size=100, what="style")) == 10_000
-    assert pixels(InvertConfig(size=100)) == 7_500
+    assert TextureConfig(size=100, width=300).pixels == 30_000
+    assert TextureConfig(size=100, steps=7).cost == 70_000
+    assert InvertConfig(size=100, what="style").pixels == 10_000
+    assert InvertConfig(size=100).pixels == 7_500

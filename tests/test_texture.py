@@ -84,11 +84,11 @@ def test_the_seed_decides_and_nothing_else_does():
 def test_the_row_has_no_content_and_its_loss_adds_up():
     (result,) = run(request(settings(tv_weight=2.0)))
     losses = result.losses
-    assert losses.content_loss is None
-    assert losses.content_weight_relative is None
-    assert losses.style_weight_relative == pytest.approx(1.0)
-    assert losses.loss == pytest.approx(losses.style_loss + 2.0 * losses.tv_loss, rel=1e-5)
-    assert losses.style_layers.keys() == set(LAYERS)
+    assert "content" not in losses.terms
+    assert "content" not in losses.terms
+    assert losses.terms["style"].weight_relative == pytest.approx(1.0)
+    assert losses.loss == pytest.approx(losses.terms["style"].loss + 2.0 * losses.terms["tv"].loss, rel=1e-5)
+    assert losses.terms["style"].layers.keys() == set(LAYERS)
 
 
 def test_average_pooling_stays_unless_told_otherwise():

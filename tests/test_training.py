@@ -30,7 +30,7 @@ from nst.training import Trainer, Unhealthy
 from nst.training.health import Guard
 from nst.training.sampler import Sampler
 from nst.training.trainer import learning_rate
-from nst.workspace import Model, Request, Workspace
+from nst.workspace import NetworkFile, Request, Workspace
 
 COMMON = {
     "size": 24, "batch_size": 2, "steps": 100, "learning_rate": 1e-2, "backbone": {"weights": "random"},
@@ -286,7 +286,7 @@ def test_a_style_is_added_to_a_trained_network_without_touching_the_others():
     first = trainer("conditional", styles=STYLES[:2])
     first.step()
     tensors, metadata = first.weights()
-    parent = Model("parent", lambda: (metadata, tensors))
+    parent = NetworkFile("parent", lambda: (metadata, tensors))
     config = FAMILIES["conditional"][0].model_copy(update={"only_rows": True})
     second = trainer(config, styles=STYLES[2:], parent=parent)
     for _ in range(3):
@@ -310,7 +310,7 @@ def test_only_rows_needs_a_network_whose_rows_they_are():
 def test_a_parent_of_another_family_is_refused():
     tensors, metadata = trainer("conditional").weights()
     with pytest.raises(InputError, match="the parent is conditional"):
-        trainer("johnson", parent=Model("parent", lambda: (metadata, tensors)))
+        trainer("johnson", parent=NetworkFile("parent", lambda: (metadata, tensors)))
 
 
 @pytest.mark.parametrize("family", sorted(TRAINING_CONFIGS))

@@ -75,18 +75,18 @@ def test_the_gradient_is_that_of_the_reported_loss():
     step = 1e-6 * found / found.norm()
     ahead, behind = (gradient(one, IMAGE + sign * step)[0].total for sign in (1, -1))
     assert ((ahead - behind) / 2).item() == pytest.approx((found * step).sum().item(), rel=1e-4)
-    assert losses.total.item() == pytest.approx((losses.content + losses.style + losses.tv).item(), rel=1e-12)
+    assert losses.total.item() == pytest.approx(sum(losses.parts.values()).item(), rel=1e-12)
 
 
 def test_total_variation_counts_in_the_reported_loss_and_in_the_trace():
     """jcjohnson/neural-style neural_style.lua TVLoss: updateOutput returns its input, no loss."""
     (result,) = run(request(settings(tv_weight=7.0)))
     losses = result.losses
-    expected = losses.content_loss + 100.0 * losses.style_loss + 7.0 * losses.tv_loss
+    expected = losses.terms["content"].loss + 100.0 * losses.terms["style"].loss + 7.0 * losses.terms["tv"].loss
     assert losses.loss == pytest.approx(expected, rel=1e-9)
     last = result.trace[-1]
-    assert last.tv_loss > 0
-    assert last.loss == pytest.approx(last.content_loss + last.style_loss + last.tv_loss, rel=1e-12)
+    assert last.parts["tv"] > 0
+    assert last.loss == pytest.approx(sum(last.parts.values()), rel=1e-12)
 
 
 @pytest.mark.parametrize("name", TOTAL_VARIATIONS)
@@ -110,7 +110,7 @@ def test_the_strength_of_a_mix_does_not_depend_on_its_number_of_styles(represent
     layers = {"style_layers": ["relu1_1"], "style_representation": representation}
     alone = gradient(request(settings(**layers)), IMAGE)
     many = gradient(request(settings(**layers), [STYLE] * 4, (3.0, 1.0, 1.0, 1.0), mix), IMAGE)
-    torch.testing.assert_close(many[0].style, alone[0].style)
+    torch.testing.assert_close(many[0].part("style"), alone[0].part("style"))
     torch.testing.assert_close(many[1], alone[1])
 
 
@@ -118,15 +118,15 @@ def test_the_style_weight_changes_the_result_and_the_way_it_should():
     """Several feed-forward trainers read a style weight that they never multiply with."""
     weak, strong = run(*(request(settings(style_weight=weight)) for weight in (1.0, 1000.0)))
     assert not np.array_equal(weak.image, strong.image)
-    assert strong.losses.style_loss < 0.5 * weak.losses.style_loss
-    assert strong.losses.content_loss > weak.losses.content_loss
+    assert strong.losses.terms["style"].loss < 0.5 * weak.losses.terms["style"].loss
+    assert strong.losses.terms["content"].loss > weak.losses.terms["content"].loss
 
 
 def test_layers_add_up_by_their_weights_alone():
     """cysmith/neural-style-tf weights each layer by 0.2 and divides by the number of layers once more."""
 
     def style(**layers):
-        return gradient(request(settings(style_layers=layers)), IMAGE)[0].style
+        return gradient(request(settings(style_layers=layers)), IMAGE)[0].part("style")
 
     first, second = style(relu1_1=1.0), style(relu2_1=1.0)
     torch.testing.assert_close(style(relu1_1=0.25, relu2_1=3.0), 0.25 * first + 3.0 * second)
@@ -163,7 +163,9 @@ def test_the_loss_of_a_texture_falls_and_counts_everything():
         histogram_match=False,
     )  # fmt: skip
     (result,) = run(Request("cell", None, (STYLE,), (1.0,), "targets", config))
-    assert result.losses.loss == pytest.approx(result.losses.style_loss + 3.0 * result.losses.tv_loss, rel=1e-9)
+    assert result.losses.loss == pytest.approx(
+        result.losses.terms["style"].loss + 3.0 * result.losses.terms["tv"].loss, rel=1e-9
+    )
     assert result.trace[-1].loss < result.trace[0].loss
 
 
@@ -177,7 +179,7 @@ def test_patches_are_matched_anew_at_every_step():
     other = IMAGE.flip(3)
     used, fresh = (mrf._descent([one], workspace()).objective(40, 32) for _ in range(2))
     used(IMAGE)
-    assert used(other).style.item() == pytest.approx(fresh(other).style.item(), rel=1e-12)
+    assert used(other).part("style").item() == pytest.approx(fresh(other).part("style").item(), rel=1e-12)
 
 
 def test_the_response_of_all_style_patches_never_exists_at_once():

@@ -12,11 +12,11 @@ from orders import planned
 from safetensors.torch import save
 
 from nst.backbones import random_weights
+from nst.config.architectures import ARCHITECTURES
 from nst.config.backbone import BackboneConfig
 from nst.errors import InputError, UserError
 from nst.pictures.images import encode
 from nst.records import OutputFormat
-from tasks.inputs.weights import TORCHVISION_FILES
 from tasks.models.backbone_weights import fetch_weights, load_weights
 from tasks.work.stylize import Stylist
 
@@ -76,7 +76,7 @@ def test_torchvisions_weights_are_taken_from_torchs_cache_only_with_their_digest
     # What lies in the cache is used without asking the network, and only if it is the file that was planned.
     folder = tmp_path / "hub" / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
-    cached = folder / TORCHVISION_FILES["vgg16"]
+    cached = folder / ARCHITECTURES["vgg16"].file
     torch.save(TENSORS, cached)
     fetch_weights("vgg16")
     config, beginning = BackboneConfig(name="vgg16"), identity(cached).removeprefix("sha256-")[:8]
@@ -117,5 +117,5 @@ def test_cells_whose_backbone_changed_after_planning_fail_with_the_name_of_its_f
 def test_the_names_of_torchvisions_files_are_torchvisions():
     from torchvision import models
 
-    for name, enum in (("vgg16", models.VGG16_Weights), ("vgg19", models.VGG19_Weights)):
-        assert enum.IMAGENET1K_V1.url.endswith(TORCHVISION_FILES[name])
+    for name, known in ARCHITECTURES.items():
+        assert models.get_weight(known.weights).url.endswith(known.file), name

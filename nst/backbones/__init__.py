@@ -1,15 +1,16 @@
-"""The networks that measure pictures, built from a configuration and weights. Knows no file and no network."""
+"""The networks that measure pictures, by name, built from a configuration and weights. Knows no file."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 
-from nst.backbones.random import random_weights
+from nst.backbones.backbone import Backbone
+from nst.backbones.random import draw_weights
 from nst.backbones.squeezenet import SqueezeNet
-from nst.backbones.vgg import VGG, layer_indices
-from nst.config.architectures import STRIDES, deepest
+from nst.backbones.vgg import VGG
+from nst.config.architectures import deepest, layers_of
 from nst.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
     from nst.config.backbone import BackboneConfig
 
-__all__ = ["VGG", "Backbone", "SqueezeNet", "build_backbone", "layer_indices", "random_weights"]
+__all__ = ["BACKBONES", "VGG", "Backbone", "SqueezeNet", "build_backbone", "random_weights"]
 
-Backbone = VGG | SqueezeNet
-"""A network that returns feature maps by layer."""
+BACKBONES: Final[dict[str, type[Backbone]]] = {"vgg19": VGG, "vgg16": VGG, "squeezenet": SqueezeNet}
+"""`backbone.name` to the class that computes it."""
 
 
 def build_backbone(
@@ -46,22 +47,25 @@ def build_backbone(
         InputError: The architecture or the weights lack a layer.
     """
     layers = frozenset(layers)
-    if unknown := sorted(layers - STRIDES[config.name].keys()):
-        names = ", ".join(STRIDES[config.name])
-        raise InputError(f"{config.name} has no layer {', '.join(unknown)}; expected some of {names}")
+    known = layers_of(config.name)
+    if unknown := sorted(layers.difference(known)):
+        raise InputError(f"{config.name} has no layer {', '.join(unknown)}; expected some of {', '.join(known)}")
     if config.weights == "random":
         weights = random_weights(config.name, config.seed, deepest(config.name, layers))
     assert weights is not None, "only random weights may be left out"
     # Random weights know no convention; torchvision's brings the input to unit variance.
     inputs = "torchvision" if config.weights == "random" else config.input
-    network: Backbone
-    if config.name == "squeezenet":
-        network = SqueezeNet(layers, weights, inputs=inputs, pooling=config.pooling, padding=config.padding)
-    else:
-        network = VGG(config.name, layers, weights, inputs=inputs, pooling=config.pooling, padding=config.padding)
+    network = BACKBONES[config.name](
+        config.name, layers, weights, inputs=inputs, pooling=config.pooling, padding=config.padding
+    )
     network = network.to(device=device, dtype=dtype)
     memory_format = torch.channels_last if torch.device(device).type == "cuda" else torch.contiguous_format
     for name, buffer in network.named_buffers():
         if buffer.dim() == 4:
             setattr(network, name, buffer.contiguous(memory_format=memory_format))
     return network.eval()
+
+
+def random_weights(name: str, seed: int, deepest_layer: str) -> dict[str, Tensor]:
+    """Return seeded random weights of a backbone up to a layer (`nst.backbones.random`)."""
+    return draw_weights(name, BACKBONES[name].convolutions(name), seed, deepest_layer)

@@ -9,17 +9,18 @@ smaller, as in pictures; and `BackboneConfig` takes average pooling, since maxim
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import torch
 
-from nst.backbones import squeezenet, vgg
-from nst.config.architectures import STRIDES
+from nst.config.architectures import layers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
     from torch import Tensor
+
+    from nst.backbones.backbone import Convolution
 
 SPECTRUM: Final = (1.0, 0.7, 0.3)
 """Size of the constant, sloping and curved parts of a filter along each axis; chosen by eye on VGG-19, 256 px."""
@@ -32,23 +33,26 @@ _COSINES: Final = (
 """Orthonormal cosine basis of three samples."""
 
 
-def random_weights(
-    name: Literal["vgg16", "vgg19", "squeezenet"], seed: int, deepest: str = "pool5"
-) -> dict[str, Tensor]:
+def draw_weights(name: str, convolutions: Iterable[Convolution], seed: int, deepest: str) -> dict[str, Tensor]:
     """Return random weights under torchvision's names, for the torchvision input convention.
 
-    Only layers up to `deepest` are drawn; they do not depend on it. Every filter has norm sqrt(2), so that rectified
+    Args:
+        name: Of the architecture.
+        convolutions: Of the architecture, in order.
+        seed: Of the weights.
+        deepest: Only layers up to this one are drawn; their weights do not depend on it.
+    Every filter has norm sqrt(2), so that rectified
     features neither vanish nor explode through sixteen layers; biases are zero.
 
     Source:
         He et al. 2015 (variance 2 / fan in); random filters for textures: Ustyuzhaninov et al. 2016 and He, Wang &
         Hopcroft 2016 ("A powerful generative model using random weights"). Differs: zero sums and the falling spectrum.
     """
-    order = list(STRIDES[name])
+    order = layers_of(name)
     generator = torch.Generator().manual_seed(seed)
     basis_FK = torch.tensor(_COSINES, dtype=torch.float64) * torch.tensor(SPECTRUM, dtype=torch.float64)[:, None]
     weights: dict[str, Tensor] = {}
-    for layer, key, filters, channels, side in _convolutions(name):
+    for layer, key, _, filters, channels, side in convolutions:
         if order.index(layer) > order.index(deepest):
             break
         # Uniform numbers are bit-identical everywhere, which normal ones are not.
@@ -61,14 +65,3 @@ def random_weights(
         weights[f"{key}.weight"] = weight_OCKK.float()
         weights[f"{key}.bias"] = torch.zeros(filters)
     return weights
-
-
-def _convolutions(name: str) -> Iterator[tuple[str, str, int, int, int]]:
-    """Yield layer, torchvision's name, filters, input channels and side of every convolution, in order."""
-    if name == "squeezenet":
-        for layer, convs in squeezenet.conv_shapes().items():
-            yield from ((layer, key, *shape) for key, shape in convs.items())
-        return
-    indices = vgg.layer_indices(name)
-    for conv, shape in vgg.conv_shapes(name).items():
-        yield conv, f"features.{indices[conv]}", *shape, 3

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from nst.config.architectures import CLASSIFIERS, STRIDES
+from nst.config.architectures import ARCHITECTURES
 from nst.config.block import NamedBlock
+
+CLASSIFIERS: Final = tuple(name for name, known in ARCHITECTURES.items() if known.classifies)
+"""Backbones that end in scores of classes."""
+
+if TYPE_CHECKING:
+    Name = str
+    ClassifierName = str
+else:  # the names come from the one table
+    Name = Literal[tuple(ARCHITECTURES)]
+    ClassifierName = Literal[CLASSIFIERS]
 
 
 class BackboneConfig(NamedBlock):
@@ -16,7 +26,7 @@ class BackboneConfig(NamedBlock):
     RANDOM_VERSION: ClassVar[int] = 1
     """Declared version of the `random` weights' construction, part of their identity."""
 
-    name: Literal["vgg19", "vgg16", "squeezenet"] = "vgg19"
+    name: Name = "vgg19"
     """Architecture (Simonyan & Zisserman 2014, configurations E and D), or SqueezeNet 1.1 with its classifier
     (Iandola et al. 2016)."""
 
@@ -59,12 +69,12 @@ AveragingBackbone = Annotated[BackboneConfig, BeforeValidator(_pool_by_average)]
 class ClassifyingBackbone(BackboneConfig):
     """A backbone that ends in class scores."""
 
-    name: Literal["squeezenet"] = "squeezenet"
+    name: ClassifierName = "squeezenet"
     """Architecture: SqueezeNet 1.1 (Iandola et al. 2016), the one that is whole."""
 
     @field_validator("name", mode="before")
     @classmethod
     def _classifies(cls, value: Any) -> Any:
-        if isinstance(value, str) and value in STRIDES.keys() - CLASSIFIERS:
-            raise ValueError(f"{value} has no classifier here, expected {' or '.join(sorted(CLASSIFIERS))}")
+        if isinstance(value, str) and value in ARCHITECTURES and value not in CLASSIFIERS:
+            raise ValueError(f"{value} has no classifier here, expected {' or '.join(CLASSIFIERS)}")
         return value

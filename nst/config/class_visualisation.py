@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from nst.config.backbone import ClassifyingBackbone
-from nst.config.block import NamedBlock
 from nst.config.fields import Needs, Pixels, Precision, Seed, TraceEvery, Weight
+from nst.config.method import PixelMethod
 from nst.config.optimizer import PyramidConfig
 
 
-class ClassVisualisationConfig(NamedBlock):
+class ClassVisualisationConfig(PixelMethod):
     """Class model visualisation: the picture that a classifier takes most surely for a class."""
 
-    VERSION: ClassVar[int] = 1
-    """Declared version of the method: raised when its pixels change, so that old cells are computed anew."""
-
     VARIES: ClassVar[frozenset[str]] = frozenset({"target", "l2_weight", "tv_weight", "noise", "seed"})
-    """Fields that may differ between the cells of one batch; all others are the batch's structure."""
 
-    NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"trace_every"})
-    """Fields that do not bear on the pixels and are no part of a cell's identity."""
+    REPORTS: ClassVar[Mapping[str, tuple[Literal["string", "float64"], str]]] = {
+        "class_name": ("string", "class_visualisation: what the class `target` is called; null with random weights."),
+        "class_probability": ("float64", "class_visualisation: softmax probability of that class, as saved."),
+    }
 
     name: Literal["class_visualisation"] = "class_visualisation"
 
@@ -68,11 +67,6 @@ class ClassVisualisationConfig(NamedBlock):
         return frozenset()
 
     @property
-    def side(self) -> int:
-        """Pixels of the square that batches reckon with."""
-        return self.size
-
-    @property
-    def pixels(self) -> float:
-        """How many pixels a picture has."""
-        return float(self.size**2)
+    def canvas(self) -> tuple[int, int]:
+        """A square: there is no content image."""
+        return self.size, self.size

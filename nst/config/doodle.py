@@ -7,25 +7,18 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field, model_validator
 
 from nst.config.backbone import BackboneConfig
-from nst.config.block import NamedBlock
-from nst.config.fields import LayerWeights, Needs, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight, pixels_of
+from nst.config.fields import LayerWeights, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight
+from nst.config.method import PixelMethod
 from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
 
 _OF_PATCHES: Final = {"style_layers": ["relu3_1", "relu4_1"], "style_weight": 3.0, "tv_weight": 3.0}
 """Defaults that are others with `how: patches`."""
 
 
-class DoodleConfig(NamedBlock):
+class DoodleConfig(PixelMethod):
     """A painting from a doodle: each colour of a mask is painted like the same colour of the style's mask."""
 
-    VERSION: ClassVar[int] = 1
-    """Declared version of the method: raised when its pixels change, so that old cells are computed anew."""
-
     VARIES: ClassVar[frozenset[str]] = frozenset({"content_weight", "style_weight", "tv_weight", "noise", "seed"})
-    """Fields that may differ between the cells of one batch; all others are the batch's structure."""
-
-    NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"trace_every"})
-    """Fields that do not bear on the pixels and are no part of a cell's identity."""
 
     name: Literal["doodle"] = "doodle"
 
@@ -92,24 +85,9 @@ class DoodleConfig(NamedBlock):
     trace_every: TraceEvery = 10
 
     @property
-    def needs(self) -> Needs:
-        """The images that a cell is made from; the content may be a mask alone."""
-        return frozenset(("content", "style"))
-
-    @property
     def masks(self) -> Literal["needed"]:
         """Whether it looks at masks."""
         return "needed"
-
-    @property
-    def side(self) -> int:
-        """Pixels of the square that batches reckon with."""
-        return self.size
-
-    @property
-    def pixels(self) -> float:
-        """About how many pixels a picture has, its mask being 4:3."""
-        return pixels_of(self.size, self.resize)
 
     @model_validator(mode="before")
     @classmethod

@@ -7,22 +7,15 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from nst.config.backbone import BackboneConfig
-from nst.config.block import NamedBlock
-from nst.config.fields import LayerWeights, Needs, Pixels, Precision, Seed, TraceEvery, Weight, pixels_of
+from nst.config.fields import LayerWeights, Needs, Pixels, Precision, Seed, TraceEvery, Weight
+from nst.config.method import PixelMethod
 from nst.config.optimizer import PyramidConfig
 
 
-class DreamConfig(NamedBlock):
+class DreamConfig(PixelMethod):
     """DeepDream: whatever a layer sees in a picture is amplified, from coarse to fine."""
 
-    VERSION: ClassVar[int] = 1
-    """Declared version of the method: raised when its pixels change, so that old cells are computed anew."""
-
     VARIES: ClassVar[frozenset[str]] = frozenset({"noise", "seed", "tv_weight"})
-    """Fields that may differ between the cells of one batch; all others are the batch's structure."""
-
-    NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"trace_every"})
-    """Fields that do not bear on the pixels and are no part of a cell's identity."""
 
     name: Literal["dream"] = "dream"
 
@@ -71,13 +64,6 @@ class DreamConfig(NamedBlock):
         return frozenset(("content",)) if self.init == "content" else frozenset()
 
     @property
-    def side(self) -> int:
-        """Pixels of the square that batches reckon with."""
-        return self.size
-
-    @property
-    def pixels(self) -> float:
-        """About how many pixels a picture has, its content being 4:3."""
-        if self.init == "noise":
-            return float(self.size**2)
-        return pixels_of(self.size, self.resize)
+    def canvas(self) -> tuple[int, int] | None:
+        """A square where a dream starts from noise."""
+        return (self.size, self.size) if self.init == "noise" else None

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from nst.config.block import NamedBlock
-from nst.config.fields import Needs, Pixels, Precision, Seed, pixels_of
+from nst.config.fields import Needs, Pixels, Precision, Seed
+from nst.config.method import Method
+from nst.config.training import TRAINING_CONFIGS, Training
+
+if TYPE_CHECKING:
+    Family = str
+else:  # the names come from the one table
+    Family = Literal[tuple(sorted(TRAINING_CONFIGS))]
 
 LATEST = "latest"
 _MANIFESTS = (".yaml", ".yml")
 
 
-class FeedforwardConfig(NamedBlock):
+class FeedforwardConfig(Method):
     """One pass of a trained network: of one style, of several, or of any."""
 
-    VERSION: ClassVar[int] = 1
-    """Declared version of the method: raised when its pixels change, so that old cells are computed anew."""
-
     VARIES: ClassVar[frozenset[str]] = frozenset({"alpha", "color", "seed"})
-    """Fields that may differ between the cells of one batch; all others are the batch's structure."""
 
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"model", "family"})
     """Fields that are no part of a cell's identity: the digest of the network's weights stands for them."""
 
+    RUNS_NETWORK: ClassVar[bool] = True
+    SHARES_CONTENT: ClassVar[bool] = False
+
     name: Literal["feedforward"] = "feedforward"
 
-    family: Literal["adain", "conditional", "doodle_net", "johnson", "mgan", "texture_net"] = "johnson"
+    family: Family = "johnson"
     """Kind of network: `johnson`, `mgan` and `texture_net` know one style, `conditional` several, `adain` takes any.
     `doodle_net` paints the content's mask, whose colours are those of the mask it was trained with; a picture beside
     the mask gives no more than the proportions."""
@@ -81,27 +86,38 @@ class FeedforwardConfig(NamedBlock):
         return self.model.endswith(_MANIFESTS)
 
     @property
+    def network(self) -> type[Training]:
+        """What the family answers for itself."""
+        return TRAINING_CONFIGS[self.family]
+
+    @property
     def needs(self) -> Needs:
-        """The images that a cell is made from: a style may be what names the network, a content be a mask alone."""
+        """The images that a cell is made from.
+
+        The style may serve only to choose the network; the content may be a mask without a picture.
+        """
         content: Needs = frozenset(("content",)) if self.mode == "stylize" else frozenset()
-        named = not self.by_style and self.family in {"doodle_net", "johnson", "mgan", "texture_net"}
-        return content if named else content | {"style"}
+        style_is_known = self.network.KNOWS == "one" and not self.by_style
+        return content if style_is_known else content | {"style"}
 
     @property
     def masks(self) -> Literal["none", "allowed", "content"]:
-        """Whether it looks at masks: statistics alone can be exchanged by region, and doodles are masks."""
-        if self.family == "doodle_net":
+        """Whether masks are looked at: networks that know any style exchange statistics by region, some paint masks."""
+        if self.network.PAINTS == "masks":
             return "content"
-        return "allowed" if self.family == "adain" else "none"
+        return "allowed" if self.network.KNOWS == "any" else "none"
 
     @property
-    def side(self) -> int:
-        """Pixels of the square that batches reckon with."""
-        return self.size
+    def canvas(self) -> tuple[int, int] | None:
+        """A square where a texture is made from noise alone."""
+        return (self.size, self.size) if self.mode == "texture" else None
 
     @property
-    def pixels(self) -> float:
-        """About how many pixels a picture has, its content being 4:3."""
-        if self.mode == "texture":
-            return float(self.size**2)
-        return pixels_of(self.size, self.resize)
+    def cost(self) -> float:
+        """Pixels of the picture: one pass is one step."""
+        return self.pixels
+
+    @property
+    def weights_as_written(self) -> list[str]:
+        """Which network the manifest asks for, as written."""
+        return [self.family, self.model]

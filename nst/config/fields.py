@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from nst.config.architectures import LAYERS
+
 Needs = frozenset[Literal["content", "style"]]
 """The images that a cell is made from."""
 
@@ -17,8 +19,14 @@ Representation = Literal["gram", "moments", "sliced", "histogram"]
 
 Weight = Annotated[float, Field(ge=0, le=1e15)]
 Pixels = Annotated[int, Field(ge=16, le=16384)]
-LayerName = Annotated[str, Field(pattern=r"^(relu|conv)([1-5]_[1-4]|10?)$|^pool[1-5]$|^fire[2-9]$|^logits$")]
-"""A layer of some backbone (`nst.config.architectures`); that it is one of the chosen backbone is checked later."""
+
+
+class LayerMark:
+    """Marks a text as the name of a layer, so that messages and checks need not guess it from the field's name."""
+
+
+LayerName = Annotated[str, Field(pattern=rf"^({'|'.join(LAYERS)})$"), LayerMark()]
+"""A layer of some backbone (`nst.config.architectures`); that the chosen backbone has it is checked later."""
 
 
 def _layer_weights(value: Any) -> Any:
@@ -51,8 +59,3 @@ TraceEvery = Annotated[
     int,
     Field(ge=0, description="Record the losses every so many steps in the `traces` table; 0 records none."),
 ]  # fmt: skip
-
-
-def pixels_of(size: int, resize: Literal["long", "short"]) -> float:
-    """Return about how many pixels a picture of 4:3 has when one of its sides is `size`."""
-    return size**2 * (0.75 if resize == "long" else 4 / 3)

@@ -7,10 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from nst.config.backbone import BackboneConfig
-from nst.config.block import NamedBlock
 from nst.config.fields import (
     LayerWeights,
-    Needs,
     Pixels,
     Precision,
     Representation,
@@ -18,28 +16,25 @@ from nst.config.fields import (
     Steps,
     TraceEvery,
     Weight,
-    pixels_of,
 )
+from nst.config.method import PixelMethod
 from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
 from nst.config.presets import PRESETS, over_preset
 
 
-class GatysConfig(NamedBlock):
+class GatysConfig(PixelMethod):
     """Image style transfer by optimisation of the pixels against Gram matrices."""
-
-    VERSION: ClassVar[int] = 1
-    """Declared version of the method: raised when its pixels change, so that old cells are computed anew."""
 
     VARIES: ClassVar[frozenset[str]] = frozenset(
         {"content_weight", "style_weight", "tv_weight", "laplacian_weight", "seed", "preset"}
     )
-    """Fields that may differ between the cells of one batch; all others are the batch's structure."""
 
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"preset", "trace_every"})
-    """Fields that do not bear on the pixels and are no part of a cell's identity: a preset only fills in others."""
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"laplacian_weight", "laplacian_pool"})
-    """Fields that came after `VERSION` 1."""
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"laplacian_weight", "laplacian_pool"})
+
+    PRESET: ClassVar[str] = "preset"
+    INDEPENDENT_VALIDATORS: ClassVar[frozenset[str]] = frozenset({"_from_name", "_apply_preset"})
 
     name: Literal["gatys"] = "gatys"
 
@@ -113,24 +108,9 @@ class GatysConfig(NamedBlock):
     trace_every: TraceEvery = 10
 
     @property
-    def needs(self) -> Needs:
-        """The images that a cell is made from."""
-        return frozenset(("content", "style"))
-
-    @property
     def masks(self) -> Literal["none", "allowed"]:
         """Whether it looks at masks: Gram matrices alone are kept by region."""
         return "allowed" if self.style_representation == "gram" else "none"
-
-    @property
-    def side(self) -> int:
-        """Pixels of the square that batches reckon with."""
-        return self.size
-
-    @property
-    def pixels(self) -> float:
-        """About how many pixels a picture has, its content being 4:3."""
-        return pixels_of(self.size, self.resize)
 
     @model_validator(mode="before")
     @classmethod

@@ -6,22 +6,17 @@ from typing import ClassVar, Literal
 
 from nst.config.architectures import chain
 from nst.config.backbone import BackboneConfig
-from nst.config.block import NamedBlock
-from nst.config.fields import LayerName, Needs, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight, pixels_of
+from nst.config.fields import LayerName, Needs, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight
+from nst.config.method import PixelMethod
 from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
 
 
-class InvertConfig(NamedBlock):
+class InvertConfig(PixelMethod):
     """Inversion: a picture from noise that has an image's features at one layer, or its Gram matrices up to there."""
 
     VERSION: ClassVar[int] = 2
-    """Declared version of the method: raised when its pixels change, so that old cells are computed anew."""
 
     VARIES: ClassVar[frozenset[str]] = frozenset({"noise", "seed", "tv_weight"})
-    """Fields that may differ between the cells of one batch; all others are the batch's structure."""
-
-    NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"trace_every"})
-    """Fields that do not bear on the pixels and are no part of a cell's identity."""
 
     name: Literal["invert"] = "invert"
 
@@ -70,13 +65,6 @@ class InvertConfig(NamedBlock):
         return frozenset((self.what,))
 
     @property
-    def side(self) -> int:
-        """Pixels of the square that batches reckon with."""
-        return self.size
-
-    @property
-    def pixels(self) -> float:
-        """About how many pixels a picture has, its content being 4:3."""
-        if self.what == "style":
-            return float(self.size**2)
-        return pixels_of(self.size, self.resize)
+    def canvas(self) -> tuple[int, int] | None:
+        """A square where Gram matrices are inverted."""
+        return (self.size, self.size) if self.what == "style" else None

@@ -7,22 +7,15 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from nst.config.backbone import BackboneConfig
-from nst.config.block import NamedBlock
-from nst.config.fields import LayerWeights, Needs, Pixels, Precision, Seed, Steps, TraceEvery, Weight, pixels_of
+from nst.config.fields import LayerWeights, Needs, Pixels, Precision, Seed, Steps, TraceEvery, Weight
+from nst.config.method import PixelMethod
 from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
 
 
-class MrfConfig(NamedBlock):
+class MrfConfig(PixelMethod):
     """Patches of the style's features put together anew, over the content or freely."""
 
-    VERSION: ClassVar[int] = 1
-    """Declared version of the method: raised when its pixels change, so that old cells are computed anew."""
-
     VARIES: ClassVar[frozenset[str]] = frozenset({"content_weight", "style_weight", "tv_weight", "seed"})
-    """Fields that may differ between the cells of one batch; all others are the batch's structure."""
-
-    NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"trace_every"})
-    """Fields that do not bear on the pixels and are no part of a cell's identity."""
 
     name: Literal["mrf"] = "mrf"
 
@@ -93,19 +86,12 @@ class MrfConfig(NamedBlock):
         return frozenset(("style",)) if self.what == "synthesis" else frozenset(("content", "style"))
 
     @property
+    def canvas(self) -> tuple[int, int] | None:
+        """A square where a synthesis has no content image."""
+        return (self.size, self.size) if self.what == "synthesis" else None
+
+    @property
     def copies(self) -> list[tuple[float, float]]:
         """Angle in degrees and scale of every copy of the style."""
         angles = [7.5 * turn for turn in range(-self.rotations, self.rotations + 1)]
         return [(angle, 1.05**step) for step in range(-self.scales, self.scales + 1) for angle in angles]
-
-    @property
-    def side(self) -> int:
-        """Pixels of the square that batches reckon with."""
-        return self.size
-
-    @property
-    def pixels(self) -> float:
-        """About how many pixels a picture has, its content being 4:3."""
-        if self.what == "synthesis":
-            return float(self.size**2)
-        return pixels_of(self.size, self.resize)

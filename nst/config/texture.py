@@ -5,22 +5,15 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from nst.config.backbone import AveragingBackbone, BackboneConfig
-from nst.config.block import NamedBlock
 from nst.config.fields import LayerWeights, Needs, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight
+from nst.config.method import PixelMethod
 from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
 
 
-class TextureConfig(NamedBlock):
+class TextureConfig(PixelMethod):
     """Texture synthesis: a new picture of any size, from noise, with the Gram matrices of an example."""
 
-    VERSION: ClassVar[int] = 1
-    """Declared version of the method: raised when its pixels change, so that old cells are computed anew."""
-
     VARIES: ClassVar[frozenset[str]] = frozenset({"noise", "seed", "tv_weight"})
-    """Fields that may differ between the cells of one batch; all others are the batch's structure."""
-
-    NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"trace_every"})
-    """Fields that do not bear on the pixels and are no part of a cell's identity."""
 
     name: Literal["texture"] = "texture"
 
@@ -75,14 +68,3 @@ class TextureConfig(NamedBlock):
     def canvas(self) -> tuple[int, int]:
         """Width and height of the new picture."""
         return self.width or self.size, self.height or self.size
-
-    @property
-    def side(self) -> int:
-        """Pixels of the square that batches reckon with."""
-        return max(self.canvas)
-
-    @property
-    def pixels(self) -> float:
-        """How many pixels a picture has."""
-        width, height = self.canvas
-        return float(width * height)

@@ -24,6 +24,10 @@ def hinge_loss(scores_B1HW: Tensor, label: float) -> Tensor:
 
     Source:
         Li & Wand 2016, section 3; chuanli11/MGANs, `MarginCriterion(1)`.
+
+    Example:
+        >>> hinge_loss(torch.zeros(1, 1, 4, 4), 1.0)  # the critic cannot tell
+        tensor([1.])
     """
     return relu(1.0 - label * scores_B1HW).mean((1, 2, 3))
 
@@ -35,6 +39,11 @@ class Duel:
     Attributes:
         critic: Scores every patch of features, shape (B, C, H, W) to (B, 1, h, w).
         real: Features of real pictures, shape (B, C, H, W).
+
+    Example:
+        >>> critic = torch.nn.Conv2d(1, 1, 3)
+        >>> Duel(critic, real=torch.rand(2, 1, 5, 5))(torch.rand(2, 1, 5, 5)).shape
+        torch.Size([2])
     """
 
     critic: nn.Module

@@ -16,14 +16,15 @@ EPSILON = 1e-5
 
 
 def deviations_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
-    """Return what the loss compares: (mean_BC, deviation_BC)."""
+    """Return what the loss compares: (mean_BC, deviation_BC).
+
+    Example:
+        >>> mean, deviation = deviations_statistics(torch.tensor([[[[1.0, 5.0]]]]))
+        >>> mean, deviation.round(decimals=3)
+        (tensor([[3.]]), tensor([[2.]]))
+    """
     variance_BC, mean_BC = torch.var_mean(features_BCHW, (2, 3), correction=0)
     return mean_BC, (variance_BC + EPSILON).sqrt()
-
-
-def deviations_prepare(target: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Return the target unchanged: nothing can be computed ahead."""
-    return target
 
 
 def deviations_distance(statistics: tuple[Tensor, ...], target: tuple[Tensor, ...]) -> Tensor:
@@ -31,6 +32,11 @@ def deviations_distance(statistics: tuple[Tensor, ...], target: tuple[Tensor, ..
 
     Source:
         Huang & Belongie 2017, eq. 13, with squares (as in naoto0804/pytorch-AdaIN) for norms.
+
+    Example:
+        >>> flat, raised = (deviations_statistics(torch.full((1, 1, 2, 2), value)) for value in (3.0, 5.0))
+        >>> deviations_distance(raised, flat)
+        tensor([4.])
     """
     return sum(
         ((ours - wanted).square().sum(1) for ours, wanted in zip(statistics, target, strict=True)),
@@ -39,8 +45,13 @@ def deviations_distance(statistics: tuple[Tensor, ...], target: tuple[Tensor, ..
 
 
 def deviations_energy(target: tuple[Tensor, ...]) -> Tensor:
-    """Return each target's squares of means and deviations, shape (B,): the loss of features that are all zero."""
+    """Return each target's squares of means and deviations, shape (B,): the loss of features that are all zero.
+
+    Example:
+        >>> deviations_energy(deviations_statistics(torch.full((1, 1, 2, 2), 3.0)))
+        tensor([9.0000])
+    """
     return target[0].square().sum(1) + target[1].square().sum(1)
 
 
-DEVIATIONS = StyleLoss(deviations_statistics, deviations_prepare, deviations_distance, deviations_energy)
+DEVIATIONS = StyleLoss(deviations_statistics, deviations_distance, deviations_energy)

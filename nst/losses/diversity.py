@@ -31,6 +31,11 @@ def diversity_loss(images_BCHW: Tensor, group: int | None = None) -> Tensor:
         entropy), and DmitryUlyanov/texture_nets branch `diversity`, EstimatedEntropyMaximizer.lua. Differs: mean over
         values for the sum, which changes it by a constant, and without the factor of the number of values, which
         belongs to the weight.
+
+    Example:
+        >>> black_and_white = torch.stack([torch.zeros(3, 4, 4), torch.ones(3, 4, 4)])
+        >>> round(diversity_loss(black_and_white).item(), 4)
+        -0.0
     """
     flat_GMN = images_BCHW.reshape(-1, group or len(images_BCHW), images_BCHW[0].numel())
     # Differences, not products: pictures that almost agree would lose all digits.

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 def gram_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
-    """Return what the loss compares: (gram_BCC,)."""
+    """Return what the loss compares: (gram_BCC,).
+
+    Example:
+        >>> gram_statistics(torch.ones(1, 2, 3, 3))[0].tolist()
+        [[[1.0, 1.0], [1.0, 1.0]]]
+    """
     return (gram_matrix(features_BCHW),)
-
-
-def gram_prepare(target: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Return the target unchanged: nothing can be computed ahead."""
-    return target
 
 
 def gram_distance(statistics: tuple[Tensor, ...], target: tuple[Tensor, ...]) -> Tensor:
@@ -25,10 +25,20 @@ def gram_distance(statistics: tuple[Tensor, ...], target: tuple[Tensor, ...]) ->
 
     Source:
         Gatys, Ecker & Bethge 2016, eq. 4. Differs: without 1 / (4 N^2), which `nst.losses.units` supplies.
+
+    Example:
+        >>> ours, target = gram_statistics(torch.ones(1, 2, 3, 3)), gram_statistics(torch.zeros(1, 2, 5, 5))
+        >>> gram_distance(ours, target)
+        tensor([4.])
     """
     return (statistics[0] - target[0]).square().sum((1, 2))
 
 
 def gram_energy(target: tuple[Tensor, ...]) -> Tensor:
-    """Return each target's squared Frobenius norm, shape (B,): the loss of features that are all zero."""
+    """Return each target's squared Frobenius norm, shape (B,): the loss of features that are all zero.
+
+    Example:
+        >>> gram_energy(gram_statistics(torch.ones(1, 2, 3, 3)))
+        tensor([4.])
+    """
     return target[0].square().sum((1, 2))

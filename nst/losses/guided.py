@@ -40,12 +40,22 @@ def guide(features_BCHW: Tensor, shares_hw: Tensor) -> Tensor:
         a position counts by its share, there by the share's square, so that here the Gram matrices of all regions,
         weighted by their areas, add up to that of the picture. Dividing by H W (cysmith/neural-style-tf@a2c374f)
         makes the loss of a small region fall with the square of its area.
+
+    Example:
+        >>> left = torch.tensor([[1.0, 0.0]])
+        >>> guide(torch.tensor([[[[3.0, 5.0]]]]), left).square().mean().round()  # of the region
+        tensor(9.)
     """
     return features_BCHW * (shares_hw / area(shares_hw).clamp_min(_NONE)[..., None, None]).sqrt().unsqueeze(-3)
 
 
 def area(shares_hw: Tensor) -> Tensor:
-    """Return how much of the picture a region is, in [0, 1]: one number, or one for each image."""
+    """Return how much of the picture a region is, in [0, 1]: one number, or one for each image.
+
+    Example:
+        >>> area(torch.tensor([[1.0, 0.0]]))
+        tensor(0.5000)
+    """
     return shares_hw.mean((-2, -1))
 
 
@@ -60,7 +70,13 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class GuidedStyle:
-    """The style of a batch at one layer by regions; calling it returns each image's loss."""
+    """The style of a batch at one layer by regions; calling it returns each image's loss.
+
+    Example:
+        >>> target = style_target(STYLE_LOSSES["gram"], [([(torch.ones(1, 1, 1),)], [1.0], "targets")])
+        >>> GuidedStyle([Region(torch.ones(2, 2), target)])(torch.zeros(1, 1, 2, 2))
+        tensor([1.])
+    """
 
     regions: Sequence[Region]
 
@@ -94,6 +110,11 @@ def region_grams(features: Mapping[str, Tensor], labels: Labels) -> dict[str, tu
     Args:
         features: By layer, shape (1, C, H, W).
         labels: The regions.
+
+    Example:
+        >>> grams = region_grams({"relu1_1": torch.full((1, 1, 2, 2), 3.0)}, plain_labels("#ff0000"))
+        >>> grams["relu1_1"][0].round()
+        tensor([[[9.]]])
     """
     return {
         layer: tuple(

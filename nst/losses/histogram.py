@@ -17,17 +17,32 @@ SHARE: Final = 0.5
 
 
 def histogram_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
-    """Return what styles are mixed by: (quantiles_BCQ, gram_BCC)."""
+    """Return what styles are mixed by: (quantiles_BCQ, gram_BCC).
+
+    Example:
+        >>> [part.shape for part in histogram_statistics(torch.rand(1, 4, 8, 8))]
+        [torch.Size([1, 4, 1024]), torch.Size([1, 4, 4])]
+    """
     return quantile_means(features_BCHW.flatten(2), _axes(features_BCHW)), *gram_statistics(features_BCHW)
 
 
 def histogram_observe(features_BCHW: Tensor) -> tuple[Tensor, ...]:
-    """Return what of the picture is compared: (features_BCHW, gram_BCC)."""
+    """Return what of the picture is compared: (features_BCHW, gram_BCC).
+
+    Example:
+        >>> [part.shape for part in histogram_observe(torch.rand(1, 4, 8, 8))]
+        [torch.Size([1, 4, 8, 8]), torch.Size([1, 4, 4])]
+    """
     return features_BCHW, *gram_statistics(features_BCHW)
 
 
 def histogram_prepare(target: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Return the target with the factor_B that brings its histograms to the scale of its Gram matrices."""
+    """Return the target with the factor_B that brings its histograms to the scale of its Gram matrices.
+
+    Example:
+        >>> histogram_prepare(histogram_statistics(torch.full((1, 1, 4, 4), 3.0)))[2]
+        tensor([9.])
+    """
     quantiles_BCQ, gram_BCC = target
     factor_B = gram_energy((gram_BCC,)) / quantiles_BCQ.square().mean((1, 2)).clamp_min(1e-30)
     return quantiles_BCQ, gram_BCC, factor_B
@@ -48,6 +63,11 @@ def histogram_distance(observed: tuple[Tensor, ...], target: tuple[Tensor, ...])
         Risser, Wilmot & Barnes 2017, "Stable and Controllable Neural Texture Synthesis and Style Transfer Using
         Histogram Losses", eq. 6 and 7. Differs: relative to the energies; at every style layer (there relu1_1 and
         relu4_1); exact ranks for 256 bins.
+
+    Example:
+        >>> style = torch.full((1, 1, 4, 4), 3.0)
+        >>> histogram_distance(histogram_observe(style), histogram_prepare(histogram_statistics(style)))
+        tensor([0.])
     """
     features_BCHW, gram_BCC = observed
     quantiles_BCQ, target_BCC, factor_B = target
@@ -56,7 +76,12 @@ def histogram_distance(observed: tuple[Tensor, ...], target: tuple[Tensor, ...])
 
 
 def histogram_energy(target: tuple[Tensor, ...]) -> Tensor:
-    """Return each target's squared Frobenius norm, shape (B,): the loss of features that are all zero."""
+    """Return each target's squared Frobenius norm, shape (B,): the loss of features that are all zero.
+
+    Example:
+        >>> histogram_energy(histogram_statistics(torch.full((1, 1, 4, 4), 3.0)))
+        tensor([81.])
+    """
     return gram_energy(target[1:2])
 
 

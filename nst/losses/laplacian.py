@@ -17,6 +17,10 @@ def laplacian(images_BCHW: Tensor, pool: int) -> Tensor:
     """Return the Laplacian of pictures averaged over squares of `pool` pixels, summed over channels, shape (B, H, W).
 
     Borders are left out, so that a ramp has none: two squares less in each direction.
+
+    Example:
+        >>> laplacian(torch.ones(1, 3, 8, 8), pool=2).tolist()  # two squares less in each direction
+        [[[0.0, 0.0], [0.0, 0.0]]]
     """
     pooled_BHW = functional.avg_pool2d(images_BCHW, pool).sum(1)
     middle_BHW = pooled_BHW[:, 1:-1, 1:-1]
@@ -26,7 +30,12 @@ def laplacian(images_BCHW: Tensor, pool: int) -> Tensor:
 
 
 def laplacian_energy(target_BHW: Tensor) -> Tensor:
-    """Return each target's mean square, shape (B,): the loss of a picture without edges."""
+    """Return each target's mean square, shape (B,): the loss of a picture without edges.
+
+    Example:
+        >>> laplacian_energy(torch.full((1, 2, 2), 0.5))
+        tensor([0.2500])
+    """
     return target_BHW.square().mean((1, 2)).clamp_min(ENERGY_FLOOR)
 
 
@@ -36,5 +45,10 @@ def laplacian_loss(images_BCHW: Tensor, pool: int, target_BHW: Tensor, energy: T
     Source:
         Li, Xu, Nie & Liu 2017, "Laplacian-Steered Neural Style Transfer", eq. 5 and 6; askerlee/lapstyle@60489ea
         lap_style.lua. Differs: mean for sum, as in that code, and relative to the content's energy.
+
+    Example:
+        >>> target = torch.full((1, 2, 2), 0.5)
+        >>> laplacian_loss(torch.ones(1, 3, 8, 8), 2, target, laplacian_energy(target))
+        tensor([1.])
     """
     return (laplacian(images_BCHW, pool) - target_BHW).square().mean((1, 2)) / energy

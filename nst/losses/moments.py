@@ -16,12 +16,22 @@ RIDGE = 1e-4
 
 
 def moments_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
-    """Return what styles are mixed by: (mean_BC, second_raw_moment_BCC)."""
+    """Return what styles are mixed by: (mean_BC, second_raw_moment_BCC).
+
+    Example:
+        >>> [part.tolist() for part in moments_statistics(torch.full((1, 1, 2, 2), 3.0))]
+        [[[3.0]], [[[9.0]]]]
+    """
     return features_BCHW.mean((2, 3)), gram_matrix(features_BCHW)
 
 
 def moments_prepare(target: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Return (mean_BC, covariance_BCC, its root_BCC, ridge_BCC) of the target, computed once."""
+    """Return (mean_BC, covariance_BCC, its root_BCC, ridge_BCC) of the target, computed once.
+
+    Example:
+        >>> len(moments_prepare(moments_statistics(torch.rand(1, 4, 8, 8))))
+        4
+    """
     mean_BC, second_BCC = target
     covariance_BCC = second_BCC - mean_BC[:, :, None] * mean_BC[:, None, :]
     channels = mean_BC.shape[1]
@@ -43,6 +53,11 @@ def moments_distance(statistics: tuple[Tensor, ...], target: tuple[Tensor, ...])
     Source:
         crowsonkb/style-transfer-pytorch@e7e2c71 style_transfer/style_transfer.py StyleLossW2. Differs: summed over
         channels (its mean comes back in `nst.losses.units`), and a ridge relative to the target for its 1e-4.
+
+    Example:
+        >>> low, high = (moments_statistics(torch.full((1, 1, 2, 2), value)) for value in (3.0, 5.0))
+        >>> moments_distance(high, moments_prepare(low)).round(decimals=4)
+        tensor([4.])
     """
     mean_BC, second_BCC = statistics
     target_mean_BC, target_covariance_BCC, root_BCC, ridge_BCC = target
@@ -53,5 +68,10 @@ def moments_distance(statistics: tuple[Tensor, ...], target: tuple[Tensor, ...])
 
 
 def moments_energy(target: tuple[Tensor, ...]) -> Tensor:
-    """Return each target's mean squared feature vector, shape (B,): its distance from features that are all zero."""
+    """Return each target's mean squared feature vector, shape (B,): its distance from features that are all zero.
+
+    Example:
+        >>> moments_energy(moments_statistics(torch.full((1, 1, 2, 2), 3.0)))
+        tensor([9.])
+    """
     return trace(target[1])

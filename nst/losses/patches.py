@@ -25,7 +25,12 @@ _TINY: Final = 1e-12
 
 
 def cut_patches(features_BCHW: Tensor, size: int, stride: int) -> Tensor:
-    """Return all square patches of feature maps, row by row, shape (B, D, N)."""
+    """Return all square patches of feature maps, row by row, shape (B, D, N).
+
+    Example:
+        >>> cut_patches(torch.rand(1, 4, 5, 5), size=3, stride=2).shape
+        torch.Size([1, 36, 4])
+    """
     return functional.unfold(features_BCHW, size, stride=stride)
 
 
@@ -72,6 +77,11 @@ def nearest_patches(
         Li & Wand 2016, eq. 3; chuanli11/CNNMRF mylib/mrf.lua, which convolves with the style patches. A zero patch
         correlates 0 with everything. Masks: Champandard 2016; alexjc/neural-doodle@b2fac92, whose features and mask are
         normalised separately too.
+
+    Example:
+        >>> style = torch.rand(1, 4, 5, 5)
+        >>> nearest_patches(cut_patches(style, 3, 1)[0], [style], 3, 1)[1].tolist()  # each patch finds itself
+        [0, 1, 2, 3, 4, 5, 6, 7, 8]
     """
     query_DN = patches_DN if guide is None else unit(patches_DN)  # alone, a patch's own norm changes no order
     count = patches_DN.shape[1]
@@ -94,12 +104,23 @@ def nearest_patches(
 
 
 def unit(patches_DN: Tensor) -> Tensor:
-    """Return the patches at length one; a zero patch stays zero."""
+    """Return the patches at length one; a zero patch stays zero.
+
+    Example:
+        >>> unit(torch.tensor([[3.0, 0.0], [4.0, 0.0]])).T
+        tensor([[0.6000, 0.8000],
+                [0.0000, 0.0000]])
+    """
     return patches_DN / patches_DN.square().sum(0).sqrt().clamp_min(_TINY)
 
 
 def patch_energy(maps: Sequence[Tensor], size: int, stride: int) -> Tensor:
-    """Return the mean squared length of the style's patches, a scalar: about the loss of features that are all zero."""
+    """Return the mean squared length of the style's patches, a scalar: about the loss of features that are all zero.
+
+    Example:
+        >>> patch_energy([torch.ones(1, 1, 5, 5)], size=3, stride=1)
+        tensor(9.)
+    """
     total, count = maps[0].new_zeros(()), 0
     for style_DK in _strips(maps, size, stride, CHUNK):
         total = total + style_DK.square().sum()
@@ -131,6 +152,11 @@ class PatchTarget:
         energy: Shape (B,), what the loss is divided by.
         size: Side of the patches. stride: Step between neighbours, in the picture and in the style.
         guides: Masks that are matched along with the features; the loss is of the features alone.
+
+    Example:
+        >>> style = torch.rand(1, 4, 5, 5)
+        >>> PatchTarget(((style,),), torch.ones(1), size=3, stride=1)(style)
+        tensor([0.])
     """
 
     maps: tuple[tuple[Tensor, ...], ...]

@@ -30,13 +30,22 @@ def quantile_means(features_BCM: Tensor, directions_KC: Tensor) -> Tensor:
     """Return the quantile function along each direction, averaged over `QUANTILES` equal parts, shape (B, K, Q).
 
     The average of several styles' functions is that of their Wasserstein-2 barycentre.
+
+    Example:
+        >>> quantile_means(torch.rand(1, 2, 64), torch.eye(2)).shape
+        torch.Size([1, 2, 1024])
     """
     chunks = _chunks(directions_KC, features_BCM.shape[2])
     return torch.cat([step_means((part @ features_BCM).sort(-1).values, QUANTILES) for _, part in chunks], 1)
 
 
 def step_means(steps_BKN: Tensor, count: int) -> Tensor:
-    """Return the means of step functions over `count` equal parts of their domain, shape (B, K, count), exactly."""
+    """Return the means of step functions over `count` equal parts of their domain, shape (B, K, count), exactly.
+
+    Example:
+        >>> step_means(torch.tensor([[[1.0, 2.0, 3.0, 4.0]]]), 2)
+        tensor([[[1.5000, 3.5000]]])
+    """
     length = steps_BKN.shape[2]
     if length == count:
         return steps_BKN
@@ -55,6 +64,10 @@ def quantile_distance(features_BCM: Tensor, quantiles_BKQ: Tensor, directions_KC
 
     It is exact for any number of positions. Its gradient draws every projected feature towards the mean of the target
     over the feature's own rank; ranks are constants of the gradient.
+
+    Example:
+        >>> quantile_distance(torch.tensor([[[3.0, 1.0]]]), torch.tensor([[[2.0, 4.0]]]), torch.eye(1))
+        tensor([1.])
     """
     distance_B: Tensor = _QuantileDistance.apply(features_BCM, quantiles_BKQ, directions_KC)
     return distance_B

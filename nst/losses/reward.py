@@ -5,38 +5,32 @@ Shape letters: B images, C channels, H rows, W columns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 
-from nst.losses.objective import Losses, Objective, extract
-from nst.losses.tv import TOTAL_VARIATIONS
+from nst.losses.objective import Term
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from torch import Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class Reward(Objective):
-    """An objective whose loss is minus a reward, plus the total variation; without content and style.
+def reward_term(layer: str | None, reward: Callable[[Tensor], Tensor], weights: Tensor) -> Term:
+    """Return a term that counts against the loss: what is rewarded grows.
 
-    Attributes:
-        reward: Returns each image's reward, shape (B,), of the pictures and of their features by layer.
+    Args:
+        layer: The layer whose features are rewarded; None for the pictures themselves.
+        reward: Returns each image's reward, shape (B,), given features or pictures.
+        weights: Its weight, shape (B,); negative for what is punished.
+
+    Example:
+        >>> term = reward_term("relu2_1", activation, torch.tensor([2.0]))
+        >>> term.weights * term.loss(torch.ones(1, 4, 3, 3))
+        tensor([-2.])
     """
-
-    reward: Callable[[Tensor, Mapping[str, Tensor]], Tensor] = field(kw_only=True)
-
-    def __call__(self, images_BCHW: Tensor) -> Losses:
-        """Return the losses of pictures in [0, 1]; values outside are allowed."""
-        features = extract(self.backbone, images_BCHW, self.precision)
-        tv_B = TOTAL_VARIATIONS[self.tv](images_BCHW)
-        weighted_tv_B = self.tv_weight * tv_B
-        zero_B = torch.zeros_like(self.tv_weight)
-        total_B = weighted_tv_B - self.reward(images_BCHW, features)
-        return Losses(total_B, zero_B, zero_B, weighted_tv_B, {}, {}, tv_B)
+    return Term("reward", layer, reward, "positions", 1.0, -weights)
 
 
 def activation(features_BCHW: Tensor) -> Tensor:
@@ -44,6 +38,10 @@ def activation(features_BCHW: Tensor) -> Tensor:
 
     Source:
         Mordvintsev, Olah & Tyka 2015, the notebook's `objective_L2`. Differs: averaged instead of summed and halved.
+
+    Example:
+        >>> activation(torch.full((1, 4, 3, 3), 3.0))
+        tensor([9.])
     """
     return features_BCHW.square().mean((1, 2, 3))
 
@@ -58,6 +56,10 @@ def class_score(scores_BCHW: Tensor, targets_B: Tensor) -> Tensor:
     Source:
         Simonyan, Vedaldi & Zisserman 2014, section 2, S_c. Differs: SqueezeNet rectifies its maps before it averages
         them, which stops the gradient where a class is not seen yet; the ascent looks at them before.
+
+    Example:
+        >>> class_score(torch.tensor([[[[1.0]], [[5.0]]]]), torch.tensor([1]))
+        tensor([5.])
     """
     rows = torch.arange(len(targets_B), device=targets_B.device)
     return scores_BCHW.mean((2, 3))[rows, targets_B]
@@ -69,5 +71,9 @@ def squared_distance_to_mean(images_BCHW: Tensor, mean: Tensor) -> Tensor:
     Source:
         Simonyan, Vedaldi & Zisserman 2014, eq. 1: the norm of an image whose zero is the training set's mean. Differs:
         averaged instead of summed, so that one weight serves every size.
+
+    Example:
+        >>> squared_distance_to_mean(torch.ones(1, 3, 2, 2), torch.full((1, 3, 1, 1), 0.5))
+        tensor([0.2500])
     """
     return (images_BCHW - mean).square().mean((1, 2, 3))

@@ -22,17 +22,32 @@ less than those of whole features: with this factor a style weight gives about t
 
 
 def sliced_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
-    """Return what styles are mixed by: (quantiles_BKQ,), the distribution of the features along each direction."""
+    """Return what styles are mixed by: (quantiles_BKQ,), the distribution of the features along each direction.
+
+    Example:
+        >>> sliced_statistics(torch.rand(1, 4, 8, 8))[0].shape
+        torch.Size([1, 4, 1024])
+    """
     return (quantile_means(features_BCHW.flatten(2), directions(features_BCHW.shape[1]).to(features_BCHW)),)
 
 
 def sliced_observe(features_BCHW: Tensor) -> tuple[Tensor, ...]:
-    """Return the features themselves: the picture's are compared whole."""
+    """Return the features themselves: the picture's are compared whole.
+
+    Example:
+        >>> sliced_observe(torch.rand(1, 4, 8, 8))[0].shape
+        torch.Size([1, 4, 8, 8])
+    """
     return (features_BCHW,)
 
 
 def sliced_prepare(target: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Return the target with its directions at hand: (quantiles_BKQ, directions_KC)."""
+    """Return the target with its directions at hand: (quantiles_BKQ, directions_KC).
+
+    Example:
+        >>> [part.shape for part in sliced_prepare(sliced_statistics(torch.rand(1, 4, 8, 8)))]
+        [torch.Size([1, 4, 1024]), torch.Size([4, 4])]
+    """
     (quantiles_BKQ,) = target
     return quantiles_BKQ, directions(quantiles_BKQ.shape[1]).to(quantiles_BKQ)
 
@@ -49,19 +64,34 @@ def sliced_distance(observed: tuple[Tensor, ...], target: tuple[Tensor, ...]) ->
         with as many directions as channels, as there. Differs: theirs are drawn anew at every step; these are fixed, so
         that L-BFGS and a resumed run see one function, and orthogonal, so that together they see all of the features;
         other sizes are compared exactly instead of repeating samples.
+
+    Example:
+        >>> low, high = (torch.full((1, 1, 4, 4), value) for value in (3.0, 5.0))
+        >>> sliced_distance(sliced_observe(high), sliced_prepare(sliced_statistics(low)))
+        tensor([4.])
     """
     quantiles_BKQ, directions_KC = target
     return quantile_distance(observed[0].flatten(2), quantiles_BKQ, directions_KC)
 
 
 def sliced_energy(target: tuple[Tensor, ...]) -> Tensor:
-    """Return each target's mean square along the directions over `STRENGTH`, shape (B,)."""
+    """Return each target's mean square along the directions over `STRENGTH`, shape (B,).
+
+    Example:
+        >>> sliced_energy(sliced_statistics(torch.full((1, 1, 4, 4), 3.0)))
+        tensor([3.])
+    """
     return target[0].square().mean((1, 2)) / STRENGTH
 
 
 @cache
 def directions(channels: int) -> Tensor:
-    """Return a random rotation's rows, float64: as many unit vectors as channels, each of uniform direction."""
+    """Return a random rotation's rows, float64: as many unit vectors as channels, each of uniform direction.
+
+    Example:
+        >>> (directions(3) @ directions(3).T).round(decimals=6).tolist() == torch.eye(3).tolist()
+        True
+    """
     generator = torch.Generator().manual_seed(SEED)
     normal_CC = torch.randn((channels, channels), generator=generator, dtype=torch.float64)
     rotation_CC: Tensor = torch.linalg.qr(normal_CC).Q  # a row's sign would make no difference

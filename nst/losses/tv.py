@@ -18,6 +18,10 @@ def tv_squared(images_BCHW: Tensor) -> Tensor:
     Source:
         Johnson, Alahi & Fei-Fei 2016 section 3.2; jcjohnson/neural-style@07c4b82 neural_style.lua TVLoss (only its
         gradient). Differs: divided by C H W; it also leaves out the last row's and column's differences.
+
+    Example:
+        >>> tv_squared(torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]]))
+        tensor([0.5000])
     """
     down_BCHW, right_BCHW = _differences(images_BCHW)
     return (down_BCHW.square().sum((1, 2, 3)) + right_BCHW.square().sum((1, 2, 3))) / images_BCHW[0].numel()
@@ -28,6 +32,10 @@ def tv_absolute(images_BCHW: Tensor) -> Tensor:
 
     Source:
         ProGamerGov/neural-style-pt@7251405 neural_style.py TVLoss. Differs: divided by C H W.
+
+    Example:
+        >>> tv_absolute(torch.tensor([[[[0.0, 0.5], [0.0, 0.5]]]]))
+        tensor([0.2500])
     """
     down_BCHW, right_BCHW = _differences(images_BCHW)
     return (down_BCHW.abs().sum((1, 2, 3)) + right_BCHW.abs().sum((1, 2, 3))) / images_BCHW[0].numel()
@@ -39,6 +47,10 @@ def tv_euclidean(images_BCHW: Tensor) -> Tensor:
     Source:
         Rudin, Osher & Fatemi 1992, isotropic total variation. Differs: lengths are smoothed by 1e-4 of the range so
         that flat regions have a gradient, and divided by C H W.
+
+    Example:
+        >>> tv_euclidean(torch.tensor([[[[0.0, 0.5], [0.0, 0.5]]]])).round(decimals=3)
+        tensor([0.2500])
     """
     down_BCHW = functional.pad(images_BCHW[:, :, 1:] - images_BCHW[:, :, :-1], (0, 0, 0, 1))
     right_BCHW = functional.pad(images_BCHW[..., 1:] - images_BCHW[..., :-1], (0, 1))
@@ -52,6 +64,10 @@ def tv_nine_point(images_BCHW: Tensor) -> Tensor:
     Source:
         crowsonkb/style-transfer-pytorch@e7e2c71 style_transfer/style_transfer.py TVLoss: axes 2/3, diagonals 1/6, over
         the picture continued by its border.
+
+    Example:
+        >>> tv_nine_point(torch.zeros(1, 3, 4, 4))
+        tensor([0.])
     """
     padded_BCHW = functional.pad(images_BCHW, (1, 1, 1, 1), mode="replicate")
     middle_BCHW = images_BCHW

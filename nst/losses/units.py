@@ -44,15 +44,16 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nst.config.fields import Representation
+    from nst.losses.style import Unit
 
-    Units = Literal["relative", "paper", "gatys", "jcjohnson", "crowsonkb", "pytorch"]
     Number = TypeVar("Number", float, Tensor)
 else:
     Number = TypeVar("Number")
 
+Units = Literal["relative", "paper", "gatys", "jcjohnson", "crowsonkb", "pytorch"]
 
-def content_factor(units: Units, energy: Number, channels: int, positions: int) -> Number:
+
+def content_factor(units: Units, energy: Number, channels: int, positions: int) -> Number | float:
     """Return the content loss in these units over the relative one.
 
     Args:
@@ -60,34 +61,50 @@ def content_factor(units: Units, energy: Number, channels: int, positions: int) 
         energy: Mean square of the target's features.
         channels: Filters of the layer.
         positions: H W of the layer.
+
+    Example:
+        >>> content_factor("paper", 2.0, channels=4, positions=100)  # C H W e / 2
+        400.0
     """
     if units == "relative":
-        return energy * 0.0 + 1.0
-    if units == "paper":
-        return energy * (0.5 * channels * positions)
-    return energy * 1.0
+        return 1.0
+    return energy * (0.5 * channels * positions) if units == "paper" else energy
 
 
-def style_factor(units: Units, style_loss: Representation, energy: Number, channels: int) -> Number:
-    """Return the style loss in these units over the relative one; arguments as in `content_factor`."""
+def style_factor(units: Units, unit: Unit, energy: Number, channels: int) -> Number | float:
+    """Return the style loss in these units over the relative one.
+
+    Args:
+        units: Unit system.
+        unit: How other implementations scale this style loss (`nst.losses.style.StyleLoss`).
+        energy: What the relative loss is divided by.
+        channels: Filters of the layer.
+
+    Example:
+        >>> style_factor("gatys", "gram", 16.0, channels=2)  # e / C^4
+        1.0
+    """
     if units == "relative":
-        return energy * 0.0 + 1.0
-    if style_loss == "moments":
+        return 1.0
+    if unit == "mean":
+        return energy
+    if unit == "moments":
         return energy / channels
-    if style_loss == "sliced":
-        return energy * 1.0
     if units == "paper":
         return energy / (4.0 * channels**2)
-    if units == "crowsonkb":
-        return energy / channels**2
-    return energy / channels**4
+    return energy / channels**2 if units == "crowsonkb" else energy / channels**4
 
 
-def laplacian_factor(units: Units, energy: Number) -> Number:
-    """Return the Laplacian loss in these units over the relative one; `energy` is that of the picture in [0, 1]."""
+def laplacian_factor(units: Units, energy: Number) -> Number | float:
+    """Return the Laplacian loss in these units over the relative one; `energy` is that of the picture in [0, 1].
+
+    Example:
+        >>> laplacian_factor("gatys", 2.0)  # of the picture in 0..255
+        130050.0
+    """
     if units == "relative":
-        return energy * 0.0 + 1.0
-    return energy * (1.0 if units == "crowsonkb" else 255.0**2)
+        return 1.0
+    return energy if units == "crowsonkb" else energy * 255.0**2
 
 
 def tv_factor(units: Units, tv: str, values: int) -> float:
@@ -97,6 +114,10 @@ def tv_factor(units: Units, tv: str, values: int) -> float:
         units: Unit system.
         tv: Kind of total variation.
         values: 3 H W, the number of values of the picture.
+
+    Example:
+        >>> tv_factor("jcjohnson", "squared", 3 * 10 * 10)
+        9753750.0
     """
     if units in {"relative", "crowsonkb"}:
         return 1.0

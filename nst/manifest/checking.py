@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from nst.config.architectures import STRIDES
+from nst.config.architectures import layers_of
 from nst.manifest.explain import Fault, explain, found_expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from nst.config import MethodConfig
+    from nst.config.block import Settings
     from nst.yaml.positions import Path
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -86,7 +86,7 @@ def check_loose(raw: Any, checked: Any, path: Path = ()) -> Iterator[Fault]:
         yield Fault(path, *found_expected(raw, kinds[type(checked)]))
 
 
-def check_layers(raw: Mapping[str, Any], config: MethodConfig) -> Iterator[Fault]:
+def check_layers(raw: Mapping[str, Any], config: Settings) -> Iterator[Fault]:
     """Yield a fault for every layer that the backbone does not have; for a setting that is not given, one.
 
     Args:
@@ -96,12 +96,13 @@ def check_layers(raw: Mapping[str, Any], config: MethodConfig) -> Iterator[Fault
     if not hasattr(config, "backbone"):
         return
     name = config.backbone.name
-    known = f"{name} has {', '.join(STRIDES[name])}"
+    own = layers_of(name)
+    known = f"{name} has {', '.join(own)}"
     for field in type(config).model_fields:
         if field != "layer" and not field.endswith("layers"):
             continue
         value = getattr(config, field)
-        foreign = [layer for layer in ([value] if isinstance(value, str) else value) if layer not in STRIDES[name]]
+        foreign = [layer for layer in ([value] if isinstance(value, str) else value) if layer not in own]
         written = raw.get(field)
         if foreign and written is None:
             message = f"{field!r} is {', '.join(foreign)} where it is not given, which {name} does not have"

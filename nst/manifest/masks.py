@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from nst.config.method import Method
     from nst.manifest.blocks import ManifestBlock
     from nst.manifest.variants import Variants
     from nst.yaml.positions import Path
     from nst.yaml.problems import Reporter
 
 
-def check_masks(block: ManifestBlock, variants: Variants, report: Reporter) -> None:
+def check_masks(block: ManifestBlock, variants: Variants[Method], report: Reporter) -> None:
     """Report masks that the method does not look at, masks that are missing, and contents without a picture."""
     configs = [variants.config(first) for first in variants.first]
     wanted = {config.masks: config.name for config in reversed(configs)}

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from nst.config import MethodConfig
     from nst.config.fields import Needs
+    from nst.config.method import Method
     from nst.manifest.points import Sweep
     from nst.manifest.variants import Variants
     from nst.yaml.positions import Path
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class MethodBlock:
     """One method as the manifest says it, and where."""
 
-    model: type[MethodConfig]
+    model: type[Method]
     settings: dict[str, Any]
     where: Path
 
@@ -97,7 +97,7 @@ def _method(raw: Any, where: Path, report: Reporter) -> MethodBlock | None:
 
 def check_methods(
     raw: dict[str, Any], methods: Sequence[MethodBlock], budget: int, report: Reporter
-) -> Variants | None:
+) -> Variants[Method] | None:
     """Return the variants of all methods, one method after the other, or None if there is any fault.
 
     An axis multiplies the methods that have its setting; an axis that none of them has is a fault.
@@ -131,7 +131,9 @@ def _check_count(sweeps: Sequence[Sweep], budget: int, report: Reporter, *, give
         report.add(("budget", "cells") if given else ("sweep",), message, hint, key=not given)
 
 
-def needed_images(raw: dict[str, Any], methods: Sequence[MethodBlock], variants: Variants | None) -> Needs | None:
+def needed_images(
+    raw: dict[str, Any], methods: Sequence[MethodBlock], variants: Variants[Method] | None
+) -> Needs | None:
     """Return the images that the cells are made from, None where the faults of the manifest hide it."""
     if variants is not None:
         return frozenset[Literal["content", "style"]]().union(*variants.needs)

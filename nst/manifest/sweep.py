@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from nst.config.backbone import BackboneConfig
     from nst.config.fields import Needs
+    from nst.config.method import Method
     from nst.errors import Problem
     from nst.manifest.blocks import ContentSpec, StyleSpec
     from nst.manifest.points import Sweep
@@ -40,7 +41,7 @@ class Manifest:
     name: str
     contents: tuple[ContentSpec, ...]
     styles: tuple[StyleSpec, ...]
-    variants: Variants
+    variants: Variants[Method]
     budget: Budget
     output: OutputFormat
     batch_size: int | None
@@ -56,8 +57,8 @@ class Manifest:
         found: dict[BackboneConfig, Path] = {}
         for first, where in zip(self.variants.first, self.variants.where, strict=True):
             config = self.variants.config(first)
-            if config.name != "feedforward":
-                found.setdefault(config.backbone, (*where, "backbone"))
+            if config.loss_network:
+                found.setdefault(config.loss_network, (*where, "backbone"))
         return found
 
 

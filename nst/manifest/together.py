@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from nst.config.method import Method
 from nst.manifest.variants import Variants
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nst.config import MethodConfig
     from nst.manifest.points import Rule, Sweep
 
 
 @dataclass(frozen=True, eq=False)
-class VariantsTogether(Variants):
+class VariantsTogether(Variants[Method]):
     """Variants of several methods; `sweep` has the axes and rules of all.
 
     Attributes:
         parts: The variants of each method. starts: The number of the first of each.
     """
 
-    parts: tuple[Variants, ...]
+    parts: tuple[Variants[Method], ...]
     starts: tuple[int, ...]
 
     def values(self, variant: int) -> dict[str, Any]:
@@ -44,7 +44,7 @@ class VariantsTogether(Variants):
         ]
 
 
-def together(parts: Sequence[Variants], sweep: Sweep) -> Variants:
+def together(parts: Sequence[Variants[Method]], sweep: Sweep) -> Variants[Method]:
     """Return the variants of all methods; of a single one its own.
 
     Structures stay apart, so that no batch mixes methods.
@@ -59,7 +59,7 @@ def together(parts: Sequence[Variants], sweep: Sweep) -> Variants:
     structures = tuple(accumulate((len(part.first) for part in parts[:-1]), initial=0))
     placed = list(zip(parts, starts, structures, strict=True))
 
-    def config(variant: int) -> MethodConfig:
+    def config(variant: int) -> Method:
         part = bisect_right(starts, variant) - 1
         return parts[part].config(variant - starts[part])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -22,7 +22,7 @@ from nst.yaml.text import load
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from nst.config.training import TrainingConfig
+    from nst.config.training import Training
     from nst.errors import Problem
     from nst.yaml.positions import Where
 
@@ -90,7 +90,7 @@ class TrainManifest:
     photographs: tuple[str, ...]
     styles: tuple[TrainStyle, ...]
     parent: str
-    configs: tuple[TrainingConfig, ...]
+    configs: tuple[Training, ...]
     """One per point of the axes."""
     where: Where
 
@@ -132,7 +132,7 @@ def parse_train_manifest(text: str, file: str, read_base: Callable[[str], str] |
     return TrainManifest(block.name, block.photographs, block.styles, block.parent or "", configs, document.where)
 
 
-def _check_photographs(raw: dict[str, Any], configs: tuple[TrainingConfig, ...], report: Reporter) -> None:
+def _check_photographs(raw: dict[str, Any], configs: tuple[Training, ...], report: Reporter) -> None:
     """Report photographs that the family needs and that are missing, or that it does not look at."""
     misspelt = {problem.hint for problem in report.problems.values()}
     needed = any(config.photographs for config in configs)
@@ -142,7 +142,7 @@ def _check_photographs(raw: dict[str, Any], configs: tuple[TrainingConfig, ...],
         report.add(("photographs",), "the family learns from noise as it is set", "remove 'photographs'", key=True)
 
 
-def _check_masks(styles: Sequence[TrainStyle], configs: tuple[TrainingConfig, ...], report: Reporter) -> None:
+def _check_masks(styles: Sequence[TrainStyle], configs: tuple[Training, ...], report: Reporter) -> None:
     """Report masks of styles that the family needs and that are missing, or that it does not look at."""
     for index, style in enumerate(styles):
         if configs and style.mask is None and configs[0].masks:
@@ -153,7 +153,7 @@ def _check_masks(styles: Sequence[TrainStyle], configs: tuple[TrainingConfig, ..
             report.add(("styles", index, "mask"), message, "remove 'mask'", key=True)
 
 
-def _check_training(raw: dict[str, Any], report: Reporter) -> tuple[TrainingConfig, ...]:
+def _check_training(raw: dict[str, Any], report: Reporter) -> tuple[Training, ...]:
     """Return the validated settings of every point."""
     if "training" not in raw:
         return ()  # reported as missing
@@ -166,16 +166,16 @@ def _check_training(raw: dict[str, Any], report: Reporter) -> tuple[TrainingConf
         report.add(("sweep", "exclude"), "a training has no exclusions", "leave the values out of the axes", key=True)
         axes = {key: value for key, value in axes.items() if key != "exclude"}
     sweep = parse_sweep(axes, paths(model) - {"family"}, report, owner="the family")
-    variants = make_variants(cast("Any", model), training, sweep, report, where=("training",))
+    variants = make_variants(model, training, sweep, report, where=("training",))
     if variants is None:
         return ()
     if len(variants) > MAX_MODELS:
         report.add(("sweep",), f"the axes make {len(variants)} models, expected at most {MAX_MODELS}", key=True)
         return ()
-    return tuple(cast("TrainingConfig", variants.config(number)) for number in range(len(variants)))
+    return tuple(variants.config(number) for number in range(len(variants)))
 
 
-def _family(training: Any, report: Reporter, *, bare: bool) -> type[TrainingConfig] | None:
+def _family(training: Any, report: Reporter, *, bare: bool) -> type[Training] | None:
     """Return the settings' model that `family` names."""
     families = sorted(TRAINING_CONFIGS)
     if not isinstance(training, dict):

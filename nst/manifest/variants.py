@@ -12,26 +12,23 @@ import itertools
 from array import array
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
 
+from nst.config.block import Settings
 from nst.identity import fragments, pixel_fields, settings_key
 from nst.manifest.checking import check, check_layers, check_loose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from nst.config import MethodConfig
     from nst.config.fields import Needs
+    from nst.config.method import Method
     from nst.manifest.explain import Fault
     from nst.manifest.points import Rule, Sweep
     from nst.yaml.positions import Path
     from nst.yaml.problems import Reporter
-
-_CONTEXT: Final = "preset"
-_HARMLESS: Final = frozenset({"_from_name", "_apply_preset"})
-"""Validators of whole blocks that leave settings independent of each other, given the preset."""
 
 _FAILURES: Final = 200
 _VALUES: Final = 2_000
@@ -39,9 +36,11 @@ _VALUES: Final = 2_000
 
 Parts = dict[str, str]
 
+Kind = TypeVar("Kind", bound=Settings)
+
 
 @dataclass(frozen=True, eq=False)
-class Variants:
+class Variants(Generic[Kind]):
     """Every parameter point of a manifest, in the order of its axes, the last one fastest.
 
     Attributes:
@@ -57,18 +56,18 @@ class Variants:
     settings: list[bytes]
     structure: array[int]
     first: list[int]
-    config: Callable[[int], MethodConfig]
+    config: Callable[[int], Kind]
     where: list[Path]
 
     def __len__(self) -> int:
         return len(self.settings)
 
     @cached_property
-    def needs(self) -> list[Needs]:
+    def needs(self: Variants[Method]) -> list[Needs]:
         """Per structure, the images that its cells are made from."""
         return [self.config(first).needs for first in self.first]
 
-    def kinds(self) -> tuple[list[Needs], list[int]]:
+    def kinds(self: Variants[Method]) -> tuple[list[Needs], list[int]]:
         """Return the distinct `needs`, and for each variant the number of its own."""
         kinds = list(dict.fromkeys(self.needs))
         of_structure = [kinds.index(needs) for needs in self.needs]
@@ -98,14 +97,14 @@ def unravel(number: int, lengths: Sequence[int]) -> tuple[int, ...]:
 
 
 def make_variants(
-    model: type[MethodConfig],
+    model: type[Kind],
     base: Mapping[str, Any],
     sweep: Sweep,
     report: Reporter,
     *,
     where: Path = ("method",),
     whole: bool = False,
-) -> Variants | None:
+) -> Variants[Kind] | None:
     """Return all variants, or None if `report` has problems: found here, in `method` or in the axes' values, or before.
 
     Args:
@@ -119,10 +118,10 @@ def make_variants(
     return _Builder(model, base, sweep, report, where, whole=whole).build()
 
 
-class _Builder:
+class _Builder(Generic[Kind]):
     def __init__(
         self,
-        model: type[MethodConfig],
+        model: type[Kind],
         base: Mapping[str, Any],
         sweep: Sweep,
         report: Reporter,
@@ -138,10 +137,10 @@ class _Builder:
         self.told: set[str] = set()
         self.groups = _groups(model, sweep, whole=whole)
 
-    def build(self) -> Variants | None:
+    def build(self) -> Variants[Kind] | None:
         self._check_base()
-        contexts = [g for g in self.groups if _CONTEXT in g.fields]
-        others = [g for g in self.groups if _CONTEXT not in g.fields]
+        contexts = [g for g in self.groups if self.model.PRESET in g.fields]
+        others = [g for g in self.groups if self.model.PRESET not in g.fields]
         start = dict.fromkeys(range(len(self.sweep.dimensions)), 0)
         tables: dict[tuple[int, ...], tuple[Parts, list[dict[tuple[int, ...], Parts]]]] = {}
         for combo in _combos(contexts[0], self.sweep) if contexts else [()]:
@@ -237,7 +236,7 @@ class _Builder:
         contexts: list[_Group],
         others: list[_Group],
         tables: dict[tuple[int, ...], tuple[Parts, list[dict[tuple[int, ...], Parts]]]],
-    ) -> Variants:
+    ) -> Variants[Kind]:
         """Put every variant's identity and structure together from the texts of its settings."""
         settings: list[bytes] = []
         structure: array[int] = array("L")
@@ -268,7 +267,7 @@ class _Builder:
         where = [self.where] * len(first)
         return Variants(self.sweep, settings, structure, first, lru_cache(16_384)(self._config), where)
 
-    def _config(self, variant: int) -> MethodConfig:
+    def _config(self, variant: int) -> Kind:
         indices = unravel(variant, self.sweep.lengths)
         return self.model.model_validate(self._raw(dict(enumerate(indices))))
 
@@ -285,7 +284,7 @@ def _combos(group: _Group, sweep: Sweep) -> Iterator[tuple[int, ...]]:
     return itertools.product(*(range(sweep.lengths[number]) for number in group.dimensions))
 
 
-def _groups(model: type[MethodConfig], sweep: Sweep, *, whole: bool) -> list[_Group]:
+def _groups(model: type[Settings], sweep: Sweep, *, whole: bool) -> list[_Group]:
     """Return the dimensions grouped by the settings they share; one group of all if the method ties settings."""
     groups: list[_Group] = []
     for number, dimension in enumerate(sweep.dimensions):
@@ -294,6 +293,8 @@ def _groups(model: type[MethodConfig], sweep: Sweep, *, whole: bool) -> list[_Gr
         groups = [group for group in groups if group not in joined]
         dimensions = (*(d for group in joined for d in group.dimensions), number)
         groups.append(_Group(tuple(sorted(dimensions)), fields.union(*(group.fields for group in joined))))
-    if groups and (whole or not _HARMLESS.issuperset(model.__pydantic_decorators__.model_validators)):
+    if groups and (
+        whole or not model.INDEPENDENT_VALIDATORS.issuperset(model.__pydantic_decorators__.model_validators)
+    ):
         return [_Group(tuple(range(len(sweep.dimensions))), frozenset(model.model_fields))]
     return groups

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from nst.config.method import PixelMethod
 from nst.methods.descent import RANGE
 from nst.methods.finish import finish
-from nst.methods.start import plan_levels, starting_pictures
+from nst.methods.start import picture_size, plan_levels, starting_pictures
 from nst.ops import resize
 from nst.optimize.loop import Trace, optimize_images
 
@@ -33,7 +34,6 @@ class Ascent:
     """What a method says about a batch.
 
     Attributes:
-        size: Width and height of the pictures.
         start: Per cell an image, the share of noise mixed into it, and its seed.
         objective: Returns what the pictures are measured by, given the starting pictures of an octave.
         step_size: Mean absolute change of a picture's values in one step, in units of the [0, 1] range.
@@ -46,7 +46,6 @@ class Ascent:
     """
 
     targets: Targets
-    size: tuple[int, int]
     start: Sequence[tuple[Pixels, float, int]]
     objective: Callable[[Tensor], Objective]
     step_size: float
@@ -56,11 +55,11 @@ class Ascent:
         """Return one result per request, from the coarsest octave to the finest."""
         requests, targets = self.targets.requests, self.targets
         config = requests[0].config
-        assert config.name != "feedforward"
-        schedule = plan_levels(config, *self.size)
+        assert isinstance(config, PixelMethod)
+        schedule = plan_levels(requests[0])
         total = sum(steps for _, _, steps in schedule)
         report = None if on_step is None else lambda count: on_step(count, total)
-        start_B3HW = starting_pictures(self.start, *self.size, targets.workspace.device, targets.dtype)
+        start_B3HW = starting_pictures(self.start, *picture_size(requests[0]), targets.workspace.device, targets.dtype)
         shifts = Shifts([seed for _, _, seed in self.start], self.jitter)
         trace, done = Trace(), 0
         added_B3HW = torch.zeros_like(start_B3HW)
@@ -73,7 +72,9 @@ class Ascent:
                 trace=trace, level=octave, done=done, trace_every=config.trace_every, on_step=report,
             )  # fmt: skip
             added_B3HW, done = picture_B3HW - base_B3HW, done + steps
-        return finish(requests, picture_B3HW, start_B3HW, touch=None, objective=objective, trace=trace, steps=done)
+        return finish(
+            requests, picture_B3HW, start_B3HW, finish_colors=None, objective=objective, trace=trace, steps=done
+        )
 
 
 class NormalisedSteps:
@@ -120,7 +121,9 @@ class Shifts:
             ]
             moved = [torch.roll(image, draw, (1, 2)) for image, draw in zip(images_BCHW, draws, strict=True)]
             losses, gradient_BCHW = objective(torch.stack(moved))
-            back = [torch.roll(one, [-y, -x], (1, 2)) for one, (y, x) in zip(gradient_BCHW, draws, strict=True)]
+            back = [
+                torch.roll(gradient, [-y, -x], (1, 2)) for gradient, (y, x) in zip(gradient_BCHW, draws, strict=True)
+            ]
             return losses, torch.stack(back)
 
         return shifted

@@ -6,22 +6,22 @@ Knows no file and no catalog. Shape letters: B images, C channels, H rows, W col
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
 from nst.config.class_visualisation import ClassVisualisationConfig
 from nst.losses.objective import extract
-from nst.losses.reward import Reward, class_score, squared_distance_to_mean
+from nst.losses.reward import class_score, reward_term, squared_distance_to_mean
+from nst.losses.terms import tv_term
 from nst.methods.ascent import Ascent
-from nst.methods.descent import configs_of, each_that_can
+from nst.methods.descent import configs_of, run_accepted
 from nst.methods.start import GREY, plan_levels, too_thin
 from nst.methods.targets import Targets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from torch import Tensor
+    from collections.abc import Sequence
 
     from nst.errors import NstError
     from nst.methods.descent import OnStep
@@ -40,43 +40,53 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
     Source:
         Simonyan, Vedaldi & Zisserman 2014, "Deep inside convolutional networks", section 2, eq. 1. Differs: normalised
         steps and jitter (Mordvintsev, Olah & Tyka 2015), values held in [0, 1].
+
+    Example:
+        >>> config = ClassVisualisationConfig(size=64, steps=1, backbone={"weights": "random"}, target=3)
+        >>> stylize_batch([Request("cell", None, (), (), "targets", config)], workspace)[0].image.shape
+        (64, 64, 3)
     """
-    return each_that_can(requests, refusal, lambda able: _visualise(able, workspace, on_step))
+    return run_accepted(requests, refusal, lambda accepted: _visualise(accepted, workspace, on_step))
 
 
 def _visualise(requests: Sequence[Request], workspace: Workspace, on_step: OnStep | None) -> list[Stylized]:
     configs = configs_of(requests, ClassVisualisationConfig)
     config = configs[0]
     targets = Targets(requests, workspace, ("conv10", "logits"))
-    l2_weight_B = targets.vector([one.l2_weight for one in configs])
-    tv_weight_B = targets.vector([one.tv_weight for one in configs])
-    classes_B = torch.tensor([one.target for one in configs], device=workspace.device)
+    classes_B = torch.tensor([config.target for config in configs], device=workspace.device)
     mean_1311 = targets.tensor(GREY.array)
-
-    def reward(images_B3HW: Tensor, features: Mapping[str, Tensor]) -> Tensor:
-        score_B = class_score(features["conv10"], classes_B)
-        return score_B - l2_weight_B * squared_distance_to_mean(images_B3HW, mean_1311)
-
-    objective = Reward(targets.backbone, {}, {}, "squared", tv_weight_B, config.precision, reward=reward)
-    start = [(GREY, one.noise, one.seed) for one in configs]
-    size = (config.size, config.size)
-    made = Ascent(targets, size, start, lambda _: objective, config.step_size, config.jitter).run(on_step)
-    return [_classified(one, targets, of_one) for one, of_one in zip(made, configs, strict=True)]
+    objective = targets.objective([
+        tv_term(targets.vector([config.tv_weight for config in configs])),
+        reward_term("conv10", partial(class_score, targets_B=classes_B), targets.vector([1.0] * len(configs))),
+        reward_term(
+            None,
+            partial(squared_distance_to_mean, mean=mean_1311),
+            targets.vector([-config.l2_weight for config in configs]),
+        ),
+    ])  # fmt: skip
+    start = [(GREY, config.noise, config.seed) for config in configs]
+    made = Ascent(targets, start, lambda _: objective, config.step_size, config.jitter).run(on_step)
+    return [_classified(result, targets, config) for result, config in zip(made, configs, strict=True)]
 
 
 def _classified(made: Stylized, targets: Targets, config: ClassVisualisationConfig) -> Stylized:
     """Return the result with what the whole network says of the picture as it is saved."""
-    if made.image is None or made.losses is None:
+    if made.image is None:
         return made
     with torch.no_grad():
         logits = extract(targets.backbone, targets.tensor(made.image), config.precision)["logits"].flatten()
     probability = float(logits.double().softmax(0)[config.target])
     name = None if config.backbone.weights == "random" else class_names()[config.target]
-    return replace(made, losses=replace(made.losses, class_name=name, class_probability=probability))
+    return replace(made, report={"class_name": name, "class_probability": probability})
 
 
 def class_names() -> list[str]:
-    """Return what the classes of ImageNet 2012 are called, in the order of torchvision's classifiers."""
+    """Return what the classes of ImageNet 2012 are called, in the order of torchvision's classifiers.
+
+    Example:
+        >>> class_names()[130]
+        'flamingo'
+    """
     from torchvision.models import SqueezeNet1_1_Weights
 
     return list(SqueezeNet1_1_Weights.IMAGENET1K_V1.meta["categories"])
@@ -86,5 +96,5 @@ def refusal(request: Request) -> NstError | None:
     """Return why a request cannot run at all, or None: pictures too small for the classifier."""
     config = request.config
     assert isinstance(config, ClassVisualisationConfig)
-    width, height, _ = plan_levels(config, config.size, config.size)[0]
+    width, height, _ = plan_levels(request)[0]
     return too_thin("new", (width, height), ("logits",), config.backbone)

@@ -11,22 +11,22 @@ import torch
 
 from nst.config.doodle import DoodleConfig
 from nst.errors import InputError
-from nst.losses.objective import Objective, Term
-from nst.losses.patches import PatchGuides, PatchTarget, patch_energy
-from nst.losses.style import ENERGY_FLOOR
-from nst.methods.descent import Descent, configs_of, each_that_can
-from nst.methods.guides import grids, guided_style_terms, shares_map, unmatched
+from nst.losses.patches import PatchGuides
+from nst.losses.terms import patch_terms, tv_term
+from nst.methods.descent import Descent, configs_of, run_accepted
+from nst.methods.guided import grids, guided_style_terms, shares_map, unmatched
 from nst.methods.start import GREY, plan_levels, too_thin
 from nst.methods.targets import Targets
-from nst.pictures.images import resize_to, style_size, target_size
+from nst.pictures.images import resize_to, style_size
 from nst.pictures.masks import match_regions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
     from nst.errors import NstError
+    from nst.losses.objective import Objective, Term
     from nst.methods.descent import OnStep
     from nst.methods.targets import Size
     from nst.workspace import Request, Stylized, Workspace
@@ -48,8 +48,14 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
         alexjc/neural-doodle@b2fac92 doodle.py; DmitryUlyanov/fast-neural-doodle@867d039. Differs: regions are channels
         of their own instead of the colours' values (so that black is as good as any colour), relative units, squared
         distances of Gram matrices (there SmoothL1), values held in [0, 1].
+
+    Example:
+        >>> config, mask = DoodleConfig(**tiny, **shallow, pyramid={"levels": 1}), plain_labels("#ff0000")
+        >>> request = Request("cell", content, (style,), (1.0,), "targets", config, mask, (mask,))
+        >>> stylize_batch([request], workspace)[0].image.shape
+        (24, 32, 3)
     """
-    return each_that_can(requests, refusal, lambda able: _descent(able, workspace).run(on_step))
+    return run_accepted(requests, refusal, lambda accepted: _descent(accepted, workspace).run(on_step))
 
 
 def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
@@ -58,53 +64,62 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
     targets = Targets(requests, workspace, [*config.style_layers, *(config.content_layers if pictured else ())])
 
     def objective(width: int, height: int) -> Objective:
-        size = (width, height)
-        content_weights = [one.content_weight for one in configs]
-        content = targets.content_terms(config.content_layers, size, content_weights) if pictured else {}
-        long_side, style_weights = max(size) * config.style_scale, [one.style_weight for one in configs]
-        if config.how == "gram":
-            style = guided_style_terms(targets, config.style_layers, size, long_side, style_weights)
-        else:
-            style = _patch_terms(targets, configs, size)
-        tv_weight_B = targets.vector([one.tv_weight for one in configs])
-        return Objective(targets.backbone, content, style, "squared", tv_weight_B, config.precision)
+        size, content_weights = (width, height), [config.content_weight for config in configs]
+        return targets.objective([
+            *(targets.content_terms(config.content_layers, size, content_weights) if pictured else ()),
+            *_style_terms(targets, configs, size),
+            tv_term(targets.vector([config.tv_weight for config in configs])),
+        ])  # fmt: skip
 
     from_content = config.init == "content"
-    start = [(targets.content, 0.0, 0) if from_content else (GREY, one.noise, one.seed) for one in configs]
-    return Descent(targets, _size(requests[0]), start, objective)
+    start = [(targets.content, 0.0, 0) if from_content else (GREY, config.noise, config.seed) for config in configs]
+    return Descent(targets, config.optimizer, start, objective)
 
 
-def _patch_terms(targets: Targets, configs: Sequence[DoodleConfig], size: Size) -> dict[str, Term]:
-    """Return the patch loss of every layer, patches matched with the masks over them."""
-    config, requests = configs[0], targets.requests
-    mask = requests[0].content_mask
-    assert mask is not None, "refused before"
+def _style_terms(targets: Targets, configs: Sequence[DoodleConfig], size: Size) -> list[Term]:
+    """Return the style loss of every layer: Gram matrices by region, or patches matched with the masks over them."""
+    config, weights = configs[0], [config.style_weight for config in configs]
+    long_side = max(size) * config.style_scale
+    if config.how == "gram":
+        return guided_style_terms(targets, config.style_layers, size, long_side, weights)
+    layers = tuple(config.style_layers)
     features = {
-        style.digest: targets.features(
-            resize_to(style.array, *style_size(style, max(size) * config.style_scale)), tuple(config.style_layers)
-        )
-        for one in requests
-        for style in one.styles
+        style.digest: targets.features(resize_to(style.array, *style_size(style, long_side)), layers)
+        for request in targets.requests
+        for style in request.styles
     }
-    weights_B = targets.vector([one.style_weight for one in configs])
-    sizes = grids(targets.backbone, size)
-    terms = {}
-    for layer, share in config.style_layers.items():
-        maps = tuple(tuple(features[style.digest][layer] for style in one.styles) for one in requests)
-        over_styles = tuple(_style_masks(targets, one, of_one) for one, of_one in zip(requests, maps, strict=True))
+    maps = {
+        layer: tuple(tuple(features[style.digest][layer] for style in request.styles) for request in targets.requests)
+        for layer in layers
+    }
+    guides = _guides(targets, maps, size, config.semantic_weight)
+    return patch_terms(
+        maps, config.style_layers, targets.vector(weights), size=config.patch_size, stride=config.stride, guides=guides
+    )
+
+
+def _guides(
+    targets: Targets, maps: Mapping[str, Sequence[Sequence[Tensor]]], size: Size, weight: float
+) -> dict[str, PatchGuides]:
+    """Return the masks over the pictures and over the styles' feature maps, by layer."""
+    mask = targets.requests[0].content_mask
+    assert mask is not None, "requests without one were refused"
+    grid_sizes = grids(targets.backbone, size)
+    guides = {}
+    for layer, of_batch in maps.items():
         regions = range(len(mask.colors))
-        over_picture_1RHW = torch.stack([shares_map(targets, mask, r, sizes[layer]) for r in regions])[None]
-        guides = PatchGuides(over_picture_1RHW, over_styles, config.semantic_weight)
-        energies = [patch_energy(of_one, config.patch_size, config.stride) for of_one in maps]
-        energy_B = torch.stack(energies).clamp_min(ENERGY_FLOOR)
-        target = PatchTarget(maps, energy_B, config.patch_size, config.stride, guides)
-        terms[layer] = Term(target, share, share * weights_B)
-    return terms
+        picture_RHW = torch.stack([shares_map(targets, mask, region, grid_sizes[layer]) for region in regions])
+        styles = tuple(
+            _style_masks(targets, request, of_request)
+            for request, of_request in zip(targets.requests, of_batch, strict=True)
+        )
+        guides[layer] = PatchGuides(picture_RHW[None], styles, weight)
+    return guides
 
 
 def _style_masks(targets: Targets, request: Request, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Return for each style image where the picture's regions are in it, shape (1, R, H, W)."""
-    assert request.content_mask is not None, "refused before"
+    assert request.content_mask is not None, "requests without one were refused"
     matches = match_regions(request.content_mask, request.style_masks)
     stacks = []
     for number, (labels, map_1CHW) in enumerate(zip(request.style_masks, maps, strict=True)):
@@ -128,7 +143,7 @@ def refusal(request: Request) -> NstError | None:
         return InputError("a content that is a mask alone has no picture to start from", hint="set init: noise")
     if error := unmatched(request):
         return error
-    width, height, _ = plan_levels(config, *_size(request))[0]
+    width, height, _ = plan_levels(request)[0]
     patch = config.patch_size if config.how == "patches" else 1
     layers = config.style_layers | (config.content_layers if request.content else {})
     error = too_thin("new", (width, height), layers, config.backbone, patch=patch)
@@ -136,12 +151,3 @@ def refusal(request: Request) -> NstError | None:
         size = style_size(style, max(width, height) * config.style_scale)
         error = error or too_thin("style", size, config.style_layers, config.backbone, patch=patch)
     return error
-
-
-def _size(request: Request) -> Size:
-    """Return width and height of the picture: in the proportions of the content image, or of the mask without one."""
-    config, mask = request.config, request.content_mask
-    assert isinstance(config, DoodleConfig)
-    assert mask is not None
-    rows, columns = (request.content.array if request.content else mask.index).shape[:2]
-    return target_size(columns, rows, config.size, config.resize)

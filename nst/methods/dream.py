@@ -11,20 +11,21 @@ import torch
 
 from nst.config.dream import DreamConfig
 from nst.losses.objective import extract
-from nst.losses.reward import Reward, activation
+from nst.losses.reward import activation, reward_term
 from nst.losses.style import ENERGY_FLOOR
+from nst.losses.terms import tv_term
 from nst.methods.ascent import Ascent
-from nst.methods.descent import configs_of, each_that_can
+from nst.methods.descent import configs_of, run_accepted
 from nst.methods.start import GREY, missing_image, plan_levels, too_thin
 from nst.methods.targets import Targets
-from nst.pictures.images import target_size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
     from nst.errors import NstError
+    from nst.losses.objective import Objective, Term
     from nst.methods.descent import OnStep
     from nst.workspace import Request, Stylized, Workspace
 
@@ -43,30 +44,36 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
         Mordvintsev, Olah & Tyka 2015, "Inceptionism: going deeper into neural networks", and its notebook (the L2
         objective). Differs: each layer over its activation in the start, so that weights of several layers mean the
         same.
+
+    Example:
+        >>> config = DreamConfig(**tiny, layers=["relu2_1"], pyramid={"levels": 1})
+        >>> stylize_batch([Request("cell", content, (), (), "targets", config)], workspace)[0].image.shape
+        (24, 32, 3)
     """
-    return each_that_can(requests, refusal, lambda able: _ascent(able, workspace).run(on_step))
+    return run_accepted(requests, refusal, lambda accepted: _ascent(accepted, workspace).run(on_step))
 
 
 def _ascent(requests: Sequence[Request], workspace: Workspace) -> Ascent:
     configs = configs_of(requests, DreamConfig)
     config = configs[0]
     targets = Targets(requests, workspace, config.layers)
-    tv_weight_B = targets.vector([one.tv_weight for one in configs])
+    ones_B = targets.vector([1.0] * len(requests))
 
-    def objective(base_B3HW: Tensor) -> Reward:
+    def growth(layer: str, share: float, energy_B: Tensor) -> Term:
+        return reward_term(layer, lambda features_BCHW: share * activation(features_BCHW) / energy_B, ones_B)
+
+    def objective(base_B3HW: Tensor) -> Objective:
         with torch.no_grad():
             before = extract(targets.backbone, base_B3HW, config.precision)
         energies = {layer: activation(before[layer]).clamp_min(ENERGY_FLOOR) for layer in config.layers}
-
-        def reward(_: Tensor, features: Mapping[str, Tensor]) -> Tensor:
-            grown = [share * activation(features[layer]) / energies[layer] for layer, share in config.layers.items()]
-            return torch.stack(grown).sum(0)
-
-        return Reward(targets.backbone, {}, {}, "squared", tv_weight_B, config.precision, reward=reward)
+        return targets.objective([
+            tv_term(targets.vector([config.tv_weight for config in configs])),
+            *(growth(layer, share, energies[layer]) for layer, share in config.layers.items()),
+        ])  # fmt: skip
 
     noise = config.init == "noise"
-    start = [(GREY if noise else targets.content, 1.0 if noise else one.noise, one.seed) for one in configs]
-    return Ascent(targets, _size(requests[0]), start, objective, config.step_size, config.jitter)
+    start = [(GREY if noise else targets.content, 1.0 if noise else config.noise, config.seed) for config in configs]
+    return Ascent(targets, start, objective, config.step_size, config.jitter)
 
 
 def refusal(request: Request) -> NstError | None:
@@ -75,14 +82,5 @@ def refusal(request: Request) -> NstError | None:
         return error
     config = request.config
     assert isinstance(config, DreamConfig)
-    width, height, _ = plan_levels(config, *_size(request))[0]
+    width, height, _ = plan_levels(request)[0]
     return too_thin("content" if config.needs else "new", (width, height), config.layers, config.backbone)
-
-
-def _size(request: Request) -> tuple[int, int]:
-    config, content = request.config, request.content
-    assert isinstance(config, DreamConfig)
-    if config.init == "noise" or content is None:
-        return config.size, config.size
-    rows, columns = content.array.shape[:2]
-    return target_size(columns, rows, config.size, config.resize)

@@ -1,6 +1,6 @@
 """One pass of a trained network, for a batch of cells at once.
 
-Knows no file and no catalog. Shape letters: B images, H rows, W columns.
+Knows no file, no catalog and no family. Shape letters: B images, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -14,18 +14,15 @@ import torch
 from nst.config.feedforward import FeedforwardConfig
 from nst.errors import InputError, NumericalError
 from nst.losses.objective import arithmetic
-from nst.methods.descent import configs_of, each_that_can
-from nst.methods.exchange import Exchange
-from nst.methods.guides import unmatched
-from nst.methods.start import missing_image
-from nst.networks.adain import AdainNet
-from nst.networks.conditional import ConditionalNet
-from nst.networks.doodle_net import DoodleNet
-from nst.networks.texture_net import TextureNet
+from nst.methods.descent import configs_of, run_accepted
+from nst.methods.guided import unmatched
+from nst.methods.mixing import StyleMixer
+from nst.methods.start import missing_image, picture_size
+from nst.networks import Painting
 from nst.networks.tiling import run_in_tiles
-from nst.ops import to_arrays, to_bytes
+from nst.ops import dtype_of, to_arrays, to_bytes, to_tensor
 from nst.pictures.color import take_luminance
-from nst.pictures.images import resize_to, target_size
+from nst.pictures.images import resize_to
 from nst.pictures.metrics import CONSTANT
 from nst.workspace import Stylized
 
@@ -49,70 +46,56 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
     Source:
         The networks' own: `nst.networks`. Strength after training, by blending pictures, is ours; alpha of AdaIN is
         Huang & Belongie 2017, eq. 14.
+
+    Example:
+        >>> config = FeedforwardConfig(model="3f9c2a")
+        >>> stylize_batch([Request("cell", content, (), (), "targets", config)], workspace)[0].error
+        InputError('no model is given for johnson (3f9c2a)')
     """
     refuse = partial(refusal, workspace=workspace)
-    return each_that_can(requests, refuse, lambda able: _run(able, workspace, on_step))
+    return run_accepted(requests, refuse, lambda accepted: _run(accepted, workspace, on_step))
 
 
 def refusal(request: Request, workspace: Workspace) -> NstError | None:
     """Return why a request cannot run at all, or None: images or a network that it needs are absent or do not fit."""
     config = _config(request)
-    if config.family == "doodle_net" and request.content_mask is None:
-        return InputError("doodle_net paints masks, and the content has none", hint="give the content a mask")
-    if config.family != "doodle_net" and (error := missing_image(request)):
+    paints_masks = config.masks == "content"
+    if not paints_masks and (error := missing_image(request)):
         return error
     if request.model is None:
         return InputError(f"no model is given for {config.family} ({config.model})")
     try:
-        network = workspace.network(request.model, _dtype(config))
-    except InputError as error:
+        network = workspace.network(request.model, dtype_of(config.precision))
+    except InputError as unknown:
+        return InputError(f"model {config.model}: {unknown.message}", hint=unknown.hint)
+    if error := _unfit_network(config, network):
+        return error
+    if error := network.refusal([style.digest for style in request.styles], request.content_mask):
         return InputError(f"model {config.model}: {error.message}", hint=error.hint)
-    return (
-        _unfit_network(config, network)
-        or _unfit_picture(request, network)
-        or _unknown_style(request, network)
-        or (_unknown_color(request, network) if isinstance(network, DoodleNet) else unmatched(request))
-    )
+    return _unfit_picture(request, network) or (None if paints_masks else unmatched(request))
 
 
 def _unfit_network(config: FeedforwardConfig, network: Network) -> InputError | None:
     if network.family != config.family:
         return InputError(f"model {config.model} is of family {network.family}; family says {config.family}")
-    found = "texture" if isinstance(network, TextureNet) and not network.guide else "stylize"
+    found = "texture" if network.from_noise else "stylize"
     if found != config.mode:
         return InputError(f"model {config.model} is for mode {found}; mode says {config.mode}")
     return None
 
 
 def _unfit_picture(request: Request, network: Network) -> InputError | None:
-    config, (width, height) = _config(request), _size(request)
+    config, (width, height) = _config(request), picture_size(request)
     found = f"the picture would be {width} x {height} pixels"
     if min(width, height) < network.smallest:
         return InputError(f"{found}; this {network.family} network needs {network.smallest}", hint="raise size")
-    if network.margin is None and width * height > config.tile**2:
-        hint = f"a {network.family} cannot work in tiles: lower size or raise tile"
-        return InputError(f"{found}, more than tile {config.tile} allows", hint=hint)
-    if request.content_mask is not None and width * height > config.tile**2:
-        hint = "masks cannot be cut into tiles: lower size or raise tile"
-        return InputError(f"{found}, more than tile {config.tile} allows", hint=hint)
-    return None
-
-
-def _unknown_style(request: Request, network: Network) -> InputError | None:
-    unknown = [style.digest[:12] for style in request.styles if style.digest not in network.styles]
-    if not isinstance(network, ConditionalNet) or not unknown:
+    if width * height <= config.tile**2:
         return None
-    found = f"model {_config(request).model} was not trained for the style {', '.join(unknown)}"
-    return InputError(found, hint="add it by a training with this model as parent")
-
-
-def _unknown_color(request: Request, network: DoodleNet) -> InputError | None:
-    assert request.content_mask is not None, "refused before"
-    try:
-        network.match(request.content_mask)
-    except InputError as error:
-        hint = "paint it in the colours of the mask that the model was trained with"
-        return InputError(f"model {_config(request).model}: {error.message}", hint=hint)
+    too_large = f"{found}, more than tile {config.tile} allows"
+    if network.margin is None:
+        return InputError(too_large, hint=f"a {network.family} cannot work in tiles: lower size or raise tile")
+    if request.content_mask is not None:
+        return InputError(too_large, hint="masks cannot be cut into tiles: lower size or raise tile")
     return None
 
 
@@ -120,7 +103,7 @@ def _run(requests: Sequence[Request], workspace: Workspace, on_step: OnStep | No
     groups: dict[tuple[str, int, int], list[int]] = {}
     for index, request in enumerate(requests):
         assert request.model is not None
-        groups.setdefault((request.model.digest, *_size(request)), []).append(index)
+        groups.setdefault((request.model.digest, *picture_size(request)), []).append(index)
     results: dict[int, Stylized] = {}
     for indices in groups.values():
         group = [requests[index] for index in indices]
@@ -137,20 +120,23 @@ class _Pass:
         self.requests, self.workspace = requests, workspace
         self.configs = configs_of(requests, FeedforwardConfig)
         self.config = self.configs[0]
-        self.dtype = _dtype(self.config)
-        self.size = _size(requests[0])
+        self.dtype = dtype_of(self.config.precision)
+        self.size = picture_size(requests[0])
         assert requests[0].model is not None
-        self.model = requests[0].model
-        self.network: Network = workspace.network(self.model, self.dtype)
+        self.network: Network = workspace.network(requests[0].model, self.dtype)
+        self.mixer = StyleMixer(
+            self.network, (requests[0].model.digest, self.config.precision), workspace, self._tensor
+        )
         self.broken: set[int] = set()
         """Requests for which the network gave values that are not finite."""
 
     def run(self) -> list[Stylized]:
         """Return one result per request."""
         width, height = self.size
-        painted = not isinstance(self.network, DoodleNet)  # that looks at masks alone
+        over_photographs = self.config.masks != "content"
         contents = [
-            resize_to(one.content.array, width, height) if one.content and painted else None for one in self.requests
+            resize_to(request.content.array, width, height) if request.content and over_photographs else None
+            for request in self.requests
         ]
         with torch.no_grad(), arithmetic(self.config.precision, self.workspace.device):
             if width * height > self.config.tile**2:
@@ -172,53 +158,50 @@ class _Pass:
 
     def _apply(self, indices: Sequence[int], contents_BHW3: np.ndarray | None) -> Tensor:
         """Return the finished pictures of some requests, shape (B, 3, H, W), with zeros for what is not finite."""
-        configs = [self.configs[index] for index in indices]
         photographs_B3HW = None if contents_BHW3 is None else self._tensor(contents_BHW3)
-        alpha_B111 = (
-            torch.tensor([one.alpha for one in configs]).view(-1, 1, 1, 1).to(self.workspace.device, self.dtype)
-        )
         bfloat16 = self.config.precision == "bfloat16"
         with torch.autocast(self.workspace.device.type, torch.bfloat16, enabled=bfloat16):
-            pictures_B3HW = self._network(indices, photographs_B3HW, alpha_B111).to(self.dtype)
+            painting = self._painting(indices, photographs_B3HW)  # it encodes the styles
+            pictures_B3HW = self.network.paint(painting).to(self.dtype)
         finite_B = pictures_B3HW.isfinite().flatten(1).all(1).tolist()
         self.broken |= {index for index, finite in zip(indices, finite_B, strict=True) if not finite}
         pictures_B3HW = pictures_B3HW.nan_to_num(0.0)
         if photographs_B3HW is None:
             return pictures_B3HW
-        if not isinstance(self.network, AdainNet):
-            pictures_B3HW = torch.lerp(photographs_B3HW, pictures_B3HW.clamp(0.0, 1.0), alpha_B111)
+        if not self.network.blends:
+            pictures_B3HW = torch.lerp(photographs_B3HW, pictures_B3HW.clamp(0.0, 1.0), painting.alpha)
         colored_B3HW = take_luminance(pictures_B3HW.clamp(0.0, 1.0), photographs_B3HW)
-        luminance_B = torch.tensor([one.color == "luminance" for one in configs], device=pictures_B3HW.device)
-        return torch.where(luminance_B.view(-1, 1, 1, 1), colored_B3HW, pictures_B3HW)
+        keeps_colors = [self.configs[index].color == "luminance" for index in indices]
+        keeps_colors_B = torch.tensor(keeps_colors, device=pictures_B3HW.device)
+        return torch.where(keeps_colors_B.view(-1, 1, 1, 1), colored_B3HW, pictures_B3HW)
 
-    def _network(self, indices: Sequence[int], photographs_B3HW: Tensor | None, alpha_B111: Tensor) -> Tensor:
-        network, requests = self.network, [self.requests[index] for index in indices]
-        if isinstance(network, TextureNet):
-            width, height = self.size
-            seeds = [self.configs[index].seed for index in indices]
-            guide = photographs_B3HW
-            if isinstance(network, DoodleNet):
-                shares = [network.regions(one.content_mask, width, height) for one in requests if one.content_mask]
-                guide = torch.from_numpy(np.stack(shares)).to(self.workspace.device, self.dtype)
-            pictures: Tensor = network(network.draw(height, width, seeds), guide)
-        elif isinstance(network, ConditionalNet):
-            pictures = network(photographs_B3HW, network.rows([_rows(one, network.styles) for one in requests]))
-        elif isinstance(network, AdainNet):
-            exchange = Exchange(network, (self.model.digest, self.config.precision), self.workspace, self._tensor)
-            long_side = max(self.size) * self.config.style_scale
-            mixes = [exchange.parts(one, self.size, long_side) for one in requests]
-            pictures = network(photographs_B3HW, mixes, alpha_B111)
-        else:
-            pictures = network(photographs_B3HW)
-        return pictures
+    def _painting(self, indices: Sequence[int], photographs_B3HW: Tensor | None) -> Painting:
+        """Return what the network is asked to paint; of styles and masks only what its family looks at."""
+        (width, height), knows = self.size, self.config.network.KNOWS
+        requests, configs = [self.requests[index] for index in indices], [self.configs[index] for index in indices]
+        alphas = torch.tensor([config.alpha for config in configs]).view(-1, 1, 1, 1)
+        long_side = max(self.size) * self.config.style_scale
+        return Painting(
+            (height, width),
+            photographs_B3HW,
+            [config.seed for config in configs],
+            rows=[_rows(request, self.network.styles) for request in requests] if knows == "many" else (),
+            mixes=[self.mixer.mix(request, self.size, long_side) for request in requests] if knows == "any" else (),
+            masks=self._masks(requests) if self.config.masks == "content" else None,
+            alpha=alphas.to(self.workspace.device, self.dtype),
+        )
+
+    def _masks(self, requests: Sequence[Request]) -> Tensor:
+        masks = [request.content_mask for request in requests]
+        shares = [self.network.regions(mask, *self.size) for mask in masks if mask is not None]
+        return torch.from_numpy(np.stack(shares)).to(self.workspace.device, self.dtype)
 
     def _tensor(self, arrays_BHW3: np.ndarray) -> Tensor:
-        tensor = torch.from_numpy(np.require(arrays_BHW3, requirements=("C", "W"))).to(self.workspace.device)
-        return tensor.permute(0, 3, 1, 2).to(self.dtype).div(255.0)
+        return to_tensor(arrays_BHW3, self.workspace.device, self.dtype)
 
 
 def _rows(request: Request, known: Sequence[str]) -> dict[int, float]:
-    """Return the weight of each row of a conditional network."""
+    """Return the weight of each row of a network that knows many styles."""
     weights: dict[int, float] = {}
     for style, weight in zip(request.styles, request.style_weights, strict=True):
         row = known.index(style.digest)
@@ -227,38 +210,19 @@ def _rows(request: Request, known: Sequence[str]) -> dict[int, float]:
 
 
 def _judge(request: Request, image: np.ndarray, content: np.ndarray | None, *, broken: bool) -> Stylized:
-    reason = None
+    error = None
     if broken:
-        reason = NumericalError("the network gave values that are not finite", hint="set precision: float32")
+        error = NumericalError("the network gave values that are not finite", hint="set precision: float32")
     elif _flat(image) and (content is None or not _flat(content)):
-        reason = NumericalError("the picture is constant", hint="is the model damaged, or precision too low?")
-    return Stylized(request.cell_id, None if reason else image, None, (), 1, reason)
+        error = NumericalError("the picture is constant", hint="is the model damaged, or precision too low?")
+    return Stylized(request.cell_id, None if error else image, None, (), 1, error)
 
 
 def _flat(image: np.ndarray) -> bool:
     return bool(int(image.max()) - int(image.min()) < CONSTANT * 255.0)
 
 
-def _size(request: Request) -> tuple[int, int]:
-    config = _config(request)
-    if config.mode == "texture" or not (shape := _shape(request)):
-        return config.size, config.size
-    rows, columns = shape[:2]
-    return target_size(columns, rows, config.size, config.resize)
-
-
-def _shape(request: Request) -> tuple[int, ...]:
-    """Return the shape of the content image, of its mask if it is a mask alone, or () without either."""
-    if request.content:
-        return request.content.array.shape
-    return request.content_mask.index.shape if request.content_mask else ()
-
-
 def _config(request: Request) -> FeedforwardConfig:
     config = request.config
     assert isinstance(config, FeedforwardConfig)
     return config
-
-
-def _dtype(config: FeedforwardConfig) -> torch.dtype:
-    return torch.float64 if config.precision == "float64" else torch.float32

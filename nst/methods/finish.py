@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from nst.config.terms import TERMS
 from nst.errors import NumericalError
 from nst.ops import to_arrays, to_bytes
 from nst.pictures.metrics import CONSTANT
-from nst.records import CellLosses
+from nst.records import CellLosses, TermLoss
 from nst.workspace import Stylized
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -33,7 +34,7 @@ def finish(
     pictures_B3HW: Tensor,
     start_B3HW: Tensor,
     *,
-    touch: Callable[[Tensor], Tensor] | None,
+    finish_colors: Callable[[Tensor], Tensor] | None,
     objective: Objective,
     trace: Trace,
     steps: int,
@@ -44,102 +45,84 @@ def finish(
         requests: The batch.
         pictures_B3HW: The optimised pictures.
         start_B3HW: Where they started, at any size.
-        touch: Last change of the pictures, such as their colours.
+        finish_colors: Last change of the pictures.
         objective: At the pictures' size.
         trace: Losses along the steps.
         steps: Evaluations of the loss.
     """
     saved_B3HW = pictures_B3HW.clamp(0.0, 1.0)
-    if touch is not None:
-        saved_B3HW = touch(saved_B3HW)
+    if finish_colors is not None:
+        saved_B3HW = finish_colors(saved_B3HW)
     bytes_B3HW = to_bytes(saved_B3HW)
     with torch.no_grad():
         losses = objective(bytes_B3HW.to(pictures_B3HW.dtype).div(255.0))
     traces = trace.read() or [()] * len(requests)
-    cells = cell_losses(objective, losses)
-    images = to_arrays(bytes_B3HW)
-    reasons = verdicts(pictures_B3HW, start_B3HW, losses)
+    results = zip(
+        requests,
+        to_arrays(bytes_B3HW),
+        cell_losses(objective, losses),
+        traces,
+        verdicts(pictures_B3HW, start_B3HW, losses),
+        strict=True,
+    )
     return [
-        Stylized(request.cell_id, None if reason else image, None if reason else of_one, rows, steps, reason)
-        for request, image, of_one, rows, reason in zip(requests, images, cells, traces, reasons, strict=True)
+        Stylized(request.cell_id, None if error else image, None if error else of_cell, rows, steps, error)
+        for request, image, of_cell, rows, error in results
     ]
 
 
 def verdicts(pictures_B3HW: Tensor, start_B3HW: Tensor, losses: Losses) -> list[NumericalError | None]:
     """Return for each picture why it is no result, or None."""
-    saturated_B = _saturation(pictures_B3HW)
+    saturated_B, before_B = _saturation(pictures_B3HW), _saturation(start_B3HW)
     flat_B = pictures_B3HW.amax((1, 2, 3)) - pictures_B3HW.amin((1, 2, 3))
     finite_B = pictures_B3HW.isfinite().all(3).all(2).all(1)
-    table = torch.stack(
-        [losses.total, losses.content, losses.style, losses.tv, finite_B.to(flat_B), flat_B, saturated_B,
-         _saturation(start_B3HW)]
-    )  # fmt: skip
-    reasons: list[NumericalError | None] = []
-    for total, content, style, tv, finite, flat, saturated, before in table.double().T.tolist():
-        reason = None
+    columns = [finite_B.to(flat_B), flat_B, saturated_B, before_B, losses.total, *losses.parts.values()]
+    errors: list[NumericalError | None] = []
+    for finite, flat, saturated, before, total, *parts in torch.stack(columns).double().T.tolist():
+        error = None
         if not finite or not abs(total) < float("inf"):
-            parts = f"content {content:.3g}, style {style:.3g}, tv {tv:.3g}"
-            reason = NumericalError(f"the loss is not finite: {parts}", hint="are the weights far too large?")
+            shown = ", ".join(f"{name} {part:.3g}" for name, part in zip(losses.parts, parts, strict=True))
+            error = NumericalError(f"the loss is not finite: {shown}", hint="are the weights far too large?")
         elif flat < CONSTANT:
-            reason = NumericalError("the picture is constant", hint="raise content_weight or lower tv_weight")
+            error = NumericalError("the picture is constant", hint="raise content_weight or lower tv_weight")
         elif saturated >= SATURATED > before:
-            reason = NumericalError(
+            error = NumericalError(
                 f"the picture is saturated: {saturated:.0%} of its values are 0 or 1", hint="lower style_weight"
             )
-        reasons.append(reason)
-    return reasons
+        errors.append(error)
+    return errors
 
 
 def cell_losses(objective: Objective, losses: Losses) -> list[CellLosses]:
     """Return each image's losses as its row records them; waits for the device once."""
-    content_names, style_names = list(losses.content_layers), list(losses.style_layers)
-    zero_B = torch.zeros_like(losses.total)
-    table = torch.stack(
-        [
-            losses.total,
-            losses.tv_relative,
-            _mean_weight(objective.content, zero_B),
-            _mean_weight(objective.style, zero_B),
-            objective.tv_weight,
-            zero_B if losses.laplacian is None else losses.laplacian,
-            zero_B if objective.laplacian is None else objective.laplacian.weights,
-            *losses.content_layers.values(),
-            *losses.style_layers.values(),
-        ]
-    )
+    named = {
+        name: [(term, loss) for term, loss in zip(objective.terms, losses.relative, strict=True) if term.name == name]
+        for name in TERMS
+        if any(term.name == name for term in objective.terms)
+    }
+    weights = {name: _weight_of_all([term for term, _ in pairs]) for name, pairs in named.items()}
+    columns = [losses.total, *weights.values(), *(loss for pairs in named.values() for _, loss in pairs)]
     cells = []
-    for total, tv, content_weight, style_weight, tv_weight, edges, edges_weight, *layers in table.double().T.tolist():
-        content = dict(zip(content_names, layers[: len(content_names)], strict=True))
-        style = dict(zip(style_names, layers[len(content_names) :], strict=True))
-        cells.append(
-            CellLosses(
-                loss=total,
-                content_loss=_together(objective.content, content),
-                style_loss=_together(objective.style, style),
-                tv_loss=tv,
-                content_layers=content,
-                style_layers=style,
-                content_weight_relative=content_weight if content else None,
-                style_weight_relative=style_weight if style else None,
-                tv_weight_relative=tv_weight,
-                laplacian_loss=edges if edges_weight else None,
-                laplacian_weight_relative=edges_weight or None,
-            )
-        )
+    for total, *values in torch.stack(columns).double().T.tolist():
+        rest = iter(values)
+        weight = {name: next(rest) for name in named}
+        terms = {name: _term_loss([(term, next(rest)) for term, _ in pairs], weight[name])
+                 for name, pairs in named.items()}  # fmt: skip
+        kept = {name: term for name, term in terms.items() if term.weight_relative or not TERMS[name].only_weighted}
+        cells.append(CellLosses(total, kept))
     return cells
 
 
-def _together(terms: Mapping[str, Term], losses: Mapping[str, float]) -> float | None:
-    """Return the layers' losses as weighted, None if there are none."""
-    return sum(terms[layer].share * loss for layer, loss in losses.items()) if terms else None
+def _term_loss(layers: Sequence[tuple[Term, float]], weight: float) -> TermLoss:
+    """Return one cell's loss of a term, given that of each layer."""
+    together = sum(term.share * loss for term, loss in layers)
+    return TermLoss(together, weight, {term.layer: loss for term, loss in layers if term.layer})
 
 
-def _mean_weight(terms: Mapping[str, Term], zero_B: Tensor) -> Tensor:
-    """Return the factor of the relative losses of all layers together, shape (B,)."""
-    if not terms:
-        return zero_B
-    total = max(sum(term.share for term in terms.values()), 1e-30)
-    return torch.stack([term.weights for term in terms.values()]).sum(0) / total
+def _weight_of_all(terms: Sequence[Term]) -> Tensor:
+    """Return the factor of the relative losses of all layers of a term together, shape (B,)."""
+    total = max(sum(term.share for term in terms), 1e-30)
+    return torch.stack([term.weights for term in terms]).sum(0) / total
 
 
 def _saturation(pictures_B3HW: Tensor) -> Tensor:

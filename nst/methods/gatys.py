@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from nst.config.gatys import GatysConfig
 from nst.errors import InputError
-from nst.losses.objective import Objective
+from nst.losses.terms import tv_term
 from nst.losses.units import tv_factor
-from nst.methods.descent import Descent, configs_of, each_that_can
-from nst.methods.guides import guided_style_terms, unmatched
-from nst.methods.start import missing_image, plan_levels, too_thin
+from nst.methods.descent import Descent, configs_of, run_accepted
+from nst.methods.guided import guided_style_terms, unmatched
+from nst.methods.start import missing_image, picture_size, plan_levels, too_thin
 from nst.methods.targets import Targets
 from nst.pictures.color import take_luminance
-from nst.pictures.images import resize_to, style_size, target_size
+from nst.pictures.images import resize_to, style_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nst.errors import NstError
+    from nst.losses.objective import Objective, Term
     from nst.methods.descent import OnStep
-    from nst.pictures.images import Pixels
+    from nst.methods.targets import Size
     from nst.workspace import Request, Stylized, Workspace
 
 
@@ -43,62 +44,71 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
     Source:
         Gatys, Ecker & Bethge 2016, section 2. Differs: relative units, TV, values held in [0, 1], pyramid; the paper's
         settings can be had by name.
+
+    Example:
+        >>> config = GatysConfig(**tiny, **shallow)
+        >>> stylize_batch([Request("cell", content, (style,), (1.0,), "targets", config)], workspace)[0].image.shape
+        (24, 32, 3)
     """
-    return each_that_can(requests, refusal, lambda able: _descent(able, workspace).run(on_step))
+    return run_accepted(requests, refusal, lambda accepted: _descent(accepted, workspace).run(on_step))
 
 
 def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
     configs = configs_of(requests, GatysConfig)
     config = configs[0]
     targets = Targets(requests, workspace, [*config.content_layers, *config.style_layers])
-    size = _size(config, targets.content)
 
     def objective(width: int, height: int) -> Objective:
-        content = targets.content_terms(
-            config.content_layers, (width, height), [one.content_weight for one in configs], config.units
-        )
-        style_side, style_weights = max(width, height) * config.style_scale, [one.style_weight for one in configs]
-        colors_of = (width, height) if config.color == "histogram" else None
-        if requests[0].content_mask is not None:
-            style = guided_style_terms(
-                targets, config.style_layers, (width, height), style_side, style_weights,
-                units=config.units, colors_of=colors_of,
-            )  # fmt: skip
-        else:
-            style = targets.style_terms(
-                config.style_layers,
-                style_side,
-                style_weights,
-                representation=config.style_representation,
-                units=config.units,
-                colors_of=colors_of,
-            )
-        tv_weight_B = targets.vector([one.tv_weight for one in configs])
+        size = (width, height)
+        content_weights = [config.content_weight for config in configs]
+        laplacian_weights = [config.laplacian_weight for config in configs]
+        tv_weight_B = targets.vector([config.tv_weight for config in configs])
         tv_weight_B = tv_weight_B * tv_factor(config.units, config.tv, 3 * width * height)
-        laplacian = targets.laplacian_term(
-            config.laplacian_pool, (width, height), [one.laplacian_weight for one in configs], config.units
-        )
-        return Objective(targets.backbone, content, style, config.tv, tv_weight_B, config.precision, laplacian)
+        return targets.objective([
+            *targets.content_terms(config.content_layers, size, content_weights, config.units),
+            *_style_terms(targets, configs, size),
+            tv_term(tv_weight_B, config.tv),
+            *targets.laplacian_terms(config.laplacian_pool, size, laplacian_weights, config.units),
+        ])  # fmt: skip
 
     def keep_colors(pictures_B3HW: Tensor) -> Tensor:
-        return take_luminance(pictures_B3HW, targets.tensor(resize_to(targets.content.array, *size)))
+        content = resize_to(targets.content.array, *picture_size(requests[0]))
+        return take_luminance(pictures_B3HW, targets.tensor(content))
 
     share = 1.0 if config.init == "noise" else config.noise
     start = [
         (targets.content if config.init == "content" else request.styles[0], share, one.seed)
         for request, one in zip(requests, configs, strict=True)
     ]
-    return Descent(targets, size, start, objective, keep_colors if config.color == "luminance" else None)
+    return Descent(targets, config.optimizer, start, objective, keep_colors if config.color == "luminance" else None)
+
+
+def _style_terms(targets: Targets, configs: Sequence[GatysConfig], size: Size) -> list[Term]:
+    """Return the style loss of every layer: by region where the images have masks."""
+    config = configs[0]
+    long_side, weights = max(size) * config.style_scale, [config.style_weight for config in configs]
+    colors_of = size if config.color == "histogram" else None
+    if targets.requests[0].content_mask is not None:
+        return guided_style_terms(
+            targets, config.style_layers, size, long_side, weights, units=config.units, colors_of=colors_of
+        )
+    return targets.style_terms(
+        config.style_layers,
+        long_side,
+        weights,
+        representation=config.style_representation,
+        units=config.units,
+        colors_of=colors_of,
+    )
 
 
 def refusal(request: Request) -> NstError | None:
     """Return why a request cannot run at all, or None: a picture is missing, or too thin for the backbone."""
     if error := missing_image(request) or unmatched(request):
         return error
-    config, content = request.config, request.content
+    config = request.config
     assert isinstance(config, GatysConfig)
-    assert content is not None
-    width, height, _ = plan_levels(config, *_size(config, content))[0]
+    width, height, _ = plan_levels(request)[0]
     layers = config.content_layers | config.style_layers
     error = too_thin("content", (width, height), layers, config.backbone)
     for style in request.styles:
@@ -111,8 +121,3 @@ def refusal(request: Request) -> NstError | None:
             hint="lower laplacian_pool or pyramid.levels, or raise size",
         )
     return error
-
-
-def _size(config: GatysConfig, content: Pixels) -> tuple[int, int]:
-    rows, columns = content.array.shape[:2]
-    return target_size(columns, rows, config.size, config.resize)

@@ -8,16 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nst.config.invert import InvertConfig
-from nst.losses.objective import Objective
-from nst.methods.descent import Descent, configs_of, each_that_can
+from nst.losses.terms import tv_term
+from nst.methods.descent import Descent, configs_of, run_accepted
 from nst.methods.start import GREY, missing_image, plan_levels, too_thin
 from nst.methods.targets import Targets
-from nst.pictures.images import style_size, target_size
+from nst.pictures.images import style_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nst.errors import NstError
+    from nst.losses.objective import Objective
     from nst.methods.descent import OnStep
     from nst.workspace import Request, Stylized, Workspace
 
@@ -36,8 +37,13 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
         Mahendran & Vedaldi 2014, eq. 2 with its normalised Euclidean loss and total variation with beta 2; the chain of
         Gram matrices: Gatys, Ecker & Bethge 2016, figure 1. Differs: values held in [0, 1] instead of the paper's
         alpha-norm, L-BFGS instead of descent with momentum.
+
+    Example:
+        >>> config = InvertConfig(**tiny, layer="relu2_1")
+        >>> stylize_batch([Request("cell", content, (), (), "targets", config)], workspace)[0].image.shape
+        (24, 32, 3)
     """
-    return each_that_can(requests, refusal, lambda able: _descent(able, workspace).run(on_step))
+    return run_accepted(requests, refusal, lambda accepted: _descent(accepted, workspace).run(on_step))
 
 
 def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
@@ -49,12 +55,14 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
 
     def objective(width: int, height: int) -> Objective:
         of_content = config.what == "content"
-        content = targets.content_terms(layers, (width, height), ones) if of_content else {}
-        style = {} if of_content else targets.style_terms(layers, max(width, height), ones)
-        tv_weight_B = targets.vector([one.tv_weight for one in configs])
-        return Objective(targets.backbone, content, style, "squared", tv_weight_B, config.precision)
+        return targets.objective([
+            *(targets.content_terms(layers, (width, height), ones) if of_content else ()),
+            *(() if of_content else targets.style_terms(layers, max(width, height), ones)),
+            tv_term(targets.vector([config.tv_weight for config in configs])),
+        ])  # fmt: skip
 
-    return Descent(targets, _size(requests[0]), [(GREY, one.noise, one.seed) for one in configs], objective)
+    start = [(GREY, config.noise, config.seed) for config in configs]
+    return Descent(targets, config.optimizer, start, objective)
 
 
 def refusal(request: Request) -> NstError | None:
@@ -63,7 +71,7 @@ def refusal(request: Request) -> NstError | None:
         return error
     config = request.config
     assert isinstance(config, InvertConfig)
-    width, height, _ = plan_levels(config, *_size(request))[0]
+    width, height, _ = plan_levels(request)[0]
     error = too_thin(config.what, (width, height), _layers(config), config.backbone)
     for style in request.styles:
         error = error or too_thin("style", style_size(style, max(width, height)), _layers(config), config.backbone)
@@ -74,12 +82,3 @@ def _layers(config: InvertConfig) -> dict[str, float]:
     if config.what == "content":
         return {config.layer: 1.0}
     return dict.fromkeys(config.chain, 1.0 / len(config.chain))
-
-
-def _size(request: Request) -> tuple[int, int]:
-    config, content = request.config, request.content
-    assert isinstance(config, InvertConfig)
-    if config.what == "style" or content is None:
-        return config.size, config.size
-    rows, columns = content.array.shape[:2]
-    return target_size(columns, rows, config.size, config.resize)

@@ -7,16 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 from nst.config.mrf import MrfConfig
-from nst.losses.objective import Objective, Term
-from nst.losses.patches import PatchTarget, patch_energy
-from nst.losses.style import ENERGY_FLOOR
-from nst.methods.descent import Descent, configs_of, each_that_can
+from nst.losses.terms import patch_terms, tv_term
+from nst.methods.descent import Descent, configs_of, run_accepted
 from nst.methods.start import GREY, missing_image, plan_levels, too_thin
 from nst.methods.targets import Targets
-from nst.pictures.images import resize_to, rotate, style_size, target_size
+from nst.pictures.images import resize_to, rotate, style_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nst.errors import NstError
+    from nst.losses.objective import Objective, Term
     from nst.methods.descent import OnStep
     from nst.pictures.images import Pixels
     from nst.workspace import Request, Stylized, Workspace
@@ -46,8 +43,13 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
     Source:
         Li & Wand 2016, "Combining Markov random fields and convolutional neural networks for image synthesis", eq. 1
         to 4; chuanli11/CNNMRF for the defaults. Differs: relative units, values held in [0, 1].
+
+    Example:
+        >>> config = MrfConfig(**tiny, **shallow, pyramid={"levels": 1})
+        >>> stylize_batch([Request("cell", content, (style,), (1.0,), "targets", config)], workspace)[0].image.shape
+        (24, 32, 3)
     """
-    return each_that_can(requests, refusal, lambda able: _descent(able, workspace).run(on_step))
+    return run_accepted(requests, refusal, lambda accepted: _descent(accepted, workspace).run(on_step))
 
 
 def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
@@ -58,37 +60,36 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
     targets = Targets(requests, workspace, layers)
 
     def objective(width: int, height: int) -> Objective:
-        content_weights = [one.content_weight for one in configs]
-        content = targets.content_terms(config.content_layers, (width, height), content_weights) if transfer else {}
-        style = _patch_terms(targets, configs, max(width, height))
-        tv_weight_B = targets.vector([one.tv_weight for one in configs])
-        return Objective(targets.backbone, content, style, "squared", tv_weight_B, config.precision)
+        size, content_weights = (width, height), [config.content_weight for config in configs]
+        return targets.objective([
+            *(targets.content_terms(config.content_layers, size, content_weights) if transfer else ()),
+            *_style_terms(targets, configs, max(size)),
+            tv_term(targets.vector([config.tv_weight for config in configs])),
+        ])  # fmt: skip
 
     from_content = transfer and config.init == "content"
-    start = [(targets.content, 0.0, 0) if from_content else (GREY, 1.0, one.seed) for one in configs]
-    return Descent(targets, _size(requests[0]), start, objective)
+    start = [(targets.content, 0.0, 0) if from_content else (GREY, 1.0, config.seed) for config in configs]
+    return Descent(targets, config.optimizer, start, objective)
 
 
-def _patch_terms(targets: Targets, configs: Sequence[MrfConfig], long_side: int) -> dict[str, Term]:
+def _style_terms(targets: Targets, configs: Sequence[MrfConfig], long_side: int) -> list[Term]:
     """Return the patch loss of every layer."""
     config = configs[0]
-    known: dict[str, list[dict[str, Tensor]]] = {}
-    for style in (style for one in targets.requests for style in one.styles):
-        if style.digest not in known:
+    layers = tuple(config.style_layers)
+    features: dict[str, list[dict[str, Tensor]]] = {}
+    for style in (style for request in targets.requests for style in request.styles):
+        if style.digest not in features:
             copies = style_copies(style, long_side * config.style_scale, config)
-            known[style.digest] = [targets.features(copy, tuple(config.style_layers)) for copy in copies]
-    weights_B = targets.vector([one.style_weight for one in configs])
-    terms = {}
-    for layer, share in config.style_layers.items():
-        maps = tuple(
-            tuple(features[layer] for style in one.styles for features in known[style.digest])
-            for one in targets.requests
+            features[style.digest] = [targets.features(copy, layers) for copy in copies]
+    maps = {
+        layer: tuple(
+            tuple(of_copy[layer] for style in request.styles for of_copy in features[style.digest])
+            for request in targets.requests
         )
-        energies = [patch_energy(of_one, config.patch_size, config.stride) for of_one in maps]
-        energy_B = torch.stack(energies).clamp_min(ENERGY_FLOOR)
-        target = PatchTarget(maps, energy_B, config.patch_size, config.stride)
-        terms[layer] = Term(target, share, share * weights_B)
-    return terms
+        for layer in layers
+    }
+    weights_B = targets.vector([config.style_weight for config in configs])
+    return patch_terms(maps, config.style_layers, weights_B, size=config.patch_size, stride=config.stride)
 
 
 def style_copies(style: Pixels, long_side: float, config: MrfConfig) -> list[np.ndarray]:
@@ -104,7 +105,7 @@ def refusal(request: Request) -> NstError | None:
         return error
     config = request.config
     assert isinstance(config, MrfConfig)
-    width, height, _ = plan_levels(config, *_size(request))[0]
+    width, height, _ = plan_levels(request)[0]
     layers = config.style_layers | (config.content_layers if config.what == "transfer" else {})
     error = too_thin(config.what, (width, height), layers, config.backbone, patch=config.patch_size)
     for style in request.styles:
@@ -112,12 +113,3 @@ def refusal(request: Request) -> NstError | None:
             size = (copy.shape[1], copy.shape[0])
             error = error or too_thin("style", size, config.style_layers, config.backbone, patch=config.patch_size)
     return error
-
-
-def _size(request: Request) -> tuple[int, int]:
-    config, content = request.config, request.content
-    assert isinstance(config, MrfConfig)
-    if config.what == "synthesis" or content is None:
-        return config.size, config.size
-    rows, columns = content.array.shape[:2]
-    return target_size(columns, rows, config.size, config.resize)

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from nst.config.architectures import STRIDES, deepest, least_side
+from nst.config.architectures import deepest, layers_of, least_side
+from nst.config.method import PixelMethod
 from nst.errors import InputError
-from nst.pictures.images import Pixels, resize_to
+from nst.pictures.images import Pixels, resize_to, target_size
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from torch import Tensor
 
-    from nst.config import MethodConfig
     from nst.config.backbone import BackboneConfig
     from nst.workspace import Request
 
@@ -28,7 +28,12 @@ GREY = Pixels("grey", np.array([[[124, 117, 104]]], np.uint8))
 
 
 def missing_image(request: Request) -> InputError | None:
-    """Return an error for a request without an image that its method needs, or None."""
+    """Return an error for a request without an image that its method needs, or None.
+
+    Example:
+        >>> missing_image(Request("cell", content, (), (), "targets", GatysConfig())).message
+        'gatys needs a style image; found none'
+    """
     there = {"content": request.content is not None, "style": bool(request.styles)}
     for kind in sorted(request.config.needs):
         if not there[kind]:
@@ -47,8 +52,12 @@ def too_thin(
         layers: The layers it is seen by.
         backbone: For its padding.
         patch: Smallest side that is wanted of its feature maps.
+
+    Example:
+        >>> too_thin("content", (64, 10), ["relu4_1"], GatysConfig().backbone) is None  # 8 pixels a position
+        True
     """
-    if foreign := [layer for layer in layers if layer not in STRIDES[backbone.name]]:
+    if foreign := [layer for layer in layers if layer not in layers_of(backbone.name)]:
         return InputError(f"{backbone.name} has no layer {', '.join(foreign)}")
     # Reflection needs two pixels there.
     layer = deepest(backbone.name, layers)
@@ -61,9 +70,38 @@ def too_thin(
     )
 
 
-def plan_levels(config: MethodConfig, width: int, height: int) -> list[tuple[int, int, int]]:
-    """Return (width, height, steps) of every level, coarse to fine; the last has the wanted size."""
-    assert config.name != "feedforward"  # that method takes no steps
+def picture_size(request: Request) -> tuple[int, int]:
+    """Return (width, height) of the picture.
+
+    The settings decide alone where no content image takes part (`Method.canvas`); otherwise the picture has the
+    proportions of the content image, or of its mask where the content is a mask alone.
+
+    Example:
+        >>> picture_size(Request("cell", content, (style,), (1.0,), "targets", GatysConfig(size=64)))
+        (64, 48)
+    """
+    config = request.config
+    if config.canvas:
+        return config.canvas
+    if request.content:
+        rows, columns = request.content.array.shape[:2]
+    else:
+        assert request.content_mask is not None, "requests without a content were refused"
+        rows, columns = request.content_mask.index.shape
+    return target_size(columns, rows, config.size, config.resize)
+
+
+def plan_levels(request: Request) -> list[tuple[int, int, int]]:
+    """Return (width, height, steps) of every level, coarse to fine; the last level has the wanted size.
+
+    Example:
+        >>> config = GatysConfig(size=64, steps=10, pyramid={"levels": 2})
+        >>> plan_levels(Request("cell", content, (style,), (1.0,), "targets", config))
+        [(32, 24, 10), (64, 48, 10)]
+    """
+    config = request.config
+    assert isinstance(config, PixelMethod), "other methods take no steps"
+    width, height = picture_size(request)
     return [
         (max(1, round(width * scale)), max(1, round(height * scale)), steps)
         for scale, steps in config.pyramid.schedule(config.steps)
@@ -91,6 +129,10 @@ def starting_pictures(
     Source:
         Gatys, Ecker & Bethge 2016, section 2.3 (white noise); the share of noise of a start from an image:
         cysmith/neural-style-tf@a2c374f `noise_ratio`.
+
+    Example:
+        >>> starting_pictures([(content, 0.0, 0)], 32, 24, torch.device("cpu"), torch.float32).shape
+        torch.Size([1, 3, 24, 32])
     """
     pictures = []
     for image, share, seed in sources:

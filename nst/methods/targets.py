@@ -1,30 +1,31 @@
-"""What a batch aims at: its images' features and statistics at any size, remembered, and the losses against them.
+"""What a batch aims at: its images' features and statistics at any size, remembered, and the terms made from them.
 
 Knows no optimiser. Shape letters: B images, C channels, H rows, W columns.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
-from nst.losses.content import content_energy, content_loss
-from nst.losses.laplacian import laplacian, laplacian_energy, laplacian_loss
-from nst.losses.objective import Term, arithmetic, extract
-from nst.losses.style import ENERGY_FLOOR, STYLE_LOSSES, style_loss, style_target
-from nst.losses.units import content_factor, laplacian_factor, style_factor
+from nst.config.method import PixelMethod
+from nst.losses.laplacian import laplacian
+from nst.losses.objective import Objective, arithmetic, extract
+from nst.losses.style import STYLE_LOSSES, style_target
+from nst.losses.terms import content_terms, laplacian_term, style_terms
+from nst.ops import dtype_of, to_tensor
 from nst.pictures.color import match_colors
 from nst.pictures.images import resize_to, style_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    import numpy as np
     from torch import Tensor
 
     from nst.config.fields import Representation
+    from nst.losses.objective import Term
     from nst.losses.style import Statistics
     from nst.losses.units import Units
     from nst.pictures.images import Pixels
@@ -45,11 +46,11 @@ class Targets:
 
     def __init__(self, requests: Sequence[Request], workspace: Workspace, layers: Iterable[str]) -> None:
         config = requests[0].config
-        assert config.name != "feedforward"  # that method compares nothing with targets
+        assert isinstance(config, PixelMethod), "other methods compare nothing with targets"
         self.requests = requests
         self.workspace = workspace
         self.precision = config.precision
-        self.dtype = torch.float64 if config.precision == "float64" else torch.float32
+        self.dtype = dtype_of(config.precision)
         self.backbone = workspace.backbone(config.backbone, frozenset(layers), self.dtype)
         self.backbone_key = config.backbone, config.precision
 
@@ -57,13 +58,17 @@ class Targets:
     def content(self) -> Pixels:
         """The content image of the batch."""
         content = self.requests[0].content
-        assert content is not None, "refused before"
+        assert content is not None, "requests without one were refused"
         return content
+
+    def objective(self, terms: Iterable[Term]) -> Objective:
+        """Return the objective with these terms."""
+        return Objective(self.backbone, tuple(terms), self.precision)
 
     def tensor(self, array: np.ndarray) -> Tensor:
         """Return an HWC uint8 picture as a batch of one in [0, 1], on the device."""
-        image = torch.from_numpy(np.ascontiguousarray(array)).to(self.workspace.device)
-        return image.permute(2, 0, 1)[None].to(self.dtype).div(255.0)
+        # Contiguous, as the pictures that are optimised: convolutions of another layout round differently.
+        return to_tensor(array[None], self.workspace.device, self.dtype).contiguous()
 
     def vector(self, values: Sequence[float]) -> Tensor:
         """Return one number per image of the batch, shape (B,), on the device."""
@@ -71,35 +76,23 @@ class Targets:
 
     def content_terms(
         self, layers: Mapping[str, float], size: Size, weights: Sequence[float], units: Units = "relative"
-    ) -> dict[str, Term]:
+    ) -> list[Term]:
         """Return the content loss of every layer.
 
         Args:
-            layers: Their weights.
-            size: Of the picture.
+            layers: The layers with their weights.
+            size: Width and height of the picture.
             weights: Per image, the weight of the content, in `units`.
-            units: Of the weights.
+            units: Units of the weights.
         """
-        features = self.content_features(tuple(layers), size)
-        weights_B = self.vector(weights)
-        terms = {}
-        for layer, share in layers.items():
-            feature_1CHW = features[layer]
-            energy = content_energy(feature_1CHW)[0].clamp_min(ENERGY_FLOOR)
-            _, channels, rows, columns = feature_1CHW.shape
-            factor = content_factor(units, energy, channels, rows * columns)
-            loss = partial(content_loss, target_1CHW=feature_1CHW, energy=energy)
-            terms[layer] = Term(loss, share, share * factor * weights_B)
-        return terms
+        return content_terms(self.content_features(tuple(layers), size), layers, self.vector(weights), units)
 
-    def laplacian_term(self, pool: int, size: Size, weights: Sequence[float], units: Units = "relative") -> Term | None:
-        """Return the loss of the content's edges, None where no image has a weight for it; as `content_terms`."""
+    def laplacian_terms(self, pool: int, size: Size, weights: Sequence[float], units: Units = "relative") -> list[Term]:
+        """Return the loss of the content's edges, nothing where no image gives it a weight; as `content_terms`."""
         if not any(weights):
-            return None
+            return []
         target_1HW = laplacian(self.tensor(resize_to(self.content.array, *size)), pool)
-        energy = laplacian_energy(target_1HW)[0]
-        loss = partial(laplacian_loss, pool=pool, target_BHW=target_1HW, energy=energy)
-        return Term(loss, 1.0, laplacian_factor(units, energy) * self.vector(weights))
+        return [laplacian_term(target_1HW, pool, self.vector(weights), units)]
 
     def style_terms(
         self,
@@ -110,34 +103,33 @@ class Targets:
         representation: Representation = "gram",
         units: Units = "relative",
         colors_of: Size | None = None,
-    ) -> dict[str, Term]:
+    ) -> list[Term]:
         """Return the style loss of every layer.
 
         Args:
-            layers: Their weights.
-            long_side: Of the style images, in pixels.
+            layers: The layers with their weights.
+            long_side: Pixels of the long side of the style images.
             weights: Per image, the weight of the style, in `units`.
             representation: What of the features is compared.
-            units: Of the weights.
+            units: Units of the weights.
             colors_of: Give the styles the colours of the content at this size first.
         """
         loss = STYLE_LOSSES[representation]
         styles = [
-            [self._statistics(style, long_side, tuple(layers), representation, colors_of) for style in one.styles]
-            for one in self.requests
+            [self._statistics(style, long_side, tuple(layers), representation, colors_of) for style in request.styles]
+            for request in self.requests
         ]
-        weights_B = self.vector(weights)
-        terms = {}
-        for layer, share in layers.items():
-            cells = [
-                ([statistics[layer] for statistics in of_one], one.style_weights, one.mix)
-                for one, of_one in zip(self.requests, styles, strict=True)
-            ]
-            target = style_target(loss, cells, ENERGY_FLOOR)
-            channels = cells[0][0][0][-1].shape[-1]
-            factor_B = style_factor(units, representation, target.energy, channels)
-            terms[layer] = Term(partial(style_loss, loss, target=target), share, share * factor_B * weights_B)
-        return terms
+        targets = {
+            layer: style_target(
+                loss,
+                [
+                    ([statistics[layer] for statistics in of_request], request.style_weights, request.mix)
+                    for request, of_request in zip(self.requests, styles, strict=True)
+                ],
+            )
+            for layer in layers
+        }
+        return style_terms(loss, targets, layers, self.vector(weights), units)
 
     def content_features(self, layers: tuple[str, ...], size: Size) -> dict[str, Tensor]:
         """Return the content image's features at this size, from memory if they are there."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from nst.config.texture import TextureConfig
-from nst.losses.objective import Objective
-from nst.methods.descent import Descent, configs_of, each_that_can
+from nst.losses.terms import tv_term
+from nst.methods.descent import Descent, configs_of, run_accepted
 from nst.methods.start import GREY, missing_image, plan_levels, too_thin
 from nst.methods.targets import Targets
 from nst.pictures.color import match_histograms
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nst.errors import NstError
+    from nst.losses.objective import Objective
     from nst.methods.descent import OnStep
     from nst.workspace import Request, Stylized, Workspace
 
@@ -41,8 +42,13 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
         leongatys/DeepTextures for the layers and the histograms at the end. Differs: every layer is divided by the
         energy of its target (there 1e9 / 4 N^2 for all, on a network rescaled to mean activations of one), and a
         pyramid is possible.
+
+    Example:
+        >>> config = TextureConfig(**tiny, style_layers=["relu1_1"])
+        >>> stylize_batch([Request("cell", None, (style,), (1.0,), "targets", config)], workspace)[0].image.shape
+        (32, 32, 3)
     """
-    return each_that_can(requests, refusal, lambda able: _descent(able, workspace).run(on_step))
+    return run_accepted(requests, refusal, lambda accepted: _descent(accepted, workspace).run(on_step))
 
 
 def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
@@ -52,21 +58,24 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
 
     def objective(width: int, height: int) -> Objective:
         long_side = _example_side(config, width, height)
-        style = targets.style_terms(config.style_layers, long_side, [1.0] * len(requests))
-        tv_weight_B = targets.vector([one.tv_weight for one in configs])
-        return Objective(targets.backbone, {}, style, "squared", tv_weight_B, config.precision)
+        return targets.objective([
+            *targets.style_terms(config.style_layers, long_side, [1.0] * len(requests)),
+            tv_term(targets.vector([config.tv_weight for config in configs])),
+        ])  # fmt: skip
 
     def take_histograms(pictures_B3HW: Tensor) -> Tensor:
         side = _example_side(config, *config.canvas)
-        examples = [[resize_to(style.array, *style_size(style, side)) for style in one.styles] for one in requests]
+        examples = [
+            [resize_to(style.array, *style_size(style, side)) for style in request.styles] for request in requests
+        ]
         matched = [
-            match_histograms(picture, of_one, one.style_weights)
-            for picture, of_one, one in zip(pictures_B3HW, examples, requests, strict=True)
+            match_histograms(picture, of_request, request.style_weights)
+            for picture, of_request, request in zip(pictures_B3HW, examples, requests, strict=True)
         ]
         return torch.stack(matched)
 
-    start = [(GREY, one.noise, one.seed) for one in configs]
-    return Descent(targets, config.canvas, start, objective, take_histograms if config.histogram_match else None)
+    start = [(GREY, config.noise, config.seed) for config in configs]
+    return Descent(targets, config.optimizer, start, objective, take_histograms if config.histogram_match else None)
 
 
 def refusal(request: Request) -> NstError | None:
@@ -75,7 +84,7 @@ def refusal(request: Request) -> NstError | None:
         return error
     config = request.config
     assert isinstance(config, TextureConfig)
-    width, height, _ = plan_levels(config, *config.canvas)[0]
+    width, height, _ = plan_levels(request)[0]
     error = too_thin("new", (width, height), config.style_layers, config.backbone)
     for style in request.styles:
         size = style_size(style, _example_side(config, width, height))

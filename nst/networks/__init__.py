@@ -7,15 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from nst.config.training import (
-    AdainTraining,
-    ConditionalTraining,
-    DoodleNetTraining,
-    JohnsonTraining,
-    MganTraining,
-    TextureNetTraining,
-    TrainingConfig,
-)
+from nst.config.training import TrainingConfig
 from nst.errors import InputError
 from nst.networks.adain import AdainNet
 from nst.networks.conditional import ConditionalNet
@@ -23,7 +15,7 @@ from nst.networks.doodle_net import DoodleNet
 from nst.networks.importing import encoder_from, import_network
 from nst.networks.johnson import TransformNet
 from nst.networks.mgan import MganNet
-from nst.networks.network import Network
+from nst.networks.network import Network, Origin, Painting
 from nst.networks.texture_net import TextureNet
 
 if TYPE_CHECKING:
@@ -31,9 +23,19 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from nst.backbones import VGG
+    from nst.config.training import Training
 
-__all__ = ["FORMAT", "Network", "build_network", "import_network", "metadata_of", "network_from"]
+__all__ = [
+    "FORMAT",
+    "NETWORKS",
+    "Network",
+    "Origin",
+    "Painting",
+    "build_network",
+    "import_network",
+    "metadata_of",
+    "network_from",
+]
 
 FORMAT: Final = "nst-model-1"
 """What the metadata of our model files says under `format`."""
@@ -41,36 +43,26 @@ FORMAT: Final = "nst-model-1"
 _CONFIG: Final[TypeAdapter[Any]] = TypeAdapter(TrainingConfig)
 
 
-def build_network(
-    config: TrainingConfig, styles: int = 1, *, encoder: VGG | None = None, colors: Sequence[str] = ()
-) -> Network:
-    """Return the network that these settings train, with first weights from torch's global generator.
-
-    Args:
-        config: Settings of the training.
-        styles: How many style images it is trained for.
-        encoder: The backbone, for `adain` and `mgan`.
-        colors: Of the regions that it paints, for `doodle_net`.
-    """
-    if isinstance(config, JohnsonTraining):
-        return TransformNet(
-            width=config.width, residual_blocks=config.residual_blocks, norm=config.norm,
-            upsampling=config.upsampling, padding=config.padding,
-        )  # fmt: skip
-    if isinstance(config, ConditionalTraining):
-        return ConditionalNet(styles, width=config.width, residual_blocks=config.residual_blocks)
-    if isinstance(config, TextureNetTraining):
-        return TextureNet(
-            guide=3 * (config.mode == "stylize"), scales=config.scales, width=config.width, norm=config.norm,
-            padding=config.padding,
-        )  # fmt: skip
-    if isinstance(config, DoodleNetTraining):
-        return DoodleNet(colors, scales=config.scales, width=config.width, norm=config.norm, padding=config.padding)
-    assert encoder is not None, f"{config.family} needs its backbone"
-    return (MganNet if isinstance(config, MganTraining) else AdainNet)(encoder, config.layer)
+NETWORKS: Final[dict[str, type[Network]]] = {
+    "adain": AdainNet,
+    "conditional": ConditionalNet,
+    "doodle_net": DoodleNet,
+    "johnson": TransformNet,
+    "mgan": MganNet,
+    "texture_net": TextureNet,
+}
+"""Families by name."""
 
 
-def metadata_of(config: TrainingConfig, styles: list[str], steps: int, colors: Sequence[str] = ()) -> dict[str, str]:
+_PLAIN: Final = Origin()
+
+
+def build_network(config: Training, origin: Origin = _PLAIN) -> Network:
+    """Return the network that these settings train, with first weights from torch's global generator."""
+    return NETWORKS[config.family].from_training(config, origin)
+
+
+def metadata_of(config: Training, styles: list[str], steps: int, colors: Sequence[str] = ()) -> dict[str, str]:
     """Return what a model's file says about its tensors, enough for `network_from` to build it again.
 
     Args:
@@ -103,10 +95,9 @@ def network_from(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> 
         styles, colors = (tuple(json.loads(metadata.get(key, "[]"))) for key in ("styles", "colors"))
     except (KeyError, ValidationError, ValueError) as error:
         raise InputError(f"the model's metadata cannot be read: {error}", hint="is it of a newer version?") from error
-    encoder = None
-    if isinstance(config, AdainTraining | MganTraining):
-        encoder = encoder_from(config.backbone, config.layer, tensors)
-    network = build_network(config, max(1, len(styles)), encoder=encoder, colors=colors)
+    encodes = NETWORKS[config.family].encodes
+    encoder = encoder_from(config.backbone, config.layer, tensors) if encodes else None
+    network = build_network(config, Origin(max(1, len(styles)), encoder, colors))
     load(network, tensors)
     network.styles = styles
     return network

@@ -5,26 +5,25 @@ Shape letters: B images, C channels, H rows, W columns, K styles.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nst.networks.network import Network, PaddedConv, pad_to_multiple
+from nst.config.training import AdainTraining
+from nst.networks.network import Graph, Network, PaddedConv, example_photographs, pad_to_multiple
 from nst.networks.norm import Whitening, statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from nst.backbones import VGG
+    from nst.backbones import Backbone
+    from nst.config.training import Training
+    from nst.networks.network import Origin, Painting, Part, Style
 
     Moments = tuple[Tensor, Tensor]
     """Mean and deviation of every channel, shape (B, C, 1, 1)."""
-
-    Part = tuple[Moments, float | Tensor]
-    """A style and its share of a picture: a number, or how much of each position it is given, shape (1, 1, H, W) of the
-    features; the content's statistics are then those over that region."""
 
 DECODER: Final = {
     1: ((64, 3),),
@@ -51,8 +50,10 @@ class AdainNet(Network):
     """
 
     family = "adain"
+    encodes = True
+    blends = True
 
-    def __init__(self, encoder: VGG, layer: str = "relu4_1") -> None:
+    def __init__(self, encoder: Backbone, layer: str = "relu4_1") -> None:
         super().__init__()
         self.encoder = encoder.eval()
         self.layer = layer
@@ -66,6 +67,23 @@ class AdainNet(Network):
         convs = [PaddedConv(channels, filters, 3) for channels, filters in self.shapes]
         nn.init.constant_(convs[-1].conv.get_parameter("bias"), 0.5)
         self.decoder = nn.ModuleList(convs)
+
+    @classmethod
+    def from_training(cls, config: Training, origin: Origin) -> Self:
+        """Return the network that these settings train."""
+        assert isinstance(config, AdainTraining)
+        assert origin.encoder is not None, "it encodes by its backbone"
+        return cls(origin.encoder.cut([config.layer]), config.layer)
+
+    def paint(self, painting: Painting) -> Tensor:
+        """Return the photographs in their mixes of styles."""
+        pictures_B3HW: Tensor = self(painting.photographs, painting.mixes, painting.alpha)
+        return pictures_B3HW
+
+    def describe_style(self, picture_13HW: Tensor, shares: Callable[[int, int], Tensor] | None = None) -> Moments:
+        """Return the means and deviations of a style image's features, or of those of a region of it."""
+        features_1CHW = self.encode(picture_13HW)
+        return moments(features_1CHW, None if shares is None else shares(*features_1CHW.shape[2:]))
 
     def encode(self, images_BCHW: Tensor) -> Tensor:
         """Return features of RGB pictures in [0, 1]."""
@@ -84,7 +102,7 @@ class AdainNet(Network):
                 x_BCHW = functional.interpolate(x_BCHW, scale_factor=2.0, mode="nearest")
         return x_BCHW
 
-    def exchange(self, features_BCHW: Tensor, style: Moments, shares_B1HW: Tensor | None = None) -> Tensor:
+    def exchange(self, features_BCHW: Tensor, style: Style, shares_B1HW: Tensor | None = None) -> Tensor:
         """Return the features with the style's means and deviations (eq. 8), everywhere or over a region."""
         mean_BC11, deviation_BC11 = style
         exchanged: Tensor = self.whiten(features_BCHW, shares_B1HW) * deviation_BC11 + mean_BC11
@@ -106,12 +124,33 @@ class AdainNet(Network):
         mixed_BCHW = alpha * exchanged_BCHW + (1.0 - alpha) * content_BCHW
         return self.decode(mixed_BCHW)[..., : images_BCHW.shape[2], : images_BCHW.shape[3]]
 
+    def graph(self) -> Graph:
+        """Return the network as it is traced for ONNX: `style`, a painting each; `alpha`, shape (B,), in [0, 1]."""
+        from torch.export import Dim
+
+        photographs_B3HW, free = example_photographs()
+        of_style = {0: free[0], 2: Dim("style_height", min=16), 3: Dim("style_width", min=16)}
+        example = photographs_B3HW, torch.rand(2, 3, 96, 80), torch.ones(2)
+        return Graph(_Exchange(self), ("images", "style", "alpha"), example, (free, of_style, {0: free[0]}))
+
     def _mix(self, content_1CHW: Tensor, parts: Sequence[Part]) -> Tensor:
         mixed_1CHW = torch.zeros_like(content_1CHW)
         for style, share in parts:
             shares_11HW = share if isinstance(share, Tensor) else None
             mixed_1CHW = mixed_1CHW + share * self.exchange(content_1CHW, style, shares_11HW)
         return mixed_1CHW
+
+
+class _Exchange(nn.Module):
+    def __init__(self, network: AdainNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor, style: Tensor, alpha: Tensor) -> Tensor:
+        content_BCHW = self.network.encode(images)
+        exchanged_BCHW = self.network.exchange(content_BCHW, moments(self.network.encode(style)))
+        mixed_BCHW = torch.lerp(content_BCHW, exchanged_BCHW, alpha[:, None, None, None])
+        return self.network.decode(mixed_BCHW)[..., : images.shape[2], : images.shape[3]]
 
 
 def moments(features_BCHW: Tensor, shares_B1HW: Tensor | None = None, *, epsilon: float = 1e-5) -> Moments:

@@ -5,16 +5,23 @@ Shape letters: B images, C channels, H rows, W columns, S styles.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from nst.config.training import ConditionalTraining
+from nst.errors import InputError
 from nst.networks.johnson import TransformNet
+from nst.networks.network import Graph, example_photographs
 from nst.networks.norm import InstanceNorm, norms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from nst.config.training import Training
+    from nst.networks.network import Origin, Painting
+    from nst.pictures.masks import Labels
 
 
 class ConditionalNet(TransformNet):
@@ -30,6 +37,17 @@ class ConditionalNet(TransformNet):
         super().__init__(width=width, residual_blocks=residual_blocks, styles=styles, output="sigmoid")
         self.rows_known = styles
 
+    @classmethod
+    def from_training(cls, config: Training, origin: Origin) -> Self:
+        """Return the network that these settings train, with a row for each style."""
+        assert isinstance(config, ConditionalTraining)
+        return cls(origin.styles, width=config.width, residual_blocks=config.residual_blocks)
+
+    def paint(self, painting: Painting) -> Tensor:
+        """Return the photographs in the styles whose rows have a weight."""
+        pictures_B3HW: Tensor = self(painting.photographs, self.rows(painting.rows))
+        return pictures_B3HW
+
     def rows(self, weights: Sequence[Mapping[int, float]]) -> Tensor:
         """Return what `forward` takes for images whose styles are blended, shape (B, S).
 
@@ -38,29 +56,47 @@ class ConditionalNet(TransformNet):
         """
         like = self.last.conv.weight
         rows_BS = torch.zeros(len(weights), self.rows_known)
-        for image, of_one in enumerate(weights):
-            total = sum(of_one.values())
-            for row, weight in of_one.items():
+        for image, of_image in enumerate(weights):
+            total = sum(of_image.values())
+            for row, weight in of_image.items():
                 rows_BS[image, row] = weight / total
         return rows_BS.to(like)
 
+    def row_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that belong to styles and not to the network as a whole."""
+        return [part for norm in norms(self) if isinstance(norm, InstanceNorm) for part in (norm.scale, norm.shift)]
 
-def add_rows(tensors: Mapping[str, Tensor], network: ConditionalNet) -> dict[str, Tensor]:
-    """Return a trained network's tensors with rows for more styles: new rows start as the mean of the old ones.
+    def refusal(self, styles: Sequence[str], mask: Labels | None) -> InputError | None:
+        """Return an error for styles that have no row, or None."""
+        del mask
+        unknown = [style[:12] for style in styles if style not in self.styles]
+        if not unknown:
+            return None
+        found = f"it was not trained for the style {', '.join(unknown)}"
+        return InputError(found, hint="add it by a training with this model as parent")
 
-    Args:
-        tensors: Of a network of fewer styles.
-        network: Of the wanted number of styles.
-    """
-    wanted = network.state_dict()
-    found = dict(tensors)
-    for key, tensor in tensors.items():
-        missing = wanted[key].shape[0] - tensor.shape[0] if key.endswith(("norm.scale", "norm.shift")) else 0
-        if missing > 0:
-            found[key] = torch.cat([tensor, tensor.mean(0, keepdim=True).expand(missing, -1)])
-    return found
+    def adopt(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return a parent's tensors with rows for more styles: new rows start as the mean of the old ones."""
+        wanted = self.state_dict()
+        found = dict(tensors)
+        for key, tensor in tensors.items():
+            missing = wanted[key].shape[0] - tensor.shape[0] if key.endswith(("norm.scale", "norm.shift")) else 0
+            if missing > 0:
+                found[key] = torch.cat([tensor, tensor.mean(0, keepdim=True).expand(missing, -1)])
+        return found
+
+    def graph(self) -> Graph:
+        """Return the network as it is traced for ONNX: `styles`, shape (B, S), how much of each style."""
+        photographs_B3HW, free = example_photographs()
+        example = photographs_B3HW, torch.ones(len(photographs_B3HW), self.rows_known)
+        return Graph(_Blend(self), ("images", "styles"), example, (free, {0: free[0]}))
 
 
-def row_parameters(network: ConditionalNet) -> list[Tensor]:
-    """Return the parameters that belong to styles and not to the network."""
-    return [part for norm in norms(network) if isinstance(norm, InstanceNorm) for part in (norm.scale, norm.shift)]
+class _Blend(nn.Module):
+    def __init__(self, network: ConditionalNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor, styles: Tensor) -> Tensor:
+        pictures_BCHW: Tensor = self.network(images, styles / styles.sum(1, keepdim=True))
+        return pictures_BCHW

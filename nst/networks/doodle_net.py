@@ -5,15 +5,22 @@ Shape letters: K regions, H rows, W columns.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from nst.config.training import DoodleNetTraining
+from nst.errors import InputError
 from nst.networks.texture_net import TextureNet
 from nst.pictures.masks import Labels, match_regions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from nst.config.training import Training
+    from nst.networks.network import Origin, Painting
 
 
 class DoodleNet(TextureNet):
@@ -31,10 +38,34 @@ class DoodleNet(TextureNet):
     family = "doodle_net"
     gain = 0.1
     """As in `nst.networks.johnson`: without it, white spots of saturated values came at once and stayed."""
+    guided_by = "masks"
 
     def __init__(self, colors: Sequence[str], **options: Any) -> None:
         super().__init__(guide=len(colors), **options)
         self.colors = tuple(colors)
+
+    @classmethod
+    def from_training(cls, config: Training, origin: Origin) -> Self:
+        """Return the network that these settings train, for the colours of the style's mask."""
+        assert isinstance(config, DoodleNetTraining)
+        return cls(origin.colors, scales=config.scales, width=config.width, norm=config.norm, padding=config.padding)
+
+    def paint(self, painting: Painting) -> Tensor:
+        """Return pictures of masks."""
+        pictures_B3HW: Tensor = self(self.draw(*painting.size, painting.seeds), painting.masks)
+        return pictures_B3HW
+
+    def refusal(self, styles: Sequence[str], mask: Labels | None) -> InputError | None:
+        """Return an error for a mask with a colour that it does not know, or None."""
+        del styles
+        if mask is None:
+            return InputError("it paints masks, and the content has none", hint="give the content a mask")
+        try:
+            self.match(mask)
+        except InputError as error:
+            hint = "paint it in the colours of the mask that the model was trained with"
+            return InputError(error.message, hint=hint)
+        return None
 
     def regions(self, mask: Labels, width: int, height: int) -> np.ndarray:
         """Return how much of every position is each of the network's regions, shape (K, H, W), float32 in [0, 1].

@@ -6,8 +6,8 @@ What can be imported, told by the names of the tensors:
   norm. RGB in [0, 255], zero padding as TensorFlow's SAME, strided transposed convolutions stored (in, out, H, W),
   instance norm with epsilon 1e-3 after every convolution, 127.5 + 150 tanh. Takes the place of a `johnson` model.
 - **AdaIN** (naoto0804/pytorch-AdaIN): the decoder as `1.weight` ... `28.weight`, together with its encoder, VGG-19
-  "normalised" up to relu4_1, as `features.0.weight` ... in the Caffe input convention. One file must hold both:
-  `adain_tensors` puts them together. Takes the place of an `adain` model.
+  "normalised" up to relu4_1, as `features.0.weight` ... in the Caffe input convention. Both must be
+  imported together. Takes the place of an `adain` model.
 
 Shape letters: B images, C channels, H rows, W columns.
 """
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nst.backbones.vgg import VGG, conv_shapes, layer_indices
+from nst.backbones import BACKBONES, VGG
 from nst.errors import InputError
 from nst.networks.adain import AdainNet
 from nst.networks.network import Network, pad_to_multiple
@@ -29,6 +29,7 @@ from nst.networks.norm import InstanceNorm
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from nst.backbones.backbone import Inputs
     from nst.config.backbone import BackboneConfig
 
 ADAIN_KEYS: Final = ("1", "5", "8", "11", "14", "18", "21", "25", "28")
@@ -56,30 +57,21 @@ def import_network(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -
     raise InputError(f"no network that can be imported: {about}", hint="see nst.networks.importing for those that can")
 
 
-def adain_tensors(decoder: Mapping[str, Tensor], encoder: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return one file's tensors of pytorch-AdaIN's decoder and the VGG-19 that it was trained for."""
-    return {
-        **{key: tensor for key, tensor in decoder.items() if key.split(".")[0] in ADAIN_KEYS},
-        **{key: tensor for key, tensor in encoder.items() if key.startswith("features.")},
-    }
-
-
 def encoder_from(config: BackboneConfig, layer: str, tensors: Mapping[str, Tensor]) -> VGG:
     """Return the encoder that the own file of an `adain` or `mgan` model holds.
 
     Raises:
         InputError: It lacks a layer.
     """
-    if config.name == "squeezenet":
-        raise InputError("the model's encoder is squeezenet; expected vgg19 or vgg16")
-    indices = layer_indices(config.name)
+    if BACKBONES[config.name] is not VGG:
+        raise InputError(f"the model's encoder is {config.name}; expected vgg19 or vgg16")
     weights = {
-        f"features.{indices[conv]}.{part}": tensors[f"encoder.{conv}_{part}"]
-        for conv in conv_shapes(config.name)
+        f"{convolution.key}.{part}": tensors[f"encoder.{convolution.name}_{part}"]
+        for convolution in VGG.convolutions(config.name)
         for part in ("weight", "bias")
-        if f"encoder.{conv}_{part}" in tensors
+        if f"encoder.{convolution.name}_{part}" in tensors
     }
-    inputs = "torchvision" if config.weights == "random" else config.input
+    inputs: Inputs = "torchvision" if config.weights == "random" else config.input
     return VGG(config.name, [layer], weights, inputs=inputs, pooling=config.pooling, padding=config.padding)
 
 

@@ -5,14 +5,19 @@ Shape letters: B images, C channels, H rows, W columns, S styles.
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nst.config.training import JohnsonTraining
 from nst.networks.network import Network, PaddedConv, tanh_picture
 from nst.networks.norm import InstanceNorm
+
+if TYPE_CHECKING:
+    from nst.config.training import Training
+    from nst.networks.network import Origin
 
 GAIN: Final = 0.1
 """Factor of the last convolution's result. Each of its values is a sum over 2,592 weights (9 x 9 x 32) that Adam moves
@@ -69,6 +74,19 @@ class TransformNet(Network):
         )
         self.up = nn.ModuleList([layer(4 * width, 2 * width, 3, up=True), layer(2 * width, width, 3, up=True)])
         self.last = PaddedConv(width, 3, 9, padding=padding)
+
+    @classmethod
+    def from_training(cls, config: Training, origin: Origin) -> Self:
+        """Return the network that these settings train."""
+        del origin
+        assert isinstance(config, JohnsonTraining)
+        return cls(
+            width=config.width,
+            residual_blocks=config.residual_blocks,
+            norm=config.norm,
+            upsampling=config.upsampling,
+            padding=config.padding,
+        )
 
     def forward(self, images_BCHW: Tensor, rows_BS: Tensor | None = None) -> Tensor:
         """Return the stylized pictures.

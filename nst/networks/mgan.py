@@ -5,17 +5,20 @@ Shape letters: B images, C channels, H rows, W columns.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nst.config.training import MganTraining
 from nst.networks.johnson import GAIN
 from nst.networks.network import Network, PaddedConv, pad_to_multiple, tanh_picture
 from nst.networks.norm import InstanceNorm
 
 if TYPE_CHECKING:
-    from nst.backbones import VGG
+    from nst.backbones import Backbone
+    from nst.config.training import Training
+    from nst.networks.network import Origin
 
 
 class MganNet(Network):
@@ -32,8 +35,9 @@ class MganNet(Network):
     """
 
     family = "mgan"
+    encodes = True
 
-    def __init__(self, encoder: VGG, layer: str = "relu4_1") -> None:
+    def __init__(self, encoder: Backbone, layer: str = "relu4_1") -> None:
         super().__init__()
         self.encoder = encoder.eval()
         self.layer = layer
@@ -47,6 +51,13 @@ class MganNet(Network):
         channels = [widest, *filters[:-1]]
         self.decoder = nn.ModuleList(PaddedConv(*pair, 3) for pair in zip(channels, filters, strict=True))
         self.norms = nn.ModuleList(InstanceNorm(count) for count in filters[:-1])
+
+    @classmethod
+    def from_training(cls, config: Training, origin: Origin) -> Self:
+        """Return the network that these settings train."""
+        assert isinstance(config, MganTraining)
+        assert origin.encoder is not None, "it encodes by its backbone"
+        return cls(origin.encoder.cut([config.layer]), config.layer)
 
     def encode(self, images_BCHW: Tensor) -> Tensor:
         """Return features of RGB pictures in [0, 1]."""

@@ -5,17 +5,21 @@ Shape letters: B images, C channels, H rows, W columns.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nst.networks.network import Network, PaddedConv, tanh_picture
+from nst.config.training import TextureNetTraining
+from nst.networks.network import Graph, Network, PaddedConv, tanh_picture
 from nst.networks.norm import InstanceNorm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from nst.config.training import Training
+    from nst.networks.network import Origin, Painting
 
 NOISE_CHANNELS = 3
 """Channels of the noise at every scale, as in Ulyanov et al. 2016 section 3.2."""
@@ -38,6 +42,8 @@ class TextureNet(Network):
     family = "texture_net"
     gain = 1.0
     """Factor of the last convolution's result."""
+    guided_by = "images"
+    """What an exported graph calls the guide."""
 
     def __init__(
         self,
@@ -70,6 +76,29 @@ class TextureNet(Network):
         self.join_new = nn.ModuleList(_norm(norm, width) for _ in range(scales - 1))
         self.join_coarse = nn.ModuleList(_norm(norm, width * level) for level in range(1, scales))
         self.last = nn.Conv2d(width * scales, 3, 1)
+
+    @classmethod
+    def from_training(cls, config: Training, origin: Origin) -> Self:
+        """Return the network that these settings train."""
+        del origin
+        assert isinstance(config, TextureNetTraining)
+        return cls(
+            guide=3 * (config.mode == "stylize"),
+            scales=config.scales,
+            width=config.width,
+            norm=config.norm,
+            padding=config.padding,
+        )
+
+    @property
+    def from_noise(self) -> bool:
+        """Whether it makes pictures of noise alone."""
+        return not self.guide
+
+    def paint(self, painting: Painting) -> Tensor:
+        """Return pictures of noise, over photographs if it was trained so."""
+        pictures_B3HW: Tensor = self(self.draw(*painting.size, painting.seeds), painting.photographs)
+        return pictures_B3HW
 
     def forward(self, noise: Sequence[Tensor], guide_BCHW: Tensor | None = None) -> Tensor:
         """Return pictures of the size of the finest noise.
@@ -107,6 +136,30 @@ class TextureNet(Network):
             ]
             pyramid.append(torch.stack(pictures).to(self.last.weight))
         return pyramid
+
+    def graph(self) -> Graph:
+        """Return the network as it is traced for ONNX: what guides it, then `noise_0`, the coarsest, ..."""
+        from torch.export import Dim
+
+        batch, rows, columns = Dim("batch"), Dim("coarse_height", min=2), Dim("coarse_width", min=2)
+        sizes = [{0: batch, 2: 2**level * rows, 3: 2**level * columns} for level in range(self.scales)]
+        names = tuple(f"noise_{level}" for level in range(self.scales))
+        side = 2 ** (self.scales + 1)
+        noise = self.draw(side, 2 * side, [0, 1])
+        if not self.guide:
+            return Graph(self, names, (noise,), (sizes,))
+        guide_BCHW = torch.rand(2, self.guide, side, 2 * side)
+        return Graph(_Guided(self), (self.guided_by, *names), (guide_BCHW, noise), (sizes[-1], sizes))
+
+
+class _Guided(nn.Module):
+    def __init__(self, network: TextureNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, guide: Tensor, noise: list[Tensor]) -> Tensor:
+        pictures_BCHW: Tensor = self.network(noise, guide)
+        return pictures_BCHW
 
 
 def _norm(norm: str, channels: int) -> nn.Module:

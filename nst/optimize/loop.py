@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from nst.config.optimizer import AdamConfig
+from nst.config.terms import PARTS
 from nst.ops import resize
 from nst.optimize.lbfgs import BatchLBFGS, gradient_scale
 from nst.records import TraceRecord
@@ -118,7 +119,7 @@ class Trace:
     def add(self, step: int, level: int, losses: Losses) -> None:
         """Remember the losses of a step."""
         self.steps.append((step, level))
-        self.rows.append(torch.stack([losses.total, losses.content, losses.style, losses.tv]))
+        self.rows.append(torch.stack([losses.total, *(losses.part(name) for name in PARTS)]))
 
     def read(self) -> list[tuple[TraceRecord, ...]]:
         """Return each image's records; waits for the device once."""
@@ -126,7 +127,10 @@ class Trace:
             return []
         values = torch.stack(self.rows).double().permute(2, 0, 1).tolist()
         return [
-            tuple(TraceRecord(step, level, *row) for (step, level), row in zip(self.steps, image, strict=True))
+            tuple(
+                TraceRecord(step, level, loss, dict(zip(PARTS, parts, strict=True)))
+                for (step, level), (loss, *parts) in zip(self.steps, image, strict=True)
+            )
             for image in values
         ]
 

@@ -16,7 +16,7 @@ from nst.records import Batch
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping
 
-    from nst.config import MethodConfig
+    from nst.config.method import Method
     from nst.plan.cells import Cells
 
 NEW: Final = "new"
@@ -137,7 +137,7 @@ class Plan:
             hex_of(cell.cell_id for cell in cells),
             cells,
             self.cells.weights_digests[structure],
-            len(cells) * cost(self.cells.structure_config(structure)),
+            len(cells) * self.cells.structure_config(structure).cost,
         )
 
 
@@ -184,23 +184,11 @@ def make_plan(
     for structure, count in counts.items():
         config = cells.structure_config(structure)
         rate = _rate(config, history)
-        total += count * cost(config)
-        seconds = None if seconds is None or rate is None else seconds + count * cost(config) * rate
-        output_bytes += count * round(pixels(config) * _BYTES_PER_PIXEL[cells.output.format] + _EXTRA_BYTES)
+        total += count * config.cost
+        seconds = None if seconds is None or rate is None else seconds + count * config.cost * rate
+        output_bytes += count * round(config.pixels * _BYTES_PER_PIXEL[cells.output.format] + _EXTRA_BYTES)
     sweep_id = hex_of((name, "\n", *cells.ids), size=8)
     return Plan(sweep_id, name, cells, reasons, total, seconds, output_bytes, batches, failed, history, reason)
-
-
-def pixels(config: MethodConfig) -> float:
-    """Return about how many pixels a picture has."""
-    return config.pixels
-
-
-def cost(config: MethodConfig) -> float:
-    """Return the cost of one cell: pixels x steps, summed over the levels of the pyramid; one pass is one step."""
-    if config.name == "feedforward":
-        return config.pixels
-    return config.pixels * sum(scale**2 * steps for scale, steps in config.pyramid.schedule(config.steps))
 
 
 def _groups(cells: Cells) -> list[list[int]]:
@@ -209,7 +197,7 @@ def _groups(cells: Cells) -> list[list[int]]:
     row = len(cells.styles) * width
     count = len(cells.variants.first)
     groups: dict[int, list[int]] = {}
-    mixed = {s for s in range(count) if cells.structure_config(s).name == "feedforward"}
+    mixed = {s for s in range(count) if not cells.structure_config(s).SHARES_CONTENT}
     for number, point in enumerate(cells.points):
         own = structure[point % width]
         key = own if own in mixed else point // row * count + own
@@ -227,8 +215,8 @@ def _batch_size(cells: Cells, number: int) -> int:
     return cells.batch_size or default
 
 
-def _rate(config: MethodConfig, history: Mapping[tuple[str, str, str], float]) -> float | None:
-    backbone = "" if config.name == "feedforward" else config.backbone.name
+def _rate(config: Method, history: Mapping[tuple[str, str, str], float]) -> float | None:
+    backbone = config.loss_network.name if config.loss_network else ""
     return history.get((config.name, backbone, config.precision))
 
 

@@ -16,9 +16,8 @@ from nst.records import Cell, ImageRef, ModelRef, OutputFormat, StyleRef
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from nst.config import MethodConfig
     from nst.config.backbone import BackboneConfig
-    from nst.config.feedforward import FeedforwardConfig
+    from nst.config.method import Method
     from nst.manifest.sweep import Manifest
     from nst.manifest.variants import Variants
 
@@ -42,7 +41,7 @@ class Cells:
 
     contents: tuple[ImageRef | None, ...]
     styles: tuple[StyleRef | None, ...]
-    variants: Variants
+    variants: Variants[Method]
     output: OutputFormat
     points: Sequence[int]
     ids: list[str]
@@ -80,7 +79,7 @@ class Cells:
         """Return the number of a cell's structure."""
         return self.variants.structure[self.points[number] % len(self.variants)]
 
-    def structure_config(self, structure: int) -> MethodConfig:
+    def structure_config(self, structure: int) -> Method:
         """Return the settings of a structure's first variant."""
         return self.variants.config(self.variants.first[structure])
 
@@ -118,7 +117,7 @@ def expand(
     contents: Sequence[ImageRef],
     styles: Sequence[StyleRef],
     weights_digests: Mapping[BackboneConfig, str],
-    choose: Callable[[FeedforwardConfig, StyleRef | None], ModelRef] | None = None,
+    choose: Callable[[Method, StyleRef | None], ModelRef] | None = None,
 ) -> Cells:
     """Return the cells of a manifest.
 
@@ -142,7 +141,7 @@ def expand(
 def _models(
     manifest: Manifest,
     styles: Sequence[StyleRef | None],
-    choose: Callable[[FeedforwardConfig, StyleRef | None], ModelRef] | None,
+    choose: Callable[[Method, StyleRef | None], ModelRef] | None,
 ) -> dict[tuple[int, int], ModelRef]:
     """Return the trained network of each structure that runs one, for each style.
 
@@ -152,7 +151,7 @@ def _models(
     variants, found, problems = manifest.variants, {}, []
     for structure, (first, where) in enumerate(zip(variants.first, variants.where, strict=True)):
         config = variants.config(first)
-        if config.name != "feedforward":
+        if not config.RUNS_NETWORK:
             continue
         for number, style in enumerate(styles):
             asked = style if "style" in config.needs else None
@@ -191,7 +190,7 @@ def _expand(
     if count == 0:
         raise UserError("the rules under `exclude` leave nothing of the sweep", hint="remove one")
     firsts = [variants.config(first) for first in variants.first]
-    digests = tuple("" if config.name == "feedforward" else weights_digests[config.backbone] for config in firsts)
+    digests = tuple(weights_digests[network] if (network := config.loss_network) else "" for config in firsts)
     ids = _identify(manifest, contents, styles, digests, models)
     points: Sequence[int] = range(total)
     if count < total:
@@ -251,7 +250,7 @@ def _style_part(style: bytes, model: ModelRef | None) -> bytes:
     return network_key(style, model) if model else style
 
 
-def _distinct(variants: Variants, contents: int, styles: int) -> bytearray:
+def _distinct(variants: Variants[Method], contents: int, styles: int) -> bytearray:
     """Return 1 for each point, 0 for one that differs from an earlier one in an image that it is not made from."""
     kinds, kind = variants.kinds()
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from nst.identity import canonical, digest16, fragments, join, pixel_fields, settings_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from nst.config.training import TrainingConfig
+    from nst.config.training import Training
     from nst.records import ImageRef
 
 SCHEMA: Final = 1
@@ -29,7 +29,7 @@ class ModelSpec:
     model_id: str
     name: str
     """Name of the manifest."""
-    config: TrainingConfig
+    config: Training
     styles: tuple[ImageRef, ...]
     data_digest: str
     """Of all photographs (`data_digest`), "" where none are needed."""
@@ -45,7 +45,7 @@ def data_digest(digests: Iterable[str]) -> str:
 
 
 def model_id(
-    config: TrainingConfig,
+    config: Training,
     styles: Sequence[str],
     *,
     data: str,
@@ -63,15 +63,14 @@ def model_id(
         weights_digest: Identity of the backbone's weights.
         parent: Identity of the model that it begins with.
     """
-    some: Any = config
-    settings = settings_key(fragments(some), pixel_fields(type(some)))
+    settings = settings_key(fragments(config), pixel_fields(type(config)))
     family = digest16(canonical([SCHEMA, "model", config.family, type(config).VERSION, weights_digest]))
     return join(settings + family, digest16(canonical([list(styles), data, parent, *([list(masks)] if masks else [])])))
 
 
 def models_of(
     name: str,
-    config: TrainingConfig,
+    config: Training,
     styles: Sequence[ImageRef],
     *,
     data: str,

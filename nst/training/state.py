@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from nst.config.training import TrainingConfig
+    from nst.config.training import Training
     from nst.training.health import Guard
-    from nst.workspace import Model
+    from nst.workspace import NetworkFile
 
 _ENCODER = "network.encoder."
 """Beginning of the names of tensors that never change."""
@@ -74,7 +74,7 @@ def restore_state(
         raise InputError(f"the checkpoint cannot be read: {error}", hint="is the file damaged?") from error
 
 
-def inherit(parent: Model | None, config: TrainingConfig) -> tuple[list[str], dict[str, Tensor]]:
+def inherit(parent: NetworkFile | None, config: Training) -> tuple[list[str], dict[str, Tensor]]:
     """Return the styles whose rows a parent's network brings, and its tensors; nothing without a parent.
 
     Raises:
@@ -88,7 +88,7 @@ def inherit(parent: Model | None, config: TrainingConfig) -> tuple[list[str], di
     if metadata.get("family") != config.family:
         found = metadata.get("family", "an external network")
         raise InputError(f"the parent is {found}; a {config.family} training needs one of {config.family}")
-    return json.loads(metadata.get("styles", "[]")) if config.family == "conditional" else [], dict(tensors)
+    return json.loads(metadata.get("styles", "[]")) if config.KNOWS == "many" else [], dict(tensors)
 
 
 def _below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""One training: steps of Adam, its whole state, its weights as a model's file. Knows no file and no family's loss.
+"""One training: steps of Adam, its whole state, its weights as a model's file. Knows no file and no family.
 
 Shape letters: B pictures, H rows, W columns.
 """
@@ -6,31 +6,19 @@ Shape letters: B pictures, H rows, W columns.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from nst.config.training import (
-    AdainTraining,
-    ConditionalTraining,
-    DoodleNetTraining,
-    MganTraining,
-    TextureNetTraining,
-)
+from nst.config.terms import PARTS
 from nst.errors import InputError, UserError
-from nst.losses.diversity import diversity_loss
 from nst.losses.objective import arithmetic
 from nst.networks import load, metadata_of
-from nst.networks.conditional import ConditionalNet, add_rows, row_parameters
-from nst.ops import to_arrays, to_bytes
+from nst.ops import dtype_of, to_arrays, to_bytes
 from nst.records import TrainingRecord
-from nst.training.exchange import ExchangeLesson
 from nst.training.health import Guard
-from nst.training.lessons import as_tensor
-from nst.training.markovian import MarkovianLesson
-from nst.training.perceptual import PerceptualLesson
-from nst.training.regions import RegionLesson
+from nst.training.lessons import LESSONS, Syllabus
 from nst.training.sampler import Sampler
 from nst.training.state import dump_state, inherit, restore_state
 
@@ -40,12 +28,11 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from nst.config.training import TrainingConfig
+    from nst.config.training import Training
     from nst.networks import Network
     from nst.pictures.images import Pixels
     from nst.pictures.masks import Labels
-    from nst.training.lessons import Lesson
-    from nst.workspace import Model, Workspace
+    from nst.workspace import NetworkFile, Workspace
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,11 +68,11 @@ class Trainer:
 
     def __init__(
         self,
-        config: TrainingConfig,
+        config: Training,
         styles: Sequence[Pixels],
         workspace: Workspace,
         photographs: np.ndarray | None = None,
-        parent: Model | None = None,
+        parent: NetworkFile | None = None,
         *,
         masks: Sequence[Labels] = (),
     ) -> None:
@@ -94,11 +81,15 @@ class Trainer:
         self.masks = [mask.digest for mask in masks]
         old, tensors = inherit(parent, config)
         self.style_digests = list(dict.fromkeys([*old, *(style.digest for style in styles)]))
-        self.lesson = self._lesson(styles, masks, workspace)
+        rows = [self.style_digests.index(style.digest) for style in styles]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            syllabus = Syllabus(styles, rows, len(self.style_digests), masks)
+            self.lesson = LESSONS[config.family](config, syllabus, workspace)
         network = self.network
         if tensors:
-            load(network, add_rows(tensors, network) if isinstance(network, ConditionalNet) else tensors)
-        network.to(self.device, torch.float64 if config.precision == "float64" else torch.float32)
+            load(network, network.adopt(tensors))
+        network.to(self.device, self._dtype)
         if self.device.type == "cuda":
             network.to(memory_format=torch.channels_last)
         if config.compile:
@@ -106,17 +97,13 @@ class Trainer:
         self.sampler = Sampler(
             photographs if config.photographs else None, size=config.size, batch_size=config.batch_size,
             styles=len(styles), seed=config.seed,
-            views=config.views if isinstance(config, TextureNetTraining) else 1,
+            views=config.views,
         )  # fmt: skip
-        self.learners = nn.ModuleDict({"network": network})
-        groups: list[dict[str, Any]] = [{"params": self._learning(), "share": 1.0}]
-        undecided = 0.0
-        if isinstance(self.lesson, MarkovianLesson):
-            self.learners["critic"] = self.lesson.critic
-            groups.append({"params": list(self.lesson.critic.parameters()), "share": self.lesson.config.critic_rate})
-            undecided = self.lesson.undecided
+        learners = self.lesson.learners()
+        self.learners = nn.ModuleDict({name: learner.module for name, learner in learners.items()})
+        groups = [{"params": list(learner.parameters), "rate": learner.rate} for learner in learners.values()]
         self.optimizer = torch.optim.Adam(groups, lr=config.learning_rate, betas=(config.BETA1, 0.999))
-        self.guard = Guard(undecided)
+        self.guard = Guard(self.lesson.undecided)
         self.steps_done = 0
 
     @property
@@ -134,29 +121,24 @@ class Trainer:
         rate = learning_rate(config, self.steps_done)
         photographs_B3HW = None
         if batch.photographs is not None:
-            photographs_B3HW = as_tensor(batch.photographs, self.device, self._dtype)
+            photographs_B3HW = self.lesson.tensor(batch.photographs)
         self.network.train()
         with arithmetic(config.precision, self.device):
             outputs_B3HW, objective = self.lesson(photographs_B3HW, batch.styles, batch.seeds)
             losses = objective(outputs_B3HW)
-            diversity = torch.zeros_like(losses.total[0])
-            if isinstance(config, TextureNetTraining) and config.diversity_weight:
-                diversity = config.diversity_weight * diversity_loss(
-                    outputs_B3HW, config.views if config.photographs else None
-                )
+            diversity = self.lesson.extra_loss(outputs_B3HW)
             total = losses.total.mean() + diversity
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()  # type: ignore[no-untyped-call]
-        parts = [total, losses.content.mean(), losses.style.mean(), losses.tv.mean(), diversity]
+        parts = [total, *(losses.part(name).mean() for name in PARTS), diversity]
         lightest_B, darkest_B = outputs_B3HW.amax((1, 2, 3)), outputs_B3HW.amin((1, 2, 3))
         seen = [lightest_B.max(), (lightest_B - darkest_B).max()]
-        loss, content, style, tv, diverse, lightest, spread = torch.stack(
-            [part.detach().double() for part in (*parts, *seen)]
-        ).tolist()
-        record = TrainingRecord(self.steps_done + 1, loss, content, style, tv, diverse, rate)
+        *values, lightest, spread = torch.stack([part.detach().double() for part in (*parts, *seen)]).tolist()
+        names = ("loss", *(f"{name}_loss" for name in PARTS), "diversity_loss")
+        record = TrainingRecord(step=self.steps_done + 1, learning_rate=rate, **dict(zip(names, values, strict=True)))
         self.guard.check(record, lightest, spread, outputs_B3HW)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["share"]
+            group["lr"] = rate * group["rate"]
         self.optimizer.step()
         self.steps_done += 1
         return record
@@ -174,21 +156,24 @@ class Trainer:
             for number, picture in enumerate(pictures):
                 photograph_13HW = None
                 if self.config.photographs or self.config.masks:
-                    photograph_13HW = as_tensor(picture[None], self.device, self._dtype)
+                    photograph_13HW = self.lesson.tensor(picture[None])
                 output_13HW, objective = self.lesson(photograph_13HW, [number % self.styles], [number], whole=True)
                 images.append(to_arrays(to_bytes(output_13HW))[0])
                 measured = objective(output_13HW)
-                losses.append(torch.cat([measured.total, measured.content, measured.style, measured.tv]))
+                losses.append(torch.cat([measured.total, *(measured.part(name) for name in PARTS)]))
         self.network.train()
         means = torch.stack(losses).double().mean(0).tolist() if losses else []
-        return Validation(images, dict(zip(("loss", "content_loss", "style_loss", "tv_loss"), means, strict=False)))
+        names = ("loss", *(f"{name}_loss" for name in PARTS))
+        return Validation(images, dict(zip(names, means, strict=False)))
 
     def state(self) -> dict[str, Tensor]:
         """Return everything that going on needs, as tensors by name on the CPU."""
         return dump_state(self.learners, self.optimizer, self.guard, self.steps_done, self._fingerprint)
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from a state; on a CPU with as many threads the next steps are those of the other training, bit by bit.
+        """Go on from a state.
+
+        With the same number of CPU threads the next steps are bit-identical to those of an uninterrupted run.
 
         Raises:
             InputError: It belongs to other settings, styles or photographs, or is damaged.
@@ -204,31 +189,9 @@ class Trainer:
         }  # fmt: skip
         return tensors, metadata_of(self.config, self.style_digests, self.steps_done, self.network.colors)
 
-    def _lesson(self, styles: Sequence[Pixels], masks: Sequence[Labels], workspace: Workspace) -> Lesson:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.config.seed)
-            if isinstance(self.config, AdainTraining):
-                return ExchangeLesson(self.config, styles, workspace)
-            if isinstance(self.config, MganTraining):
-                return MarkovianLesson(self.config, styles[0], workspace)
-            if isinstance(self.config, DoodleNetTraining):
-                return RegionLesson(self.config, styles[0], masks[0], workspace)
-            rows = [self.style_digests.index(style.digest) for style in styles]
-            return PerceptualLesson(self.config, styles, rows, len(self.style_digests), workspace)
-
-    def _learning(self) -> list[Tensor]:
-        network = self.network
-        if (
-            isinstance(network, ConditionalNet)
-            and isinstance(self.config, ConditionalTraining)
-            and self.config.only_rows
-        ):
-            return row_parameters(network)
-        return list(network.parameters())
-
     @property
     def _dtype(self) -> torch.dtype:
-        return torch.float64 if self.config.precision == "float64" else torch.float32
+        return dtype_of(self.config.precision)
 
     @property
     def _fingerprint(self) -> tuple[object, ...]:
@@ -237,7 +200,7 @@ class Trainer:
         return (*about, self.masks) if self.masks else about
 
 
-def learning_rate(config: TrainingConfig, step: int) -> float:
+def learning_rate(config: Training, step: int) -> float:
     """Return the learning rate after `step` steps."""
     decay, full = config.decay, config.learning_rate
     if step < config.warmup:
@@ -248,10 +211,10 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
 
 
 def _refuse(
-    config: TrainingConfig,
+    config: Training,
     styles: Sequence[Pixels],
     photographs: np.ndarray | None,
-    parent: Model | None,
+    parent: NetworkFile | None,
     masks: Sequence[Labels],
 ) -> None:
     most = config.most_styles
@@ -261,7 +224,5 @@ def _refuse(
         raise InputError(f"{config.family} needs the mask of each style image; found {len(masks)}")
     if config.photographs and photographs is None:
         raise InputError(f"{config.family} needs photographs to learn from; found none")
-    if isinstance(config, TextureNetTraining) and config.diversity_weight and config.batch_size % 2:
-        raise UserError(f"diversity_weight needs an even batch_size; found {config.batch_size}")
-    if isinstance(config, ConditionalTraining) and config.only_rows and parent is None:
-        raise UserError("only_rows needs a parent, whose network stays as it is")
+    if fault := config.fault(has_parent=parent is not None):
+        raise UserError(fault)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from nst.config import METHOD_CONFIGS
+from nst.config.architectures import layers_of
+from nst.config.terms import TERMS
+
 Type = Literal["string", "int64", "float64", "bool", "timestamp"]
 """`timestamp` is microseconds in UTC. Types never change once published; a changed meaning is a new column."""
 
@@ -54,28 +58,20 @@ IDENTITY: Final = (
     ),
 )
 
-LAYERS: Final = tuple(
-    f"relu{block}_{conv}" for block, convs in enumerate((2, 2, 4, 4, 4), start=1) for conv in range(1, convs + 1)
-)
+LAYERS: Final = tuple(layer for layer in layers_of("vgg19") if layer.startswith("relu"))
 """The 16 rectified layers of VGG-19, which have loss columns of their own; VGG-16's 13 are among them."""
 
 LOSSES: Final = (
-    *described(
-        "float64",
-        loss="Weighted sum that was minimised, in the configured `units`, measured on the saved picture.",
-        content_loss="Content loss in relative units, layers weighted, before `content_weight`.",
-        style_loss="Style loss in relative units, layers weighted, before `style_weight`.",
-        tv_loss="Total variation in relative units, before `tv_weight`.",
-        laplacian_loss="Laplacian loss in relative units, before `laplacian_weight`; null without such a weight.",
-        content_weight_relative="`content_weight` converted into relative units for this cell.",
-        style_weight_relative="`style_weight` converted into relative units for this cell.",
-        tv_weight_relative="`tv_weight` converted into relative units for this cell.",
-        laplacian_weight_relative="`laplacian_weight` converted into relative units for this cell.",
-        **{f"content_loss_{layer}": f"Content loss of {layer}, relative units, unweighted." for layer in LAYERS},
-        **{f"style_loss_{layer}": f"Style loss of {layer}, relative units, unweighted." for layer in LAYERS},
+    Column("loss", "float64", "Weighted sum that was minimised, in the configured `units`, of the saved picture."),
+    *(Column(f"{name}_loss", "float64", term.loss) for name, term in TERMS.items()),
+    *(Column(f"{name}_weight_relative", "float64", term.weight) for name, term in TERMS.items()),
+    *(
+        Column(f"{name}_loss_{layer}", "float64", term.layer_loss.format(layer=layer))
+        for name, term in TERMS.items()
+        if term.layer_loss
+        for layer in LAYERS
     ),
-    Column("class_name", "string", "class_visualisation: what the class `target` is called; null with random weights."),
-    Column("class_probability", "float64", "class_visualisation: softmax probability of that class, as saved."),
+    *(Column(name, *about) for method in METHOD_CONFIGS.values() for name, about in method.REPORTS.items()),
     Column("other_layer_losses", "string", "JSON object of the losses of layers without a column."),
 )
 

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from nst.config.architectures import ARCHITECTURES
 from tasks.inputs.uris import stat_uri
 
 if TYPE_CHECKING:
     from nst.config.backbone import BackboneConfig
     from tasks.inputs.base_uri import BaseUri
     from tasks.inputs.digests import Digests
-
-TORCHVISION_FILES: Final = {
-    "squeezenet": "squeezenet1_1-b8a52dc0.pth",
-    "vgg16": "vgg16-397923af.pth",
-    "vgg19": "vgg19-dcbb9e9d.pth",
-}
-"""The files of torchvision's IMAGENET1K_V1 weights; the part after the dash begins their SHA-256."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +37,6 @@ def find_weights(config: BackboneConfig, base: BaseUri, digests: Digests) -> Wei
     if config.weights == "random":
         return WeightsRef("random", f"random{config.RANDOM_VERSION}-{config.name}-{config.seed}")
     if config.weights == "torchvision":
-        return WeightsRef("torchvision", f"torchvision-{TORCHVISION_FILES[config.name].removesuffix('.pth')}")
+        return WeightsRef("torchvision", f"torchvision-{ARCHITECTURES[config.name].file.removesuffix('.pth')}")
     uri = base.join(config.weights)
     return WeightsRef(uri, f"sha256-{digests.of([stat_uri(uri)])[0]}")

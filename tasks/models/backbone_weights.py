@@ -14,10 +14,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nst.config.architectures import CLASSIFIERS
+from nst.config.architectures import ARCHITECTURES
 from nst.errors import InputError, StorageError, UserError
 from tasks.inputs.reading import check_planned, read_planned
-from tasks.inputs.weights import TORCHVISION_FILES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,14 +52,14 @@ def load_weights(config: BackboneConfig, uri: str, digest: str) -> dict[str, Ten
             f"{uri} holds no tensor named features.<n>.weight; found {', '.join(sorted(tensors)[:3])} ...",
             hint="weights use torchvision's names of layers",
         )
-    used = ("features.", "classifier.") if config.name in CLASSIFIERS else ("features.",)
+    used = ("features.", "classifier.") if ARCHITECTURES[config.name].classifies else ("features.",)
     return {name: tensor for name, tensor in tensors.items() if name.startswith(used)}
 
 
 def cached_weights(name: str) -> Path:
     """Return the file in torch's cache for torchvision's weights of a backbone, whether it exists or not."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "torch"
-    return Path(os.environ.get("TORCH_HOME", cache)) / "hub" / "checkpoints" / TORCHVISION_FILES[name]
+    return Path(os.environ.get("TORCH_HOME", cache)) / "hub" / "checkpoints" / ARCHITECTURES[name].file
 
 
 def fetch_weights(name: str) -> None:
@@ -77,13 +76,9 @@ def fetch_weights(name: str) -> None:
 def _torchvision(name: str) -> dict[str, Tensor]:
     from torchvision import models
 
-    choices: dict[str, models.WeightsEnum] = {
-        "squeezenet": models.SqueezeNet1_1_Weights.IMAGENET1K_V1,
-        "vgg16": models.VGG16_Weights.IMAGENET1K_V1,
-        "vgg19": models.VGG19_Weights.IMAGENET1K_V1,
-    }
+    weights = models.get_weight(ARCHITECTURES[name].weights)
     try:
-        return dict(choices[name].get_state_dict(progress=False, check_hash=True))
+        return dict(weights.get_state_dict(progress=False, check_hash=True))
     except OSError as error:  # urllib's errors are OSErrors
         raise UserError(
             f"torchvision's weights of {name} are neither in torch's cache nor can they be downloaded: {error}",

@@ -6,6 +6,7 @@ import json
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
+from nst.config.training import TRAINING_CONFIGS
 from tasks.catalog import model_columns
 from tasks.inputs.uris import read_uri
 from tasks.layout import samples_key, weights_key
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 _LOSSES: Final = ("loss", "content_loss", "style_loss", "tv_loss")
 _STYLES_SHOWN: Final = 20
-_STYLE_OPTION: Final = dict.fromkeys(("adain", "conditional"), " --style PAINTING")
 _RUN: Final = ("steps_done", "photographs", "seconds", "images_per_second", "device_name", "parameters")
 
 
@@ -92,6 +92,7 @@ def model_card(row: dict[str, Any], name: str, onnx_inputs: str = "") -> str:
         onnx_inputs: The inputs of its ONNX graph, "" if there is no graph.
     """
     trained = row["config"] is not None
+    style = "" if TRAINING_CONFIGS[row["family"]].KNOWS == "one" else " --style PAINTING"
     above, given = ("masks", "MASK") if row["colors"] else ("photographs", "PHOTO")
     lines = [
         f"# {name}",
@@ -107,7 +108,7 @@ def model_card(row: dict[str, Any], name: str, onnx_inputs: str = "") -> str:
         "",
         "## Use",
         "```",
-        f"nst stylize {given} --model {name}.safetensors{_STYLE_OPTION.get(row['family'], '')} -o OUT.png",
+        f"nst stylize {given} --model {name}.safetensors{style} -o OUT.png",
         "```",
         f"or in a sweep: `method: {{name: feedforward, family: {row['family']}, model: {name}.safetensors}}`.",
         "The file's metadata says how the network is built; pictures go in and come out as RGB in [0, 1].",

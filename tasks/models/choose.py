@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from nst.config.training import TRAINING_CONFIGS
 from nst.errors import InputError
 from nst.records import ModelRef
 from tasks.inputs.uris import stat_uri
@@ -74,13 +75,14 @@ def find_model(models: Sequence[TrainedModel], wanted: str) -> TrainedModel:
 
 
 def latest_model(models: Sequence[TrainedModel], family: str, style_digests: Sequence[str]) -> TrainedModel:
-    """Return the newest model of a family that knows these style images; an `adain` model knows every style.
+    """Return the newest model of a family that knows these style images, or whose family knows every style.
 
     Raises:
         InputError: There is no such model.
     """
+    any_style = TRAINING_CONFIGS[family].KNOWS == "any"
     for model in models:
-        if model.family == family and (family == "adain" or set(style_digests) <= set(model.style_digests)):
+        if model.family == family and (any_style or set(style_digests) <= set(model.style_digests)):
             return model
     of_family = [model for model in models if model.family == family]
     if of_family:
@@ -96,6 +98,20 @@ def model_file(uri: str, digests: Digests) -> ModelRef:
     """
     digest = digests.of([stat_uri(uri)])[0]
     return ModelRef(f"sha256-{digest}", uri, digest)
+
+
+def latest_of_any_style(models: Sequence[TrainedModel]) -> TrainedModel:
+    """Return the newest model of a family that takes any style image with the picture.
+
+    Raises:
+        InputError: There is no such model.
+    """
+    families = [family for family, known in TRAINING_CONFIGS.items() if known.KNOWS == "any"]
+    for model in models:
+        if model.family in families:
+            return model
+    what = f"no model that knows any style ({', '.join(families)}) is trained"
+    raise InputError(what, hint="train one with nst run, see `kind: train`")
 
 
 def _listed(models: Sequence[TrainedModel]) -> str:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from nst.errors import InputError
 from nst.pictures.images import Pixels, encode, resize, resize_to
 from nst.records import OutputFormat
-from nst.workspace import Model
+from nst.workspace import NetworkFile
 from tasks.inputs.reading import read_mask, read_picture, read_planned
 from tasks.layout import evidence_key, samples_key, weights_key
 from tasks.models.tensor_files import dump_tensors, load_tensors
@@ -51,7 +51,7 @@ def write_weights(store: Store, weights: tuple[Mapping[str, Tensor], Mapping[str
     }
 
 
-def load_model(uri: str, digest: str = "") -> Model:
+def load_model(uri: str, digest: str = "") -> NetworkFile:
     """Return a trained network whose file is read when it is needed.
 
     Args:
@@ -66,7 +66,7 @@ def load_model(uri: str, digest: str = "") -> Model:
     def read() -> bytes:
         return read_planned(uri, digest, max_bytes=_MAX_BYTES)
 
-    return Model(digest or hashlib.sha256(read()).hexdigest(), lambda: parse_tensors(uri, read()))
+    return NetworkFile(digest or hashlib.sha256(read()).hexdigest(), lambda: parse_tensors(uri, read()))
 
 
 def parse_tensors(uri: str, data: bytes) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from nst.config.feedforward import FeedforwardConfig
+from nst.config.training import TRAINING_CONFIGS
 from nst.errors import UserError
 from nst.methods.feedforward import stylize_batch
 from nst.pictures.images import EXTENSIONS, Pixels, decode, encode
 from nst.pictures.masks import read_labels
 from nst.records import OutputFormat
-from nst.workspace import Model, Request, Workspace
+from nst.workspace import NetworkFile, Request, Workspace
 from tasks.inputs.images import stem
 from tasks.inputs.reading import naming
 from tasks.inputs.uris import read_uri
-from tasks.models.choose import find_model, latest_model, trained_models
+from tasks.models.choose import find_model, latest_of_any_style, trained_models
 from tasks.models.files import load_model
 from tasks.store import open_store
 
@@ -49,9 +50,9 @@ def stylize_file(
 
     Args:
         catalog: The catalog whose models may be named.
-        photo: Path or URI of the photograph, or of a mask where the model is a `doodle_net`.
+        photo: Path or URI of the photograph, or of a mask for models that paint masks.
         model: Id of a trained model or the beginning of it, or the URI of a .safetensors file; "" takes the latest
-            `adain` model.
+            model that knows any style.
         style: Path or URI of a painting, for models that know several styles or any.
         out: File to write; by default in the working directory, named after photograph and style.
         size: Long side in pixels; by default the photograph's own.
@@ -70,13 +71,13 @@ def stylize_file(
     workspace = Workspace(device, lambda _: {})
     network, name = _network(catalog, model)
     family = workspace.network(network, torch.float32).family
-    if style and family not in {"adain", "conditional"}:
+    if style and TRAINING_CONFIGS[family].KNOWS == "one":
         raise UserError(f"model {name} is {family}, which is trained for one style", hint="leave out --style")
     config = FeedforwardConfig(
         family=family, model=model or "latest", alpha=alpha, size=min(size or max(content.array.shape[:2]), _LARGEST)
     )
     mask = None
-    if family == "doodle_net":
+    if TRAINING_CONFIGS[family].PAINTS == "masks":
         with naming(photo):
             mask = read_labels(content.digest, content.array)
     request = Request(
@@ -99,12 +100,12 @@ def stylize_file(
     return target
 
 
-def _network(catalog: Catalog, wanted: str) -> tuple[Model, str]:
+def _network(catalog: Catalog, wanted: str) -> tuple[NetworkFile, str]:
     """Return the network and a short name."""
     if wanted.endswith(".safetensors"):
         return load_model(wanted), stem(wanted)
     models = trained_models(catalog)
-    found = find_model(models, wanted) if wanted else latest_model(models, "adain", ())
+    found = find_model(models, wanted) if wanted else latest_of_any_style(models)
     return load_model(found.weights_uri, found.weights_digest), found.styles[0] if found.styles else found.name
 
 

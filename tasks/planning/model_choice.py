@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from nst.config.feedforward import FeedforwardConfig
 from nst.errors import InputError, ManifestError
 from nst.records import ModelRef
 from tasks.inputs.manifest_text import read_manifest
@@ -15,7 +16,7 @@ from tasks.models.choose import find_model, latest_model, model_file, trained_mo
 from tasks.planning.training import PreparedTraining, prepare_training
 
 if TYPE_CHECKING:
-    from nst.config.feedforward import FeedforwardConfig
+    from nst.config.method import Method
     from nst.records import StyleRef
     from tasks.inputs.base_uri import BaseUri
     from tasks.inputs.digests import Digests
@@ -46,13 +47,14 @@ class ModelChoice:
     def _models(self) -> list[TrainedModel]:
         return trained_models(self._root.catalog)
 
-    def __call__(self, config: FeedforwardConfig, style: StyleRef | None) -> ModelRef:
+    def __call__(self, config: Method, style: StyleRef | None) -> ModelRef:
         """Return the network of a cell.
 
         Raises:
             InputError: No model fits, or several do.
             ManifestError: The training manifest has problems.
         """
+        assert isinstance(config, FeedforwardConfig), "no other method runs a network"
         style_digests = [image.digest for image in style.images] if style else []
         try:
             if config.from_manifest:
@@ -81,7 +83,7 @@ class ModelChoice:
             uri = self._manifest_folder.join(config.model).removeprefix("file://")
             training = prepare_training(read_manifest(uri), self._root, inputs=self._inputs)
             self.trainings[config.model] = training
-        any_style = config.family == "adain"
+        any_style = config.network.KNOWS == "any"
         found = [
             spec
             for spec in training.specs

@@ -80,7 +80,7 @@ class PreparedSweep:
             batch=batch,
             sweep_id=self.plan.sweep_id,
             sweep_name=self.plan.name,
-            weights_uri="" if config.name == "feedforward" else self.weights[config.backbone].uri,
+            weights_uri=self.weights[config.loss_network].uri if config.loss_network else "",
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
+from nst.config.terms import PARTS
 from tasks.catalog.parameters import compact, flatten
 from tasks.models.choose import TRAINING_METHOD
 from tasks.work.rows import error_columns, to_json
@@ -96,10 +97,7 @@ def curve_rows(model_id: str, curve: Sequence[TrainingRecord]) -> list[dict[str,
             "cell_id": model_id,
             "step": record.step,
             "level": 0,
-            "loss": record.loss,
-            "content_loss": record.content_loss,
-            "style_loss": record.style_loss,
-            "tv_loss": record.tv_loss,
+            **{name: getattr(record, name) for name in ("loss", *(f"{part}_loss" for part in PARTS))},
         }
         for record in curve
     ]

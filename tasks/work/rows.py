@@ -56,26 +56,12 @@ def identity_columns(job: Job, cell: Cell) -> dict[str, Any]:
 def loss_columns(losses: CellLosses) -> dict[str, Any]:
     """Return the losses of the finished picture, total and per layer."""
     other: dict[str, float] = {}
-    row: dict[str, Any] = {
-        name: getattr(losses, name)
-        for name in (
-            "loss",
-            "content_loss",
-            "style_loss",
-            "tv_loss",
-            "laplacian_loss",
-            "content_weight_relative",
-            "style_weight_relative",
-            "tv_weight_relative",
-            "class_name",
-            "class_probability",
-            "laplacian_weight_relative",
-        )
-    }
-    for kind, layers in (("content", losses.content_layers), ("style", losses.style_layers)):
-        for layer, value in layers.items():
+    row: dict[str, Any] = {"loss": losses.loss}
+    for name, term in losses.terms.items():
+        row |= {f"{name}_loss": term.loss, f"{name}_weight_relative": term.weight_relative}
+        for layer, value in term.layers.items():
             target = row if layer in LAYERS else other
-            target[f"{kind}_loss_{layer}"] = value
+            target[f"{name}_loss_{layer}"] = value
     return {**row, "other_layer_losses": to_json(other) if other else None}
 
 
@@ -86,9 +72,7 @@ def trace_row(cell: Cell, record: TraceRecord) -> dict[str, Any]:
         "step": record.step,
         "level": record.level,
         "loss": record.loss,
-        "content_loss": record.content_loss,
-        "style_loss": record.style_loss,
-        "tv_loss": record.tv_loss,
+        **{f"{name}_loss": value for name, value in record.parts.items()},
     }
 
 

@@ -20,7 +20,7 @@ from nst.errors import InputError, OutOfMemory, TransientError
 from nst.methods import stylize_batch
 from nst.pictures import images, metrics
 from nst.pictures.images import Pixels
-from nst.workspace import Model, Recent, Request, Stylized, Workspace
+from nst.workspace import NetworkFile, Recent, Request, Stylized, Workspace
 from tasks.inputs.reading import read_mask, read_picture
 from tasks.jobs import BatchOutcome, Failure, Job
 from tasks.layout import picture_key, thumbnail_key
@@ -148,7 +148,7 @@ class Stylist:
     def _labels(self, mask: MaskRef) -> Labels:
         return self._masks.get(mask.digest, lambda: read_mask(mask))
 
-    def _model(self, cell: Cell) -> Model | None:
+    def _model(self, cell: Cell) -> NetworkFile | None:
         if cell.model is None:
             return None
         if not cell.model.uri:
@@ -189,6 +189,7 @@ class Stylist:
         store.put(small, thumbnail)
         return {
             **(loss_columns(outcome.losses) if outcome.losses else {}),
+            **outcome.report,
             **_measure(image, request),
             "steps_done": outcome.steps,
             "picture_uri": store.url(key),

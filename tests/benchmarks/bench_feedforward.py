@@ -25,9 +25,9 @@ from nst.config.backbone import BackboneConfig
 from nst.config.feedforward import FeedforwardConfig
 from nst.config.training import TRAINING_CONFIGS
 from nst.methods import stylize_batch
-from nst.networks import build_network, metadata_of
+from nst.networks import Origin, build_network, metadata_of
 from nst.pictures.images import Pixels
-from nst.workspace import Model, Request, Workspace
+from nst.workspace import NetworkFile, Request, Workspace
 from tasks.work.workplace import keep_freed_memory
 
 
@@ -42,20 +42,20 @@ def write_model(family: str, path: Path) -> None:
     encoder = None
     if config.family in {"adain", "mgan"}:
         encoder = build_backbone(BackboneConfig(weights="random", padding="reflect"), [config.layer], None)
-    network = build_network(config, encoder=encoder)
+    network = build_network(config, Origin(encoder=encoder))
     save_file(network.state_dict(), path, metadata_of(config, [pixels(0, 512).digest], 0))
 
 
-def read_model(path: Path) -> Model:
+def read_model(path: Path) -> NetworkFile:
     def load() -> tuple[dict[str, str], dict[str, torch.Tensor]]:
         with safe_open(path, "pt") as file:
             return file.metadata(), load_file(path)
 
-    return Model(path.name, load)
+    return NetworkFile(path.name, load)
 
 
 def seconds_per_picture(
-    workspace: Workspace, model: Model, batch: int, settings: argparse.Namespace, precision: str
+    workspace: Workspace, model: NetworkFile, batch: int, settings: argparse.Namespace, precision: str
 ) -> float:
     config = FeedforwardConfig(family=settings.family, model="x", size=settings.size, precision=precision)
     style = (pixels(0, settings.size),) if settings.family in {"adain", "conditional"} else ()

@@ -7,10 +7,11 @@ style images, of the photographs and of the backbone's weights. Weights of losse
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
+from nst.config.block import variants
 from nst.config.training.adain import AdainTraining
 from nst.config.training.conditional import ConditionalTraining
 from nst.config.training.doodle_net import DoodleNetTraining
@@ -33,17 +34,10 @@ __all__ = [
 ]
 
 TrainingConfig = Annotated[
-    JohnsonTraining | ConditionalTraining | TextureNetTraining | AdainTraining | DoodleNetTraining | MganTraining,
+    AdainTraining | ConditionalTraining | JohnsonTraining | TextureNetTraining | MganTraining | DoodleNetTraining,
     Field(discriminator="family"),
 ]
-"""The tagged union over `family`."""
+"""The tagged union over `family`. A setting that several families have is described in the words of the first."""
 
-TRAINING_CONFIGS: dict[str, type[TrainingConfig]] = {
-    "adain": AdainTraining,
-    "conditional": ConditionalTraining,
-    "johnson": JohnsonTraining,
-    "texture_net": TextureNetTraining,
-    "mgan": MganTraining,
-    "doodle_net": DoodleNetTraining,
-}
-"""By name. Of settings that several families have, the catalog's columns take the words of the first."""
+TRAINING_CONFIGS: Final[dict[str, type[Training]]] = variants(TrainingConfig, "family")
+"""Families of networks by name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,8 @@ from nst.config.training.settings import DecayConfig, Training
 
 class AdainTraining(Training):
     """Huang & Belongie 2017: a decoder of features whose channel means and deviations were replaced by a style's."""
+
+    KNOWS: ClassVar[Literal["one", "many", "any"]] = "any"
 
     family: Literal["adain"] = "adain"
 
@@ -45,8 +47,3 @@ class AdainTraining(Training):
 
     backbone: BackboneConfig = BackboneConfig(name="vgg19", padding="reflect")
     """The encoder: VGG-19 with reflection padding, as in xunhuang1995/AdaIN-style."""
-
-    @property
-    def most_styles(self) -> int | None:
-        """Any number: the more, the better it does on new ones."""
-        return None

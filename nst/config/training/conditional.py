@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,8 @@ from nst.config.training.settings import Filters, Training
 
 class ConditionalTraining(Training):
     """Dumoulin, Shlens & Kudlur 2017: many styles in one network, a row of norm parameters each."""
+
+    KNOWS: ClassVar[Literal["one", "many", "any"]] = "many"
 
     family: Literal["conditional"] = "conditional"
 
@@ -38,7 +40,6 @@ class ConditionalTraining(Training):
     """Learn only the norm parameters of the styles, everything else staying as it was loaded: adds styles to a trained
     network (the paper's section 3.3)."""
 
-    @property
-    def most_styles(self) -> int | None:
-        """Any number."""
-        return None
+    def fault(self, *, has_parent: bool) -> str:
+        """Return an error where only rows are learned of a network that does not exist yet."""
+        return "" if has_parent or not self.only_rows else "only_rows needs a parent, whose network stays as it is"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,8 @@ from nst.config.training.settings import DecayConfig, Filters, Training
 
 class DoodleNetTraining(Training):
     """Feed-forward doodles (Ulyanov 2016): a network that paints any mask of colours like one painting with its own."""
+
+    PAINTS: ClassVar[Literal["photographs", "masks"]] = "masks"
 
     family: Literal["doodle_net"] = "doodle_net"
 
@@ -53,13 +55,3 @@ class DoodleNetTraining(Training):
 
     padding: Literal["reflect", "zeros", "circular"] = "reflect"
     """Of every convolution; masks do not tile."""
-
-    @property
-    def photographs(self) -> bool:
-        """None: it learns from random masks."""
-        return False
-
-    @property
-    def masks(self) -> bool:
-        """It learns from the style's regions."""
-        return True

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from nst.config.block import Block, NamedBlock
+from nst.config.block import NamedBlock, Settings
 from nst.config.fields import Pixels, Precision, Seed, Weight
+
+if TYPE_CHECKING:
+    from nst.config.backbone import BackboneConfig
 
 Filters = Annotated[int, Field(ge=4, le=256)]
 
@@ -29,25 +32,25 @@ class DecayConfig(NamedBlock):
     """Of `inverse`; 5e-5 in pytorch-AdaIN."""
 
 
-class Training(Block):
-    """What every family has."""
-
-    VERSION: ClassVar[int] = 1
-    """Declared version of the family: raised when the trained weights change, so that models are trained anew."""
-
-    VARIES: ClassVar[frozenset[str]] = frozenset()
-    """None: every point of the axes is a training of its own."""
+class Training(Settings):
+    """The settings that every family has, and what a family answers for itself."""
 
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"checkpoint_every", "validate_every", "compile"})
-    """Fields that do not bear on what is learned and are no part of a model's identity."""
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"photograph_scale", "warmup"})
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"photograph_scale", "warmup"})
-    """Fields that came later, with defaults that change nothing: models of before stay what they are."""
+    KNOWS: ClassVar[Literal["one", "many", "any"]] = "one"
+    """Styles of one network: `one`; `many`, a row of parameters each; `any`, which it is given with the picture."""
+
+    PAINTS: ClassVar[Literal["photographs", "masks"]] = "photographs"
+    """What a network paints over: photographs, or masks whose colours are those of the style's own mask."""
 
     BETA1: ClassVar[float] = 0.9
     """First moment of Adam: 0.9 in Kingma & Ba 2015."""
 
     family: Any
+
+    if TYPE_CHECKING:  # every family declares it, with its own default
+        backbone: BackboneConfig
 
     size: Pixels = 256
     """Width and height of the squares of photographs that are learned from; 256 in all sources."""
@@ -100,25 +103,39 @@ class Training(Block):
 
     @property
     def photographs(self) -> bool:
-        """Whether it learns from photographs."""
-        return True
+        """Whether the network learns from photographs."""
+        return self.PAINTS == "photographs"
 
     @property
     def photograph_side(self) -> int:
-        """Pixels of the prepared photographs' sides."""
+        """Pixels of the sides of the prepared photographs."""
         return round(self.size * self.photograph_scale)
 
     @property
     def masks(self) -> bool:
-        """Whether it learns from masks of the styles, which all others do without."""
-        return False
+        """Whether the family needs a mask for each style image."""
+        return self.PAINTS == "masks"
 
     @property
     def most_styles(self) -> int | None:
-        """How many style images it takes at most; None is any number. Every family needs one."""
+        """How many style images one network takes at most, None for any number. Every family needs at least one."""
+        return 1 if self.KNOWS == "one" else None
+
+    @property
+    def views(self) -> int:
+        """How often each photograph is in a step."""
         return 1
+
+    def fault(self, *, has_parent: bool) -> str:
+        """Return why a training with these settings cannot begin, or "".
+
+        Args:
+            has_parent: Whether it begins with the weights of another model.
+        """
+        del has_parent
+        return ""
 
     @property
     def cost(self) -> float:
-        """About how many pixels pass through the network in all, which its time is proportional to."""
+        """About how many pixels pass through the network in all, which the training's time is proportional to."""
         return float(self.size**2 * self.batch_size * self.steps)

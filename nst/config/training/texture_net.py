@@ -72,3 +72,9 @@ class TextureNetTraining(Training):
     def views(self) -> int:
         """How often each photograph is in a step."""
         return 2 if self.photographs and self.diversity_weight else 1
+
+    def fault(self, *, has_parent: bool) -> str:
+        """Return an error where pictures that are compared in pairs are odd in number."""
+        del has_parent
+        odd = self.diversity_weight and self.batch_size % 2
+        return f"diversity_weight needs an even batch_size; found {self.batch_size}" if odd else ""

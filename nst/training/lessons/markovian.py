@@ -12,16 +12,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from nst.backbones import VGG
 from nst.config.architectures import least_side
 from nst.errors import UserError
 from nst.losses.adversarial import Duel
-from nst.losses.objective import Objective, Term, extract
-from nst.networks import build_network
+from nst.losses.objective import Term
+from nst.losses.terms import content_terms
+from nst.networks import Origin
 from nst.networks.adain import moments
 from nst.networks.mgan import MganNet, PatchCritic
 from nst.pictures.images import resize_to, rotate, style_size
-from nst.training.lessons import as_tensor, content_terms
+from nst.training.lessons.lesson import Learner, Lesson
 from nst.training.sampler import random_crop
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from nst.config.training import MganTraining
-    from nst.pictures.images import Pixels
+    from nst.config.training import MganTraining, Training
+    from nst.losses.objective import Objective
+    from nst.training.lessons.lesson import Syllabus
     from nst.workspace import Workspace
 
 TURN: Final = 10.0
@@ -40,15 +41,11 @@ GROWTH: Final = 1.1
 """Factor by which it is enlarged or shrunk at most: 1.1 there."""
 
 
-class MarkovianLesson:
+class MarkovianLesson(Lesson):
     """Pictures that keep a photograph's features and whose neural patches a critic takes for the style's.
 
-    The critic is in training too: `nst.losses.adversarial.Duel` is both players' loss.
-
-    Args:
-        config: Settings of the training.
-        style: The style image. Squares are cut from it at random, turned, scaled and mirrored a little.
-        workspace: Backbone, which is the encoder, and device.
+    The critic is in training too: `nst.losses.adversarial.Duel` is both players' loss. Squares are cut from the style
+    at random, turned, scaled and mirrored a little.
 
     Source:
         Li & Wand 2016, section 3, and chuanli11/MGANs `code/train.lua`. Differs: one stage. Theirs first optimises a
@@ -58,58 +55,53 @@ class MarkovianLesson:
         adversarial loss is 1 while the critic cannot tell.
     """
 
-    def __init__(self, config: MganTraining, style: Pixels, workspace: Workspace) -> None:
-        self.config = config
-        self.device = workspace.device
-        self.dtype = torch.float64 if config.precision == "float64" else torch.float32
+    config: MganTraining
+    network: MganNet
+
+    def __init__(self, config: Training, syllabus: Syllabus, workspace: Workspace) -> None:
+        super().__init__(config, syllabus, workspace)
+        config = self.config
         layers = frozenset((config.layer, *config.style_layers))
         self.backbone = workspace.backbone(config.backbone, layers, self.dtype)
-        assert isinstance(self.backbone, VGG), "only these have the layers that settings may name"
-        network = build_network(config, encoder=self.backbone)
-        assert isinstance(network, MganNet)
-        self.network: MganNet = network
+        self.network = MganNet.from_training(config, Origin(encoder=self.backbone))
+        (style,) = syllabus.styles
         self.style = resize_to(style.array, *style_size(style, config.size * config.style_scale))
         self.side = min(config.size, *_varied(self.style, -1.0, 1.0).shape[:2])
         least = max(least_side(config.backbone.name, layer, 3) for layer in config.style_layers)
         if self.side < least:
             found = f"squares of {self.side} pixels hold no patch of {', '.join(config.style_layers)}"
             raise UserError(f"{found}: expected {least} at least", hint="raise size or style_scale")
-        with torch.no_grad():
-            features = extract(self.backbone, self._tensor([self.style]), config.precision)
+        features = self.features(self.style[None])
         self.critic = nn.ModuleDict({layer: PatchCritic(*moments(features[layer])) for layer in config.style_layers})
         self.critic.to(self.device, self.dtype)
+        self.undecided = config.style_weight * sum(config.style_layers.values())
 
-    @property
-    def undecided(self) -> float:
-        """The adversarial loss, weighted, while the critic cannot tell."""
-        return self.config.style_weight * sum(self.config.style_layers.values())
+    def learners(self) -> dict[str, Learner]:
+        """Return the network and its critic."""
+        critic = Learner(self.critic, list(self.critic.parameters()), self.config.critic_rate)
+        return {**super().learners(), "critic": critic}
 
     def __call__(
         self, photographs_B3HW: Tensor | None, styles: Sequence[int], seeds: Sequence[int], *, whole: bool = False
     ) -> tuple[Tensor, Objective]:
-        """Return pictures of the network and what they are measured by; see `nst.training.lessons.Lesson`."""
+        """Return pictures of the network and what they are measured by; see `Lesson`."""
         del styles  # there is but one
         assert photographs_B3HW is not None
         config, network = self.config, self.network
         squares = [self.style if whole else style_square(self.style, self.side, seed) for seed in seeds]
-        with torch.no_grad():
-            real = extract(self.backbone, self._tensor(squares), config.precision)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-                encoded_BCHW = network.encode(photographs_B3HW)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+        real = self.features(np.stack(squares))
+        with torch.no_grad(), self.autocast():
+            encoded_BCHW = network.encode(photographs_B3HW)
+        with self.autocast():
             decoded_B3HW = network.decode(encoded_BCHW)
         outputs_B3HW = decoded_B3HW.to(self.dtype)
-        content = content_terms({config.layer: encoded_BCHW.to(self.dtype)}, {config.layer: 1.0}, config.content_weight)
-        one_B = torch.ones_like(outputs_B3HW[:, 0, 0, 0])
-        style = {
-            layer: Term(Duel(self.critic[layer], real[layer]), share, share * config.style_weight * one_B)
-            for layer, share in config.style_layers.items()
-        }
-        tv_weight_B = config.tv_weight * one_B
-        return outputs_B3HW, Objective(self.backbone, content, style, "squared", tv_weight_B, config.precision)
-
-    def _tensor(self, pictures: Sequence[np.ndarray]) -> Tensor:
-        return as_tensor(np.stack(pictures), self.device, self.dtype)
+        ones_B = torch.ones_like(outputs_B3HW[:, 0, 0, 0])
+        encoded: dict[str, Tensor] = {config.layer: encoded_BCHW.to(self.dtype)}
+        terms = content_terms(encoded, {config.layer: 1.0}, config.content_weight * ones_B)
+        for layer, share in config.style_layers.items():
+            duel = Duel(self.critic[layer], real[layer])
+            terms.append(Term("style", layer, duel, "positions", share, share * config.style_weight * ones_B))
+        return outputs_B3HW, self.objective(outputs_B3HW, terms)
 
 
 def style_square(style: np.ndarray, side: int, seed: int) -> np.ndarray:

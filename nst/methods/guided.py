@@ -1,4 +1,4 @@
-"""Masks of a batch: what speaks against them, and the style of each region as the terms of an objective.
+"""Style by region: whether the masks of a batch fit together, and guided Gram matrices as terms of an objective.
 
 Knows no file and no optimiser. Shape letters: H rows, W columns.
 """
@@ -14,7 +14,7 @@ from torch.func import functional_call
 from nst.errors import InputError
 from nst.losses.guided import GuidedStyle, Region, region_grams
 from nst.losses.objective import Term, arithmetic
-from nst.losses.style import ENERGY_FLOOR, STYLE_LOSSES, style_target
+from nst.losses.style import STYLE_LOSSES, style_target
 from nst.losses.units import style_factor
 from nst.pictures.images import style_size
 from nst.pictures.masks import match_regions
@@ -33,7 +33,13 @@ if TYPE_CHECKING:
 
 
 def unmatched(request: Request) -> InputError | None:
-    """Return an error for a request whose masks do not fit together, or None."""
+    """Return an error for a request whose masks do not fit together, or None.
+
+    Example:
+        >>> request = Request("cell", content, (style,), (1.0,), "targets", GatysConfig(), plain_labels("#ff0000"))
+        >>> unmatched(request).message
+        'masks for some of the images only'
+    """
     if request.content_mask is None and not request.style_masks:
         return None
     if request.content_mask is None or len(request.style_masks) != len(request.styles):
@@ -54,7 +60,7 @@ def guided_style_terms(
     *,
     units: Units = "relative",
     colors_of: Size | None = None,
-) -> dict[str, Term]:
+) -> list[Term]:
     """Return the style loss of every layer, by regions.
 
     Where several images of a mix have a region, they are mixed in it by their weights; in absolute units all regions
@@ -62,43 +68,41 @@ def guided_style_terms(
 
     Args:
         targets: The batch, whose pictures share the content's mask.
-        layers: Their weights.
-        size: Of the picture.
-        long_side: Of the style images, in pixels.
+        layers: The layers with their weights.
+        size: Width and height of the picture.
+        long_side: Pixels of the long side of the style images.
         weights: Per image, the weight of the style, in `units`.
-        units: Of the weights.
+        units: Units of the weights.
         colors_of: Give the styles the colours of the content at this size first.
     """
-    requests = targets.requests
-    mask = requests[0].content_mask
-    assert mask is not None, "refused before"
-    matches = [match_regions(mask, one.style_masks) for one in requests]
+    mask = targets.requests[0].content_mask
+    assert mask is not None, "requests without one were refused"
     grams = [
         [
             _gram_matrices(
                 targets, style, labels, size=style_size(style, long_side), layers=tuple(layers), colors_of=colors_of
             )
-            for style, labels in zip(one.styles, one.style_masks, strict=True)
+            for style, labels in zip(request.styles, request.style_masks, strict=True)
         ]
-        for one in requests
+        for request in targets.requests
     ]
+    matches = [match_regions(mask, request.style_masks) for request in targets.requests]
     weights_B = targets.vector(weights)
     sizes = grids(targets.backbone, size)
-    terms = {}
+    terms = []
     for layer, share in layers.items():
         regions = []
         for region in range(len(mask.colors)):
             cells = []
-            for one, match, of_one in zip(requests, matches, grams, strict=True):
+            for request, match, of_request in zip(targets.requests, matches, grams, strict=True):
                 there = [(k, label) for k, label in enumerate(match[region]) if label is not None]
-                statistics = [(of_one[k][layer][label],) for k, label in there]
-                cells.append((statistics, [one.style_weights[k] for k, _ in there], one.mix))
-            target = style_target(STYLE_LOSSES["gram"], cells, ENERGY_FLOOR)
+                statistics = [(of_request[k][layer][label],) for k, label in there]
+                cells.append((statistics, [request.style_weights[k] for k, _ in there], request.mix))
+            target = style_target(STYLE_LOSSES["gram"], cells)
             regions.append(Region(shares_map(targets, mask, region, sizes[layer]), target))
         style = GuidedStyle(regions)
-        channels = regions[0].target.targets[0][0].shape[-1]
-        factor_B = style_factor(units, "gram", style.energy, channels)
-        terms[layer] = Term(style, share, share * factor_B * weights_B)
+        factor_B = style_factor(units, "gram", style.energy, regions[0].target.channels)
+        terms.append(Term("style", layer, style, "statistics", share, share * factor_B * weights_B))
     return terms
 
 

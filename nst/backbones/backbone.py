@@ -1,0 +1,180 @@
+"""What every backbone is: a frozen network, cut off after the deepest layer asked for, that returns feature maps.
+
+Shape letters: B images, C channels, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nst.config.architectures import layers_of
+from nst.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Inputs = Literal["torchvision", "caffe"]
+Pooling = Literal["max", "average"]
+Padding = Literal["zeros", "reflect", "replicate"]
+
+INPUTS: Final[dict[Inputs, tuple[float, tuple[float, float, float], tuple[float, float, float]]]] = {
+    "torchvision": (1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "caffe": (255.0, (123.68, 116.779, 103.939), (1.0, 1.0, 1.0)),
+}
+"""Input conventions: range of a white pixel, mean and deviation of R, G and B in that range."""
+
+
+class Convolution(NamedTuple):
+    """One convolution of an architecture."""
+
+    layer: str
+    """The layer that it belongs to."""
+    key: str
+    """Torchvision's name, without `.weight` and `.bias`."""
+    name: str
+    """What its tensors are called here: `<name>_weight` and `<name>_bias`."""
+    filters: int
+    channels: int
+    """Of its input."""
+    side: int
+    """Of its kernel."""
+
+
+class Backbone(nn.Module, ABC):
+    """A network that returns feature maps by layer.
+
+    Args:
+        architecture: A key of `nst.config.architectures.ARCHITECTURES`.
+        layers: Names of the layers to return.
+        weights: Tensors under torchvision's names, such as `features.0.weight`; superfluous ones are ignored.
+        inputs: What the weights expect, a key of `INPUTS`.
+        pooling: How the pooling layers pool.
+        padding: How convolutions continue their input.
+
+    Raises:
+        InputError: A layer is unknown, or its weights are absent, not finite or of another shape.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        architecture: str,
+        layers: Iterable[str],
+        weights: Mapping[str, Tensor],
+        *,
+        inputs: Inputs = "torchvision",
+        pooling: Pooling = "max",
+        padding: Padding = "zeros",
+    ) -> None:
+        super().__init__()
+        self.architecture = architecture
+        order = layers_of(architecture)
+        self.layers = frozenset(layers)
+        if not self.layers or not self.layers <= set(order):
+            unknown = ", ".join(sorted(self.layers - set(order))) or "of no name"
+            raise InputError(f"{architecture} has no layer {unknown}; expected some of {', '.join(order)}")
+        self.order = tuple(order[: max(map(order.index, self.layers)) + 1])
+        self.pooling = pooling
+        self.padding = padding
+        convolutions = self.convolutions(architecture)
+        for convolution in convolutions:
+            if convolution.layer in self.order:
+                for part, tensor in _tensors(architecture, convolution, convolutions, weights).items():
+                    self.register_buffer(f"{convolution.name}_{part}", tensor.detach().to(torch.float32))
+        white, mean, deviation = INPUTS[inputs]
+        self.register_buffer("mean", torch.tensor(mean).div(white).view(1, 3, 1, 1))
+        self.register_buffer("scale", torch.tensor([white / value for value in deviation]).view(1, 3, 1, 1))
+
+    @staticmethod
+    @abstractmethod
+    def convolutions(architecture: str) -> list[Convolution]:
+        """Return every convolution of an architecture, in order."""
+
+    @abstractmethod
+    def compute(self, layer: str, map_BCHW: Tensor, features: Mapping[str, Tensor]) -> Tensor:
+        """Return the feature map of a layer.
+
+        Args:
+            layer: Its name.
+            map_BCHW: The feature map of the layer before.
+            features: The maps to be returned so far, which must stay as they are.
+        """
+
+    def forward(self, images_BCHW: Tensor) -> dict[str, Tensor]:
+        """Return the feature maps of the layers asked for.
+
+        Args:
+            images_BCHW: RGB pictures, [0, 1]; values outside are allowed.
+        """
+        features: dict[str, Tensor] = {}
+        map_BCHW = (images_BCHW - self.mean) * self.scale
+        for layer in self.order:
+            map_BCHW = self.compute(layer, map_BCHW, features)
+            if layer in self.layers:
+                features[layer] = map_BCHW
+        return features
+
+    def cut(self, layers: Iterable[str]) -> Self:
+        """Return a backbone that ends at the deepest of other layers, with the tensors of this one.
+
+        Args:
+            layers: Names of the layers to return; none deeper than those of this one.
+        """
+        shorter = copy.copy(self)
+        shorter.layers = frozenset(layers)
+        shorter.order = self.order[: max(map(self.order.index, shorter.layers)) + 1]
+        dropped = [c.name for c in self.convolutions(self.architecture) if c.layer not in shorter.order]
+        shorter._buffers = {  # noqa: SLF001 - a copy of our own, whose dictionary must not be shared
+            name: tensor
+            for name, tensor in self._buffers.items()
+            if not name.startswith(tuple(f"{convolution}_" for convolution in dropped))
+        }
+        return shorter
+
+    def convolve(self, name: str, map_BCHW: Tensor, *, stride: int = 1) -> Tensor:
+        """Return a convolution by its `Convolution.name`; only 3 x 3 ones of stride 1 continue their input."""
+        weight, bias = getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias")
+        if stride > 1 or weight.shape[-1] == 1:
+            return functional.conv2d(map_BCHW, weight, bias, stride)
+        if self.padding == "zeros":
+            return functional.conv2d(map_BCHW, weight, bias, padding=1)
+        return functional.conv2d(functional.pad(map_BCHW, (1, 1, 1, 1), mode=self.padding), weight, bias)
+
+    def pool(self, map_BCHW: Tensor, side: int, *, ceil_mode: bool = False) -> Tensor:
+        """Return the map pooled over squares of a side, with stride 2."""
+        pool = functional.max_pool2d if self.pooling == "max" else functional.avg_pool2d
+        pooled: Tensor = pool(map_BCHW, side, 2, ceil_mode=ceil_mode)
+        return pooled
+
+
+def _tensors(
+    architecture: str, wanted: Convolution, all_of_it: list[Convolution], weights: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return the weight and bias of one convolution, checked."""
+    shapes = {"weight": (wanted.filters, wanted.channels, wanted.side, wanted.side), "bias": (wanted.filters,)}
+    found = {}
+    for part, shape in shapes.items():
+        key = f"{wanted.key}.{part}"
+        about = f"{key} ({wanted.layer} of {architecture})"
+        if key not in weights:
+            lacking = {other.layer for other in all_of_it if f"{other.key}.weight" not in weights}
+            there = [layer for layer in dict.fromkeys(other.layer for other in all_of_it) if layer not in lacking]
+            last = there[-1].replace("conv", "relu") if there else ""
+            raise InputError(
+                f"the weights hold no {about}; they hold {', '.join(there) or 'none of its layers'}",
+                hint=f"choose layers up to {last}" if there else "are they of another network?",
+            )
+        if tuple(weights[key].shape) != shape:
+            raise InputError(f"{about} has shape {tuple(weights[key].shape)}; expected {shape}")
+        if not weights[key].isfinite().all():
+            raise InputError(f"{about} holds values that are not finite", hint="is the file damaged?")
+        found[part] = weights[key]
+    return found

@@ -1,0 +1,23 @@
+"""What networks learn from: a lesson for each family, by name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from nst.training.lessons.exchange import ExchangeLesson
+from nst.training.lessons.lesson import Learner, Lesson, Syllabus
+from nst.training.lessons.markovian import MarkovianLesson
+from nst.training.lessons.perceptual import DiverseLesson, PerceptualLesson, RowLesson
+from nst.training.lessons.regions import RegionLesson
+
+__all__ = ["LESSONS", "Learner", "Lesson", "Syllabus"]
+
+LESSONS: Final[dict[str, type[Lesson]]] = {
+    "adain": ExchangeLesson,
+    "conditional": RowLesson,
+    "doodle_net": RegionLesson,
+    "johnson": PerceptualLesson,
+    "mgan": MarkovianLesson,
+    "texture_net": DiverseLesson,
+}
+"""Families by name."""

@@ -1,0 +1,101 @@
+"""What AdaIN's decoder learns: to paint features whose statistics were exchanged. Of `adain`.
+
+Shape letters: B pictures, C channels, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from nst.losses.deviations import DEVIATIONS
+from nst.losses.objective import extract
+from nst.losses.style import batch_target
+from nst.losses.terms import content_terms, style_terms
+from nst.networks import Origin
+from nst.networks.adain import AdainNet, moments
+from nst.pictures.images import resize_to, target_size
+from nst.training.lessons.lesson import Lesson, stacked
+from nst.training.sampler import random_crop
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from torch import Tensor
+
+    from nst.config.training import AdainTraining, Training
+    from nst.losses.objective import Objective
+    from nst.pictures.images import Pixels
+    from nst.training.lessons.lesson import Syllabus
+    from nst.workspace import Workspace
+
+
+class ExchangeLesson(Lesson):
+    """Pictures whose features are the exchanged ones, with the style's means and deviations at several layers.
+
+    Squares are cut at random from the style images, as large as the photographs'.
+
+    Source:
+        Huang & Belongie 2017, eq. 11-13. Differs: relative units (`nst.losses.units`).
+    """
+
+    config: AdainTraining
+    network: AdainNet
+
+    def __init__(self, config: Training, syllabus: Syllabus, workspace: Workspace) -> None:
+        super().__init__(config, syllabus, workspace)
+        config = self.config
+        layers = frozenset((config.layer, *config.style_layers))
+        self.backbone = workspace.backbone(config.backbone, layers, self.dtype)
+        self.network = AdainNet.from_training(config, Origin(len(syllabus.styles), self.backbone))
+        side = max(16, round(config.size * config.style_scale))
+        self.styles = [_short_side(style, side) for style in syllabus.styles]
+        self.crop = min(side, config.size)
+
+    def __call__(
+        self, photographs_B3HW: Tensor | None, styles: Sequence[int], seeds: Sequence[int], *, whole: bool = False
+    ) -> tuple[Tensor, Objective]:
+        """Return pictures of the network and what they are measured by; see `Lesson`."""
+        assert photographs_B3HW is not None
+        config, network = self.config, self.network
+        with torch.no_grad():
+            squares = [
+                self.styles[style] if whole else random_crop(self.styles[style], self.crop, seed)
+                for style, seed in zip(styles, seeds, strict=True)
+            ]
+            features = [extract(self.backbone, self.tensor(square[None]), config.precision) for square in squares]
+            statistics = stacked(
+                [{layer: DEVIATIONS.statistics(each[layer]) for layer in config.style_layers} for each in features],
+                config.style_layers,
+            )
+            wanted = [moments(each[config.layer]) for each in features]
+            style = torch.cat([mean for mean, _ in wanted]), torch.cat([deviation for _, deviation in wanted])
+            with self.autocast():
+                content_BCHW = network.encode(photographs_B3HW)
+            exchanged_BCHW = network.exchange(content_BCHW.to(self.dtype), style)
+        with self.autocast():
+            decoded_B3HW = network.decode(exchanged_BCHW)
+        outputs_B3HW = decoded_B3HW.to(self.dtype)
+        ones_B = torch.ones_like(outputs_B3HW[:, 0, 0, 0], dtype=torch.float64)
+        targets = {layer: batch_target(DEVIATIONS, of_layer) for layer, of_layer in statistics.items()}
+        terms = [
+            *content_terms(
+                {config.layer: exchanged_BCHW},
+                {config.layer: 1.0},
+                config.content_weight * ones_B,
+            ),
+            *style_terms(
+                DEVIATIONS,
+                targets,
+                config.style_layers,
+                config.style_weight * ones_B,
+            ),
+        ]
+        return outputs_B3HW, self.objective(outputs_B3HW, terms)
+
+
+def _short_side(style: Pixels, side: int) -> np.ndarray:
+    rows, columns = style.array.shape[:2]
+    return resize_to(style.array, *target_size(columns, rows, side, "short"))

@@ -206,7 +206,7 @@ def test_models_are_listed_compared_and_exported(folder):
     ("options", "message"),
     [
         ((), "neither a model nor a style"),
-        (("--style", "styles/dots.png"), "no adain model is trained"),
+        (("--style", "styles/dots.png"), "no model that knows any style (adain) is trained"),
         (("--model", "0000"), "no model '0000'"),
         (("--model", "MODEL", "--style", "styles/dots.png"), "is trained for one style"),
         (("--model", "MODEL", "-o", "x.gif"), "no known ending"),

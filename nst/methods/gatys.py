@@ -15,6 +15,7 @@ from nst.methods.descent import Descent, configs_of, run_accepted
 from nst.methods.guided import guided_style_terms, unmatched
 from nst.methods.start import missing_image, picture_size, plan_levels, too_thin
 from nst.methods.targets import Targets
+from nst.ops import to_tensor
 from nst.pictures.color import take_luminance
 from nst.pictures.images import resize_to, style_size
 
@@ -73,7 +74,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
 
     def keep_colors(pictures_B3HW: Tensor) -> Tensor:
         content = resize_to(targets.content.array, *picture_size(requests[0]))
-        return take_luminance(pictures_B3HW, targets.tensor(content))
+        return take_luminance(pictures_B3HW, to_tensor(content[None], targets.workspace.device, targets.dtype))
 
     share = 1.0 if config.init == "noise" else config.noise
     start = [

@@ -10,7 +10,7 @@ from prefect import flow
 from flows.order.request import Request
 from flows.order.training import plan_training
 from flows.prefect_engine import carry_out
-from tasks.inputs.manifest_text import read_manifest
+from tasks.inputs.manifest_source import read_manifest
 from tasks.root import open_root
 from tasks.work.workers import find_devices
 

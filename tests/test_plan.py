@@ -106,7 +106,7 @@ def test_nothing_to_multiply_is_an_error():
 def test_the_budget_counts_cells_after_exclusions():
     rules = "exclude: [{seed: [1, 2, 3, 4, 5]}]"
     assert len(cells_of(manifest(f"{{seed: {{count: 6}}, {rules}}}", extra="budget: {cells: 6}"))) == 6
-    with pytest.raises(UserError, match=r"has 36 cells .* its budget is 35"):
+    with pytest.raises(UserError, match=r"has 36 cells .* but its budget is 35"):
         cells_of(manifest("{seed: {count: 6}}", extra="budget: {cells: 35}"))
 
 

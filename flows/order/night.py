@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from flows.order.request import Request
 from flows.order.training import plan_training, summary_of, train_missing
 from nst.errors import NstError
-from tasks.inputs.manifest_text import read_manifest
+from tasks.inputs.manifest_source import read_manifest
 from tasks.nightly import nightly_manifests, write_report
 from tasks.work.workers import DevicePool
 

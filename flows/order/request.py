@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flows.order.sweep import SweepOrder, plan_sweep
 from flows.order.training import TrainingOrder, plan_training
-from tasks.inputs.manifest_text import read_manifest
+from tasks.inputs.manifest_source import read_manifest
 
 if TYPE_CHECKING:
     from tasks.root import Root
@@ -33,10 +33,10 @@ class Request:
 
 
 def order_of(request: Request) -> SweepOrder | TrainingOrder:
-    """Plan what the manifest of a request declares; its text is read once.
+    """Plan what the manifest of a request declares; it is read and parsed once.
 
     Raises:
         UserError: The manifest or an input cannot be used, or the budget is exceeded.
     """
     source = read_manifest(request.manifest)
-    return plan_training(request, source) if source.kind == "train" else plan_sweep(request, source)
+    return plan_training(request, source) if source.declaration.kind == "train" else plan_sweep(request, source)

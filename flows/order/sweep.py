@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from flows.engine import Engine
     from flows.order.request import Request
-    from tasks.inputs.manifest_text import ManifestText
+    from tasks.inputs.manifest_source import ManifestSource
     from tasks.work.workers import OnStep
 
 PUBLISH_EVERY_S: Final = 60.0
@@ -48,12 +48,12 @@ CHUNKS_PER_DEVICE: Final = 4
 """The least number of chunks per device, so that all devices finish at about the same time."""
 
 
-def plan_sweep(request: Request, source: ManifestText) -> SweepOrder:
+def plan_sweep(request: Request, source: ManifestSource) -> SweepOrder:
     """Plan a sweep: everything that can be wrong with it is found here, before anything starts.
 
     Args:
         request: What the user asks for.
-        source: Text of the request's manifest.
+        source: The request's manifest as it was read.
 
     Raises:
         UserError: The manifest, an input or the root cannot be used, or the budget is exceeded.

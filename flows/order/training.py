@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
     from flows.engine import Engine
     from flows.order.request import Request
-    from tasks.inputs.manifest_text import ManifestText
+    from tasks.inputs.manifest_source import ManifestSource
     from tasks.work.workers import OnStep
 
 
-def plan_training(request: Request, source: ManifestText) -> TrainingOrder:
+def plan_training(request: Request, source: ManifestSource) -> TrainingOrder:
     """Plan a training: everything that can be wrong with it is found here, before anything starts.
 
     Args:
         request: What the user asks for.
-        source: Text of the request's manifest.
+        source: The request's manifest as it was read.
 
     Raises:
         UserError: The manifest, an input or the root cannot be used.

@@ -1,1 +1,1 @@
-"""From the text of a manifest to a plan: inputs found, what is done subtracted. Never imports torch."""
+"""From a manifest to a plan: inputs found, what is done subtracted. Never imports torch."""

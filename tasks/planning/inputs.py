@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from tasks.inputs.digests import Digests
 
 
-class Faults:
+class InputFaults:
     """Gathers what is wrong with the inputs of a manifest, so that all of it is reported at once.
 
     Args:
-        where: Positions of the manifest's keys and values.
+        positions: Where the manifest's keys and values stand.
     """
 
-    def __init__(self, where: Where) -> None:
-        self._where = where
+    def __init__(self, positions: Where) -> None:
+        self._positions = positions
         self._problems: list[Problem] = []
 
     @contextlib.contextmanager
@@ -35,7 +35,7 @@ class Faults:
         try:
             yield
         except InputError as error:
-            self._problems.append(self._where.problem(path, error.message, error.hint))
+            self._problems.append(self._positions.problem(path, error.message, error.hint))
 
     def raise_any(self) -> None:
         """Raise what was noted.
@@ -48,7 +48,7 @@ class Faults:
 
 
 def identify_weights(
-    backbones: Mapping[BackboneConfig, Path], base: BaseUri, digests: Digests, faults: Faults
+    backbones: Mapping[BackboneConfig, Path], base: BaseUri, digests: Digests, faults: InputFaults
 ) -> dict[BackboneConfig, WeightsRef]:
     """Return the weights of each backbone, given where the manifest names the backbones."""
     weights = {}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nst.config.feedforward import FeedforwardConfig
 from nst.errors import InputError, ManifestError
 from nst.records import ModelRef
-from tasks.inputs.manifest_text import read_manifest
+from tasks.inputs.manifest_source import read_manifest
 from tasks.models.choose import find_model, latest_model, model_file, trained_models
 from tasks.planning.training import PreparedTraining, prepare_training
 

@@ -1,4 +1,4 @@
-"""From the text of a manifest to a plan: inputs found and digested, cells with ids, minus those done. Never torch.
+"""From a manifest to a plan: inputs found and digested, cells with ids, minus those done. Never torch.
 
 Everything that can be wrong with a sweep is found here, before anything starts.
 """
@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import UserError
-from nst.manifest.sweep import Manifest, parse_manifest
-from nst.plan.batches import Plan, make_plan
+from nst.manifest.sweep import Manifest, check_manifest
+from nst.plan.batches import Plan, Rate, make_plan
 from nst.plan.cells import expand
 from nst.records import StyleRef
 from tasks.inputs.base_uri import BaseUri
@@ -20,7 +20,7 @@ from tasks.inputs.digests import Digests
 from tasks.inputs.images import FoundImage, find_image, find_images, find_mask, image_refs, stem, unique
 from tasks.jobs import Job
 from tasks.layout import manifest_key
-from tasks.planning.inputs import Faults, identify_weights
+from tasks.planning.inputs import InputFaults, identify_weights
 from tasks.planning.model_choice import ModelChoice
 from tasks.store import Stat
 
@@ -31,15 +31,12 @@ if TYPE_CHECKING:
     from nst.manifest.blocks import ContentSpec, StyleSpec
     from nst.records import Batch, ImageRef
     from tasks.catalog import Catalog
-    from tasks.inputs.manifest_text import ManifestText
+    from tasks.inputs.manifest_source import ManifestSource
     from tasks.inputs.weights import WeightsRef
     from tasks.planning.training import PreparedTraining
     from tasks.root import Root
 
 _CELLS_PER_RECORD: Final = 20_000
-
-Rate = tuple[str, str, str]
-"""What a cell's seconds per unit of cost depend on: method, backbone, precision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,7 @@ class PreparedSweep:
     Attributes:
         plan: The cells in batches, those that are done subtracted.
         root: Where pictures and rows go.
-        source: Text of the manifest.
+        source: The manifest as it was read.
         manifest: The same, checked.
         inputs: Folder or URI for relative inputs; "" means the manifest's own folder.
         weights: Weights of the backbones.
@@ -58,7 +55,7 @@ class PreparedSweep:
 
     plan: Plan
     root: Root
-    source: ManifestText
+    source: ManifestSource
     manifest: Manifest
     inputs: str
     weights: Mapping[BackboneConfig, WeightsRef]
@@ -85,12 +82,12 @@ class PreparedSweep:
 
 
 def prepare_sweep(
-    source: ManifestText, root: Root, *, inputs: str = "", devices: int = 1, confirmed: bool = False
+    source: ManifestSource, root: Root, *, inputs: str = "", devices: int = 1, confirmed: bool = False
 ) -> PreparedSweep:
     """Plan a sweep against what its root holds.
 
     Args:
-        source: Text of the manifest.
+        source: The manifest as it was read.
         root: The root.
         inputs: Folder or URI for relative inputs; "" means the manifest's own folder.
         devices: Number of devices that the estimated time is divided by.
@@ -99,7 +96,7 @@ def prepare_sweep(
     Raises:
         UserError: The manifest or an input cannot be used, or the estimate exceeds the budget.
     """
-    manifest = parse_manifest(source.text, source.uri, source.read_base)
+    manifest = check_manifest(source.declaration)
     prepared = _prepare(manifest, source, root, inputs)
     if not confirmed:
         _check_budget(prepared.plan, manifest.budget.hours, devices)
@@ -131,7 +128,7 @@ def register_sweep(prepared: PreparedSweep) -> None:
         root.catalog.commit("sweeps", plan.sweep_id, f"cells-{start:08d}", rows, common=common)
 
 
-def _prepare(manifest: Manifest, source: ManifestText, root: Root, inputs: str) -> PreparedSweep:
+def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str) -> PreparedSweep:
     base, digests = BaseUri.of(source.uri, inputs), Digests(root.store)
     found = _find_inputs(manifest, base, digests)
     choose = ModelChoice(root, digests, base, source.folder, inputs)
@@ -183,7 +180,7 @@ def _find_inputs(manifest: Manifest, base: BaseUri, digests: Digests) -> _Inputs
     Raises:
         ManifestError: With every fault, each where the manifest names the input.
     """
-    faults = Faults(manifest.where)
+    faults = InputFaults(manifest.positions)
     contents: list[FoundImage] = []
     for index, content in enumerate(manifest.contents):
         with faults.at("contents", index):

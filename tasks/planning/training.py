@@ -1,4 +1,4 @@
-"""From the text of a training manifest to models with ids, minus those that are trained already. Never torch.
+"""From a training manifest to models with ids, minus those that are trained already. Never torch.
 
 Everything that can be wrong with a training manifest is found here, before anything starts.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nst.identity import hex_of
-from nst.manifest.training import TrainManifest, parse_train_manifest
+from nst.manifest.training import TrainManifest, check_train_manifest
 from nst.plan.models import ModelSpec, data_digest, models_of
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.digests import Digests
@@ -18,7 +18,7 @@ from tasks.inputs.images import FoundImage, find_images, find_mask, image_refs, 
 from tasks.jobs import TrainingJob
 from tasks.layout import checkpoints, manifest_key, parse_checkpoint_key
 from tasks.models.choose import TRAINING_METHOD, find_model, model_file, trained_models
-from tasks.planning.inputs import Faults, identify_weights
+from tasks.planning.inputs import InputFaults, identify_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nst.config.backbone import BackboneConfig
     from nst.records import ImageRef, ModelRef
     from tasks.catalog import Catalog
-    from tasks.inputs.manifest_text import ManifestText
+    from tasks.inputs.manifest_source import ManifestSource
     from tasks.inputs.weights import WeightsRef
     from tasks.root import Root
 
@@ -38,7 +38,7 @@ class PreparedTraining:
     Attributes:
         name: Name of the manifest.
         root: Where models, checkpoints and rows go.
-        source: Text of the manifest.
+        source: The manifest as it was read.
         specs: The models that it declares, each once.
         photographs: What the models learn on.
         trained: Ids of the models that are trained already.
@@ -49,7 +49,7 @@ class PreparedTraining:
 
     name: str
     root: Root
-    source: ManifestText
+    source: ManifestSource
     specs: tuple[ModelSpec, ...]
     photographs: tuple[ImageRef, ...]
     trained: frozenset[str]
@@ -97,18 +97,18 @@ class PreparedTraining:
         )
 
 
-def prepare_training(source: ManifestText, root: Root, *, inputs: str = "") -> PreparedTraining:
+def prepare_training(source: ManifestSource, root: Root, *, inputs: str = "") -> PreparedTraining:
     """Plan a training manifest against what its root holds.
 
     Args:
-        source: Text of the manifest.
+        source: The manifest as it was read.
         root: The root.
         inputs: Folder or URI for relative inputs; "" means the manifest's own folder.
 
     Raises:
         UserError: The manifest or an input cannot be used.
     """
-    manifest = parse_train_manifest(source.text, source.uri, source.read_base)
+    manifest = check_train_manifest(source.declaration)
     digests = Digests(root.store)
     found = _find_inputs(manifest, BaseUri.of(source.uri, inputs), digests, root.catalog)
     digests.save()
@@ -147,7 +147,7 @@ def _find_inputs(manifest: TrainManifest, base: BaseUri, digests: Digests, catal
     Raises:
         ManifestError: With every fault, each where the manifest names the input.
     """
-    faults = Faults(manifest.where)
+    faults = InputFaults(manifest.positions)
     photographs = _find_images("photographs", [(uri, None, None) for uri in manifest.photographs], base, faults)
     styles = _find_images("styles", [(style.uri, style.name, style.mask) for style in manifest.styles], base, faults)
     backbones = dict.fromkeys((config.backbone for config in manifest.configs), ("training", "backbone"))
@@ -160,7 +160,7 @@ def _find_inputs(manifest: TrainManifest, base: BaseUri, digests: Digests, catal
 
 
 def _find_images(
-    key: str, wanted: Sequence[tuple[str, str | None, str | None]], base: BaseUri, faults: Faults
+    key: str, wanted: Sequence[tuple[str, str | None, str | None]], base: BaseUri, faults: InputFaults
 ) -> list[FoundImage]:
     """Return the images of each (URI, name, mask) that the manifest has below `key`."""
     images = []

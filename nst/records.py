@@ -37,7 +37,6 @@ class ImageRef:
     """"" for a content that is a mask alone."""
     digest: str
     """SHA-256 of the bytes in hexadecimal digits; "" for a mask alone."""
-    size_bytes: int
     mask: MaskRef | None = None
 
 

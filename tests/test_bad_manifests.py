@@ -30,8 +30,8 @@ from nst.yaml.reporter import Reporter
 
 ZOO = Path(__file__).parent / "bad_manifests"
 FILES = sorted(ZOO.glob("*.yaml"))
-CONTENTS = [ImageRef(name, f"{name}.jpg", f"{number:064x}", 1) for number, name in enumerate(("chelsea", "night"))]
-STYLES = [StyleRef(ref.name, (ref,), (1.0,)) for ref in [ImageRef(n, n, n * 16, 1) for n in ("wave", "swan", "iris")]]
+CONTENTS = [ImageRef(name, f"{name}.jpg", f"{number:064x}") for number, name in enumerate(("chelsea", "night"))]
+STYLES = [StyleRef(ref.name, (ref,), (1.0,)) for ref in [ImageRef(n, n, n * 16) for n in ("wave", "swan", "iris")]]
 LISTS = {
     "<methods>": METHOD_CONFIGS,
     "<families>": TRAINING_CONFIGS,

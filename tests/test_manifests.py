@@ -26,7 +26,7 @@ VALIDATORS = [jsonschema.Draft202012Validator(schema()) for schema in (training_
 
 
 def images(*names):
-    return [ImageRef(name, f"{name}.jpg", (name.encode().hex() * 64)[:64], 1) for name in names]
+    return [ImageRef(name, f"{name}.jpg", (name.encode().hex() * 64)[:64]) for name in names]
 
 
 def test_there_are_manifests_to_learn_from():

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from orders import planned
 
 from nst.errors import ManifestError, UserError
 from nst.manifest.sweep import parse_manifest
@@ -18,7 +19,6 @@ from nst.plan.cells import expand
 from nst.records import ImageRef, OutputFormat, StyleRef
 from tasks.catalog import parameters
 from tasks.pages.export import varying
-from tasks.planning.sweep import prepare
 
 pytestmark = pytest.mark.xdist_group("mixed")  # its sweep runs once
 
@@ -26,7 +26,7 @@ HEAD = "name: x\ncontents: c/*\nstyles: s/*\n"
 
 
 def images(*names):
-    return [ImageRef(name, f"{name}.png", (name.encode().hex() * 64)[:64], 1) for name in names]
+    return [ImageRef(name, f"{name}.png", (name.encode().hex() * 64)[:64]) for name in names]
 
 
 CONTENTS = images("cat", "dog")
@@ -145,7 +145,7 @@ def test_missing_weights_are_reported_at_their_method(tmp_path):
     (tmp_path / "x.yaml").write_text(text)
     (tmp_path / "a.png").write_bytes(b"never decoded")
     with pytest.raises(ManifestError, match=r"no\.pth") as caught:
-        prepare(str(tmp_path / "x.yaml"), str(tmp_path / "out"))
+        planned(tmp_path / "x.yaml", tmp_path / "out")
     assert [(fault.line, fault.column) for fault in caught.value.problems] == [
         (6, text.splitlines()[5].index("no.pth") + 1)
     ]

@@ -1,8 +1,8 @@
-"""Engines: where the effects of a run are carried out. The order of steps is written once and is handed one of them.
+"""Engines: where the effects of a run are carried out. The order of steps is written once and works with any engine.
 
-An engine offers threads that carry effects out under their policies, and two ways to tell how far the run is. Threads
-suffice because the heavy work sits in device processes that they only feed. Knows nothing of Prefect: that engine is
-`flows.prefect_engine`.
+An engine offers threads that carry effects out under their policies, and two ways to report how far the run is. Threads
+suffice because the heavy work is done by device processes, which the threads only feed. Knows nothing of Prefect: that
+engine is `flows.prefect_engine`.
 """
 
 from __future__ import annotations
@@ -31,36 +31,37 @@ _watcher: ContextVar[Watcher | None] = ContextVar("nst_watcher", default=None)
 _POLL_S = 0.2
 
 
-class Stopped(NstError):  # it is no error
-    """The run was asked to stop: what is committed stays, the rest is left to the next run."""
+class Stopped(NstError):
+    """The run was asked to stop: what is committed stays, the rest is left to the next run.
+
+    A signal, not a failure: it is an `NstError` so that no handler reports it as a bug.
+    """
 
 
 class Engine(Protocol):
-    """Carries effects out, some at a time, and shows how far the run is. Used as a context manager."""
+    """Carries effects out, several at a time, and shows how far the run is. Used as a context manager."""
 
-    name: str
-    """`inline` or `prefect`."""
     stopping: threading.Event
-    """Set once the run should end: nothing more is submitted, device workers stop at their next chance."""
+    """Set when the run should end: nothing more is submitted."""
 
     def __enter__(self) -> Self: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Cancel what has not begun and wait for what has."""
+        """Cancel the effects that have not begun and wait for those that have."""
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Carry the effect `fn` out under its policy, in a thread."""
 
     def progress(self, done: int, total: int, text: str) -> None:
-        """Tell how many cells are done; cheap, may be called at any rate from one thread."""
+        """Report how many cells or models are done; cheap, may be called at any rate from one thread."""
 
     def show(self, rows: Sequence[Mapping[str, object]], contact_sheet_jpeg: bytes | None) -> None:
-        """Show a summary table and a contact sheet where the engine has a page for them."""
+        """Show a summary table and a contact sheet, if the engine has a page for them."""
 
 
 @contextlib.contextmanager
 def watching(watcher: Watcher) -> Iterator[None]:
-    """Send the progress of engines that are used inside this context to `watcher` too."""
+    """Report the progress of engines that are used inside this context to `watcher` as well."""
     token = _watcher.set(watcher)
     try:
         yield
@@ -68,7 +69,7 @@ def watching(watcher: Watcher) -> Iterator[None]:
         _watcher.reset(token)
 
 
-def tell_watcher(done: int, total: int, text: str) -> None:
+def notify_watcher(done: int, total: int, text: str) -> None:
     """Call the watcher of this context, if there is one."""
     watcher = _watcher.get()
     if watcher is not None:
@@ -76,13 +77,11 @@ def tell_watcher(done: int, total: int, text: str) -> None:
 
 
 class InlineEngine:
-    """Threads of this process and nothing else: no server, no records, no import of Prefect.
+    """Threads of this process and nothing else: no server, no records of task runs, no import of Prefect.
 
     Args:
-        max_workers: Threads, so effects under way at one time.
+        max_workers: Number of threads, and so of effects that run at one time.
     """
-
-    name = "inline"
 
     def __init__(self, max_workers: int = 1) -> None:
         self.stopping = threading.Event()
@@ -101,11 +100,11 @@ class InlineEngine:
         return self._threads.submit(attempt, lambda: fn(*args, **kwargs), policy_of(fn), self._pause)
 
     def progress(self, done: int, total: int, text: str) -> None:
-        """Tell the watcher."""
-        tell_watcher(done, total, text)
+        """Notify the watcher."""
+        notify_watcher(done, total, text)
 
     def show(self, rows: Sequence[Mapping[str, object]], contact_sheet_jpeg: bytes | None) -> None:
-        """Show nothing: the gallery and the catalog below the root are the pages of an inline run."""
+        """Show nothing: an inline run has no page; its gallery and catalog are below the root."""
 
     def _pause(self, seconds: float) -> None:
         if self.stopping.wait(seconds):
@@ -116,8 +115,8 @@ def completed(engine: Engine, fn: Callable[[T], R], items: Iterable[T], window: 
     """Yield every item with its finished future, in the order in which they finish.
 
     An item is taken from `items` only when fewer than `window` submissions are unfinished, so that a plan of a million
-    cells never becomes a million futures. When the consumer leaves, is interrupted or fails, nothing more is taken and
-    what has not begun is cancelled; what has begun goes on until the engine is left.
+    cells never becomes a million futures. When the consumer closes the iterator, is interrupted or fails, nothing more
+    is taken and effects that have not begun are cancelled; those that have begun go on until the engine is left.
 
     Args:
         engine: Carries the effects out.
@@ -140,7 +139,7 @@ def completed(engine: Engine, fn: Callable[[T], R], items: Iterable[T], window: 
                 except StopIteration:
                     break
                 pending[engine.submit(fn, item)] = item
-            # Free slots are filled before the consumer works on what is finished: devices never wait for it.
+            # Free slots are filled before the consumer handles the finished items, so that devices never wait for it.
             yield from finished
             if engine.stopping.is_set():
                 raise Stopped("the run was stopped")
@@ -151,14 +150,3 @@ def completed(engine: Engine, fn: Callable[[T], R], items: Iterable[T], window: 
     finally:
         for future in pending:
             future.cancel()
-
-
-def run_window(engine: Engine, fn: Callable[[T], R], items: Iterable[T], window: int) -> Iterator[R]:
-    """Yield the results of `fn` over `items` as they finish, at most `window` unfinished at one time.
-
-    Raises:
-        Stopped: The engine was stopped.
-        Exception: The first error of `fn` that its policy did not overcome; nothing more is submitted then.
-    """
-    for _, future in completed(engine, fn, items, window):
-        yield future.result()

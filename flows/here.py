@@ -1,35 +1,42 @@
-"""Runs a sweep as a Prefect flow here and now, on the configured server or on a private one."""
+"""Runs an order here and now: in this process, or as a Prefect flow on the configured server or on a private one."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from flows.engine import Watcher, watching
-from flows.inline import run_inline
-from flows.order.sweep import SweepSummary, plan_sweep
+from flows.engine import InlineEngine, Watcher, watching
 from tasks.prefect.server import private_server
 
 if TYPE_CHECKING:
-    from flows.order.request import Request
+    from flows.order.order import Order
+    from flows.order.summary import Summary
     from tasks.work.workers import OnStep
 
 
-def run_here(request: Request, watcher: Watcher, on_step: OnStep | None = None) -> SweepSummary:
-    """Run a sweep as a flow; errors as `flows.order.sweep.plan_sweep` and `run_sweep`.
+def run_inline(order: Order[Any], watcher: Watcher, on_step: OnStep | None = None) -> Summary:
+    """Run an order with threads of this process, without Prefect: tests, debugging, `nst run --inline`.
 
-    The plan is made before any server starts: a faulty manifest answers at once, and a finished sweep needs no server.
+    Args:
+        order: The planned sweep or training.
+        watcher: Called with the progress of the run.
+        on_step: Called with the progress of batches and trainings.
     """
-    prepared = plan_sweep(request)
-    if not prepared.plan.to_do:
-        return run_inline(request, watcher, on_step)
+    with watching(watcher), InlineEngine(max_workers=len(order.devices)) as engine:
+        return order.run(engine, on_step)
+
+
+def run_here(order: Order[Any], watcher: Watcher, on_step: OnStep | None = None) -> Summary:
+    """Run an order as a Prefect flow; arguments as `run_inline`. An order that is done already needs no server."""
+    if not order.to_do:
+        return run_inline(order, watcher, on_step)
     with private_server(), watching(watcher):
         from prefect import flow  # after the server's settings are in the environment
 
-        from flows.sweep import carry_out
+        from flows.prefect_engine import carry_out
 
-        @flow(name="sweep", flow_run_name="sweep {manifest}", persist_result=False)
-        async def sweep(manifest: str, root: str) -> SweepSummary:  # noqa: ARG001  shown on the run's page
-            return await carry_out(prepared, request.devices, on_step)
+        @flow(name=order.kind, flow_run_name=f"{order.kind} {{manifest}}", persist_result=False)
+        async def ordered(manifest: str, root: str) -> Summary:  # noqa: ARG001  shown on the run's page
+            return await carry_out(order, on_step)
 
-        return asyncio.run(sweep(request.manifest, request.root))
+        return asyncio.run(ordered(order.prepared.source.uri, order.prepared.root.uri))

@@ -10,7 +10,7 @@ from tasks.maintenance import compact_root
 
 @flow(name="compact", flow_run_name="compact {root}", persist_result=False)
 async def compact(root: str) -> dict[str, int]:
-    """Publish, merge and clean every table of a root; harmless at any time, also beside running sweeps.
+    """Publish, merge and clean every table of a root; harmless at any time, also while sweeps run.
 
     Args:
         root: URI of the root.

@@ -9,6 +9,7 @@ from prefect import flow
 
 from flows.order.night import run_night
 from flows.prefect_engine import PrefectEngine, in_thread
+from tasks.root import open_root
 from tasks.work.workers import find_devices
 
 
@@ -18,21 +19,22 @@ from tasks.work.workers import find_devices
 async def train_nightly(
     root: str, folder: str = "", inputs: str = "", devices: list[str] | None = None
 ) -> list[dict[str, Any]]:
-    """Train what is new or changed of the training manifests in `manifests/nightly/` of the root or the repository.
+    """Train the models of the manifests in `manifests/nightly/` of the root or the repository that are new or changed.
 
-    A manifest that fails holds up no other; the flow fails at its end then and tries the rest again, twice. What still
-    fails is in the report below `state/nights/` and in the catalog's failures, and the next night tries it anew.
+    A manifest that fails does not stop the others; the flow fails at its end then, and tries the missing models again,
+    twice. What still fails is in the report below `state/nights/` and in the `failures` table, and the next night tries
+    it again.
 
     Args:
         root: URI of the root.
-        folder: Another folder or URI of manifests.
+        folder: Another folder or URI of manifests; "" means those above.
         inputs: Folder or URI for relative inputs; "" means each manifest's own folder.
-        devices: Devices to use; by default all of the machine.
+        devices: Devices to use; by default all devices of the machine.
 
     Returns:
         A row per manifest (`flows.order.night.NightRow`).
     """
     chosen = tuple(devices or find_devices())
     with PrefectEngine(max_workers=len(chosen), key="train-nightly", noun="models") as engine:
-        rows = await in_thread(engine, lambda: run_night(root, folder, inputs, chosen, engine))
+        rows = await in_thread(engine, lambda: run_night(open_root(root, probed=True), folder, inputs, chosen, engine))
     return [asdict(row) for row in rows]

@@ -1,12 +1,12 @@
-"""The engine of a run inside a Prefect flow: every effect is a task run, and the flow run's page shows how far it is.
+"""The engine of a run inside a Prefect flow: every effect is a task run, and the flow run's page shows the progress.
 
 The flow is `async` and runs the synchronous order of steps in a thread (`in_thread`): a synchronous flow would take at
 least a second, because Prefect joins its heartbeat thread, and Control-C could not reach the order.
 
-Task runs are made in threads of our own, by calling the task in a copy of the flow's context. That gives ordinary
-futures, a bounded number of threads and the same records as Prefect's thread runner, whose bookkeeping of every
-submission is never freed. Arguments and results are handed around Prefect, which would otherwise search them for
-futures and keep them until the flow ends. Caching and stored results stay off: the catalog is the one memory.
+Task runs are made in the engine's threads, by calling the task in a copy of the flow's context. That gives ordinary
+futures, a bounded number of threads and the same records as Prefect's thread runner, which never frees its bookkeeping
+of submissions. Arguments and results are hidden from Prefect (`_Call`), which would otherwise search them for futures
+and keep them until the flow ends. Caching and stored results stay off: only the catalog decides what is done.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from contextvars import copy_context
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext, SyncClientContext
 
-from flows.engine import Stopped, tell_watcher
-from tasks.effect import Policy, policy_of
+from flows.engine import Stopped, notify_watcher
+from nst.errors import TransientError
+from tasks.effect import policy_of
 from tasks.prefect.page import PrefectPage
 from tasks.prefect.server import current_server
 
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
     from prefect.client.schemas.objects import State, TaskRun
 
+    from flows.order.order import Order
+    from flows.order.summary import Summary
+    from tasks.work.workers import OnStep
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -42,12 +46,10 @@ class PrefectEngine:
     """Carries effects out as task runs of the flow run in whose context it is entered.
 
     Args:
-        max_workers: Threads, so effects under way at one time.
-        key: Names the page's artifacts; the manifest's name, so that its runs share a history.
-        noun: What is counted: cells, models.
+        max_workers: Number of threads, and so of effects that run at one time.
+        key: Names the artifacts of the page; the name of the manifest, so that its runs share a history.
+        noun: What the progress counts: cells or models.
     """
-
-    name = "prefect"
 
     def __init__(self, max_workers: int = 1, key: str = "run", noun: str = "cells") -> None:
         self.stopping = threading.Event()
@@ -73,7 +75,7 @@ class PrefectEngine:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Wait for what has begun, show the last progress and tell the private server what to wait for."""
+        """Wait for the effects that have begun, show the last progress, say how many records the server is to store."""
         if error is not None:
             self.stopping.set()
         with self._stack:
@@ -90,9 +92,9 @@ class PrefectEngine:
         return self._threads.submit(copy_context().run, self._carry_out, self._task(fn), call)
 
     def progress(self, done: int, total: int, text: str) -> None:
-        """Tell the watcher, and the page at most once in five seconds."""
+        """Notify the watcher, and update the page at most once in five seconds."""
         self._progress = (done, total, text)
-        tell_watcher(done, total, text)
+        notify_watcher(done, total, text)
         self._page.progress(done, total, text)
 
     def show(self, rows: Sequence[Mapping[str, object]], contact_sheet_jpeg: bytes | None) -> None:
@@ -118,7 +120,7 @@ class PrefectEngine:
                 task_run_name=_label,  # type: ignore[arg-type]  # declared narrower than what Prefect calls
                 retries=policy.retries,
                 retry_delay_seconds=list(policy.retry_delays_s) or None,
-                retry_condition_fn=_retry_condition(policy),
+                retry_condition_fn=_may_retry,
                 cache_policy=NO_CACHE,
                 persist_result=False,
                 log_prints=False,
@@ -126,13 +128,24 @@ class PrefectEngine:
         return self._tasks[fn]
 
 
-async def in_thread(engine: PrefectEngine, order: Callable[[], R]) -> R:
-    """Return what the synchronous `order` returns, run in a thread of an `async` flow.
+async def carry_out(order: Order[Any], on_step: OnStep | None = None) -> Summary:
+    """Run a planned order inside the current flow run.
 
-    When the flow is cancelled (Control-C, SIGTERM, Prefect's cancel button), the engine is told to stop and the order
-    is awaited: it commits what is finished.
+    Args:
+        order: The planned sweep or training.
+        on_step: Called with the progress of batches and trainings.
     """
-    running = asyncio.ensure_future(asyncio.to_thread(order))
+    with PrefectEngine(max_workers=len(order.devices), key=order.prepared.name, noun=order.noun) as engine:
+        return await in_thread(engine, lambda: order.run(engine, on_step))
+
+
+async def in_thread(engine: PrefectEngine, steps: Callable[[], R]) -> R:
+    """Return what the synchronous function `steps` returns, run in a thread of an `async` flow.
+
+    When the flow is cancelled (Control-C, SIGTERM, Prefect's cancel button), the engine is stopped and the end of the
+    steps is awaited: they commit what is finished.
+    """
+    running = asyncio.ensure_future(asyncio.to_thread(steps))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
@@ -143,7 +156,7 @@ async def in_thread(engine: PrefectEngine, order: Callable[[], R]) -> R:
 
 
 class _Call:
-    """A call whose arguments and result Prefect does not look into."""
+    """A call whose arguments and result are hidden from Prefect."""
 
     __slots__ = ("args", "fn", "kwargs", "result")
 
@@ -157,21 +170,13 @@ def _run(call: _Call) -> None:
 
 
 def _label(parameters: dict[str, Any]) -> str:
-    """Return the name of a task run: the effect, and the batch or the model when there is one."""
+    """Return the name of a task run: the effect, and the `key` of its first argument (a chunk, a training) if any."""
     call: _Call = parameters["call"]
     name = getattr(call.fn, "__name__", type(call.fn).__name__)
     first = call.args[0] if call.args else None
-    about = getattr(first, "batch_id", "") or getattr(first, "key", "")
-    return f"{name} {about[:12]}".strip()
+    return f"{name} {getattr(first, 'key', '')[:12]}".strip()
 
 
-def _retry_condition(policy: Policy) -> Callable[[Any, TaskRun, State[Any]], bool]:
-    """Return the policy's decision in the form that Prefect asks for."""
-
-    def may_retry(_task: Any, task_run: TaskRun, state: State[Any]) -> bool:
-        error = state.data
-        began = task_run.start_time
-        elapsed_s = (datetime.now(UTC) - began).total_seconds() if began else 0
-        return policy.allows_retry(error if isinstance(error, BaseException) else None, elapsed_s)
-
-    return may_retry
+def _may_retry(_task: Any, _task_run: TaskRun, state: State[Any]) -> bool:
+    """Return whether the error of a task run may pass by itself; Prefect counts the retries."""
+    return isinstance(state.data, TransientError)

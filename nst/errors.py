@@ -1,14 +1,17 @@
-"""The error tree of nst. Imports nothing, so that every room may raise from it.
+"""The errors of nst, and the record of one fault in a manifest. Imports nothing of nst: every room may raise from it.
 
     NstError
     |-- UserError              edit something; exit code 2; never retried
     |   |-- ManifestError      the manifest: every problem at once, with file:line:column
-    |   `-- InputError         an input the user named: an image, a weights file, a folder
-    |-- NumericalError         a cell whose loss or picture went wrong; recorded, not retried
+    |   `-- InputError         an input that the user named: an image, a weights file, a folder
+    |-- NumericalError         a loss or a picture went wrong; recorded, not retried
+    |   `-- Unhealthy          a training cannot go on (nst.training.health)
     |-- OutOfMemory            the device's memory is too small for the cell even alone
-    `-- TransientError         may pass: retried under the policy of the task
-        |-- StorageError       the object store gave up after its deadline
-        `-- WorkerLost         the device worker died (killed, lost GPU)
+    |-- TransientError         may pass: retried under the policy of the task
+    |   |-- StorageError       the object store gave up after its deadline
+    |   `-- WorkerLost         the device worker died (killed, lost GPU)
+    |-- NightFailed            some manifests of a nightly run failed (flows.order.night)
+    `-- Stopped                a signal, not a failure: the run was asked to end (flows.engine)
 
 The class *is* the retry policy: `TransientError` is retried, nothing else is.
 """
@@ -16,6 +19,7 @@ The class *is* the retry policy: `TransientError` is retried, nothing else is.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 class NstError(Exception):
@@ -44,7 +48,7 @@ def _rebuild(kind: type[NstError], message: str, hint: str) -> NstError:
 
 
 class UserError(NstError):
-    """Something the user wrote or named must change."""
+    """Something that the user wrote or named must change."""
 
 
 class InputError(UserError):
@@ -52,7 +56,7 @@ class InputError(UserError):
 
 
 class NumericalError(NstError):
-    """A cell's loss became NaN, or its picture is constant or saturated."""
+    """A loss is not finite, or a picture is constant or saturated."""
 
 
 class OutOfMemory(NstError):
@@ -71,16 +75,23 @@ class WorkerLost(TransientError):
     """A device worker process died."""
 
 
+FaultKind = Literal["missing", "unknown", "choice", "other"]
+"""What is wrong, for code to ask; messages and hints are for people alone. `missing`: a key that there must be;
+`unknown`: a key that its block does not have; `choice`: a word that is none of those to choose from."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One fault in a manifest.
 
     Attributes:
         file: URI or path of the manifest, as the user named it.
-        line: 1-based line, column: 1-based column, end_column: exclusive end of the fault on its line.
+        line: 1-based. column: 1-based.
         message: What was found and what was expected.
-        hint: E.g. "did you mean 'style_weight'?", or "".
-        source: The text of that line, or "".
+        hint: What the user may do about it, or "".
+        excerpt: The line of the manifest with a mark below the fault (`nst.yaml.problems.excerpt`), or "".
+        kind: What is wrong.
+        meant: The key or word that was probably meant, "" if none comes near; of a missing key, its name.
     """
 
     file: str
@@ -88,20 +99,14 @@ class Problem:
     column: int
     message: str
     hint: str = ""
-    source: str = ""
-    end_column: int = 0
+    excerpt: str = ""
+    kind: FaultKind = "other"
+    meant: str = ""
 
-    def render(self) -> str:
-        """Return `file:line:column: error: ...` with the source line and a caret run."""
-        text = f"{self.file}:{self.line}:{self.column}: error: {self.message}"
-        if self.hint:
-            text += f"; {self.hint}"
-        if self.source:
-            gutter = f"{self.line} | "
-            width = max(1, min(self.end_column or self.column + 1, len(self.source) + 1) - self.column)
-            pad = " " * (len(gutter) - 2) + "| " + " " * (self.column - 1)
-            text += f"\n{gutter}{self.source}\n{pad}{'^' * width}"
-        return text
+    def __str__(self) -> str:
+        hint = f"; {self.hint}" if self.hint else ""
+        excerpt = f"\n{self.excerpt}" if self.excerpt else ""
+        return f"{self.file}:{self.line}:{self.column}: error: {self.message}{hint}{excerpt}"
 
 
 class ManifestError(UserError):
@@ -109,7 +114,7 @@ class ManifestError(UserError):
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         self.problems = tuple(sorted(problems, key=lambda p: (p.file, p.line, p.column)))
-        super().__init__("\n".join(p.render() for p in self.problems))
+        super().__init__("\n".join(map(str, self.problems)))
 
     def __reduce__(self) -> tuple[object, ...]:
         return (ManifestError, (self.problems,))

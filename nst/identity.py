@@ -1,8 +1,11 @@
 """What makes two cells the same: a hash of everything that determines a cell's pixels, and of nothing else.
 
 A cell's id covers the method with its declared version, the validated settings, the digests of the input images and
-of the backbone's weights, and, where the encoding loses something, the output format. It is a hash of four keys, so
-that a plan of a million cells hashes each setting, content and style once.
+of the backbone's weights, and, for a lossy encoding, the output format. It is a hash of four keys, so that a plan of a
+million cells hashes each setting, content and style once.
+
+A cell's address is a hash of what the manifest says: of URIs and settings, without digests and versions. A cell with a
+known address and a new id tells that an input or the method has changed since.
 """
 
 from __future__ import annotations
@@ -21,11 +24,12 @@ if TYPE_CHECKING:
     from nst.records import Cell, ImageRef, ModelRef, OutputFormat, StyleRef
 
 SCHEMA: Final = 1
-"""Version of this file's way of hashing: raised, it makes every cell new."""
+"""Version of the way of hashing in this file: raising it gives every cell a new id."""
 
-PLACE: Final = "backbone.weights"
+WEIGHTS_LOCATION: Final = "backbone.weights"
+"""Key of the fragment that says where the weights of the backbone lie."""
 
-_NOTHING: Final = bytes(16)
+_NO_IMAGE: Final = bytes(16)
 
 
 def canonical(value: Any) -> str:
@@ -34,29 +38,29 @@ def canonical(value: Any) -> str:
 
 
 def fragments(config: Settings, fields: Iterable[str] | None = None) -> dict[str, str]:
-    """Return the canonical text of each setting, or of some `fields`.
+    """Return the canonical text of each setting, or of those of `fields`.
 
-    The backbone comes in two parts: `backbone` bears on the pixels beside the digest of the weights, `PLACE` only says
-    where the weights lie. A seed counts for random weights alone. A setting of `ADDED_LATER` at its default has no
-    text, so that what was made before the setting existed keeps its id.
+    The backbone comes in two parts. `backbone` determines the pixels together with the digest of the weights;
+    `WEIGHTS_LOCATION` only says where the weights lie. The seed of a backbone counts for random weights alone. A
+    setting of `ADDED_LATER` has no text at its default, so that what was made before the setting existed keeps its id.
     """
     parts = {}
-    kind = type(config)
-    for field in fields or kind.model_fields:
+    settings = type(config)
+    for field in fields or settings.model_fields:
         value = getattr(config, field)
-        if field in kind.ADDED_LATER and value == kind.model_fields[field].default:
+        if field in settings.ADDED_LATER and value == settings.model_fields[field].default:
             parts[field] = ""
             continue
         if field == "backbone" and value.weights != "random":
-            parts[PLACE] = f"{PLACE}:{canonical([value.weights, value.seed])}"
+            parts[WEIGHTS_LOCATION] = f"{WEIGHTS_LOCATION}:{canonical([value.weights, value.seed])}"
             value = value.model_dump(mode="json", exclude={"weights", "seed"})
         parts[field] = f"{field}:{canonical(value)}"
     return parts
 
 
-def pixel_fields(kind: type[Settings]) -> list[str]:
-    """Return the settings that bear on the pixels, in the order in which they are hashed."""
-    return sorted(kind.model_fields.keys() - kind.NOT_PIXELS)
+def pixel_fields(settings: type[Settings]) -> list[str]:
+    """Return the settings that pixels or weights depend on, in the order in which they are hashed."""
+    return sorted(settings.model_fields.keys() - settings.NOT_PIXELS)
 
 
 def settings_key(parts: Mapping[str, str], fields: Iterable[str]) -> bytes:
@@ -71,16 +75,16 @@ def method_key(config: Method, weights_digest: str, output: OutputFormat) -> byt
 
 
 def content_key(content: ImageRef | None) -> bytes:
-    """Return the key of a content image: its bytes and its mask's, never their names or places."""
+    """Return the key of a content image, from its bytes and those of its mask: names and locations do not count."""
     if content is None:
-        return _NOTHING
+        return _NO_IMAGE
     return digest16(canonical([content.digest, content.mask.digest]) if content.mask else content.digest)
 
 
 def style_key(style: StyleRef | None) -> bytes:
-    """Return the key of a style: its images' and masks' bytes, their weights, and the way of mixing if several."""
+    """Return the key of a style, from the bytes of its images and masks; of several images, also from their mix."""
     if style is None:
-        return _NOTHING
+        return _NO_IMAGE
     masks = [image.mask.digest if image.mask else None for image in style.images]
     return digest16(canonical([[image.digest for image in style.images], *_mix(style), *_masks(masks)]))
 
@@ -91,7 +95,12 @@ def network_key(style: bytes, model: ModelRef) -> bytes:
 
 
 def join(left: bytes, right: bytes) -> str:
-    """Return the id of the cell with these keys: of settings and method, and of content and style."""
+    """Return the id or address of a cell: 32 hexadecimal digits.
+
+    Args:
+        left: The keys of its settings and of its method.
+        right: The keys of its images.
+    """
     return blake2b(left + right, digest_size=16).hexdigest()
 
 
@@ -108,21 +117,19 @@ def cell_id(
 
 
 def address(cell: Cell) -> str:
-    """Return what the user asked for without what it turned out to be: URIs and settings, no digests, no version.
-
-    Equal addresses with unequal ids tell that an input or the method changed since.
-    """
+    """Return the address of a cell: 32 hexadecimal digits."""
     settings = settings_key(fragments(cell.config), pixel_fields(type(cell.config)))
-    return join(settings + place_key(cell.config, cell.output), inputs_key(cell.content, cell.style))
+    method = written_method_key(cell.config, cell.output)
+    return join(settings + method, written_inputs_key(cell.content, cell.style))
 
 
-def place_key(config: Method, output: OutputFormat) -> bytes:
-    """Return the part of an address that says which weights and which output format were asked for."""
+def written_method_key(config: Method, output: OutputFormat) -> bytes:
+    """Return the part of an address that names the method, the weights as written, and the output format."""
     return digest16(canonical([config.name, *config.weights_as_written, output.format, output.quality]))
 
 
-def inputs_key(content: ImageRef | None, style: StyleRef | None) -> bytes:
-    """Return the part of an address that says which images were asked for."""
+def written_inputs_key(content: ImageRef | None, style: StyleRef | None) -> bytes:
+    """Return the part of an address that names the images and masks by their URIs."""
     uris = [content.uri if content else None, [image.uri for image in style.images] if style else None]
     images = [content, *(style.images if style else ())]
     masks = [image.mask.uri if image and image.mask else None for image in images]
@@ -143,6 +150,7 @@ def hex_of(parts: Iterable[str], *, size: int = 16) -> str:
 
 
 def _mix(style: StyleRef) -> list[Any]:
+    """Return what the way of mixing adds to a key: nothing if there is one image."""
     if len(style.images) == 1:
         return []
     whole = sum(style.weights)
@@ -150,7 +158,7 @@ def _mix(style: StyleRef) -> list[Any]:
 
 
 def _masks(masks: list[str | None]) -> list[Any]:
-    """Return what masks add to a key: nothing if there are none, so that cells without them stay what they were."""
+    """Return what masks add to a key: nothing if there are none, so that cells without masks keep their ids."""
     return [{"masks": masks}] if any(masks) else []
 
 

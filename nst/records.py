@@ -1,6 +1,6 @@
-"""The small frozen records that cross rooms and processes: no tensors, no open files, no behaviour.
+"""The small frozen records that pass between modules and processes: no tensors, no open files, no behaviour.
 
-Images travel as URIs with digests; pixels are read where they are used.
+Images are passed as URIs with digests; pixels are read where they are used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class MaskRef:
 
     uri: str
     digest: str
-    """SHA-256 of the bytes, hex; of a colour, the colour itself."""
+    """SHA-256 of the bytes in hexadecimal digits; of a colour, the colour itself."""
 
     @property
     def is_color(self) -> bool:
@@ -29,15 +29,14 @@ class MaskRef:
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """One input image: where it lies and what its bytes are."""
+    """One input image: where it lies, and the digest of its bytes."""
 
     name: str
-    """Unique readable name within the sweep, from the manifest or the file's stem."""
+    """Readable name, unique within the sweep: from the manifest, or the stem of the file's name."""
     uri: str
-    """Empty for a content that is a mask alone."""
+    """"" for a content that is a mask alone."""
     digest: str
-    """SHA-256 of the bytes, hex; empty for a mask alone."""
-    size_bytes: int
+    """SHA-256 of the bytes in hexadecimal digits; "" for a mask alone."""
     mask: MaskRef | None = None
 
 
@@ -53,24 +52,24 @@ class StyleRef:
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
-    """One trained network: what it is and where its weights lie."""
+    """One trained network: its identity, and where its weights lie."""
 
     identity: str
-    """Id in the catalog of models, or `sha256-` and the digest of a file that is not from there."""
+    """Id in the catalog of models; for a file that is not in the catalog, `sha256-` and the digest of the file."""
     uri: str = ""
-    """Of its safetensors file; "" while it is not trained."""
+    """URI of its safetensors file; "" while it is not trained."""
     digest: str = ""
     """SHA-256 of that file."""
 
     @property
     def model_id(self) -> str | None:
-        """Its id in the catalog, None for other files."""
+        """Its id in the catalog; None for a file that is not in the catalog."""
         return None if self.identity.startswith("sha256-") else self.identity
 
 
 @dataclass(frozen=True, slots=True)
 class OutputFormat:
-    """How pictures are encoded. `quality` is ignored by PNG."""
+    """How pictures are encoded; `quality` has no effect on PNG."""
 
     format: Literal["png", "jpeg", "webp"] = "png"
     quality: int = 95
@@ -78,7 +77,7 @@ class OutputFormat:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One content x style x parameter point: one picture, one row."""
+    """One content with one style at one point of the axes: one picture, one row of `results`."""
 
     cell_id: str
     content: ImageRef | None
@@ -86,33 +85,33 @@ class Cell:
     config: Method
     output: OutputFormat = OutputFormat()
     attempt: int = 1
-    """1 + the number of failed attempts on record when it was planned."""
+    """1 + the number of failed attempts in the catalog when the cell was planned."""
     model: ModelRef | None = None
     """The trained network, None for methods without."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Cells that share content, size, backbone and structure, optimised together; committed whole."""
+    """Cells of one structure that are optimised together and committed together; mostly of one content."""
 
     batch_id: str
     cells: tuple[Cell, ...]
     weights_digest: str
-    """Identity of the backbone's weights, part of every cell_id."""
+    """Digest of the backbone's weights, part of every cell's id; "" without a backbone."""
     cost: float
-    """Relative cost: pixels x steps x cells (pyramid included); seconds = cost x the device's seconds per unit."""
+    """Pixels x steps, summed over the cells and the levels of the pyramid; a duration is this times a device's rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class TraceRecord:
-    """Losses of one cell at one step, in the cell's own units (`units`), after weighting."""
+    """Losses of one cell at one step, weighted, in the units that the cell's settings ask for (`units`)."""
 
     step: int
     level: int
     loss: float
-    """The weighted sum."""
+    """The weighted sum of all terms."""
     parts: dict[str, float]
-    """The same by part (`nst.config.terms.PARTS`)."""
+    """The weighted loss of each part (`nst.config.terms.PARTS`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +119,11 @@ class TermLoss:
     """One term of the finished picture's losses, in relative units."""
 
     loss: float
-    """Layers weighted as configured, before the term's own weight."""
+    """Sum over the layers with their weights, before the weight of the term."""
     weight_relative: float
-    """The configured weight converted into relative units for this cell's targets."""
+    """The weight of the term, converted into relative units for this cell's targets."""
     layers: dict[str, float]
-    """Per layer, unweighted; empty for a term of the picture itself."""
+    """The loss of each layer, not weighted; empty for a term of the picture itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,21 +131,21 @@ class CellLosses:
     """The losses of the finished picture, measured on the picture as saved (clamped to [0, 1])."""
 
     loss: float
-    """What was minimised: the weighted sum in the settings' own units."""
+    """What was minimised: the weighted sum, in the units that the settings ask for."""
     terms: dict[str, TermLoss]
-    """By the names of `nst.config.terms.TERMS`; without the terms that the cell does not have."""
+    """The terms that the cell has, by their names in `nst.config.terms.TERMS`."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRecord:
-    """Losses of one training step, after weighting, means over its pictures; `loss` is their sum."""
+    """Weighted losses of one training step, each a mean over its pictures; `loss` is their sum."""
 
     step: int
-    """Steps done with this one."""
+    """Number of steps done, including this one."""
     loss: float
     content_loss: float
     style_loss: float
     tv_loss: float
     diversity_loss: float
-    """Minus the mean log distance to the nearest other picture of the batch: may be negative."""
+    """Minus the mean log distance to the nearest other picture of the batch; may be negative."""
     learning_rate: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -87,10 +88,18 @@ class Recent(Generic[Value]):
         self.size = size
         self.hits = 0
         self.misses = 0
+        self._owner: Hashable = None
         self._values: OrderedDict[Hashable, Value] = OrderedDict()
+
+    def owned_by(self, owner: Hashable) -> Recent[Value]:
+        """Return this memory for another owner: its room is shared, and equal keys of two owners are kept apart."""
+        other = copy(self)
+        other._owner = owner  # noqa: SLF001  our own copy
+        return other
 
     def get(self, key: Hashable, compute: Callable[[], Value]) -> Value:
         """Return the value of `key`, computing it if it is not at hand."""
+        key = (self._owner, key)
         if key in self._values:
             self.hits += 1
             self._values.move_to_end(key)
@@ -124,6 +133,20 @@ class Workspace:
         self.statistics: Recent[dict[str, tuple[Tensor, ...]]] = Recent(256)
         self.features: Recent[dict[str, Tensor]] = Recent(2)
         self.networks: Recent[Network] = Recent(4)
+
+    def with_weights(self, digest: str, load_weights: Callable[[BackboneConfig], Mapping[str, Tensor]]) -> Workspace:
+        """Return a workspace that takes the weights of backbones from elsewhere and shares the memory of this one.
+
+        Args:
+            digest: Identity of the weights; what is computed with other weights is kept apart.
+            load_weights: As for `Workspace`.
+        """
+        other = copy(self)
+        other.load_weights = load_weights
+        other.backbones = self.backbones.owned_by(digest)
+        other.statistics = self.statistics.owned_by(digest)
+        other.features = self.features.owned_by(digest)
+        return other
 
     def backbone(self, config: BackboneConfig, layers: frozenset[str], dtype: torch.dtype) -> Backbone:
         """Return the backbone that returns these layers, built on first use.

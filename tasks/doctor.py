@@ -1,4 +1,4 @@
-"""Looks at what a run would need: Python, torch, devices, weights, the root's storage, Prefect."""
+"""Examines what a run needs: Python, packages, devices, weights, the storage of the root, Prefect."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. `bad` prevents runs, `note` is worth knowing."""
+    """The state of one thing that a run needs. `bad` prevents runs, `note` is worth knowing."""
 
     level: Literal["ok", "note", "bad"]
     subject: str
@@ -31,7 +31,7 @@ class Finding:
 
 
 def examine(root: str) -> Iterator[Finding]:
-    """Yield what is found, in the order in which a run would meet it."""
+    """Yield what is found, in the order in which a run needs it."""
     yield Finding("ok", "python", f"{platform.python_version()} on {platform.platform(terse=True)}")
     yield from _packages()
     yield from _devices()
@@ -55,7 +55,7 @@ def _devices() -> Iterator[Finding]:
     for device in devices:
         if device.startswith("cuda"):
             if not torch.cuda.is_available():
-                text = f"{device} is there but torch {torch.__version__} cannot use it; install a CUDA build of torch"
+                text = f"{device} exists but torch {torch.__version__} cannot use it; install a CUDA build of torch"
                 yield Finding("bad", "device", text)
                 continue
             properties = torch.cuda.get_device_properties(0)

@@ -1,8 +1,8 @@
 """Effects and their retry policies, declared once and honoured by every engine. Knows nothing of Prefect.
 
 An effect is a plain function marked with `@effect(...)`. Called directly it runs once, which is what tests want. An
-engine of `flows/` runs it under its policy: inline through `call_with_policy`, under Prefect as a task whose page shows
-every attempt. The error's class decides: `TransientError` is retried, nothing else is.
+engine of `flows/` runs it under its policy: inline through `attempt`, under Prefect as a task whose page shows every
+attempt. The class of the error decides: a `TransientError` is retried, nothing else is.
 """
 
 from __future__ import annotations
@@ -24,18 +24,15 @@ _ATTRIBUTE = "__effect_policy__"
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How often, and for how long, an effect is tried again.
+    """How often an effect is tried again.
 
     Attributes:
         retries: Attempts after the first one.
         retry_delays_s: Pause before each retry, seconds; the last one repeats. Empty means no pause.
-        timeout_s: No retry begins later than this many seconds after the first attempt began; None means no limit. A
-            call that is under way is never interrupted: a thread inside a C call cannot be.
     """
 
     retries: int = 2
     retry_delays_s: tuple[float, ...] = (1, 5)
-    timeout_s: float | None = None
 
     def delay_s(self, retry: int) -> float:
         """Return the pause before the 1-based `retry`, seconds."""
@@ -43,29 +40,16 @@ class Policy:
             return 0
         return self.retry_delays_s[min(retry, len(self.retry_delays_s)) - 1]
 
-    def allows_retry(self, error: BaseException | None, elapsed_s: float) -> bool:
-        """Return whether this error may pass by itself and there is time left; counts nothing."""
-        return isinstance(error, TransientError) and (self.timeout_s is None or elapsed_s < self.timeout_s)
-
 
 ONCE = Policy(retries=0)
 """The policy of a function that declares none."""
 
 
 def effect(
-    *,
-    retries: int = 2,
-    retry_delays_s: tuple[float, ...] = (1, 5),
-    timeout_s: float | None = None,
+    *, retries: int = 2, retry_delays_s: tuple[float, ...] = (1, 5)
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Mark a function as an effect with this policy; the function itself stays as it is.
-
-    Args:
-        retries: Attempts after the first one.
-        retry_delays_s: Pause before each retry, seconds; the last one repeats.
-        timeout_s: No retry begins later than this, seconds after the first attempt began.
-    """
-    policy = Policy(retries, retry_delays_s, timeout_s)
+    """Mark a function as an effect with this policy (`Policy`); the function itself is not changed."""
+    policy = Policy(retries, retry_delays_s)
 
     def mark(fn: Callable[P, R]) -> Callable[P, R]:
         setattr(fn, _ATTRIBUTE, policy)
@@ -82,28 +66,28 @@ def policy_of(fn: Callable[..., object]) -> Policy:
 
 
 def call_with_policy(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call `fn` under its policy, in this thread.
-
-    Raises:
-        TransientError: The last one, when the retries or the time are used up.
-        Exception: Any other error of `fn`, at once.
-    """
+    """Call `fn` under its policy, in this thread; errors as `attempt`."""
     return attempt(lambda: fn(*args, **kwargs), policy_of(fn), time.sleep)
 
 
 def attempt(call: Callable[[], R], policy: Policy, pause: Callable[[float], object]) -> R:
-    """Call until it succeeds or `policy` gives up, with `pause(seconds)` in between.
+    """Return what `call` returns, trying again by `policy` after each `TransientError`.
 
-    An engine passes a `pause` that raises when the run is being stopped.
+    Args:
+        call: The effect with its arguments.
+        policy: How often.
+        pause: Waits this many seconds before a retry; an engine's raises when the run is being stopped.
+
+    Raises:
+        TransientError: The last one, when the retries are used up.
+        Exception: Any other error of `call`, at once.
     """
-    began = time.monotonic()
     retry = 0
     while True:
         try:
             return call()
-        except TransientError as error:
+        except TransientError:
             retry += 1
-            delay_s = policy.delay_s(retry)
-            if retry > policy.retries or not policy.allows_retry(error, time.monotonic() - began + delay_s):
+            if retry > policy.retries:
                 raise
-        pause(delay_s)
+        pause(policy.delay_s(retry))

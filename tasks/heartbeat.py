@@ -1,6 +1,6 @@
-"""A small object below the root that says: this sweep is being run now. Read by `nst status`, needed by nobody.
+"""A small object below the root that says that a sweep is being run now; `nst status` reads it.
 
-Losing it loses nothing: it is overwritten every few seconds and ignored when old.
+Nothing depends on it: it is overwritten every few seconds and ignored when it is old.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 INTERVAL_S: Final = 15.0
 FRESH_S: Final = 60.0
+"""Age up to which a heartbeat counts."""
+
 _PREFIX: Final = "state/running/"
 
 

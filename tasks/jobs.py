@@ -7,38 +7,45 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nst.plan.models import ModelSpec
-    from nst.records import Batch, Cell, ImageRef
+    from nst.records import Batch, Cell, ImageRef, ModelRef
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One batch to stylize, and where its pictures and rows go."""
+    """One batch to stylize."""
 
     batch: Batch
-    root: str
-    """URI of the root."""
     sweep_id: str
     sweep_name: str
     weights_uri: str
-    """Absolute URI of the backbone's weights, or `random` or `torchvision`."""
+    """Absolute URI of the backbone's weights, or `random` or `torchvision`; "" for methods without a backbone."""
 
     @property
     def key(self) -> str:
-        """What progress is told about."""
+        """Id of the batch, by which progress is reported."""
         return self.batch.batch_id
 
-    def only(self, cells: tuple[Cell, ...], batch_id: str) -> Job:
-        """Return the same job for some of its cells, under another batch id."""
-        return replace(self, batch=replace(self.batch, batch_id=batch_id, cells=cells))
+    def only(self, cell: Cell, batch_id: str) -> Job:
+        """Return the same job for one of its cells, under another batch id."""
+        return replace(self, batch=replace(self.batch, batch_id=batch_id, cells=(cell,)))
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why one cell failed, as the row tells it."""
+    """Why a cell or a training failed, as its row in `failures` says."""
 
     cell_id: str
+    """Id of the cell, or of the model."""
     error_class: str
     message: str
+
+    @classmethod
+    def of(cls, cell_id: str, error: BaseException) -> Failure:
+        """Return the failure that an error means."""
+        return cls(cell_id, type(error).__name__, str(error))
+
+    def __str__(self) -> str:
+        return f"{self.error_class}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +54,8 @@ class BatchOutcome:
 
     batch_id: str
     done: tuple[str, ...]
+    """Ids of cells."""
     failed: tuple[Failure, ...]
-    seconds: float
-    cost: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +66,20 @@ class TrainingJob:
     photographs: tuple[ImageRef, ...]
     weights_uri: str
     """As `Job.weights_uri`."""
-    parent_uri: str = ""
-    """Absolute URI of the weights that it begins with, "" for none."""
+    parent: ModelRef | None = None
+    """The model whose weights the training begins with."""
     attempt: int = 1
+    """1 + the number of failed attempts on record when it was planned."""
 
     @property
     def key(self) -> str:
-        """What progress is told about."""
+        """Id of the model, by which progress is reported."""
         return self.spec.model_id
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainingOutcome:
     """What became of a training: its row is committed, in `models` or in `failures`."""
 
     model_id: str
-    steps: int
-    """Done in all."""
-    seconds: float
-    """Of this run."""
     failure: Failure | None = None

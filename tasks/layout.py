@@ -1,13 +1,79 @@
-"""Where pictures lie under a root: by their digests, so that a root may be copied or moved whole."""
+"""Where pictures, models and checkpoints lie below a root. The keys of the catalog: `tasks.catalog.layout`.
+
+pictures/<ab>/<sha256>.<format>                                      pictures
+thumbs/<ab>/<sha256>.webp                                            their thumbnails, by the digest of the picture
+models/<ab>/<sha256>.safetensors                                     weights of trained models
+models/samples/<model_id>/<steps>.jpg                                validation pictures above their stylized versions
+models/evidence/<model_id>/attempt-<n>.json, .png                    last losses and picture of an unhealthy training
+state/trainings/<model_id>/checkpoint-<steps>-<digest>.safetensors   all that a training needs to go on
+manifests/<name>-<id>.yaml                                           texts of the manifests that were run
+
+Pictures and weights are named by the digest of their bytes, so that writing them twice is harmless and a root may be
+copied or moved whole.
+"""
 
 from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+PICTURES: Final = "pictures/"
+MODELS: Final = "models/"
+TRAININGS: Final = "state/trainings/"
+
+_CHECKPOINT: Final = re.compile(r"state/trainings/([^/]+)/checkpoint-(\d{9})-([0-9a-f]{16})\.safetensors")
+
+
+class CheckpointKey(NamedTuple):
+    """What the key of a checkpoint says."""
+
+    model_id: str
+    steps: int
+    digest: str
+    """The first 16 hex digits of the SHA-256 of its bytes."""
 
 
 def picture_key(digest: str, form: str) -> str:
     """Return the key of a picture, given the digest of its bytes and its format."""
-    return f"pictures/{digest[:2]}/{digest}.{form}"
+    return f"{PICTURES}{digest[:2]}/{digest}.{form}"
 
 
 def thumbnail_key(digest: str) -> str:
     """Return the key of the thumbnail of the picture with this digest."""
     return f"thumbs/{digest[:2]}/{digest}.webp"
+
+
+def weights_key(digest: str) -> str:
+    """Return the key of a trained model's weights, given the digest of their bytes."""
+    return f"{MODELS}{digest[:2]}/{digest}.safetensors"
+
+
+def samples_key(model_id: str, steps: int) -> str:
+    """Return the key of a model's sample pictures after this many steps."""
+    return f"{MODELS}samples/{model_id}/{steps:09d}.jpg"
+
+
+def evidence_key(model_id: str, attempt: int, suffix: str) -> str:
+    """Return the key of what an unhealthy training left: its last losses (`json`) or its last picture (`png`)."""
+    return f"{MODELS}evidence/{model_id}/attempt-{attempt}.{suffix}"
+
+
+def checkpoints(model_id: str) -> str:
+    """Return the prefix of the checkpoints of a model's training."""
+    return f"{TRAININGS}{model_id}/"
+
+
+def checkpoint_key(model_id: str, steps: int, digest: str) -> str:
+    """Return the key of a checkpoint, given the SHA-256 of its bytes."""
+    return f"{checkpoints(model_id)}checkpoint-{steps:09d}-{digest[:16]}.safetensors"
+
+
+def parse_checkpoint_key(key: str) -> CheckpointKey | None:
+    """Return what the key of a checkpoint says, None for other keys."""
+    match = _CHECKPOINT.fullmatch(key)
+    return CheckpointKey(match[1], int(match[2]), match[3]) if match else None
+
+
+def manifest_key(name: str, identity: str) -> str:
+    """Return the key under which the text of a manifest that was run is kept."""
+    return f"manifests/{name}-{identity}.yaml"

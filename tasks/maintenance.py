@@ -1,25 +1,17 @@
-"""Care of a root's catalog: publishing, merging small files, dropping old records, and the one probe of its store."""
+"""Care of a root's catalog: publishing committed rows, merging small files, dropping old commit records."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.catalog import TABLES, Catalog
+from tasks.catalog import TABLES
 from tasks.effect import effect
-from tasks.store import open_store
-from tasks.store.probe import probe
+from tasks.root import open_root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
-def single_publisher(root: str) -> bool:
-    """Return whether a root's store lacks create-only writes, so that publishers must take turns.
-
-    Local folders have them (hard links); others are tried out, once per process.
-    """
-    store = open_store(root)
-    return not store.uri.startswith("file://") and not probe(store).create_only
+    from tasks.catalog import Catalog
 
 
 @effect(retries=2, retry_delays_s=(2, 10))
@@ -36,9 +28,9 @@ def tidy(catalog: Catalog) -> None:
 
 
 @effect(retries=2, retry_delays_s=(10, 60))
-def compact_root(root: str) -> Mapping[str, int]:
-    """Publish, merge and clean every table of a root; return how many files were merged, by table."""
-    catalog = Catalog(open_store(root), single_publisher=single_publisher(root))
+def compact_root(uri: str) -> Mapping[str, int]:
+    """Publish, merge and clean every table of the root at a URI; return how many files were merged, by table."""
+    catalog = open_root(uri, probed=True).catalog
     merged = {}
     for table in TABLES:
         catalog.publish(table)

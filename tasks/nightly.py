@@ -1,4 +1,4 @@
-"""Which training manifests a night takes up, and the report that it leaves below the root."""
+"""Which training manifests are run in a night, and the report of the night below the root."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ _REPORTS: Final = "state/nights/"
 
 
 def nightly_manifests(store: Store, folder: str = "") -> list[str]:
-    """Return the URIs of a night's training manifests, sorted.
+    """Return the URIs of the training manifests of a night, sorted.
 
     Args:
-        store: The root's.
-        folder: Where they lie; "" means `manifests/nightly/` of the root, or else of the working directory.
+        store: The objects of the root.
+        folder: Folder or URI of the manifests; "" means `manifests/nightly/` of the root, or of the working directory
+            if the root has no such manifests.
     """
     if folder:
         return _manifests(folder)
@@ -33,7 +34,7 @@ def nightly_manifests(store: Store, folder: str = "") -> list[str]:
 
 
 def write_report(store: Store, began: datetime, rows: Sequence[dict[str, Any]]) -> str:
-    """Write what became of a night's manifests, and return the URI."""
+    """Write what became of the manifests of a night, and return the URI of the report."""
     key = f"{_REPORTS}{began.astimezone(UTC):%Y-%m-%dT%H%M%S}.json"
     store.put(key, json.dumps({"began": began.isoformat(), "manifests": list(rows)}, indent=1).encode())
     return store.url(key)
@@ -42,6 +43,6 @@ def write_report(store: Store, began: datetime, rows: Sequence[dict[str, Any]]) 
 def _manifests(folder: str) -> list[str]:
     found = []
     for ending in ("yaml", "yml"):
-        with contextlib.suppress(InputError):  # there is none
+        with contextlib.suppress(InputError):  # no file matches
             found += [stat.key for stat in glob_uri(f"{folder.rstrip('/')}/*.{ending}")]
     return sorted(found)

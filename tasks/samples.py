@@ -1,4 +1,4 @@
-"""Sample pictures for people who have none at hand: free photographs and paintings of our own."""
+"""Sample pictures to try nst with: free photographs, and paintings made by nst's own code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PAINTINGS: Final = {
 def write_samples(folder: str | Path) -> list[str]:
     """Write `contents/*.jpg`, `styles/*.png`, `masks/*.png` and `CREDITS.md` below the folder, without a network.
 
-    Equal bytes each time.
+    The same version of nst writes the same bytes each time.
 
     Returns:
         The paths of the pictures written: contents, styles, masks.

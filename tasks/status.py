@@ -1,4 +1,4 @@
-"""What has become of the sweeps under a root, from the catalog alone: works while they run and when nothing does."""
+"""How far the sweeps below a root are, from the catalog alone: also while they run, and when nothing runs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from tasks.heartbeat import running_sweeps
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tasks.catalog import Catalog
-    from tasks.store import Store
+    from tasks.root import Root
 
 
 @dataclass(frozen=True, slots=True)
 class SweepStatus:
-    """One submitted sweep. `done + failed + to_do == total`; a failed cell has failed attempts and no row."""
+    """One submitted sweep, in cells: `done + failed + to_do == total`; a failed cell has failed attempts only."""
 
     sweep_id: str
     name: str
@@ -29,12 +28,13 @@ class SweepStatus:
     running: bool
 
 
-def sweep_statuses(store: Store, catalog: Catalog) -> list[SweepStatus]:
-    """Return the status of every sweep, the newest first."""
+def sweep_statuses(root: Root) -> list[SweepStatus]:
+    """Return the status of every sweep below a root, the newest first."""
+    catalog = root.catalog
     table = catalog.read("sweeps", ["sweep_id", "sweep_name", "cell_id", "submitted_at"])
     if not table.num_rows:
         return []
-    done, tried, running = catalog.keys("results"), catalog.keys("failures"), running_sweeps(store)
+    done, tried, running = catalog.keys("results"), catalog.keys("failures"), running_sweeps(root.store)
     names: dict[str, tuple[str, datetime]] = {}
     counts: dict[str, list[int]] = {}
     columns = (table.column(name).to_pylist() for name in table.column_names)
@@ -58,15 +58,15 @@ def sweep_statuses(store: Store, catalog: Catalog) -> list[SweepStatus]:
     return sorted(statuses, key=lambda status: status.submitted_at, reverse=True)
 
 
-def find_sweep(store: Store, catalog: Catalog, wanted: str) -> SweepStatus:
-    """Return the newest sweep of this name, or whose id begins with it.
+def find_sweep(root: Root, wanted: str) -> SweepStatus:
+    """Return the newest sweep that has this name or whose id begins with it.
 
     Raises:
-        InputError: There is none.
+        InputError: There is no such sweep.
     """
-    statuses = sweep_statuses(store, catalog)
+    statuses = sweep_statuses(root)
     for status in statuses:
         if wanted == status.name or (len(wanted) >= 4 and status.sweep_id.startswith(wanted)):
             return status
     names = ", ".join(sorted({status.name for status in statuses})) or "none"
-    raise InputError(f"no sweep {wanted!r} below {store.uri}", hint=f"sweeps there: {names}")
+    raise InputError(f"no sweep {wanted!r} below {root.uri}", hint=f"sweeps there: {names}")

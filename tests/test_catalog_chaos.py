@@ -14,6 +14,7 @@ import pytest
 
 from tasks.catalog import Catalog
 from tasks.fsck.check import fsck
+from tasks.root import open_root
 from tasks.store import open_store
 
 if TYPE_CHECKING:
@@ -94,4 +95,4 @@ def test_kill_9_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     catalog.compact("results", open_files=2)
     frame = pd.read_parquet(tmp_path / "root/catalog/results")
     assert Counter(frame.cell_id) == Counter(every_cell)
-    assert fsck(catalog.store).ok
+    assert fsck(open_root(catalog.store.uri)).ok

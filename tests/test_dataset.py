@@ -21,7 +21,7 @@ def refs(folder, arrays):
         path = folder / f"{number}.png"
         path.write_bytes(data if isinstance(data, bytes) else encode(data, OutputFormat(), {}))
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        found.append(ImageRef(path.stem, str(path), digest, path.stat().st_size))
+        found.append(ImageRef(path.stem, str(path), digest))
     return found
 
 

@@ -9,17 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from orders import planned
 from typer.testing import CliRunner
 
 from flows.__main__ import app
 from nst.errors import ManifestError, UserError
 from nst.pictures.images import decode, encode
 from nst.records import OutputFormat
-from tasks.catalog import Catalog
 from tasks.models.card import model_card, model_rows
-from tasks.planning.sweep import prepare
-from tasks.planning.training import prepare_training
-from tasks.store import open_store
+from tasks.root import open_root
 
 pytestmark = pytest.mark.xdist_group("doodle_net_run")  # its sweep runs once
 
@@ -109,9 +107,9 @@ def test_it_is_done_then_whatever_names_the_model(folder):
     for name in ("latest", model.model_id[:6]):
         text = again.replace("doodles.yaml", name)
         (folder / "again.yaml").write_text(text if name == "latest" else text.replace("styles: painting.png\n", ""))
-        plan = prepare("again.yaml", "out").plan
+        plan = planned("again.yaml", "out").plan
         assert plan.to_do == (0 if name == "latest" else 4)  # by id it is made from no style
-    assert prepare_training("doodles.yaml", "out").to_do == []
+    assert planned("doodles.yaml", "out").to_do == []
 
 
 def test_beside_doodle_its_style_may_have_a_mask(folder):
@@ -120,17 +118,17 @@ def test_beside_doodle_its_style_may_have_a_mask(folder):
     (folder / "both.yaml").write_text(
         text.replace("styles: p", "styles: {uri: p").replace(".png\nm", ".png, mask: painting-mask.png}\nm")
     )
-    assert prepare("both.yaml", "out").plan.cells.methods() == {"doodle": 4, "feedforward": 4}
+    assert planned("both.yaml", "out").plan.cells.methods() == {"doodle": 4, "feedforward": 4}
 
 
 def test_another_mask_is_another_model(folder):
     changed = {**TRAINING, "styles": [{"uri": "painting.png", "mask": "foreign.png"}]}
     (folder / "changed.yaml").write_text(yaml.safe_dump(changed))
-    (before,), (after,) = prepare_training("doodles.yaml", "out").specs, prepare_training("changed.yaml", "out").specs
+    (before,), (after,) = planned("doodles.yaml", "out").specs, planned("changed.yaml", "out").specs
     assert before.model_id != after.model_id
     (folder / "changed.yaml").write_text(yaml.safe_dump(changed).replace("foreign", "nowhere"))
     with pytest.raises(ManifestError, match=r"changed.yaml:\d+:\d+: error: .*nowhere.png names no file"):
-        prepare_training("changed.yaml", "out")
+        planned("changed.yaml", "out")
 
 
 def test_one_mask_is_painted_from_file_to_file(folder):
@@ -145,7 +143,7 @@ def test_one_mask_is_painted_from_file_to_file(folder):
 
 
 def test_its_card_tells_of_masks(folder):
-    (row,) = model_rows(Catalog(open_store("out")), [table(folder, "models").model_id.iloc[0]])
+    (row,) = model_rows(open_root("out").catalog, [table(folder, "models").model_id.iloc[0]])
     card = model_card(row, "painter")
     assert "nst stylize MASK --model" in card
     assert "`#ff0000`" in card

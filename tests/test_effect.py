@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from nst.errors import InputError, NumericalError, StorageError, TransientError, UserError, WorkerLost
@@ -64,19 +62,6 @@ def test_pauses_follow_the_declared_delays_and_the_last_one_repeats():
 
     assert attempt(call, Policy(retries=4, retry_delays_s=(1, 5)), pauses.append) == "done"
     assert pauses == [1, 5, 5, 5]
-
-
-def test_no_retry_begins_after_the_timeout():
-    calls = []
-
-    def call():
-        calls.append(time.monotonic())
-        raise StorageError("s")
-
-    with pytest.raises(StorageError):
-        attempt(call, Policy(retries=100, retry_delays_s=(0.02,), timeout_s=0.1), time.sleep)
-    assert 1 < len(calls) < 10
-    assert calls[-1] - calls[0] <= 0.1
 
 
 def test_a_function_without_a_policy_runs_once():

@@ -7,14 +7,20 @@ import threading
 
 import pytest
 
-from flows.engine import InlineEngine, Stopped, completed, run_window, tell_watcher, watching
+from flows.engine import InlineEngine, Stopped, completed, notify_watcher, watching
 from nst.errors import InputError, StorageError
 from tasks.effect import effect
 
 
+def results(engine, fn, items, window):
+    """Yield the results of `fn` as they finish, as the orders of steps take them."""
+    for _, future in completed(engine, fn, items, window):
+        yield future.result()
+
+
 def test_every_result_comes_back_once():
     with InlineEngine(3) as engine:
-        assert sorted(run_window(engine, lambda n: n * n, range(50), 6)) == [n * n for n in range(50)]
+        assert sorted(results(engine, lambda n: n * n, range(50), 6)) == [n * n for n in range(50)]
 
 
 def test_items_are_taken_only_when_there_is_room():
@@ -31,11 +37,11 @@ def test_items_are_taken_only_when_there_is_room():
         return n
 
     with InlineEngine(2) as engine:
-        results = run_window(engine, work, items(), 4)
-        assert next(results) == 0
+        finished = completed(engine, work, items(), 4)
+        assert next(finished)[0] == 0
         assert len(taken) == 5  # four unfinished and the one that has finished
         release.set()
-        results.close()
+        finished.close()
 
 
 def test_at_most_max_workers_run_at_one_time():
@@ -52,7 +58,7 @@ def test_at_most_max_workers_run_at_one_time():
         return n
 
     with InlineEngine(2) as engine:
-        assert len(list(run_window(engine, work, range(8), 8))) == 8
+        assert len(list(results(engine, work, range(8), 8))) == 8
     assert most[0] == 2
 
 
@@ -66,7 +72,7 @@ def test_transient_errors_are_retried_in_the_engine():
         return n
 
     with InlineEngine() as engine:
-        assert list(run_window(engine, work, [1, 2], 1)) == [1, 2]
+        assert list(results(engine, work, [1, 2], 1)) == [1, 2]
 
 
 def test_an_error_stops_the_submission():
@@ -80,7 +86,7 @@ def test_an_error_stops_the_submission():
 
     engine = InlineEngine(1)
     with pytest.raises(InputError, match="bad image"), engine:
-        list(run_window(engine, work, range(1000), 2))
+        list(results(engine, work, range(1000), 2))
     assert len(seen) < 10
     assert engine.stopping.is_set()
 
@@ -106,7 +112,7 @@ def test_stopping_ends_the_window_and_wakes_a_waiting_retry():
     engine = InlineEngine(1)
     threading.Thread(target=lambda: (started.wait(10), engine.stopping.set())).start()
     with pytest.raises(Stopped), engine:
-        list(run_window(engine, work, range(9), 2))
+        list(results(engine, work, range(9), 2))
 
 
 def test_control_c_stops_the_submission():
@@ -120,7 +126,7 @@ def test_control_c_stops_the_submission():
 
     engine = InlineEngine(1)
     with pytest.raises(KeyboardInterrupt), engine:
-        for _ in run_window(engine, work, range(100_000), 2):
+        for _ in results(engine, work, range(100_000), 2):
             pass
     assert len(seen) < 50_000
 
@@ -128,10 +134,10 @@ def test_control_c_stops_the_submission():
 def test_progress_reaches_the_watcher_only_inside_its_context():
     heard = []
     with InlineEngine() as engine:
-        with watching(lambda *told: heard.append(told)):
+        with watching(lambda *progress: heard.append(progress)):
             engine.progress(1, 4, "one")
         engine.progress(2, 4, "two")
-    tell_watcher(3, 4, "three")
+    notify_watcher(3, 4, "three")
     assert heard == [(1, 4, "one")]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tasks.catalog import Catalog, layout
 from tasks.fsck.check import Report, fsck
+from tasks.root import open_root
 from tasks.store import open_store
 
 if TYPE_CHECKING:
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tasks.store import Store
+
+
+def check(store: Store, read_data: float = 1.0) -> Report:
+    """Return what a new process finds."""
+    return fsck(open_root(store.uri), read_data=read_data)
 
 
 def picture(store: Store, number: int) -> dict:
@@ -25,7 +31,7 @@ def picture(store: Store, number: int) -> dict:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> Store:
     """Four published cells in two files, one committed and unpublished cell, a trace, a failure."""
     store = open_store(tmp_path)
     catalog = Catalog(store, checkpoint_every=2)
@@ -44,39 +50,39 @@ def files(store: Store, prefix: str = "catalog/results/month=2") -> list[str]:
     return [stat.key for stat in store.list(prefix)]
 
 
-def test_a_whole_root_has_nothing_wrong(root: Store) -> None:
-    report = fsck(root)
+def test_a_whole_root_has_nothing_wrong(store: Store) -> None:
+    report = check(store)
     assert report.ok, report.lines()
     assert report.notes == []
     assert report.counts["pictures"] == report.counts["pictures read"] == 5
     assert report.counts["rows of results"] == 4
     assert report.counts["unpublished rows"] == 1
-    catalog = Catalog(root)
+    catalog = Catalog(store)
     for table in ("results", "traces"):
         catalog.publish(table)
         catalog.compact(table, open_files=2)
         catalog.gc(table, grace=0)
-    assert fsck(root).ok
-    assert fsck(root).counts["records"] == 1  # the failure's
+    assert check(store).ok
+    assert check(store).counts["records"] == 1  # the failure's
 
 
 def test_an_empty_root_has_nothing_wrong(tmp_path: Path) -> None:
-    report = fsck(open_store(tmp_path))
+    report = fsck(open_root(str(tmp_path)))
     assert report.ok
     assert report.lines()[-1] == "nothing wrong"
 
 
-def test_a_share_of_the_pictures_is_read(root: Store) -> None:
-    assert fsck(root, read_data=0).counts["pictures read"] == 0
-    read = [fsck(root, read_data=0.5).counts["pictures read"] for _ in range(2)]
+def test_a_share_of_the_pictures_is_read(store: Store) -> None:
+    assert check(store, read_data=0).counts["pictures read"] == 0
+    read = [check(store, read_data=0.5).counts["pictures read"] for _ in range(2)]
     assert read[0] == read[1] < 5
 
 
-def test_leftovers_are_notes(root: Store) -> None:
+def test_leftovers_are_notes(store: Store) -> None:
     orphan = hashlib.sha256(b"orphan").hexdigest()
-    root.put(f"pictures/{orphan[:2]}/{orphan}.png", b"orphan")
-    root.delete(files(root)[-1])  # as if its publisher had died after the claim
-    report = fsck(root)
+    store.put(f"pictures/{orphan[:2]}/{orphan}.png", b"orphan")
+    store.delete(files(store)[-1])  # as if its publisher had died after the claim
+    report = check(store)
     assert report.ok, report.lines()
     assert len(report.notes) == 2
     assert "next publishing writes it" in report.notes[0]
@@ -140,34 +146,34 @@ DAMAGE: dict[str, tuple[Callable[[Store], object], str]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_is_found(root: Store, damage: str) -> None:
+def test_damage_is_found(store: Store, damage: str) -> None:
     do, expected = DAMAGE[damage]
-    do(root)
-    before = {stat.key: stat.etag for stat in root.list("")}
-    report: Report = fsck(root)
+    do(store)
+    before = {stat.key: stat.etag for stat in store.list("")}
+    report: Report = check(store)
     assert expected in "\n".join(str(problem) for problem in report.problems)
     assert all(problem.hint for problem in report.problems)
     assert "problem" in report.lines()[-1]
-    assert {stat.key: stat.etag for stat in root.list("")} == before
+    assert {stat.key: stat.etag for stat in store.list("")} == before
 
 
-def test_models_have_their_weights_and_checkpoints_are_whole(root: Store) -> None:
-    catalog = Catalog(root)
+def test_models_have_their_weights_and_checkpoints_are_whole(store: Store) -> None:
+    catalog = Catalog(store)
     data = b"weights"
     digest = hashlib.sha256(data).hexdigest()
     weights = f"models/{digest[:2]}/{digest}.safetensors"
-    root.put(weights, data)
-    root.put("models/00/left.safetensors", b"of a training that was killed")
+    store.put(weights, data)
+    store.put("models/00/left.safetensors", b"of a training that was killed")
     catalog.commit("models", "m", "trained", [{"model_id": "m", "weights_digest": digest, "weights_bytes": len(data)}])
     kept = f"state/trainings/n/checkpoint-000000003-{digest[:16]}.safetensors"
-    root.put(kept, data)
-    root.put(kept.replace("/n/", "/m/"), data)
-    report = fsck(root)
+    store.put(kept, data)
+    store.put(kept.replace("/n/", "/m/"), data)
+    report = check(store)
     assert report.ok, report.lines()
     assert (report.counts["models"], report.counts["checkpoints"]) == (1, 2)
     assert [note.split()[:2] for note in report.notes] == [["1", "weights"], ["1", "checkpoints"]]
-    root.put(kept, b"damaged")
-    root.put(weights, b"other")
-    assert [problem.where for problem in fsck(root).problems] == [weights, kept]
-    root.delete(weights)
-    assert "missing" in fsck(root).problems[0].what
+    store.put(kept, b"damaged")
+    store.put(weights, b"other")
+    assert [problem.where for problem in check(store).problems] == [weights, kept]
+    store.delete(weights)
+    assert "missing" in check(store).problems[0].what

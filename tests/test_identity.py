@@ -12,9 +12,9 @@ from nst.identity import address, canonical, cell_id
 from nst.records import Cell, ImageRef, OutputFormat, StyleRef
 
 PNG = OutputFormat()
-CONTENT = ImageRef("cat", "cat.jpg", hashlib.sha256(b"cat").hexdigest(), 3)
-WAVE = ImageRef("wave", "wave.jpg", hashlib.sha256(b"wave").hexdigest(), 4)
-STORM = ImageRef("storm", "storm.jpg", hashlib.sha256(b"storm").hexdigest(), 5)
+CONTENT = ImageRef("cat", "cat.jpg", hashlib.sha256(b"cat").hexdigest())
+WAVE = ImageRef("wave", "wave.jpg", hashlib.sha256(b"wave").hexdigest())
+STORM = ImageRef("storm", "storm.jpg", hashlib.sha256(b"storm").hexdigest())
 STYLE = StyleRef("wave", (WAVE,), (1.0,))
 
 
@@ -78,7 +78,7 @@ def test_the_seed_of_random_weights_counts():
 
 
 def test_images_count_by_their_bytes_not_by_name_or_place():
-    moved = ImageRef("other", "s3://b/other.jpg", CONTENT.digest, 3)
+    moved = ImageRef("other", "s3://b/other.jpg", CONTENT.digest)
     assert identify(content=moved) == identify()
     assert identify(content=WAVE) != identify()
     assert identify(content=None) != identify()
@@ -122,12 +122,12 @@ def test_the_method_version_counts(monkeypatch):
 
 
 def test_an_address_ignores_digests_and_version(monkeypatch):
-    changed = ImageRef("cat", "cat.jpg", "0" * 64, 3)
+    changed = ImageRef("cat", "cat.jpg", "0" * 64)
     here = address(Cell("x", CONTENT, STYLE, config()))
     monkeypatch.setattr(GatysConfig, "VERSION", 99)
     assert address(Cell("y", changed, STYLE, config())) == here
     monkeypatch.undo()
-    moved = ImageRef("cat", "elsewhere/cat.jpg", CONTENT.digest, 3)
+    moved = ImageRef("cat", "elsewhere/cat.jpg", CONTENT.digest)
     assert address(Cell("x", moved, STYLE, config())) != here
     assert address(Cell("x", CONTENT, STYLE, config(seed=3))) != here
     assert address(Cell("x", CONTENT, STYLE, config(backbone={"weights": "a.pth"}))) != here
@@ -158,10 +158,10 @@ def test_canonical_text_refuses_what_json_lacks():
 
 def test_ids_of_earlier_versions_stay():
     """Recorded before there was a second method: a cell that was done stays done."""
-    style = StyleRef("s", (ImageRef("b", "b", "1" * 64, 1),), (1.0,))
+    style = StyleRef("s", (ImageRef("b", "b", "1" * 64),), (1.0,))
     for settings_, expected in (
         ({"optimizer": {"history": 20}}, "8f82ea9e6b50316d7b593a4e947b19e9"),
         ({"preset": "crowsonkb"}, "c9f290266c861e267f4400a78c7b3a7d"),
     ):
-        content = ImageRef("a", "a", "0" * 64, 1)
+        content = ImageRef("a", "a", "0" * 64)
         assert cell_id(GatysConfig(**settings_), content, style, "w", OutputFormat()) == expected

@@ -9,13 +9,16 @@ import pytest
 
 from nst.config.backbone import BackboneConfig
 from nst.errors import InputError
-from tasks.inputs.digests import Base, Digests, find_images, weights_digest, weights_uri
+from tasks.inputs.base_uri import BaseUri
+from tasks.inputs.digests import Digests
+from tasks.inputs.images import find_images
 from tasks.inputs.uris import stat_uri
+from tasks.inputs.weights import find_weights
 from tasks.store import open_store
 
 
 def test_relative_inputs_lie_beside_the_manifest(tmp_path):
-    base = Base.of(f"{tmp_path}/sweeps/a.yaml", "")
+    base = BaseUri.of(f"{tmp_path}/sweeps/a.yaml", "")
     assert base.join("photos/x.jpg") == f"file://{tmp_path}/sweeps/photos/x.jpg"
     assert base.join("../x.jpg") == f"file://{tmp_path}/x.jpg"
     assert base.join("/abs/x.jpg") == "file:///abs/x.jpg"
@@ -23,12 +26,12 @@ def test_relative_inputs_lie_beside_the_manifest(tmp_path):
 
 
 def test_the_inputs_option_replaces_the_manifests_folder(tmp_path):
-    assert Base.of("m.yaml", str(tmp_path)).join("x.jpg") == f"file://{tmp_path}/x.jpg"
-    assert Base.of("m.yaml", "s3://bucket/in").join("x.jpg") == "s3://bucket/in/x.jpg"
+    assert BaseUri.of("m.yaml", str(tmp_path)).join("x.jpg") == f"file://{tmp_path}/x.jpg"
+    assert BaseUri.of("m.yaml", "s3://bucket/in").join("x.jpg") == "s3://bucket/in/x.jpg"
 
 
 def test_a_manifest_in_a_bucket_names_objects_beside_it_and_no_local_files():
-    base = Base.of("s3://bucket/sweeps/a.yaml", "")
+    base = BaseUri.of("s3://bucket/sweeps/a.yaml", "")
     assert base.join("photos/*.jpg") == "s3://bucket/sweeps/photos/*.jpg"
     assert base.join("../photos/x.jpg") == "s3://bucket/photos/x.jpg"
     for uri in ("/etc/passwd", "file:///etc/passwd", "~/x.jpg"):
@@ -37,7 +40,7 @@ def test_a_manifest_in_a_bucket_names_objects_beside_it_and_no_local_files():
 
 
 def test_a_manifest_in_a_bucket_reads_local_files_only_below_the_folder_it_was_given(tmp_path):
-    base = Base.of("s3://bucket/a.yaml", str(tmp_path / "in"))
+    base = BaseUri.of("s3://bucket/a.yaml", str(tmp_path / "in"))
     assert base.join("x.jpg") == f"file://{tmp_path}/in/x.jpg"
     for uri in ("../x.jpg", "/etc/passwd", f"{tmp_path}/inside-not/x.jpg"):
         with pytest.raises(InputError, match="local file"):
@@ -48,7 +51,7 @@ def test_a_folder_is_the_images_below_it(tmp_path):
     for name in ("b.png", "a.jpg", "notes.txt", "deep/c.webp"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
-    found = find_images(str(tmp_path), Base.of("m.yaml", ""))
+    found = find_images(str(tmp_path), BaseUri.of("m.yaml", ""))
     assert [stat.key.removeprefix(f"file://{tmp_path}/") for stat in found] == ["a.jpg", "b.png", "deep/c.webp"]
 
 
@@ -77,12 +80,11 @@ def test_a_broken_memory_of_digests_costs_only_reading_again(tmp_path):
 
 
 def test_weights_are_identified_by_what_they_are(tmp_path):
-    base = Base.of(f"{tmp_path}/m.yaml", "")
+    base = BaseUri.of(f"{tmp_path}/m.yaml", "")
     digests = Digests(open_store(tmp_path / "root"))
 
     def identity(**settings):
-        config = BackboneConfig(**settings)
-        return weights_digest(config, weights_uri(config, base), digests)
+        return find_weights(BackboneConfig(**settings), base, digests).digest
 
     assert identity(name="vgg19") == "torchvision-vgg19-dcbb9e9d"
     assert identity(name="vgg16") == "torchvision-vgg16-397923af"

@@ -15,7 +15,7 @@ import pytest
 from trainings import train_alone, write_manifest, write_pictures
 
 from tasks.fsck.check import fsck
-from tasks.store import open_store
+from tasks.root import open_root
 
 KILLS = int(os.environ.get("NST_KILLS", "2"))
 """Moments to kill at; the release check uses 10."""
@@ -86,4 +86,4 @@ def test_killed_at_random_moments_and_run_again_it_gives_the_same_weights(tmp_pa
     pd.testing.assert_frame_equal(*(pd.read_parquet(folder / "catalog/traces") for folder in (root, whole)))
     assert not list(root.glob("state/trainings/*/checkpoint-*"))
     assert len(list(root.glob("models/*/*.safetensors"))) == 1
-    assert fsck(open_store(str(root))).ok
+    assert fsck(open_root(str(root))).ok

@@ -8,9 +8,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from nst.manifest.declaration import read_declaration
 from nst.manifest.reference import json_schema, training_schema
 from nst.manifest.sweep import parse_manifest
-from nst.manifest.training import manifest_kind, parse_train_manifest
+from nst.manifest.training import parse_train_manifest
 from nst.plan.batches import make_plan
 from nst.plan.cells import expand
 from nst.plan.models import models_of
@@ -19,13 +20,13 @@ from nst.yaml.text import load
 
 ROOT = Path(__file__).parents[1] / "manifests"
 FILES = sorted(ROOT.rglob("*.yaml"))
-TRAININGS = [file for file in FILES if manifest_kind(file.read_text(), file.name) == "train"]
+TRAININGS = [file for file in FILES if read_declaration(file.read_text(), file.name).kind == "train"]
 SWEEPS = [file for file in FILES if file not in TRAININGS]
 VALIDATORS = [jsonschema.Draft202012Validator(schema()) for schema in (training_schema, json_schema)]
 
 
 def images(*names):
-    return [ImageRef(name, f"{name}.jpg", (name.encode().hex() * 64)[:64], 1) for name in names]
+    return [ImageRef(name, f"{name}.jpg", (name.encode().hex() * 64)[:64]) for name in names]
 
 
 def test_there_are_manifests_to_learn_from():

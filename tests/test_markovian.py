@@ -19,9 +19,8 @@ from nst.training.health import Guard
 from nst.training.lessons import Syllabus
 from nst.training.lessons.markovian import GROWTH, TURN, MarkovianLesson, style_square
 from nst.workspace import Workspace
-from tasks.catalog import Catalog
 from tasks.models.choose import trained_models
-from tasks.store import open_store
+from tasks.root import open_root
 
 CONFIG = MganTraining(
     size=24, batch_size=2, learning_rate=1e-3, layer="relu2_1", style_layers=["relu1_1", "relu2_1"], style_scale=2.0,
@@ -192,6 +191,6 @@ def test_a_manifest_is_trained_and_its_model_paints(tmp_path, monkeypatch):
         return result.output
 
     assert "mgan" in nst("models")
-    (model,) = trained_models(Catalog(open_store("out")))
+    (model,) = trained_models(open_root("out").catalog)
     nst("stylize", "photographs/0.png", "--model", model.model_id[:6], "--out", "painted.png")
     assert decode((tmp_path / "painted.png").read_bytes()).shape[2] == 3

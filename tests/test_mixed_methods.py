@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from orders import planned
 
 from nst.errors import ManifestError, UserError
 from nst.manifest.sweep import parse_manifest
@@ -18,7 +19,6 @@ from nst.plan.cells import expand
 from nst.records import ImageRef, OutputFormat, StyleRef
 from tasks.catalog import parameters
 from tasks.pages.export import varying
-from tasks.planning.sweep import prepare
 
 pytestmark = pytest.mark.xdist_group("mixed")  # its sweep runs once
 
@@ -26,7 +26,7 @@ HEAD = "name: x\ncontents: c/*\nstyles: s/*\n"
 
 
 def images(*names):
-    return [ImageRef(name, f"{name}.png", (name.encode().hex() * 64)[:64], 1) for name in names]
+    return [ImageRef(name, f"{name}.png", (name.encode().hex() * 64)[:64]) for name in names]
 
 
 CONTENTS = images("cat", "dog")
@@ -38,7 +38,7 @@ def cells_of(text):
     return expand(manifest, CONTENTS, STYLES, dict.fromkeys(manifest.backbones(), "w"))
 
 
-def told(cells):
+def facts(cells):
     """Return method, content, style and what the axes set, of every cell."""
     found = []
     for number in range(len(cells)):
@@ -53,14 +53,14 @@ def test_an_axis_multiplies_the_methods_that_have_its_setting():
         "methods: [gatys, {name: mrf, size: 128}, texture, {name: invert, layer: relu2_1}]\n"
         "sweep: {style_weight: [1, 3], rotations: [0, 1], seed: [4, 5]}\n"
     )
-    count = pd.Series([method for method, *_ in told(cells)]).value_counts().to_dict()
+    count = pd.Series([method for method, *_ in facts(cells)]).value_counts().to_dict()
     assert count == {"gatys": 2 * 3 * 2 * 2, "mrf": 2 * 3 * 2 * 2 * 2, "texture": 3 * 2, "invert": 2 * 2}
-    values = {method: set(values) for method, _, _, values in told(cells)}
+    values = {method: set(values) for method, _, _, values in facts(cells)}
     assert values == {
         "gatys": {"style_weight", "seed"}, "mrf": {"style_weight", "rotations", "seed"},
         "texture": {"seed"}, "invert": {"seed"},
     }  # fmt: skip
-    for number, (method, content, style, values) in enumerate(told(cells)):
+    for number, (method, content, style, values) in enumerate(facts(cells)):
         config = cells.cell(number).config
         assert all(getattr(config, key) == value for key, value in values.items())
         assert (content is None, style is None) == (method == "texture", method == "invert")
@@ -101,7 +101,7 @@ def test_batches_hold_one_method_and_all_cells():
 def test_zipped_axes_are_taken_as_far_as_a_method_has_them():
     cells = cells_of("methods: [gatys, mrf]\nsweep: {zip: {size: [64, 96, 96], rotations: [0, 0, 1]}}")
     values: dict[str, set] = {}
-    for method, _, _, of_cell in told(cells):
+    for method, _, _, of_cell in facts(cells):
         values.setdefault(method, set()).add(tuple(of_cell.items()))
     assert values["mrf"] == {
         (("size", 64), ("rotations", 0)), (("size", 96), ("rotations", 0)), (("size", 96), ("rotations", 1)),
@@ -122,29 +122,33 @@ def test_zipped_axes_are_taken_as_far_as_a_method_has_them():
 )
 def test_rules_leave_out_what_matches_all_of_them(rule, gone):
     text = "methods: [gatys, mrf]\nsweep: {style_weight: [1, 3], rotations: [0, 1]"
-    every = told(cells_of(text + "}"))
-    assert told(cells_of(text + f", exclude: [{rule}]}}")) == [one for one in every if not gone(*one)]
+    every = facts(cells_of(text + "}"))
+    assert facts(cells_of(text + f", exclude: [{rule}]}}")) == [cell for cell in every if not gone(*cell)]
 
 
-def test_faults_are_told_at_their_method():
+def test_faults_are_reported_at_their_method():
     text = HEAD + "methods:\n  - gatys\n  - name: mrf\n    rotations: 99\n  - {name: dream, layers: fire6}\n"
     with pytest.raises(ManifestError) as caught:
         parse_manifest(text, "x.yaml")
-    assert [(one.line, one.message) for one in caught.value.problems] == [(7, "found 99, expected at most 24")]
+    assert [(problem.line, problem.message) for problem in caught.value.problems] == [
+        (7, "found 99, expected at most 24")
+    ]
     with pytest.raises(ManifestError) as caught:
         parse_manifest(text.replace("99", "9"), "x.yaml")
-    assert [(one.line, one.message) for one in caught.value.problems] == [(8, "vgg19 has no layer 'fire6'")]
+    assert [(problem.line, problem.message) for problem in caught.value.problems] == [(8, "vgg19 has no layer 'fire6'")]
 
 
-def test_missing_weights_are_told_at_their_method(tmp_path):
+def test_missing_weights_are_reported_at_their_method(tmp_path):
     text = (
         "name: x\ncontents: a.png\nstyles: a.png\nmethods:\n  - gatys\n  - {name: mrf, backbone: {weights: no.pth}}\n"
     )
     (tmp_path / "x.yaml").write_text(text)
     (tmp_path / "a.png").write_bytes(b"never decoded")
     with pytest.raises(ManifestError, match=r"no\.pth") as caught:
-        prepare(str(tmp_path / "x.yaml"), str(tmp_path / "out"))
-    assert [(one.line, one.column) for one in caught.value.problems] == [(6, text.splitlines()[5].index("no.pth") + 1)]
+        planned(tmp_path / "x.yaml", tmp_path / "out")
+    assert [(fault.line, fault.column) for fault in caught.value.problems] == [
+        (6, text.splitlines()[5].index("no.pth") + 1)
+    ]
 
 
 def test_what_follows_from_the_method_is_no_news():

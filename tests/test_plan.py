@@ -19,7 +19,7 @@ from nst.records import ImageRef, StyleRef
 
 
 def image(name, digest=None):
-    return ImageRef(name, f"{name}.jpg", digest or (name.encode().hex() * 64)[:64], 1)
+    return ImageRef(name, f"{name}.jpg", digest or (name.encode().hex() * 64)[:64])
 
 
 def contents(*names):
@@ -79,7 +79,7 @@ def test_equal_cells_are_one():
     parsed = manifest("{backbone.seed: [1, 2], trace_every: [0, 5]}")
     cells = cells_of(parsed, c=("cat",), s=("wave",))
     assert (len(cells), cells.merged) == (1, 3)
-    same = [image("cat"), ImageRef("copy", "copy.jpg", image("cat").digest, 1)]
+    same = [image("cat"), ImageRef("copy", "copy.jpg", image("cat").digest)]
     twice = expand(
         manifest(),
         same,
@@ -91,7 +91,7 @@ def test_equal_cells_are_one():
 
 
 def test_an_excluded_cell_does_not_stand_for_its_equal():
-    same = [image("cat"), ImageRef("copy", "copy.jpg", image("cat").digest, 1)]
+    same = [image("cat"), ImageRef("copy", "copy.jpg", image("cat").digest)]
     parsed = manifest("{exclude: [{content: cat}]}")
     cells = expand(parsed, same, styles("wave"), dict.fromkeys(parsed.backbones(), "w"))
     assert [cells.cell(i).content.name for i in range(len(cells))] == ["copy"]
@@ -106,7 +106,7 @@ def test_nothing_to_multiply_is_an_error():
 def test_the_budget_counts_cells_after_exclusions():
     rules = "exclude: [{seed: [1, 2, 3, 4, 5]}]"
     assert len(cells_of(manifest(f"{{seed: {{count: 6}}, {rules}}}", extra="budget: {cells: 6}"))) == 6
-    with pytest.raises(UserError, match=r"has 36 cells .* its budget is 35"):
+    with pytest.raises(UserError, match=r"has 36 cells .* but its budget is 35"):
         cells_of(manifest("{seed: {count: 6}}", extra="budget: {cells: 35}"))
 
 

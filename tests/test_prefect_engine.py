@@ -72,6 +72,13 @@ def run_flow(order, *, max_workers=2, key="test"):
         raise
 
 
+def results(engine, fn, items, window):
+    """Return the results of `fn`, as the orders of steps take them."""
+    from flows.engine import completed
+
+    return [future.result() for _, future in completed(engine, fn, items, window)]
+
+
 def task_runs(server, flow_run_id):
     return call(server.api_url, "POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [flow_run_id]}}})
 
@@ -81,21 +88,17 @@ def artifacts(server, flow_run_id):
     return {artifact["key"]: artifact for artifact in found}
 
 
-class TestBatch:
-    def __init__(self, batch_id):
-        self.batch_id = batch_id
-
-    __test__ = False
+class Argument:
+    def __init__(self, key):
+        self.key = key
 
 
 def test_every_task_run_is_stored(server):
-    from flows.engine import run_window
-
     def trivial(n):
         return n + 1
 
-    results, flow_run_id = run_flow(lambda engine: sorted(run_window(engine, trivial, range(150), 4)))
-    assert results == list(range(1, 151))
+    numbers, flow_run_id = run_flow(lambda engine: sorted(results(engine, trivial, range(150), 4)))
+    assert numbers == list(range(1, 151))
     assert server.drained(flow_run_id, 150)
     count = call(server.api_url, "POST", "/task_runs/count", {"flow_runs": {"id": {"any_": [flow_run_id]}}})
     assert count == 150
@@ -119,7 +122,7 @@ def test_only_transient_errors_are_retried(server):
         raise InputError("not an image", hint="look at it")
 
     def order(engine):
-        stored = engine.submit(storage, TestBatch("0123456789abcdef")).result()
+        stored = engine.submit(storage, Argument("0123456789abcdef")).result()
         error = engine.submit(broken, None).exception()
         return stored, error
 
@@ -161,8 +164,6 @@ def test_the_page_shows_progress_table_and_contact_sheet(server):
 
 
 def test_a_failing_order_fails_the_flow_and_begins_nothing_more(server):
-    from flows.engine import run_window
-
     begun = []
 
     def work(n):
@@ -172,7 +173,7 @@ def test_a_failing_order_fails_the_flow_and_begins_nothing_more(server):
         return n
 
     with pytest.raises(InputError, match="bad") as caught:
-        run_flow(lambda engine: list(run_window(engine, work, range(1000), 2)))
+        run_flow(lambda engine: results(engine, work, range(1000), 2))
     assert len(begun) < 10
     flow_run_id = caught.value.flow_run_id
     assert server.drained(flow_run_id, len(begun))
@@ -182,7 +183,6 @@ def test_a_failing_order_fails_the_flow_and_begins_nothing_more(server):
 def test_cancelling_the_flow_stops_the_order_and_waits_for_it(server):
     from prefect import flow
 
-    from flows.engine import run_window
     from flows.prefect_engine import PrefectEngine, in_thread
 
     began, finished = threading.Event(), []
@@ -199,7 +199,7 @@ def test_cancelling_the_flow_stops_the_order_and_waits_for_it(server):
 
         def inside():
             with engine:
-                return list(run_window(engine, work, range(1000), 2))
+                return results(engine, work, range(1000), 2)
 
         return await in_thread(engine, inside)
 

@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 import pytest
+from orders import planned
 
 from nst.config import GatysConfig
 from nst.errors import ManifestError
@@ -16,7 +17,7 @@ from nst.pictures.images import encode
 from nst.records import Cell, ImageRef, MaskRef, OutputFormat, StyleRef
 from tasks.pages.export import export_sweep
 from tasks.pages.report import report
-from tasks.planning.sweep import prepare, register
+from tasks.planning.sweep import register_sweep
 from tasks.work.stylize import Stylist
 
 RED, BLUE, GREEN = (255, 0, 0), (0, 0, 255), (0, 255, 0)
@@ -58,30 +59,30 @@ def folder(tmp_path):
 def plan(folder, text=None):
     if text is not None:
         (folder / "m.yaml").write_text(text)
-    return prepare(str(folder / "m.yaml"), str(folder / "out"))
+    return planned(folder / "m.yaml", folder / "out")
 
 
 def run(prepared):
-    stylist = Stylist(prepared.store.uri, "cpu")
+    stylist = Stylist(prepared.root, "cpu")
     outcomes = [stylist.run(prepared.job(batch)) for batch in prepared.plan.batches()]
     for table in ("results", "failures", "sweeps"):
-        prepared.catalog.publish(table)
+        prepared.root.catalog.publish(table)
     return outcomes
 
 
 def _page(prepared):
-    return prepared.store.get(report(prepared).uri.removeprefix(f"{prepared.store.uri}/")).decode()
+    return prepared.root.store.get(report(prepared).uri.removeprefix(f"{prepared.root.uri}/")).decode()
 
 
 def test_masks_are_on_record_and_a_region_without_style_fails_its_cell(folder):
     prepared = plan(folder)
-    register(prepared)
+    register_sweep(prepared)
     (outcome,) = run(prepared)
     assert len(outcome.done) == 2
     (failure,) = outcome.failed
     assert failure.error_class == "InputError"
     assert "has the regions #0000ff, #ff0000, the style's #ff0000: nothing for #0000ff" in failure.message
-    rows = {row["style_name"]: row for row in prepared.catalog.read("results").to_pylist()}
+    rows = {row["style_name"]: row for row in prepared.root.catalog.read("results").to_pylist()}
     digest = hashlib.sha256((folder / "two.png").read_bytes()).hexdigest()
     same, several = rows["same"], rows["several"]
     assert same["content_mask_uri"].endswith("/two.png")
@@ -127,10 +128,10 @@ method: {METHOD.replace("gatys", "doodle, pyramid: {levels: 1}")}
 """
     )
     prepared = plan(folder, text)
-    register(prepared)
+    register_sweep(prepared)
     (outcome,) = run(prepared)
     assert outcome.failed == ()
-    (row,) = prepared.catalog.read("results").to_pylist()
+    (row,) = prepared.root.catalog.read("results").to_pylist()
     assert (row["content_name"], row["content_uri"], row["content_digest"]) == ("two", None, None)
     assert row["content_mask_uri"].endswith("/two.png")
     assert (row["picture_width"], row["picture_height"]) == (32, 24)
@@ -138,7 +139,7 @@ method: {METHOD.replace("gatys", "doodle, pyramid: {levels: 1}")}
     page = _page(prepared)
     heads = json.loads(re.search(r'id="data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])["heads"]
     assert heads["content"]["two"].startswith("data:image")
-    assert export_sweep(prepared.catalog, prepared.plan.sweep_id, folder / "files") == 1
+    assert export_sweep(prepared.root.catalog, prepared.plan.sweep_id, folder / "files") == 1
     assert (folder / "files/two__waves.png").exists()
 
 
@@ -149,7 +150,7 @@ def test_a_mask_that_is_not_there_is_told_where_the_manifest_names_it(folder):
 
 def test_ids_and_addresses_tell_masks_apart_and_from_none():
     def image(mask):
-        return ImageRef("a", "a.png", "0" * 64, 1, mask)
+        return ImageRef("a", "a.png", "0" * 64, mask)
 
     def ids(content, *styles):
         cell = (image(content), StyleRef("s", tuple(image(mask) for mask in styles), (0.5,) * len(styles)))

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from nst.errors import InputError
-from tasks.catalog import Catalog
 from tasks.heartbeat import beating, running_sweeps
+from tasks.root import open_root
 from tasks.status import find_sweep, sweep_statuses
 from tasks.store import open_store
 
@@ -24,30 +24,30 @@ def submit(catalog, sweep_id, name, cells, when):
 
 
 def test_equal_cells_of_two_sweeps_count_for_both(tmp_path):
-    store = open_store(tmp_path)
-    catalog = Catalog(store)
+    root = open_root(str(tmp_path))
+    catalog = root.catalog
     submit(catalog, "aaaa1111", "first", ["x", "y", "z"], NOW)
     submit(catalog, "bbbb2222", "second", ["y", "w"], NOW + timedelta(hours=1))
     catalog.commit("results", "aaaa1111", "batch", [{"cell_id": "y"}])
     catalog.commit("failures", "aaaa1111", "batch", [{"cell_id": "x", "attempt": 1}, {"cell_id": "y", "attempt": 1}])
-    second, first = sweep_statuses(store, catalog)
+    second, first = sweep_statuses(root)
     assert (first.name, first.total, first.done, first.failed, first.to_do) == ("first", 3, 1, 1, 1)
     assert (second.name, second.total, second.done, second.failed, second.to_do) == ("second", 2, 1, 0, 1)
     assert not first.running
     for table in ("sweeps", "results", "failures"):
         catalog.publish(table)
-    assert sweep_statuses(store, catalog) == [second, first]
+    assert sweep_statuses(root) == [second, first]
 
 
 def test_a_sweep_is_found_by_name_or_by_the_beginning_of_its_id(tmp_path):
-    store = open_store(tmp_path)
-    catalog = Catalog(store)
+    root = open_root(str(tmp_path))
+    catalog = root.catalog
     submit(catalog, "aaaa1111", "same", ["x"], NOW)
     submit(catalog, "bbbb2222", "same", ["y"], NOW + timedelta(hours=1))
-    assert find_sweep(store, catalog, "same").sweep_id == "bbbb2222"
-    assert find_sweep(store, catalog, "aaaa").sweep_id == "aaaa1111"
+    assert find_sweep(root, "same").sweep_id == "bbbb2222"
+    assert find_sweep(root, "aaaa").sweep_id == "aaaa1111"
     with pytest.raises(InputError, match="sweeps there: same"):
-        find_sweep(store, catalog, "aaa")
+        find_sweep(root, "aaa")
 
 
 def test_a_sweep_is_running_while_its_heart_beats(tmp_path):

@@ -8,18 +8,20 @@ from hypothesis import strategies as st
 
 from nst.config import GatysConfig
 from nst.manifest.axes import parse_sweep
+from nst.manifest.building import make_variants
 from nst.manifest.methods import paths
+from nst.manifest.named import NamedSettings
 from nst.manifest.sweep import parse_manifest
-from nst.manifest.variants import make_variants, unravel
+from nst.manifest.variants import unravel
 from nst.yaml.positions import Layer, Where
-from nst.yaml.problems import Reporter
+from nst.yaml.reporter import Reporter
 
 KNOWN = paths(GatysConfig) - {"name"}
 
 
 def read(raw):
     report = Reporter(Where((Layer("x.yaml"),)))
-    sweep = parse_sweep(raw, KNOWN, report)
+    sweep = parse_sweep(raw, KNOWN, report, fixed={})
     return sweep, [problem.message for problem in report.problems.values()]
 
 
@@ -98,7 +100,7 @@ def test_rules_about_zipped_axes_need_both():
 
 def test_a_zipped_pair_stands_once():
     _, problems = read({"zip": [{"style_weight": [1, 2, 1], "tv_weight": [0, 1, 0]}]})
-    assert problems == ["value 3 of all these axes repeats value 1"]
+    assert problems == ["point 3 of the zipped axes repeats point 1"]
 
 
 AXES = {
@@ -129,10 +131,10 @@ SWEEPS = st.lists(st.sampled_from(sorted(AXES)), unique=True, max_size=4).flatma
 def test_putting_variants_together_equals_validating_each_whole(raw, base):
     sweep, problems = read(raw)
     assert problems == []
-    method = {"name": "gatys", **base}
+    method = NamedSettings(GatysConfig, "gatys", {"name": "gatys", **base}, ("method",))
     report, whole_report = (Reporter(Where((Layer("x.yaml"),))) for _ in range(2))
-    fast = make_variants(GatysConfig, method, sweep, report)
-    slow = make_variants(GatysConfig, method, sweep, whole_report, whole=True)
+    fast = make_variants(method, sweep, report)
+    slow = make_variants(method, sweep, whole_report, whole=True)
     assert {p.message for p in report.problems.values()} == {p.message for p in whole_report.problems.values()}
     if report.problems:  # such as a `history` for the optimizer of a preset that has none
         return

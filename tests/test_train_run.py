@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import pytest
+from orders import planned
 from trainings import TRAINING, write_manifest, write_pictures
 from typer.testing import CliRunner
 
@@ -18,12 +19,9 @@ from flows.engine import InlineEngine
 from flows.order.night import NightFailed, run_night
 from nst.errors import ManifestError, UserError
 from nst.pictures.images import decode, read_provenance
-from tasks.catalog import Catalog
 from tasks.fsck.check import fsck
 from tasks.models.card import model_card, model_rows
-from tasks.planning.sweep import prepare
-from tasks.planning.training import prepare_training
-from tasks.store import open_store
+from tasks.root import open_root
 
 pytestmark = pytest.mark.xdist_group("train_run")  # its sweep runs once
 
@@ -89,7 +87,7 @@ def test_a_failed_training_fails_its_own_cells_and_no_others(folder):
     assert len(cells) == 8
     assert set(cells.model_id) == set(training.model_id)
     assert not set(cells.model_id) & set(table(folder, "models").model_id)
-    assert fsck(open_store("out")).ok
+    assert fsck(open_root("out")).ok
 
 
 def test_photographs_are_prepared_as_large_as_squares_are_cut_from(folder):
@@ -102,7 +100,7 @@ def test_it_is_done_then_whatever_names_the_model(folder):
     plan = json.loads(nst("plan", "tiny.yaml", "--json"))
     assert [model["state"] for model in plan["models"]] == ["trained", "trained"]
     (folder / "latest.yaml").write_text(SWEEP.replace("painted", "latest").replace("tiny.yaml", "latest"))
-    prepared = prepare("latest.yaml", "out")
+    prepared = planned("latest.yaml", "out")
     assert prepared.plan.to_do == 0
     output = nst("run", "tiny.yaml", "--inline")
     assert "0 trained" in output
@@ -114,12 +112,12 @@ def test_beside_another_method_its_cells_are_the_same(folder):
     gatys = "{name: gatys, size: 48, backbone: {name: vgg16, weights: random}}"
     text = SWEEP.replace("method: {", f"methods:\n  - {gatys}\n  - {{").replace("painted", "beside")
     (folder / "beside.yaml").write_text(text)
-    plan = prepare("beside.yaml", "out").plan
+    plan = planned("beside.yaml", "out").plan
     assert plan.cells.methods() == {"gatys": 4, "feedforward": 8}
     assert (plan.done, plan.to_do) == (8, 4)
     (folder / "beside.yaml").write_text(text.replace("tiny.yaml", "abcdef"))
     with pytest.raises(ManifestError) as caught:
-        prepare("beside.yaml", "out")
+        planned("beside.yaml", "out")
     assert [problem.line for problem in caught.value.problems] == [6]
 
 
@@ -127,20 +125,20 @@ def test_equal_trainings_are_one_model_however_they_are_written(folder):
     write_manifest(folder, "other", styles=[{"uri": "styles/dots.png", "name": "points"}], steps=4, checkpoint_every=2)
     text = (folder / "other.yaml").read_text().replace("photographs: photographs/", "photographs: [photographs/*.png]")
     (folder / "other.yaml").write_text(text)
-    prepared = prepare_training("other.yaml", "out")
+    prepared = planned("other.yaml", "out")
     assert not prepared.to_do
     for change in ({"steps": 5}, {"style_weight": 31}, {"seed": 1}, {"backbone": {**TRAINING["backbone"], "seed": 1}}):
         write_manifest(folder, "other", **{"steps": 4, **change})
-        assert prepare_training("other.yaml", "out").to_do, change
+        assert planned("other.yaml", "out").to_do, change
     (folder / "other.yaml").write_text(text.replace("[photographs/*.png]", "[photographs/1*.png]"))
-    assert prepare_training("other.yaml", "out").to_do  # other photographs
+    assert planned("other.yaml", "out").to_do  # other photographs
 
 
 def test_axes_make_models(folder):
     write_manifest(
         folder, "axes", styles="styles/*.png", top={"sweep": {"style_weight": [1, 10], "seed": {"count": 3}}}
     )
-    prepared = prepare_training("axes.yaml", "out")
+    prepared = planned("axes.yaml", "out")
     assert len({spec.model_id for spec in prepared.specs}) == 12
     assert {spec.config.style_weight for spec in prepared.specs} == {1, 10}
 
@@ -161,10 +159,10 @@ def test_a_model_that_is_not_there_is_told_where_it_is_named(folder, model, mess
         text = text.replace(styles, "")
     (folder / "missing.yaml").write_text(text.replace("tiny.yaml", model))
     with pytest.raises(ManifestError) as caught:
-        prepare("missing.yaml", "out")
+        planned("missing.yaml", "out")
     problem = caught.value.problems[0]
     assert message in problem.message
-    assert problem.source.startswith("method:")
+    assert "| method:" in problem.excerpt
 
 
 def test_a_model_by_the_beginning_of_its_id_and_by_its_file_paints_the_same(folder):
@@ -208,9 +206,9 @@ def test_models_are_listed_compared_and_exported(folder):
     ("options", "message"),
     [
         ((), "neither a model nor a style"),
-        (("--style", "styles/dots.png"), "no adain model is trained"),
+        (("--style", "styles/dots.png"), "no model that knows any style (adain) is trained"),
         (("--model", "0000"), "no model '0000'"),
-        (("--model", "MODEL", "--style", "styles/dots.png"), "one style of its own"),
+        (("--model", "MODEL", "--style", "styles/dots.png"), "is trained for one style"),
         (("--model", "MODEL", "-o", "x.gif"), "no known ending"),
         (("--model", "MODEL", "-o", "tiny.yaml/x.png"), "Not a directory"),
         (("--model", "painted.yaml"), "no model"),
@@ -249,10 +247,10 @@ def test_networks_of_others_are_imported_and_used(folder, shared_data):
     change = {name: abs(picture - content).mean() for name, picture in pictures.items()}
     assert change["none"] < change["any"]
     assert change["fst"] > 5
-    card = model_card(model_rows(Catalog(open_store("others")), [models[1]["model_id"]])[0], "huang")
+    card = model_card(model_rows(open_root("others").catalog, [models[1]["model_id"]])[0], "huang")
     assert "trained elsewhere" in card
     assert "![" not in card  # it has no samples
-    assert fsck(open_store("others")).ok
+    assert fsck(open_root("others")).ok
 
 
 def test_a_night_trains_what_is_new_and_one_fault_holds_up_no_other(folder):
@@ -265,7 +263,7 @@ def test_a_night_trains_what_is_new_and_one_fault_holds_up_no_other(folder):
 
     def night():
         with InlineEngine() as engine:
-            return run_night(str(folder / "night"), "", str(folder), ["cpu"], engine)
+            return run_night(open_root(str(folder / "night")), "", str(folder), ["cpu"], engine)
 
     with pytest.raises(NightFailed, match=r"2 of 4 manifests failed: .*a-broken.*b-sick.*its pictures are constant"):
         night()
@@ -286,14 +284,14 @@ def test_a_night_trains_what_is_new_and_one_fault_holds_up_no_other(folder):
 def test_not_even_a_bug_in_one_manifest_holds_up_the_next(tmp_path, monkeypatch):
     import flows.order.night
 
-    def plan(request):
+    def plan(request, _):
         raise ZeroDivisionError(request.manifest)
 
     for name in ("one", "two"):
-        (tmp_path / f"{name}.yaml").write_text("")
+        (tmp_path / f"{name}.yaml").write_text("kind: train")
     monkeypatch.setattr(flows.order.night, "plan_training", plan)
     with InlineEngine() as engine, pytest.raises(NightFailed, match="2 of 2") as raised:
-        run_night(str(tmp_path / "root"), str(tmp_path), "", ["cpu"], engine)
+        run_night(open_root(str(tmp_path / "root")), str(tmp_path), "", ["cpu"], engine)
     assert "Traceback" in str(raised.value)
 
 
@@ -303,7 +301,7 @@ def test_without_manifests_of_the_root_those_of_the_working_directory_are_taken(
     ours = Path(__file__).parent.parent
     os.chdir(ours)
     try:
-        found = nightly_manifests(open_store(str(folder / "empty")))
+        found = nightly_manifests(open_root(str(folder / "empty")).store)
     finally:
         os.chdir(folder)
     assert [Path(uri).name for uri in found] == ["johnson-small.yaml"]

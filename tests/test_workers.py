@@ -15,12 +15,11 @@ from nst.errors import WorkerLost
 from nst.identity import hex_of
 from nst.pictures.images import encode
 from nst.records import Batch, Cell, ImageRef, OutputFormat, StyleRef
-from tasks.catalog import Catalog
 from tasks.inputs.digests import Digests
 from tasks.inputs.uris import stat_uri
 from tasks.jobs import Job
 from tasks.maintenance import publish_all
-from tasks.store import open_store
+from tasks.root import open_root
 from tasks.work.fanout import Chunk, Fanout, alone_id
 from tasks.work.workers import DevicePool, find_devices, usable_cores
 
@@ -28,15 +27,19 @@ STEPS = 6
 
 
 @pytest.fixture
-def job(tmp_path):
-    """A batch of three cells on a real picture below a real root."""
+def root(tmp_path):
+    return open_root(str(tmp_path / "root"))
+
+
+@pytest.fixture
+def job(root, tmp_path):
+    """A batch of three cells on a real picture."""
     import skimage.data
 
     path = tmp_path / "cat.png"
     path.write_bytes(encode(skimage.data.chelsea()[::4, ::4], OutputFormat(), {}))
-    root = open_store(tmp_path / "root")
-    digest = Digests(root).of([stat_uri(f"file://{path}")])[0]
-    image = ImageRef("cat", f"file://{path}", digest, path.stat().st_size)
+    digest = Digests(root.store).of([stat_uri(f"file://{path}")])[0]
+    image = ImageRef("cat", f"file://{path}", digest)
     style = StyleRef("cat", (image,), (1.0,))
 
     def cell(number):
@@ -47,7 +50,7 @@ def job(tmp_path):
         return Cell(hex_of([str(number)]), image, style, config)
 
     cells = tuple(cell(number) for number in (1, 2, 3))
-    return Job(Batch("batch", cells, "random", 1.0), root.uri, "sweep", "kills", "random")
+    return Job(Batch("batch", cells, "random", 1.0), "sweep", "kills", "random")
 
 
 class Killer:
@@ -63,18 +66,17 @@ class Killer:
             os.kill(self.pool.pids()[0], signal.SIGKILL)
 
 
-def run(job, killer):
-    catalog = Catalog(open_store(job.root))
-    with DevicePool(job.root, ["cpu"], killer) as pool:
+def run(root, job, killer):
+    with DevicePool(root, ["cpu"], killer) as pool:
         killer.pool = pool
-        outcome = Fanout(pool, catalog).stylize(Chunk(0, (job,)))[0]
-    publish_all(catalog)
-    return outcome, catalog
+        outcome = Fanout(pool, root.catalog).stylize(Chunk((job,)))[0]
+    publish_all(root.catalog)
+    return outcome, root.catalog
 
 
-def test_a_killed_worker_costs_its_batch_another_try_and_nothing_else(job):
+def test_a_killed_worker_costs_its_batch_another_try_and_nothing_else(root, job):
     killer = Killer(1)
-    outcome, catalog = run(job, killer)
+    outcome, catalog = run(root, job, killer)
     assert killer.killed == 1
     assert len(outcome.done) == 3
     assert outcome.failed == ()
@@ -82,28 +84,27 @@ def test_a_killed_worker_costs_its_batch_another_try_and_nothing_else(job):
     assert catalog.keys("failures") == set()
 
 
-def test_a_cell_that_kills_every_worker_fails_alone(job):
+def test_a_cell_that_kills_every_worker_fails_alone(root, job):
     guilty = job.batch.cells[1]
     killer = Killer(99, guilty=lambda batch: batch in {job.batch.batch_id, alone_id(job, guilty)})
-    outcome, catalog = run(job, killer)
+    outcome, catalog = run(root, job, killer)
     assert killer.killed == 4  # three times with the others, once alone
     assert set(outcome.done) == {job.batch.cells[0].cell_id, job.batch.cells[2].cell_id}
     assert [failure.cell_id for failure in outcome.failed] == [guilty.cell_id]
     failures = catalog.read("failures").to_pandas()
     assert list(failures.error_class) == ["WorkerLost"]
     assert "SIGKILL" in failures.error_message[0]
-    assert set(pd.read_parquet(f"{job.root}/catalog/results").cell_id) == set(outcome.done)
+    assert set(pd.read_parquet(f"{root.uri}/catalog/results").cell_id) == set(outcome.done)
 
 
-def test_closing_the_pool_in_the_middle_of_a_batch_blames_nobody(job):
-    catalog = Catalog(open_store(job.root))
+def test_closing_the_pool_in_the_middle_of_a_batch_blames_nobody(root, job):
     began = threading.Event()
-    pool = DevicePool(job.root, ["cpu"], lambda *_: (began.set(), time.sleep(0.1)))
+    pool = DevicePool(root, ["cpu"], lambda *_: (began.set(), time.sleep(0.1)))
     errors = []
 
     def work():
         try:
-            Fanout(pool, catalog).stylize(Chunk(0, (job,)))
+            Fanout(pool, root.catalog).stylize(Chunk((job,)))
         except WorkerLost as error:
             errors.append(error)
 
@@ -114,18 +115,18 @@ def test_closing_the_pool_in_the_middle_of_a_batch_blames_nobody(job):
     thread.join(10)
     assert not thread.is_alive()
     assert pool.pids() == []
-    assert catalog.keys("failures") == set()
+    assert root.catalog.keys("failures") == set()
 
 
-def test_a_worker_leaves_with_its_parent(job, tmp_path):
+def test_a_worker_leaves_with_its_parent(root, tmp_path):
     """An orphan must not hold the device: kill -9 of the parent ends the worker within seconds."""
     import subprocess
     import sys
 
     code = (
-        "import sys, time; from tasks.work.workers import DevicePool\n"
+        "import time; from tasks.root import open_root; from tasks.work.workers import DevicePool\n"
         "if __name__ == '__main__':\n"
-        f"    pool = DevicePool({job.root!r}, ['cpu']); print(*pool.pids(), flush=True); time.sleep(60)\n"
+        f"    pool = DevicePool(open_root({root.uri!r}), ['cpu']); print(*pool.pids(), flush=True); time.sleep(60)\n"
     )
     script = tmp_path / "parent.py"
     script.write_text(code)

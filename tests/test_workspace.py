@@ -1,4 +1,8 @@
-from nst.workspace import Recent
+import torch
+
+from nst.backbones import random_weights
+from nst.config.backbone import BackboneConfig
+from nst.workspace import Recent, Workspace
 
 
 def test_recent_computes_once_and_forgets_what_was_used_longest_ago():
@@ -15,3 +19,25 @@ def test_recent_computes_once_and_forgets_what_was_used_longest_ago():
     get("a")
     assert computed == ["a", "b", "c", "a"]
     assert (recent.hits, recent.misses) == (3, 4)
+
+
+def test_owners_share_the_room_and_keep_equal_keys_apart():
+    first = Recent(2)
+    second = first.owned_by("second")
+    assert [first.get("a", lambda: 1), second.get("a", lambda: 2)] == [1, 2]
+    assert [first.get("a", lambda: 3), second.get("a", lambda: 4)] == [1, 2]
+    second.get("b", lambda: 5)
+    assert first.get("a", lambda: 6) == 6  # it had to make room
+
+
+def test_a_backbone_is_built_anew_for_other_weights_of_the_same_name():
+    shared = Workspace("cpu", lambda _: {})
+    config = BackboneConfig(name="vgg16", weights="own.safetensors")
+    backbones = {}
+    for digest, seed in (("one", 0), ("other", 1), ("one", 2)):  # the third is warm: nothing is loaded
+        workspace = shared.with_weights(digest, lambda _, seed=seed: random_weights("vgg16", seed, "relu1_1"))
+        backbones.setdefault(digest, []).append(workspace.backbone(config, frozenset(["relu1_1"]), torch.float32))
+        workspace.features.get("cat", lambda digest=digest: digest)
+    assert backbones["one"][0] is backbones["one"][1]
+    assert backbones["one"][0] is not backbones["other"][0]
+    assert shared.with_weights("other", dict).features.get("cat", lambda: "lost") == "other"

@@ -21,7 +21,7 @@ def value(text):
     return load(text, "x.yaml").value
 
 
-def faults(text):
+def refused(text):
     with pytest.raises(ManifestError) as caught:
         load(text, "x.yaml")
     return caught.value.problems
@@ -52,24 +52,25 @@ def test_an_empty_text_is_none():
 
 def test_positions_of_keys_and_values():
     document = load("a: 1\nb:\n  - {c: x}\n  - yy\n", "x.yaml")
-    place = document.where.problem(("b", 1), "m")
-    assert (place.line, place.column, place.end_column, place.source) == (4, 5, 7, "  - yy")
-    key = document.where.problem(("b", 0, "c"), "m", key=True)
+    place = document.positions.problem(("b", 1), "m")
+    assert (place.line, place.column) == (4, 5)
+    assert place.excerpt == "4 |   - yy\n  |     ^^"
+    key = document.positions.problem(("b", 0, "c"), "m", key=True)
     assert (key.line, key.column) == (3, 6)
-    absent = document.where.problem(("b", 0, "d", "e"), "m")
+    absent = document.positions.problem(("b", 0, "d", "e"), "m")
     assert (absent.line, absent.column) == (3, 5)
 
 
 def test_wide_characters_count_as_one_column():
     document = load("{ü😀: x, b: 3}", "x.yaml")
-    assert document.where.problem(("b",), "m").column == 12
+    assert document.positions.problem(("b",), "m").column == 12
 
 
 def test_merge_keys_are_merged_and_keep_their_place():
     document = load("base: &b {x: 1, y: 2}\nuse:\n  <<: *b\n  y: 3\n", "x.yaml")
     assert document.value["use"] == {"x": 1, "y": 3}
-    assert document.where.problem(("use", "x"), "m").line == 1
-    assert document.where.problem(("use", "y"), "m").line == 4
+    assert document.positions.problem(("use", "x"), "m").line == 1
+    assert document.positions.problem(("use", "y"), "m").line == 4
 
 
 def test_a_list_of_merges_prefers_the_first():
@@ -79,38 +80,37 @@ def test_a_list_of_merges_prefers_the_first():
 def test_an_alias_points_to_where_its_value_is_written():
     document = load("a: &a [1, {b: 2}]\nc: *a\n", "x.yaml")
     assert document.value["c"] == [1, {"b": 2}]
-    assert document.where.problem(("c", 1, "b"), "m").line == 1
+    assert document.positions.problem(("c", 1, "b"), "m").line == 1
 
 
-def test_every_recoverable_fault_is_told_at_once():
-    lines = [(p.line, p.message.split()[0]) for p in faults("a: 1\na: 2\nb: 012\nc: !!int 3\n")]
-    assert lines == [(2, "duplicate"), (3, "the"), (4, "found")]
+def test_reading_goes_on_after_faults_that_hide_nothing():
+    document = load("a: 1\na: 2\nb: 012\nc: !!int 3\n", "x.yaml")
+    assert document.value == {"a": 1, "b": 12, "c": "3"}
+    assert [(p.line, p.message.split()[0]) for p in document.problems] == [(2, "duplicate"), (3, "the"), (4, "found")]
 
 
-def test_faults_can_be_collected_instead():
-    problems = []
-    assert load("a: 1\na: 2\nb: 012\n", "x.yaml", problems).value == {"a": 1, "b": 12}
-    assert len(problems) == 2
+def test_faults_before_the_one_that_ends_reading_are_reported_with_it():
+    assert [(p.line, p.message.split()[0]) for p in refused("a: 1\na: 2\nb: [\n")] == [(2, "duplicate"), (4, "not")]
 
 
 def test_a_million_brackets_are_no_crash():
-    assert "nested deeper" in faults("[" * 200_000)[0].message
-    assert "nested deeper" in faults("{a: " * 100_000)[0].message
-    assert "nested deeper" in faults("- " * 100_000)[0].message
+    assert "nested deeper" in refused("[" * 200_000)[0].message
+    assert "nested deeper" in refused("{a: " * 100_000)[0].message
+    assert "nested deeper" in refused("- " * 100_000)[0].message
 
 
 def test_size_is_bounded():
-    assert "characters" in faults("a" * (MAX_CHARACTERS + 1))[0].message
-    assert "nodes" in faults("[" + "1," * 250_000 + "]")[0].message
+    assert "characters" in refused("a" * (MAX_CHARACTERS + 1))[0].message
+    assert "more than 100000 keys and values" in refused("[" + "1," * 250_000 + "]")[0].message
 
 
 def test_many_problems_are_cut_short():
-    assert len(faults("".join("a: 1\n" for _ in range(5000)))) <= 101
+    assert len(refused("".join("a: 1\n" for _ in range(5000)))) <= 101
 
 
 def test_very_long_lines_are_not_repeated():
-    problems = faults("a: [" + "x, " * 1000 + "012]")
-    assert problems[0].source == ""
+    problems = load("a: [" + "x, " * 1000 + "012]", "x.yaml").problems
+    assert problems[0].excerpt == ""
     assert len(str(ManifestError(problems))) < 300
 
 
@@ -120,7 +120,7 @@ def test_a_byte_order_mark_is_ignored():
 
 @pytest.mark.parametrize("text", ["a: \x00", "a: \x1b", "\ud800: 1", "a: \uffff", 'a: "\\ud800"'])
 def test_odd_characters_are_refused_with_their_place(text):
-    assert faults(text)[0].line == 1
+    assert refused(text)[0].line == 1
 
 
 @settings(max_examples=300, deadline=None)
@@ -134,14 +134,14 @@ def test_any_text_is_a_value_or_a_manifest_error(text):
         document = load(text, "x.yaml")
     except ManifestError as error:
         found = error.problems
+        assert found
     else:
         repr(document.value).encode()
-        return
-    assert found
+        found = document.problems
     for problem in found:
         assert problem.line >= 1
         assert problem.column >= 1
-        assert problem.render()
+        assert str(problem).startswith(f"x.yaml:{problem.line}:{problem.column}: error: ")
 
 
 PLAIN = st.recursive(
@@ -166,6 +166,7 @@ def test_what_another_program_writes_as_json_comes_back_equal(data):
 
 def test_yaml_is_never_constructed_by_pyyaml():
     """The constructors of PyYAML would resolve tags; only its events are used."""
-    with pytest.raises(ManifestError):
-        load("!!python/object/apply:os.getcwd []", "x.yaml")
+    document = load("!!python/object/apply:os.getcwd []", "x.yaml")
+    assert document.value == []
+    assert len(document.problems) == 1
     assert yaml.__with_libyaml__

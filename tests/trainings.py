@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
+from orders import planned
 
 from nst.pictures.images import encode
 from nst.records import OutputFormat
@@ -62,10 +63,9 @@ def write_manifest(folder: Path, name: str = "tiny", **changes: Any) -> str:
 def train_alone(manifest_file: str, root: Path) -> None:
     """Train the one model of a manifest in this process and publish it."""
     from tasks.maintenance import publish_all
-    from tasks.planning.training import prepare_training
     from tasks.work.training import train
 
-    prepared = prepare_training(manifest_file, str(root))
+    prepared = planned(manifest_file, root)
     for spec in prepared.to_do:
-        assert train(prepared.job(spec), prepared.catalog, "cpu", lambda *_: None).failure is None
-    publish_all(prepared.catalog)
+        assert train(prepared.job(spec), prepared.root.catalog, "cpu", lambda *_: None).failure is None
+    publish_all(prepared.root.catalog)

@@ -1,1 +1,1 @@
-"""What the `nst` command prints, and nothing else."""
+"""What the `nst` command prints about sweeps, models and progress, and nothing else."""

@@ -1,4 +1,4 @@
-"""The progress bar of `nst run`: cells, devices and the time left. On a log it prints a line now and then."""
+"""The progress bar of `nst run`: cells or models, batches and time left. Into a file it prints a line now and then."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class ProgressBar:
     """Shows how far a run is; a context manager. Its methods may be called from any thread.
 
     Args:
-        console: Where to.
-        noun: What is counted: cells, models.
+        console: Where the bar is drawn.
+        noun: What is counted: cells or models.
     """
 
     def __init__(self, console: Console, noun: str = "cells") -> None:
@@ -37,7 +37,7 @@ class ProgressBar:
             disable=not self._live,
             transient=True,
         )
-        self._cells: TaskID | None = None
+        self._total: TaskID | None = None
         self._parts: dict[str, TaskID] = {}
         self._logged = 0.0
 
@@ -48,18 +48,18 @@ class ProgressBar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def cells(self, done: int, total: int, text: str) -> None:
-        """Show the number of cells done and a short note."""
-        if self._cells is None:
-            self._cells = self._progress.add_task(self._noun, total=total, note=text)
-        self._progress.update(self._cells, completed=done, total=total, note=text)
+    def show(self, done: int, total: int, text: str) -> None:
+        """Show how many cells or models are done, and a short note."""
+        if self._total is None:
+            self._total = self._progress.add_task(self._noun, total=total, note=text)
+        self._progress.update(self._total, completed=done, total=total, note=text)
         now = time.monotonic()
         if not self._live and (now - self._logged > _LOG_INTERVAL_S or done == total):
             self._logged = now
             self._console.print(f"{done}/{total} {self._noun} {text}".rstrip(), highlight=False)
 
-    def step(self, key: str, step: int, steps: int) -> None:
-        """Show the step of a batch or training under way; it disappears with its last step."""
+    def show_step(self, key: str, step: int, steps: int) -> None:
+        """Show the step of a batch or a training; its bar disappears with the last step."""
         if not self._live:
             if time.monotonic() - self._logged > _LOG_INTERVAL_S:
                 self._logged = time.monotonic()

@@ -1,1 +1,1 @@
-"""The order of steps, written once: of a sweep, of a training, of a night. Engines carry it out."""
+"""The order of steps of a sweep, of a training and of a night, written once; engines carry it out."""

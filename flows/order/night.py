@@ -1,4 +1,7 @@
-"""The order of a night's training, written once: every manifest by itself, so that one's fault is not another's."""
+"""The order of a night of training: one manifest after the other, so that a faulty one does not stop the rest.
+
+manifests of the night -> each: planned, its missing models trained, published -> report
+"""
 
 from __future__ import annotations
 
@@ -12,20 +15,20 @@ from typing import TYPE_CHECKING
 from flows.order.request import Request
 from flows.order.training import plan_training, summary_of, train_missing
 from nst.errors import NstError
-from tasks.maintenance import single_publisher
+from tasks.inputs.manifest_source import read_manifest
 from tasks.nightly import nightly_manifests, write_report
-from tasks.store import open_store
 from tasks.work.workers import DevicePool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from flows.engine import Engine
+    from tasks.root import Root
 
 
 @dataclass(frozen=True, slots=True)
 class NightRow:
-    """What became of one manifest in one night."""
+    """What became of one manifest in one night; the counts are models."""
 
     manifest: str
     trained: int = 0
@@ -36,50 +39,50 @@ class NightRow:
 
 
 class NightFailed(NstError):
-    """Something of a night failed: what is trained stays, the next attempt or the next night does the rest."""
+    """Manifests of a night failed: what is trained stays, the next attempt or the next night does the rest."""
 
 
-def run_night(root: str, folder: str, inputs: str, devices: Sequence[str], engine: Engine) -> list[NightRow]:
-    """Train what is new or changed of a night's manifests; each that fails is reported and holds up no other.
+def run_night(root: Root, folder: str, inputs: str, devices: Sequence[str], engine: Engine) -> list[NightRow]:
+    """Train the models of a night's manifests that are new or changed; a manifest that fails does not stop the rest.
 
     Args:
-        root: URI of the root.
-        folder: Where the manifests lie (`tasks.nightly.nightly_manifests`).
+        root: The root, probed.
+        folder: Folder or URI of the manifests (`tasks.nightly.nightly_manifests`).
         inputs: Folder or URI for relative inputs; "" means each manifest's own folder.
         devices: One worker each.
         engine: Carries out the trainings.
 
     Raises:
-        NightFailed: At the end, when all manifests had their turn.
+        NightFailed: At the end, after all manifests, if one of them failed.
     """
-    began, store = datetime.now(UTC), open_store(root)
+    began = datetime.now(UTC)
     with ExitStack() as stack:
-        workers = cache(lambda: stack.enter_context(DevicePool(store.uri, devices, single=single_publisher(root))))
+        workers = cache(lambda: stack.enter_context(DevicePool(root, devices)))  # started when first needed
         rows = [
-            _one(Request(manifest, root, inputs, tuple(devices)), engine, workers)
-            for manifest in nightly_manifests(store, folder)
+            _train_manifest(Request(manifest, root, inputs, tuple(devices)), engine, workers)
+            for manifest in nightly_manifests(root.store, folder)
         ]
-    report = write_report(store, began, [asdict(row) for row in rows])
+    report = write_report(root.store, began, [asdict(row) for row in rows])
     engine.show([asdict(row) for row in rows], None)
-    bad = [row for row in rows if row.failed or row.error]
-    if bad:
-        what = "; ".join(f"{row.manifest}: {row.error or f'{row.failed} failed'}" for row in bad)
-        raise NightFailed(f"{len(bad)} of {len(rows)} manifests failed: {what}", hint=f"report: {report}")
+    failed = [row for row in rows if row.failed or row.error]
+    if failed:
+        reasons = "; ".join(f"{row.manifest}: {row.error or f'{row.failed} failed'}" for row in failed)
+        raise NightFailed(f"{len(failed)} of {len(rows)} manifests failed: {reasons}", hint=f"report: {report}")
     return rows
 
 
-def _one(request: Request, engine: Engine, workers: Callable[[], DevicePool]) -> NightRow:
-    """Return what became of one manifest; the workers are started by the first that needs them."""
+def _train_manifest(request: Request, engine: Engine, workers: Callable[[], DevicePool]) -> NightRow:
+    """Train the missing models of one manifest and return what became of it."""
     manifest = request.manifest
     try:
-        prepared = plan_training(request)
+        prepared = plan_training(request, read_manifest(manifest)).prepared
         summary = train_missing(prepared, workers(), engine) if prepared.to_do else summary_of(prepared)
     except Exception as error:
         if engine.stopping.is_set():
             raise
-        # Not even a bug holds up the other manifests; the report and the failed flow show its trace.
+        # Not even a bug stops the other manifests; the report and the failed flow show its traceback.
         known = isinstance(error, NstError)
         text = str(error).splitlines()[0] if known else "".join(traceback.format_exception(error))
         return NightRow(manifest, error=text)
-    why = summary.failures[0].message if summary.failures else ""
-    return NightRow(manifest, summary.trained, summary.trained_before, summary.failed, summary.seconds, why)
+    reason = str(summary.failures[0]) if summary.failures else ""
+    return NightRow(manifest, summary.done, summary.done_before, summary.failed, summary.seconds, reason)

@@ -1,8 +1,16 @@
-"""What a user asks for: the one request of sweeps, trainings and nights."""
+"""From what a user asks for to an order: one request for sweeps, trainings and nights."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flows.order.sweep import SweepOrder, plan_sweep
+from flows.order.training import TrainingOrder, plan_training
+from tasks.inputs.manifest_source import read_manifest
+
+if TYPE_CHECKING:
+    from tasks.root import Root
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,14 +19,24 @@ class Request:
 
     Attributes:
         manifest: URI or path of the manifest.
-        root: URI or path of the root.
+        root: The root; probed, unless nothing but the plan is wanted (`tasks.root.open_root`).
         inputs: Folder or URI that relative inputs are resolved against; "" means the manifest's own folder.
         devices: Devices to use, one worker each (`tasks.work.workers.find_devices`).
         confirmed: Whether an estimate above the manifest's budget of hours is accepted.
     """
 
     manifest: str
-    root: str
+    root: Root
     inputs: str = ""
     devices: tuple[str, ...] = ("cpu",)
     confirmed: bool = False
+
+
+def order_of(request: Request) -> SweepOrder | TrainingOrder:
+    """Plan what the manifest of a request declares; it is read and parsed once.
+
+    Raises:
+        UserError: The manifest or an input cannot be used, or the budget is exceeded.
+    """
+    source = read_manifest(request.manifest)
+    return plan_training(request, source) if source.declaration.kind == "train" else plan_sweep(request, source)

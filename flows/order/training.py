@@ -8,76 +8,88 @@ What is trained is decided by the catalog alone, so the same call after a crash 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flows.engine import completed
+from flows.order.order import Order
+from flows.order.summary import TrainingSummary
+from flows.order.tables import training_table
 from tasks.effect import call_with_policy
-from tasks.maintenance import publish_all, single_publisher
+from tasks.maintenance import publish_all
 from tasks.models.backbone_weights import fetch_weights
 from tasks.planning.training import PreparedTraining, prepare_training, register_training
-from tasks.work.train_fanout import Trainers
+from tasks.work.train_fanout import TrainingFanout
 from tasks.work.workers import DevicePool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.table import Table
+
     from flows.engine import Engine
     from flows.order.request import Request
-    from tasks.jobs import Failure
+    from tasks.inputs.manifest_source import ManifestSource
     from tasks.work.workers import OnStep
 
 
-@dataclass(slots=True)
-class TrainSummary:
-    """What became of a training manifest."""
+def plan_training(request: Request, source: ManifestSource) -> TrainingOrder:
+    """Plan a training: everything that can be wrong with it is found here, before anything starts.
 
-    name: str
-    total: int
-    trained_before: int
-    trained: int = 0
-    failed: int = 0
-    seconds: float = 0.0
-    models: list[str] = field(default_factory=list)
-    """Ids of all models that are trained now."""
-    failures: list[Failure] = field(default_factory=list)
-
-
-def plan_training(request: Request) -> PreparedTraining:
-    """Plan a training: all that can be wrong with it is found here, before anything starts.
+    Args:
+        request: What the user asks for.
+        source: The request's manifest as it was read.
 
     Raises:
         UserError: The manifest, an input or the root cannot be used.
     """
-    return prepare_training(
-        request.manifest, request.root, inputs=request.inputs, single=single_publisher(request.root)
-    )
+    return TrainingOrder(prepare_training(source, request.root, inputs=request.inputs), request.devices)
+
+
+class TrainingOrder(Order[PreparedTraining]):
+    """A planned training and its devices."""
+
+    kind = "train"
+    noun = "models"
+
+    @property
+    def to_do(self) -> int:
+        """Number of models that are not trained yet."""
+        return len(self.prepared.to_do)
+
+    def plan_table(self) -> Table:
+        """Return the plan as a table, for `nst plan`."""
+        return training_table(self.prepared)
+
+    def run(self, engine: Engine, on_step: OnStep | None = None) -> TrainingSummary:
+        """Train the models that are not trained yet; errors as `run_training`."""
+        return run_training(self.prepared, self.devices, engine, on_step)
 
 
 def run_training(
     prepared: PreparedTraining, devices: Sequence[str], engine: Engine, on_step: OnStep | None = None
-) -> TrainSummary:
-    """Train the models of a manifest that are not trained yet, on workers of their own.
+) -> TrainingSummary:
+    """Train the models of a manifest that are not trained yet, on device workers that this run starts.
 
     Args:
         prepared: The plan.
         devices: One worker each; each trains one model at a time.
         engine: Carries out the trainings; with as many threads as there are devices.
-        on_step: Progress of a training.
+        on_step: Called with the progress of trainings.
 
     Raises:
-        UserError: The weights of the backbone cannot be had; nothing was started.
-        TransientError: The store gave up; running again goes on from the last checkpoints.
+        UserError: The weights of the backbone cannot be obtained; nothing was started.
+        TransientError: The store did not answer; running again goes on from the last checkpoints.
     """
-    chosen = devices[: len(prepared.to_do)]
-    if not chosen:
+    needed = devices[: len(prepared.to_do)]
+    if not needed:
         return summary_of(prepared)
-    with DevicePool(prepared.store.uri, chosen, on_step, single=prepared.catalog.single_publisher) as pool:
+    with DevicePool(prepared.root, needed, on_step) as pool:
         return train_missing(prepared, pool, engine)
 
 
-def train_missing(prepared: PreparedTraining, pool: DevicePool, engine: Engine, note: str = "") -> TrainSummary:
-    """Train the models of a manifest that are not trained yet, on workers that are there; errors as `run_training`.
+def train_missing(prepared: PreparedTraining, pool: DevicePool, engine: Engine, note: str = "") -> TrainingSummary:
+    """Train the models of a manifest that are not trained yet, on workers that run already; errors as `run_training`.
 
     Args:
         prepared: The plan.
@@ -86,31 +98,30 @@ def train_missing(prepared: PreparedTraining, pool: DevicePool, engine: Engine, 
         note: What the progress says.
     """
     clock = time.monotonic()
-    prepared = replace(prepared, trained=frozenset(prepared.catalog.keys("models", "model_id")))  # by others, meanwhile
+    catalog = prepared.root.catalog
+    prepared = replace(prepared, trained=frozenset(catalog.keys("models", "model_id")))  # by others in the meantime
     to_do, summary = prepared.to_do, summary_of(prepared)
     register_training(prepared)
     for backbone in {spec.config.backbone for spec in to_do}:
-        if prepared.weights_uris[backbone] == "torchvision":
+        if prepared.weights[backbone].uri == "torchvision":
             fetch_weights(backbone.name)
-    trainers = Trainers(pool, prepared.catalog)
-    engine.progress(summary.trained_before, summary.total, note)
+    fanout = TrainingFanout(pool, catalog)
+    engine.progress(summary.handled, summary.total, note)
     jobs = [prepared.job(spec) for spec in to_do]
-    for _, future in completed(engine, trainers.train, jobs, len(pool.devices)):
-        trained = future.result()
-        if trained.failure:
-            summary.failed += 1
-            summary.failures.append(trained.failure)
+    for _, future in completed(engine, fanout.train, jobs, len(pool.devices)):
+        outcome = future.result()
+        if outcome.failure:
+            summary.add_failures((outcome.failure,))
         else:
-            summary.trained += 1
-            summary.models.append(trained.model_id)
-        through = summary.trained_before + summary.trained + summary.failed
-        engine.progress(through, summary.total, f"{summary.failed} failed" if summary.failed else note)
-        call_with_policy(publish_all, prepared.catalog)
+            summary.done += 1
+            summary.models.append(outcome.model_id)
+        engine.progress(summary.handled, summary.total, summary.note(note))
+        call_with_policy(publish_all, catalog)
     summary.seconds = time.monotonic() - clock
     return summary
 
 
-def summary_of(prepared: PreparedTraining) -> TrainSummary:
-    """Return what is known before anything is trained."""
+def summary_of(prepared: PreparedTraining) -> TrainingSummary:
+    """Return the summary before anything is trained."""
     trained = [spec.model_id for spec in prepared.specs if spec.model_id in prepared.trained]
-    return TrainSummary(prepared.name, len(prepared.specs), trained_before=len(trained), models=trained)
+    return TrainingSummary(name=prepared.name, total=len(prepared.specs), done_before=len(trained), models=trained)

@@ -1,4 +1,4 @@
-"""What a manifest may say: frozen pydantic blocks, every field described; the method and its axes stand elsewhere."""
+"""What a manifest may say: frozen pydantic blocks, every field described; methods and axes are checked elsewhere."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from nst.config.block import Block
 from nst.config.locations import INPUT_SCHEMES
-from nst.yaml.problems import did_you_mean, one_of
+from nst.yaml.problems import did_you_mean, nearest, one_of
 
 _TYPED_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
 def check_uri(uri: str) -> str:
-    """Return a URI of a known scheme, or a path."""
+    """Return a URI of a known scheme, or a path.
+
+    Raises:
+        ValueError: The scheme is unknown.
+    """
     scheme, found, _ = uri.partition("://")
     if found and scheme not in INPUT_SCHEMES:
-        hint = did_you_mean(scheme, INPUT_SCHEMES)
-        raise ValueError(
-            f"unknown URI scheme {scheme[:40]!r}, expected {one_of(INPUT_SCHEMES)}" + (f"; {hint}" if hint else "")
-        )
+        hint = did_you_mean(nearest(scheme, INPUT_SCHEMES))
+        message = f"unknown URI scheme {scheme[:40]!r}, expected {one_of(INPUT_SCHEMES)}"
+        raise ValueError(f"{message}; {hint}" if hint else message)
     return uri
 
 
 def listed(value: Any) -> Any:
-    """Return a bare value as a list of one."""
+    """Return a text or a mapping as a list that has it alone, anything else as it is."""
     return [value] if isinstance(value, str | dict) else value
 
 
@@ -45,7 +48,7 @@ def _check_mask(mask: Any) -> Any:
             raise ValueError(f"found {mask[:40]!r}, expected six hexadecimal digits as in '#ff0000'")
         return mask.lower()
     if "*" in mask or mask.endswith("/"):
-        raise ValueError("a mask is one label image or a colour, no glob and no prefix")
+        raise ValueError("a mask is a single label image or a colour, not a glob or a prefix")
     return check_uri(mask)
 
 
@@ -84,15 +87,19 @@ class ContentSpec(FromUri):
     @model_validator(mode="after")
     def _one_mask_each(self) -> ContentSpec:
         if self.uri is None and (self.mask is None or is_color(self.mask)):
-            raise ValueError("the key 'uri' is missing; a content without it has a label image as its 'mask'")
+            raise ValueError("the key 'uri' is missing; only a content whose 'mask' is a label image may leave it out")
         check_one_image(self.uri, self.mask)
         return self
 
 
 def check_one_image(uri: str | None, mask: str | None) -> None:
-    """Refuse a label image for several images."""
+    """Refuse a label image for several images.
+
+    Raises:
+        ValueError: `uri` is a glob or a prefix, and `mask` is a label image.
+    """
     if uri and mask and not is_color(mask) and ("*" in uri or uri.endswith("/")):
-        raise ValueError("a label image belongs to one image, no glob and no prefix; write an entry for each image")
+        raise ValueError("one label image cannot be the mask of several images; write an entry for each image")
 
 
 class MixImage(FromUri):
@@ -111,7 +118,7 @@ class MixImage(FromUri):
     @classmethod
     def _one_image(cls, value: str) -> str:
         if "*" in value or value.endswith("/"):
-            raise ValueError("a mix names single images, no globs and no prefixes")
+            raise ValueError("a mix names single images, not globs or prefixes")
         return value
 
 
@@ -136,12 +143,8 @@ class StyleSpec(FromUri):
     @model_validator(mode="after")
     def _one_source(self) -> StyleSpec:
         if (self.uri is None) == (self.images is None):
-            found = "neither" if self.uri is None else "both"
-            raise ValueError(
-                f"found {found} 'uri' and 'images', expected one of them".replace(
-                    "neither 'uri' and", "neither 'uri' nor"
-                )
-            )
+            found = "neither 'uri' nor 'images'" if self.uri is None else "both 'uri' and 'images'"
+            raise ValueError(f"found {found}, expected one of them")
         if self.images and self.mask:
             raise ValueError("found 'mask' beside 'images', expected a mask for each image of the mix")
         check_one_image(self.uri, self.mask)

@@ -1,73 +1,78 @@
-"""Validation that finds every fault: pydantic's, conversions that it would silently make, layers of other backbones."""
+"""Validation that finds every fault: pydantic's, conversions that it makes silently, layers of other backbones."""
 
 from __future__ import annotations
 
 import copy
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from nst.config.architectures import layers_of
-from nst.manifest.explain import Fault, explain, found_expected
+from nst.manifest.explain import explain, holds_layers
+from nst.yaml.problems import Fault, wrong_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from nst.config.block import Settings
     from nst.yaml.positions import Path
 
-Model = TypeVar("Model", bound=BaseModel)
+Checked = TypeVar("Checked", bound=BaseModel)
 
 _ROUNDS: Final = 4
 """Validations of one value, each without the faulty parts of the last."""
 
 
-def check(model: type[Model], raw: Any, stand_ins: Mapping[str, Any] | None = None) -> tuple[Model | None, list[Fault]]:
-    """Return the validated model and every fault of `raw`, those included that pydantic alone would forgive.
+def check(
+    settings: type[Checked], raw: Any, stand_ins: Mapping[str, Any] | None = None
+) -> tuple[Checked | None, list[Fault]]:
+    """Return a value validated, None if it has faults, and all its faults, also those that pydantic alone forgives.
 
-    Faulty parts are taken out and the rest is validated again, so that one fault does not hide another; `stand_ins`
-    fill required keys then. The model is None if there is any fault.
+    Faulty parts are taken out and the rest is validated again, so that one fault does not hide another.
+
+    Args:
+        settings: What the value is validated as.
+        raw: The value as written.
+        stand_ins: Values of required keys, for the validations of the rest.
     """
     faults: list[Fault] = []
     removed: list[Path] = []
     pruned = raw
     for _ in range(_ROUNDS):
         try:
-            checked = model.model_validate(pruned)
+            checked = settings.model_validate(pruned)
         except ValidationError as error:
             found = []
             for details in error.errors(include_url=False):
                 path, value = locate(tuple(details["loc"]), pruned)
                 if details["type"] == "too_short" and value:
                     continue  # pydantic counts only the items without faults
-                fault = explain(details, path, value, model)
+                fault = explain(details, path, value, settings)
                 # What is missing since it was taken out is no fault of the user's.
                 ours = any(path[: len(fault.path)] == fault.path for path in removed)
-                if pruned is raw or not (ours or details["type"] == "missing"):
+                if pruned is raw or not (ours or fault.kind == "missing"):
                     faults.append(fault)
-                if details["type"] != "missing" or fault.path:
+                if fault.kind != "missing" or fault.path:
                     found.append(fault.path)
-            faults = [fault for fault in faults if not _misspelt(fault, faults)]
             removed += found
             pruned = _without(pruned, found)
             if isinstance(pruned, dict):
                 pruned = {**(stand_ins or {}), **pruned}
         else:
             faults += check_loose(pruned, checked)
-            return (None if faults else checked), faults
-    return None, faults
+            return (None if faults else checked), _without_misspelt(faults)
+    return None, _without_misspelt(faults)
 
 
-def _misspelt(fault: Fault, faults: list[Fault]) -> bool:
-    """Return whether a missing key is there under a name that is told already."""
-    if not fault.message.endswith(" is missing"):
-        return False
-    meant = f"did you mean {fault.message.removeprefix('the key ').removesuffix(' is missing')}?"
-    return any(other.hint == meant and other.path[:-1] == fault.path for other in faults)
+def _without_misspelt(faults: Sequence[Fault]) -> list[Fault]:
+    """Return the faults without those of missing keys that are there under a misspelt name."""
+    misspelt = {(*fault.path[:-1], fault.meant) for fault in faults if fault.kind == "unknown" and fault.meant}
+    return [fault for fault in faults if fault.kind != "missing" or (*fault.path, fault.meant) not in misspelt]
 
 
 def check_loose(raw: Any, checked: Any, path: Path = ()) -> Iterator[Fault]:
-    """Yield a fault for values that pydantic converted more generously than YAML readers expect.
+    """Yield a fault for values that pydantic converted more generously than readers of YAML expect.
 
     Text never counts as a number or a truth value, true is not 1, and 0 is not false.
     """
@@ -82,36 +87,39 @@ def check_loose(raw: Any, checked: Any, path: Path = ()) -> Iterator[Fault]:
     elif isinstance(checked, bool | int | float) and (
         isinstance(raw, str) or isinstance(raw, bool) != isinstance(checked, bool)
     ):
-        kinds = {bool: "true or false", int: "a whole number", float: "a number"}
-        yield Fault(path, *found_expected(raw, kinds[type(checked)]))
+        yield wrong_type(path, raw, type(checked))
 
 
 def check_layers(raw: Mapping[str, Any], config: Settings) -> Iterator[Fault]:
-    """Yield a fault for every layer that the backbone does not have; for a setting that is not given, one.
+    """Yield a fault for every layer that the backbone does not have; one fault for a setting that is left out.
 
     Args:
         raw: The settings as written.
-        config: The same, validated: layers stand in the fields `layer`, `layers` and `..._layers`.
+        config: The same, validated.
     """
     if not hasattr(config, "backbone"):
         return
     name = config.backbone.name
     own = layers_of(name)
-    known = f"{name} has {', '.join(own)}"
-    for field in type(config).model_fields:
-        if field != "layer" and not field.endswith("layers"):
-            continue
-        value = getattr(config, field)
+    known = f"{name} has the layers {', '.join(own)}"
+    for setting in _layer_settings(type(config)):
+        value = getattr(config, setting)
         foreign = [layer for layer in ([value] if isinstance(value, str) else value) if layer not in own]
-        written = raw.get(field)
+        written = raw.get(setting)
         if foreign and written is None:
-            message = f"{field!r} is {', '.join(foreign)} where it is not given, which {name} does not have"
-            yield Fault(("backbone", "name"), message, f"name it; {known}")
+            layers = "a layer" if len(foreign) == 1 else "layers"
+            message = f"{setting!r} defaults to {', '.join(foreign)}, {layers} that {name} does not have"
+            yield Fault(("backbone", "name"), message, f"set it: {known}")
             continue
         for layer in foreign:
-            path: Path = (field, written.index(layer)) if isinstance(written, list) else (field,)
-            path = (field, layer) if isinstance(written, dict) else path
+            path: Path = (setting, written.index(layer)) if isinstance(written, list) else (setting,)
+            path = (setting, layer) if isinstance(written, dict) else path
             yield Fault(path, f"{name} has no layer {layer!r}", known, key=isinstance(written, dict))
+
+
+@cache
+def _layer_settings(settings: type[Settings]) -> list[str]:
+    return [setting for setting, field in settings.model_fields.items() if holds_layers(field)]
 
 
 def _without(raw: Any, paths: list[Path]) -> Any:

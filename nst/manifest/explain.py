@@ -1,33 +1,33 @@
-"""What pydantic found in the user's words: found, expected, and what was probably meant."""
+"""Says what pydantic found in the words of a manifest: what is there, what is expected, what was probably meant."""
 
 from __future__ import annotations
 
 import re
 import typing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import BaseModel
 
 from nst.config.architectures import LAYERS
-from nst.yaml.problems import describe, did_you_mean, keys_hint, number, one_of
-from nst.yaml.scalars import old_yaml_hint, shorten
+from nst.config.fields import LayerMark
+from nst.yaml.problems import Fault, describe, missing_key, not_one_of, number, unknown_key, wrong_type
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
     from nst.yaml.positions import Path
 
-_EXPECTED: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("int_parsing", "int_type", "int_from_float", "int_parsing_size"), "a whole number"),
-    **dict.fromkeys(("float_parsing", "float_type"), "a number"),
-    **dict.fromkeys(("bool_parsing", "bool_type"), "true or false"),
-    **dict.fromkeys(("list_type", "tuple_type"), "a list"),
-    **dict.fromkeys(("dict_type", "mapping_type", "model_type", "model_attributes_type"), "a mapping"),
-    "string_type": "text",
-    "finite_number": "a finite number",
+_TYPES: Final[Mapping[str, type]] = {
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float", "int_parsing_size"), int),
+    **dict.fromkeys(("float_parsing", "float_type"), float),
+    **dict.fromkeys(("bool_parsing", "bool_type"), bool),
+    **dict.fromkeys(("list_type", "tuple_type"), list),
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type", "model_attributes_type"), dict),
+    "string_type": str,
 }
 _BOUNDS: Final[Mapping[str, tuple[str, str]]] = {
     "greater_than": ("gt", "more than"),
@@ -35,8 +35,6 @@ _BOUNDS: Final[Mapping[str, tuple[str, str]]] = {
     "less_than": ("lt", "less than"),
     "less_than_equal": ("le", "at most"),
 }
-
-
 _LENGTHS: Final[Mapping[str, tuple[str, str, str]]] = {
     "too_short": ("min_length", "at least", "item"),
     "too_long": ("max_length", "at most", "item"),
@@ -45,69 +43,66 @@ _LENGTHS: Final[Mapping[str, tuple[str, str, str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A fault in a value: its path below that value, what is wrong, a hint, and whether the key is at fault."""
-
-    path: Path
-    message: str
-    hint: str = ""
-    key: bool = False
-
-
-def explain(details: ErrorDetails, path: Path, value: Any, model: type[BaseModel]) -> Fault:
+def explain(details: ErrorDetails, path: Path, value: Any, settings: type[BaseModel]) -> Fault:
     """Return one error of pydantic as a fault.
 
     Args:
         details: From `ValidationError.errors()`.
         path: Where it is in the document.
         value: What is there.
-        model: What was validated.
+        settings: What was validated.
     """
-    kind = details["type"]
-    if kind in {"extra_forbidden", "missing"}:
-        return _key(details, path, model)
+    kind, loc = details["type"], details["loc"]
+    if kind in {"missing", "extra_forbidden"}:
+        return missing_key(path, str(loc[-1])) if kind == "missing" else _unknown_key(path, loc, settings)
     if kind in {"literal_error", "union_tag_invalid"}:
-        return _choice(details, path, value)
+        return _choice(path, value, loc, settings)
     if kind == "string_pattern_mismatch":
-        loc = details["loc"]
-        at_key = bool(loc) and loc[-1] == "[key]"
-        return Fault(path, *_pattern(str(loc[-2] if at_key else value), str(details["ctx"]["pattern"])), key=at_key)
+        return _pattern(details, path, value, settings)
     if kind in _BOUNDS or kind in _LENGTHS:
         return _limit(details, path, value)
-    if kind in _EXPECTED:
-        expected = _EXPECTED[kind]
-        if kind == "dict_type" and value == []:
-            expected = "at least 1 item"
-        if expected == "a mapping" and any(
-            {"name", "uri"} & m.model_fields.keys() for m in _models(model, details["loc"])
-        ):
-            expected = "text or a mapping"
-        return Fault(path, *found_expected(value, expected))
-    return Fault(path, str(details["msg"]).removeprefix("Value error, "))
+    if kind in _TYPES:
+        return _type(kind, path, value, loc, settings)
+    return Fault(path, _message(details, value))
 
 
-def _key(details: ErrorDetails, path: Path, model: type[BaseModel]) -> Fault:
-    key = str(details["loc"][-1])
-    if details["type"] == "missing":
-        return Fault(path, f"the key {key!r} is missing", key=bool(path))
-    loc = details["loc"][:-1]
-    known = {name for block in _models(model, loc) for name in block.model_fields}
-    others = [block for block in _models(model, loc[:-1]) if key in block.model_fields] if loc else []
-    if others and "name" in others[0].model_fields:
-        hint = f"{key!r} belongs to {others[0].model_fields['name'].default}"
-    else:
-        hint = keys_hint(key, known)
-    return Fault(path, f"unknown key {shorten(key)!r}", hint, key=True)
+def _unknown_key(path: Path, loc: tuple[str | int, ...], settings: type[BaseModel]) -> Fault:
+    key, block = str(loc[-1]), loc[:-1]
+    known = {name for owner in _blocks_at(settings, block) for name in owner.model_fields}
+    siblings = [owner for owner in _blocks_at(settings, block[:-1]) if key in owner.model_fields] if block else []
+    named = [sibling.model_fields["name"].default for sibling in siblings if "name" in sibling.model_fields]
+    return unknown_key(path, known, hint=f"{key!r} is a setting of {named[0]}" if named else "")
 
 
-def _choice(details: ErrorDetails, path: Path, value: Any) -> Fault:
+def _choice(path: Path, value: Any, loc: tuple[str | int, ...], settings: type[BaseModel]) -> Fault:
     if isinstance(value, dict):
         path, value = (*path, "name"), value.get("name")
-    context = details["ctx"]
-    options = re.findall(r"'([^']*)'", str(context.get("expected") or context.get("expected_tags")))
-    hint = did_you_mean(value, options) if isinstance(value, str) else ""
-    return Fault(path, f"found {describe(value)}, expected {one_of(options)}", hint)
+    options = [word for field in _fields_at(settings, loc) for word in _options(field.annotation)]
+    return not_one_of(path, value, dict.fromkeys(options))
+
+
+def _options(annotation: Any) -> Iterator[str]:
+    """Yield the words to choose from: those of a literal, and the names of the blocks of a union."""
+    if typing.get_origin(annotation) is Literal:
+        yield from map(str, typing.get_args(annotation))
+    elif found := blocks(annotation):
+        yield from (str(block.model_fields["name"].default) for block in found)
+    else:
+        for inner in typing.get_args(annotation):
+            yield from _options(inner)
+
+
+def _pattern(details: ErrorDetails, path: Path, value: Any, settings: type[BaseModel]) -> Fault:
+    loc, pattern = details["loc"], str(details["ctx"]["pattern"])
+    at_key = loc[-1] == "[key]"
+    text = str(loc[-2] if at_key else value)
+    if any(holds_layers(field) for field in _fields_at(settings, loc)):
+        return replace(not_one_of(path, text, LAYERS, "a layer such as relu4_2 or pool3"), key=at_key)
+    simple = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:100]
+    hint = f"e.g. {simple!r}" if simple and re.search(pattern, simple) else ""
+    letters = "letters" if "A-Z" in pattern else "small letters"
+    message = f"found {describe(text)}, expected a name of {letters}, digits, '.', '_' and '-'"
+    return Fault(path, message, hint, key=at_key)
 
 
 def _limit(details: ErrorDetails, path: Path, value: Any) -> Fault:
@@ -115,7 +110,7 @@ def _limit(details: ErrorDetails, path: Path, value: Any) -> Fault:
     if details["type"] in _BOUNDS:
         bound, words = _BOUNDS[details["type"]]
         if isinstance(value, str | bool):
-            return Fault(path, *found_expected(value, "a number"))
+            return wrong_type(path, value, float)
         return Fault(path, f"found {describe(value)}, expected {words} {number(context[bound])}")
     bound, words, unit = _LENGTHS[details["type"]]
     length = context[bound]
@@ -123,40 +118,59 @@ def _limit(details: ErrorDetails, path: Path, value: Any) -> Fault:
     return Fault(path, f"found {found}, expected {words} {length} {unit}{'s' if length > 1 else ''}")
 
 
-def found_expected(value: Any, expected: str) -> tuple[str, str]:
-    """Return message and hint for a value of the wrong type."""
-    text = "the text " if isinstance(value, str) and expected != "text" else ""
-    hint = old_yaml_hint(value, expected) if isinstance(value, str) else ""
-    return f"found {text}{describe(value)}, expected {expected}", hint
+def _type(kind: str, path: Path, value: Any, loc: tuple[str | int, ...], settings: type[BaseModel]) -> Fault:
+    if kind == "dict_type" and value == []:
+        return Fault(path, "found an empty list, expected at least 1 item")
+    if _TYPES[kind] is dict:
+        keys = {name for block in _blocks_at(settings, loc) for name in block.model_fields}
+        short = "a URI" if "uri" in keys else "a name" if "name" in keys else ""
+        if short:
+            return Fault(path, f"found {describe(value)}, expected {short} or a mapping")
+    return wrong_type(path, value, _TYPES[kind])
 
 
-def _pattern(text: str, pattern: str) -> tuple[str, str]:
-    if re.search(pattern, "relu4_2") and not re.search(pattern, "sweep"):
-        return f"found {describe(text)}, expected a layer such as relu4_2 or pool3", did_you_mean(text, LAYERS)
-    simple = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:100]
-    hint = f"write {simple}" if simple and re.search(pattern, simple) else ""
-    letters = "letters" if "A-Z" in pattern else "small letters"
-    return f"found {describe(text)}, expected a name of {letters}, digits, '.', '_' and '-'", hint
+def _message(details: ErrorDetails, value: Any) -> str:
+    if details["type"] == "finite_number":
+        return f"found {describe(value)}, expected a finite number"
+    return str(details["ctx"]["error"] if details["type"] == "value_error" else details["msg"])
 
 
-def _models(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[type[BaseModel]]:
-    """Return the models that may stand at `loc` below `model`; union tags in `loc` choose the member."""
-    models = [model]
+def holds_layers(field: FieldInfo) -> bool:
+    """Return whether the texts of a setting are names of layers: marked as such, or words that are all layers."""
+    return any(isinstance(mark, LayerMark) for mark in field.metadata) or _marks_layers(field.annotation)
+
+
+def _marks_layers(annotation: Any) -> bool:
+    inner = typing.get_args(annotation)
+    if typing.get_origin(annotation) is Literal:
+        return set(inner) <= set(LAYERS)
+    return any(isinstance(part, LayerMark) or _marks_layers(part) for part in inner)
+
+
+def _fields_at(settings: type[BaseModel], loc: tuple[str | int, ...]) -> list[FieldInfo]:
+    """Return the fields that `loc` may lie in: those that the last part of it that names a field may mean."""
+    for end in range(len(loc), 0, -1):
+        owners = _blocks_at(settings, loc[: end - 1])
+        if fields := [owner.model_fields[str(loc[end - 1])] for owner in owners if loc[end - 1] in owner.model_fields]:
+            return fields
+    return []
+
+
+def _blocks_at(settings: type[BaseModel], loc: tuple[str | int, ...]) -> list[type[BaseModel]]:
+    """Return the blocks that may stand at `loc` below `settings`; the tags of unions in `loc` choose the member."""
+    found = [settings]
     for part in loc:
-        inner = [
-            block for m in models if part in m.model_fields for block in blocks(m.model_fields[str(part)].annotation)
-        ]
-        if any(part in m.model_fields for m in models):
-            models = inner
+        owners = [block for block in found if part in block.model_fields]
+        if owners:
+            found = [inner for owner in owners for inner in blocks(owner.model_fields[str(part)].annotation)]
         elif isinstance(part, str):
-            models = [
-                m for m in models if "name" in m.model_fields and m.model_fields["name"].default == part
-            ] or models
-    return models
+            tagged = [b for b in found if "name" in b.model_fields and b.model_fields["name"].default == part]
+            found = tagged or found
+    return found
 
 
 def blocks(annotation: Any) -> list[type[BaseModel]]:
-    """Return the pydantic models inside a type annotation, e.g. the members of a union or the items of a tuple."""
+    """Return the blocks inside a type annotation, e.g. the members of a union or the items of a tuple."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [block for inner in typing.get_args(annotation) for block in blocks(inner)]

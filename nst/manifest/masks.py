@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from nst.manifest.blocks import ManifestBlock
     from nst.manifest.variants import Variants
     from nst.yaml.positions import Path
-    from nst.yaml.problems import Reporter
+    from nst.yaml.reporter import Reporter
 
 
 def check_masks(block: ManifestBlock, variants: Variants[Method], report: Reporter) -> None:
-    """Report masks that the method does not look at, masks that are missing, and contents without a picture."""
+    """Report masks that a method does not use, masks that are missing, and contents without a picture."""
     configs = [variants.config(first) for first in variants.first]
     wanted = {config.masks: config.name for config in reversed(configs)}
     images = list(_images(block))
@@ -23,23 +23,26 @@ def check_masks(block: ManifestBlock, variants: Variants[Method], report: Report
     for path, single, mask in images:
         needed = wanted.get("needed") or (wanted.get("content") if path[0] == "contents" else None)
         if mask and "none" in wanted:
-            report.add((*path, "mask"), f"{wanted['none']} takes no masks as it is set", "remove 'mask'", key=True)
+            message = f"with these settings {wanted['none']} takes no masks"
+            report.add((*path, "mask"), message, "remove 'mask'", key=True)
         elif mask and wanted.keys() == {"content"} and path[0] == "styles":
-            found = f"{wanted['content']} takes masks of contents alone as it is set"
-            report.add((*path, "mask"), found, "remove 'mask': the model learned with its own", key=True)
+            message = f"with these settings {wanted['content']} takes masks of contents only"
+            hint = "remove 'mask': the network was trained with the mask of its own style"
+            report.add((*path, "mask"), message, hint, key=True)
         elif not mask and needed:
-            found = f"{needed} draws by masks, and this image has none"
-            report.add(path, found, "write {uri: ..., mask: ...}" if single else "add 'mask' to each image")
+            hint = "write {uri: ..., mask: ...}" if single else "add 'mask' to each image"
+            report.add(path, f"with these settings {needed} needs masks, and this image has none", hint)
         elif not mask and masked and "allowed" in wanted and "none" not in wanted:
-            report.add(path, "other images have masks and this one has none, expected masks for all or for none",
-                       "a colour, such as mask: '#ff0000', makes the whole image one region")  # fmt: skip
+            message = "other images have masks and this one has none, expected masks for all or for none"
+            hint = "a colour, such as mask: '#ff0000', makes the whole image one region"
+            report.add(path, message, hint)
     for index, content in enumerate(block.contents):
         if content.uri is None and (name := wanted.get("none") or wanted.get("allowed")):
             report.add(("contents", index), f"{name} needs a picture, and this content is a mask alone", "add 'uri'")
 
 
 def _images(block: ManifestBlock) -> Iterator[tuple[Path, bool, str | None]]:
-    """Yield the path of every image of the manifest, whether it is an entry by itself, and its mask."""
+    """Yield the path of every image of the manifest, whether it is an entry of its list by itself, and its mask."""
     for index, content in enumerate(block.contents):
         yield ("contents", index), True, content.mask
     for index, style in enumerate(block.styles):

@@ -19,24 +19,25 @@ class Axis:
     """One setting and the values that it runs through.
 
     Attributes:
-        path: The setting, dotted, below `method`.
+        setting: The setting by its dotted path below `method`, such as `optimizer.history`.
         values: As written or generated, not yet validated.
-        where: Path of the axis in the manifest. listed: Whether each value has its own position below it.
+        path: Where the axis is in the manifest.
+        listed: Whether the values are a list in the manifest, so that each has its own position.
     """
 
-    path: str
+    setting: str
     values: tuple[Any, ...]
-    where: Path
+    path: Path
     listed: bool
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The parts of the dotted path."""
-        return tuple(self.path.split("."))
+        return tuple(self.setting.split("."))
 
-    def position(self, index: int) -> Path:
+    def path_of(self, index: int) -> Path:
         """Return where value `index` is written."""
-        return (*self.where, index) if self.listed else self.where
+        return (*self.path, index) if self.listed else self.path
 
 
 Dimension = tuple[Axis, ...]
@@ -45,34 +46,39 @@ Dimension = tuple[Axis, ...]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Leaves out the points that match everything it names.
+    """Leaves out the points that match everything that it names.
 
     Attributes:
-        dimensions: Per named dimension (its number), the indices that match; the others match everywhere.
-        axes: The paths of the axes that it names.
-        content: Patterns of content names, None for all. style, method: The same for styles and methods.
-        where: Path of the rule in the manifest.
+        dimensions: For each dimension that it names, by number, the indices that match; all indices of the others do.
+        settings: The settings whose axes it names.
+        content: Patterns of content names, None for any content. style, method: The same for styles and methods.
+        path: Where the rule is in the manifest.
     """
 
     dimensions: dict[int, frozenset[int]]
-    axes: frozenset[str]
+    settings: frozenset[str]
     content: tuple[str, ...] | None
     style: tuple[str, ...] | None
     method: tuple[str, ...] | None
-    where: Path
+    path: Path
 
     def may_match(self, method: str) -> bool:
-        """Return whether the rule matches points of this method, as far as its name goes."""
+        """Return whether the patterns of method names, if there are any, match this method."""
         return self.method is None or any(fnmatchcase(method, pattern) for pattern in self.method)
 
     @property
-    def named(self) -> frozenset[str]:
-        """What it names of `content` and `style`."""
+    def inputs(self) -> frozenset[str]:
+        """Which of `content` and `style` the rule names."""
         given = {"content": self.content, "style": self.style}
         return frozenset(kind for kind, patterns in given.items() if patterns is not None)
 
-    def inputs(self, kind: str, names: Sequence[str]) -> list[int]:
-        """Return the indices of the names of `content` or `style` that match."""
+    def matching_inputs(self, kind: str, names: Sequence[str]) -> list[int]:
+        """Return the indices of the names that match.
+
+        Args:
+            kind: `content` or `style`.
+            names: The names of all contents or styles.
+        """
         patterns = self.content if kind == "content" else self.style
         if patterns is None:
             return list(range(len(names)))
@@ -93,28 +99,33 @@ class Sweep:
 
     @property
     def lengths(self) -> tuple[int, ...]:
-        """Points along each dimension."""
+        """Number of points along each dimension."""
         return tuple(len(dimension[0].values) for dimension in self.dimensions)
 
-    def of(self, known: AbstractSet[str], method: str) -> Sweep:
-        """Return the axes whose settings a method has, and the rules that may match its points.
+    def of_method(self, name: str, settings: AbstractSet[str]) -> Sweep:
+        """Return the part of the sweep that concerns one of several methods.
 
-        Of zipped axes those remain that it has; a rule that names an axis that it lacks matches nothing of it.
+        Of zipped axes those remain whose settings the method has. A rule that names the axis of another setting
+        matches no point of the method.
+
+        Args:
+            name: Name of the method.
+            settings: The settings that it has, by their dotted paths.
         """
-        own = [tuple(axis for axis in dimension if axis.path in known) for dimension in self.dimensions]
-        kept = {number: place for place, number in enumerate(number for number, axes in enumerate(own) if axes)}
+        own = [tuple(axis for axis in dimension if axis.setting in settings) for dimension in self.dimensions]
+        kept = [number for number, axes in enumerate(own) if axes]
         rules = tuple(
-            replace(rule, dimensions={kept[number]: indices for number, indices in rule.dimensions.items()})
+            replace(rule, dimensions={kept.index(number): indices for number, indices in rule.dimensions.items()})
             for rule in self.rules
-            if rule.axes <= known and rule.may_match(method)
+            if rule.settings <= settings and rule.may_match(name)
         )
-        return Sweep(tuple(axes for axes in own if axes), rules)
+        return Sweep(tuple(own[number] for number in kept), rules)
 
     def excluded(self) -> bytearray:
-        """Return a mask of the points that rules leave out for every content and style."""
+        """Return for each point 1 if rules leave it out for every content and style, else 0."""
         mask = bytearray(math.prod(self.lengths))
         for rule in self.rules:
-            if rule.content is None and rule.style is None:
+            if not rule.inputs:
                 for point in self.matching(rule):
                     mask[point] = 1
         return mask

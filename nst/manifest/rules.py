@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.manifest.points import Rule
-from nst.yaml.problems import describe, keys_hint, one_of
+from nst.yaml.problems import describe, one_of, unknown_key
 from nst.yaml.scalars import shorten
 
 if TYPE_CHECKING:
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
     from nst.manifest.points import Axis, Dimension
     from nst.yaml.positions import Path
-    from nst.yaml.problems import Reporter
+    from nst.yaml.reporter import Reporter
 
 _INPUTS: Final = ("content", "style")
-_SHOWN: Final = 8
+_MOST_LISTED: Final = 8
+"""Values of an axis that a hint lists."""
 
 
 def parse_rules(
@@ -27,82 +28,86 @@ def parse_rules(
     report: Reporter,
     methods: Sequence[str] = (),
 ) -> tuple[Rule, ...]:
-    """Return the rules of `exclude`, reporting those that name no axis or match no value.
+    """Return the rules of `exclude`; those that name no axis or match no value are reported.
 
     Args:
         raw: The value of `exclude`.
-        dimensions: The sound axes.
-        refused: Paths of unsound axes, about which rules are not judged.
+        dimensions: The valid axes.
+        refused: Settings whose axes were reported; rules that name them are not checked.
         report: Receives the problems.
         methods: Names of the methods; a rule may name one if there are several.
     """
     rules = []
     for index, rule in enumerate(raw if isinstance(raw, list) else [raw]):
-        where: Path = ("sweep", "exclude", index) if isinstance(raw, list) else ("sweep", "exclude")
+        path: Path = ("sweep", "exclude", index) if isinstance(raw, list) else ("sweep", "exclude")
         if isinstance(rule, dict) and rule:
             before = len(report.problems)
-            sound = _rule({k: v for k, v in rule.items() if k not in refused}, where, dimensions, report, methods)
+            read = _rule({k: v for k, v in rule.items() if k not in refused}, path, dimensions, report, methods)
             if len(report.problems) == before and not rule.keys() & set(refused):
-                rules.append(sound)
+                rules.append(read)
         else:
-            report.add(
-                where, f"found {describe(rule)}, expected a mapping", "e.g. - {style_weight: 10, content: night}"
-            )
+            hint = "e.g. - {style_weight: 10, content: night}"
+            report.add(path, f"found {describe(rule)}, expected a mapping that names axes, contents or styles", hint)
     return tuple(rules)
 
 
 def _rule(
-    raw: dict[str, Any], where: Path, dimensions: Sequence[Dimension], report: Reporter, methods: Sequence[str]
+    raw: dict[str, Any], path: Path, dimensions: Sequence[Dimension], report: Reporter, methods: Sequence[str]
 ) -> Rule:
-    axes = {axis.path: (number, axis) for number, dimension in enumerate(dimensions) for axis in dimension}
+    axes = {axis.setting: (number, axis) for number, dimension in enumerate(dimensions) for axis in dimension}
     chosen: dict[int, frozenset[int]] = {}
-    inputs: dict[str, tuple[str, ...]] = {}
-    names_of = (*_INPUTS, "method") if len(methods) > 1 else _INPUTS
+    patterns: dict[str, tuple[str, ...]] = {}
+    named_kinds = (*_INPUTS, "method") if len(methods) > 1 else _INPUTS
     for key, value in raw.items():
-        if key in names_of:
+        if key in named_kinds:
             names = value if isinstance(value, list) else [value]
             if not names or not all(isinstance(name, str) for name in names):
-                report.add((*where, key), f"found {describe(value)}, expected the name of a {key}")
+                report.add((*path, key), f"found {describe(value)}, expected the name of a {key}")
                 continue
-            inputs[key] = tuple(names)
-            if key == "method" and not any(fnmatchcase(one, pattern) for one in methods for pattern in names):
+            patterns[key] = tuple(names)
+            if key == "method" and not any(fnmatchcase(method, pattern) for method in methods for pattern in names):
                 message = f"no method here is called {one_of(names)}, so the rule excludes nothing"
-                report.add((*where, key), message, f"the methods are {', '.join(methods)}")
+                report.add((*path, key), message, f"the methods are {', '.join(methods)}")
         elif key not in axes:
-            message = f"{shorten(key)!r} is no axis of this sweep, so the rule excludes nothing"
-            report.add((*where, key), message, keys_hint(key, [*axes, *names_of]), key=True)
+            message = f"{shorten(key)!r} is not an axis of this sweep, so the rule excludes nothing"
+            report.add_fault(unknown_key((*path, key), [*axes, *named_kinds], message=message))
         else:
             number, axis = axes[key]
-            found = _matching(axis, value, (*where, key), report)
-            both = chosen.get(number, found) & found
-            if found and not both:
-                report.add((*where, key), "no point has these zipped values together, so the rule excludes nothing")
-            chosen[number] = both
-    named = frozenset(raw) & axes.keys()
-    return Rule(chosen, named, inputs.get("content"), inputs.get("style"), inputs.get("method"), where)
+            found = _matching(axis, value, (*path, key), report)
+            common = chosen.get(number, found) & found
+            if found and not common:
+                message = "no point of the zipped axes has these values together, so the rule excludes nothing"
+                report.add((*path, key), message)
+            chosen[number] = common
+    settings = frozenset(raw) & axes.keys()
+    return Rule(chosen, settings, patterns.get("content"), patterns.get("style"), patterns.get("method"), path)
 
 
-def _matching(axis: Axis, wanted: Any, where: Path, report: Reporter) -> frozenset[int]:
-    """Return the indices of the axis' values that equal `wanted`, or one of its items if it is a list."""
-    found = frozenset(i for i, value in enumerate(axis.values) if _matches(wanted, value))
-    if found or not isinstance(wanted, list):
+def _matching(axis: Axis, wanted: Any, path: Path, report: Reporter) -> frozenset[int]:
+    """Return the indices of the values of an axis that equal `wanted`, or one of its items if it is a list."""
+    found = _equal(axis, wanted)
+    if found or not isinstance(wanted, list) or not wanted:
         if not found:
-            _nothing(axis, wanted, where, report)
+            _report_no_value(axis, wanted, path, report)
         return found
     for index, item in enumerate(wanted):
-        hits = frozenset(i for i, value in enumerate(axis.values) if _matches(item, value))
-        if not hits:
-            _nothing(axis, item, (*where, index), report)
-        found |= hits
-    if not wanted:
-        _nothing(axis, wanted, where, report)
+        equal = _equal(axis, item)
+        if not equal:
+            _report_no_value(axis, item, (*path, index), report)
+        found |= equal
     return found
 
 
-def _nothing(axis: Axis, wanted: Any, where: Path, report: Reporter) -> None:
-    shown = ", ".join(_name(value) for value in axis.values[:_SHOWN]) + (", ..." if len(axis.values) > _SHOWN else "")
-    message = f"{describe(wanted)} is no value of the axis {axis.path!r}, so the rule excludes nothing"
-    report.add(where, message, f"its values are {shown}")
+def _equal(axis: Axis, wanted: Any) -> frozenset[int]:
+    return frozenset(index for index, value in enumerate(axis.values) if _matches(wanted, value))
+
+
+def _report_no_value(axis: Axis, wanted: Any, path: Path, report: Reporter) -> None:
+    names = [_name(value) for value in axis.values[:_MOST_LISTED]]
+    shown = ", ".join(names) + (", ..." if len(axis.values) > len(names) else "")
+    found = "this mapping" if isinstance(wanted, dict) else describe(wanted)
+    message = f"{found} is not a value of the axis {axis.setting!r}, so the rule excludes nothing"
+    report.add(path, message, f"the values of the axis are {shown}")
 
 
 def _name(value: Any) -> str:

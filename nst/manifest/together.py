@@ -1,4 +1,4 @@
-"""The variants of several methods as one column: one method after the other, each under the axes that it has."""
+"""The variants of several methods as one column: one method after the other, each under the axes of its settings."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class VariantsTogether(Variants[Method]):
-    """Variants of several methods; `sweep` has the axes and rules of all.
+    """Variants of several methods; `sweep` has the axes and rules of all methods.
 
     Attributes:
-        parts: The variants of each method. starts: The number of the first of each.
+        parts: The variants of each method.
+        starts: For each method, the number of its first variant.
     """
 
     parts: tuple[Variants[Method], ...]
@@ -39,19 +40,19 @@ class VariantsTogether(Variants[Method]):
             start + variant
             for start, part in zip(self.starts, self.parts, strict=True)
             for own in part.sweep.rules
-            if own.where == rule.where
+            if own.path == rule.path
             for variant in part.matching(own)
         ]
 
 
 def together(parts: Sequence[Variants[Method]], sweep: Sweep) -> Variants[Method]:
-    """Return the variants of all methods; of a single one its own.
+    """Return the variants of all methods as one column.
 
     Structures stay apart, so that no batch mixes methods.
 
     Args:
         parts: The variants of each method.
-        sweep: The axes and rules of all.
+        sweep: The axes and rules of all methods.
     """
     if len(parts) == 1:
         return parts[0]
@@ -69,7 +70,7 @@ def together(parts: Sequence[Variants[Method]], sweep: Sweep) -> Variants[Method
         structure=array("L", (offset + number for part, _, offset in placed for number in part.structure)),
         first=[start + variant for part, start, _ in placed for variant in part.first],
         config=config,
-        where=[where for part in parts for where in part.where],
+        paths=[path for part in parts for path in part.paths],
         parts=tuple(parts),
         starts=starts,
     )

@@ -1,4 +1,4 @@
-"""The manifest of a training (`kind: train`): photographs, styles and settings in, checked models-to-be out."""
+"""The manifest of a training (`kind: train`): which networks are to be trained, on what, with which settings."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from nst.config.block import Block
 from nst.config.training import TRAINING_CONFIGS
-from nst.errors import ManifestError
 from nst.manifest.axes import parse_sweep
 from nst.manifest.blocks import FromUri, Mask, Name, Uri, check_one_image, check_uri, listed
+from nst.manifest.building import make_variants
 from nst.manifest.checking import check
+from nst.manifest.declaration import read_declaration
 from nst.manifest.methods import paths
-from nst.manifest.sweep import with_bases
-from nst.manifest.variants import make_variants
-from nst.yaml.problems import Reporter, describe, did_you_mean, one_of
-from nst.yaml.text import load
+from nst.manifest.named import find_named
+from nst.yaml.problems import missing_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from nst.config.training import Training
-    from nst.errors import Problem
+    from nst.manifest.bases import ReadBase
+    from nst.manifest.declaration import Declaration
     from nst.yaml.positions import Where
+    from nst.yaml.reporter import Reporter
 
 MAX_MODELS: Final = 1_000
 """Settings times styles of one manifest; each is a training of minutes to hours."""
 
 _STAND_INS: Final = {"kind": "train", "name": "x", "styles": ["x"], "training": "x"}
+_FIXED: Final = {"family": "write a manifest for each family"}
 
 
 class TrainStyle(FromUri):
@@ -91,82 +93,54 @@ class TrainManifest:
     styles: tuple[TrainStyle, ...]
     parent: str
     configs: tuple[Training, ...]
-    """One per point of the axes."""
-    where: Where
+    """The settings of each point of the axes."""
+    positions: Where
 
 
-def manifest_kind(text: str, file: str, read_base: Callable[[str], str] | None = None) -> Literal["sweep", "train"]:
-    """Return what a manifest declares, whatever else may be wrong with it."""
-    if "train" not in text and "extends" not in text:
-        return "sweep"  # a sweep of ten thousand lines need not be read twice
-    problems: list[Problem] = []
-    try:
-        value = with_bases(load(text, file, problems), file, read_base, problems).value
-    except ManifestError:
-        return "sweep"
-    return "train" if isinstance(value, dict) and value.get("kind") == "train" else "sweep"
+def parse_train_manifest(text: str, file: str, read_base: ReadBase | None = None) -> TrainManifest:
+    """Return the manifest of a training; arguments as `read_declaration`, errors as `check_train_manifest`."""
+    return check_train_manifest(read_declaration(text, file, read_base))
 
 
-def parse_train_manifest(text: str, file: str, read_base: Callable[[str], str] | None = None) -> TrainManifest:
-    """Return the training manifest of a YAML text; arguments as `nst.manifest.sweep.parse_manifest`.
+def check_train_manifest(declaration: Declaration) -> TrainManifest:
+    """Return the manifest of a training.
 
     Raises:
         ManifestError: With every problem, each at its place in its own file.
     """
-    problems: list[Problem] = []
-    document = with_bases(load(text, file, problems), file, read_base, problems)
-    report = Reporter(document.where, problems)
-    raw = document.value
-    if not isinstance(raw, dict):
-        report.add((), f"found {describe(raw)}, expected a mapping", "start with `kind: train`")
-        report.raise_any()
+    raw, report = declaration.raw, declaration.reporter()
     block, faults = check(TrainBlock, raw, _STAND_INS)
-    for fault in faults:
-        report.add(fault.path, fault.message, fault.hint, key=fault.key)
+    report.add_faults(faults)
     configs = _check_training(raw, report)
     _check_photographs(raw, configs, report)
     if block is not None:
         _check_masks(block.styles, configs, report)
     report.raise_any()
     assert block is not None
-    return TrainManifest(block.name, block.photographs, block.styles, block.parent or "", configs, document.where)
-
-
-def _check_photographs(raw: dict[str, Any], configs: tuple[Training, ...], report: Reporter) -> None:
-    """Report photographs that the family needs and that are missing, or that it does not look at."""
-    misspelt = {problem.hint for problem in report.problems.values()}
-    needed = any(config.photographs for config in configs)
-    if needed and "photographs" not in raw and "did you mean 'photographs'?" not in misspelt:
-        report.add((), "the key 'photographs' is missing")
-    elif configs and not needed and "photographs" in raw:
-        report.add(("photographs",), "the family learns from noise as it is set", "remove 'photographs'", key=True)
-
-
-def _check_masks(styles: Sequence[TrainStyle], configs: tuple[Training, ...], report: Reporter) -> None:
-    """Report masks of styles that the family needs and that are missing, or that it does not look at."""
-    for index, style in enumerate(styles):
-        if configs and style.mask is None and configs[0].masks:
-            message = f"{configs[0].family} learns from masks, and this style has none"
-            report.add(("styles", index), message, "write {uri: ..., mask: ...}")
-        elif configs and style.mask is not None and not configs[0].masks:
-            message = f"{configs[0].family} looks at no masks of styles"
-            report.add(("styles", index, "mask"), message, "remove 'mask'", key=True)
+    return TrainManifest(
+        name=block.name,
+        photographs=block.photographs,
+        styles=block.styles,
+        parent=block.parent or "",
+        configs=configs,
+        positions=declaration.positions,
+    )
 
 
 def _check_training(raw: dict[str, Any], report: Reporter) -> tuple[Training, ...]:
-    """Return the validated settings of every point."""
+    """Return the validated settings of every point, none after reporting a fault."""
     if "training" not in raw:
         return ()  # reported as missing
-    training = {"family": raw["training"]} if isinstance(raw["training"], str) else raw["training"]
-    model = _family(training, report, bare=isinstance(raw["training"], str))
-    if model is None:
+    named = find_named(raw["training"], ("training",), TRAINING_CONFIGS, "family", report)
+    if named is None:
         return ()
     axes = raw.get("sweep")
     if isinstance(axes, dict) and "exclude" in axes:
-        report.add(("sweep", "exclude"), "a training has no exclusions", "leave the values out of the axes", key=True)
+        hint = "leave the values out of the axes"
+        report.add(("sweep", "exclude"), "a training manifest takes no 'exclude'", hint, key=True)
         axes = {key: value for key, value in axes.items() if key != "exclude"}
-    sweep = parse_sweep(axes, paths(model) - {"family"}, report, owner="the family")
-    variants = make_variants(model, training, sweep, report, where=("training",))
+    sweep = parse_sweep(axes, paths(named.settings) - {"family"}, report, fixed=_FIXED, owner="the family")
+    variants = make_variants(named, sweep, report)
     if variants is None:
         return ()
     if len(variants) > MAX_MODELS:
@@ -175,21 +149,22 @@ def _check_training(raw: dict[str, Any], report: Reporter) -> tuple[Training, ..
     return tuple(variants.config(number) for number in range(len(variants)))
 
 
-def _family(training: Any, report: Reporter, *, bare: bool) -> type[Training] | None:
-    """Return the settings' model that `family` names."""
-    families = sorted(TRAINING_CONFIGS)
-    if not isinstance(training, dict):
-        hint = f"e.g. training: {{family: {families[0]}}}"
-        report.add(("training",), f"found {describe(training)}, expected a mapping", hint)
-        return None
-    if "family" not in training:
-        hint = f"the families are {', '.join(families)}"
-        report.add(("training",), "the key 'family' is missing", hint, key=True)
-        return None
-    family = training["family"]
-    if isinstance(family, str) and family in TRAINING_CONFIGS:
-        return TRAINING_CONFIGS[family]
-    at = ("training",) if bare else ("training", "family")
-    hint = did_you_mean(family, families) if isinstance(family, str) else ""
-    report.add(at, f"found {describe(family)}, expected {one_of(families)}", hint)
-    return None
+def _check_photographs(raw: dict[str, Any], configs: tuple[Training, ...], report: Reporter) -> None:
+    """Report photographs that the family needs and that are missing, or that it does not learn from."""
+    needed = any(config.photographs for config in configs)
+    if needed and "photographs" not in raw:
+        report.add_fault(missing_key((), "photographs"))
+    elif configs and not needed and "photographs" in raw:
+        message = "with these settings the family learns from noise, not from photographs"
+        report.add(("photographs",), message, "remove 'photographs'", key=True)
+
+
+def _check_masks(styles: Sequence[TrainStyle], configs: tuple[Training, ...], report: Reporter) -> None:
+    """Report masks of styles that the family needs and that are missing, or that it does not use."""
+    for index, style in enumerate(styles):
+        if configs and style.mask is None and configs[0].masks:
+            message = f"{configs[0].family} learns from masks, and this style has none"
+            report.add(("styles", index), message, "write {uri: ..., mask: ...}")
+        elif configs and style.mask is not None and not configs[0].masks:
+            message = f"{configs[0].family} takes no masks of styles"
+            report.add(("styles", index, "mask"), message, "remove 'mask'", key=True)

@@ -1,1 +1,1 @@
-"""What a manifest comes to: cells and models with their ids, batches, an estimate. No effects; never imports torch."""
+"""What a manifest amounts to: cells or models with their ids, batches, an estimate. No effects, never imports torch."""

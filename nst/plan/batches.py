@@ -1,8 +1,4 @@
-"""What a sweep would run and why: cells minus those done, grouped into batches, with an estimate. No effects.
-
-The batches are composed over the whole sweep, and cells that are done are dropped from them afterwards: which cells
-are optimised together follows from the manifest alone, so that a resumed sweep gives the same pixels.
-"""
+"""What a sweep is to run and why: the cells that are not done, in batches, with an estimate. No effects."""
 
 from __future__ import annotations
 
@@ -11,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.identity import hex_of
+from nst.plan.grouping import compose
 from nst.records import Batch
 
 if TYPE_CHECKING:
@@ -19,6 +16,10 @@ if TYPE_CHECKING:
     from nst.config.method import Method
     from nst.plan.cells import Cells
 
+Rate = tuple[str, str, str]
+"""What a cell's seconds per unit of cost depend on: the names of the method, of the backbone ("" without one), and of
+the precision."""
+
 NEW: Final = "new"
 DONE: Final = "done"
 FAILED: Final = "failed before"
@@ -26,12 +27,14 @@ INPUT: Final = "input changed"
 VERSION: Final = "method version changed"
 
 MAX_CHUNKS: Final = 2000
+"""Most chunks of a sweep."""
+
 TARGET_SECONDS: Final = 40.0
-_BATCH_PIXELS: Final = 2**20
-_BATCH_CELLS: Final = 8
+"""How long a chunk is to take."""
+
 _BYTES_PER_PIXEL: Final = {"png": 2.4, "jpeg": 0.9, "webp": 0.6}
 _EXTRA_BYTES: Final = 40_000
-"""Of a cell beside its picture: thumbnail, record and row."""
+"""Bytes of a cell beside its picture: thumbnail, record and row."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,11 +42,12 @@ class Plan:
     """What is to be run of a sweep.
 
     Attributes:
-        sweep_id: Hash of the name and of all cells in order: the same manifest on the same inputs has the same.
-        name: The manifest's.
+        sweep_id: Hash of the name and of all cells in order: the same manifest with the same inputs has the same id.
+        name: Name of the manifest.
         cells: All cells of the sweep, done or not.
-        reasons: How many cells are there for each reason, `done` included.
-        cost: Of all that is to do (`cost`). seconds: Its estimate on one device, None if the history does not know.
+        reasons: Number of cells by the reason for which they are run, and of those that are done.
+        cost: Cost of all cells that are to be run (`nst.config.method.Method.cost`).
+        seconds: Estimated duration on one device; None if the history lacks the rate of a cell.
         output_bytes: Rough size of what will be written.
     """
 
@@ -56,53 +60,53 @@ class Plan:
     output_bytes: int
     _batches: list[list[int]]
     _failed: Mapping[str, int]
-    _rates: Mapping[tuple[str, str, str], float]
+    _history: Mapping[Rate, float]
     _reason: Callable[[int], str]
 
     @property
     def total(self) -> int:
-        """Cells of the sweep."""
+        """Number of cells of the sweep."""
         return len(self.cells)
 
     @property
     def done(self) -> int:
-        """Cells that are done already."""
+        """Number of cells that are done already."""
         return self.reasons[DONE]
 
     @property
     def to_do(self) -> int:
-        """Cells that are to be run."""
+        """Number of cells that are to be run."""
         return self.total - self.done
 
     @property
     def batch_count(self) -> int:
-        """Batches that are to be run."""
+        """Number of batches that are to be run."""
         return len(self._batches)
 
     def reason(self, number: int) -> str:
-        """Return why a cell is run, or that it is done."""
+        """Return the reason for which a cell is run, or `done`."""
         return self._reason(number)
 
     def batches(self) -> Iterator[Batch]:
-        """Yield the batches in order, made as they are asked for."""
+        """Yield the batches in order; each is made when it is its turn."""
         for numbers in self._batches:
             yield self._batch(numbers)
 
     def chunks(
         self, target_seconds: float = TARGET_SECONDS, max_chunks: int = MAX_CHUNKS
     ) -> Iterator[tuple[Batch, ...]]:
-        """Yield the batches in chunks of about `target_seconds` each, the units of a task run; at most `max_chunks`.
+        """Yield the batches in at most `max_chunks` chunks of about `target_seconds` each; a task run does one chunk.
 
-        Where the history does not tell how long a batch takes, a chunk is one batch, as far as `max_chunks` allows.
+        Where the history lacks the rate of a batch, a chunk is one batch, as far as `max_chunks` allows.
         """
         least = self.cost / max_chunks
         chunk: list[Batch] = []
         cost = seconds = 0.0
         for batch in self.batches():
-            rate = _rate(batch.cells[0].config, self._rates)
+            seconds_per_cost = self._history.get(_rate(batch.cells[0].config))
             chunk.append(batch)
             cost += batch.cost
-            seconds += target_seconds if rate is None else batch.cost * rate
+            seconds += target_seconds if seconds_per_cost is None else batch.cost * seconds_per_cost
             if seconds >= target_seconds and cost >= least:
                 yield tuple(chunk)
                 chunk, cost, seconds = [], 0.0, 0.0
@@ -119,7 +123,7 @@ class Plan:
             "contents": sum(content is not None for content in self.cells.contents),
             "styles": sum(style is not None for style in self.cells.styles),
             "points": len(self.cells.variants),
-            "axes": {axis.path: list(axis.values) for axis in self.cells.variants.sweep.axes},
+            "axes": {axis.setting: list(axis.values) for axis in self.cells.variants.sweep.axes},
             "excluded": self.cells.excluded,
             "merged": self.cells.merged,
             "reasons": {name: self.reasons[name] for name in (DONE, NEW, FAILED, INPUT, VERSION)},
@@ -148,76 +152,53 @@ def make_plan(
     *,
     failed: Mapping[str, int] | None = None,
     known: Mapping[str, int] | None = None,
-    history: Mapping[tuple[str, str, str], float] | None = None,
+    history: Mapping[Rate, float] | None = None,
 ) -> Plan:
     """Return the plan of a sweep.
 
     Args:
-        name: The manifest's.
+        name: Name of the manifest.
         cells: All its cells.
-        done: Ids of cells that are in the catalog or on their way there.
+        done: Ids of cells that are committed.
         failed: Number of failed attempts by cell id.
-        known: Method version of the latest done cell by address (`nst.identity.address`), to tell why a cell that
-            looks like a done one is not.
-        history: Seconds per unit of cost by (method, backbone name, precision).
+        known: Method version of the latest done cell by address (`nst.identity.address`): it tells whether an input
+            or the method has changed since a cell was done.
+        history: Seconds per unit of cost.
     """
     failed, known, history = failed or {}, known or {}, history or {}
-    batches, reasons = [], Counter[str]()
-    for group in _groups(cells):
-        size = _batch_size(cells, group[0])
-        for start in range(0, len(group), size):
-            to_do = [number for number in group[start : start + size] if cells.ids[number] not in done]
-            if to_do:
-                batches.append(to_do)
-    to_do_count = sum(map(len, batches))
-    reasons[DONE] = len(cells) - to_do_count
+    batches = compose(cells, done)
+    to_do = sum(map(len, batches))
     reason = _reasons(cells, done, failed, known)
+    reasons = Counter({DONE: len(cells) - to_do})
     if failed or known:
         reasons.update(reason(number) for batch in batches for number in batch)
     else:
-        reasons[NEW] = to_do_count
+        reasons[NEW] = to_do
+    cost, seconds, output_bytes = _estimate(cells, batches, history)
+    sweep_id = hex_of((name, "\n", *cells.ids), size=8)
+    return Plan(sweep_id, name, cells, reasons, cost, seconds, output_bytes, batches, failed, history, reason)
+
+
+def _estimate(cells: Cells, batches: list[list[int]], history: Mapping[Rate, float]) -> tuple[float, float | None, int]:
+    """Return the cost of the batches, their seconds on one device if every rate is known, and the bytes they write."""
     counts = Counter[int]()
     for batch in batches:
         counts[cells.structure(batch[0])] += len(batch)
-    total, output_bytes = 0.0, 0
-    seconds: float | None = 0.0
+    total, seconds, output_bytes = 0.0, 0.0, 0
+    known = True
     for structure, count in counts.items():
         config = cells.structure_config(structure)
-        rate = _rate(config, history)
-        total += count * config.cost
-        seconds = None if seconds is None or rate is None else seconds + count * config.cost * rate
+        cost = count * config.cost
+        rate = history.get(_rate(config))
+        known = known and rate is not None
+        total += cost
+        seconds += cost * (rate or 0.0)
         output_bytes += count * round(config.pixels * _BYTES_PER_PIXEL[cells.output.format] + _EXTRA_BYTES)
-    sweep_id = hex_of((name, "\n", *cells.ids), size=8)
-    return Plan(sweep_id, name, cells, reasons, total, seconds, output_bytes, batches, failed, history, reason)
+    return total, seconds if known else None, output_bytes
 
 
-def _groups(cells: Cells) -> list[list[int]]:
-    """Return the numbers of the cells that may share batches: same structure, same content too where that matters."""
-    width, structure = len(cells.variants), cells.variants.structure
-    row = len(cells.styles) * width
-    count = len(cells.variants.first)
-    groups: dict[int, list[int]] = {}
-    mixed = {s for s in range(count) if not cells.structure_config(s).SHARES_CONTENT}
-    for number, point in enumerate(cells.points):
-        own = structure[point % width]
-        key = own if own in mixed else point // row * count + own
-        if key in groups:
-            groups[key].append(number)
-        else:
-            groups[key] = [number]
-    return list(groups.values())
-
-
-def _batch_size(cells: Cells, number: int) -> int:
-    """Return how many cells of a structure are optimised together; a function of the manifest alone."""
-    size = cells.structure_config(cells.structure(number)).side
-    default = min(_BATCH_CELLS, max(1, _BATCH_PIXELS // size**2))
-    return cells.batch_size or default
-
-
-def _rate(config: Method, history: Mapping[tuple[str, str, str], float]) -> float | None:
-    backbone = config.loss_network.name if config.loss_network else ""
-    return history.get((config.name, backbone, config.precision))
+def _rate(config: Method) -> Rate:
+    return config.name, config.loss_network.name if config.loss_network else "", config.precision
 
 
 def _reasons(

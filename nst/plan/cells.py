@@ -6,11 +6,19 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from itertools import compress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from nst.errors import InputError, ManifestError, UserError
-from nst.identity import content_key, inputs_key, join, method_key, network_key, place_key, style_key
-from nst.manifest.ranges import MAX_VARIANTS
+from nst.errors import InputError, ManifestError
+from nst.identity import (
+    content_key,
+    join,
+    method_key,
+    network_key,
+    style_key,
+    written_inputs_key,
+    written_method_key,
+)
+from nst.plan.selection import select
 from nst.records import Cell, ImageRef, ModelRef, OutputFormat, StyleRef
 
 if TYPE_CHECKING:
@@ -21,8 +29,8 @@ if TYPE_CHECKING:
     from nst.manifest.sweep import Manifest
     from nst.manifest.variants import Variants
 
-MAX_POINTS: Final = 5 * MAX_VARIANTS
-"""Points of the whole product before exclusions, so that a refused sweep costs no memory."""
+    ChooseModel = Callable[[Method, StyleRef | None], ModelRef]
+    """Returns the trained network of a cell, given its settings and its style if it has one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,12 +38,15 @@ class Cells:
     """Every distinct cell of a sweep, by number: in the order of contents, then styles, then variants.
 
     Attributes:
-        contents, styles, variants, output: The columns; (None,) where no variant needs a content or style.
-        points: Per cell, its point in the product of the three columns.
+        contents: The content images; (None,) if no variant needs one. styles: The same for the styles.
+        variants: The points of the axes.
+        output: How pictures are encoded.
+        points: Per cell, the number of its point in the product of contents, styles and variants.
         ids: Per cell, its id.
         weights_digests: Per structure of the variants, the digest of the backbone's weights, "" without a backbone.
         models: By structure and style, the trained network of methods that run one.
-        excluded: Cells that rules leave out. merged: Cells that equal an earlier one, e.g. of the same file twice.
+        excluded: Number of cells that rules leave out.
+        merged: Number of cells that equal an earlier one, e.g. since the same file is a content twice.
         batch_size: Upper bound from the manifest, or None.
     """
 
@@ -54,26 +65,26 @@ class Cells:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def place(self, number: int) -> tuple[int, int, int]:
-        """Return the numbers of a cell's content, style and variant."""
+    def indices(self, number: int) -> tuple[int, int, int]:
+        """Return the indices of a cell's content, style and variant."""
         rest, variant = divmod(self.points[number], len(self.variants))
         return *divmod(rest, len(self.styles)), variant
 
     def cell(self, number: int, attempt: int = 1) -> Cell:
         """Return one cell as a record."""
-        _, style, variant = self.place(number)
+        _, style, variant = self.indices(number)
         model = self.models.get((self.variants.structure[variant], style))
         return Cell(self.ids[number], *self.images(number), self.variants.config(variant), self.output, attempt, model)
 
     def images(self, number: int) -> tuple[ImageRef | None, StyleRef | None]:
-        """Return the content and the style of a cell, None for what its method does not look at."""
-        content, style, variant = self.place(number)
+        """Return the content and the style of a cell, None for an image that its method does not use."""
+        content, style, variant = self.indices(number)
         needs = self.variants.needs[self.variants.structure[variant]]
         return self.contents[content] if "content" in needs else None, self.styles[style] if "style" in needs else None
 
     def values(self, number: int) -> dict[str, Any]:
         """Return what the axes set in a cell, by dotted path."""
-        return self.variants.values(self.place(number)[2])
+        return self.variants.values(self.indices(number)[2])
 
     def structure(self, number: int) -> int:
         """Return the number of a cell's structure."""
@@ -94,20 +105,20 @@ class Cells:
     def addresses(self) -> Callable[[int], str]:
         """Return a function from a cell's number to its address (`nst.identity.address`), fast for many cells."""
         variants, points, width, styles = self.variants, self.points, len(self.variants), len(self.styles)
-        places = [place_key(self.structure_config(number), self.output) for number in range(len(variants.first))]
-        left = [key + places[number] for key, number in zip(variants.settings, variants.structure, strict=True)]
-
-        kinds, kind = variants.kinds()
+        keys = [written_method_key(self.structure_config(s), self.output) for s in range(len(variants.first))]
+        left = [settings + keys[s] for settings, s in zip(variants.settings, variants.structure, strict=True)]
+        distinct, needs = variants.distinct_needs()
 
         @cache
-        def right(pair_and_kind: int) -> bytes:
-            pair, number = divmod(pair_and_kind, len(kinds))
-            content = self.contents[pair // styles] if "content" in kinds[number] else None
-            return inputs_key(content, self.styles[pair % styles] if "style" in kinds[number] else None)
+        def right(pair_and_needs: int) -> bytes:
+            pair, number = divmod(pair_and_needs, len(distinct))
+            content = self.contents[pair // styles] if "content" in distinct[number] else None
+            style = self.styles[pair % styles] if "style" in distinct[number] else None
+            return written_inputs_key(content, style)
 
         def address(number: int) -> str:
             pair, variant = divmod(points[number], width)
-            return join(left[variant], right(pair * len(kinds) + kind[variant]))
+            return join(left[variant], right(pair * len(distinct) + needs[variant]))
 
         return address
 
@@ -117,39 +128,62 @@ def expand(
     contents: Sequence[ImageRef],
     styles: Sequence[StyleRef],
     weights_digests: Mapping[BackboneConfig, str],
-    choose: Callable[[Method, StyleRef | None], ModelRef] | None = None,
+    choose: ChooseModel | None = None,
 ) -> Cells:
     """Return the cells of a manifest.
 
     Args:
         manifest: Contents, styles and settings as patterns and axes.
-        contents: The images that its contents mean, names unique.
+        contents: The images that its contents name, with unique names.
         styles: The same for its styles.
         weights_digests: The digest of the weights of each of `manifest.backbones()`.
         choose: Returns the trained network of a cell, given its settings and its style if it has one.
 
     Raises:
-        UserError: Nothing is left, a rule leaves out nothing, or there are more cells than the budget allows.
+        UserError: Nothing is left, a rule leaves out nothing, a trained network cannot be chosen, or there are more
+            cells than the budget allows.
     """
     variants = manifest.variants
     needed = frozenset[str]().union(*variants.needs)
-    content_refs: Sequence[ImageRef | None] = contents if "content" in needed else (None,)
-    style_refs: Sequence[StyleRef | None] = styles if "style" in needed else (None,)
-    return _expand(manifest, content_refs, style_refs, weights_digests, _models(manifest, style_refs, choose))
+    content_refs = tuple(contents) if "content" in needed else (None,)
+    style_refs = tuple(styles) if "style" in needed else (None,)
+    models = _models(manifest, style_refs, choose)
+    selection = select(manifest, content_refs, style_refs)
+    firsts = [variants.config(first) for first in variants.first]
+    digests = tuple(weights_digests[network] if (network := config.loss_network) else "" for config in firsts)
+    ids = _identify(manifest, content_refs, style_refs, digests, models)
+    points: Sequence[int] = range(len(ids))
+    if selection.count < len(ids):
+        ids, points = list(compress(ids, selection.keep)), list(compress(points, selection.keep))
+    if len(set(ids)) < len(ids):
+        first = dict(zip(reversed(ids), reversed(points), strict=True))
+        ids = list(dict.fromkeys(ids))
+        points = [first[cell] for cell in ids]
+    return Cells(
+        contents=content_refs,
+        styles=style_refs,
+        variants=variants,
+        output=manifest.output,
+        points=points,
+        ids=ids,
+        weights_digests=digests,
+        models=models,
+        excluded=selection.excluded,
+        merged=selection.count - len(ids),
+        batch_size=manifest.batch_size,
+    )
 
 
 def _models(
-    manifest: Manifest,
-    styles: Sequence[StyleRef | None],
-    choose: Callable[[Method, StyleRef | None], ModelRef] | None,
+    manifest: Manifest, styles: Sequence[StyleRef | None], choose: ChooseModel | None
 ) -> dict[tuple[int, int], ModelRef]:
     """Return the trained network of each structure that runs one, for each style.
 
     Raises:
-        ManifestError: There is none, told where the manifest names it.
+        ManifestError: There is none; each problem is reported where the manifest names the network.
     """
     variants, found, problems = manifest.variants, {}, []
-    for structure, (first, where) in enumerate(zip(variants.first, variants.where, strict=True)):
+    for structure, (first, path) in enumerate(zip(variants.first, variants.paths, strict=True)):
         config = variants.config(first)
         if not config.RUNS_NETWORK:
             continue
@@ -158,51 +192,10 @@ def _models(
             try:
                 found[structure, number] = choose(config, asked) if choose else ModelRef("unknown")
             except InputError as error:
-                problems.append(manifest.where.problem((*where, "model"), error.message, error.hint))
+                problems.append(manifest.positions.problem((*path, "model"), error.message, error.hint))
     if problems:
         raise ManifestError(tuple(dict.fromkeys(problems)))
     return found
-
-
-def _expand(
-    manifest: Manifest,
-    contents: Sequence[ImageRef | None],
-    styles: Sequence[StyleRef | None],
-    weights_digests: Mapping[BackboneConfig, str],
-    models: Mapping[tuple[int, int], ModelRef],
-) -> Cells:
-    variants = manifest.variants
-    columns = f"{len(contents)} contents x {len(styles)} styles x {len(variants)} points"
-    total = len(contents) * len(styles) * len(variants)
-    if total == 0:
-        raise UserError(f"the sweep is empty: {columns}", hint="check the contents and styles of the manifest")
-    if total > MAX_POINTS:
-        raise UserError(f"the sweep has {columns}, expected a product of at most {MAX_POINTS}", hint="split it")
-    keep = _distinct(variants, len(contents), len(styles))
-    distinct = keep.count(1)
-    _exclude(keep, manifest, contents, styles)
-    count = keep.count(1)
-    if count > manifest.budget.cells:
-        raise UserError(
-            f"the sweep has {count} cells ({columns}), its budget is {manifest.budget.cells}",
-            hint=f"take fewer, or write budget: {{cells: {count}}}",
-        )
-    if count == 0:
-        raise UserError("the rules under `exclude` leave nothing of the sweep", hint="remove one")
-    firsts = [variants.config(first) for first in variants.first]
-    digests = tuple(weights_digests[network] if (network := config.loss_network) else "" for config in firsts)
-    ids = _identify(manifest, contents, styles, digests, models)
-    points: Sequence[int] = range(total)
-    if count < total:
-        ids, points = list(compress(ids, keep)), list(compress(points, keep))
-    if len(set(ids)) < len(ids):
-        first = dict(zip(reversed(ids), reversed(points), strict=True))
-        ids = list(dict.fromkeys(ids))
-        points = [first[cell] for cell in ids]
-    return Cells(
-        tuple(contents), tuple(styles), variants, manifest.output, points, ids, digests, models,
-        excluded=distinct - count, merged=count - len(ids), batch_size=manifest.batch_size,
-    )  # fmt: skip
 
 
 def _identify(
@@ -219,76 +212,24 @@ def _identify(
         for first, digest in zip(variants.first, digests, strict=True)
     ]
     left = [settings + methods[s] for settings, s in zip(variants.settings, variants.structure, strict=True)]
-    kinds, kind = variants.kinds()
-    style_keys = [style_key(style) for style in styles]
+    # What a cell is made from is the same for all variants with the same needs; a network belongs to a structure.
+    needs, number_of = (variants.needs, variants.structure) if models else variants.distinct_needs()
     no_content, no_style = content_key(None), style_key(None)
+    style_keys = [style_key(style) for style in styles]
     ids: list[str] = []
-    for content in contents:
-        key = content_key(content)
+    for content in map(content_key, contents):
         for number, style in enumerate(style_keys):
-            if models:
-                rights = [
-                    (key if "content" in needs else no_content)
-                    + _style_part(style if "style" in needs else no_style, models.get((structure, number)))
-                    for structure, needs in enumerate(variants.needs)
-                ]
-                ids += [join(settings, rights[s]) for settings, s in zip(left, variants.structure, strict=True)]
-                continue
             rights = [
-                (key if "content" in needs else no_content) + (style if "style" in needs else no_style)
-                for needs in kinds
+                (content if "content" in needed else no_content)
+                + _style_part(style if "style" in needed else no_style, models.get((structure, number)))
+                for structure, needed in enumerate(needs)
             ]
             if len(rights) == 1:
-                right = rights[0]
-                ids += [join(settings, right) for settings in left]
+                ids += [join(settings, rights[0]) for settings in left]
             else:
-                ids += [join(settings, rights[k]) for settings, k in zip(left, kind, strict=True)]
+                ids += [join(settings, rights[n]) for settings, n in zip(left, number_of, strict=True)]
     return ids
 
 
 def _style_part(style: bytes, model: ModelRef | None) -> bytes:
     return network_key(style, model) if model else style
-
-
-def _distinct(variants: Variants[Method], contents: int, styles: int) -> bytearray:
-    """Return 1 for each point, 0 for one that differs from an earlier one in an image that it is not made from."""
-    kinds, kind = variants.kinds()
-
-    def row(content: int, style: int) -> bytes:
-        once = [(not content or "content" in needs) and (not style or "style" in needs) for needs in kinds]
-        return bytes(map(once.__getitem__, kind))
-
-    first = row(0, 0) + row(0, 1) * (styles - 1)
-    other = row(1, 0) + row(1, 1) * (styles - 1)
-    return bytearray(first + other * (contents - 1))
-
-
-def _exclude(
-    keep: bytearray, manifest: Manifest, contents: Sequence[ImageRef | None], styles: Sequence[StyleRef | None]
-) -> None:
-    """Turn the points that rules leave out to 0; a rule that names a content or style means cells that have one."""
-    variants = manifest.variants
-    width = len(variants)
-    names = {
-        "content": [content.name if content else "" for content in contents],
-        "style": [style.name if style else "" for style in styles],
-    }
-    problems = []
-    for rule in manifest.sweep.rules:
-        chosen = {kind: rule.inputs(kind, known) for kind, known in names.items()}
-        for kind in (kind for kind, found in chosen.items() if not found):
-            shown = ", ".join(names[kind][:8]) + (", ..." if len(names[kind]) > 8 else "")
-            message = f"no {kind} has this name, so the rule excludes nothing"
-            problems.append(manifest.where.problem((*rule.where, kind), message, f"the {kind}s are {shown}"))
-        matching = [v for v in variants.matching(rule) if rule.named <= variants.needs[variants.structure[v]]]
-        if not matching:
-            named = " and a ".join(sorted(rule.named))
-            message = f"no cell that it means is made from a {named}, so the rule excludes nothing"
-            problems.append(manifest.where.problem(rule.where, message))
-        for content in chosen["content"]:
-            for style in chosen["style"]:
-                start = (content * len(styles) + style) * width
-                for variant in matching:
-                    keep[start + variant] = 0
-    if problems:
-        raise ManifestError(tuple(problems))

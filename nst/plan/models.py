@@ -1,7 +1,7 @@
 """What makes two trained models the same, and the frozen records of models to be trained. Never imports torch.
 
 A model's id covers its family with the declared version, the validated settings, the digests of the style images, of
-the photographs and of the backbone's weights. So content x style x any number of sweeps trains a network once.
+the photographs and of the backbone's weights: a network is trained once, however many sweeps run it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from nst.records import ImageRef
 
 SCHEMA: Final = 1
-"""Version of this file's way of hashing: raised, it makes every model new."""
+"""Version of the way of hashing in this file: raising it gives every model a new id."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """One network to be trained: all that its weights follow from."""
+    """One network to be trained: everything that determines its weights."""
 
     model_id: str
     name: str
@@ -32,15 +32,15 @@ class ModelSpec:
     config: Training
     styles: tuple[ImageRef, ...]
     data_digest: str
-    """Of all photographs (`data_digest`), "" where none are needed."""
+    """Digest of all photographs (`data_digest`), "" if none are needed."""
     weights_digest: str
-    """Identity of the backbone's weights."""
+    """Digest of the backbone's weights."""
     parent: str = ""
-    """Identity of the model whose weights it begins with, "" for none."""
+    """Identity (`nst.records.ModelRef`) of the model whose weights it begins with, "" for none."""
 
 
 def data_digest(digests: Iterable[str]) -> str:
-    """Return the digest of a set of photographs: of their bytes, whatever their names and order."""
+    """Return the digest of a set of photographs, given the digests of their bytes; the order does not count."""
     return hashlib.sha256("\n".join(sorted(set(digests))).encode()).hexdigest()
 
 
@@ -57,11 +57,11 @@ def model_id(
 
     Args:
         config: The settings.
-        styles: Digests of the style images, in order: a conditional network's rows.
-        masks: Digests of their masks, if the family looks at them.
-        data: The photographs' `data_digest`.
-        weights_digest: Identity of the backbone's weights.
-        parent: Identity of the model that it begins with.
+        styles: Digests of the style images, in the order of the rows of a network of several styles.
+        data: The `data_digest` of the photographs, "" if none are needed.
+        weights_digest: Digest of the backbone's weights.
+        parent: Identity of the model whose weights it begins with, "" for none.
+        masks: Digests of the masks of the styles, if the family learns from masks.
     """
     settings = settings_key(fragments(config), pixel_fields(type(config)))
     family = digest16(canonical([SCHEMA, "model", config.family, type(config).VERSION, weights_digest]))
@@ -77,16 +77,22 @@ def models_of(
     weights_digest: str,
     parent: str = "",
 ) -> list[ModelSpec]:
-    """Return the models of one point of a training manifest: one for each style, or one that holds them all."""
-    same = {"data": data if config.photographs else "", "weights_digest": weights_digest, "parent": parent}
+    """Return the models of one point of a training manifest: one for each style, or one of all styles.
+
+    Args:
+        name: Name of the manifest.
+        config: The settings.
+        styles: The style images.
+        data: The `data_digest` of the photographs.
+        weights_digest: Digest of the backbone's weights.
+        parent: Identity of the model whose weights they begin with, "" for none.
+    """
+    data = data if config.photographs else ""
     groups = [tuple(styles)] if config.most_styles is None else [(style,) for style in styles]
-    return [
-        ModelSpec(
-            model_id(
-                config, [style.digest for style in group], **same,
-                masks=[style.mask.digest for style in group if style.mask],
-            ),
-            name, config, group, same["data"], weights_digest, parent,
-        )
-        for group in groups
-    ]  # fmt: skip
+    models = []
+    for group in groups:
+        digests = [style.digest for style in group]
+        masks = [style.mask.digest for style in group if style.mask]
+        identity = model_id(config, digests, data=data, weights_digest=weights_digest, parent=parent, masks=masks)
+        models.append(ModelSpec(identity, name, config, group, data, weights_digest, parent))
+    return models

@@ -1,1 +1,1 @@
-"""YAML as people write it: text to values, the place of every key and value, and problems told with their places."""
+"""YAML as people write it: text to values, the position of every key and value, and problems with their positions."""

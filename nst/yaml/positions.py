@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import Problem
+from nst.yaml.problems import Fault, excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 """Keys and indices from the top of the document to a node."""
 
-MAX_SOURCE: Final = 240
-"""Longer lines are left out of messages: a hostile one-line file would be repeated with every problem."""
+_LONGEST_EXCERPT: Final = 240
+"""Longer lines are left out of messages: a hostile file of one line would be repeated with every problem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Layer:
         file: As the user named it.
         lines: Its text.
         values: The span of every value. keys: The span of every mapping key.
-        aliases: A path that is an alias or came through a merge key, and the path at which it was written.
+        aliases: For each path that is an alias or came through a merge key, the path at which it was written.
     """
 
     file: str
@@ -44,8 +45,8 @@ class Layer:
     aliases: dict[Path, Path] = field(default_factory=dict)
 
     def written_at(self, path: Path) -> Path:
-        """Return the path at which the node of `path` was really written, aliases followed."""
-        for _ in range(64):  # an alias may lead into another; anchors cannot form a circle
+        """Return the path at which the node of `path` is written, aliases followed."""
+        for _ in range(64):  # an alias may lead to another; anchors cannot form a circle
             for end in range(1, len(path) + 1):
                 if path[:end] in self.aliases and path[:end] not in self.values:
                     path = self.aliases[path[:end]] + path[end:]
@@ -54,16 +55,16 @@ class Layer:
                 return path
         return path
 
-    def problem(self, span: Span, message: str, hint: str = "") -> Problem:
-        """Return a problem at `span`, with its source line unless that is very long."""
-        text = self.lines[span.line - 1] if 0 < span.line <= len(self.lines) else ""
-        source = text if len(text) <= MAX_SOURCE else ""
-        return Problem(self.file, span.line, span.column, message, hint, source, span.end_column)
+    def problem(self, span: Span, fault: Fault) -> Problem:
+        """Return a fault as a problem at `span`, with its line unless that is very long."""
+        source = self.lines[span.line - 1] if 0 < span.line <= len(self.lines) else ""
+        shown = excerpt(source, span.line, span.column, span.end_column) if 0 < len(source) <= _LONGEST_EXCERPT else ""
+        return Problem(self.file, span.line, span.column, fault.message, fault.hint, shown, fault.kind, fault.meant)
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Positions of a document: its own file first, then the files that it extends."""
+    """The positions of a document: those of its own file first, then those of the files that it extends."""
 
     layers: tuple[Layer, ...]
 
@@ -73,8 +74,12 @@ class Where:
 
     def problem(self, path: Path, message: str, hint: str = "", *, key: bool = False) -> Problem:
         """Return a problem at the value (or key) of `path`, or at its nearest ancestor that has a position."""
-        layer, span = self._find(path, key=key)
-        return layer.problem(span, message, hint)
+        return self.locate(Fault(path, message, hint, key))
+
+    def locate(self, fault: Fault) -> Problem:
+        """Return a fault as a problem at its place, or at its nearest ancestor that has a position."""
+        layer, span = self._find(fault.path, key=fault.key)
+        return layer.problem(span, fault)
 
     def _find(self, path: Path, *, key: bool) -> tuple[Layer, Span]:
         for end in range(len(path), -1, -1):
@@ -90,29 +95,41 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A YAML document as plain values, and where they stand."""
+    """A YAML document as plain values.
+
+    Attributes:
+        value: The document.
+        positions: Where its keys and values stand.
+        problems: Faults after which reading could go on; the values there are guesses.
+    """
 
     value: Any
-    where: Where
+    positions: Where
+    problems: tuple[Problem, ...] = ()
 
 
 def merge(base: Document, ours: Document) -> Document:
     """Return `ours` laid over `base`: mappings merge deeply, everything else is replaced.
 
-    A block with another `name` replaces the base's block whole, an axis of `sweep` replaces the base's axis whole,
-    and `null` drops what the base says.
+    A block with another `name` replaces the whole block of the base, an axis of `sweep` replaces the whole axis of the
+    base, and `null` drops what the base says.
     """
-    return Document(_merge(base.value, ours.value, ()), ours.where.over(base.where))
+    value = _merge(base.value, ours.value, ())
+    return Document(value, ours.positions.over(base.positions), (*ours.problems, *base.problems))
+
+
+def is_merged(path: Path) -> bool:
+    """Return whether a mapping at `path` is merged with that of a base; those in lists and axes are replaced whole."""
+    in_axis = len(path) > 1 and path[0] == "sweep"
+    return not in_axis and not any(isinstance(part, int) for part in path)
 
 
 def _merge(base: Any, ours: Any, path: Path) -> Any:
     if path and path[0] == "method" and isinstance(base, str) and isinstance(ours, dict):
         base = {"name": base}  # a block written as its bare name
-    if not (isinstance(base, dict) and isinstance(ours, dict)):
+    if not (isinstance(base, dict) and isinstance(ours, dict) and is_merged(path)):
         return ours
     if path and "name" in ours and "name" in base and ours["name"] != base["name"]:
-        return ours
-    if path[:1] == ("sweep",) and len(path) > 1:
         return ours
     return dict(_merged_items(base, ours, path))
 

@@ -1,55 +1,113 @@
-"""Problems of a manifest: collected with their places, and the words in which they are told."""
+"""What is wrong with a manifest: faults of its keys and values, and the words that describe them."""
 
 from __future__ import annotations
 
 import difflib
 import json
 import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from nst.errors import ManifestError, Problem
-from nst.yaml.scalars import shorten
+from nst.yaml.scalars import old_yaml_hint, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable, Mapping
 
-    from nst.yaml.positions import Path, Where
+    from nst.errors import FaultKind
+    from nst.yaml.positions import Path
 
 MAX_PROBLEMS: Final = 100
-_FEW: Final = 14
-"""So many possible keys are listed in a hint; more are left to the reference."""
+"""Problems of one manifest that are reported."""
+
+_MOST_LISTED: Final = 14
+"""A hint lists the keys of a block if there are no more than this; for larger blocks it names the reference."""
+
+_TYPES: Final[Mapping[type, str]] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    dict: "a mapping",
+}
 
 
-class Reporter:
-    """Collects the problems of one manifest; the same problem twice counts once."""
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault in a value.
 
-    def __init__(self, where: Where, problems: Collection[Problem] = ()) -> None:
-        self.where = where
-        self.problems: dict[tuple[str, int, int, str], Problem] = {}
-        for problem in problems:
-            self._keep(problem)
-        # The value there is a guess, so that whatever else is found about it would only confuse.
-        self._told = {(problem.file, problem.line, problem.column) for problem in problems}
+    Attributes:
+        path: Where it is, below that value.
+        message: What was found and what was expected.
+        hint: What the user may do about it, or "".
+        key: Whether the key at `path` is at fault and not its value.
+        kind: What is wrong, for code to ask.
+        meant: The key or word that was probably meant, "" if none comes near; of a missing key, its name.
+    """
 
-    @property
-    def full(self) -> bool:
-        """Whether so many problems are known that more would not help."""
-        return len(self.problems) >= MAX_PROBLEMS
+    path: Path
+    message: str
+    hint: str = ""
+    key: bool = False
+    kind: FaultKind = "other"
+    meant: str = ""
 
-    def add(self, path: Path, message: str, hint: str = "", *, key: bool = False) -> None:
-        """Record a problem of the value (or key) at `path`."""
-        problem = self.where.problem(path, message, hint, key=key)
-        if (problem.file, problem.line, problem.column) not in self._told:
-            self._keep(problem)
+    def below(self, path: Path) -> Fault:
+        """Return the same fault of a value that contains this one at `path`."""
+        return replace(self, path=(*path, *self.path))
 
-    def raise_any(self) -> None:
-        """Raise all problems as one ManifestError, if there are any."""
-        if self.problems:
-            raise ManifestError(tuple(self.problems.values()))
 
-    def _keep(self, problem: Problem) -> None:
-        if not self.full:
-            self.problems.setdefault((problem.file, problem.line, problem.column, problem.message), problem)
+def missing_key(block: Path, name: str, hint: str = "", *, key: bool = True) -> Fault:
+    """Return the fault that the block at `block` lacks a key that it must have; `key` as in `Fault`."""
+    return Fault(block, f"the key {name!r} is missing", hint, key=key, kind="missing", meant=name)
+
+
+def unknown_key(path: Path, known: Iterable[str], *, message: str = "", hint: str = "") -> Fault:
+    """Return the fault that a block has no key like the last one of `path`.
+
+    Args:
+        path: Where the key is.
+        known: The keys that the block has.
+        message: What is said of the key, by default that it is unknown.
+        hint: What is said in place of the keys that the block has.
+    """
+    key = str(path[-1])
+    names = sorted(known)
+    meant = "" if hint else nearest(key, names)
+    if not hint and not meant and names:
+        listed = f"the keys here are {', '.join(names)}"
+        hint = listed if len(names) <= _MOST_LISTED else "`nst schema --reference` lists the keys"
+    message = message or f"unknown key {shorten(key)!r}"
+    return Fault(path, message, hint or did_you_mean(meant), key=True, kind="unknown", meant=meant)
+
+
+def not_one_of(path: Path, value: Any, options: Iterable[str], expected: str = "") -> Fault:
+    """Return the fault that a value is none of the words to choose from, which `expected` describes if it is given."""
+    names = list(options)
+    meant = nearest(value, names) if isinstance(value, str) else ""
+    message = f"found {describe(value)}, expected {expected or one_of(names)}"
+    return Fault(path, message, did_you_mean(meant), kind="choice", meant=meant)
+
+
+def wrong_type(path: Path, value: Any, expected: type) -> Fault:
+    """Return the fault that a value is not of the type `expected`: bool, int, float, str, list or dict."""
+    quoted = f"the text {describe(value)}" if isinstance(value, str) else describe(value)
+    hint = old_yaml_hint(value, expected) if isinstance(value, str) else ""
+    return Fault(path, f"found {quoted}, expected {_TYPES[expected]}", hint)
+
+
+def excerpt(source: str, line: int, column: int, end_column: int) -> str:
+    """Return a line of a manifest behind its number, and below it carets under a stretch of it.
+
+    Args:
+        source: The text of the line.
+        line: Its number.
+        column: 1-based column of the first caret.
+        end_column: 1-based column after the last caret; there is always one caret.
+    """
+    gutter = f"{line} | "
+    width = max(1, min(end_column, len(source) + 1) - column)
+    return f"{gutter}{source}\n{' ' * (len(gutter) - 2)}| {' ' * (column - 1)}{'^' * width}"
 
 
 def describe(value: Any) -> str:
@@ -74,24 +132,20 @@ def number(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:.12g}"
 
 
-def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """Return "did you mean 'x'?" for the nearest candidate, or ""."""
+def nearest(word: str, candidates: Iterable[str]) -> str:
+    """Return the candidate that was probably meant by `word`, or ""."""
     options = list(candidates)
     close = difflib.get_close_matches(word[:80], options, n=1, cutoff=0.6 if len(word) > 3 else 0.5)
     close = close or [option for option in options if option.lower() == word.lower()]
-    return f"did you mean {close[0]!r}?" if close else ""
+    return close[0] if close else ""
+
+
+def did_you_mean(meant: str) -> str:
+    """Return the hint that `meant` was meant, "" for ""."""
+    return f"did you mean {meant!r}?" if meant else ""
 
 
 def one_of(options: Iterable[str]) -> str:
     """Return the options as "a", "a or b", "one of a, b, c"."""
     names = list(options)
     return " or ".join(names) if len(names) < 3 else "one of " + ", ".join(names)
-
-
-def keys_hint(key: str, keys: Iterable[str]) -> str:
-    """Return which key was meant, or which there are."""
-    names = sorted(keys)
-    meant = did_you_mean(key, names)
-    if meant or not names:
-        return meant
-    return f"the keys here are {', '.join(names)}" if len(names) <= _FEW else "`nst schema --reference` lists the keys"

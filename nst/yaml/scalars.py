@@ -21,7 +21,13 @@ _MAX_DIGITS: Final = 20
 
 
 class ScalarError(ValueError):
-    """A scalar that is refused, with a hint; `value` is what it most likely meant."""
+    """A scalar that is refused.
+
+    Args:
+        message: What is wrong with it.
+        hint: What to write instead.
+        value: What it most likely means, so that reading can go on.
+    """
 
     def __init__(self, message: str, hint: str, value: Any) -> None:
         super().__init__(message)
@@ -33,7 +39,7 @@ def resolve(text: str) -> Any:
     """Return the value of a plain scalar: null, bool, int, float or str.
 
     Raises:
-        ScalarError: A number with leading zeros (octal in YAML 1.1, decimal in 1.2), or one too large to hold.
+        ScalarError: A number with leading zeros (octal in YAML 1.1, decimal in 1.2), or one that is too large.
     """
     if text in _WORDS:
         return _WORDS[text]
@@ -66,14 +72,14 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def old_yaml_hint(text: str, expected: str) -> str:
-    """Return why `text`, written where `expected` ("true or false", "a number") is due, is text here, or ""."""
+def old_yaml_hint(text: str, expected: type) -> str:
+    """Return why YAML 1.2 reads `text` as text where a value of another type is expected (bool, int, float), or ""."""
     word = text.lower()
-    if "true or false" in expected and word in {"yes", "on", "y", "no", "off", "n"}:
+    if expected is bool and word in {"yes", "on", "y", "no", "off", "n"}:
         return f"YAML 1.2 reads {text} as text: write {'true' if word in {'yes', 'on', 'y'} else 'false'}"
-    if "number" in expected:
+    if expected in {int, float}:
         if re.fullmatch(r"[-+]?[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?", text):
-            return f"{text} is text: numbers to base 60 ended with YAML 1.1"
+            return f"YAML 1.2 has no numbers to base 60: {text} is text"
         if "_" in text and _FLOAT.fullmatch(text.replace("_", "")):
             return f"write {text.replace('_', '')}, without underscores"
         if "," in text and _FLOAT.fullmatch(text.replace(",", ".", 1)):

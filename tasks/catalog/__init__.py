@@ -1,4 +1,4 @@
-"""The catalog: what was done, as Parquet below the root, exact under any number of writers and any crash.
+"""The catalog: what was done, as Parquet below the root, exact with any number of writers and after any crash.
 
     catalog = Catalog(open_store("s3://bucket/root"))
     catalog.commit("results", sweep_id, batch_id, rows)   # a worker: the commit point of a batch
@@ -6,7 +6,7 @@
     catalog.keys("results")                               # what is done
     catalog.read("results")                               # pyarrow.Table, an exact snapshot
 
-How and why: `log.py` (claims), `heal.py` (redo), `publish.py`, `compact.py`, `read.py`. `tests/simulator.py` proves it.
+How and why: `log.py` (claims), `heal.py` (redo), `publish.py`, `compact.py`, `read.py`; proved by `tests/simulator.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tasks.catalog.heal import heal as _heal
 from tasks.catalog.lease import lease
 from tasks.catalog.ledger import Ledger, Moved
 from tasks.catalog.parquet import Codec, Parquet
-from tasks.catalog.schema import SCHEMAS, describe
+from tasks.catalog.schema import SCHEMAS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 _Found = TypeVar("_Found")
 
-__all__ = ["TABLES", "Catalog", "describe"]
-
 TABLES = tuple(SCHEMAS)
 """Names of the tables."""
 
@@ -45,11 +43,11 @@ class Catalog:
     """The tables of one root. Safe to share between threads; make one per process and keep it: it remembers the log.
 
     Args:
-        store: The root.
+        store: The objects of the root.
         single_publisher: True on stores without create-only writes (`tasks.store.probe`): publishers then take turns by
-            tickets (`lease.py`), and a record's name carries its digest, so that none overwrites another.
-        threads: Requests in flight at once; 0 for none but the caller's own.
-        codec, clock, sleep, checkpoint_every: Seams for tests.
+            tickets (`lease.py`), and a record's name carries its digest, so that no record overwrites another.
+        threads: Requests in flight at once; with 0 all are made one by one in the calling thread.
+        codec, clock, sleep, checkpoint_every: Replaced by tests.
     """
 
     def __init__(
@@ -75,7 +73,7 @@ class Catalog:
         """Return a table's ledger.
 
         Raises:
-            UserError: If there is no such table.
+            UserError: There is no such table.
         """
         if table not in self._ledgers:
             raise UserError(f"the catalog has no table {table!r}", hint=f"tables: {', '.join(TABLES)}")
@@ -93,18 +91,18 @@ class Catalog:
         """Write a batch's rows as one create-only record: from here on they are never lost and never doubled.
 
         Args:
-            table: Which table.
-            group: Folder of the record, the sweep's id.
-            record_id: Unique within the group; a batch that runs again uses the same.
-            rows: Missing columns are null; timestamps are aware datetimes.
-            common: Values that all rows share and may override.
+            table: Name of the table.
+            group: Folder of the record: the sweep's id, or the model's.
+            record_id: Unique within the group; a batch that runs again uses the same id.
+            rows: Values by column; missing columns are null, timestamps are aware datetimes.
+            common: Values that all rows share; a row may override them.
 
         Returns:
-            False if a record of that id was there already; that one counts, whatever it says.
+            False if a record with this id exists already; the existing record counts, whatever it holds.
 
         Raises:
-            ValueError: If a column is unknown, a key is missing or an id cannot stand in a key.
-            TypeError: If a value does not fit its column.
+            ValueError: A column is unknown, a row lacks the table's key, or an id cannot be part of an object's key.
+            TypeError: A value does not fit its column.
         """
         ledger = self.ledger(table)
         data = records.encode(ledger.table, rows, common or {})
@@ -124,7 +122,7 @@ class Catalog:
                 _publish.anchor(ledger)
                 self._anchored.add(table)
             if self.single_publisher and _publish.idle(ledger):
-                return 0  # no turn to wait for
+                return 0  # nothing to publish: no need to wait for a turn
             with lease(ledger, needed=self.single_publisher):
                 return _publish.publish(ledger)
 
@@ -149,7 +147,7 @@ class Catalog:
                 try:
                     _heal(ledger, force=True)
                 except Moved:
-                    ledger.again(attempt)
+                    ledger.back_off(attempt)
                 else:
                     return
 

@@ -1,7 +1,7 @@
 """Few large files instead of many small ones, and no commit record kept longer than it may be needed.
 
 Only the number of files makes reading slow. A compaction is a claim of the log like any other: replaced files are
-removed after the new one is there, so that plain readers may see rows twice for that moment, and never miss one.
+removed after the new file is written, so that plain readers may see rows twice in between, and never miss a row.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def compact(ledger: Ledger, *, open_files: int = 8, closed_files: int = 2) -> in
 
     Args:
         ledger: The table.
-        open_files: Small files (fewer than 10,000 rows) that the current month may have.
-        closed_files: The same for earlier months.
+        open_files: Number of small files (fewer than 10,000 rows) at which those of the current month are merged.
+        closed_files: The same for each earlier month.
     """
     ledger.sync()
     replaced, attempt = 0, 0
@@ -40,12 +40,12 @@ def compact(ledger: Ledger, *, open_files: int = 8, closed_files: int = 2) -> in
                 ledger.sync()
         except Moved:
             ledger.sync()
-            ledger.again(attempt)
+            ledger.back_off(attempt)
         attempt += 1
 
 
 def plan(state: State, now: float, open_files: int, closed_files: int) -> Claim | None:
-    """Return the compaction that is due most, or None."""
+    """Return the next compaction that is due, the earliest month first, or None."""
     current = datetime.fromtimestamp(now, UTC).strftime("%Y-%m")
     small: dict[str, list[str]] = defaultdict(list)
     for file, rows in sorted(state.live.items(), key=lambda item: item[1]):
@@ -77,7 +77,7 @@ def gc(ledger: Ledger, *, grace: float = 3600.0) -> int:
         try:
             heal(ledger, force=True)
         except Moved:
-            ledger.again(attempt)
+            ledger.back_off(attempt)
             continue
         state, now = ledger.state, ledger.clock()
         old = [n for n in waiting if n in state.records and state.times[state.records[n]] + grace <= now]

@@ -1,8 +1,8 @@
 """Redo, never undo: every live file is written from its claim, then every replaced file is removed.
 
-Anyone may heal at any time; it is idempotent. At most the file of the newest claim can be missing, because nobody
-claims before all earlier files are there. A healer that was asleep may bring back a replaced file for a moment; it
-looks again afterwards and removes it, and so does every later healing.
+Any process may heal at any time; healing is idempotent. At most the file of the newest claim can be missing, because no
+process makes a claim before all earlier files are written. A process that was suspended while it healed may write a
+replaced file once more; it lists the files afterwards and removes it, and so does every later healing.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ def heal(ledger: Ledger, known: Mapping[str, Record] | None = None, *, force: bo
 
     Args:
         ledger: The table, folded.
-        known: Commit records at hand, by name.
-        force: Look even if this process has seen it all since the log last grew.
+        known: Commit records that are in memory already, by name.
+        force: List the files even if this process has seen every file in its place since the log last grew.
 
     Raises:
-        Moved: If the log has moved on: fold it and heal again.
+        Moved: The log has grown in the meantime: fold it and heal again.
     """
     while ledger.healed != ledger.state.number or force:
         force = False
@@ -39,16 +39,16 @@ def heal(ledger: Ledger, known: Mapping[str, Record] | None = None, *, force: bo
         for file in missing:
             ledger.store.put(file, build(ledger, _claim_of(ledger, file), known), create=True)
         if missing and ledger.sync().number != number:
-            continue  # what was just written may be replaced by now, but not before the newest file is there
+            continue  # what was just written may be replaced by now, but not before the newest file is written
         ledger.delete(sorted(ledger.state.dead & have))
         ledger.healed = number
 
 
 def build(ledger: Ledger, claim: Claim, known: Mapping[str, Record] | None = None) -> bytes:
-    """Return the bytes of a claim's file, made from its records or inputs.
+    """Return the bytes of a claim's file, made from the claim's records or inputs.
 
     Raises:
-        Moved: If they are gone, which means that the file was there and was replaced since.
+        Moved: The records or inputs are gone, which means that the file was written and has been replaced since.
     """
     if claim.op == "compact":
         files = ledger.fetch(list(claim.inputs))
@@ -62,8 +62,8 @@ def rows(ledger: Ledger, claim: Claim, known: Mapping[str, Record] | None = None
     """Return the rows that a claim publishes.
 
     Raises:
-        Moved: If a record is gone.
-        StorageError: If a record was overwritten, or holds columns that only a newer nst knows.
+        Moved: A record is gone, or was overwritten by a late request.
+        StorageError: A record holds columns that only a newer nst knows.
     """
     known = known or {}
     absent = [name for name, _ in claim.records if name not in known]
@@ -71,7 +71,7 @@ def rows(ledger: Ledger, claim: Claim, known: Mapping[str, Record] | None = None
     kept: list[dict[str, Any]] = []
     for name, digest in claim.records:
         record = found[name]
-        if record.digest != digest:  # it was cleared away and a late request brought back another one
+        if record.digest != digest:  # it was cleared away, and a late request of a dead writer wrote another one
             raise Moved(name)
         if record.unknown(ledger.table):
             raise StorageError(f"record {name!r} was written by a newer nst", hint="upgrade nst")

@@ -26,7 +26,7 @@ def anchors(table: str) -> str:
 
 
 def segment(table: str, month: str, op: str, number: int, *, digest: str, suffix: str) -> str:
-    """Return the key of the file that claim `number` publishes; a number is never reused, so neither is a key."""
+    """Return the key of the file that claim `number` publishes; numbers are never reused, and so neither are keys."""
     stem = "seg" if op == "add" else "compact"
     return f"catalog/{table}/month={month}/{stem}-{number:08d}-{digest[:8]}{suffix}"
 
@@ -72,11 +72,11 @@ def tickets(table: str) -> str:
 
 
 def safe(part: str) -> str:
-    """Return `part` if it may stand in a key.
+    """Return `part` if it may be part of an object's key.
 
     Raises:
-        ValueError: If it is empty, longer than 200 characters, or holds anything but letters, digits and `._=+-`.
+        ValueError: It is empty, longer than 200 characters, or holds anything but letters, digits and `._=+-`.
     """
     if not _SAFE.fullmatch(part):
-        raise ValueError(f"{part!r} cannot stand in an object's key")
+        raise ValueError(f"{part!r} cannot be part of an object's key")
     return part

@@ -1,9 +1,10 @@
 """One publisher at a time, on stores that cannot refuse to overwrite.
 
-Every contender writes a ticket under a name of its own and then lists the tickets. Alone, it goes ahead; otherwise it
-takes its ticket back and waits. Two can never both go ahead, since the later of two listings sees both tickets. This
-needs strongly consistent listings and roughly equal clocks (a dead publisher's ticket runs out after `LIFE` seconds),
-and it cannot stop a request of a dead publisher that arrives after its ticket ran out: such a store is second best.
+Every publisher writes a ticket under a unique name and then lists the tickets. If its ticket is the only one, it goes
+ahead; otherwise it removes its ticket and waits. Two publishers never both go ahead, since the later of two listings
+shows both tickets. This needs strongly consistent listings and roughly equal clocks (the ticket of a dead publisher
+expires after `LIFE` seconds), and it cannot stop a request of a dead publisher that arrives after its ticket expired:
+such a store is second best.
 """
 
 from __future__ import annotations
@@ -23,15 +24,22 @@ if TYPE_CHECKING:
     from tasks.catalog.ledger import Ledger
 
 LIFE = 300.0
+"""Seconds after which a ticket expires."""
+
 PATIENCE = 900.0
+"""Seconds for which a publisher waits for its turn."""
 
 
 @contextmanager
 def lease(ledger: Ledger, *, needed: bool) -> Iterator[None]:
-    """Hold the table's only publisher's place; nothing to do where the store has create-only writes.
+    """Be the only publisher of the table inside the context.
+
+    Args:
+        ledger: The table.
+        needed: Whether publishers must take turns; without, the context does nothing.
 
     Raises:
-        StorageError: If others held it for a quarter of an hour, or this one was too slow to keep it.
+        StorageError: Other publishers took a quarter of an hour, or this one took longer than its ticket lasts.
     """
     if not needed:
         yield
@@ -43,11 +51,11 @@ def lease(ledger: Ledger, *, needed: bool) -> Iterator[None]:
         yield
     finally:
         ledger.guard = before
-    ledger.store.delete(turn.key)  # after an error it runs out instead: a claim of ours may still be on its way
+    ledger.store.delete(turn.key)  # after an error it expires instead: a claim of ours may still be on its way
 
 
 class _Turn:
-    """One contender's ticket."""
+    """The ticket of one publisher."""
 
     def __init__(self, ledger: Ledger, key: str) -> None:
         self.ledger = ledger
@@ -55,7 +63,7 @@ class _Turn:
         self.until = 0.0
 
     def wait(self) -> None:
-        """Return once this is the only ticket that has not run out."""
+        """Return when this is the only ticket that has not expired."""
         end = self.ledger.clock() + PATIENCE
         while not self._alone():
             if self.ledger.clock() > end:
@@ -63,7 +71,7 @@ class _Turn:
             self.ledger.sleep(random.uniform(0.2, 2.0))  # noqa: S311  no secret
 
     def keep(self) -> None:
-        """Make sure that at least a third of the ticket's life is left, for a claim that is slow on its way."""
+        """Make sure that at least a third of the ticket's life is left, for a claim whose request is slow."""
         if LIFE / 3 < self.until - self.ledger.clock() < LIFE * 2 / 3:
             self._write()
         if self.until - self.ledger.clock() < LIFE / 3:

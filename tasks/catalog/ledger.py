@@ -1,4 +1,4 @@
-"""One table's place in a store: its claim log kept folded in memory, its commit records, its files.
+"""One table in a store: its claim log, kept folded in memory, its commit records and its files.
 
 Every operation of the catalog works on a `Ledger`. It is the only reader and writer of claims and checkpoints.
 """
@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("nst.catalog")
 LOOK_AHEAD = 16
+"""Claims that are asked for at once when the log is read."""
 
-_Thing = TypeVar("_Thing")
+_Item = TypeVar("_Item")
 _Found = TypeVar("_Found")
 
 
 class Moved(Exception):
-    """What was read belongs to the past: fold the log again and start over."""
+    """The log has grown and what was read is outdated: fold the log again and start over."""
 
 
 @dataclass
@@ -42,9 +43,12 @@ class Ledger:
 
     Attributes:
         threads: Requests in flight at once; 0 does everything in the calling thread.
-        every: A checkpoint is written when the log has grown by so many claims.
-        clock: Seconds since the epoch.
-        sleep: Waits so many seconds.
+        every: A checkpoint is written when the log has grown by this many claims.
+        clock: Returns seconds since the epoch.
+        sleep: Waits this many seconds.
+        state: The claims folded so far.
+        claims: Claims in memory, by number.
+        saved: Number of claims in the newest checkpoint; None before the log was read.
     """
 
     store: Store
@@ -59,14 +63,14 @@ class Ledger:
     claims: dict[int, Claim] = field(default_factory=dict)
     saved: int | None = None
     guard: Callable[[], None] = lambda: None
-    """Called before every claim; raises if this process may not make one any more."""
+    """Called before every claim; raises if this process may make no more claims."""
     healed: int = 0
-    """Claims after which this process has seen every file in its place."""
+    """Number of claims at which this process last saw every file in its place."""
 
     # ---- the log
 
     def sync(self) -> State:
-        """Fold every claim there is and return the state; one request when nothing is new."""
+        """Fold all claims of the log and return the state; costs one request when nothing is new."""
         with self.lock:
             if self.saved is None:
                 self._load()
@@ -75,20 +79,20 @@ class Ledger:
                 start = self.state.number
                 keys = [layout.claim(self.table.name, start + i) for i in range(ahead)]
                 for data in self.fetch(keys):
-                    if data is None:  # later numbers that answered were created after this one was looked for
+                    if data is None:  # claims with later numbers were made after this one was asked for
                         return self.state
                     self._fold(log.decode(self.state.number, data))
                 ahead = LOOK_AHEAD
 
     def append(self, claim: Claim) -> bool:
-        """Try to make `claim` the next of the log and return whether it is; the state is folded if so."""
+        """Try to make `claim` the next of the log; return whether it is, and fold it into the state if so."""
         assert claim.number == self.state.number
         self.guard()
         claim, data = log.encode(claim)
         if not self.store.put(layout.claim(self.table.name, claim.number), data, create=True):
             return False
         self._fold(claim)
-        large = len(self.state.keys) // 5_000  # saving a million keys takes seconds, reading some more claims does not
+        large = len(self.state.keys) // 5_000  # saving a million keys takes seconds, reading a few more claims does not
         if self.state.number - (self.saved or 0) >= max(self.every, large):
             self.checkpoint()
         return True
@@ -125,10 +129,10 @@ class Ledger:
     # ---- commit records
 
     def pending(self) -> list[str]:
-        """List the commit records that lie in the store, claimed or not.
+        """Return the names of the commit records in the store, claimed or not.
 
         To know what is unpublished, list first and fold the log afterwards: a record that vanished before the listing
-        is then in the log for sure.
+        is then certainly in the log.
         """
         return [layout.record_name(self.table.name, s.key) for s in self.store.list(layout.records(self.table.name))]
 
@@ -136,8 +140,8 @@ class Ledger:
         """Return records in order.
 
         Raises:
-            Moved: If one is gone, which means that it was published and cleared away meanwhile.
-            ValueError: If one is not readable.
+            Moved: A record is gone, which means that it was published and cleared away in the meantime.
+            ValueError: A record is not readable.
         """
         found = []
         for name, data in zip(names, self.fetch([layout.record(self.table.name, n) for n in names]), strict=True):
@@ -147,10 +151,10 @@ class Ledger:
         return found
 
     def readable(self, names: list[str]) -> list[Record]:
-        """Return the records that this version of nst can publish; the others are logged and stay where they are.
+        """Return the records that this version of nst can publish; other records are logged and left alone.
 
         Raises:
-            Moved: If one is gone.
+            Moved: A record is gone.
         """
         found = []
         for name, data in zip(names, self.fetch([layout.record(self.table.name, n) for n in names]), strict=True):
@@ -159,7 +163,7 @@ class Ledger:
             try:
                 record = records.decode(name, data)
             except ValueError as error:
-                LOGGER.error("%s; it is left alone: run `nst fsck`", error)  # noqa: TRY400  the text says it all
+                LOGGER.error("%s; it is left alone: run `nst fsck`", error)  # noqa: TRY400  no traceback is needed
                 continue
             unknown = record.unknown(self.table)
             if unknown:
@@ -178,12 +182,12 @@ class Ledger:
         """Remove many objects."""
         self.each(self.store.delete, list(keys))
 
-    def each(self, do: Callable[[_Thing], _Found], things: list[_Thing]) -> list[_Found]:
-        """Do one thing to many, several at once."""
-        if self.threads < 2 or len(things) < 2:
-            return [do(thing) for thing in things]
-        with ThreadPoolExecutor(min(self.threads, len(things)), "catalog") as pool:
-            return list(pool.map(do, things))
+    def each(self, do: Callable[[_Item], _Found], items: list[_Item]) -> list[_Found]:
+        """Return `do(item)` for every item, several at once."""
+        if self.threads < 2 or len(items) < 2:
+            return [do(item) for item in items]
+        with ThreadPoolExecutor(min(self.threads, len(items)), "catalog") as pool:
+            return list(pool.map(do, items))
 
     def _get(self, key: str) -> bytes | None:
         try:
@@ -191,11 +195,11 @@ class Ledger:
         except FileNotFoundError:
             return None
 
-    def again(self, attempt: int, limit: int = 30) -> None:
-        """Wait a little before starting over.
+    def back_off(self, attempt: int, limit: int = 30) -> None:
+        """Wait before the next attempt, longer after each.
 
         Raises:
-            StorageError: If that happened too often: something is missing that no other process is about to write.
+            StorageError: There were too many attempts: a file is missing that no other process is about to write.
         """
         if attempt >= limit:
             raise StorageError(

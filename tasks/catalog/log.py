@@ -2,7 +2,7 @@
 
 Claim n either publishes commit records (`add`) or replaces files by one (`compact`). It pins everything that its file
 depends on (records with digests, rows left out, month, inputs), so that the file is a pure function of the claim and
-anyone may write it again. Numbers are never reused: whoever creates log object n has decided the n-th change.
+any process may write it again. Numbers are never reused: the process that creates log object n decides change n.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Claim:
     """One decided change of a table.
 
     Attributes:
-        number: Its place in the log, from 0.
+        number: Position in the log, from 0.
         op: `add` publishes `records`; `compact` replaces `inputs`.
-        month: Partition of its file, YYYY-MM; decided by the publisher's clock once.
-        at: Seconds since the epoch when it was made.
-        rows: Rows of its file; 0 means that it has none.
+        month: Partition of its file, YYYY-MM, by the clock of the publisher that made the claim.
+        at: When it was made, seconds since the epoch.
+        rows: Number of rows of its file; 0 means that the claim has no file.
         records: (name, digest) of the commit records, in the order in which their rows count.
         skip: Positions of a record's rows that earlier claims or records published already.
         keys: Keys that this claim publishes, for tables that have one.
@@ -56,9 +56,9 @@ class Claim:
 
 
 def encode(claim: Claim) -> tuple[Claim, bytes]:
-    """Return a new claim's bytes, unlike any other's, and the claim with their digest."""
+    """Return the claim with its digest, and its bytes, which differ from those of every other claim."""
     body: dict[str, Any] = {"op": claim.op, "month": claim.month, "at": claim.at, "rows": claim.rows}
-    body |= {"claim": uuid.uuid4().hex}  # a lost answer must not pass for somebody else's equal claim
+    body |= {"claim": uuid.uuid4().hex}  # so that equal claims of two processes are not taken for one
     if claim.op == "add":
         body |= {"records": claim.records, "skip": claim.skip, "keys": claim.keys}
     else:
@@ -92,8 +92,8 @@ class State:
         number: Claims folded, which is also the number of the next claim.
         live: Files that together hold every published row once, with their row counts.
         dead: Files replaced by compactions; never live again.
-        records: Claimed commit records with the number of their claim; remembered for good, since a request of a dead
-            client may bring a record back after it was cleared away.
+        records: Claimed commit records with the number of their claim; never forgotten, since a late request of a dead
+            process may write a record again after it was cleared away.
         keys: Every published key.
         times: When each claim was made, seconds since the epoch.
     """
@@ -106,7 +106,7 @@ class State:
     times: list[float] = field(default_factory=list)
 
     def apply(self, claim: Claim, table: str, suffix: str) -> None:
-        """Fold the next claim in."""
+        """Fold the next claim into the state."""
         assert claim.number == self.number, f"claim {claim.number} after {self.number}"
         for name in claim.inputs:
             self.live.pop(name, None)
@@ -120,7 +120,7 @@ class State:
         self.number += 1
 
     def new(self, names: Iterable[str]) -> list[str]:
-        """Return the commit records that no claim holds yet."""
+        """Return the commit records that belong to no claim yet."""
         return [name for name in names if name not in self.records]
 
     def pack(self) -> bytes:

@@ -21,7 +21,7 @@ from tasks.catalog.columns import Column, Type
 
 @cache
 def columns() -> tuple[Column, ...]:
-    """Return the union of all methods' settings, in the order of the models; errors as `union`."""
+    """Return a column for every setting of every method, in the order of their configurations; errors as `union`."""
     return union(METHOD_CONFIGS.values())
 
 
@@ -29,7 +29,7 @@ def union(configs: Iterable[type[BaseModel]]) -> tuple[Column, ...]:
     """Return a column for every setting that one of the configurations has.
 
     Raises:
-        TypeError: If two of them give one setting types that no column can hold.
+        TypeError: Two configurations give a setting of one name types that no column can hold.
     """
     merged: dict[str, Column] = {}
     for config in configs:
@@ -46,7 +46,8 @@ def flatten(config: BaseModel) -> dict[str, object]:
     return dict(_values(config, ""))
 
 
-def _name(prefix: str, field: str) -> str:
+def column_name(prefix: str, field: str) -> str:
+    """Return the name of the column of a field of a block, given the name of the block's column."""
     if field == "name":
         return prefix or "method"
     return f"{prefix}_{field}" if prefix else field
@@ -54,22 +55,22 @@ def _name(prefix: str, field: str) -> str:
 
 def _of_model(model: type[BaseModel], prefix: str) -> Iterator[Column]:
     for field, info in model.model_fields.items():
-        blocks = list(_blocks(info.annotation))
+        nested = list(blocks(info.annotation))
         description = " ".join((info.description or "").split())
-        if blocks:
-            for block in blocks:
-                yield from _of_model(block, _name(prefix, field))
+        if nested:
+            for block in nested:
+                yield from _of_model(block, column_name(prefix, field))
             continue
         about = description or f"Setting `{prefix + '.' if prefix else ''}{field}` of the manifest."
         if field == "name" and prefix:
             about = f"Name of the {prefix.replace('_', ' ')}."
-        yield Column(_name(prefix, field), _type(info.annotation), about)
+        yield Column(column_name(prefix, field), _type(info.annotation), about)
 
 
 def _values(config: BaseModel, prefix: str) -> Iterator[tuple[str, object]]:
     for field in type(config).model_fields:
         value = getattr(config, field)
-        name = _name(prefix, field)
+        name = column_name(prefix, field)
         if isinstance(value, BaseModel):
             yield from _values(value, name)
         elif isinstance(value, Mapping | list | tuple | set | frozenset):
@@ -93,22 +94,23 @@ def _strip(annotation: Any) -> Any:
     return annotation
 
 
-def _options(annotation: Any) -> list[Any]:
-    """Return the members of a union, `None` left out; the annotation itself if it is none."""
+def options(annotation: Any) -> list[Any]:
+    """Return the members of a union, `None` left out; of any other annotation, the annotation itself."""
     annotation = _strip(annotation)
     if get_origin(annotation) in {typing.Union, types.UnionType}:
-        return [part for option in get_args(annotation) if option is not type(None) for part in _options(option)]
+        return [part for option in get_args(annotation) if option is not type(None) for part in options(option)]
     return [annotation]
 
 
-def _blocks(annotation: Any) -> Iterator[type[BaseModel]]:
-    for option in _options(annotation):
+def blocks(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the nested configurations that a field may hold."""
+    for option in options(annotation):
         if isinstance(option, type) and issubclass(option, BaseModel):
             yield option
 
 
 def _type(annotation: Any) -> Type:
-    kinds = {_simple(option) for option in _options(annotation)}
+    kinds = {_simple(option) for option in options(annotation)}
     if kinds == {"int64", "float64"}:
         return "float64"
     return kinds.pop() if len(kinds) == 1 else "string"

@@ -1,4 +1,4 @@
-"""How a table's file is made and read. `Codec` is the seam at which the simulator puts a lighter format."""
+"""How the files of a table are made and read. The simulator of the tests replaces `Codec` by a lighter format."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Codec(Protocol):
-    """Rows to bytes and back. Equal rows in any order give equal rows back."""
+    """Rows to bytes and back. The order in which rows are written has no influence on what is read."""
 
     suffix: str
 
@@ -29,7 +29,7 @@ class Codec(Protocol):
         """Return the values of one column, None where a file lacks it."""
 
     def anchor(self, table: Table, newest: bytes | None) -> bytes | None:
-        """Return a zero-row file of this version's schema joined with `newest`'s, or None if `newest` has it all."""
+        """Return a zero-row file with this version's columns and those of `newest`; None if `newest` has them all."""
 
 
 class Parquet:
@@ -38,7 +38,7 @@ class Parquet:
     suffix = ".parquet"
 
     def write(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> bytes:
-        """Return the rows as one sorted Parquet file; a column that no row has is all null, of its own type."""
+        """Return the rows as one sorted Parquet file; a column that no row has is all null."""
         return _bytes(_sorted(table, to_arrow(table, rows)))
 
     def merge(self, table: Table, files: Sequence[bytes]) -> bytes:
@@ -46,16 +46,16 @@ class Parquet:
         return _bytes(_sorted(table, unify(table, [from_file(file) for file in files])))
 
     def column(self, table: Table, file: bytes, column: str) -> list[Any]:
-        """Return one column's values."""
+        """Return the values of one column."""
         del table
         values: list[Any] = from_file(file, [column]).column(column).to_pylist()
         return values
 
     def anchor(self, table: Table, newest: bytes | None) -> bytes | None:
-        """Return the joined schema's zero-row file.
+        """Return a zero-row file with this version's columns and those of `newest`; None if `newest` has them all.
 
         Raises:
-            pyarrow.ArrowTypeError: If a column's type changed, which must never be released.
+            pyarrow.ArrowTypeError: The type of a column changed, which no release may do.
         """
         import pyarrow as pa
 
@@ -89,7 +89,7 @@ def to_arrow(table: Table, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 
 def from_file(file: bytes, columns: Sequence[str] | None = None) -> pa.Table:
-    """Return a file's rows, all columns or the named ones; one that the file lacks is all null."""
+    """Return the rows of a file with all columns or the named ones; a column that the file lacks is all null."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -104,7 +104,7 @@ def from_file(file: bytes, columns: Sequence[str] | None = None) -> pa.Table:
 
 
 def unify(table: Table, parts: Iterable[pa.Table], columns: Sequence[str] | None = None) -> pa.Table:
-    """Return tables below each other in the table's schema; columns that only the parts know come last."""
+    """Return the parts as one table in the table's schema; columns that only the parts have come last."""
     import pyarrow as pa
 
     schema = table.arrow()
@@ -119,7 +119,7 @@ def _sorted(table: Table, rows: pa.Table) -> pa.Table:
 
 
 def _bytes(rows: pa.Table, *, described: bool = False) -> bytes:
-    """Return a Parquet file; only anchors carry Arrow's own schema, which would make up a third of a small segment."""
+    """Return a Parquet file; only anchors carry Arrow's schema, which would make up a third of a small segment."""
     import pyarrow.parquet as pq
 
     sink = io.BytesIO()

@@ -1,7 +1,7 @@
 """Commit records become published rows: claim the next number of the log, then write the file that the claim names.
 
 Any number of publishers may run at once. A crash at any point leaves either no trace or a claim whose file the next
-one writes. Rows whose key is published already, by whichever sweep, are pinned in the claim as skipped.
+publisher writes. Rows whose key is published already, by this sweep or another, are listed in the claim as skipped.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ MAX_ROWS = 20_000
 
 
 def publish(ledger: Ledger) -> int:
-    """Publish every commit record that lies in the store now and return how many rows that made visible.
+    """Publish every commit record that is in the store now and return the number of rows that became visible.
 
     Raises:
-        StorageError: If the store fails, or files of the log stay missing.
+        StorageError: The store does not answer, or files of the log stay missing.
     """
     waiting = ledger.pending()
     ledger.sync()
@@ -45,7 +45,7 @@ def publish(ledger: Ledger) -> int:
                 ledger.sync()
         except Moved:
             ledger.sync()
-            ledger.again(attempt)
+            ledger.back_off(attempt)
             attempt += 1
 
 
@@ -56,21 +56,26 @@ def idle(ledger: Ledger) -> bool:
 
 
 def _next(ledger: Ledger, waiting: list[str], known: dict[str, Record]) -> tuple[list[Record], list[str]]:
-    """Return the records to claim next, and all that wait; what was read is kept in `known` until it is claimed.
+    """Return the records to claim next, and the names of all unclaimed records.
+
+    Args:
+        ledger: The table.
+        waiting: Names of records that may be unclaimed.
+        known: Records in memory, by name; those that are read are added, and kept until they are claimed.
 
     Raises:
-        Moved: If a record is gone.
+        Moved: A record is gone.
     """
     waiting = ledger.state.new(waiting)
     while waiting:
-        some = waiting[:MAX_RECORDS]
-        known_before = {name: known[name] for name in some if name in known}
+        candidates = waiting[:MAX_RECORDS]
+        known_before = {name: known[name] for name in candidates if name in known}
         known.clear()
         known.update(known_before)
-        known.update((r.name, r) for r in ledger.readable([name for name in some if name not in known]))
+        known.update((r.name, r) for r in ledger.readable([name for name in candidates if name not in known]))
         rows = 0
         records: list[Record] = []
-        for name in some:
+        for name in candidates:
             if name in known:
                 rows += len(known[name].rows)
                 if records and rows > MAX_ROWS:
@@ -78,20 +83,20 @@ def _next(ledger: Ledger, waiting: list[str], known: dict[str, Record]) -> tuple
                 records.append(known[name])
         if records:
             return records, waiting
-        waiting = waiting[MAX_RECORDS:]  # none of these can be published by this version
+        waiting = waiting[MAX_RECORDS:]  # this version can publish none of the candidates
     return [], []
 
 
 def plan(table: Table, state: State, records: list[Record], now: float) -> Claim:
-    """Return the claim that publishes `records` after `state`: which rows count, in which month."""
+    """Return the claim that publishes `records` after `state`, without the rows whose keys are published already."""
     keys: dict[str, str] = {}  # key -> record that publishes it
     skip: dict[str, tuple[int, ...]] = {}
     rows = 0
     for record in records:
-        out = [i for i, row in enumerate(record.rows) if table.key and not _takes(table, state, keys, record, row)]
-        if out:
-            skip[record.name] = tuple(out)
-        rows += len(record.rows) - len(out)
+        skipped = [i for i, row in enumerate(record.rows) if table.key and not _takes(table, state, keys, record, row)]
+        if skipped:
+            skip[record.name] = tuple(skipped)
+        rows += len(record.rows) - len(skipped)
     return Claim(
         number=state.number,
         op="add",
@@ -105,7 +110,7 @@ def plan(table: Table, state: State, records: list[Record], now: float) -> Claim
 
 
 def _takes(table: Table, state: State, keys: dict[str, str], record: Record, row: dict[str, object]) -> bool:
-    """Return whether this row is the one that publishes its key, and note it."""
+    """Return whether this row publishes its key; if so, add the key to `keys`."""
     key = str(row[table.key or ""])
     if key in state.keys:
         return False
@@ -116,10 +121,10 @@ def _takes(table: Table, state: State, keys: dict[str, str], record: Record, row
 
 
 def anchor(ledger: Ledger) -> None:
-    """Write the zero-row file that sorts first and holds the newest schema, if this version's columns are not in it.
+    """Write the zero-row file that sorts first and holds the newest schema, unless it has all columns already.
 
-    Plain pandas takes the schema of the first file it meets, and drops columns that this one lacks. Names count down,
-    so that each newer anchor sorts before the older ones, which stay.
+    Plain pandas takes the schema of the first file that it meets, and drops columns that this file lacks. The numbers
+    in the names of anchors count down, so that each newer anchor sorts before the older ones, which are kept.
     """
     prefix = layout.anchors(ledger.table.name) + "0-schema-"
     while True:

@@ -1,7 +1,7 @@
-"""Exact reading at any moment: the claim log says which files count, whatever else lies in the folder.
+"""Exact reading at any moment: the claim log says which files count, whatever other files the folder holds.
 
-Readers never write. A file that its claim's author has not written yet is made in memory; one that a compaction
-removed under the reader means that the log has moved on, and the reader starts over.
+Readers never write. A file that is claimed and not yet written is made in memory. A file that a compaction removed
+while the reader was at work means that the log has grown, and the reader starts over.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _Found = TypeVar("_Found")
 
 
 def keys(ledger: Ledger, column: str, *, live: bool) -> set[str]:
-    """Return the distinct values of a column; for the table's key from the log alone, without Parquet.
+    """Return the distinct values of a column; of the table's key they are in the log, and no Parquet is read.
 
     Args:
         ledger: The table.
-        column: Its name.
-        live: Also what is committed and not yet published.
+        column: Name of the column.
+        live: Whether to include rows that are committed and not yet published.
     """
     if column != ledger.table.key:
         return set(count(ledger, column, live=live))
@@ -60,8 +60,8 @@ def read(ledger: Ledger, columns: Sequence[str] | None, *, live: bool) -> pa.Tab
 
     Args:
         ledger: The table.
-        columns: Those wanted, in that order; None for all.
-        live: Also what is committed and not yet published.
+        columns: Names of the columns to return, in this order; None for all.
+        live: Whether to include rows that are committed and not yet published.
     """
     if columns is not None:
         _check(ledger, columns)
@@ -76,7 +76,7 @@ def read(ledger: Ledger, columns: Sequence[str] | None, *, live: bool) -> pa.Tab
 def snapshot(
     ledger: Ledger, *, live: bool, parse: Callable[[bytes], _Found]
 ) -> tuple[list[_Found], list[dict[str, Any]]]:
-    """Return every live file, parsed, and the rows of commit records that no claim holds yet."""
+    """Return every live file, parsed, and the rows of commit records that belong to no claim yet."""
 
     def once() -> tuple[list[_Found], list[dict[str, Any]]]:
         with ledger.lock:
@@ -96,7 +96,7 @@ def snapshot(
 
 
 def _unpublished(ledger: Ledger, *, live: bool) -> list[Record]:
-    """Return the records that no claim holds; the log is folded after they were listed and not again."""
+    """Return the records that belong to no claim; the log is folded after they were listed, and only then."""
     waiting = ledger.pending() if live else []
     return ledger.readable(ledger.sync().new(waiting))
 
@@ -107,12 +107,13 @@ def _unwritten(ledger: Ledger, file: str) -> bytes:
 
 
 def _until_still(ledger: Ledger, once: Callable[[], _Found]) -> _Found:
+    """Return what `once` returns, starting over as long as the log grows while it reads."""
     attempt = 0
     while True:
         try:
             return once()
         except Moved:
-            ledger.again(attempt)
+            ledger.back_off(attempt)
             attempt += 1
 
 

@@ -34,7 +34,7 @@ class Record:
     rows: list[dict[str, Any]]
 
     def unknown(self, table: Table) -> set[str]:
-        """Return the columns that this version of nst does not know, written by a newer one."""
+        """Return the columns that this version of nst does not know: a newer version wrote the record."""
         return {name for row in self.rows for name in row} - table.columns.keys()
 
 
@@ -42,8 +42,8 @@ def encode(table: Table, rows: Sequence[Mapping[str, Any]], common: Mapping[str,
     """Return the bytes of a record.
 
     Raises:
-        ValueError: If a column is unknown, or a row has no key where the table has one.
-        TypeError: If a value does not fit its column.
+        ValueError: A column is unknown, or a row lacks the key of the table.
+        TypeError: A value does not fit its column.
     """
     checked = [_row(table, row) for row in rows]
     shared = _row(table, common)
@@ -57,7 +57,7 @@ def decode(name: str, data: bytes) -> Record:
     """Return the record that an object holds.
 
     Raises:
-        ValueError: If the bytes are no commit record.
+        ValueError: The bytes are not a commit record.
     """
     try:
         body = json.loads(data)

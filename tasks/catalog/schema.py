@@ -26,10 +26,11 @@ class Table:
 
     Attributes:
         name: Its folder below `catalog/`.
-        description: One line for the README.
-        key: Column that concurrent publishers keep unique, or None if every committed row stands.
+        description: One line for the reference.
+        make_columns: Returns its columns.
+        sort: Columns that the rows of a file are sorted by.
+        key: Column that concurrent publishers keep unique, or None if every committed row counts.
         unique: `row`: one row per key; `record`: all rows of a key come from the record that was claimed first.
-        sort: Columns that rows of a file are sorted by.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Table:
         """The columns by name, in order.
 
         Raises:
-            ValueError: If a setting or a metric has the name of another column.
+            ValueError: A setting or a metric has the name of another column.
         """
         found: dict[str, Column] = {}
         for column in self.make_columns():
@@ -54,7 +55,7 @@ class Table:
         return found
 
     def arrow(self, *, described: bool = False) -> Any:
-        """Return the explicit `pyarrow.Schema`; `described` adds every description to its field's metadata."""
+        """Return the `pyarrow.Schema`; `described` adds every description to the metadata of its field."""
         import pyarrow as pa
 
         types = {
@@ -72,7 +73,7 @@ class Table:
 
 def metrics() -> tuple[Column, ...]:
     """Return a column per image metric."""
-    # Late: it loads numpy and an image library.
+    # A late import: it loads numpy and an image library.
     found: dict[str, str] = importlib.import_module("nst.pictures.metrics").METRICS
     return tuple(Column(name, "float64", text) for name, text in found.items())
 
@@ -116,8 +117,3 @@ SCHEMAS: Final[dict[str, Table]] = {
     )
 }
 """Every table by name."""
-
-
-def describe() -> list[tuple[str, str, str, str]]:
-    """Return (table, column, type, description) of every column, for the README."""
-    return [(t.name, c.name, c.type, c.description) for t in SCHEMAS.values() for c in t.columns.values()]

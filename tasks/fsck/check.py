@@ -1,6 +1,6 @@
 """Proof that a root is whole: the log, its files, the commit records and the pictures agree. Changes nothing.
 
-Run it on a root at rest; beside a running sweep it may report a file that is being replaced.
+Run it on a root that nothing writes to: during a sweep it may report a file that is being replaced.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import zlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from tasks.catalog import Catalog, layout, log, records
+from tasks.catalog import layout, log, records
 from tasks.catalog.log import State
 from tasks.catalog.parquet import from_file
 from tasks.catalog.schema import SCHEMAS
@@ -19,20 +19,19 @@ from tasks.fsck.pictures import check_pictures
 
 if TYPE_CHECKING:
     from tasks.catalog.ledger import Ledger
-    from tasks.store import Store
+    from tasks.root import Root
 
 __all__ = ["Finding", "Report", "fsck"]
 
 
-def fsck(store: Store, *, read_data: float = 1.0) -> Report:
-    """Check every table and every picture of a root.
+def fsck(root: Root, *, read_data: float = 1.0) -> Report:
+    """Check every table, picture, model and checkpoint of a root.
 
     Args:
-        store: The root.
-        read_data: Share of the pictures whose bytes are read and hashed, 0..1; which ones follows from their digests.
+        root: The root.
+        read_data: Share of the pictures whose bytes are read and hashed, 0..1; their digests decide which.
     """
-    report = Report()
-    catalog = Catalog(store)
+    report, catalog = Report(), root.catalog
     for table in SCHEMAS:
         _check_table(catalog.ledger(table), report)
     if report.ok:
@@ -69,8 +68,8 @@ def _check_log(ledger: Ledger, report: Report) -> tuple[State | None, dict[str, 
         except (ValueError, KeyError, TypeError) as error:
             report.problem(key, f"claim is not readable: {error}", "restore it from a backup")
             return None, {}
-        if again := state.keys & set(claim.keys):
-            report.problem(key, f"publishes keys that were published before: {min(again)}", "report this as a bug")
+        if repeated := state.keys & set(claim.keys):
+            report.problem(key, f"publishes keys that were published before: {min(repeated)}", "report this as a bug")
         if unknown := [name for name in claim.inputs if name not in state.live]:
             report.problem(key, f"replaces a file that is not live: {unknown[0]}", "report this as a bug")
         state.apply(claim, table, ledger.codec.suffix)
@@ -139,7 +138,7 @@ def _missing(ledger: Ledger, state: State, file: str, report: Report) -> None:
     if all(ledger.store.head(key) is not None for key in sources):
         report.notes.append(f"{file} is claimed and not yet written; the next publishing writes it")
     else:
-        lost = f"file of {state.live[file]} published rows is missing and what it was made from is gone"
+        lost = f"file of {state.live[file]} published rows is missing, and so is what it was made from"
         report.problem(file, lost, "restore it from a backup")
 
 

@@ -1,4 +1,4 @@
-"""What a check of a root found: problems that need somebody, notes that do not, and how much was looked at."""
+"""The outcome of checking a root: problems for people to solve, notes about harmless leftovers, counts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault of a root: where it lies, what is wrong, what to do."""
+    """One fault of a root: where it is, what is wrong, what to do."""
 
     where: str
     what: str
@@ -25,7 +25,7 @@ class Report:
     Attributes:
         problems: Faults, worst first within a table.
         notes: Leftovers that the next publishing or compaction clears away, and anything else worth knowing.
-        counts: How many claims, files, rows, records, pictures were looked at, and how many orphans there are.
+        counts: Numbers of claims, files, rows, records and pictures that were checked, and of orphans.
     """
 
     problems: list[Finding] = field(default_factory=list)

@@ -1,1 +1,1 @@
-"""What a manifest names: its own text, images by URI, glob or prefix, and their digests. Inputs are only read."""
+"""What a manifest names: images by URI, glob or prefix, masks, weights, and their digests. Inputs are only read."""

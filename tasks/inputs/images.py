@@ -2,60 +2,98 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from nst.errors import InputError
 from nst.manifest.blocks import is_color
 from nst.records import ImageRef, MaskRef
-from tasks.inputs.digests import find_images
-from tasks.inputs.manifest_text import unique
+from tasks.inputs.uris import glob_uri
 from tasks.store import Stat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tasks.inputs.digests import Base, Digests
+    from tasks.inputs.base_uri import BaseUri
+    from tasks.inputs.digests import Digests
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """An image of a manifest; without `image`, a mask alone. A mask that is text is a colour."""
+class FoundImage:
+    """An image that a manifest names, before its bytes are read.
+
+    Attributes:
+        name: Readable name, not yet unique.
+        image: The image; None for a content that is a mask alone.
+        mask: Its label image, or the colour `#rrggbb` of the whole image, or None.
+    """
 
     name: str
     image: Stat | None
     mask: Stat | str | None
 
 
-def find_mask(mask: str | None, base: Base) -> Stat | str | None:
+def find_images(uri: str, base: BaseUri) -> list[Stat]:
+    """Return the images that a URI, glob or prefix names, with absolute URIs as keys, sorted.
+
+    Raises:
+        InputError: There is none, or it may not be named.
+    """
+    return glob_uri(base.join(uri))
+
+
+def find_mask(mask: str | None, base: BaseUri) -> Stat | str | None:
     """Return the label image that a mask names, or its colour.
 
     Raises:
-        InputError: There is none, or several.
+        InputError: There is no such image, or there are several.
     """
-    return mask if mask is None or is_color(mask) else find_one(mask, base, "as a mask")
+    return mask if mask is None or is_color(mask) else find_image(mask, base, "as a mask")
 
 
-def find_one(uri: str, base: Base, what: str) -> Stat:
-    """Return the one image that a URI names.
+def find_image(uri: str, base: BaseUri, purpose: str) -> Stat:
+    """Return the only image that a URI names; `purpose` ends the message where there are several.
 
     Raises:
-        InputError: There is none, or several.
+        InputError: There is no such image, or there are several.
     """
     found = find_images(uri, base)
     if len(found) > 1:
-        raise InputError(f"{uri} names {len(found)} images, expected one {what}")
+        raise InputError(f"{uri} names {len(found)} images, expected one {purpose}")
     return found[0]
 
 
-def image_refs(images: Sequence[Found], digests: Digests) -> list[ImageRef]:
+def image_refs(images: Sequence[FoundImage], digests: Digests) -> list[ImageRef]:
     """Return the images with their digests, under unique names."""
-    stats = [stat for one in images for stat in (one.image, one.mask) if isinstance(stat, Stat)]
+    stats = [stat for found in images for stat in (found.image, found.mask) if isinstance(stat, Stat)]
     known = dict(zip((stat.key for stat in stats), digests.of(stats), strict=True))
     refs = []
-    for name, one in zip(unique([one.name for one in images]), images, strict=True):
-        mask = MaskRef(one.mask.key, known[one.mask.key]) if isinstance(one.mask, Stat) else None
-        mask = MaskRef(one.mask, one.mask) if isinstance(one.mask, str) else mask
-        place = (one.image.key, known[one.image.key], one.image.size) if one.image else ("", "", 0)
-        refs.append(ImageRef(name, *place, mask))
+    for name, found in zip(unique([found.name for found in images]), images, strict=True):
+        uri, digest = (found.image.key, known[found.image.key]) if found.image else ("", "")
+        refs.append(ImageRef(name, uri, digest, _mask_ref(found.mask, known)))
     return refs
+
+
+def _mask_ref(mask: Stat | str | None, digests: dict[str, str]) -> MaskRef | None:
+    if isinstance(mask, Stat):
+        return MaskRef(mask.key, digests[mask.key])
+    return MaskRef(mask, mask) if mask else None
+
+
+def stem(uri: str) -> str:
+    """Return a file's name without its extension, as people would call the picture."""
+    return unquote(PurePosixPath(uri.split("?", maxsplit=1)[0]).stem) or "image"
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """Return the names, later ones numbered where they repeat."""
+    taken = Counter(names)
+    seen: Counter[str] = Counter()
+    result = []
+    for name in names:
+        seen[name] += 1
+        result.append(name if taken[name] == 1 or seen[name] == 1 else f"{name}-{seen[name]}")
+    return result

@@ -107,7 +107,7 @@ def _check_input_key(key: str, uri: str) -> None:
     try:
         check_key(key)
     except ValueError:
-        raise InputError(f"{uri!r} is no valid name of an object", hint="remove //, . and .. from it") from None
+        raise InputError(f"{uri!r} is not a valid name of an object", hint="remove //, . and .. from it") from None
 
 
 def _absent(uri: str) -> InputError:
@@ -159,7 +159,7 @@ def _matcher(pattern: str) -> Callable[[str], re.Match[str] | None]:
     try:
         return re.compile(_regex(pattern)).fullmatch
     except re.error:
-        raise InputError(f"{pattern} is no valid pattern", hint="write ranges as [a-z]") from None
+        raise InputError(f"{pattern} is not a valid pattern", hint="write ranges as [a-z]") from None
 
 
 def _regex(pattern: str) -> str:

@@ -68,7 +68,7 @@ def _ask(uri: str, method: str, use: Callable[[http.client.HTTPResponse], T], pa
                     raise PassingError(f"HTTP {error.code}") from None
                 raise InputError(f"{printable(uri)}: HTTP {error.code}", hint="open the link in a browser") from None
         except (http.client.InvalidURL, ValueError):
-            raise InputError(f"{printable(uri)} is no valid link") from None
+            raise InputError(f"{printable(uri)} is not a valid link") from None
         except (OSError, http.client.HTTPException) as error:
             raise PassingError(type(error).__name__) from error
 

@@ -1,12 +1,12 @@
-"""Backbone weights: where they come from and what identifies them.
+"""The tensors of a backbone's weights, read from torch's cache or from a file and checked against the planned digest.
 
-`random` needs nothing, `torchvision` is downloaded once by torch into its cache with the digest in its file name
-checked, anything else is the URI of a file. Weights are data: they load from safetensors, or from .pth with
-`weights_only=True`, never as code.
+`torchvision` is downloaded once by torch into its cache, anything else is the URI of a file; random weights are made,
+not read. Weights are data: they load from safetensors, or from .pth with `weights_only=True`, never as code.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import pickle
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from nst.config.architectures import ARCHITECTURES
 from nst.errors import InputError, StorageError, UserError
-from tasks.inputs.uris import read_uri
+from tasks.inputs.reading import check_planned, read_planned
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,18 +26,27 @@ if TYPE_CHECKING:
 _MAX_BYTES: Final = 2 * 1024**3
 
 
-def load_weights(config: BackboneConfig, uri: str) -> dict[str, Tensor]:
+def load_weights(config: BackboneConfig, uri: str, digest: str) -> dict[str, Tensor]:
     """Return the backbone's tensors under torchvision's names, `features.<n>.weight` and `.bias`.
 
     Args:
         config: The backbone; its `name` chooses torchvision's weights.
         uri: `torchvision`, or the absolute URI of a .safetensors, .pth or .pt file.
+        digest: The planned identity of the weights (`tasks.inputs.weights.WeightsRef.digest`).
 
     Raises:
-        InputError: The file is missing, unreadable, or holds no such tensors.
-        StorageError: torchvision's weights cannot be downloaded now.
+        InputError: The file is missing, unreadable, not the planned one, or holds no such tensors.
+        UserError: torchvision's weights are not in torch's cache and cannot be downloaded.
+        StorageError: The download of torchvision's weights is damaged.
     """
-    tensors = _torchvision(config.name) if uri == "torchvision" else _parse(read_uri(uri, max_bytes=_MAX_BYTES), uri)
+    planned = digest.rpartition("-")[2]  # a SHA-256, or the beginning of it in the name of torchvision's file
+    if uri == "torchvision":
+        fetch_weights(config.name)
+        with (path := cached_weights(config.name)).open("rb") as file:
+            check_planned(str(path), hashlib.file_digest(file, "sha256").hexdigest(), planned)
+        tensors = _torchvision(config.name)
+    else:
+        tensors = _parse(read_planned(uri, planned, max_bytes=_MAX_BYTES), uri)
     if not any(name.startswith("features.") for name in tensors):
         raise InputError(
             f"{uri} holds no tensor named features.<n>.weight; found {', '.join(sorted(tensors)[:3])} ...",
@@ -48,16 +57,17 @@ def load_weights(config: BackboneConfig, uri: str) -> dict[str, Tensor]:
 
 
 def cached_weights(name: str) -> Path:
-    """Return where torch keeps torchvision's weights of a backbone, whether they are there or not."""
+    """Return the file in torch's cache for torchvision's weights of a backbone, whether it exists or not."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "torch"
     return Path(os.environ.get("TORCH_HOME", cache)) / "hub" / "checkpoints" / ARCHITECTURES[name].file
 
 
 def fetch_weights(name: str) -> None:
-    """Make sure that torchvision's weights of a backbone are in torch's cache, downloading them if need be.
+    """Download torchvision's weights of a backbone into torch's cache, unless they are there.
 
     Raises:
-        UserError: They are not there and cannot be downloaded.
+        UserError: They cannot be downloaded.
+        StorageError: The download is damaged.
     """
     if not cached_weights(name).is_file():
         _torchvision(name)
@@ -85,16 +95,18 @@ def _parse(data: bytes, uri: str) -> dict[str, Tensor]:
 
     if uri.endswith((".pth", ".pt")):
         try:
-            with warnings.catch_warnings(action="ignore"):  # odd pickles are refused or loaded; remarks help nobody
+            with warnings.catch_warnings(
+                action="ignore"
+            ):  # odd pickles are refused or loaded, and warnings about them help no user
                 loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(f"{uri} is no weights file that loads safely: {reason}") from error
+            raise InputError(f"{uri} is not a weights file that loads safely: {reason}") from error
         if not isinstance(loaded, dict):
             raise InputError(f"{uri} holds a {type(loaded).__name__}, expected a dictionary of tensors")
         return {str(name): tensor for name, tensor in loaded.items() if isinstance(tensor, torch.Tensor)}
     try:
         tensors: dict[str, Tensor] = load(data)
     except SafetensorError as error:
-        raise InputError(f"{uri} is no safetensors file: {error}") from error
+        raise InputError(f"{uri} is not a safetensors file: {error}") from error
     return tensors

@@ -1,4 +1,4 @@
-"""Trained models for people: lists of them, what two differ in, and a folder with weights and a card."""
+"""Trained models for people: their rows, the differences between them, and a folder with weights and a card."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nst.config.training import TRAINING_CONFIGS
 from tasks.catalog import model_columns
 from tasks.inputs.uris import read_uri
+from tasks.layout import samples_key, weights_key
 from tasks.models.choose import find_model, trained_models
 from tasks.store import open_store
 
@@ -19,47 +20,50 @@ if TYPE_CHECKING:
     from tasks.catalog import Catalog
 
 _LOSSES: Final = ("loss", "content_loss", "style_loss", "tv_loss")
-_STYLES_TOLD: Final = 20
+_STYLES_SHOWN: Final = 20
 _RUN: Final = ("steps_done", "photographs", "seconds", "images_per_second", "device_name", "parameters")
 
 
 def model_rows(catalog: Catalog, wanted: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Return the rows of the models that are named, or of all, the newest first.
+    """Return rows of the `models` table, the newest first.
+
+    Args:
+        catalog: The catalog of the root.
+        wanted: Ids of models, or the beginnings of ids; none means all models.
 
     Raises:
-        InputError: A name fits none or several.
+        InputError: An id fits no model, or several.
     """
     models = trained_models(catalog)
-    chosen = [find_model(models, name) for name in wanted] if wanted else models
+    chosen = [find_model(models, model_id) for model_id in wanted] if wanted else models
     rows = {row["model_id"]: row for row in catalog.read("models").to_pylist()}
     return [rows[model.model_id] for model in chosen]
 
 
 def differences(rows: Sequence[dict[str, Any]]) -> list[tuple[str, list[Any]]]:
-    """Return the settings and inputs in which models differ, then their losses, metrics and costs."""
+    """Return (column, values) of the inputs and settings in which models differ, then losses, metrics and costs."""
     settings = [column.name for column in model_columns.settings()]
     inputs = ["name", "style_names", "data_digest", "backbone_digest", "parent_model"]
     validation = [name for name in rows[0] if name.startswith("validation_") and name != "validation_losses"]
     differing = [name for name in (*inputs, *settings) if len({str(row[name]) for row in rows}) > 1]
-    told = [name for name in (*_LOSSES, *validation, *_RUN) if any(row[name] is not None for row in rows)]
-    return [(name, [row[name] for row in rows]) for name in (*differing, *told)]
+    known = [name for name in (*_LOSSES, *validation, *_RUN) if any(row[name] is not None for row in rows)]
+    return [(name, [row[name] for row in rows]) for name in (*differing, *known)]
 
 
 def export_model(catalog: Catalog, row: dict[str, Any], folder: Path) -> list[Path]:
-    """Write a model's weights, its card, and its sample pictures if there are any; return the files.
+    """Write a model's weights and card, and its sample pictures if there are any; return the files written.
 
-    Where the extra `onnx` is installed, also the network as an ONNX graph.
+    Where the packages of the extra `onnx` are installed, the network is written as an ONNX graph too.
     """
     styles = json.loads(row["style_names"])
     name = _file_name(f"{row['family']}-{styles[0] if len(styles) == 1 else row['name']}-{row['model_id'][:8]}")
-    digest = row["weights_digest"]
-    uri = catalog.store.url(f"models/{digest[:2]}/{digest}.safetensors")
+    uri = catalog.store.url(weights_key(row["weights_digest"]))
     files = {f"{name}.safetensors": read_uri(uri)}
     inputs = ""
     if find_spec("onnxscript"):
         files[f"{name}.onnx"], inputs = _onnx(uri, files[f"{name}.safetensors"])
     if row["samples_uri"]:
-        samples = f"models/samples/{row['model_id']}/{row['steps_done']:09d}.jpg"
+        samples = samples_key(row["model_id"], row["steps_done"])
         files[f"{name}.jpg"] = read_uri(catalog.store.url(samples))
     files[f"{name}.md"] = model_card(row, name, inputs).encode()
     target = open_store(str(folder))
@@ -80,14 +84,13 @@ def _onnx(uri: str, data: bytes) -> tuple[bytes, str]:
 
 
 def model_card(row: dict[str, Any], name: str, onnx_inputs: str = "") -> str:
-    """Return the card of a model as Markdown: what it is, what it was made from, how far it got, how to use it.
+    """Return the card of a model as Markdown: what it is, what it was made from, its losses, how to use it.
 
     Args:
-        row: Of `models`.
-        name: Of its files.
-        onnx_inputs: What its ONNX graph takes, "" if there is none.
+        row: Its row in the `models` table.
+        name: The name of its files, without endings.
+        onnx_inputs: The inputs of its ONNX graph, "" if there is no graph.
     """
-    told = _facts(row, name)
     trained = row["config"] is not None
     style = "" if TRAINING_CONFIGS[row["family"]].KNOWS == "one" else " --style PAINTING"
     above, given = ("masks", "MASK") if row["colors"] else ("photographs", "PHOTO")
@@ -100,7 +103,7 @@ def model_card(row: dict[str, Any], name: str, onnx_inputs: str = "") -> str:
     ]
     if row["samples_uri"]:
         lines += [f"![Above: {above}. Below: what it makes of them.]({name}.jpg)", ""]
-    lines += ["| | |", "|---|---|", *(f"| {fact} | {value} |" for fact, value in told)]
+    lines += ["| | |", "|---|---|", *(f"| {fact} | {value} |" for fact, value in _facts(row, name))]
     lines += [
         "",
         "## Use",
@@ -119,16 +122,16 @@ def model_card(row: dict[str, Any], name: str, onnx_inputs: str = "") -> str:
 
 
 def _facts(row: dict[str, Any], name: str) -> Iterator[tuple[str, str]]:
-    """Yield what the card's table tells; nothing about what is not known."""
+    """Yield the rows of the card's table; what is not known has no row."""
     styles = list(zip(json.loads(row["style_names"]), json.loads(row["style_digests"]), strict=True))
     yield "model id", f"`{row['model_id']}`"
     yield "weights", f"`{name}.safetensors`, SHA-256 `{row['weights_digest']}`, {row['parameters']:,} numbers"
-    for style, digest in styles[:_STYLES_TOLD]:
+    for style, digest in styles[:_STYLES_SHOWN]:
         yield "style", f"{style} (SHA-256 `{digest}`)"
     if row["colors"]:
         yield "colours of its masks", ", ".join(f"`{color}`" for color in json.loads(row["colors"]))
-    if len(styles) > _STYLES_TOLD:
-        yield "more styles", str(len(styles) - _STYLES_TOLD)
+    if len(styles) > _STYLES_SHOWN:
+        yield "more styles", str(len(styles) - _STYLES_SHOWN)
     if row["data_digest"]:
         yield "photographs", f"{row['photographs']:,} (set `{row['data_digest'][:16]}`)"
     if row["backbone"]:

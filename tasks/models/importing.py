@@ -1,4 +1,4 @@
-"""Brings a network that somebody else trained into a root's models, from its safetensors files."""
+"""Adds a network that somebody else trained to the models of a root, from its safetensors files."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 
 def import_model(catalog: Catalog, uris: Sequence[str], name: str = "") -> str:
-    """Write a network of one or several files below the root, with a row in `models`; return the model's id.
+    """Write a network below the root, with a row in the `models` table; return the model's id.
 
     Args:
-        catalog: Of the root.
-        uris: Paths or URIs of its parts: of AdaIN a decoder and its encoder.
-        name: What to call it; by default the first file's name.
+        catalog: The catalog of the root.
+        uris: Paths or URIs of the network's files; AdaIN has two, a decoder and its encoder.
+        name: Name of the model; by default the first file's name.
 
     Raises:
-        InputError: A file is no safetensors, or together they are no network that is known here
+        InputError: A file is not a safetensors file, or the tensors are those of no known network
             (`nst.networks.importing`).
     """
     notes: dict[str, str] = {}

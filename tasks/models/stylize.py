@@ -1,30 +1,29 @@
-"""One picture through a trained network, from a file to a file; nothing is recorded."""
+"""One picture through a trained network, from a file to a file; nothing is recorded in the catalog."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import torch
 
 from nst.config.feedforward import FeedforwardConfig
 from nst.config.training import TRAINING_CONFIGS
-from nst.errors import InputError, UserError
+from nst.errors import UserError
 from nst.methods.feedforward import stylize_batch
 from nst.pictures.images import EXTENSIONS, Pixels, decode, encode
 from nst.pictures.masks import read_labels
 from nst.records import OutputFormat
 from nst.workspace import NetworkFile, Request, Workspace
-from tasks.inputs.manifest_text import stem
+from tasks.inputs.images import stem
+from tasks.inputs.reading import naming
 from tasks.inputs.uris import read_uri
 from tasks.models.choose import find_model, latest_of_any_style, trained_models
 from tasks.models.files import load_model
 from tasks.store import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tasks.catalog import Catalog
 
 _OUTPUTS: Final = {
@@ -34,7 +33,6 @@ _OUTPUTS: Final = {
     ".webp": OutputFormat("webp"),
 }
 _LARGEST: Final = 16_384
-Value = TypeVar("Value")
 
 
 def stylize_file(
@@ -51,18 +49,18 @@ def stylize_file(
     """Stylize one photograph, or paint one mask, and return the file written.
 
     Args:
-        catalog: Whose models may be named.
-        photo: Path or URI; of a mask where the model is a `doodle_net`.
+        catalog: The catalog whose models may be named.
+        photo: Path or URI of the photograph, or of a mask for models that paint masks.
         model: Id of a trained model or the beginning of it, or the URI of a .safetensors file; "" takes the latest
-            `adain`.
+            model that knows any style.
         style: Path or URI of a painting, for models that know several styles or any.
-        out: Where to; by default beside where one works, named after photograph and style.
+        out: File to write; by default in the working directory, named after photograph and style.
         size: Long side in pixels; by default the photograph's own.
         alpha: Strength of the style, 0..1.
         device: A torch device.
 
     Raises:
-        UserError: Something named cannot be used.
+        UserError: Neither model nor style is given, or something that is named cannot be used.
     """
     if not model and not style:
         raise UserError("neither a model nor a style is given", hint="--model ID, or --style PAINTING")
@@ -74,26 +72,31 @@ def stylize_file(
     network, name = _network(catalog, model)
     family = workspace.network(network, torch.float32).family
     if style and TRAINING_CONFIGS[family].KNOWS == "one":
-        raise UserError(f"model {name} is {family}, which has one style of its own", hint="leave out --style")
+        raise UserError(f"model {name} is {family}, which is trained for one style", hint="leave out --style")
     config = FeedforwardConfig(
         family=family, model=model or "latest", alpha=alpha, size=min(size or max(content.array.shape[:2]), _LARGEST)
     )
-    target = out or Path(f"{stem(photo)}-{stem(style) if style else name}.png")
-    mask = (
-        _about(photo, lambda: read_labels(content.digest, content.array))
-        if TRAINING_CONFIGS[family].PAINTS == "masks"
-        else None
-    )
+    mask = None
+    if TRAINING_CONFIGS[family].PAINTS == "masks":
+        with naming(photo):
+            mask = read_labels(content.digest, content.array)
     request = Request(
-        "one", None if mask else content, tuple(paintings), (1.0,) * len(paintings), "targets", config, mask,
+        cell_id="one",
+        content=None if mask else content,
+        styles=tuple(paintings),
+        style_weights=(1.0,) * len(paintings),
+        mix="targets",
+        config=config,
+        content_mask=mask,
         model=network,
-    )  # fmt: skip
+    )
     result = stylize_batch([request], workspace)[0]
     if result.error:
         raise result.error
     assert result.image is not None
-    about = {"software": "nst", "content": photo, "style": style, "model": network.digest}
-    open_store(str(target.parent)).put(target.name, encode(result.image, output, about))
+    target = out or Path(f"{stem(photo)}-{stem(style) if style else name}.png")
+    provenance = {"software": "nst", "content": photo, "style": style, "model": network.digest}
+    open_store(str(target.parent)).put(target.name, encode(result.image, output, provenance))
     return target
 
 
@@ -108,12 +111,5 @@ def _network(catalog: Catalog, wanted: str) -> tuple[NetworkFile, str]:
 
 def _read(uri: str) -> Pixels:
     data = read_uri(uri)
-    return _about(uri, lambda: Pixels(hashlib.sha256(data).hexdigest(), decode(data)))
-
-
-def _about(uri: str, read: Callable[[], Value]) -> Value:
-    """Return what is read, or say of which file the reason tells that it cannot be."""
-    try:
-        return read()
-    except InputError as error:
-        raise InputError(f"{uri}: {error.message}", hint=error.hint) from error
+    with naming(uri):
+        return Pixels(hashlib.sha256(data).hexdigest(), decode(data))

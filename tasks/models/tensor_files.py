@@ -1,7 +1,7 @@
 """Tensors with notes as bytes in the safetensors format: the same tensors and notes give the same bytes.
 
 The library writes notes in the order of a hash table, which differs from process to process, and reads them only from
-files. A model's file is named by its digest, so here they are put into the header in their own order.
+files. A model's file is named by its digest, so here the notes are put into the header in alphabetical order.
 
 Source:
     The format: 8 bytes with the header's length, little-endian; the header as JSON, padded with spaces to a multiple of
@@ -35,7 +35,7 @@ def load_tensors(data: bytes) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Return the notes and the tensors.
 
     Raises:
-        SafetensorError, ValueError: The bytes are no safetensors.
+        SafetensorError, ValueError: The bytes are not in the safetensors format.
     """
     tensors: dict[str, Tensor] = load(data)
     notes = _split(data)[0].get(_NOTES) or {}

@@ -50,7 +50,7 @@ class _Grid:
     captions: bool = False
 
     def cut(self, max_cells: int) -> _Grid:
-        """At most `max_cells` cells, twelve across."""
+        """Return the grid with at most `max_cells` cells, twelve across."""
         across = min(_MOST_COLUMNS, len(self.columns))
         down = max(1, max_cells // max(1, across))
         cells = [row[:across] for row in self.cells[:down]]
@@ -69,12 +69,12 @@ def contact_sheet(
     tile: int = 176,
     max_cells: int = 144,
 ) -> bytes:
-    """A JPEG of all cells in a grid, as large as its cells need and at most `max_cells` of them.
+    """Return a JPEG of the cells in a grid, as large as the cells need.
 
     With one parameter point the rows are contents and the columns styles; otherwise every content x style has a row
-    and every parameter point a column. What was made from a style alone (or a content, or nothing) stands in the row of
-    every pair that it may be compared with. Where a column for each point would be many or leave most places empty,
-    the cells of a row fill lines, each under its caption. Rows and columns keep the order of the cells.
+    and every parameter point a column. A cell made from a style alone (or a content, or neither) is shown in the row of
+    every pair that it may be compared with. Where a column for each point would make too many columns or leave most
+    places empty, the cells of a row fill lines, each cell with a caption. Rows and columns keep the order of the cells.
 
     Args:
         cells: In the order of the plan.
@@ -149,7 +149,7 @@ def _arrange(cells: Sequence[SheetCell]) -> _Grid:
 
 
 def _placed(cells: Sequence[SheetCell]) -> dict[tuple[str, str], dict[str, SheetCell]]:
-    """Return the cells of each row by label; what lacks a content or style is put to all pairs with its other image."""
+    """Return the cells of each row by label; a cell without content or style is in the row of every pair that fits."""
     pairs = dict.fromkeys((cell.content, cell.style) for cell in cells)
     homes = {
         (c, s): [pair for pair in pairs if pair != (c, s) and c in {"", pair[0]} and s in {"", pair[1]}]

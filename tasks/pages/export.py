@@ -1,4 +1,4 @@
-"""Writes the pictures of a sweep into a folder under readable names, with a CSV beside them: people want a folder."""
+"""Writes the pictures of a sweep into a folder under readable names, with a CSV of their rows."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _LONGEST_NAME: Final = 150
 def sweep_rows(
     catalog: Catalog, sweep_id: str, table: str = "results", *, how: Literal["inner", "left"] = "inner"
 ) -> pd.DataFrame:
-    """Return the rows of a sweep's cells, in the manifest's order and under its names, whichever sweep made them.
+    """Return the rows of a sweep's cells, in the order and under the names of its manifest.
 
     Args:
-        catalog: The root's.
-        sweep_id: Which sweep.
+        catalog: The catalog of the root.
+        sweep_id: Id of the sweep; the rows themselves may come from other sweeps with the same cells.
         table: `results` or `failures`.
-        how: "left" keeps cells without a row, with nothing in the table's columns.
+        how: "left" keeps cells without a row; the columns of the table are empty then.
     """
     import pyarrow.compute as pc
 
@@ -45,7 +45,7 @@ def sweep_rows(
 def varying(rows: pd.DataFrame) -> list[str]:
     """Return the parameter columns that take more than one value in these rows, the method first.
 
-    Of several methods a column counts if it varies within one of them: what follows from the method is no news.
+    With several methods, a column counts only if it varies within one of them: the method explains the rest.
     """
     groups = [group for _, group in rows.groupby("method", sort=False)]
     found = [
@@ -58,7 +58,7 @@ def export_sweep(catalog: Catalog, sweep_id: str, folder: Path) -> int:
     """Write every picture of a sweep and `catalog.csv`; return the number of pictures.
 
     Raises:
-        InputError: Nothing of the sweep is done yet, or the folder cannot be written.
+        InputError: No cell of the sweep is done yet, or the folder cannot be written.
     """
     rows = sweep_rows(catalog, sweep_id)
     if rows.empty:
@@ -79,7 +79,9 @@ def _picture(catalog: Catalog, key: str) -> bytes:
     try:
         return catalog.store.get(key)
     except FileNotFoundError as error:
-        raise InputError(f"{catalog.store.url(key)} is missing", hint="nst fsck tells what else is") from error
+        raise InputError(
+            f"{catalog.store.url(key)} is missing", hint="nst fsck lists everything that is missing"
+        ) from error
 
 
 def file_names(rows: pd.DataFrame) -> list[str]:
@@ -102,5 +104,5 @@ def file_names(rows: pd.DataFrame) -> list[str]:
 
 
 def short(value: Any) -> str:
-    """Return a value as it stands in names and labels."""
+    """Return a value as file names and labels show it."""
     return f"{value:g}" if isinstance(value, float) else str(value)

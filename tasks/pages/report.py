@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from nst.records import ImageRef
     from tasks.catalog import Catalog
-    from tasks.planning.sweep import Prepared
+    from tasks.planning.sweep import PreparedSweep
     from tasks.store import Store
 
 _SHEET_CELLS: Final = 144
@@ -42,7 +42,7 @@ _TABLE_COLUMNS: Final = ("content_name", "style_name", "style_loss", "content_lo
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a finished run shows.
+    """What a finished run has to show.
 
     Attributes:
         uri: URI of the gallery; the contact sheet lies beside it.
@@ -55,10 +55,10 @@ class Page:
     contact_sheet: bytes
 
 
-def report(prepared: Prepared) -> Page:
-    """Write the contact sheet and the gallery of a sweep; what is there is replaced."""
-    plan, store = prepared.plan, prepared.store
-    cells = sweep_table(prepared.catalog, plan.sweep_id)
+def report(prepared: PreparedSweep) -> Page:
+    """Write the contact sheet and the gallery of a sweep over those of earlier runs."""
+    plan, store = prepared.plan, prepared.root.store
+    cells = sweep_table(prepared.root.catalog, plan.sweep_id)
     done = cells[cells.picture_uri.notna()]
     labels = varying(cells[cells.method.notna()])
     contents = _headers({content.name: content for content in plan.cells.contents if content})
@@ -66,7 +66,7 @@ def report(prepared: Prepared) -> Page:
     title = f"{plan.name}: {len(cells):,} cells"
     folder = f"gallery/{plan.name}-{plan.sweep_id[:8]}"
     for row in (rows := records(cells.head(_GALLERY_CELLS))):
-        if row["picture_uri"] is not None:  # where they lie now: the root may be a copy
+        if row["picture_uri"] is not None:  # where the pictures lie now: the root may be a copy
             row["picture_uri"] = store.url(picture_key(row["picture_digest"], row["picture_format"]))
             row["thumbnail_uri"] = store.url(thumbnail_key(row["picture_digest"]))
     shown = [_sheet_cell(store, row, labels) for row in records(cells.head(_SHEET_CELLS))]
@@ -112,7 +112,7 @@ def _sheet_cell(store: Store, row: dict[str, Any], labels: list[str]) -> SheetCe
 
 
 def _headers(images: Mapping[str, ImageRef]) -> dict[str, bytes]:
-    """Return small pictures of inputs by name; one that cannot be read is left out, its cells tell why."""
+    """Return small pictures of inputs by name; one that cannot be read is left out, since its cells say why."""
     headers = {}
     for name, image in islice(images.items(), _HEADERS):
         with contextlib.suppress(NstError):

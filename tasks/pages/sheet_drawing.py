@@ -18,7 +18,7 @@ Box = tuple[int, int, int, int]
 
 
 def paste(sheet: Image.Image, picture: Image.Image | None, box: Box) -> None:
-    """Fit a picture into the box, centred across, at its top; nothing for None."""
+    """Fit a picture into the box, centred across, at its top; do nothing for None."""
     if picture is None:
         return
     left, top, width, height = box
@@ -27,13 +27,13 @@ def paste(sheet: Image.Image, picture: Image.Image | None, box: Box) -> None:
 
 
 def fitted(picture: Image.Image, width: int, height: int) -> tuple[int, int]:
-    """The picture's size when it just fits the given one."""
+    """Return the largest size of a picture, (width, height), that fits the given one."""
     scale = min(width / picture.width, height / picture.height)
     return max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
 
 
 def head(sheet: Image.Image, name: str, picture: Image.Image | None, box: Box) -> None:
-    """A picture with its name below, as the head of a row; the name alone without a picture."""
+    """Draw a picture with its name below, as the head of a row; without a picture, the name alone."""
     left, top, width, height = box
     lines = wrap(name, width, 12, 2)
     paste(sheet, picture, (left, top, width, height - 16 * len(lines)))
@@ -42,7 +42,7 @@ def head(sheet: Image.Image, name: str, picture: Image.Image | None, box: Box) -
 
 
 def placard(sheet: Image.Image, heading: str, text: str, box: Box, color: str) -> None:
-    """A tinted box with words in the place of a picture."""
+    """Draw a tinted box with words in the place of a picture."""
     left, top, width, height = box
     draw = ImageDraw.Draw(sheet)
     fill = tuple(round(255 - (255 - int(color[i : i + 2], 16)) * 0.08) for i in (1, 3, 5))
@@ -53,13 +53,13 @@ def placard(sheet: Image.Image, heading: str, text: str, box: Box, color: str) -
 
 
 def write(draw: ImageDraw.ImageDraw, lines: Sequence[str], middle: tuple[int, int], size: int = 13) -> None:
-    """Lines centred on `middle[0]`, the first with its top at `middle[1]`."""
+    """Write lines centred on `middle[0]`, the first with its top at `middle[1]`."""
     for i, line in enumerate(lines):
         draw.text((middle[0], middle[1] + (size + 4) * i), line, TEXT, font(size), anchor="ma")
 
 
 def wrap(text: str, width: int, size: int, most: int = 3) -> list[str]:
-    """Lines that fit the width, broken after spaces, underscores, hyphens and commas; the last one cut."""
+    """Return lines that fit the width, broken after spaces, underscores, hyphens and commas; the last line is cut."""
     lines: list[str] = []
     for word in _pieces(text):
         if lines and font(size).getlength((lines[-1] + word).rstrip()) <= width:
@@ -72,7 +72,7 @@ def wrap(text: str, width: int, size: int, most: int = 3) -> list[str]:
 
 
 def cut(text: str, width: float, size: int) -> str:
-    """The text, ended by an ellipsis where it is wider than the width."""
+    """Return the text, shortened with an ellipsis if it is wider than the width."""
     text = " ".join(text.split())[:400]
     if font(size).getlength(text) <= width:
         return text
@@ -82,7 +82,7 @@ def cut(text: str, width: float, size: int) -> str:
 
 @cache
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """The font that Pillow carries, so that no system font is needed."""
+    """Return the font that Pillow carries, so that no system font is needed."""
     return ImageFont.load_default(size)
 
 

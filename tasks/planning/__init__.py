@@ -1,1 +1,1 @@
-"""From the URI of a manifest to a plan: text read, inputs found, what is done subtracted. Never imports torch."""
+"""From a manifest to a plan: inputs found, what is done subtracted. Never imports torch."""

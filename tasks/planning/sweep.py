@@ -1,4 +1,4 @@
-"""From the URI of a manifest to a plan: text read, inputs found and digested, what is done subtracted. Never torch.
+"""From a manifest to a plan: inputs found and digested, cells with ids, minus those done. Never torch.
 
 Everything that can be wrong with a sweep is found here, before anything starts.
 """
@@ -6,117 +6,116 @@ Everything that can be wrong with a sweep is found here, before anything starts.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from nst.errors import InputError, ManifestError, UserError
-from nst.manifest.sweep import Manifest, parse_manifest
-from nst.plan.batches import Plan, make_plan
+from nst.errors import UserError
+from nst.manifest.sweep import Manifest, check_manifest
+from nst.plan.batches import Plan, Rate, make_plan
 from nst.plan.cells import expand
 from nst.records import StyleRef
-from tasks.catalog import Catalog
-from tasks.inputs.digests import Base, Digests, find_images, weights_digest, weights_uri
-from tasks.inputs.images import Found, find_mask, find_one, image_refs
-from tasks.inputs.manifest_text import read_text, stem, unique
+from tasks.inputs.base_uri import BaseUri
+from tasks.inputs.digests import Digests
+from tasks.inputs.images import FoundImage, find_image, find_images, find_mask, image_refs, stem, unique
 from tasks.jobs import Job
+from tasks.layout import manifest_key
+from tasks.planning.inputs import InputFaults, identify_weights
 from tasks.planning.model_choice import ModelChoice
-from tasks.store import Stat, Store, open_store
+from tasks.store import Stat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from nst.config.backbone import BackboneConfig
-    from nst.errors import Problem
     from nst.manifest.blocks import ContentSpec, StyleSpec
     from nst.records import Batch, ImageRef
+    from tasks.catalog import Catalog
+    from tasks.inputs.manifest_source import ManifestSource
+    from tasks.inputs.weights import WeightsRef
     from tasks.planning.training import PreparedTraining
+    from tasks.root import Root
 
 _CELLS_PER_RECORD: Final = 20_000
 
-Rate = tuple[str, str, str]
-"""What a cell's seconds per unit of cost depend on: method, backbone, precision."""
-
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A plan with all that running it needs."""
+class PreparedSweep:
+    """A planned sweep, with everything that running it needs.
+
+    Attributes:
+        plan: The cells in batches, those that are done subtracted.
+        root: Where pictures and rows go.
+        source: The manifest as it was read.
+        manifest: The same, checked.
+        inputs: Folder or URI for relative inputs; "" means the manifest's own folder.
+        weights: Weights of the backbones.
+        trainings: The training manifests whose models the cells run, trained or not.
+    """
 
     plan: Plan
-    store: Store
-    catalog: Catalog
-    manifest_uri: str
-    manifest_text: str
-    weights_uris: Mapping[BackboneConfig, str]
-    trainings: tuple[PreparedTraining, ...] = ()
-    """Whose models the cells run, trained or not."""
-    again: Callable[[], Prepared] = field(kw_only=True, repr=False)
-    """Plans once more, when models were trained in the meantime."""
+    root: Root
+    source: ManifestSource
+    manifest: Manifest
+    inputs: str
+    weights: Mapping[BackboneConfig, WeightsRef]
+    trainings: tuple[PreparedTraining, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the manifest."""
+        return self.plan.name
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan, for `nst plan --json`."""
+        return self.plan.to_json()
 
     def job(self, batch: Batch) -> Job:
         """Return the job of a batch."""
         config = batch.cells[0].config
         return Job(
             batch=batch,
-            root=self.store.uri,
             sweep_id=self.plan.sweep_id,
             sweep_name=self.plan.name,
-            weights_uri=self.weights_uris[config.loss_network] if config.loss_network else "",
+            weights_uri=self.weights[config.loss_network].uri if config.loss_network else "",
         )
 
 
-def prepare(
-    manifest_uri: str, root: str, *, inputs: str = "", devices: int = 1, confirmed: bool = False, single: bool = False
-) -> Prepared:
+def prepare_sweep(
+    source: ManifestSource, root: Root, *, inputs: str = "", devices: int = 1, confirmed: bool = False
+) -> PreparedSweep:
     """Plan a sweep against what its root holds.
 
     Args:
-        manifest_uri: URI or path of the manifest.
-        root: URI or path of the root.
+        source: The manifest as it was read.
+        root: The root.
         inputs: Folder or URI for relative inputs; "" means the manifest's own folder.
-        devices: Number of devices that the estimate is shared by.
-        confirmed: Whether more hours than the budget are accepted.
-        single: Whether the root's store lacks create-only writes (`tasks.store.probe`).
+        devices: Number of devices that the estimated time is divided by.
+        confirmed: Whether an estimate above the manifest's budget of hours is accepted.
 
     Raises:
         UserError: The manifest or an input cannot be used, or the estimate exceeds the budget.
     """
-    store = open_store(root)
-    catalog = Catalog(store, single_publisher=single)
-    text = read_text(manifest_uri)
-    base = Base.of(manifest_uri, inputs)
-    beside = Base.of(manifest_uri, "")
-    manifest = parse_manifest(text, manifest_uri, lambda uri: read_text(beside.join(uri)))
-    digests = Digests(store)
-    contents, styles, weights = _resolve(manifest, base, digests)
-    uris = {backbone: uri for backbone, (uri, _) in weights.items()}
-    choose = ModelChoice(catalog, digests, base, beside, inputs)
-    cells = expand(manifest, contents, styles, {key: digest for key, (_, digest) in weights.items()}, choose)
-    digests.save()
-    done = catalog.keys("results")
-    known, history = _learn(catalog) if done else ({}, {})
-    failed = catalog.counts("failures")
-    plan = make_plan(manifest.name, cells, done, failed=failed, known=known, history=history)
-    hours = None if plan.seconds is None else plan.seconds / devices / 3600
-    if hours is not None and manifest.budget.hours is not None and hours > manifest.budget.hours and not confirmed:
-        raise UserError(
-            f"the sweep is estimated at {hours:.1f} hours, its budget is {manifest.budget.hours:g}",
-            hint="take fewer cells, raise budget.hours, or pass --yes",
-        )
-    again = partial(prepare, manifest_uri, root, inputs=inputs, devices=devices, confirmed=True, single=single)
-    trainings = tuple(choose.trainings.values())
-    return Prepared(plan, store, catalog, manifest_uri, text, uris, trainings, again=again)
+    manifest = check_manifest(source.declaration)
+    prepared = _prepare(manifest, source, root, inputs)
+    if not confirmed:
+        _check_budget(prepared.plan, manifest.budget.hours, devices)
+    return prepared
 
 
-def register(prepared: Prepared) -> None:
-    """Put the sweep's cells on record, and its manifest beside them; doing it again changes nothing."""
-    plan = prepared.plan
-    prepared.store.put(f"manifests/{plan.name}-{plan.sweep_id}.yaml", prepared.manifest_text.encode())
+def replan(prepared: PreparedSweep) -> PreparedSweep:
+    """Plan the same manifest once more, after models of its cells were trained."""
+    return _prepare(prepared.manifest, prepared.source, prepared.root, prepared.inputs)
+
+
+def register_sweep(prepared: PreparedSweep) -> None:
+    """Put the sweep's cells on record, and its manifest below the root; doing it again changes nothing."""
+    plan, root = prepared.plan, prepared.root
+    root.store.put(manifest_key(plan.name, plan.sweep_id), prepared.source.text.encode())
     common = {
         "sweep_id": plan.sweep_id,
         "sweep_name": plan.name,
-        "manifest_uri": prepared.manifest_uri,
+        "manifest_uri": prepared.source.uri,
         "submitted_at": datetime.now(UTC),
     }
     cells = plan.cells
@@ -126,78 +125,113 @@ def register(prepared: Prepared) -> None:
             content, style = cells.images(number)
             names = {"content_name": content.name if content else None, "style_name": style.name if style else None}
             rows.append({"position": number, "cell_id": cells.ids[number], **names})
-        prepared.catalog.commit("sweeps", plan.sweep_id, f"cells-{start:08d}", rows, common=common)
+        root.catalog.commit("sweeps", plan.sweep_id, f"cells-{start:08d}", rows, common=common)
 
 
-def _resolve(
-    manifest: Manifest, base: Base, digests: Digests
-) -> tuple[list[ImageRef], list[StyleRef], dict[BackboneConfig, tuple[str, str]]]:
-    """Find and identify every input; what is wrong is reported all at once, where the manifest names it."""
-    problems: list[Problem] = []
+def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str) -> PreparedSweep:
+    base, digests = BaseUri.of(source.uri, inputs), Digests(root.store)
+    found = _find_inputs(manifest, base, digests)
+    choose = ModelChoice(root, digests, base, source.folder, inputs)
+    identities = {backbone: weights.digest for backbone, weights in found.weights.items()}
+    cells = expand(manifest, found.contents, found.styles, identities, choose)
+    digests.save()
+    done = root.catalog.keys("results")
+    known, history = _history(root.catalog) if done else ({}, {})
+    failed = root.catalog.counts("failures")
+    plan = make_plan(manifest.name, cells, done, failed=failed, known=known, history=history)
+    return PreparedSweep(plan, root, source, manifest, inputs, found.weights, tuple(choose.trainings.values()))
 
-    def report(path: tuple[str | int, ...], error: InputError) -> None:
-        problems.append(manifest.where.problem(path, error.message, error.hint))
 
-    contents: list[Found] = []
+def _check_budget(plan: Plan, budget_hours: float | None, devices: int) -> None:
+    """Refuse a plan that takes more hours on this number of devices than its budget allows.
+
+    Raises:
+        UserError: It does.
+    """
+    hours = None if plan.seconds is None else plan.seconds / devices / 3600
+    if hours is not None and budget_hours is not None and hours > budget_hours:
+        raise UserError(
+            f"the sweep is estimated at {hours:.1f} hours, its budget is {budget_hours:g}",
+            hint="take fewer cells, raise budget.hours, or pass --yes",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """The inputs of a manifest, found and identified."""
+
+    contents: list[ImageRef]
+    styles: list[StyleRef]
+    weights: Mapping[BackboneConfig, WeightsRef]
+
+
+@dataclass(frozen=True, slots=True)
+class _FoundStyle:
+    """A style before its images are read: one image, or several in a mix."""
+
+    name: str
+    images: list[FoundImage]
+    spec: StyleSpec
+
+
+def _find_inputs(manifest: Manifest, base: BaseUri, digests: Digests) -> _Inputs:
+    """Find and identify every input.
+
+    Raises:
+        ManifestError: With every fault, each where the manifest names the input.
+    """
+    faults = InputFaults(manifest.positions)
+    contents: list[FoundImage] = []
     for index, content in enumerate(manifest.contents):
-        try:
+        with faults.at("contents", index):
             mask = find_mask(content.mask, base)
             stats = [None] if content.uri is None else find_images(content.uri, base)
-            contents += [Found(name, stat, mask) for name, stat in _named(content, stats, mask)]
-        except InputError as error:
-            report(("contents", index), error)
-    styles: list[tuple[str, list[Found], StyleSpec]] = []
+            contents += _named(content, stats, mask)
+    styles: list[_FoundStyle] = []
     for index, style in enumerate(manifest.styles):
-        try:
-            styles += _styles(style, base)
-        except InputError as error:
-            report(("styles", index), error)
-    weights: dict[BackboneConfig, tuple[str, str]] = {}
-    for backbone, path in manifest.backbones().items():
-        try:
-            uri = weights_uri(backbone, base)
-            weights[backbone] = (uri, weights_digest(backbone, uri, digests))
-        except InputError as error:
-            report((*path, "weights"), error)
-    if problems:
-        raise ManifestError(tuple(problems))
-    return image_refs(contents, digests), list(_style_refs(styles, digests)), weights
+        with faults.at("styles", index):
+            styles += _find_styles(style, base)
+    weights = identify_weights(manifest.backbones(), base, digests, faults)
+    faults.raise_any()
+    return _Inputs(image_refs(contents, digests), list(_style_refs(styles, digests)), weights)
 
 
 def _named(
     spec: ContentSpec | StyleSpec, stats: Sequence[Stat | None], mask: Stat | str | None
-) -> list[tuple[str, Stat | None]]:
-    """Return each image under its spec's name, numbered if there are several, or its file's stem (or its mask's)."""
-    if spec.name and len(stats) == 1:
-        return [(spec.name, stats[0])]
-    stems = [stem(found.key) if isinstance(found := stat or mask, Stat) else "image" for stat in stats]
-    return [(f"{spec.name}-{n}" if spec.name else stems[n - 1], stat) for n, stat in enumerate(stats, start=1)]
+) -> Iterator[FoundImage]:
+    """Yield each image under its spec's name, numbered if there are several, or its file's stem (or its mask's)."""
+    for number, stat in enumerate(stats, start=1):
+        file = stat or mask
+        name = stem(file.key) if isinstance(file, Stat) else "image"
+        if spec.name:
+            name = spec.name if len(stats) == 1 else f"{spec.name}-{number}"
+        yield FoundImage(name, stat, mask)
 
 
-def _styles(spec: StyleSpec, base: Base) -> list[tuple[str, list[Found], StyleSpec]]:
+def _find_styles(spec: StyleSpec, base: BaseUri) -> Iterator[_FoundStyle]:
     if spec.uri is not None:
         mask = find_mask(spec.mask, base)
-        named = _named(spec, find_images(spec.uri, base), mask)
-        return [(name, [Found(name, stat, mask)], spec) for name, stat in named]
+        for image in _named(spec, find_images(spec.uri, base), mask):
+            yield _FoundStyle(image.name, [image], spec)
+        return
     assert spec.images is not None
     images = []
-    for image in spec.images:
-        stat = find_one(image.uri, base, "in a mix")
-        images.append(Found(stem(stat.key), stat, find_mask(image.mask, base)))
-    name = spec.name or "+".join(image.name for image in images)
-    return [(name, images, spec)]
+    for image_spec in spec.images:
+        stat = find_image(image_spec.uri, base, "in a mix")
+        images.append(FoundImage(stem(stat.key), stat, find_mask(image_spec.mask, base)))
+    yield _FoundStyle(spec.name or "+".join(image.name for image in images), images, spec)
 
 
-def _style_refs(styles: Sequence[tuple[str, list[Found], StyleSpec]], digests: Digests) -> Iterator[StyleRef]:
-    names = unique([name for name, _, _ in styles])
-    for name, (_, found, spec) in zip(names, styles, strict=True):
-        shares = [image.weight for image in spec.images] if spec.images else [1.0]
-        images = image_refs(found, digests)
-        yield StyleRef(name, tuple(images), tuple(share / sum(shares) for share in shares), spec.mix)
+def _style_refs(styles: Sequence[_FoundStyle], digests: Digests) -> Iterator[StyleRef]:
+    names = unique([style.name for style in styles])
+    for name, style in zip(names, styles, strict=True):
+        weights = [image.weight for image in style.spec.images] if style.spec.images else [1.0]
+        shares = tuple(weight / sum(weights) for weight in weights)
+        yield StyleRef(name, tuple(image_refs(style.images, digests)), shares, style.spec.mix)
 
 
-def _learn(catalog: Catalog) -> tuple[dict[str, int], dict[Rate, float]]:
-    """Return what the catalog knows: method versions by address, and seconds per unit of cost."""
+def _history(catalog: Catalog) -> tuple[dict[str, int], dict[Rate, float]]:
+    """Return what the catalog knows of done cells: method versions by address, and seconds per unit of cost."""
     columns = ["address", "method_version", "method", "backbone", "precision", "seconds", "cost"]
     table = catalog.read("results", columns)
     known: dict[str, int] = {}

@@ -1,8 +1,8 @@
 """What Prefect's page shows of a run: a progress bar, a summary table, a contact sheet. Prefect calls them artifacts.
 
-The page is a courtesy: when it cannot be written, the run goes on without it. Written through the synchronous client
-directly, because Prefect's `create_..._artifact` functions return coroutines inside an `async` flow, also when a thread
-of it calls them.
+The page is optional: when it cannot be written, the run goes on without it. It is written through the synchronous
+client directly, because Prefect's `create_..._artifact` functions return coroutines inside an `async` flow, even when a
+thread of the flow calls them.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class PrefectPage:
 
     Args:
         client: A synchronous client that stays open.
-        flow_run_id: Whose page it is.
-        key: Same for every run of one manifest, so that the page keeps their history; any text.
-        noun: What is counted.
+        flow_run_id: Id of the flow run.
+        key: The same for every run of one manifest, so that Prefect keeps their history; any text.
+        noun: What the progress counts: cells or models.
     """
 
     def __init__(self, client: SyncPrefectClient, flow_run_id: UUID, key: str, noun: str = "cells") -> None:
@@ -49,17 +49,17 @@ class PrefectPage:
         self._key = artifact_key(key)
         self._noun = noun
         self._progress_id: UUID | None = None
-        self._told_at = float("-inf")
-        self._told = ""
+        self._shown_at = float("-inf")
+        self._shown = ""
         self._broken = False
 
     def progress(self, done: int, total: int, text: str, *, now: bool = False) -> None:
-        """Show how far the run is; at most once in five seconds unless `now`, and not when nothing changed."""
+        """Show how far the run is, if that changed; at most once in five seconds unless `now`."""
         percent = 100.0 * done / total if total else 100.0
         description = f"{done:,} of {total:,} {self._noun}. {text}".strip()
-        if description == self._told or (not now and time.monotonic() - self._told_at < PROGRESS_EVERY_S):
+        if description == self._shown or (not now and time.monotonic() - self._shown_at < PROGRESS_EVERY_S):
             return
-        self._told_at, self._told = time.monotonic(), description
+        self._shown_at, self._shown = time.monotonic(), description
         if self._progress_id is None:
             self._progress_id = self._create("progress", "progress", percent, description)
         else:
@@ -116,7 +116,7 @@ def fit_jpeg(jpeg: bytes, max_bytes: int) -> bytes:
 
 
 def _plain(value: object) -> object:
-    """Return what JSON can hold: NaN and infinities become text, as does everything unknown."""
+    """Return a value that JSON can hold: NaN, infinities and unknown types become text."""
     if isinstance(value, bool | int | str) or value is None:
         return value
     if isinstance(value, float):

@@ -1,9 +1,9 @@
-"""The process of a private Prefect server: started, awaited, stopped, and never left behind.
+"""The process of a private Prefect server: started, awaited, stopped, and never left running.
 
-Its life hangs on a pipe: it holds the reading end as its standard input and stops when the writing end is closed, which
-the system does however the owner ends. (A *forked* child of the owner would hold the pipe open too; our device workers
-are spawned.) A lock on the database file is held by the server itself, so two runs at one time, or a server that is
-still on its way out, never share a database: the next run takes the next file.
+The server depends on a pipe: it holds the reading end as its standard input and stops when the writing end is closed,
+which the system does however the owner ends. (A *forked* child of the owner would hold the pipe open too; our device
+workers are spawned.) The server itself holds a lock on its database file, so that two runs at one time, or a run and a
+server that is still stopping, never share a database: the next run takes the next file.
 
 Run as a module, this file *is* the server's process.
 """
@@ -39,7 +39,7 @@ _SETTINGS = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "500",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "500",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-    # A private server has no schedules, workers or automations to look after.
+    # A private server has no schedules, workers or automations.
     "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
@@ -60,9 +60,9 @@ class ServerProcess:
     """A server that was started; it may not answer yet.
 
     Attributes:
-        api_url: On loopback, with `/api` at its end.
-        log_path: What the server prints.
-        process: The process; its standard input is the pipe on which its life hangs.
+        api_url: Address on loopback, with `/api` at its end.
+        log_path: File with what the server prints.
+        process: The process; its standard input is the pipe that keeps it running.
     """
 
     api_url: str
@@ -90,7 +90,7 @@ class ServerProcess:
                 lines = self.log_path.read_text(errors="replace").splitlines()[-_LOG_LINES:]
                 raise UserError(
                     "\n".join([f"the private Prefect server {what}; the end of {self.log_path}:", *lines, ""]),
-                    hint="run with --inline to go without Prefect, or set PREFECT_API_URL to a server of yours",
+                    hint="run with --inline to do without Prefect, or set PREFECT_API_URL to your own server",
                 )
             time.sleep(0.05)
 

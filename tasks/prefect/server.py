@@ -1,9 +1,9 @@
-"""A Prefect server for one run: private, on loopback, gone when the run is gone.
+"""A Prefect server for one run: private, on loopback, stopped at the end of the run.
 
-Never Prefect's own ephemeral server, which stores a fraction of a run's task records. The private one is Prefect's
-ordinary server with settings that store records in batches; it is stopped only after the run's records are stored. Its
-database lies in the user's state folder, so that earlier runs can be looked at later. With a configured
-`PREFECT_API_URL` there is nothing to start: that server is checked and used.
+It is not Prefect's ephemeral server, which stores only a fraction of the task runs, but Prefect's ordinary server with
+settings that store records in batches; it is stopped only after all records of the run are stored. Its database lies in
+the user's state folder, so that earlier runs can be looked at later. If `PREFECT_API_URL` is configured, no server is
+started: the configured one is checked and used.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Server:
     """A Prefect server that answers.
 
     Attributes:
-        api_url: With `/api` at its end; the page is at the same address without it.
-        private: Whether it lives for this run only.
+        api_url: Address with `/api` at its end; the user interface is at the same address without it.
+        private: Whether the server was started for this run.
     """
 
     api_url: str
@@ -51,12 +51,12 @@ class Server:
         self._expected[flow_run_id] = task_runs
 
     def drained(self, flow_run_id: str, task_runs: int, stall_s: float = 15) -> bool:
-        """Wait until that many finished task runs of the flow run are stored; return False when they stop arriving.
+        """Wait until this many finished task runs of a flow run are stored; return False if no more arrive.
 
         Args:
-            flow_run_id: Whose task runs.
-            task_runs: How many must be stored in a final state.
-            stall_s: Seconds without any new record after which the rest counts as lost.
+            flow_run_id: Id of the flow run.
+            task_runs: Number of task runs that must be stored in a final state.
+            stall_s: Seconds without a new record after which the missing records count as lost.
         """
         finished = {
             "flow_runs": {"id": {"any_": [flow_run_id]}},
@@ -83,7 +83,7 @@ _current: Server | None = None
 
 
 def current_server() -> Server | None:
-    """Return the private server of this process at this moment, if there is one."""
+    """Return the private server that this process runs now, if it runs one."""
     return _current
 
 
@@ -97,9 +97,9 @@ def private_server(state_dir: Path | None = None, *, start_deadline_s: float = _
 
     Raises:
         UserError: The configured server does not answer, or the private one does not start.
-        TransientError: The private one died in the meantime, and the run with it.
+        TransientError: The private server died during the run, and the run with it.
     """
-    global _current  # noqa: PLW0603  # like the environment variables, it is the process's
+    global _current  # noqa: PLW0603  # it belongs to the process, as the environment does
     with contextlib.ExitStack() as stack:
         stack.enter_context(_environment({"DO_NOT_TRACK": "1"}))
         process: ServerProcess | None = None
@@ -117,7 +117,7 @@ def private_server(state_dir: Path | None = None, *, start_deadline_s: float = _
             return
         assert process is not None
         process.wait_until_healthy(start_deadline_s)
-        _bury(process.api_url)
+        _close_dead_runs(process.api_url)
         stack.enter_context(_client_settings(process.api_url, {"client.max_retries": _RETRIES}))
         server = Server(process.api_url, private=True)
         _current = server
@@ -146,10 +146,10 @@ def default_state_dir() -> Path:
 
 
 def check_configured(api_url: str, timeout_s: float = 5) -> None:
-    """Return when the configured server answers.
+    """Check that the configured server answers.
 
     Raises:
-        UserError: It does not, with what to do.
+        UserError: It does not answer.
     """
     from prefect.client.orchestration import get_client  # a second of imports
 
@@ -170,10 +170,14 @@ def configured_url() -> str | None:
     return PREFECT_API_URL.value() or None
 
 
-def _bury(api_url: str) -> None:
-    """Mark what an earlier run left as running in this database: nobody else uses it, so it cannot be running."""
+def _close_dead_runs(api_url: str) -> None:
+    """Mark flow runs as crashed that an earlier run left as running: no other process uses this database."""
     left = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}}
-    state = {"type": "CRASHED", "name": "Crashed", "message": "The process of the run ended without a word."}
+    state = {
+        "type": "CRASHED",
+        "name": "Crashed",
+        "message": "The process of the run ended without reporting its state.",
+    }
     with contextlib.suppress(OSError, http.client.HTTPException):
         for flow_run in call(api_url, "POST", "/flow_runs/filter", left):
             call(api_url, "POST", f"/flow_runs/{flow_run['id']}/set_state", {"state": state, "force": True})
@@ -181,7 +185,7 @@ def _bury(api_url: str) -> None:
 
 @contextlib.contextmanager
 def _client_settings(api_url: str, more: Mapping[str, Any] = MappingProxyType({})) -> Iterator[None]:
-    """Point the Prefect client of this process, in all its threads, to the server; only warnings are logged."""
+    """Point the Prefect client of this process, in all threads, to the server; log only warnings."""
     from prefect.context import refresh_global_settings_context
     from prefect.logging.configuration import setup_logging
     from prefect.settings import temporary_settings
@@ -202,10 +206,10 @@ def _client_settings(api_url: str, more: Mapping[str, Any] = MappingProxyType({}
 
 
 def _end_client_services(*, discard: bool) -> None:
-    """End the client's threads that send events and logs: kept, they would go on sending to a server that is gone.
+    """End the client's threads that send events and logs, which would go on sending to a server that has stopped.
 
     Args:
-        discard: The server died: throw away what is queued, or each item takes seconds to fail.
+        discard: Whether to throw away what is queued because the server died: each item would take seconds to fail.
     """
     from prefect.events.worker import EventsWorker
 

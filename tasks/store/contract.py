@@ -1,4 +1,4 @@
-"""What every object store promises to the rest of nst: five operations on whole objects, and no files.
+"""What every object store promises to the rest of nst: five operations on whole objects.
 
 Objects are written in one piece and never appended to; a reader sees all of the old bytes or all of the new ones.
 Keys are relative to the root, "/"-separated, without empty, "." or ".." parts.
@@ -41,46 +41,54 @@ class Store(Protocol):
 
     @property
     def emulates_create(self) -> bool:
-        """Whether `put(create=True)` only looks before it writes, so that two writers may both win."""
+        """Whether `put(create=True)` checks first and writes later, so that two writers may both succeed."""
 
     def get(self, key: str, *, max_bytes: int | None = None) -> bytes:
         """Return all bytes of an object.
 
         Raises:
-            FileNotFoundError: There is none.
-            InputError: There are more than `max_bytes`; they are not fetched.
+            FileNotFoundError: There is no such object.
+            InputError: It has more than `max_bytes`, and is not fetched.
         """
 
     def put(self, key: str, data: bytes, *, create: bool = False) -> bool:
         """Write an object whole.
 
         Returns:
-            True when exactly `data` is there now. With `create`, False when other bytes were there first; a retry that
-            meets the bytes of its own first attempt, whose answer was lost, is True. Two writers of *equal* bytes are
-            both told True, so whoever needs a single winner puts a claim's own id into the bytes.
+            True if the object holds exactly `data` now. With `create`, False if it held other bytes before. A retry
+            that finds the bytes of its own first attempt, whose answer was lost, returns True. Therefore two writers of
+            *equal* bytes both get True; who needs a single winner writes something unique into the bytes.
         """
 
     def list(self, prefix: str) -> list[Stat]:
         """Return every object whose key starts with the string `prefix`, at any depth, sorted by key."""
 
     def delete(self, key: str) -> None:
-        """Remove an object; a missing one is fine."""
+        """Remove an object; if there is none, do nothing."""
 
     def head(self, key: str) -> Stat | None:
-        """Return one object's size and etag, or None when there is none."""
+        """Return the size and etag of an object, or None if there is no such object."""
 
     def url(self, key: str) -> str:
         """Return the full URI of a key, as pandas and people can use it."""
 
 
 def check_size(size: int, max_bytes: int | None, url: str) -> None:
-    """Raise InputError for more than `max_bytes`."""
+    """Refuse an object that is too large.
+
+    Raises:
+        InputError: It has more than `max_bytes`.
+    """
     if max_bytes is not None and size > max_bytes:
         raise InputError(f"{url} has {size:,} bytes, at most {max_bytes:,} are read")
 
 
 def check_key(key: str) -> str:
-    """Return `key`, or raise ValueError: a key outside the root is a bug of the caller, not of the user."""
+    """Return `key` if it lies below the root.
+
+    Raises:
+        ValueError: It does not, which is a bug of the caller and not a mistake of the user.
+    """
     if not key or any(part in {"", ".", ".."} for part in key.split("/")) or "\0" in key:
         raise ValueError(f"not a key: {key!r}")
     return key

@@ -1,7 +1,7 @@
 """The store on any other fsspec protocol: memory://, gs://, az://.
 
-fsspec has no create-only write that all protocols keep, so `put(create=True)` looks before it writes. In memory:// a
-lock makes that exact, because nobody outside this process can see the objects. Elsewhere `emulates_create` says so.
+fsspec has no create-only write that works on all protocols, so `put(create=True)` checks before it writes. In memory://
+a lock makes that exact, because the objects exist in this process only; elsewhere `emulates_create` is true.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class FsspecStore:
         return _stat(key, info) if info["type"] == "file" else None
 
     def delete(self, key: str) -> None:
-        """Remove an object; a missing one is fine."""
+        """Remove an object; if there is none, do nothing."""
         with contextlib.suppress(FileNotFoundError):
             self._do("delete", key, lambda: self._fs.rm_file(self._path(key)))
 
@@ -114,5 +114,5 @@ class FsspecStore:
 
 def _stat(key: str, info: dict[str, Any]) -> Stat:
     token = next((info[name] for name in _TOKENS if info.get(name)), "")
-    token = token.timestamp() if isinstance(token, datetime) else token  # memory:// has both forms of one moment
+    token = token.timestamp() if isinstance(token, datetime) else token  # memory:// gives the same time in both forms
     return Stat(key, int(info["size"] or 0), str(token))

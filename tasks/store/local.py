@@ -1,8 +1,8 @@
 """The store on a file system: write aside, fsync, then link (create) or rename (replace), then fsync the folder.
 
-A reader, a crash or a full disk never sees or leaves part of an object. Bytes lie aside in the target's own folder (a
-sub-folder may be another disk) under hidden names, which `list` does not show; what a killed writer left is removed by
-`list` after a day.
+No reader ever sees part of an object, and no crash or full disk leaves part of one. Bytes are first written to a file
+with a hidden name in the folder of the object (another folder may be on another disk). `list` does not show such files,
+and removes those that a killed writer left a day ago.
 """
 
 # ruff: noqa: PTH100, PTH102, PTH105, PTH108, PTH112, PTH116, PTH118, PTH120, PTH123, PTH202
@@ -38,7 +38,7 @@ class LocalStore:
 
     Args:
         root: The folder; made with the first put.
-        patience: Applies to the passing errors of network file systems.
+        patience: Limits of the retries after passing errors of network file systems.
     """
 
     def __init__(self, root: str | Path, patience: Patience | None = None) -> None:
@@ -51,7 +51,7 @@ class LocalStore:
         return f"LocalStore({self.root!r})"
 
     def url(self, key: str) -> str:
-        """Return file:///root/key (not percent-encoded: fsspec and pandas take it literally)."""
+        """Return file:///root/key, not percent-encoded, since fsspec and pandas take it literally."""
         return f"{self.uri}/{key}"
 
     def path(self, key: str) -> str:
@@ -59,7 +59,7 @@ class LocalStore:
         return os.path.join(self.root, check_key(key))
 
     def get(self, key: str, *, max_bytes: int | None = None) -> bytes:
-        """Return all bytes of a regular file (a pipe or device is none); see `Store.get`."""
+        """Return all bytes of a regular file, not of a pipe or device; see `Store.get`."""
         return persist(lambda: self._attempt_get(key, max_bytes), self._patience, f"get {self.url(key)}")
 
     def put(self, key: str, data: bytes, *, create: bool = False) -> bool:
@@ -71,7 +71,7 @@ class LocalStore:
         return persist(lambda: self._attempt_head(key), self._patience, f"head {self.url(key)}")
 
     def delete(self, key: str) -> None:
-        """Remove an object; a missing one is fine. Folders stay."""
+        """Remove an object; if there is none, do nothing. Folders are kept."""
         persist(lambda: self._attempt_delete(key), self._patience, f"delete {self.url(key)}")
 
     def _attempt_get(self, key: str, max_bytes: int | None) -> bytes:
@@ -100,7 +100,7 @@ class LocalStore:
             return True
 
     def _link(self, aside: str, path: str) -> bool:
-        """Give the finished bytes their name; False when the name is taken."""
+        """Give the finished file its name; return False if the name is taken."""
         try:
             os.link(aside, path)
         except FileExistsError:
@@ -108,7 +108,7 @@ class LocalStore:
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            self.emulates_create = True  # FAT and some network file systems: the probe reports it
+            self.emulates_create = True  # FAT and some network file systems have no hard links: the probe reports it
             if os.path.lexists(path):
                 return False
             os.replace(aside, path)
@@ -153,7 +153,7 @@ class LocalStore:
                     yield from self._walk(key)
                 elif entry.is_file():
                     yield stat_of(key, entry.stat())
-            except FileNotFoundError:  # deleted while we look
+            except FileNotFoundError:  # deleted while it is listed
                 continue
 
     def list(self, prefix: str) -> list[Stat]:
@@ -167,7 +167,7 @@ def stat_of(key: str, found: os.stat_result) -> Stat:
 
 
 def _write_aside(folder: str, data: bytes) -> str:
-    """Return the path of a new hidden file in `folder` that holds `data` and has reached the disk."""
+    """Write `data` to a new hidden file in `folder`, down to the disk, and return its path."""
     aside = os.path.join(folder, ASIDE + uuid.uuid4().hex)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
     try:
@@ -189,7 +189,7 @@ def _write_aside(folder: str, data: bytes) -> str:
 
 
 def _make_folder(folder: str) -> None:
-    """Make a folder and its parents so that they too survive a power cut."""
+    """Make a folder and its parents, down to the disk, so that they survive a power cut."""
     parent = os.path.dirname(folder)
     if not os.path.isdir(parent):
         _make_folder(parent)
@@ -217,7 +217,7 @@ def _remove_leftover(entry: os.DirEntry[str]) -> None:
 
 @contextlib.contextmanager
 def _translated(verb: str, url: str) -> Iterator[None]:
-    """Turn the system's errors into ours; FileNotFoundError passes."""
+    """Turn errors of the system into those of nst, except for FileNotFoundError."""
     try:
         yield
     except FileNotFoundError:

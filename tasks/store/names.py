@@ -1,4 +1,4 @@
-"""What the text of a URI or path says, without asking any store: its protocol, its local path, how to show it."""
+"""The parts of a URI or path, from its text alone: protocol, local path, the form that messages may show."""
 
 from __future__ import annotations
 

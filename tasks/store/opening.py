@@ -1,4 +1,4 @@
-"""From a root as the user wrote it to its store. Libraries load with the protocol that needs them, not before."""
+"""From the URI of a root, as the user wrote it, to its store; a library is imported only if its protocol is used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def open_store(uri_or_path: str | os.PathLike[str], patience: Patience | None = None) -> Store:
     """Return the store below a local path, file://, s3://, memory://, gs://, az:// or abfs:// URI.
 
-    Nothing is contacted or created yet: a wrong bucket or missing credentials show at the first operation.
+    Nothing is contacted or created yet: a wrong bucket or missing credentials surface at the first operation.
 
     Raises:
         InputError: An unknown protocol, or a URI without a bucket.

@@ -1,7 +1,8 @@
 """How long nst waits for a store: exponential backoff with full jitter up to a deadline, then `StorageError`.
 
 Source: M. Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015): full jitter spreads the retries of
-many clients best. The libraries below are told not to retry on their own: s3fs' 5 x botocore's 5 tries took 40 s here.
+many clients best. The libraries underneath are configured not to retry: with 5 tries of s3fs times 5 of botocore, one
+failure took 40 s here.
 """
 
 from __future__ import annotations

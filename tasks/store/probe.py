@@ -1,7 +1,7 @@
-"""Whether a store keeps create-only writes: tried, never believed.
+"""Whether a store keeps create-only writes: it is tried out, since the documentation of a server proves nothing.
 
 Some servers answer 200 to `If-None-Match: *` and overwrite (rclone serve s3, s3rver); others check first and write
-later, so that racers both win (Swift). The catalog asks here and falls back to a single publisher.
+later, so that two racing writers both succeed (Swift). On such stores the catalog works with a single publisher.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ ROUNDS = 20
 
 @dataclass(frozen=True, slots=True)
 class StoreCapabilities:
-    """What a store was seen to do.
+    """What the probe of a store showed.
 
     Attributes:
-        create_only: Of many writers that create one key, exactly one wins, always so far.
-        detail: The finding in words.
+        create_only: Whether in every race of writers that create one key exactly one succeeded.
+        detail: The finding as text, for `nst doctor`.
     """
 
     create_only: bool
@@ -38,19 +38,14 @@ _FOUND: dict[str, StoreCapabilities] = {}
 
 
 def probe(store: Store) -> StoreCapabilities:
-    """Return what `store` can do, tried once per process and root (1-3 s; leaves no object behind).
+    """Try out what a store can do, once per process and root; takes 1 to 3 s and leaves no object behind.
 
     Raises:
-        StorageError, UserError: The store does not answer or refuses; nothing is remembered then.
+        StorageError, UserError: The store does not answer or refuses; the next call tries again.
     """
     if store.uri not in _FOUND:
         _FOUND[store.uri] = _try(store)
     return _FOUND[store.uri]
-
-
-def forget() -> None:
-    """Forget all findings, e.g. after the endpoint changed."""
-    _FOUND.clear()
 
 
 def _try(store: Store) -> StoreCapabilities:
@@ -62,7 +57,9 @@ def _try(store: Store) -> StoreCapabilities:
         if second or store.get(f"{folder}first") != b"one":
             return StoreCapabilities(create_only=False, detail="the store ignores create-only writes and overwrites")
         if store.emulates_create:
-            return StoreCapabilities(create_only=False, detail="the store has no create-only write; nst can only look")
+            return StoreCapabilities(
+                create_only=False, detail="the store has no create-only write; nst can only check first"
+            )
         return _race(store, folder)
     finally:
         for stat in store.list(folder):

@@ -1,8 +1,9 @@
 """The store on S3 and what speaks its protocol (Ceph RGW, MinIO, R2, Swift's s3api, ...), through s3fs.
 
 Endpoint, region and credentials come from the standard environment and files of AWS (`AWS_ENDPOINT_URL_S3`,
-`AWS_PROFILE`, ...), read when the store is opened. One object is one PutObject, so nothing partial is ever visible, and
-create-only is its `If-None-Match: *`. No listing is cached. s3fs and botocore do not retry: `Patience` does.
+`AWS_PROFILE`, ...), read when the store is opened. An object is written by one PutObject, so that no part of it is ever
+visible; `If-None-Match: *` makes the write create-only. Listings are not cached. s3fs and botocore do not retry, since
+`Patience` does.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ SLOWEST = 100_000.0
 
 
 def _client(patience: Patience) -> s3fs.S3FileSystem:
-    """Return this process's client for the present environment: connections are shared by all stores, never forked."""
+    """Return the client of this process for its environment; all stores share its connections, forks do not."""
     key = (os.getpid(), patience.stall, *(os.environ.get(name) for name in _ENVIRONMENT))
     with _LOCK:
         if key not in _CLIENTS:
@@ -50,7 +51,7 @@ def _client(patience: Patience) -> s3fs.S3FileSystem:
 
 
 def _drop_expect(params: dict[str, Any], **_: Any) -> None:
-    """Send the body at once: aiohttp 3.14 waited for ever for the `100 Continue` of a server that refused (rclone)."""
+    """Send the body at once: aiohttp 3.14 waited endlessly for the `100 Continue` of a server that refused (rclone)."""
     params["headers"].pop("Expect", None)
 
 
@@ -80,7 +81,7 @@ class S3Store:
         return f"S3Store({self.uri!r})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Cross into another process as the URI alone: credentials stay in the environment."""
+        """Cross into another process as the URI: credentials are read from the environment there."""
         return (S3Store, (self.uri, self._patience))
 
     def url(self, key: str) -> str:
@@ -114,7 +115,7 @@ class S3Store:
         return Stat(key, int(found["ContentLength"]), str(found["ETag"]).strip('"'))
 
     def delete(self, key: str) -> None:
-        """Remove an object; a missing one is fine."""
+        """Remove an object; if there is none, do nothing."""
         full = self._full(key)
         try:
             self._do("delete", key, lambda: self._call("delete_object", Bucket=self.bucket, Key=full))
@@ -148,7 +149,7 @@ class S3Store:
         return self._run(call)
 
     def _run(self, use: Callable[[Any], Awaitable[T]]) -> T:
-        """Return what `use` makes of s3fs' own client, without the retries and the filtering of arguments of s3fs."""
+        """Return what `use` returns for the botocore client of s3fs, whose own calls retry and drop arguments."""
 
         async def run() -> T:
             await self._fs.set_session()
@@ -175,7 +176,7 @@ class S3Store:
         return self._run(read)
 
     def _create(self, where: dict[str, Any]) -> bool:
-        """Put the object unless there is one: False when the key is taken."""
+        """Put the object unless its key is taken; return whether it was put."""
         if not self.emulates_create:
             try:
                 self._call("put_object", IfNoneMatch="*", **where)
@@ -184,7 +185,7 @@ class S3Store:
                     return False
                 if status_of(error) != 501:
                     raise
-                self.emulates_create = True  # the probe tells the user
+                self.emulates_create = True  # the probe reports it
             else:
                 return True
         try:
@@ -197,7 +198,7 @@ class S3Store:
         return False
 
     def _holds(self, full: str, data: bytes) -> bool:
-        """Whether the key holds `data`: after a lost answer, the bytes that refuse us may be our own."""
+        """Return whether the key holds `data`: after a lost answer, the bytes that are in the way may be our own."""
         try:
             return self._read(full) == data
         except TRANSLATED as error:
@@ -206,7 +207,7 @@ class S3Store:
             raise PassingError("the object came and went while it was being created") from None
 
     def _do(self, verb: str, key: str, attempt: Callable[[], T]) -> T:
-        if self._pid != os.getpid():  # a forked child: connections and their loop stayed with the parent
+        if self._pid != os.getpid():  # a forked child: connections and their event loop belong to the parent
             self._fs, self._pid = _client(self._patience), os.getpid()
         what = f"{verb} {self.url(key)}"
 

@@ -1,4 +1,4 @@
-"""What an error of S3, botocore or the network means for nst: pass in time, absent, or to be mended by the user."""
+"""What errors of S3, botocore and the network mean for nst: may pass, no such object, or for the user to correct."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _NO_CREDENTIALS = (
 
 
 def _answer_of(error: BaseException) -> dict[str, Any]:
-    """Return the server's answer behind `error`, {} when there was none."""
+    """Return the server's answer that `error` is about, {} if no answer came."""
     return dict(error.response) if isinstance(error, boto.ClientError) else {}
 
 
 def status_of(error: BaseException) -> int:
-    """Return the HTTP status behind `error`, 0 when no answer came."""
+    """Return the HTTP status that `error` is about, 0 if no answer came."""
     return int(_answer_of(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
@@ -40,11 +40,11 @@ def translate(error: Exception, what: str, endpoint: str | None) -> Exception:
     Args:
         error: One of `TRANSLATED`.
         what: The operation, e.g. "get s3://bucket/key".
-        endpoint: The endpoint in use when the client was told one.
+        endpoint: The endpoint that the client was configured with, if any.
 
     Returns:
-        `PassingError` for what a retry may mend, FileNotFoundError for an absent object, else `UserError`. Server
-        texts other than the error code are left out, since some servers echo keys and signatures in them.
+        `PassingError` if a retry may succeed, FileNotFoundError for an absent object, else `UserError`. Texts of the
+        server other than the error code are left out, since some servers repeat keys and signatures in them.
     """
     where = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "amazonaws.com"
     where = printable(where)

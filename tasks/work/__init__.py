@@ -1,1 +1,1 @@
-"""The work on a device: worker processes, their jobs, stylization and training, and the rows that tell of both."""
+"""The work on a device: worker processes, their jobs, stylization and training, and the rows about both."""

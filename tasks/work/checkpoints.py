@@ -1,19 +1,16 @@
-"""Checkpoints of a training below the root: written aside, the last two kept, checked by digest when read.
-
-state/trainings/<model_id>/checkpoint-<steps>-<digest>.safetensors   everything that the training needs to go on
-"""
+"""Checkpoints of a training below the root: the last two are kept, and checked by digest when read."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import re
 from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import torch
 
 from nst.records import TrainingRecord
+from tasks.layout import CheckpointKey, checkpoint_key, checkpoints, parse_checkpoint_key
 from tasks.models.tensor_files import dump_tensors, load_tensors
 
 if TYPE_CHECKING:
@@ -25,19 +22,19 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("nst.training")
 
-_CURVE: Final = "nst.curve"
 KEPT: Final = 2
-_NAME: Final = re.compile(r"checkpoint-(\d{9})-([0-9a-f]{16})\.safetensors")
+_CURVE: Final = "nst.curve"
+"""Name of the tensor that holds the loss curve."""
 
 
 @dataclass(slots=True, eq=False)
 class Progress:
-    """What is remembered of a training beside its state.
+    """What a training remembers besides the state of its networks.
 
     Attributes:
-        curve: Losses of every so many steps.
-        seconds: Spent on steps.
-        resumed: How often it went on from a checkpoint.
+        curve: Losses of evenly spaced steps.
+        seconds: Wall-clock seconds spent on steps.
+        resumed: Number of times the training went on from a checkpoint.
     """
 
     curve: list[TrainingRecord] = field(default_factory=list)
@@ -47,7 +44,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """A training as it stood."""
+    """The state of a training after some step."""
 
     tensors: dict[str, Tensor]
     progress: Progress
@@ -58,45 +55,39 @@ class Checkpoints:
 
     def __init__(self, store: Store, model_id: str) -> None:
         self._store = store
-        self._folder = f"state/trainings/{model_id}/"
+        self._model_id = model_id
 
     def put(self, steps: int, tensors: Mapping[str, Tensor], progress: Progress) -> None:
-        """Write a checkpoint; when it is there, remove all but the last two."""
+        """Write a checkpoint, then remove all but the last two."""
         curve = torch.tensor([astuple(record) for record in progress.curve], dtype=torch.float64)
         notes = {"seconds": repr(progress.seconds), "resumed": str(progress.resumed)}
         data = dump_tensors({**tensors, _CURVE: curve}, notes)
-        digest = hashlib.sha256(data).hexdigest()[:16]
-        self._store.put(f"{self._folder}checkpoint-{steps:09d}-{digest}.safetensors", data)
-        for _, key in self._found()[KEPT:]:
+        digest = hashlib.sha256(data).hexdigest()
+        self._store.put(checkpoint_key(self._model_id, steps, digest), data)
+        for key, _ in self._found()[KEPT:]:
             self._store.delete(key)
 
     def latest(self) -> Checkpoint | None:
-        """Return the newest checkpoint that is whole, None if there is none."""
-        for _, key in self._found():
+        """Return the newest checkpoint that is not damaged, None if there is none."""
+        for key, parsed in self._found():
             try:
                 data = self._store.get(key)
             except FileNotFoundError:
-                continue  # somebody else finished this training just now
-            digest = key.rsplit("-", 1)[1].partition(".")[0]
-            if hashlib.sha256(data).hexdigest()[:16] != digest:
-                LOGGER.warning("%s is damaged, an older one is taken", self._store.url(key))
+                continue  # another process finished this training just now
+            if not hashlib.sha256(data).hexdigest().startswith(parsed.digest):
+                LOGGER.warning("%s is damaged; an older checkpoint is used", self._store.url(key))
                 continue
             notes, tensors = load_tensors(data)
             curve = [TrainingRecord(int(step), *losses) for step, *losses in tensors.pop(_CURVE).tolist()]
             return Checkpoint(tensors, Progress(curve, float(notes["seconds"]), int(notes["resumed"])))
         return None
 
-    def steps(self) -> int:
-        """Return the steps of the newest checkpoint, 0 if there is none."""
-        return max((steps for steps, _ in self._found()), default=0)
-
     def clear(self) -> None:
-        """Remove all of them."""
-        for stat in self._store.list(self._folder):
+        """Remove all checkpoints of the model."""
+        for stat in self._store.list(checkpoints(self._model_id)):
             self._store.delete(stat.key)
 
-    def _found(self) -> list[tuple[int, str]]:
-        """Return (steps, key), the newest first."""
-        prefix = len(self._folder)
-        found = [(_NAME.fullmatch(stat.key, prefix), stat.key) for stat in self._store.list(self._folder)]
-        return sorted(((int(match[1]), key) for match, key in found if match), reverse=True)
+    def _found(self) -> list[tuple[str, CheckpointKey]]:
+        """Return the keys of the checkpoints, the newest first."""
+        found = [(stat.key, parse_checkpoint_key(stat.key)) for stat in self._store.list(checkpoints(self._model_id))]
+        return sorted(((key, parsed) for key, parsed in found if parsed), reverse=True)

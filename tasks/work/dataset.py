@@ -22,7 +22,7 @@ import numpy as np
 
 from nst.errors import InputError
 from nst.pictures.images import decode, resize
-from tasks.inputs.uris import read_uri
+from tasks.inputs.reading import read_planned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,9 @@ _VERSION: Final = 1
 
 _THREADS: Final = 8
 _ASIDE: Final = ".making-"
-_FORGOTTEN_S: Final = 24 * 3600
+_ABANDONED_S: Final = 24 * 3600
+"""Age at which an unfinished dataset counts as left by a killed process."""
+
 _AT_ONCE: Final = 64
 """Photographs decoded before any is written, a bound on memory."""
 
@@ -44,8 +46,8 @@ class Dataset:
     """Prepared photographs.
 
     Attributes:
-        array: (N, size, size, 3) uint8 RGB, mapped from a file, in the order of training.
-        skipped: Files that are no pictures, as messages.
+        array: Shape (N, size, size, 3), uint8 RGB, mapped from a file, in the order of training.
+        skipped: One message for each file that is not a picture.
     """
 
     array: np.ndarray
@@ -68,15 +70,15 @@ def prepare_dataset(
 
     Each picture's short side becomes `size`, and the middle is kept. The order follows from the digests of the files,
     which are as good as random numbers: it is the same on every machine and needs no seed. A file that occurs twice
-    counts once, one that is no picture is left out.
+    counts once; one that is not a picture is left out.
 
     Args:
         photographs: In any order.
-        size: Pixels of the side.
+        size: Side of the squares in pixels.
         folder: Where prepared datasets lie; by default `cache_folder()`.
 
     Raises:
-        InputError: None of them is a picture, or one has changed since it was identified.
+        InputError: None of the files is a picture, or one has changed since it was identified.
     """
     unique = {ref.digest: ref for ref in photographs}
     refs = [unique[digest] for digest in sorted(unique)]
@@ -89,10 +91,10 @@ def prepare_dataset(
 
 
 def _make(refs: Sequence[ImageRef], size: int, place: Path) -> None:
-    """Write the dataset aside and give it its name when it is whole."""
+    """Write the dataset under a hidden name and rename it when it is complete."""
     place.parent.mkdir(parents=True, exist_ok=True)
     for left in place.parent.glob(f"{_ASIDE}*"):
-        if time.time() - left.stat().st_mtime > _FORGOTTEN_S:  # its process was killed
+        if time.time() - left.stat().st_mtime > _ABANDONED_S:  # its process was killed
             shutil.rmtree(left, ignore_errors=True)
     aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=place.parent))
     try:
@@ -109,17 +111,18 @@ def _make(refs: Sequence[ImageRef], size: int, place: Path) -> None:
 
 
 def _write(file: BinaryIO, refs: Sequence[ImageRef], size: int) -> list[str]:
+    """Write the squares as an .npy file; return a message for each file that is not a picture."""
     count = 0
     skipped: list[str] = []
     begin = _write_header(file, len(refs), size)
     with ThreadPoolExecutor(_THREADS) as threads:
         for start in range(0, len(refs), _AT_ONCE):
-            some = refs[start : start + _AT_ONCE]
-            for found in threads.map(lambda ref: _square(ref, size), some):
-                if isinstance(found, str):
-                    skipped.append(found)
+            chunk = refs[start : start + _AT_ONCE]
+            for square in threads.map(lambda ref: _square(ref, size), chunk):
+                if isinstance(square, str):
+                    skipped.append(square)
                 else:
-                    file.write(found.tobytes())
+                    file.write(square.tobytes())
                     count += 1
     if not count:
         what = f"none of {len(refs)} photographs is a picture; the first: {skipped[0]}" if refs else "no photographs"
@@ -138,15 +141,13 @@ def _write_header(file: BinaryIO, count: int, size: int) -> int:
 
 
 def _square(ref: ImageRef, size: int) -> np.ndarray | str:
-    """Return the middle of a photograph, or why it is none."""
-    data = read_uri(ref.uri)
-    if hashlib.sha256(data).hexdigest() != ref.digest:
-        raise InputError(f"{ref.uri} has changed since the training was planned", hint="run again")
+    """Return the middle square of a photograph, or a message that says why the file is not a photograph."""
+    data = read_planned(ref.uri, ref.digest)
     try:
         array = decode(data)
-        # A ribbon's long side would explode; whatever is thinner than 1:4 is no photograph to learn from.
+        # The long side of a ribbon would explode; a picture thinner than 1:4 is no photograph to learn from.
         if max(array.shape[:2]) > 4 * min(array.shape[:2]):
-            return f"{ref.uri}: {array.shape[1]} x {array.shape[0]} pixels is no photograph"
+            return f"{ref.uri}: {array.shape[1]} x {array.shape[0]} pixels is too thin for a photograph"
         array = resize(array, size, "short")
     except InputError as error:
         return f"{ref.uri}: {error.message}"

@@ -1,6 +1,11 @@
 """Feeds chunks of batches to the device workers, and decides what a dead worker means for a batch.
 
-A chunk is the unit of a task run (half a minute of work or more); a batch stays the unit of retry and of commit.
+The problem: a batch takes seconds, and a task run of Prefect costs tens of milliseconds by itself. And one picture can
+crash the process that decodes it, so that its whole batch fails, however often it is tried again.
+
+The rule: a chunk of batches is the unit of a task run (half a minute of work or more); a batch is the unit of retry and
+of commit. A dead worker costs its batch one attempt. A batch that kills every worker it is given is run cell by cell,
+and the cell that kills its worker alone is the one that fails.
 """
 
 from __future__ import annotations
@@ -25,12 +30,16 @@ if TYPE_CHECKING:
 class Chunk:
     """Batches that one task run carries out, one after another, on one device."""
 
-    number: int
     jobs: tuple[Job, ...]
+
+    @property
+    def key(self) -> str:
+        """Id of the first batch, which names the task run."""
+        return self.jobs[0].key
 
 
 class Fanout:
-    """Runs chunks on a pool of devices; safe to call from several threads.
+    """Runs chunks of batches on a pool of device workers; safe to call from several threads.
 
     Args:
         pool: The device workers.
@@ -45,10 +54,10 @@ class Fanout:
 
     @effect(retries=2, retry_delays_s=(5, 30))
     def stylize(self, chunk: Chunk) -> tuple[BatchOutcome, ...]:
-        """Stylize the batches of a chunk; tried again, it goes on after those that are committed.
+        """Stylize the batches of a chunk; a retry goes on after the batches that are committed.
 
         Raises:
-            TransientError: The store gave up in the middle.
+            TransientError: The store did not answer; the rest of the chunk is not done.
         """
         for job in chunk.jobs:
             if job.batch.batch_id not in self._outcomes:
@@ -58,19 +67,17 @@ class Fanout:
         return tuple(self._outcomes.pop(job.batch.batch_id) for job in chunk.jobs)
 
     def _run(self, job: Job) -> BatchOutcome:
-        """Run a batch; one that kills every worker it is given is run cell by cell, so that only the guilty fails."""
+        """Run a batch; one that kills every worker it is given is run cell by cell."""
         try:
             return self._pool.run(job)
         except WorkerLost:
             if self._pool.closed:  # the run is being stopped: nobody is guilty
                 raise
-        outcomes = [self._run_alone(job.only((cell,), alone_id(job, cell))) for cell in job.batch.cells]
+        outcomes = [self._run_alone(job.only(cell, alone_id(job, cell))) for cell in job.batch.cells]
         return BatchOutcome(
             batch_id=job.batch.batch_id,
             done=tuple(cell_id for outcome in outcomes for cell_id in outcome.done),
             failed=tuple(failure for outcome in outcomes for failure in outcome.failed),
-            seconds=sum(outcome.seconds for outcome in outcomes),
-            cost=sum(outcome.cost for outcome in outcomes),
         )
 
     def _run_alone(self, job: Job) -> BatchOutcome:
@@ -84,10 +91,9 @@ class Fanout:
     def _give_up(self, job: Job, cell: Cell, error: WorkerLost) -> BatchOutcome:
         row = failure_row(job, cell, error, "worker")
         self._catalog.commit("failures", job.sweep_id, failures_id(job), [row])
-        failure = Failure(cell.cell_id, type(error).__name__, str(error))
-        return BatchOutcome(job.batch.batch_id, done=(), failed=(failure,), seconds=0.0, cost=0.0)
+        return BatchOutcome(job.batch.batch_id, done=(), failed=(Failure.of(cell.cell_id, error),))
 
 
 def alone_id(job: Job, cell: Cell) -> str:
-    """Return the batch id of one cell in quarantine."""
+    """Return the batch id under which one cell of a batch is run alone."""
     return hashlib.blake2b(f"{job.batch.batch_id}:{cell.cell_id}".encode(), digest_size=16).hexdigest()

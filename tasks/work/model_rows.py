@@ -1,21 +1,19 @@
-"""What the catalog tells about a trained model, about the steps of its training, and about a training that failed."""
+"""The catalog's rows about a trained model, about the steps of its training, and about a training that failed."""
 
 from __future__ import annotations
 
-import json
-import traceback
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.config.terms import PARTS
-from nst.errors import NstError
 from tasks.catalog.parameters import compact, flatten
-from tasks.models.choose import METHOD
+from tasks.models.choose import TRAINING_METHOD
+from tasks.work.rows import error_columns, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     import numpy as np
     import torch
@@ -29,19 +27,32 @@ if TYPE_CHECKING:
     from tasks.work.dataset import Dataset
 
 _LOSSES: Final = ("loss", "content_loss", "style_loss", "tv_loss", "diversity_loss")
-_TRACE_LINES: Final = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finished:
-    """A trained network and all that its row tells."""
+    """A trained network and everything that its row says.
+
+    Attributes:
+        job: What was trained.
+        steps: Steps done.
+        progress: Loss curve, seconds, resumptions.
+        dataset: The prepared photographs; None for families that learn without.
+        styles: The style images.
+        photographs: Number of photographs that it learned from, validation pictures left out.
+        pictures: Validation pictures, shape (H, W, 3) each, uint8 RGB.
+        validation: What the network makes of them, and their losses.
+        weights: Tensors and metadata of the network.
+        started: When this run of the training began.
+        device: A torch device.
+    """
 
     job: TrainingJob
     steps: int
     progress: Progress
     dataset: Dataset | None
     styles: Sequence[Pixels]
-    learnt: int
+    photographs: int
     pictures: Sequence[np.ndarray]
     validation: Validation
     weights: tuple[dict[str, torch.Tensor], dict[str, str]]
@@ -62,7 +73,7 @@ def model_row(finished: Finished) -> dict[str, Any]:
         "colors": finished.weights[1].get("colors"),
         "config": config.model_dump_json(),
         "parent_model": spec.parent or None,
-        "photographs": finished.learnt,
+        "photographs": finished.photographs,
         "photographs_skipped": len(finished.dataset.skipped) if finished.dataset else 0,
         "steps_done": finished.steps,
         **{name: fmean(getattr(record, name) for record in last) for name in _LOSSES if last},
@@ -100,29 +111,23 @@ def failed_training_row(
     Args:
         job: What was to be trained.
         error: What happened.
-        evidence: URI of what it left behind.
-        started: When it began.
+        evidence: URI of the last losses of an unhealthy training, "" for none.
+        started: When the training began.
     """
     spec = job.spec
-    where = ""
-    if not isinstance(error, NstError):  # an expected fault explains itself; a bug needs its trace
-        where = "".join(traceback.format_exception(error)[-_TRACE_LINES:])
     return {
         "model_id": spec.model_id,
         "sweep_name": spec.name,
-        "method": METHOD,
+        "method": TRAINING_METHOD,
         "method_version": type(spec.config).VERSION,
         "style_name": "+".join(style.name for style in spec.styles)[:200],
-        "style_uris": _json([style.uri for style in spec.styles]),
-        "style_digests": _json([style.digest for style in spec.styles]),
+        "style_uris": to_json([style.uri for style in spec.styles]),
+        "style_digests": to_json([style.digest for style in spec.styles]),
         "weights_digest": spec.weights_digest,
         "attempt": job.attempt,
         "started_at": started,
-        "error_class": type(error).__name__,
-        "error_message": str(error),
-        "error_where": f"{METHOD}\n{where}".strip(),
+        **error_columns(error, TRAINING_METHOD),
         "evidence_uri": evidence or None,
-        "failed_at": datetime.now(UTC),
     }
 
 
@@ -132,11 +137,11 @@ def _identity(spec: ModelSpec) -> dict[str, Any]:
         "model_id": spec.model_id,
         "name": spec.name,
         "family_version": type(spec.config).VERSION,
-        "style_names": _json([style.name for style in spec.styles]),
-        "style_uris": _json([style.uri for style in spec.styles]),
-        "style_digests": _json([style.digest for style in spec.styles]),
-        "style_mask_uris": _json([mask.uri for mask in masks]) if masks else None,
-        "style_mask_digests": _json([mask.digest for mask in masks]) if masks else None,
+        "style_names": to_json([style.name for style in spec.styles]),
+        "style_uris": to_json([style.uri for style in spec.styles]),
+        "style_digests": to_json([style.digest for style in spec.styles]),
+        "style_mask_uris": to_json([mask.uri for mask in masks]) if masks else None,
+        "style_mask_digests": to_json([mask.digest for mask in masks]) if masks else None,
         "data_digest": spec.data_digest or None,
         "backbone_digest": spec.weights_digest,
     }
@@ -147,7 +152,7 @@ def _measure(finished: Finished) -> dict[str, float]:
     from nst.pictures import metrics
 
     contents = finished.pictures if finished.dataset else [None] * len(finished.pictures)
-    # Many styles: each picture is measured by itself, since none of them is its one style.
+    # With several styles no picture has a single style, so the pictures are measured without any.
     styles = [style.array for style in finished.styles] if len(finished.styles) == 1 else []
     rows = [
         metrics.measure(made, content, styles, None)
@@ -155,7 +160,3 @@ def _measure(finished: Finished) -> dict[str, float]:
     ]
     names = set.intersection(*(set(row) for row in rows)) if rows else set()
     return {f"validation_{name}": fmean(row[name] for row in rows) for name in sorted(names)}
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -1,6 +1,6 @@
-"""What the catalog tells about a cell: its identity, its inputs, every parameter. No tensors, no storage.
+"""The catalog's rows about a cell: identity, inputs, every parameter, losses, failures. No tensors, no storage.
 
-The keys are the columns of `tasks.catalog.schema`; a key that is no column there is a bug and raises.
+The keys are the columns of `tasks.catalog.schema`; a key that is not a column raises, since it is a bug.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nst.identity import address
 from tasks.catalog.columns import LAYERS
 from tasks.catalog.parameters import flatten
 
-_TRACE_LINES: Final = 12
+_TRACEBACK_LINES: Final = 12
 """Lines of traceback that the row of an unexpected failure keeps."""
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def identity_columns(job: Job, cell: Cell) -> dict[str, Any]:
-    """Return the columns that say which cell this is, shared by `results` and `failures`."""
+    """Return the columns that identify a cell and its inputs, shared by `results` and `failures`."""
     content, style = cell.content, cell.style
     return {
         "cell_id": cell.cell_id,
@@ -41,11 +41,11 @@ def identity_columns(job: Job, cell: Cell) -> dict[str, Any]:
         "content_mask_uri": content.mask.uri if content and content.mask else None,
         "content_mask_digest": content.mask.digest if content and content.mask else None,
         "style_name": style.name if style else None,
-        "style_uris": _json([image.uri for image in style.images]) if style else None,
-        "style_digests": _json([image.digest for image in style.images]) if style else None,
+        "style_uris": to_json([image.uri for image in style.images]) if style else None,
+        "style_digests": to_json([image.digest for image in style.images]) if style else None,
         "style_mask_uris": _masks(style, "uri") if style else None,
         "style_mask_digests": _masks(style, "digest") if style else None,
-        "style_weights": _json(style.weights) if style else None,
+        "style_weights": to_json(style.weights) if style else None,
         "style_mix": style.mix if style and len(style.images) > 1 else None,
         "weights_digest": job.batch.weights_digest or (cell.model.digest if cell.model else None) or None,
         "model_id": cell.model.model_id if cell.model else None,
@@ -62,7 +62,7 @@ def loss_columns(losses: CellLosses) -> dict[str, Any]:
         for layer, value in term.layers.items():
             target = row if layer in LAYERS else other
             target[f"{name}_loss_{layer}"] = value
-    return {**row, "other_layer_losses": _json(other) if other else None}
+    return {**row, "other_layer_losses": to_json(other) if other else None}
 
 
 def trace_row(cell: Cell, record: TraceRecord) -> dict[str, Any]:
@@ -83,13 +83,17 @@ def failure_row(job: Job, cell: Cell, error: BaseException, stage: str) -> dict[
         job: The batch's job.
         cell: The cell that failed.
         error: What happened.
-        stage: Where: "read", "stylize", "write" or "worker".
+        stage: Where it failed: "read", "stylize", "write" or "worker".
     """
+    return {**identity_columns(job, cell), **error_columns(error, stage)}
+
+
+def error_columns(error: BaseException, stage: str) -> dict[str, Any]:
+    """Return the columns about an error, with the end of its traceback if nst did not raise it on purpose."""
     where = ""
-    if not isinstance(error, NstError):  # an expected fault explains itself; a bug needs its trace
-        where = "".join(traceback.format_exception(error)[-_TRACE_LINES:])
+    if not isinstance(error, NstError):  # an expected fault explains itself; a bug needs its traceback
+        where = "".join(traceback.format_exception(error)[-_TRACEBACK_LINES:])
     return {
-        **identity_columns(job, cell),
         "error_class": type(error).__name__,
         "error_message": str(error),
         "error_where": f"{stage}\n{where}".strip(),
@@ -98,15 +102,16 @@ def failure_row(job: Job, cell: Cell, error: BaseException, stage: str) -> dict[
 
 
 def failures_id(job: Job) -> str:
-    """Return the id of a batch's failures record: the same attempt, made twice by a crash, is one record."""
+    """Return the id of a batch's failures record; an attempt that is made twice because of a crash is one record."""
     attempts = ",".join(f"{cell.cell_id}:{cell.attempt}" for cell in job.batch.cells)
     return f"{job.batch.batch_id}-{hashlib.sha256(attempts.encode()).hexdigest()[:8]}"
 
 
 def _masks(style: StyleRef, what: Literal["uri", "digest"]) -> str | None:
     masks = [getattr(image.mask, what, None) for image in style.images]
-    return _json(masks) if any(masks) else None
+    return to_json(masks) if any(masks) else None
 
 
-def _json(value: Any) -> str:
+def to_json(value: Any) -> str:
+    """Return a list or mapping as the catalog's columns hold it: JSON without spaces."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

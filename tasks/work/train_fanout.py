@@ -1,4 +1,4 @@
-"""Feeds trainings to the device workers, and decides what a dead worker means for one."""
+"""Feeds trainings to the device workers; one that kills every worker it is given fails, as cells do in `fanout`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nst.errors import WorkerLost
 from tasks.effect import effect
-from tasks.jobs import Failure, Trained
+from tasks.jobs import Failure, TrainingOutcome
 from tasks.work.model_rows import failed_training_row
 
 if TYPE_CHECKING:
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from tasks.work.workers import DevicePool
 
 
-class Trainers:
-    """Runs trainings on a pool of devices; safe to call from several threads.
+class TrainingFanout:
+    """Runs trainings on a pool of device workers; safe to call from several threads.
 
     Args:
         pool: The device workers.
-        catalog: Where trainings that kill their workers are recorded.
+        catalog: Where the failures of trainings that kill their workers are recorded.
     """
 
     def __init__(self, pool: DevicePool, catalog: Catalog) -> None:
@@ -28,18 +28,17 @@ class Trainers:
         self._catalog = catalog
 
     @effect(retries=2, retry_delays_s=(5, 30))
-    def train(self, job: TrainingJob) -> Trained:
-        """Train one network; tried again, it goes on from its last checkpoint.
+    def train(self, job: TrainingJob) -> TrainingOutcome:
+        """Train one network; a retry goes on from the last checkpoint.
 
         Raises:
-            TransientError: The store gave up.
+            TransientError: The store did not answer.
         """
         try:
             return self._pool.run(job)
         except WorkerLost as error:
-            if self._pool.closed:  # the run is being stopped
+            if self._pool.closed:  # the run is being stopped: the training is not guilty
                 raise
             row = failed_training_row(job, error)
             self._catalog.commit("failures", job.spec.model_id, f"attempt-{job.attempt}", [row])
-            failure = Failure(job.spec.model_id, type(error).__name__, str(error))
-            return Trained(job.spec.model_id, 0, 0.0, failure)
+            return TrainingOutcome(job.spec.model_id, Failure.of(job.spec.model_id, error))

@@ -1,4 +1,4 @@
-"""Trains one network: prepares its pictures, takes its steps, keeps checkpoints, writes weights and row. No algorithm.
+"""Trains one network: prepares its pictures, takes steps, keeps checkpoints, writes weights and its row. No algorithm.
 
 The order is that of a batch: weights first, then the sample pictures, then the loss curve, then the one record that
 commits the model. A crash in between means that the steps since the last checkpoint are taken again.
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from nst.errors import NstError, TransientError
+from nst.errors import TransientError
 from nst.training import Trainer, Unhealthy
 from nst.training.doodles import draw_doodles
 from nst.workspace import Workspace
-from tasks.jobs import Failure, Trained, TrainingJob
+from tasks.jobs import Failure, TrainingJob, TrainingOutcome
 from tasks.models.backbone_weights import load_weights
 from tasks.models.files import load_model, read_masks, read_styles, write_evidence, write_samples, write_weights
 from tasks.work.checkpoints import Checkpoints, Progress
@@ -27,6 +27,9 @@ from tasks.work.workplace import reset_peak_memory
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from torch import Tensor
+
+    from nst.config.backbone import BackboneConfig
     from nst.pictures.masks import Labels
     from nst.training import Validation
     from tasks.catalog import Catalog
@@ -38,19 +41,18 @@ _VALIDATION: Final = 4
 """Pictures held out of the training, at most a tenth of all."""
 
 
-def train(job: TrainingJob, catalog: Catalog, device: str, on_step: Callable[[int, int], None]) -> Trained:
-    """Train a network and commit its row; a fault of its own is a row in `failures`.
+def train(job: TrainingJob, catalog: Catalog, device: str, on_step: Callable[[int, int], None]) -> TrainingOutcome:
+    """Train a network and commit its row; a training that fails gets a row in `failures`.
 
     Args:
         job: What to train.
-        catalog: Whose root receives checkpoints, weights and rows.
+        catalog: The catalog of the root that receives checkpoints, weights and rows.
         device: A torch device.
-        on_step: Called with (steps done, all).
+        on_step: Called with (steps done, all steps).
 
     Raises:
-        TransientError: The store gave up; the training goes on from its last checkpoint when it is run again.
+        TransientError: The store did not answer; a retry goes on from the last checkpoint.
     """
-    clock = time.perf_counter()
     training = _Training(job, catalog, device)
     failure = None
     try:
@@ -59,7 +61,7 @@ def train(job: TrainingJob, catalog: Catalog, device: str, on_step: Callable[[in
         raise
     except Exception as error:  # noqa: BLE001  recorded with its trace in the failure's row
         failure = training.fail(error)
-    return Trained(job.spec.model_id, training.steps, time.perf_counter() - clock, failure)
+    return TrainingOutcome(job.spec.model_id, failure)
 
 
 class _Training:
@@ -78,20 +80,31 @@ class _Training:
         trainer = Trainer(
             self.config,
             styles,
-            Workspace(self.device, lambda backbone: load_weights(backbone, self.job.weights_uri)),
+            Workspace(self.device, self._load_weights),
             photographs=photographs,
-            parent=load_model(self.job.parent_uri) if self.job.parent_uri else None,
+            parent=load_model(self.job.parent.uri, self.job.parent.digest) if self.job.parent else None,
             masks=masks,
         )
         self._resume(trainer)
         validation = self._take_steps(trainer, pictures, on_step)
-        learnt = 0 if photographs is None else len(photographs)
         self._commit(
             Finished(
-                self.job, self.steps, self.progress, dataset, styles, learnt, pictures, validation, trainer.weights(),
-                self.started, self.device,
+                job=self.job,
+                steps=self.steps,
+                progress=self.progress,
+                dataset=dataset,
+                styles=styles,
+                photographs=0 if photographs is None else len(photographs),
+                pictures=pictures,
+                validation=validation,
+                weights=trainer.weights(),
+                started=self.started,
+                device=self.device,
             )
-        )  # fmt: skip
+        )
+
+    def _load_weights(self, backbone: BackboneConfig) -> dict[str, Tensor]:
+        return load_weights(backbone, self.job.weights_uri, self.job.spec.weights_digest)
 
     def _photographs(self, masks: Sequence[Labels]) -> tuple[Dataset | None, list[np.ndarray], np.ndarray | None]:
         """Return the dataset, the validation pictures, and the photographs to learn from."""
@@ -103,7 +116,7 @@ class _Training:
         dataset = prepare_dataset(self.job.photographs, self.config.photograph_side)
         array = dataset.array
         held_out = min(_VALIDATION, len(array) // 10)
-        # So few photographs are a trial: they are learned from and looked at.
+        # Fewer than ten photographs are a trial: the network learns from the validation pictures too.
         pictures = [np.array(array[number]) for number in range(held_out or min(_VALIDATION, len(array)))]
         return dataset, pictures, array[held_out:]
 
@@ -154,12 +167,11 @@ class _Training:
         self.checkpoints.clear()
 
     def fail(self, error: Exception) -> Failure:
-        """Record why a training stopped. What it stood on is suspect: the next attempt begins anew."""
+        """Record why the training failed. After an unhealthy one, the next attempt begins from the first step."""
         evidence = ""
         if isinstance(error, Unhealthy):
             evidence = write_evidence(self.catalog.store, self.job, error, self.progress.curve)
             self.checkpoints.clear()
         row = failed_training_row(self.job, error, evidence=evidence, started=self.started)
         self.catalog.commit("failures", self.job.spec.model_id, f"attempt-{self.job.attempt}", [row])
-        message = str(error) if isinstance(error, NstError) else f"{type(error).__name__}: {error}"
-        return Failure(self.job.spec.model_id, type(error).__name__, message)
+        return Failure.of(self.job.spec.model_id, error)

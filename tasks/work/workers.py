@@ -1,7 +1,7 @@
 """One long-lived worker process per device, spawned, pinned before torch is imported, its backbone kept warm.
 
-A worker that dies (killed, lost GPU, crashed decoder) costs its batch one more attempt and not the pool. A batch that
-kills three workers is run cell by cell, so that only the guilty cell fails. Knows nothing of Prefect.
+A worker that dies (killed, lost GPU, crashed decoder) costs its job one attempt, and another worker takes its place.
+What it means when a job kills one worker after the other is decided by `fanout`. Knows nothing of Prefect.
 """
 
 from __future__ import annotations
@@ -19,17 +19,20 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self, overload
 
 from nst.errors import UserError, WorkerLost
-from tasks.work.quiet import quiet_c_libraries
+from tasks.work.c_libraries import quiet_c_libraries
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from tasks.jobs import BatchOutcome, Job, Trained, TrainingJob
+    from tasks.jobs import BatchOutcome, Job, TrainingJob, TrainingOutcome
+    from tasks.root import Root
 
 OnStep = Callable[[str, int, int], None]
-"""Called with (id of batch or model, step, steps) at most twice a second per device."""
+"""Called with (id of batch or model, step, all steps) at most twice a second per device."""
 
 CRASHES_BEFORE_QUARANTINE: Final = 3
+"""Workers that a job may kill before it is given up."""
+
 _PROGRESS_INTERVAL_S: Final = 0.5
 
 
@@ -51,21 +54,21 @@ class DevicePool:
     """Runs jobs on device workers; `run` may be called from as many threads as there are devices.
 
     Args:
-        root: URI of the root.
+        root: The root that the workers write to.
         devices: "cpu", "mps", "cuda:<id>"; one worker each. Naming a device twice gives it two workers.
-        on_step: Progress of a batch, called from the thread that waits for it.
-        single: Whether the root's store lacks create-only writes.
+        on_step: Progress of a job, called from the thread that waits for it.
+
+    Raises:
+        UserError: No device is named.
     """
 
-    def __init__(
-        self, root: str, devices: Sequence[str], on_step: OnStep | None = None, *, single: bool = False
-    ) -> None:
+    def __init__(self, root: Root, devices: Sequence[str], on_step: OnStep | None = None) -> None:
         if not devices:
             raise UserError("no device to run on", hint="--devices cpu")
         self._on_step = on_step
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         threads = max(1, usable_cores() // max(1, sum(device == "cpu" for device in devices)))
-        self._workers = [_Worker(root, device, threads, single) for device in devices]
+        self._workers = [_Worker(root, device, threads) for device in devices]
         for worker in self._workers:
             worker.start()
             self._idle.put(worker)
@@ -81,17 +84,19 @@ class DevicePool:
     @overload
     def run(self, job: Job, *, crashes: int = ...) -> BatchOutcome: ...
     @overload
-    def run(self, job: TrainingJob, *, crashes: int = ...) -> Trained: ...
-    def run(self, job: Job | TrainingJob, *, crashes: int = CRASHES_BEFORE_QUARANTINE) -> BatchOutcome | Trained:
+    def run(self, job: TrainingJob, *, crashes: int = ...) -> TrainingOutcome: ...
+    def run(
+        self, job: Job | TrainingJob, *, crashes: int = CRASHES_BEFORE_QUARANTINE
+    ) -> BatchOutcome | TrainingOutcome:
         """Run one job on the next idle worker; a dead worker is replaced and the job tried again.
 
         Args:
             job: What to run.
-            crashes: Workers that it may kill.
+            crashes: Workers that the job may kill.
 
         Raises:
-            WorkerLost: The job killed so many workers.
-            TransientError, Exception: What the job raised in the worker.
+            WorkerLost: The job killed as many workers.
+            TransientError, Exception: Whatever the job raised in the worker.
         """
         worker = self._idle.get()
         try:
@@ -111,7 +116,7 @@ class DevicePool:
         return [process.pid for process in processes if process and process.pid and process.is_alive()]
 
     def close(self) -> None:
-        """Stop all workers, at once if they are in the middle of a batch: what is not committed is done again."""
+        """Stop all workers, also in the middle of a batch: what is not committed is done again by the next run."""
         self.closed = True
         for worker in self._workers:
             worker.stop()
@@ -120,23 +125,23 @@ class DevicePool:
 class _Worker:
     """The parent's end of one worker process."""
 
-    def __init__(self, root: str, device: str, threads: int, single: bool) -> None:
+    def __init__(self, root: Root, device: str, threads: int) -> None:
         self.device = device
-        self.arguments = (root, device, threads, single)
+        self.arguments = (root, device, threads)
         self.process: multiprocessing.process.BaseProcess | None = None
         self.connection: Connection | None = None
         self.stopping = False
 
     def start(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
+        self.connection, child_end = context.Pipe()
         self.process = context.Process(
-            target=serve, args=(theirs, *self.arguments), name=f"nst-{self.device}", daemon=True
+            target=serve, args=(child_end, *self.arguments), name=f"nst-{self.device}", daemon=True
         )
         self.process.start()
-        theirs.close()
+        child_end.close()
 
-    def run(self, job: Job | TrainingJob, on_step: OnStep | None) -> BatchOutcome | Trained:
+    def run(self, job: Job | TrainingJob, on_step: OnStep | None) -> BatchOutcome | TrainingOutcome:
         if self.stopping:
             raise WorkerLost(f"the worker of {self.device} is stopped")
         if self.process is None or not self.process.is_alive():
@@ -152,12 +157,12 @@ class _Worker:
                 elif kind == "error":
                     raise value
                 else:
-                    outcome: BatchOutcome | Trained = value
+                    outcome: BatchOutcome | TrainingOutcome = value
                     return outcome
         except (EOFError, ConnectionError) as error:
-            raise WorkerLost(f"the worker of {self.device} died {self._obituary()}") from error
+            raise WorkerLost(f"the worker of {self.device} died {self._cause_of_death()}") from error
 
-    def _obituary(self) -> str:
+    def _cause_of_death(self) -> str:
         assert self.process is not None
         self.process.join(timeout=5)
         code = self.process.exitcode
@@ -179,17 +184,17 @@ class _Worker:
 
 
 def usable_cores() -> int:
-    """Return how many threads all workers may have together: those of the machine, or fewer by OMP_NUM_THREADS.
+    """Return how many threads all workers may have together: the machine's cores, or fewer by OMP_NUM_THREADS.
 
-    Whoever shares the machine sets it, since threads that wait for cores that others use burn their own: on two busy
-    cores, a training with two threads took over three times the processor time a step of one with one thread.
+    Who shares the machine with others sets that variable, since threads that wait for a busy core burn processor time:
+    on two busy cores, a step of a training took over three times the processor time with two threads as with one.
     """
     wanted, cores = os.environ.get("OMP_NUM_THREADS", ""), os.cpu_count() or 1
     return min(cores, int(wanted) or cores) if wanted.isdecimal() else cores
 
 
-def serve(connection: Connection, root: str, device: str, threads: int, single: bool) -> None:
-    """Run jobs until the parent closes the pipe or dies. This is the worker process."""
+def serve(connection: Connection, root: Root, device: str, threads: int) -> None:
+    """Run jobs until the parent closes the pipe or dies: the main function of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     quiet_c_libraries()
     _exit_with_parent()
@@ -206,7 +211,7 @@ def serve(connection: Connection, root: str, device: str, threads: int, single: 
     keep_freed_memory()
     torch.set_num_threads(threads)
     torch.backends.cudnn.deterministic = True
-    stylist = Stylist(root, device, single=single)
+    stylist = Stylist(root, device)
     while True:
         try:
             job: Job | TrainingJob = connection.recv()
@@ -218,11 +223,11 @@ def serve(connection: Connection, root: str, device: str, threads: int, single: 
                 from tasks.work.training import train
 
                 stylist.workspace.forget()  # the training wants the device for itself
-                connection.send(("done", train(job, stylist.catalog, device, report)))
+                connection.send(("done", train(job, root.catalog, device, report)))
             else:
                 connection.send(("done", stylist.run(job, report)))
         except Exception as error:  # noqa: BLE001  the parent decides what it means
-            connection.send(("error", _portable(error)))
+            connection.send(("error", _picklable(error)))
 
 
 def _reporter(connection: Connection, key: str) -> Callable[[int, int], None]:
@@ -238,7 +243,7 @@ def _reporter(connection: Connection, key: str) -> Callable[[int, int], None]:
     return report
 
 
-def _portable(error: Exception) -> Exception:
+def _picklable(error: Exception) -> Exception:
     """Return the error, or its text if it cannot be pickled."""
     import pickle
 

@@ -1,4 +1,4 @@
-"""Where a number was computed: device, versions, memory."""
+"""The workplace of a batch or a training, for its row in the catalog: device, versions, memory."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _M_MMAP_MAX: Final = -4
 
 
 def keep_freed_memory() -> None:
-    """Have this process keep the memory of freed tensors for the next ones, where its C library is glibc.
+    """Keep the memory of freed tensors in this process for the next tensors, where the C library is glibc.
 
-    By itself glibc gives large blocks back at once, and the kernel clears every page anew at the next step. Measured on
-    two cores with VGG-19 to relu4_1: 12 to 19 % less time a step at 512 px, 7 % at 128 px in batches of 4; peak memory
-    rises by a tenth.
+    By default glibc returns large blocks to the system at once, and the kernel clears every page again at the next
+    step. Measured on two cores with VGG-19 to relu4_1: 12 to 19 % less time a step at 512 px, 7 % at 128 px in batches
+    of 4; peak memory rises by a tenth.
     """
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
@@ -31,7 +31,7 @@ def keep_freed_memory() -> None:
 
 
 def versions(device: str) -> dict[str, Any]:
-    """Return the columns that name the device and the versions of what computed there."""
+    """Return the columns about the device and the versions of the software."""
     name = torch.cuda.get_device_name() if device.startswith("cuda") else _processor()
     return {
         "device": device,
@@ -43,24 +43,24 @@ def versions(device: str) -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """Return what the processor calls itself, or else its architecture."""
+    """Return the model name of the processor, or else its architecture."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     except OSError:
-        pass  # no Linux
+        pass  # not Linux
     return platform.processor() or platform.machine()
 
 
 def reset_peak_memory(device: str) -> None:
-    """Begin to measure anew, where the device can."""
+    """Begin a new measurement of peak memory; has no effect on a CPU."""
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
 
 
 def peak_memory(device: str) -> int:
-    """Return bytes: the peak since `reset_peak_memory` on a GPU, the process's peak on a CPU."""
+    """Return the peak memory in bytes: since `reset_peak_memory` on a GPU, of the whole process on a CPU."""
     if device.startswith("cuda"):
         return int(torch.cuda.max_memory_allocated())
     scale = 1 if platform.system() == "Darwin" else 1024

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.engine import InlineEngine, run_window
+from flows.engine import InlineEngine, completed
 from tasks.effect import effect
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def server_cpu_s(pid: int) -> float:
 def inline() -> tuple[float, float]:
     """Return (wall, CPU) seconds of `INLINE_CALLS` calls."""
     with InlineEngine(2) as engine:
-        return timed(lambda: list(run_window(engine, trivial, range(INLINE_CALLS), 4)))
+        return timed(lambda: list(completed(engine, trivial, range(INLINE_CALLS), 4)))
 
 
 def under_prefect(state_dir: Path) -> dict[str, float]:
@@ -78,7 +78,7 @@ def under_prefect(state_dir: Path) -> dict[str, float]:
         async def run(count: int) -> str:
             with PrefectEngine(2) as engine:
                 parts["wall"], parts["cpu"] = await in_thread(
-                    engine, lambda: timed(lambda: list(run_window(engine, trivial, range(count), 4)))
+                    engine, lambda: timed(lambda: list(completed(engine, trivial, range(count), 4)))
                 )
             return str(FlowRunContext.get().flow_run.id)
 

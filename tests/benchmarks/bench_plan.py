@@ -31,7 +31,7 @@ sweep:
 '''
 manifest = parse_manifest(text, "bench.yaml")
 parsed = time.perf_counter()
-images = [ImageRef(f"{n}", f"{n}.jpg", f"{n:064x}", 1) for n in range(contents + styles)]
+images = [ImageRef(f"{n}", f"{n}.jpg", f"{n:064x}") for n in range(contents + styles)]
 refs = [StyleRef(image.name, (image,), (1.0,)) for image in images[contents:]]
 cells = expand(manifest, images[:contents], refs, dict.fromkeys(manifest.backbones(), "w"))
 expanded = time.perf_counter()

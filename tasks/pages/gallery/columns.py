@@ -1,4 +1,4 @@
-"""Catalog rows become the page's data: columns with their values written once, axes, numbers, what is the same."""
+"""Catalog rows become the data of the page: axes, settings that all cells share, metrics; each value written once."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _SOURCES: Final = (
 
 
 def tabulate(rows: Sequence[Mapping[str, Any]], page_uri: str) -> dict[str, Any]:
-    """What the page's script reads (`model.js`); plain JSON values, no NaN.
+    """Return what the script of the page reads (`model.js`): plain JSON values, no NaN.
 
-    Axes are the parameters that vary. One that follows from another (two axes paired by `zip`, a setting that only one
-    optimiser has) is no axis of its own but a follower, shown with the cell.
+    Axes are the parameters that vary. A parameter that follows from another (two axes paired by `zip`, a setting that
+    only one optimiser has) is not an axis but a follower, shown with the cell.
     """
-    cells = _one_per_cell(rows)
+    cells = _row_per_cell(rows)
     settings = {c.name: [_plain(row.get(c.name), c.type) for row in cells] for c in _settings()}
     known = [method is not None for method in settings["method"]]  # nothing is known of a cell that is not done
     seen = {key: set(compress(values, known)) for key, values in settings.items()}
@@ -71,8 +71,8 @@ def tabulate(rows: Sequence[Mapping[str, Any]], page_uri: str) -> dict[str, Any]
     }
 
 
-def _one_per_cell(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """A row per cell in the order of first appearance: the done one, else the last failure."""
+def _row_per_cell(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return one row per cell in the order of first appearance: its result, or else its last failure."""
     found: dict[str, Mapping[str, Any]] = {}
     for row in rows:
         if not (found.get(row["cell_id"]) or {}).get("picture_uri"):
@@ -90,23 +90,23 @@ def _numbers() -> Iterable[catalog.Column]:
 
 
 def _coded(values: Sequence[Any]) -> dict[str, Any]:
-    """Distinct values and an index per cell; numbers ascending, other values in the order of appearance, "" last."""
+    """Return the distinct values and their index per cell; numbers ascending, other values as they appear, "" last."""
     distinct = list(dict.fromkeys(values))
     if all(isinstance(v, int | float) for v in distinct if v is not None):
         distinct.sort(key=lambda v: (v is not None, v or 0))
     else:
-        distinct.sort(key=lambda v: v == "")  # what is made without a content or style stands below what has both
+        distinct.sort(key=lambda v: v == "")  # cells without a content or style come after those that have both
     place = {value: i for i, value in enumerate(distinct)}
     return {"values": distinct, "index": [place[value] for value in values]}
 
 
 def _follows(index: Sequence[int], other: Sequence[int]) -> bool:
-    """Whether the value of one column is a function of the other's."""
+    """Return whether the value of one column is a function of the value of the other."""
     return len(set(zip(other, index, strict=True))) == len(set(other))
 
 
 def _plain(value: Any, kind: str = "string") -> Any:
-    """A value of the catalog as JSON has it; None for NaN and pandas' nulls; whole floats of int columns as int."""
+    """Return a value of the catalog for JSON: None for NaN and pandas' nulls, integers also where pandas has floats."""
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:
         return None
     value = value.item() if hasattr(value, "item") else value
@@ -118,7 +118,7 @@ def _plain(value: Any, kind: str = "string") -> Any:
 
 
 def _rounded(value: Any) -> float | int | None:
-    """Six digits: enough to look at, half the bytes."""
+    """Return a number with six digits: enough to look at, in half the bytes."""
     value = _plain(value)
     return float(f"{value:.6g}") if isinstance(value, float) else value if isinstance(value, int) else None
 
@@ -129,7 +129,7 @@ def _only(cells: Sequence[Mapping[str, Any]], column: str) -> str:
 
 
 def _error(row: Mapping[str, Any]) -> str | None:
-    """None for a cell with a picture, "" for one that is not done."""
+    """Return why a cell has no picture: None if it has one, "" if it is not done."""
     if _plain(row.get("picture_uri")):
         return None
     kind, message = _plain(row.get("error_class")), _plain(row.get("error_message"))
@@ -142,7 +142,7 @@ def _shape(row: Mapping[str, Any]) -> str | None:
 
 
 def _sources(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Where the inputs were read, for the manifest of a cell; each combination once."""
+    """Return where the inputs were read, for the manifest of a cell; each combination once."""
     coded = _coded([tuple(_plain(row.get(key)) for key in _SOURCES) for row in cells])
     coded["values"] = [
         {

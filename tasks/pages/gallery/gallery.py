@@ -1,4 +1,4 @@
-"""One self-contained HTML page out of catalog rows. It loads nothing but pictures, by URLs relative to itself."""
+"""One self-contained HTML page from catalog rows. It loads nothing but pictures, by URLs relative to itself."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def build_gallery(
     contents: Mapping[str, bytes] | None = None,
     styles: Mapping[str, bytes] | None = None,
 ) -> str:
-    """The page as text (UTF-8 when written).
+    """Return the page as text, to be written as UTF-8.
 
     Args:
-        rows: Rows of `results` and `failures`, in the order of the manifest. Of several rows of one cell, a done one
-            wins over failures and a later failure over earlier ones; columns that are absent or null are left out.
+        rows: Rows of `results` and `failures`, in the order of the manifest. Of several rows of one cell, a result wins
+            over failures and a later failure over earlier ones; columns that are absent or null are left out.
         title: Heading; any text.
         page_uri: URI at which the page will lie: pictures below the same root are named relative to it.
         contents: Content pictures (file bytes) by name, for the headings and to compare with; carried in the page,
-            scaled down. A missing or unreadable one leaves its name alone.
+            scaled down. Of a missing or unreadable picture only the name is shown.
         styles: The same for styles.
     """
     data = tabulate(rows, page_uri)
@@ -68,7 +68,7 @@ def build_gallery(
 
 
 def _json_for_html(value: object) -> str:
-    """JSON that no HTML parser takes for markup, whatever strings it holds."""
+    """Return JSON that no HTML parser takes for markup, whatever strings it holds."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for mark in "<>&\u2028\u2029":
         text = text.replace(mark, f"\\u{ord(mark):04x}")
@@ -76,7 +76,7 @@ def _json_for_html(value: object) -> str:
 
 
 def _embedded(data: bytes, side: int) -> str | None:
-    """A data URL of the picture with its long side at most `side` pixels."""
+    """Return a data URL of the picture with its long side at most `side` pixels; None if it cannot be read."""
     try:
         picture = decode(data)
     except InputError:

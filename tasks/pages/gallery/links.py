@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 
 def relative(uri: Any, page_uri: str) -> str | None:
-    """The URL of a file as a page at `page_uri` names it: relative where both lie in one bucket or file system.
+    """Return the URL of a file for a page at `page_uri`: relative if both lie in one bucket or file system.
 
-    Characters that mean something in a URL are escaped. A file elsewhere keeps its whole URI if a browser can follow it
-    (http, https, file), and is None otherwise: a page must not carry a link that runs code.
+    Characters with a meaning in URLs are escaped. Of a file elsewhere the whole URI is returned if a browser can follow
+    it (http, https, file), and None otherwise: a page must not hold a link that runs code.
     """
     if not isinstance(uri, str) or not uri:
         return None
@@ -26,7 +26,7 @@ def relative(uri: Any, page_uri: str) -> str | None:
 
 
 def _split(uri: str) -> tuple[str, str]:
-    """("s3://bucket", "/key"), ("file://", "/path") also of a bare path."""
+    """Return ("s3://bucket", "/key"), or ("file://", "/path"), also for a bare path."""
     scheme, found, rest = uri.partition("://")
     if not found:
         return "file://", posixpath.normpath("/" + uri)

@@ -1,4 +1,4 @@
-"""Where each setting's column stands in a manifest: the way back from flat columns to nested YAML."""
+"""The place in a manifest of the setting that a column holds: the way back from flat columns to nested YAML."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Place:
 
 @cache
 def places(method: str) -> dict[str, Place]:
-    """Column -> place; {} for an unknown method.
+    """Return the place of each column's setting, by column; {} for an unknown method.
 
     The columns are named by the rule of `tasks.catalog.parameters` itself, so that the two cannot drift apart.
     """
@@ -35,12 +35,12 @@ def places(method: str) -> dict[str, Place]:
 
 def _walk(model: type[BaseModel], prefix: str, keys: list[str]) -> Iterator[tuple[str, Place]]:
     for field, info in model.model_fields.items():
-        column = parameters._name(prefix, field)  # noqa: SLF001
-        blocks = list(parameters._blocks(info.annotation))  # noqa: SLF001
+        column = parameters.column_name(prefix, field)
+        blocks = list(parameters.blocks(info.annotation))
         for block in blocks:
             yield from _walk(block, column, [*keys, field])
         if not blocks:
-            kinds = [get_origin(option) or option for option in parameters._options(info.annotation)]  # noqa: SLF001
+            kinds = [get_origin(option) or option for option in parameters.options(info.annotation)]
             structured = any(
                 isinstance(k, type) and issubclass(k, Mapping | Sequence | AbstractSet) and k is not str for k in kinds
             )

@@ -7,7 +7,7 @@ import sys
 
 
 def quiet_c_libraries() -> None:
-    """Point file descriptor 2 to nowhere, and Python's own `sys.stderr` to where it was."""
+    """Point file descriptor 2 to the null device, and Python's own `sys.stderr` to where it pointed before."""
     try:
         kept = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
     except OSError:  # no standard error at all

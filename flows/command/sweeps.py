@@ -1,0 +1,37 @@
+"""What `nst status` prints: the sweeps below a root. Prints; decides nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from tasks.status import sweep_statuses
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tasks.root import Root
+    from tasks.status import SweepStatus
+
+
+def print_status(root: Root, out: Console) -> None:
+    """List the sweeps of a root, one line each."""
+    statuses = sweep_statuses(root)
+    if not statuses:
+        out.print(f"no sweep has been submitted to {root.uri}")
+        return
+    table = Table("sweep", "id", "submitted (UTC)", "cells", "done", "failed", "to do", "state")
+    for status in statuses:
+        counts = (f"{count:,}" for count in (status.total, status.done, status.failed, status.to_do))
+        submitted = f"{status.submitted_at:%Y-%m-%d %H:%M}"
+        table.add_row(status.name, status.sweep_id[:8], submitted, *counts, _state(status))
+    out.print(table)
+
+
+def _state(status: SweepStatus) -> str:
+    if status.running:
+        return "[cyan]running[/]"
+    if status.to_do:
+        return "[yellow]incomplete[/]"
+    return "[red]failures[/]" if status.failed else "[green]done[/]"

@@ -1,0 +1,63 @@
+"""A planned sweep or training, of one shape for whoever prints or runs it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from tasks.planning.sweep import PreparedSweep
+from tasks.planning.training import PreparedTraining
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from flows.engine import Engine
+    from flows.order.summary import Summary
+    from tasks.work.workers import OnStep
+
+Prepared = TypeVar("Prepared", PreparedSweep, PreparedTraining)
+
+
+@dataclass(frozen=True)
+class Order(ABC, Generic[Prepared]):
+    """What a request comes to; everything that can be wrong with it was found when it was planned.
+
+    Attributes:
+        kind: `sweep` or `train`, the name of its flow.
+        noun: What is counted: `cells` or `models`.
+        prepared: The plan.
+        devices: Devices to use, one worker each.
+    """
+
+    kind: ClassVar[str]
+    noun: ClassVar[str]
+
+    prepared: Prepared
+    devices: tuple[str, ...]
+
+    @property
+    @abstractmethod
+    def to_do(self) -> int:
+        """Number of cells or models that are not done yet."""
+
+    @abstractmethod
+    def plan_table(self) -> Table:
+        """Return what `nst plan` prints."""
+
+    def plan_json(self) -> dict[str, Any]:
+        """Return what `nst plan --json` prints."""
+        return self.prepared.to_json()
+
+    @abstractmethod
+    def run(self, engine: Engine, on_step: OnStep | None = None) -> Summary:
+        """Do what is not done yet.
+
+        Args:
+            engine: Carries out the effects; with as many threads as there are devices.
+            on_step: Called with the progress of batches and trainings.
+
+        Raises:
+            UserError: The weights of a backbone cannot be obtained; nothing was started.
+            TransientError: The store did not answer; what is committed is kept, and running again does the rest.
+        """

@@ -1,0 +1,126 @@
+"""What became of a sweep or a training: counts, failures, and the lines that `nst run` prints at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.jobs import Failure
+
+_FAILURES_SHOWN: Final = 10
+
+
+@dataclass(slots=True, kw_only=True)
+class Summary:
+    """The counts of an order, in cells or models.
+
+    Attributes:
+        name: Name of the manifest.
+        total: Everything that the manifest declares.
+        done_before: What was done before the run.
+        done: What the run did.
+        failed: What the run tried in vain.
+        seconds: Wall-clock seconds of the run.
+        failures: Why each of `failed` failed.
+    """
+
+    name: str
+    total: int
+    done_before: int
+    done: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def handled(self) -> int:
+        """What is done or was tried in vain so far."""
+        return self.done_before + self.done + self.failed
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the command: 1 if anything failed."""
+        return 1 if self.failed else 0
+
+    def note(self, default: str = "") -> str:
+        """Return what the progress says: the number of failures, if there are any."""
+        return f"{self.failed} failed" if self.failed else default
+
+    def add_failures(self, failures: tuple[Failure, ...]) -> None:
+        """Count cells or models that failed."""
+        self.failed += len(failures)
+        self.failures += failures
+
+    def lines(self, root: str) -> Iterator[str]:
+        """Yield what the run did and where to look.
+
+        Args:
+            root: The root as the user wrote it.
+        """
+        raise NotImplementedError
+
+    def _failure_lines(self) -> Iterator[str]:
+        if self.failed:
+            yield f"{self.failed} failed; run again to try them again"
+            for failure in self.failures[:_FAILURES_SHOWN]:
+                yield f"  {failure.cell_id[:8]} {failure}"
+            if self.failed > _FAILURES_SHOWN:
+                yield f"  and {self.failed - _FAILURES_SHOWN} more in the catalog's failures table"
+
+
+@dataclass(slots=True, kw_only=True)
+class SweepSummary(Summary):
+    """What became of a sweep, in cells.
+
+    Attributes:
+        sweep_id: Id of the sweep.
+        gallery: URI of its page, "" if the run made none.
+    """
+
+    sweep_id: str
+    gallery: str = ""
+
+    def lines(self, root: str) -> Iterator[str]:
+        """Yield what the run did and where to look; `root` as the user wrote it."""
+        before = f", {self.done_before} were done before" if self.done_before else ""
+        yield f"sweep {self.name} ({self.sweep_id[:8]}): {self.done} done in {duration(self.seconds)}{before}"
+        yield from self._failure_lines()
+        if self.gallery:
+            yield f"pictures: {self.gallery}"
+        yield f"catalog:  {root.rstrip('/')}/catalog/results"
+
+
+@dataclass(slots=True, kw_only=True)
+class TrainingSummary(Summary):
+    """What became of a training manifest, in models.
+
+    Attributes:
+        models: Ids of all its models that are trained now.
+    """
+
+    models: list[str] = field(default_factory=list)
+
+    def lines(self, root: str) -> Iterator[str]:
+        """Yield what the run did and where to look; `root` as the user wrote it."""
+        before = f", {self.done_before} were trained before" if self.done_before else ""
+        yield f"training {self.name}: {self.done} trained in {duration(self.seconds)}{before}"
+        yield from self._failure_lines()
+        for model in self.models:
+            yield f"model:    {model}"
+        yield f"catalog:  {root.rstrip('/')}/catalog/models"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them: `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    return f"{hours // 24} d {hours % 24} h"

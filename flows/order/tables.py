@@ -1,0 +1,56 @@
+"""The tables that `nst plan` prints, of a sweep and of a training. Text only: nothing is decided here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from flows.order.summary import duration
+
+if TYPE_CHECKING:
+    from tasks.planning.sweep import PreparedSweep
+    from tasks.planning.training import PreparedTraining
+
+
+def sweep_table(prepared: PreparedSweep) -> Table:
+    """Return what a sweep holds, what of it is done, what is to do and why."""
+    plan = prepared.plan
+    table = Table(title=f"sweep {plan.name}  {plan.sweep_id[:8]}  below {prepared.root.uri}", show_header=False)
+    table.add_row("cells", f"{plan.total:,}")
+    methods = plan.cells.methods()
+    if len(methods) > 1:
+        table.add_row("of", ", ".join(f"{name}: {count:,}" for name, count in methods.items()))
+    table.add_row("done", f"{plan.done:,}")
+    for reason, count in plan.reasons.items():
+        if reason != "done" and count:
+            table.add_row(f"to do: {reason}", f"{count:,}")
+    if untrained := sum(len(training.to_do) for training in prepared.trainings):
+        table.add_row("models to train first", f"{untrained:,}")
+    table.add_row("batches", f"{plan.batch_count:,}")
+    seconds = plan.seconds
+    estimate = "unknown: nothing like it in the catalog yet" if seconds is None else f"about {duration(seconds)}"
+    table.add_row("time", estimate)
+    table.add_row("pictures", f"about {_size(plan.output_bytes)}")
+    return table
+
+
+def training_table(prepared: PreparedTraining) -> Table:
+    """Return the models of a training manifest, each with its state."""
+    title = f"training {prepared.name}  {len(prepared.photographs):,} photographs  below {prepared.root.uri}"
+    table = Table("model", "family", "styles", "steps", "state", title=title)
+    for spec in prepared.specs:
+        state = prepared.state(spec)
+        styles = ", ".join(style.name for style in spec.styles[:3]) + (", ..." if len(spec.styles) > 3 else "")
+        color = "green" if state == "trained" else "yellow"
+        table.add_row(spec.model_id[:8], spec.config.family, styles, f"{spec.config.steps:,}", f"[{color}]{state}[/]")
+    return table
+
+
+def _size(number: float) -> str:
+    """Return bytes with a binary unit."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}"
+        number /= 1024
+    return f"{number:.1f} TiB"

@@ -1,0 +1,62 @@
+"""What a manifest says, read once with the manifests that it extends, before any of it is checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from nst.manifest.bases import with_bases
+from nst.yaml.problems import describe
+from nst.yaml.reporter import Reporter
+from nst.yaml.text import load
+
+if TYPE_CHECKING:
+    from nst.errors import Problem
+    from nst.manifest.bases import ReadBase
+    from nst.yaml.positions import Where
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Declaration:
+    """A manifest as it is written, laid over those that it extends.
+
+    Attributes:
+        raw: Its keys and values.
+        positions: Where they stand.
+        problems: Faults of the YAML after which reading could go on.
+        base_unreadable: Whether a manifest that it extends could not be read, which is one of the `problems`.
+    """
+
+    raw: dict[str, Any]
+    positions: Where
+    problems: tuple[Problem, ...]
+    base_unreadable: bool
+
+    @property
+    def kind(self) -> Literal["sweep", "train"]:
+        """What the manifest declares: a sweep, or networks to be trained."""
+        return "train" if self.raw.get("kind") == "train" else "sweep"
+
+    def reporter(self) -> Reporter:
+        """Return what collects the problems of the manifest, those of the YAML among them."""
+        return Reporter(self.positions, self.problems, complete=not self.base_unreadable)
+
+
+def read_declaration(text: str, file: str, read_base: ReadBase | None = None) -> Declaration:
+    """Return what the YAML text of a manifest says.
+
+    Args:
+        text: The manifest.
+        file: What messages call it.
+        read_base: Reads the manifests that it extends; without it, `extends` is refused.
+
+    Raises:
+        ManifestError: The text is not YAML, or not a mapping.
+    """
+    document, complete = with_bases(load(text, file), file, read_base)
+    if not isinstance(document.value, dict):
+        found = "an empty file" if document.value is None else describe(document.value)
+        report = Reporter(document.positions, document.problems)
+        report.add((), f"found {found}, expected a mapping", "start with `name: my-sweep`")
+        report.raise_any()
+    return Declaration(document.value, document.positions, document.problems, not complete)

@@ -1,0 +1,57 @@
+"""A manifest read from its URI, with the manifests that it extends: once, whatever it declares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from nst.errors import ManifestError, Problem
+from nst.manifest.declaration import read_declaration
+from tasks.inputs.base_uri import BaseUri
+from tasks.inputs.uris import read_uri
+
+if TYPE_CHECKING:
+    from nst.manifest.declaration import Declaration
+
+_MOST_BYTES: Final = 4 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestSource:
+    """A manifest as it was read, not yet checked.
+
+    Attributes:
+        uri: URI or path of the manifest, as the user named it.
+        text: Its YAML.
+        declaration: What the YAML says, laid over the manifests that it extends.
+    """
+
+    uri: str
+    text: str
+    declaration: Declaration
+
+    @property
+    def folder(self) -> BaseUri:
+        """The manifest's own folder, which other manifests that it names are relative to."""
+        return BaseUri.of(self.uri)
+
+
+def read_manifest(uri: str) -> ManifestSource:
+    """Read a manifest.
+
+    Raises:
+        ManifestError: It is not UTF-8 text, not YAML or not a mapping, or the same of a manifest that it extends.
+        InputError: It does not exist or is too large.
+    """
+    text, folder = _read_text(uri), BaseUri.of(uri)
+    return ManifestSource(uri, text, read_declaration(text, uri, lambda base: _read_text(folder.join(base))))
+
+
+def _read_text(uri: str) -> str:
+    data = read_uri(uri, max_bytes=_MOST_BYTES)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        problem = Problem(uri, line, 1, f"byte {data[error.start]:#04x} is not UTF-8 text", "save the file as UTF-8")
+        raise ManifestError((problem,)) from error

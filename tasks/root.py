@@ -1,0 +1,68 @@
+"""A root: the folder or bucket that holds pictures, trained models and the catalog. Opened once and handed around."""
+
+from __future__ import annotations
+
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+from tasks.store import open_store
+from tasks.store.probe import probe
+
+if TYPE_CHECKING:
+    from tasks.catalog import Catalog
+    from tasks.store import Store
+
+
+class Root:
+    """A root. It crosses into another process as its URI and one flag, and connects there when it is first used.
+
+    Args:
+        uri: Path or URI of the root, e.g. `out` or `s3://bucket/prefix`.
+        single_publisher: Whether the store lacks create-only writes, so that publishers must take turns.
+    """
+
+    def __init__(self, uri: str, *, single_publisher: bool = False) -> None:
+        self._given = uri
+        self.single_publisher = single_publisher
+
+    @property
+    def uri(self) -> str:
+        """The root with its protocol and without a trailing slash: file:///abs, s3://bucket/prefix, memory://x."""
+        return self.store.uri
+
+    @cached_property
+    def store(self) -> Store:
+        """The objects below the root."""
+        return open_store(self._given)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The tables of the root; one object per process, since it remembers their log."""
+        from tasks.catalog import Catalog  # a worker unpickles the root before it has set up its process
+
+        return Catalog(self.store, single_publisher=self.single_publisher)
+
+    def __repr__(self) -> str:
+        return f"Root({self.uri!r}, single_publisher={self.single_publisher})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (partial(Root, single_publisher=self.single_publisher), (self.uri,))
+
+
+def open_root(uri: str, *, probed: bool = False) -> Root:
+    """Open a root; nothing is created.
+
+    Args:
+        uri: Path or URI of the root.
+        probed: Whether to try out if the store keeps create-only writes, which all code that writes to the catalog must
+            know. Local folders keep them (hard links); other stores are tried once per process (`tasks.store.probe`),
+            which takes seconds and the right to write. Without a probe the store is assumed to keep them.
+
+    Raises:
+        InputError: An unknown protocol, or a URI without a bucket.
+        StorageError, UserError: The probed store does not answer or refuses.
+    """
+    root = Root(uri)
+    if not root.uri.startswith("file://") and probed and not probe(root.store).create_only:
+        return Root(uri, single_publisher=True)
+    return root

@@ -92,13 +92,13 @@ class Recent(Generic[Value]):
         self._values: OrderedDict[Hashable, Value] = OrderedDict()
 
     def owned_by(self, owner: Hashable) -> Recent[Value]:
-        """Return this memory for another owner: its room is shared, and equal keys of two owners are kept apart."""
+        """Return a view of this memory for another owner: both share its room, but no value of the other's keys."""
         other = copy(self)
-        other._owner = owner  # noqa: SLF001  our own copy
+        other._owner = owner  # noqa: SLF001 - of a copy of this object
         return other
 
     def get(self, key: Hashable, compute: Callable[[], Value]) -> Value:
-        """Return the value of `key`, computing it if it is not at hand."""
+        """Return the value of `key`, computed if it is not in memory."""
         key = (self._owner, key)
         if key in self._values:
             self.hits += 1
@@ -135,11 +135,11 @@ class Workspace:
         self.networks: Recent[Network] = Recent(4)
 
     def with_weights(self, digest: str, load_weights: Callable[[BackboneConfig], Mapping[str, Tensor]]) -> Workspace:
-        """Return a workspace that takes the weights of backbones from elsewhere and shares the memory of this one.
+        """Return a workspace that loads the weights of backbones in another way and shares the memory of this one.
 
         Args:
-            digest: Identity of the weights; what is computed with other weights is kept apart.
-            load_weights: As for `Workspace`.
+            digest: Identity of the weights. Backbones and targets of other weights are not reused.
+            load_weights: Returns the tensors of a backbone under torchvision's names.
         """
         other = copy(self)
         other.load_weights = load_weights

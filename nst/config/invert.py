@@ -12,7 +12,7 @@ from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
 
 
 class InvertConfig(PixelMethod):
-    """Inversion: a picture made from noise with an image's features at one layer, or its Gram matrices up to there."""
+    """Inversion: a picture from noise with an image's features at one layer, or its Gram matrices up to that layer."""
 
     VERSION: ClassVar[int] = 2
 

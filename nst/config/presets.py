@@ -3,9 +3,10 @@
 A preset only fills in settings that the manifest leaves out. Its weights are in the units of that implementation
 (`units`), which `nst.losses.units` converts; the row of a cell records the weights in both units.
 
-Absolute weights belong to a network: `gatys` and `jcjohnson` were tuned on Caffe's original VGG-19 (`backbone.input:
-caffe`), the others on torchvision's. On the normalised VGG-19, whose features are far smaller, jcjohnson's TV is worth
-1.2e6 relative units against 14 of content, which leaves a blur: use relative weights there.
+Absolute weights fit one network only: `gatys` and `jcjohnson` were tuned on Caffe's original VGG-19 (`backbone.input:
+caffe`), the other two on torchvision's weights. On the normalised VGG-19, whose features are far smaller, the total
+variation of `jcjohnson` is worth 1.2e6 relative units against 14 of content, which leaves a blur: use relative weights
+with such a network.
 """
 
 from __future__ import annotations

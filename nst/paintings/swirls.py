@@ -78,7 +78,7 @@ def _landscape(rng: np.random.Generator, height: int, width: int) -> tuple[np.nd
 
 
 def _stars(rng: np.random.Generator) -> list[tuple[float, float, float]]:
-    """Return (x, y, radius) of a moon at the upper right and of ten stars, apart from each other, in units of `grid`."""
+    """Return (x, y, radius) of a moon at the upper right and of ten stars apart from each other, in units of `grid`."""
     stars = [(0.88, 0.12, 0.085)]
     while len(stars) < 11:
         x, y, radius = rng.uniform(0.2, 0.97), rng.uniform(0.05, 0.46), rng.uniform(0.022, 0.048)

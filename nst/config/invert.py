@@ -25,7 +25,7 @@ class InvertConfig(PixelMethod):
     Gram matrices of a style at the first layer of each block and at `layer` itself (Gatys et al. 2016 figure 1)."""
 
     layer: LayerName = "relu4_2"
-    """Layer whose features are inverted; with `what: style`, the last of the layers whose Gram matrices are."""
+    """Layer whose features are inverted; with `what: style`, the last layer whose Gram matrix is inverted."""
 
     size: Pixels = 256
     """Length in pixels of the side that `resize` names; with `what: style`, of both sides."""

@@ -43,7 +43,7 @@ def unmatched(request: Request) -> InputError | None:
     if request.content_mask is None and not request.style_masks:
         return None
     if request.content_mask is None or len(request.style_masks) != len(request.styles):
-        return InputError("masks for some of the images only", hint="give all images a mask, or none")
+        return InputError("masks for some of the images only", hint="give a mask to all of them or to none")
     try:
         match_regions(request.content_mask, request.style_masks)
     except InputError as error:

@@ -10,8 +10,7 @@ from nst.backbones.backbone import Backbone
 from nst.backbones.random import draw_weights
 from nst.backbones.squeezenet import SqueezeNet
 from nst.backbones.vgg import VGG
-from nst.config.architectures import deepest, layers_of
-from nst.errors import InputError
+from nst.config.architectures import deepest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,9 +46,6 @@ def build_backbone(
         InputError: The architecture or the weights lack a layer.
     """
     layers = frozenset(layers)
-    known = layers_of(config.name)
-    if unknown := sorted(layers.difference(known)):
-        raise InputError(f"{config.name} has no layer {', '.join(unknown)}; expected some of {', '.join(known)}")
     if config.weights == "random":
         weights = random_weights(config.name, config.seed, deepest(config.name, layers))
     assert weights is not None, "only random weights may be left out"

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nst.config.architectures import layers_of
+from nst.config.architectures import deepest, layers_of
 from nst.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Backbone(nn.Module, ABC):
 
     Args:
         architecture: A key of `nst.config.architectures.ARCHITECTURES`.
-        layers: Names of the layers whose feature maps are returned.
+        layers: Names of the layers whose feature maps are returned, at least one.
         weights: Tensors under torchvision's names, such as `features.0.weight`; superfluous tensors are ignored.
         inputs: Input convention of the weights, a key of `INPUTS`.
         pooling: Whether pooling layers take the maximum or the average.
@@ -77,12 +77,9 @@ class Backbone(nn.Module, ABC):
     ) -> None:
         super().__init__()
         self.architecture = architecture
-        order = layers_of(architecture)
         self.layers = frozenset(layers)
-        if not self.layers or not self.layers <= set(order):
-            unknown = ", ".join(sorted(self.layers - set(order))) or "of no name"
-            raise InputError(f"{architecture} has no layer {unknown}; expected some of {', '.join(order)}")
-        self.order = tuple(order[: max(map(order.index, self.layers)) + 1])
+        order = layers_of(architecture)
+        self.order = tuple(order[: order.index(deepest(architecture, self.layers)) + 1])
         self.pooling = pooling
         self.padding = padding
         convolutions = self.convolutions(architecture)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from nst.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
@@ -73,8 +75,14 @@ def layers_of(name: str) -> list[str]:
 
 
 def deepest(name: str, layers: Collection[str]) -> str:
-    """Return which of these layers comes last in the backbone."""
+    """Return which of these layers comes last in the backbone.
+
+    Raises:
+        InputError: The backbone does not have one of the layers.
+    """
     order = layers_of(name)
+    if unknown := sorted(set(layers).difference(order)):
+        raise InputError(f"{name} has no layer {', '.join(unknown)}; expected some of {', '.join(order)}")
     return max(layers, key=order.index)
 
 

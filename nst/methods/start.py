@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from nst.config.architectures import deepest, layers_of, least_side
+from nst.config.architectures import deepest, least_side
 from nst.config.method import PixelMethod
 from nst.errors import InputError
 from nst.pictures.images import Pixels, resize_to, target_size
@@ -57,10 +57,11 @@ def too_thin(
         >>> too_thin("content", (64, 10), ["relu4_1"], GatysConfig().backbone) is None  # 8 pixels a position
         True
     """
-    if foreign := [layer for layer in layers if layer not in layers_of(backbone.name)]:
-        return InputError(f"{backbone.name} has no layer {', '.join(foreign)}")
+    try:
+        layer = deepest(backbone.name, layers)
+    except InputError as error:
+        return error
     # Padding other than zeros needs two positions.
-    layer = deepest(backbone.name, layers)
     needed = least_side(backbone.name, layer, max(patch, 1 if backbone.padding == "zeros" else 2))
     if min(size) >= needed:
         return None

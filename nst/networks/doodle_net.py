@@ -67,16 +67,7 @@ class DoodleNet(TextureNet):
         return None
 
     def regions(self, mask: Labels, width: int, height: int) -> np.ndarray:
-        """Return the share of every position that belongs to each region of the network, (K, H, W), float32 in [0, 1].
-
-        Args:
-            mask: The mask to paint.
-            width: Number of columns of the result.
-            height: Number of rows of the result.
-
-        Raises:
-            InputError: The mask has a colour that is like none of the network's colours.
-        """
+        """Return the share of every position that belongs to each region of the network, as `Network.regions` says."""
         shares_KHW = np.zeros((len(self.colors), height, width), np.float32)
         for label, region in enumerate(self.match(mask)):
             shares_KHW[region] += mask.shares(label, width, height)

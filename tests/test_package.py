@@ -16,7 +16,7 @@ MANIFEST = """
 name: tiny
 contents: contents/chelsea.jpg
 styles: styles/swirls.png
-method: {name: gatys, size: 24, steps: 1, backbone: {weights: random}, content_layers: [relu1_1], style_layers: [relu1_1]}
+method: {name: gatys, size: 24, steps: 1, backbone: {weights: random}, content_layers: conv1_1, style_layers: conv1_1}
 """
 
 

@@ -1,4 +1,4 @@
-"""Tensor operations that several losses share. Knows no method and no weight.
+"""Tensor operations that losses, methods and trainings share. Knows no method and no loss.
 
 Shape letters: B images, C channels, H rows, W columns, M = H * W positions.
 """
@@ -17,13 +17,12 @@ if TYPE_CHECKING:
 
 
 def gram_matrix(features_BCHW: Tensor) -> Tensor:
-    """Return each image's channel correlations, averaged over positions: F F^T / (H W).
+    """Return the Gram matrix of each image, averaged over positions: F F^T / (H W), shape (B, C, C).
+
+    The matrices are symmetric and positive semi-definite.
 
     Args:
         features_BCHW: Feature maps of one layer.
-
-    Returns:
-        gram_BCC, symmetric and positive semi-definite.
 
     Source:
         Gatys, Ecker & Bethge 2016, eq. 3. Differs: the paper sums over positions and divides in the loss (eq. 4);
@@ -34,12 +33,15 @@ def gram_matrix(features_BCHW: Tensor) -> Tensor:
 
 
 def trace(matrices_BCC: Tensor) -> Tensor:
-    """Return each matrix's trace, shape (B,)."""
+    """Return the trace of each matrix, shape (B,)."""
     return matrices_BCC.diagonal(dim1=-2, dim2=-1).sum(-1)
 
 
 def sqrt_symmetric(matrices_BCC: Tensor) -> Tensor:
-    """Return the roots of symmetric positive semi-definite matrices by their eigenvalues, in float64; for targets."""
+    """Return the square roots of symmetric positive semi-definite matrices, computed by eigenvalues in float64.
+
+    For targets, which need no gradient.
+    """
     values_BC, vectors_BCC = torch.linalg.eigh(matrices_BCC.double())
     roots_BC = values_BC.clamp_min(0.0).sqrt()
     square_roots_BCC: Tensor = vectors_BCC * roots_BC[:, None, :] @ vectors_BCC.transpose(1, 2)
@@ -47,13 +49,14 @@ def sqrt_symmetric(matrices_BCC: Tensor) -> Tensor:
 
 
 def trace_sqrt(matrices_BCC: Tensor) -> Tensor:
-    """Return the trace of each symmetric positive semi-definite matrix's root, shape (B,), with a stable gradient.
+    """Return the trace of the square root of each symmetric positive semi-definite matrix, shape (B,).
 
-    On a CPU by eigenvalues in float64, which is exact and several times faster there; elsewhere by Newton-Schulz, which
-    does not wait for the device. The two differ by up to 0.4 % in the style loss of real features.
+    Its gradient is stable. On a CPU it is computed by eigenvalues in float64, which is exact and several times faster
+    there; on other devices by Newton-Schulz iterations, which do not wait for the device. The two differ by up to 0.4 %
+    in the style loss of real features. A matrix that is not finite has the trace NaN.
     """
     if matrices_BCC.device.type == "cpu":
-        # One matrix that is not finite must not raise for its whole batch.
+        # A matrix that is not finite must not raise an error for the whole batch.
         finite_B = matrices_BCC.isfinite().all(2).all(1)
         values_BC: Tensor = torch.linalg.eigvalsh(torch.where(finite_B[:, None, None], matrices_BCC.double(), 0.0))
         traces_B = values_BC.clamp_min(1e-30).sqrt().sum(-1)
@@ -62,15 +65,16 @@ def trace_sqrt(matrices_BCC: Tensor) -> Tensor:
 
 
 def sqrt_newton_schulz(matrices_BCC: Tensor, *, iterations: int = 20) -> Tensor:
-    """Return the roots of symmetric positive semi-definite matrices by matrix products alone.
+    """Return the square roots of symmetric positive semi-definite matrices, computed by matrix products alone.
 
-    An eigenvalue below about 2.25^-iterations of the Frobenius norm has not converged and comes out too small.
-    Gradients flow through the iterations, so they belong to exactly the value that is returned.
+    Eigenvalues below about 2.25^-iterations of the Frobenius norm do not converge and come out too small. Gradients
+    flow through the iterations, so that they are exactly those of the returned values.
 
     Source:
         Higham 1997, "Stable iterations for the matrix square root", coupled Newton-Schulz; used for style transfer by
-        crowsonkb/style-transfer-pytorch@e7e2c71 style_transfer/sqrtm.py. Differs: 20 iterations for its 12 (on real
-        features 14 were 2 to 5 % off), and plain back-propagation for its Lyapunov iteration, as in Li et al. 2018.
+        crowsonkb/style-transfer-pytorch@e7e2c71 style_transfer/sqrtm.py. Differs: 20 iterations instead of 12
+        (on real features 14 were 2 to 5 % off), and plain back-propagation, as in Li et al. 2018, instead of a Lyapunov
+        iteration.
     """
     tiny = torch.finfo(matrices_BCC.dtype).tiny
     norm_B11 = matrices_BCC.square().sum((-2, -1), keepdim=True).clamp_min(tiny).sqrt()
@@ -85,30 +89,30 @@ def sqrt_newton_schulz(matrices_BCC: Tensor, *, iterations: int = 20) -> Tensor:
 
 
 def dtype_of(precision: Precision) -> torch.dtype:
-    """Return the type of pictures and losses at a precision: float64 with `float64`, else float32."""
+    """Return the type of pictures and losses with this precision: float64 with `float64`, else float32."""
     return torch.float64 if precision == "float64" else torch.float32
 
 
 def to_tensor(arrays_BHW3: np.ndarray, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Return uint8 pictures as RGB in [0, 1], shape (B, 3, H, W), on the device; channels lie last in memory."""
+    """Return uint8 pictures as RGB in [0, 1], shape (B, 3, H, W), on the device; channels are last in memory."""
     tensor_BHW3 = torch.from_numpy(np.require(arrays_BHW3, requirements=("C", "W"))).to(device)
     return tensor_BHW3.permute(0, 3, 1, 2).to(dtype).div(255.0)
 
 
 def resize(images_BCHW: Tensor, height: int, width: int, *, mode: str = "bicubic") -> Tensor:
-    """Return the images at another size, antialiased where they shrink; the same tensor if the size is right."""
+    """Return the images resized to `height` x `width`, antialiased; the same tensor if they have this size already."""
     if images_BCHW.shape[-2:] == (height, width):
         return images_BCHW
     return functional.interpolate(images_BCHW, (height, width), mode=mode, align_corners=False, antialias=True)
 
 
 def to_bytes(pictures_B3HW: Tensor) -> Tensor:
-    """Return pictures in [0, 1] as uint8, halves to even; values outside are clamped, NaN is 0."""
+    """Return pictures in [0, 1] as uint8, halves rounded to even; values outside are clamped, NaN becomes 0."""
     exact_B3HW = pictures_B3HW.detach().to(torch.promote_types(pictures_B3HW.dtype, torch.float32))
     return exact_B3HW.clamp(0.0, 1.0).nan_to_num(0.0).mul(255.0).round().to(torch.uint8)
 
 
 def to_arrays(bytes_B3HW: Tensor) -> np.ndarray:
-    """Return 8-bit pictures on the host, shape (B, H, W, 3)."""
+    """Return uint8 pictures as an array on the host, shape (B, H, W, 3)."""
     arrays_BHW3: np.ndarray = bytes_B3HW.permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return arrays_BHW3

@@ -1,4 +1,4 @@
-"""What a worker process keeps warm: device, backbones, and targets of images seen before. Knows no method's maths."""
+"""What a worker process keeps in memory between batches, and the requests and results of a batch. Knows no loss."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class NetworkFile:
     """The file of a trained network."""
 
     digest: str
-    """SHA-256 of the file's bytes."""
+    """SHA-256 of the bytes of the file."""
     load: Callable[[], tuple[Mapping[str, str], Mapping[str, Tensor]]]
-    """Returns its metadata and tensors; called only when the network is not warm."""
+    """Returns the metadata and the tensors of the file; called only if the network is not in memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,38 +45,43 @@ class Request:
 
     cell_id: str
     content: Pixels | None
+    """The content image; None for methods without one and for a content that is a mask without an image."""
     styles: tuple[Pixels, ...]
+    """The style images; empty for methods without them."""
     style_weights: tuple[float, ...]
+    """Weight of each style image, of any positive sum."""
     mix: Mix
     config: Method
     content_mask: Labels | None = None
     style_masks: tuple[Labels, ...] = ()
-    """One per style image, or none at all."""
+    """The mask of each style image; empty without masks."""
     model: NetworkFile | None = None
-    """The network of methods that run one."""
+    """The trained network, for methods that run one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Stylized:
-    """What became of a request: a picture with its losses, or an error."""
+    """The result of a request: a picture with its losses, or an error."""
 
     cell_id: str
     image: np.ndarray | None
-    """HWC uint8 RGB."""
+    """The picture, HWC uint8 RGB; None with an error."""
     losses: CellLosses | None
+    """Losses of the picture; None with an error and for methods that measure nothing."""
     trace: tuple[TraceRecord, ...]
+    """Losses along the steps."""
     steps: int
-    """Evaluations of the loss and its gradient, all levels."""
+    """Number of evaluations of the loss and its gradient at all levels together."""
     error: NstError | None = None
     report: Mapping[str, str | float | None] = field(default_factory=dict)
-    """What the method alone tells of the picture (`Method.REPORTS`)."""
+    """Values of the columns that only the method fills in (`Method.REPORTS`)."""
 
 
 class Recent(Generic[Value]):
-    """The values used last, computed when absent.
+    """A memory of the values that were used last, which computes missing values.
 
     Args:
-        size: How many to keep.
+        size: Largest number of values to keep.
     """
 
     def __init__(self, size: int) -> None:
@@ -87,13 +92,13 @@ class Recent(Generic[Value]):
         self._values: OrderedDict[Hashable, Value] = OrderedDict()
 
     def owned_by(self, owner: Hashable) -> Recent[Value]:
-        """Return this memory for another owner: its room is shared, and equal keys of two owners are kept apart."""
+        """Return a view of this memory for another owner: both share its room, but no value of the other's keys."""
         other = copy(self)
-        other._owner = owner  # noqa: SLF001  our own copy
+        other._owner = owner  # noqa: SLF001 - of a copy of this object
         return other
 
     def get(self, key: Hashable, compute: Callable[[], Value]) -> Value:
-        """Return the value of `key`, computing it if it is not at hand."""
+        """Return the value of `key`, computed if it is not in memory."""
         key = (self._owner, key)
         if key in self._values:
             self.hits += 1
@@ -112,12 +117,13 @@ class Workspace:
 
     Args:
         device: `cpu`, `cuda`, `cuda:1`, ...
-        load_weights: Returns a backbone's tensors under torchvision's names; not called for `random`.
+        load_weights: Returns the tensors of a backbone under torchvision's names; not called for `random` weights.
 
     Attributes:
-        statistics: Style statistics per image, size, layers and backbone.
-        features: Content features of the images seen last.
-        networks: Trained networks used last.
+        backbones: The backbones used last.
+        statistics: Statistics of the style images used last, by image, size, layers and backbone.
+        features: Features of the content images used last.
+        networks: The trained networks used last.
     """
 
     def __init__(self, device: str, load_weights: Callable[[BackboneConfig], Mapping[str, Tensor]]) -> None:
@@ -129,11 +135,11 @@ class Workspace:
         self.networks: Recent[Network] = Recent(4)
 
     def with_weights(self, digest: str, load_weights: Callable[[BackboneConfig], Mapping[str, Tensor]]) -> Workspace:
-        """Return a workspace that takes the weights of backbones from elsewhere and shares the memory of this one.
+        """Return a workspace that loads the weights of backbones in another way and shares the memory of this one.
 
         Args:
-            digest: Identity of the weights; what is computed with other weights is kept apart.
-            load_weights: As for `Workspace`.
+            digest: Identity of the weights. Backbones and targets of other weights are not reused.
+            load_weights: Returns the tensors of a backbone under torchvision's names.
         """
         other = copy(self)
         other.load_weights = load_weights
@@ -143,10 +149,10 @@ class Workspace:
         return other
 
     def backbone(self, config: BackboneConfig, layers: frozenset[str], dtype: torch.dtype) -> Backbone:
-        """Return the backbone for these layers, built on first use.
+        """Return the backbone that returns these layers, built on first use.
 
         Raises:
-            InputError: Its weights lack a layer.
+            InputError: The weights of the backbone lack a layer.
         """
 
         def build() -> Backbone:
@@ -159,7 +165,7 @@ class Workspace:
         """Return a trained network, built on first use.
 
         Raises:
-            InputError: The file holds no network that is known here.
+            InputError: The file holds no known network, or its tensors do not fit.
         """
 
         def build() -> Network:
@@ -170,6 +176,6 @@ class Workspace:
         return self.networks.get((model.digest, dtype), build)
 
     def forget(self) -> None:
-        """Drop everything kept, as after running out of memory."""
+        """Drop everything that is kept, for instance after the device ran out of memory."""
         for recent in (self.backbones, self.statistics, self.features, self.networks):
-            recent._values.clear()  # noqa: SLF001 - our own
+            recent._values.clear()  # noqa: SLF001 - of this module's own class

@@ -231,7 +231,7 @@ def test_photographs_that_do_not_fit_are_refused():
         Sampler(np.zeros((1, 5, 6, 3)), size=4, batch_size=1, styles=1, seed=0)
     with pytest.raises(InputError, match="no photographs"):
         Sampler(np.zeros((0, 5, 6, 3), np.uint8), size=4, batch_size=1, styles=1, seed=0)
-    with pytest.raises(UserError, match="learns from 1 style images; found 3"):
+    with pytest.raises(UserError, match="learns from 1 style image; found 3"):
         trainer("johnson", styles=STYLES)
     with pytest.raises(UserError, match="even batch_size; found 3"):
         trainer(FAMILIES["texture"][0].model_copy(update={"batch_size": 3}))

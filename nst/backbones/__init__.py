@@ -1,4 +1,4 @@
-"""The networks that measure pictures, by name, built from a configuration and weights. Knows no file."""
+"""The networks that measure pictures, by name, built from their settings and weights. Knows no file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["BACKBONES", "VGG", "Backbone", "SqueezeNet", "build_backbone", "random_weights"]
 
 BACKBONES: Final[dict[str, type[Backbone]]] = {"vgg19": VGG, "vgg16": VGG, "squeezenet": SqueezeNet}
-"""`backbone.name` to the class that computes it."""
+"""The class that computes each backbone, by `backbone.name`."""
 
 
 def build_backbone(
@@ -38,10 +38,10 @@ def build_backbone(
 
     Args:
         config: Architecture, input convention, pooling and padding.
-        layers: Names of the layers that its forward pass returns.
-        weights: Tensors under torchvision's names; None for `random`, which makes its own.
-        device: Where it computes.
-        dtype: Type of its weights and feature maps.
+        layers: Names of the layers whose feature maps the backbone returns.
+        weights: Tensors under torchvision's names; None for `random` weights, which are drawn here.
+        device: Device that the backbone computes on.
+        dtype: Type of the weights and feature maps.
 
     Raises:
         InputError: The architecture or the weights lack a layer.
@@ -53,7 +53,7 @@ def build_backbone(
     if config.weights == "random":
         weights = random_weights(config.name, config.seed, deepest(config.name, layers))
     assert weights is not None, "only random weights may be left out"
-    # Random weights know no convention; torchvision's brings the input to unit variance.
+    # Random weights were trained for no convention; torchvision's brings the input to unit variance.
     inputs = "torchvision" if config.weights == "random" else config.input
     network = BACKBONES[config.name](
         config.name, layers, weights, inputs=inputs, pooling=config.pooling, padding=config.padding

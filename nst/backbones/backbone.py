@@ -1,4 +1,4 @@
-"""What every backbone is: a frozen network, cut off after the deepest layer asked for, that returns feature maps.
+"""The base of every backbone: a frozen network that returns feature maps and ends at the deepest layer asked for.
 
 Shape letters: B images, C channels, H rows, W columns.
 """
@@ -27,23 +27,24 @@ INPUTS: Final[dict[Inputs, tuple[float, tuple[float, float, float], tuple[float,
     "torchvision": (1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "caffe": (255.0, (123.68, 116.779, 103.939), (1.0, 1.0, 1.0)),
 }
-"""Input conventions: range of a white pixel, mean and deviation of R, G and B in that range."""
+"""Input conventions: the value of white, and the mean and deviation of R, G and B where white has that value."""
 
 
 class Convolution(NamedTuple):
     """One convolution of an architecture."""
 
     layer: str
-    """The layer that it belongs to."""
+    """Name of the layer that the convolution belongs to."""
     key: str
-    """Torchvision's name, without `.weight` and `.bias`."""
+    """Torchvision's name of the convolution, without `.weight` and `.bias`."""
     name: str
-    """What its tensors are called here: `<name>_weight` and `<name>_bias`."""
+    """Prefix of the names of its buffers: `<name>_weight` and `<name>_bias`."""
     filters: int
+    """Number of output channels."""
     channels: int
-    """Of its input."""
+    """Number of input channels."""
     side: int
-    """Of its kernel."""
+    """Side of the kernel."""
 
 
 class Backbone(nn.Module, ABC):
@@ -51,14 +52,14 @@ class Backbone(nn.Module, ABC):
 
     Args:
         architecture: A key of `nst.config.architectures.ARCHITECTURES`.
-        layers: Names of the layers to return.
-        weights: Tensors under torchvision's names, such as `features.0.weight`; superfluous ones are ignored.
-        inputs: What the weights expect, a key of `INPUTS`.
-        pooling: How the pooling layers pool.
-        padding: How convolutions continue their input.
+        layers: Names of the layers whose feature maps are returned.
+        weights: Tensors under torchvision's names, such as `features.0.weight`; superfluous tensors are ignored.
+        inputs: Input convention of the weights, a key of `INPUTS`.
+        pooling: Whether pooling layers take the maximum or the average.
+        padding: How convolutions continue their input beyond its border.
 
     Raises:
-        InputError: A layer is unknown, or its weights are absent, not finite or of another shape.
+        InputError: A layer is unknown, or its weights are missing, not finite or of another shape.
     """
 
     mean: Tensor
@@ -104,15 +105,15 @@ class Backbone(nn.Module, ABC):
 
         Args:
             layer: Its name.
-            map_BCHW: The feature map of the layer before.
-            features: The maps to be returned so far, which must stay as they are.
+            map_BCHW: The feature map of the layer before; may be overwritten unless `features` holds it.
+            features: The feature maps to be returned that were computed so far. They must not change.
         """
 
     def forward(self, images_BCHW: Tensor) -> dict[str, Tensor]:
-        """Return the feature maps of the layers asked for.
+        """Return the feature maps of the backbone's `layers` by name, shape (B, C, H, W) each.
 
         Args:
-            images_BCHW: RGB pictures, [0, 1]; values outside are allowed.
+            images_BCHW: RGB pictures in [0, 1]; values outside this range are allowed.
         """
         features: dict[str, Tensor] = {}
         map_BCHW = (images_BCHW - self.mean) * self.scale
@@ -123,16 +124,16 @@ class Backbone(nn.Module, ABC):
         return features
 
     def cut(self, layers: Iterable[str]) -> Self:
-        """Return a backbone that ends at the deepest of other layers, with the tensors of this one.
+        """Return a backbone that returns other layers and shares the tensors of this one.
 
         Args:
-            layers: Names of the layers to return; none deeper than those of this one.
+            layers: Names of the layers to return; none of them deeper than the deepest layer of this backbone.
         """
         shorter = copy.copy(self)
         shorter.layers = frozenset(layers)
         shorter.order = self.order[: max(map(self.order.index, shorter.layers)) + 1]
         dropped = [c.name for c in self.convolutions(self.architecture) if c.layer not in shorter.order]
-        shorter._buffers = {  # noqa: SLF001 - a copy of our own, whose dictionary must not be shared
+        shorter._buffers = {  # noqa: SLF001 - of the copy, which must not share this dictionary
             name: tensor
             for name, tensor in self._buffers.items()
             if not name.startswith(tuple(f"{convolution}_" for convolution in dropped))
@@ -140,7 +141,10 @@ class Backbone(nn.Module, ABC):
         return shorter
 
     def convolve(self, name: str, map_BCHW: Tensor, *, stride: int = 1) -> Tensor:
-        """Return a convolution by its `Convolution.name`; only 3 x 3 ones of stride 1 continue their input."""
+        """Return the map after the convolution `name` (`Convolution.name`).
+
+        Only convolutions of 3 x 3 positions with stride 1 continue their input beyond its border.
+        """
         weight, bias = getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias")
         if stride > 1 or weight.shape[-1] == 1:
             return functional.conv2d(map_BCHW, weight, bias, stride)
@@ -149,28 +153,28 @@ class Backbone(nn.Module, ABC):
         return functional.conv2d(functional.pad(map_BCHW, (1, 1, 1, 1), mode=self.padding), weight, bias)
 
     def pool(self, map_BCHW: Tensor, side: int, *, ceil_mode: bool = False) -> Tensor:
-        """Return the map pooled over squares of a side, with stride 2."""
+        """Return the map pooled over squares of `side` x `side` positions, with stride 2."""
         pool = functional.max_pool2d if self.pooling == "max" else functional.avg_pool2d
         pooled: Tensor = pool(map_BCHW, side, 2, ceil_mode=ceil_mode)
         return pooled
 
 
 def _tensors(
-    architecture: str, wanted: Convolution, all_of_it: list[Convolution], weights: Mapping[str, Tensor]
+    architecture: str, wanted: Convolution, convolutions: list[Convolution], weights: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Return the weight and bias of one convolution, checked."""
+    """Return the checked weight and bias of the convolution `wanted`; `convolutions` are all of the architecture."""
     shapes = {"weight": (wanted.filters, wanted.channels, wanted.side, wanted.side), "bias": (wanted.filters,)}
     found = {}
     for part, shape in shapes.items():
         key = f"{wanted.key}.{part}"
         about = f"{key} ({wanted.layer} of {architecture})"
         if key not in weights:
-            lacking = {other.layer for other in all_of_it if f"{other.key}.weight" not in weights}
-            there = [layer for layer in dict.fromkeys(other.layer for other in all_of_it) if layer not in lacking]
-            last = there[-1].replace("conv", "relu") if there else ""
+            missing = {other.layer for other in convolutions if f"{other.key}.weight" not in weights}
+            present = [layer for layer in dict.fromkeys(other.layer for other in convolutions) if layer not in missing]
+            last = present[-1].replace("conv", "relu") if present else ""
             raise InputError(
-                f"the weights hold no {about}; they hold {', '.join(there) or 'none of its layers'}",
-                hint=f"choose layers up to {last}" if there else "are they of another network?",
+                f"the weights hold no {about}; they hold {', '.join(present) or 'none of its layers'}",
+                hint=f"choose layers up to {last}" if present else "are they the weights of another network?",
             )
         if tuple(weights[key].shape) != shape:
             raise InputError(f"{about} has shape {tuple(weights[key].shape)}; expected {shape}")

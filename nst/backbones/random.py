@@ -1,9 +1,10 @@
-"""Seeded random weights that measure style tolerably, equal on every machine. Knows no picture.
+"""Seeded random weights that measure style tolerably and are equal on every machine. Knows no picture.
 
 Plain variance-scaled weights measure mostly noise: rectified features share a large mean that grows with depth and
-drowns what differs, and white filters weigh every pixel's noise as much as strokes. Three remedies, each still blind to
-any data: filters after the first sum to zero; filters are random in the frequencies of a 3 x 3 patch, the high ones
-smaller, as in pictures; and `BackboneConfig` takes average pooling, since maxima let noise through.
+drowns the differences between them, and white filters give the noise of single pixels as much weight as strokes. There
+are three remedies, none of which has seen any data: the filters after the first layer sum to zero; 3 x 3 filters are
+random in the frequencies of a patch, with smaller high frequencies, as in pictures; and `BackboneConfig` takes average
+pooling by default, since maxima let noise through.
 """
 
 from __future__ import annotations
@@ -23,26 +24,27 @@ if TYPE_CHECKING:
     from nst.backbones.backbone import Convolution
 
 SPECTRUM: Final = (1.0, 0.7, 0.3)
-"""Size of the constant, sloping and curved parts of a filter along each axis; chosen by eye on VGG-19, 256 px."""
+"""Scale of the constant, sloping and curved part of a filter along each axis, chosen by eye on VGG-19 at 256 pixels."""
 
 _COSINES: Final = (
     (3**-0.5, 3**-0.5, 3**-0.5),
     (2**-0.5, 0.0, -(2**-0.5)),
     (6**-0.5, -2 * 6**-0.5, 6**-0.5),
 )
-"""Orthonormal cosine basis of three samples."""
+"""The orthonormal cosine basis of three samples."""
 
 
 def draw_weights(name: str, convolutions: Iterable[Convolution], seed: int, deepest: str) -> dict[str, Tensor]:
-    """Return random weights under torchvision's names, for the torchvision input convention.
+    """Return random weights under torchvision's names, for torchvision's input convention.
+
+    Every filter has norm sqrt(2), so that rectified features neither vanish nor explode through sixteen layers; biases
+    are zero.
 
     Args:
-        name: Of the architecture.
-        convolutions: Of the architecture, in order.
-        seed: Of the weights.
-        deepest: Only layers up to this one are drawn; their weights do not depend on it.
-    Every filter has norm sqrt(2), so that rectified
-    features neither vanish nor explode through sixteen layers; biases are zero.
+        name: Name of the architecture.
+        convolutions: All convolutions of the architecture, in order.
+        seed: Seed of the weights.
+        deepest: Name of the last layer that is drawn; the weights of the layers before do not depend on it.
 
     Source:
         He et al. 2015 (variance 2 / fan in); random filters for textures: Ustyuzhaninov et al. 2016 and He, Wang &

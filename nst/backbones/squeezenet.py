@@ -1,4 +1,4 @@
-"""SqueezeNet 1.1 with its classifier, every layer by name. Knows no loss and no file.
+"""SqueezeNet 1.1 with its classifier, its layers by name. Knows no loss and no file.
 
 Shape letters: B images, C channels, H rows, W columns.
 """
@@ -18,43 +18,43 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CLASSES: Final = 1000
-"""Classes of ImageNet."""
+"""Number of classes of ImageNet 2012."""
 
 _KEYS: Final = {
     "conv1": "features.0", "fire2": "features.3", "fire3": "features.4", "fire4": "features.6", "fire5": "features.7",
     "fire6": "features.9", "fire7": "features.10", "fire8": "features.11", "fire9": "features.12",
     "conv10": "classifier.1",
 }  # fmt: skip
-"""Torchvision's names of the layers that have weights."""
+"""Torchvision's names of the layers that have weights, by our names."""
 
 _FIRES: Final = {
     "fire2": (16, 64), "fire3": (16, 64), "fire4": (32, 128), "fire5": (32, 128), "fire6": (48, 192),
     "fire7": (48, 192), "fire8": (64, 256), "fire9": (64, 256),
 }  # fmt: skip
-"""Filters of each fire module: those that squeeze, and those of each of the two that expand."""
+"""Number of filters of each fire module: of its squeezing convolution, and of each of its two expanding ones."""
 
 
 class SqueezeNet(Backbone):
-    """A SqueezeNet 1.1 cut off after the deepest layer that is asked for.
+    """A SqueezeNet 1.1 that ends at the deepest layer asked for.
 
-    Layers are `conv1`, `fire4` (rectified, as all fire modules), `conv10` (a map of scores per class, before its ReLU),
-    `logits`, shape (B, 1000, 1, 1): the means of the rectified maps, and the ReLUs and pools between. The 3 x 3
-    convolutions of the fire modules continue their input (`padding`), the first convolution does not; pooling is over
-    3 x 3 positions.
+    Its layers are named in `nst.config.architectures`. The fire modules are rectified. `conv10` is a map of scores for
+    each class, before its ReLU; `logits`, shape (B, 1000, 1, 1), are the means of the rectified scores. The 3 x 3
+    convolutions of the fire modules continue their input beyond its border (`padding`), the first convolution does not;
+    pooling is over 3 x 3 positions.
 
     Source:
-        Iandola et al. 2016, section 3 and table 1; version 1.1 of forresti/SqueezeNet. The same numbers as
-        torchvision.models.squeezenet1_1; its dropout does nothing here.
+        Iandola et al. 2016, section 3 and table 1; version 1.1 of forresti/SqueezeNet. The features equal
+        those of torchvision.models.squeezenet1_1, whose dropout does nothing outside training.
     """
 
     @staticmethod
     def convolutions(architecture: str) -> list[Convolution]:
-        """Return every convolution, in order."""
-        del architecture  # there is one
+        """Return every convolution of the architecture, in order."""
+        del architecture  # there is only one
         return list(_convolutions())
 
     def compute(self, layer: str, map_BCHW: Tensor, features: Mapping[str, Tensor]) -> Tensor:
-        """Return the feature map of a layer, given that of the layer before."""
+        """Return the feature map of a layer, given the feature map of the layer before."""
         del features  # nothing is computed in place
         if layer.startswith("fire"):
             return self._fire(_name(_KEYS[layer]), map_BCHW)

@@ -1,4 +1,4 @@
-"""VGG-16 and VGG-19 without their classifiers, every layer by name. Knows no loss and no file.
+"""VGG-16 and VGG-19 without their classifiers, their layers by name. Knows no loss and no file.
 
 Shape letters: B images, C channels, H rows, W columns.
 """
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CHANNELS: Final = (64, 128, 256, 512, 512)
-"""Filters of the convolutions of each block."""
+"""Number of filters of the convolutions in each block."""
 
 
 class VGG(Backbone):
-    """A VGG cut off after the deepest layer that is asked for: `relu4_2`, `conv3_1` (before the ReLU), `pool1`, ...
+    """A VGG that ends at the deepest layer asked for: `relu4_2`, `conv3_1` (before the ReLU), `pool1`, ...
 
-    Every convolution continues its input by one pixel (`padding`); pooling is over 2 x 2 positions.
+    Every convolution continues its input by one position beyond its border (`padding`); pooling is over 2 x 2
+    positions.
 
     Source:
         Simonyan & Zisserman 2014, table 1. Average pooling: Gatys, Ecker & Bethge 2016 section 2.
@@ -32,21 +33,22 @@ class VGG(Backbone):
 
     @staticmethod
     def convolutions(architecture: str) -> list[Convolution]:
-        """Return every convolution of `vgg16` or `vgg19`, in order; torchvision counts all layers in `features`."""
-        found: list[Convolution] = []
+        """Return every convolution of `vgg16` or `vgg19`, in order."""
+        convolutions: list[Convolution] = []
         channels = 3
+        # Torchvision numbers all layers of a VGG in `features`.
         for index, layer in enumerate(layers_of(architecture)):
             if layer.startswith("conv"):
                 filters = CHANNELS[int(layer[4]) - 1]
-                found.append(Convolution(layer, f"features.{index}", layer, filters, channels, 3))
+                convolutions.append(Convolution(layer, f"features.{index}", layer, filters, channels, 3))
                 channels = filters
-        return found
+        return convolutions
 
     def compute(self, layer: str, map_BCHW: Tensor, features: Mapping[str, Tensor]) -> Tensor:
-        """Return the feature map of a layer, given that of the layer before."""
+        """Return the feature map of a layer, given the feature map of the layer before."""
         if layer.startswith("conv"):
             return self.convolve(layer, map_BCHW)
         if layer.startswith("relu"):
-            # In place only where nobody asked for the values before the ReLU.
+            # In place, unless the values before the ReLU are to be returned too.
             return functional.relu(map_BCHW, inplace=f"conv{layer[4:]}" not in features)
         return self.pool(map_BCHW, 2)

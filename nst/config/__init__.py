@@ -1,7 +1,7 @@
-"""Every knob of every method: frozen pydantic, a tagged union over `name`. Never imports torch.
+"""Every setting of every method: frozen pydantic models, in one tagged union over `name`. Never imports torch.
 
-A configuration stops at its method: losses, backbones and optimisers are called with plain numbers. Beside its
-settings a configuration answers what planning, checking and running ask of a method (`nst.config.method`).
+Besides its settings, a configuration answers what planning, checking and running ask of a method
+(`nst.config.method`). Losses know no configuration: they are called with plain numbers and tensors.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ MethodConfig = Annotated[
     | FeedforwardConfig,
     Field(discriminator="name"),
 ]
-"""The tagged union over `method.name`. A setting that several methods have is described in the words of the first."""
+"""The tagged union over `method.name`. Where several methods have a setting of one name, the catalog describes its
+column in the words of the first of them."""
 
 METHOD_CONFIGS: Final[dict[str, type[Method]]] = variants(MethodConfig, "name")
-"""Methods by name."""
+"""The class of every method's settings, by the method's name."""

@@ -1,7 +1,7 @@
-"""The layers of every backbone by name, in order, as planning has to know them. No torch here.
+"""The layers of every backbone in order, with the facts that planning needs about them. Never imports torch.
 
 Architectures: Simonyan & Zisserman 2014, table 1, configurations D and E; SqueezeNet 1.1 (Iandola et al. 2016, with
-the changes of forresti/SqueezeNet, whose layer names these are).
+the changes of forresti/SqueezeNet, from which the layer names are taken).
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A backbone as planning knows it.
+    """What planning knows about a backbone.
 
     Attributes:
-        strides: Its layers in order, each with the pixels of the picture from one position to the next.
-        weights: What torchvision calls its ImageNet weights (`torchvision.models.get_weight`).
-        file: The file of those weights; the part after the dash begins its SHA-256.
-        megabytes: Size of that file.
-        classifies: Whether it ends in scores of classes, layer `logits`.
+        strides: Stride of every layer by the layer's name, in order: pixels of the picture from one position of the
+            layer's feature map to the next.
+        weights: Torchvision's name of the ImageNet weights (`torchvision.models.get_weight`).
+        file: Name of the file of those weights; the part after the dash is the beginning of the file's SHA-256.
+        megabytes: Size of that file in units of 2^20 bytes, rounded.
+        classifies: Whether the backbone ends in scores of classes, in the layer `logits`.
     """
 
     strides: Mapping[str, int]
@@ -32,12 +33,12 @@ class Architecture:
     classifies: bool = False
 
 
-DEPTHS: Final = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
-"""Convolutions in each block of a VGG."""
+_DEPTHS: Final = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+"""Number of convolutions in each block of a VGG."""
 
 
 def _vgg(name: str) -> Iterator[tuple[str, int]]:
-    for block, depth in enumerate(DEPTHS[name], start=1):
+    for block, depth in enumerate(_DEPTHS[name], start=1):
         for unit in range(1, depth + 1):
             yield from ((f"{kind}{block}_{unit}", 2 ** (block - 1)) for kind in ("conv", "relu"))
         yield f"pool{block}", 2**block
@@ -60,33 +61,34 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
         classifies=True,
     ),
 }
-"""The backbones by name; what computes them is `nst.backbones.BACKBONES`."""
+"""The backbones by name; `nst.backbones.BACKBONES` holds the classes that compute them."""
 
-LAYERS: Final = tuple(dict.fromkeys(layer for known in ARCHITECTURES.values() for layer in known.strides))
-"""Every name that a layer of some backbone has."""
+LAYERS: Final = tuple(dict.fromkeys(layer for backbone in ARCHITECTURES.values() for layer in backbone.strides))
+"""The layer names of all backbones, each once."""
 
 
 def layers_of(name: str) -> list[str]:
-    """Return the layers of a backbone in order."""
+    """Return the names of a backbone's layers in order."""
     return list(ARCHITECTURES[name].strides)
 
 
 def deepest(name: str, layers: Collection[str]) -> str:
-    """Return the layer of a backbone that comes last."""
+    """Return which of these layers comes last in the backbone."""
     order = layers_of(name)
     return max(layers, key=order.index)
 
 
 def least_side(name: str, layer: str, positions: int) -> int:
-    """Return the smallest side of a picture that has this many positions at a layer."""
+    """Return the smallest side of a picture, in pixels, whose feature map at `layer` is `positions` wide."""
     # The first convolution of SqueezeNet has stride 2 and no padding.
     return ARCHITECTURES[name].strides[layer] * positions + (name == "squeezenet")
 
 
 def chain(name: str, layer: str) -> tuple[str, ...]:
-    """Return one layer for each size of the feature maps up to `layer`: the first rectified one, and `layer` itself.
+    """Return one layer per stride of the backbone up to `layer`: the first rectified layer, and last `layer` itself.
 
-    Of a VGG these are relu1_1, relu2_1, ..., of SqueezeNet relu1, fire2, fire4, fire6.
+    Up to relu4_2 of a VGG these are relu1_1, relu2_1, relu3_1 and relu4_2; up to fire9 of SqueezeNet they are relu1,
+    fire2, fire4 and fire9.
     """
     strides = ARCHITECTURES[name].strides
     order = list(strides)

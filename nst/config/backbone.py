@@ -1,4 +1,4 @@
-"""Which network measures the pictures. No torch here: building it is `nst.backbones`."""
+"""Settings of the backbone, the network that measures the pictures. Never imports torch: `nst.backbones` builds it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from nst.config.architectures import ARCHITECTURES
 from nst.config.block import NamedBlock
 
-CLASSIFIERS: Final = tuple(name for name, known in ARCHITECTURES.items() if known.classifies)
-"""Backbones that end in scores of classes."""
+CLASSIFIERS: Final = tuple(name for name, backbone in ARCHITECTURES.items() if backbone.classifies)
+"""Names of the backbones that end in scores of classes."""
 
 if TYPE_CHECKING:
     Name = str
@@ -21,32 +21,33 @@ else:  # the names come from the one table
 
 
 class BackboneConfig(NamedBlock):
-    """The backbone: architecture, weights and how they want their input."""
+    """The backbone: its architecture, its weights and the input that the weights expect."""
 
     RANDOM_VERSION: ClassVar[int] = 1
-    """Declared version of the `random` weights' construction, part of their identity."""
+    """Declared version of the construction of `random` weights, part of their identity."""
 
     name: Name = "vgg19"
-    """Architecture (Simonyan & Zisserman 2014, configurations E and D), or SqueezeNet 1.1 with its classifier
-    (Iandola et al. 2016)."""
+    """Architecture: VGG-19 or VGG-16 (Simonyan & Zisserman 2014, configurations E and D), or SqueezeNet 1.1 with its
+    classifier (Iandola et al. 2016)."""
 
     weights: Annotated[str, Field(min_length=1)] = "torchvision"
-    """`torchvision` (downloaded once, digest checked), `random` (seeded, variance-scaled, offline), or the URI of a
-    .safetensors or .pth file."""
+    """Where the weights come from: `torchvision` (ImageNet weights, downloaded once, digest checked), `random` (drawn
+    from `seed` with scaled variance, offline), or the URI of a .safetensors or .pth file."""
 
     input: Literal["torchvision", "caffe"] = "torchvision"
-    """What the weights expect: RGB in [0, 1] standardised by ImageNet's mean and deviation (`torchvision`), or RGB in
-    [0, 255] minus (123.68, 116.779, 103.939) (`caffe`)."""
+    """Input that the weights expect. `torchvision`: RGB in [0, 1], standardised by ImageNet's mean and deviation.
+    `caffe`: RGB in [0, 255] minus (123.68, 116.779, 103.939). `random` weights always take `torchvision`."""
 
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    """Seed of `random` weights; ignored by the others."""
+    """Seed of `random` weights; other weights ignore it."""
 
     pooling: Literal["max", "average"] = "max"
-    """2 x 2 pooling. Gatys et al. 2016 section 2 prefer average; most implementations use max. `random` weights take
-    average unless told otherwise: maxima let noise through (`nst.backbones.random`)."""
+    """How the pooling layers pool. Gatys et al. 2016 section 2 prefer `average`; most implementations use `max`. With
+    `random` weights the default is `average`, since maxima let noise through (`nst.backbones.random`)."""
 
     padding: Literal["zeros", "reflect", "replicate"] = "zeros"
-    """Padding of every convolution; `reflect` avoids dark borders (leongatys/NeuralImageSynthesis)."""
+    """How convolutions continue their input beyond its border; `reflect` avoids dark borders
+    (leongatys/NeuralImageSynthesis)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -63,14 +64,14 @@ def _pool_by_average(value: Any) -> Any:
 
 
 AveragingBackbone = Annotated[BackboneConfig, BeforeValidator(_pool_by_average)]
-"""A backbone that pools by average unless told otherwise."""
+"""A backbone whose `pooling` is `average` by default."""
 
 
 class ClassifyingBackbone(BackboneConfig):
-    """A backbone that ends in class scores."""
+    """A backbone that ends in scores of classes."""
 
     name: ClassifierName = "squeezenet"
-    """Architecture: SqueezeNet 1.1 (Iandola et al. 2016), the one that is whole."""
+    """Architecture: SqueezeNet 1.1 (Iandola et al. 2016), the one backbone that has its classifier."""
 
     @field_validator("name", mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""What every configuration block shares: frozen, strict, described. Knows no method and no tensor."""
+"""The base classes of all settings: frozen, strict, each field described by its docstring. Knows no method."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ class Settings(Block):
     """Settings whose values make an identity: the id of a cell (`Method`) or of a trained network (`Training`)."""
 
     VERSION: ClassVar[int] = 1
-    """Declared version: raised when the pixels of a method, or the weights of a family of networks, change, so that
-    what was made before is made anew."""
+    """Declared version. It is raised when a change to the code alters a method's pixels or a family's weights, so that
+    pictures and models made before the change are made anew."""
 
     VARIES: ClassVar[frozenset[str]] = frozenset()
     """Fields that may differ between the cells of one batch; all other fields are the batch's structure."""
 
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset()
-    """Fields that do not bear on pixels or weights and are left out of the id."""
+    """Fields that change neither pixels nor weights and are therefore left out of the id."""
 
     ADDED_LATER: ClassVar[frozenset[str]] = frozenset()
     """Fields that were added without raising `VERSION`. Their defaults must never change and must have no effect: at
     the default they are left out of the id, so that what was made before the field existed keeps its id."""
 
     PRESET: ClassVar[str] = ""
-    """The field, if any, whose value decides what the fields that are left out are filled with."""
+    """Name of the field, if any, whose value decides the defaults of all other fields."""
 
     INDEPENDENT_VALIDATORS: ClassVar[frozenset[str]] = frozenset({"_from_name"})
-    """Validators of the whole block that leave fields independent of each other, once `PRESET` is given. A sweep checks
-    the values of each axis by themselves then; with any other validator, every point of the sweep is checked whole."""
+    """Names of the validators of the whole block that make no field depend on another field than `PRESET`. A block with
+    no other validators lets a sweep check the values of each axis separately; otherwise a sweep checks every point."""
 
 
 def variants(union: Any, key: str) -> dict[str, Any]:
     """Return the members of a tagged union by the value of their tag, in the order of the union.
 
     Args:
-        union: `Annotated[A | B, ...]`, members that each have a `Literal` as the default of their tag.
-        key: The tag: `name` or `family`.
+        union: `Annotated[A | B, ...]`; every member declares its tag as a `Literal` with a default.
+        key: Name of the tag's field: `name` or `family`.
     """
     members = get_args(get_args(union)[0])
     return {member.model_fields[key].default: member for member in members}

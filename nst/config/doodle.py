@@ -1,4 +1,4 @@
-"""Settings of Champandard 2016 and of DmitryUlyanov/fast-neural-doodle. Every default stands beside its source."""
+"""Settings of neural doodles (Champandard 2016 and DmitryUlyanov/fast-neural-doodle), with their sources."""
 
 from __future__ import annotations
 
@@ -11,74 +11,86 @@ from nst.config.fields import LayerWeights, Noise, Pixels, Precision, Seed, Step
 from nst.config.method import PixelMethod
 from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
 
-_OF_PATCHES: Final = {"style_layers": ["relu3_1", "relu4_1"], "style_weight": 3.0, "tv_weight": 3.0}
-"""Defaults that are others with `how: patches`."""
+_PATCH_DEFAULTS: Final = {"style_layers": ["relu3_1", "relu4_1"], "style_weight": 3.0, "tv_weight": 3.0}
+"""The defaults that change with `how: patches`."""
 
 
 class DoodleConfig(PixelMethod):
-    """A painting from a doodle: each colour of a mask is painted like the same colour of the style's mask."""
+    """A painting from a doodle: each colour of the content's mask is painted like that colour of the style's mask.
+
+    Source:
+        Champandard 2016; DmitryUlyanov/fast-neural-doodle.
+    """
 
     VARIES: ClassVar[frozenset[str]] = frozenset({"content_weight", "style_weight", "tv_weight", "noise", "seed"})
 
     name: Literal["doodle"] = "doodle"
 
     how: Literal["gram", "patches"] = "gram"
-    """`gram`: Gram matrices region by region (DmitryUlyanov/fast-neural-doodle); `patches`: patches of features matched
-    together with the patch of the mask (Champandard 2016), slower, and closer to the style's own forms."""
+    """How the style is compared. `gram`: by Gram matrices, region by region (DmitryUlyanov/fast-neural-doodle).
+    `patches`: by patches of features, matched together with the masks over the patches (Champandard 2016); slower, and
+    closer to the style's own forms."""
 
     size: Pixels = 512
-    """Pixels of the side that `resize` names; 512 in the examples of both."""
+    """Length in pixels of the side that `resize` names (512 in the examples of alexjc/neural-doodle and of
+    DmitryUlyanov/fast-neural-doodle)."""
 
     resize: Literal["long", "short"] = "long"
-    """Which side of the content image, or of the mask without one, becomes `size`."""
+    """Which side of the content image, or of its mask where there is no image, is scaled to `size`."""
 
     style_scale: Annotated[float, Field(gt=0, le=4)] = 1.0
-    """Size of the style images over that of the picture, by their long sides."""
+    """Long side of the style images divided by the long side of the picture."""
 
     content_layers: LayerWeights = dict.fromkeys(("relu4_2",), 1.0)
-    """Layers of the content loss with their weights, for contents with a picture; conv4_2 in alexjc/neural-doodle."""
+    """Layers of the content loss with their weights (conv4_2 in alexjc/neural-doodle). Without effect where the content
+    is a mask without an image."""
 
     style_layers: LayerWeights = dict.fromkeys(("relu1_1", "relu2_1", "relu3_1", "relu4_1"), 0.25)
-    """Layers of the style with their weights; relu3_1 and relu4_1 equally with `how: patches`, as in
-    alexjc/neural-doodle (there before the ReLU)."""
+    """Layers of the style loss with their weights. With `how: patches` the default is relu3_1 and relu4_1, equally, as
+    in alexjc/neural-doodle (which takes them before the ReLU)."""
 
     semantic_weight: Annotated[float, Field(ge=0, le=1e6)] = 10.0
-    """Weight of the mask beside the features when `patches` are matched; 10 in alexjc/neural-doodle, 0 is `mrf`."""
+    """Weight of the masks against the features when `how: patches` matches patches (10 in alexjc/neural-doodle). 0
+    ignores the masks, as `mrf` does."""
 
     patch_size: Annotated[int, Field(ge=1, le=16)] = 3
-    """Side of a patch in feature positions; 3 in the paper."""
+    """Side of a patch in positions of the feature map (3 in Li & Wand 2016 and in Champandard 2016)."""
 
     stride: Annotated[int, Field(ge=1, le=16)] = 2
-    """Step between neighbouring patches; 1 in alexjc/neural-doodle, at about 16 times the cost."""
+    """Distance between neighbouring patches in positions of the feature map (1 in alexjc/neural-doodle, at about 16
+    times the cost of 2)."""
 
     content_weight: Weight = 1.0
-    """Weight of the content loss, relative to the energy of the content's features; nothing without a picture."""
+    """Weight of the content loss, relative to the energy of the content's features. Without effect where the content is
+    a mask without an image."""
 
     style_weight: Weight = 100.0
-    """Weight of the style loss, relative to the energy of the style's Gram matrices; or of its patches, then 3 unless
-    told otherwise (own trials)."""
+    """Weight of the style loss, relative to the energy of the style's Gram matrices, or of its patches with
+    `how: patches`; the default is then 3 (own trials)."""
 
     tv_weight: Weight = 1.0
-    """Weight of the squared gradient of the picture in [0, 1]; 3 with `how: patches`, which see less of the noise."""
+    """Weight of the squared gradient of the picture in [0, 1]. With `how: patches` the default is 3, since patches see
+    less of the noise."""
 
     init: Literal["noise", "content"] = "noise"
-    """What the picture starts from; noise in both."""
+    """What the picture starts from (noise in alexjc/neural-doodle and in DmitryUlyanov/fast-neural-doodle)."""
 
     noise: Noise = 0.02
-    """Share of noise in the grey picture of `init: noise`, as in `texture`. Of much noise a part stays: from noise
-    alone, as in alexjc/neural-doodle, Monet's cliffs by `gram` at 96 px ended with nearly three times the squared
-    gradient, and a higher loss."""
+    """Share of noise in the grey picture that `init: noise` starts from. 1 is noise alone, as in alexjc/neural-doodle;
+    part of so much noise stays to the end: in own trials with `how: gram` (a painting by Monet, 96 pixels) the result
+    then had nearly three times the squared gradient, and a higher loss."""
 
     seed: Seed = 0
     """Seed of the noise."""
 
     steps: Steps = 100
-    """Evaluations of the loss and its gradient at each level; 100 in alexjc/neural-doodle and at the last level of
-    DmitryUlyanov/fast-neural-doodle."""
+    """Evaluations of the loss and its gradient at each level of the pyramid (100 in alexjc/neural-doodle, and at the
+    last level in DmitryUlyanov/fast-neural-doodle)."""
 
     optimizer: OptimizerConfig = LbfgsConfig()
     pyramid: PyramidConfig = PyramidConfig(levels=3)
-    """Three sizes, each half of the next, in alexjc/neural-doodle."""
+    """Sizes at which the picture is optimised, coarse to fine (three, each half of the next, in
+    alexjc/neural-doodle)."""
 
     backbone: BackboneConfig = BackboneConfig()
     precision: Precision = "float32"
@@ -86,10 +98,10 @@ class DoodleConfig(PixelMethod):
 
     @property
     def masks(self) -> Literal["needed"]:
-        """Whether it looks at masks."""
+        """Masks of the content and of every style image are needed."""
         return "needed"
 
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_patches(cls, value: Any) -> Any:
-        return {**_OF_PATCHES, **value} if isinstance(value, dict) and value.get("how") == "patches" else value
+        return {**_PATCH_DEFAULTS, **value} if isinstance(value, dict) and value.get("how") == "patches" else value

@@ -1,4 +1,4 @@
-"""Settings of Mordvintsev, Olah & Tyka 2015 ("Inceptionism"). Every default stands beside its source."""
+"""Settings of DeepDream (Mordvintsev, Olah & Tyka 2015, "Inceptionism"), with their sources."""
 
 from __future__ import annotations
 
@@ -13,46 +13,48 @@ from nst.config.optimizer import PyramidConfig
 
 
 class DreamConfig(PixelMethod):
-    """DeepDream: whatever a layer sees in a picture is amplified, from coarse to fine."""
+    """DeepDream: what layers see in a picture is amplified, coarse to fine (notebook: google/deepdream dream.ipynb)."""
 
     VARIES: ClassVar[frozenset[str]] = frozenset({"noise", "seed", "tv_weight"})
 
     name: Literal["dream"] = "dream"
 
     layers: LayerWeights = dict.fromkeys(("relu4_3",), 1.0)
-    """Layers whose activations grow, with their weights; relu4_3 in gordicaleksa/pytorch-deepdream (VGG-16), the
-    notebook has GoogLeNet. Shallow layers give strokes and textures, deep ones eyes, faces and houses."""
+    """Layers whose activations are increased, with their weights (relu4_3 of VGG-16 in gordicaleksa/pytorch-deepdream;
+    the notebook has GoogLeNet). Shallow layers give strokes and textures, deep ones eyes, faces and houses."""
 
     size: Pixels = 512
-    """Pixels of the side that `resize` names, of both sides with `init: noise`."""
+    """Length in pixels of the side that `resize` names; with `init: noise`, of both sides."""
 
     resize: Literal["long", "short"] = "long"
-    """Which side of the content image becomes `size`."""
+    """Which side of the content image is scaled to `size`."""
 
     init: Literal["content", "noise"] = "content"
-    """What the dream starts from; without a content image from noise."""
+    """What the picture starts from: the content image, or noise alone without a content image."""
 
     noise: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of seeded noise mixed into a start from `content`."""
+    """Share of seeded noise mixed into the content image with `init: content`."""
 
     seed: Seed = 0
     """Seed of the jitter and of the noise."""
 
     steps: Annotated[int, Field(ge=1, le=100_000)] = 10
-    """Steps at each octave; 10 in the notebook."""
+    """Steps of gradient ascent at each octave (10 in the notebook)."""
 
     step_size: Annotated[float, Field(gt=0, le=1)] = 0.006
-    """Mean absolute change of a value in one step, in units of the [0, 1] range; 1.5 / 255 in the notebook."""
+    """Mean absolute change of the picture's values in one step, in units of the [0, 1] range (1.5 / 255 in the
+    notebook)."""
 
     jitter: Annotated[int, Field(ge=0, le=1024)] = 32
-    """Largest shift of the picture before a step, in pixels, round its borders; 32 in the notebook."""
+    """Largest random shift of the picture before each step, in pixels; what leaves at one border enters at the opposite
+    one (32 in the notebook)."""
 
     tv_weight: Weight = 0.0
-    """Weight of the total variation of the picture in [0, 1], against activations over those of the start; the
-    notebook has none."""
+    """Weight of the total variation of the picture in [0, 1], against activations divided by those of the starting
+    picture. The notebook has no such term."""
 
     pyramid: PyramidConfig = PyramidConfig(levels=4, factor=0.714)
-    """Octaves, coarse to fine; 4 of scale 1.4 in the notebook."""
+    """Octaves, coarse to fine (4, each 1.4 times as large as the one before, in the notebook)."""
 
     backbone: BackboneConfig = BackboneConfig()
     precision: Precision = "float32"
@@ -60,10 +62,10 @@ class DreamConfig(PixelMethod):
 
     @property
     def needs(self) -> Needs:
-        """The images that a cell is made from."""
+        """The kinds of images that a cell is made from."""
         return frozenset(("content",)) if self.init == "content" else frozenset()
 
     @property
     def canvas(self) -> tuple[int, int] | None:
-        """A square where a dream starts from noise."""
+        """Width and height of the picture: a square with `init: noise`, else None."""
         return (self.size, self.size) if self.init == "noise" else None

@@ -1,4 +1,4 @@
-"""Settings of stylization by a trained network, in one pass."""
+"""Settings of stylization by one pass of a trained network."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ else:  # the names come from the one table
     Family = Literal[tuple(sorted(TRAINING_CONFIGS))]
 
 LATEST = "latest"
+"""Value of `model` that chooses the model that was trained last."""
+
 _MANIFESTS = (".yaml", ".yml")
 
 
 class FeedforwardConfig(Method):
-    """One pass of a trained network: of one style, of several, or of any."""
+    """Stylization by one pass of a network that was trained before, for one style, for several styles or for any."""
 
     VARIES: ClassVar[frozenset[str]] = frozenset({"alpha", "color", "seed"})
 
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"model", "family"})
-    """Fields that are no part of a cell's identity: the digest of the network's weights stands for them."""
+    """Fields that are no part of a cell's identity: the identity of the network stands for them."""
 
     RUNS_NETWORK: ClassVar[bool] = True
     SHARES_CONTENT: ClassVar[bool] = False
@@ -33,45 +35,49 @@ class FeedforwardConfig(Method):
     name: Literal["feedforward"] = "feedforward"
 
     family: Family = "johnson"
-    """Kind of network: `johnson`, `mgan` and `texture_net` know one style, `conditional` several, `adain` takes any.
-    `doodle_net` paints the content's mask, whose colours are those of the mask it was trained with; a picture beside
-    the mask gives no more than the proportions."""
+    """Family of the network. A `johnson`, `mgan` or `texture_net` network knows one style, a `conditional` one several
+    styles; an `adain` network takes any style. A `doodle_net` paints the mask of the content, in whose colours it must
+    have been trained; an image of the content then gives no more than the proportions."""
 
     model: Annotated[str, Field(min_length=1)] = LATEST
-    """Which network: its id in the catalog of models or the beginning of it, the URI of a .safetensors file, `latest`
-    (the last one of this family that was trained for the cell's style; of `adain`, for any), or the URI of a training
-    manifest (.yaml), whose models are trained first where they are missing."""
+    """Which network to run: its id in the catalog of models or the beginning of the id; the URI of a .safetensors file;
+    `latest`, the network of this family that was trained last for the cell's style (of `adain`, for any style); or the
+    URI of a training manifest (.yaml), whose models are trained first where they are missing."""
 
     mode: Literal["stylize", "texture"] = "stylize"
-    """`texture`: a new picture from noise alone, by a `texture_net` that was trained with this mode."""
+    """`stylize`: the content in the style of the network. `texture`: a new picture from noise alone, by a `texture_net`
+    that was trained with this mode."""
 
     size: Pixels = 512
-    """Pixels of the side that `resize` names; of both sides with `mode: texture`."""
+    """Length in pixels of the side that `resize` names; with `mode: texture`, of both sides."""
 
     resize: Literal["long", "short"] = "long"
-    """Which side of the content image becomes `size`."""
+    """Which side of the content image is scaled to `size`."""
 
     alpha: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """Strength of the style. `adain`: blend of content and style features (Huang & Belongie 2017, eq. 14). The others:
-    blend of the content image and the result. Without effect on `mode: texture` and `doodle_net`."""
+    """Strength of the style, 1 being full strength. With `adain` it blends the features of the content with the
+    exchanged ones (Huang & Belongie 2017, eq. 14), with the other families the content image with the result. It has no
+    effect with `mode: texture` and on `doodle_net`."""
 
     style_scale: Annotated[float, Field(gt=0, le=4)] = 1.0
-    """Size of the style images over that of the content image, for `adain`; the others learned theirs."""
+    """Long side of the style images divided by the long side of the picture, for `adain`; the other families have
+    learned the size of their style in training."""
 
     color: Literal["style", "luminance"] = "style"
-    """Colours of the result: the style's, or the content's by taking over only luminance (Gatys et al. 2016b); not of
-    `doodle_net`."""
+    """Colours of the result. `style`: the colours of the style. `luminance`: the colours of the content, since only the
+    luminance of the stylized picture is kept (Gatys et al. 2016b); not for `doodle_net`."""
 
     seed: Seed = 0
-    """Seed of the noise of a `texture_net` or `doodle_net`; the other families have none."""
+    """Seed of the noise of a `texture_net` or `doodle_net`; networks of the other families take no noise."""
 
     tile: Pixels = 2048
-    """A picture of more than `tile` x `tile` pixels passes in overlapping squares of this side, to bound memory."""
+    """Side in pixels of the overlapping squares in which a picture of more than `tile` x `tile` pixels passes through
+    the network, to bound memory."""
 
     tile_statistics: Literal["exact", "scaled"] = "exact"
-    """Where tiles take the statistics of their norms from. `exact`: from the whole picture, one pass over the tiles per
-    norm, equal to no tiles at all. `scaled`: from the picture shrunk to one tile, in one pass; colours may differ a
-    little."""
+    """Where the norms of the network take their statistics from when a picture passes in tiles. `exact`: from the whole
+    picture, with one pass over the tiles for each norm; the result equals that of one pass without tiles. `scaled`:
+    from the picture shrunk to one tile, in a single pass; colours may differ a little."""
 
     precision: Precision = "float32"
 
@@ -82,17 +88,17 @@ class FeedforwardConfig(Method):
 
     @property
     def from_manifest(self) -> bool:
-        """Whether the network is one of a training manifest."""
+        """Whether the network is a model of a training manifest."""
         return self.model.endswith(_MANIFESTS)
 
     @property
     def network(self) -> type[Training]:
-        """What the family answers for itself."""
+        """The settings' class of the family, which answers planning's questions about its networks."""
         return TRAINING_CONFIGS[self.family]
 
     @property
     def needs(self) -> Needs:
-        """The images that a cell is made from.
+        """The kinds of images that a cell is made from.
 
         The style may serve only to choose the network; the content may be a mask without a picture.
         """
@@ -102,22 +108,22 @@ class FeedforwardConfig(Method):
 
     @property
     def masks(self) -> Literal["none", "allowed", "content"]:
-        """Whether masks are looked at: networks that know any style exchange statistics by region, some paint masks."""
+        """Whether masks matter: a network of any style exchanges statistics by region, a `doodle_net` paints masks."""
         if self.network.PAINTS == "masks":
             return "content"
         return "allowed" if self.network.KNOWS == "any" else "none"
 
     @property
     def canvas(self) -> tuple[int, int] | None:
-        """A square where a texture is made from noise alone."""
+        """Width and height of the picture: a square with `mode: texture`, else None."""
         return (self.size, self.size) if self.mode == "texture" else None
 
     @property
     def cost(self) -> float:
-        """Pixels of the picture: one pass is one step."""
+        """Cost of one cell: the pixels of the picture, since one pass of the network counts as one step."""
         return self.pixels
 
     @property
     def weights_as_written(self) -> list[str]:
-        """Which network the manifest asks for, as written."""
+        """Family and model of the network, as the manifest writes them."""
         return [self.family, self.model]

@@ -1,4 +1,4 @@
-"""Settings that several methods have: their types, bounds and words, written once."""
+"""Settings that several methods have: their types, bounds and descriptions, written once."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ from pydantic import BeforeValidator, Field
 from nst.config.architectures import LAYERS
 
 Needs = frozenset[Literal["content", "style"]]
-"""The images that a cell is made from."""
+"""The kinds of images that a cell is made from."""
 
 Mix = Literal["targets", "losses"]
-"""How a style made of several images is mixed: their Gram targets averaged, or their losses summed."""
+"""How several style images are mixed into one style: their targets are averaged, or their losses are summed."""
 
 Representation = Literal["gram", "moments", "sliced", "histogram"]
-"""What of the features a style loss compares, by name (`nst.losses.style`)."""
+"""Which statistics of the features a style loss compares (`nst.losses.style.STYLE_LOSSES`)."""
 
 Weight = Annotated[float, Field(ge=0, le=1e15)]
+"""Weight of a loss; 0 drops the loss."""
+
 Pixels = Annotated[int, Field(ge=16, le=16384)]
+"""A length in pixels."""
 
 
 class LayerMark:
-    """Marks a text as the name of a layer, so that messages and checks need not guess it from the field's name."""
+    """Marks a text as the name of a layer, so that messages and checks need not guess that from the field's name."""
 
 
 LayerName = Annotated[str, Field(pattern=rf"^({'|'.join(LAYERS)})$"), LayerMark()]
-"""A layer of some backbone (`nst.config.architectures`); that the chosen backbone has it is checked later."""
+"""Name of a layer of any backbone (`nst.config.architectures`). Whether the chosen backbone has it is checked later."""
 
 
 def _layer_weights(value: Any) -> Any:
@@ -40,22 +43,25 @@ def _layer_weights(value: Any) -> Any:
 
 LayerWeights = Annotated[dict[LayerName, Weight], BeforeValidator(_layer_weights), Field(min_length=1)]
 
+"""Layers with the weight of each."""
+
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
 Noise = Annotated[float, Field(gt=0, le=1)]
+"""Share of noise in a picture that starts from noise; 0 would make all starting pictures equal."""
+
 Steps = Annotated[
     int,
-    Field(
-        ge=1, le=100_000, description="Evaluations of the loss and its gradient at each level of the pyramid."
-    ),
-]  # fmt: skip
+    Field(ge=1, le=100_000, description="Evaluations of the loss and its gradient at each level of the pyramid."),
+]
 Precision = Annotated[
     Literal["float32", "tf32", "bfloat16", "float64"],
     Field(
-        description="Arithmetic of the backbone; losses and the picture stay in float32 (float64 with `float64`). "
+        description="Arithmetic of the network. Losses and the picture stay in float32, or float64 with `float64`. "
         "A CPU without instructions for `bfloat16` emulates it, a hundred times slower."
     ),
-]  # fmt: skip
+]
 TraceEvery = Annotated[
     int,
-    Field(ge=0, description="Record the losses every so many steps in the `traces` table; 0 records none."),
-]  # fmt: skip
+    Field(ge=0, description="Steps between two records of the losses in the table `traces`; 0 records none."),
+]

@@ -1,4 +1,4 @@
-"""Settings of Gatys, Ecker & Bethge 2016. Every default stands beside its source."""
+"""Settings of neural style transfer (Gatys, Ecker & Bethge 2016), with their sources."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nst.config.presets import PRESETS, over_preset
 
 
 class GatysConfig(PixelMethod):
-    """Image style transfer by optimisation of the pixels against Gram matrices."""
+    """Image style transfer: the pixels are optimised towards the content's features and the style's Gram matrices."""
 
     VARIES: ClassVar[frozenset[str]] = frozenset(
         {"content_weight", "style_weight", "tv_weight", "laplacian_weight", "seed", "preset"}
@@ -39,69 +39,73 @@ class GatysConfig(PixelMethod):
     name: Literal["gatys"] = "gatys"
 
     preset: Literal["gatys", "jcjohnson", "crowsonkb", "pytorch"] | None = None
-    """Fill in the fields that are not given as this implementation sets them, and read weights in its units."""
+    """Name of another implementation, whose settings become the defaults, its units of weights among them
+    (`nst.config.presets`)."""
 
     units: Literal["relative", "paper", "gatys", "jcjohnson", "crowsonkb", "pytorch"] = "relative"
-    """Units of the weights. `relative` divides each loss by the energy of its target and means the same on every
-    backbone; the others are the absolute units of those implementations (`nst.losses.units`)."""
+    """Units of the weights. `relative` divides each loss by the energy of its target, so that a weight means the same
+    on every backbone; all others are the absolute units of an implementation (`nst.losses.units`)."""
 
     size: Pixels = 512
-    """Pixels of the side that `resize` names."""
+    """Length in pixels of the side that `resize` names."""
 
     resize: Literal["long", "short"] = "long"
-    """Which side of the content image becomes `size`; jcjohnson/neural-style uses the long side."""
+    """Which side of the content image is scaled to `size` (the long side in jcjohnson/neural-style)."""
 
     style_scale: Annotated[float, Field(gt=0, le=4)] = 1.0
-    """Size of the style images over that of the content image."""
+    """Long side of the style images divided by the long side of the picture."""
 
     content_layers: LayerWeights = dict.fromkeys(("relu4_2",), 1.0)
-    """Layers of the content loss with their weights; relu4_2 in Gatys et al. 2016."""
+    """Layers of the content loss with their weights (relu4_2 in Gatys et al. 2016)."""
 
     style_layers: LayerWeights = dict.fromkeys(("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), 0.2)
-    """Layers of the style loss with their weights; these five, equally, in Gatys et al. 2016."""
+    """Layers of the style loss with their weights (these five, equally, in Gatys et al. 2016)."""
 
     style_representation: Representation = "gram"
-    """`gram`: Gram matrices (Gatys et al. 2016 eq. 3-5); `moments`: Wasserstein-2 distance of Gaussians (crowsonkb),
-    stronger at the same weight; `sliced`: sliced Wasserstein distance (Heitz et al. 2021), which compares whole
-    distributions; `histogram`: Gram matrices and histograms of channels (Risser et al. 2017), steadier in colour."""
+    """Which statistics of the features the style loss compares. `gram`: Gram matrices (Gatys et al. 2016 eq. 3-5).
+    `moments`: means and covariances, by the Wasserstein-2 distance of Gaussians (crowsonkb/style-transfer-pytorch);
+    stronger at the same weight. `sliced`: whole distributions, by the sliced Wasserstein distance (Heitz et al. 2021).
+    `histogram`: Gram matrices and histograms of channels (Risser et al. 2017); steadier in colour."""
 
     content_weight: Weight = 1.0
     """Weight of the content loss, in `units`."""
 
     style_weight: Weight = 100.0
-    """Weight of the style loss, in `units`; 30 to 300 is a good range in relative units, on every backbone."""
+    """Weight of the style loss, in `units`. In relative units 30 to 300 is a good range, on every backbone."""
 
     tv_weight: Weight = 1.0
-    """Weight of the total variation, in `units`; more is smoother."""
+    """Weight of the total variation, in `units`; more makes the picture smoother."""
 
     tv: Literal["squared", "absolute", "euclidean", "nine_point"] = "squared"
-    """Total variation (`nst.losses.tv`): squared differences of neighbours (the talks'; jcjohnson), absolute ones
-    (ProGamerGov), gradient lengths (Rudin, Osher & Fatemi 1992), or squared ones with diagonals (crowsonkb)."""
+    """Kind of total variation (`nst.losses.tv`). `squared`: squared differences of neighbours (jcjohnson/neural-style).
+    `absolute`: absolute differences (ProGamerGov/neural-style-pt). `euclidean`: lengths of the gradient (Rudin, Osher &
+    Fatemi 1992). `nine_point`: squared differences, diagonals included (crowsonkb/style-transfer-pytorch)."""
 
     laplacian_weight: Weight = 0.0
-    """Weight of the Laplacian loss, in `units`, which keeps the content's edges (Li, Xu, Nie & Liu 2017). In relative
+    """Weight, in `units`, of the Laplacian loss, which keeps the content's edges (Li, Xu, Nie & Liu 2017). In relative
     units 0.1 to 1 is a good range; from 3 on the squares of `laplacian_pool` show as a fine pattern (own trials)."""
 
     laplacian_pool: Annotated[int, Field(ge=1, le=64)] = 4
-    """Pixels of the squares that the picture is averaged over before its Laplacian, at every level of the pyramid; 4 in
-    the paper and in askerlee/lapstyle."""
+    """Side in pixels of the squares over which the picture is averaged before its Laplacian is taken, at every level of
+    the pyramid (4 in Li et al. 2017 and in askerlee/lapstyle)."""
 
     init: Literal["content", "noise", "style"] = "content"
-    """What the picture starts from; `noise` is the paper's."""
+    """What the picture starts from: the content image, noise (as in Gatys et al. 2016), or the style image."""
 
     noise: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of seeded noise mixed into a start from `content` or `style`."""
+    """Share of seeded noise mixed into the picture that `init: content` or `init: style` starts from."""
 
     seed: Seed = 0
-    """Seed of the noise of `init: noise` or of the share `noise`; without noise, seeds make no difference."""
+    """Seed of the noise that the picture starts from or that `noise` mixes in. Without noise it makes no difference."""
 
     steps: Steps = 300
     optimizer: OptimizerConfig = LbfgsConfig()
     pyramid: PyramidConfig = PyramidConfig()
 
     color: Literal["style", "luminance", "histogram"] = "style"
-    """Colours of the result: the style's; the content's by taking over only luminance (Gatys et al. 2016b); or the
-    content's by matching the style image's colours to them first."""
+    """Colours of the result. `style`: the colours of the style. `luminance`: the colours of the content, since only the
+    luminance of the stylized picture is kept (Gatys et al. 2016b). `histogram`: the colours of the content, since the
+    colours of the style image are matched to them beforehand."""
 
     backbone: BackboneConfig = BackboneConfig()
     precision: Precision = "float32"
@@ -109,7 +113,7 @@ class GatysConfig(PixelMethod):
 
     @property
     def masks(self) -> Literal["none", "allowed"]:
-        """Whether it looks at masks: Gram matrices alone are kept by region."""
+        """Whether masks may be given: only Gram matrices are compared region by region."""
         return "allowed" if self.style_representation == "gram" else "none"
 
     @model_validator(mode="before")

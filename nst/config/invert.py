@@ -1,4 +1,4 @@
-"""Settings of Mahendran & Vedaldi 2014. Every default stands beside its source."""
+"""Settings of inversion (Mahendran & Vedaldi 2014), with their sources."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
 
 
 class InvertConfig(PixelMethod):
-    """Inversion: a picture from noise that has an image's features at one layer, or its Gram matrices up to there."""
+    """Inversion: a picture from noise with an image's features at one layer, or its Gram matrices up to that layer."""
 
     VERSION: ClassVar[int] = 2
 
@@ -21,27 +21,29 @@ class InvertConfig(PixelMethod):
     name: Literal["invert"] = "invert"
 
     what: Literal["content", "style"] = "content"
-    """`content`: the features of `layer` (Mahendran & Vedaldi 2014), of a content image. `style`: the Gram matrices of
-    the first layer of each block and of `layer` itself (Gatys et al. 2016 figure 1), of a style."""
+    """What is inverted. `content`: the features of a content image at `layer` (Mahendran & Vedaldi 2014). `style`: the
+    Gram matrices of a style at the first layer of each block and at `layer` itself (Gatys et al. 2016 figure 1)."""
 
     layer: LayerName = "relu4_2"
-    """The layer, or the last one of the chain."""
+    """Layer whose features are inverted; with `what: style`, the last layer whose Gram matrix is inverted."""
 
     size: Pixels = 256
-    """Pixels of the side that `resize` names; of both sides with `what: style`."""
+    """Length in pixels of the side that `resize` names; with `what: style`, of both sides."""
 
     resize: Literal["long", "short"] = "long"
-    """Which side of the content image becomes `size`."""
+    """Which side of the content image is scaled to `size`."""
 
     tv_weight: Weight = 1.0
-    """Weight of the total variation (the paper's with beta 2) of the picture in [0, 1], against a loss of 1 for
-    features that are all zero. More is smoother; deeper layers bear more. Own choice: the paper changes it by layer."""
+    """Weight of the total variation (the paper's with beta = 2) of the picture in [0, 1], against a loss that is 1 for
+    features that are all zero. More makes the picture smoother; deeper layers tolerate more of it. The default is our
+    own choice: the paper (Mahendran & Vedaldi 2014) changes the weight from layer to layer."""
 
     noise: Noise = 0.02
-    """Share of noise in the grey picture to start from; 1 is noise alone, as in Gatys et al. 2016."""
+    """Share of noise in the grey picture that the optimisation starts from; 1 is noise alone, as in Gatys et al.
+    2016."""
 
     seed: Seed = 0
-    """Seed of the noise: what differs between seeds is what the layer does not see."""
+    """Seed of the noise. Whatever differs between the results of two seeds is what the layer does not see."""
 
     steps: Steps = 300
     optimizer: OptimizerConfig = LbfgsConfig()
@@ -52,19 +54,19 @@ class InvertConfig(PixelMethod):
 
     @property
     def chain(self) -> tuple[str, ...]:
-        """The layers of `what: style`: the first of each block before that of `layer`, and `layer`.
+        """The layers of `what: style`: the first rectified layer of each block before that of `layer`, and `layer`.
 
         Source:
-            Gatys, Ecker & Bethge 2016, figure 1 (there before the ReLU).
+            Gatys, Ecker & Bethge 2016, figure 1 (which takes them before the ReLU).
         """
         return chain(self.backbone.name, self.layer)
 
     @property
     def needs(self) -> Needs:
-        """The images that a cell is made from."""
+        """The kinds of images that a cell is made from."""
         return frozenset((self.what,))
 
     @property
     def canvas(self) -> tuple[int, int] | None:
-        """A square where Gram matrices are inverted."""
+        """Width and height of the picture: a square with `what: style`, else None."""
         return (self.size, self.size) if self.what == "style" else None

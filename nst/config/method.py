@@ -1,4 +1,4 @@
-"""What every method answers for itself, beside its settings: all that planning, checking and running ask of it."""
+"""The base of every method's settings: all that planning, checking and running ask of a method."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Method(NamedBlock, Settings):
     """Settings of one method."""
 
     RUNS_NETWORK: ClassVar[bool] = False
-    """Whether a cell is made by a trained network, which is chosen for it (`nst.records.ModelRef`)."""
+    """Whether cells are made by a trained network, which planning chooses (`nst.records.ModelRef`)."""
 
     SHARES_CONTENT: ClassVar[bool] = True
     """Whether the cells of one batch must have the same content image."""
 
     REPORTS: ClassVar[Mapping[str, tuple[Literal["string", "float64"], str]]] = {}
-    """Columns of `results` that this method alone fills in: name to type and description."""
+    """Columns of the table `results` that only this method fills in: name to type and description."""
 
     if TYPE_CHECKING:  # every method declares these fields, each with its own description and default
         name: Any
@@ -33,27 +33,27 @@ class Method(NamedBlock, Settings):
 
     @property
     def needs(self) -> Needs:
-        """The images that a cell is made from."""
+        """The kinds of images that a cell is made from."""
         return frozenset(("content", "style"))
 
     @property
     def masks(self) -> Literal["none", "allowed", "needed", "content"]:
-        """Whether masks of the images are looked at with these settings; `content`: that of the content is needed."""
+        """Which images have masks: none; all or none (`allowed`); all (`needed`); or the content alone (`content`)."""
         return "none"
 
     @property
     def canvas(self) -> tuple[int, int] | None:
-        """Width and height of the picture where no content image decides them, else None."""
+        """Width and height of the picture in pixels; None where the content image decides its proportions."""
         return None
 
     @property
     def side(self) -> int:
-        """Pixels of the side of the square that a batch is sized by."""
+        """Side in pixels of the square by which the number of cells in a batch is chosen."""
         return max(self.canvas) if self.canvas else self.size
 
     @property
     def pixels(self) -> float:
-        """How many pixels a picture has; where a content image decides, about how many if it is 4:3."""
+        """Number of pixels of the picture; an estimate for a 4:3 image where the content image decides it."""
         if self.canvas:
             return float(self.canvas[0] * self.canvas[1])
         return self.size**2 * (0.75 if self.resize == "long" else 4 / 3)
@@ -65,12 +65,12 @@ class Method(NamedBlock, Settings):
 
     @property
     def loss_network(self) -> BackboneConfig | None:
-        """The backbone that pictures are measured through; None for a method that measures nothing."""
+        """The backbone that measures the pictures; None for a method that measures nothing."""
         return None
 
     @property
     def weights_as_written(self) -> list[str]:
-        """Which weights the manifest asks for, as written: part of a cell's address, not of its id."""
+        """The weights as the manifest names them: part of a cell's address, not of its id."""
         raise NotImplementedError
 
 
@@ -92,10 +92,10 @@ class PixelMethod(Method):
 
     @property
     def loss_network(self) -> BackboneConfig:
-        """The backbone that pictures are measured through."""
+        """The backbone that measures the pictures."""
         return self.backbone
 
     @property
     def weights_as_written(self) -> list[str]:
-        """Where the weights of the backbone lie, as written."""
+        """The weights of the backbone, as the manifest names them."""
         return [self.backbone.weights]

@@ -1,4 +1,4 @@
-"""Settings of Li & Wand 2016. Every default stands beside its source."""
+"""Settings of the patch-based method (Li & Wand 2016, CNNMRF), with their sources."""
 
 from __future__ import annotations
 
@@ -13,68 +13,75 @@ from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
 
 
 class MrfConfig(PixelMethod):
-    """Patches of the style's features put together anew, over the content or freely."""
+    """Patches of the style's features put together anew, over a content image or freely (CNNMRF, Li & Wand 2016)."""
 
     VARIES: ClassVar[frozenset[str]] = frozenset({"content_weight", "style_weight", "tv_weight", "seed"})
 
     name: Literal["mrf"] = "mrf"
 
     what: Literal["transfer", "synthesis"] = "transfer"
-    """`transfer`: over a content image; `synthesis`: freely from noise, without one."""
+    """What is made. `transfer`: a stylized content image. `synthesis`: a new picture from noise, without a content
+    image."""
 
     size: Pixels = 384
-    """Pixels of the side that `resize` names, of both sides with `what: synthesis`; 384 in chuanli11/CNNMRF."""
+    """Length in pixels of the side that `resize` names; with `what: synthesis`, of both sides (384 in
+    chuanli11/CNNMRF)."""
 
     resize: Literal["long", "short"] = "long"
-    """Which side of the content image becomes `size`."""
+    """Which side of the content image is scaled to `size`."""
 
     style_scale: Annotated[float, Field(gt=0, le=4)] = 1.0
-    """Size of the style images over that of the picture, by their long sides; 1 in chuanli11/CNNMRF."""
+    """Long side of the style images divided by the long side of the picture (1 in chuanli11/CNNMRF)."""
 
     content_layers: LayerWeights = dict.fromkeys(("relu4_2",), 1.0)
-    """Layers of the content loss with their weights; relu4_2 in the paper, relu4_1 in a script of its authors."""
+    """Layers of the content loss with their weights (relu4_2 in the paper, relu4_1 in a script of its authors)."""
 
     style_layers: LayerWeights = dict.fromkeys(("relu3_1", "relu4_1"), 0.5)
-    """Layers whose patches are matched, with their weights; these two, equally, in the paper."""
+    """Layers whose patches are matched, with their weights (these two, equally, in the paper)."""
 
     patch_size: Annotated[int, Field(ge=1, le=16)] = 3
-    """Side of a patch in feature positions; 3 in the paper."""
+    """Side of a patch in positions of the feature map (3 in Li & Wand 2016 and in Champandard 2016)."""
 
     stride: Annotated[int, Field(ge=1, le=16)] = 2
-    """Step between neighbouring patches; 2 in chuanli11/CNNMRF, 1 in the paper at about 16 times the cost."""
+    """Distance between neighbouring patches in positions of the feature map (2 in chuanli11/CNNMRF; 1 in the paper, at
+    about 16 times the cost)."""
 
     rotations: Annotated[int, Field(ge=0, le=24)] = 0
-    """Copies of the style turned to each side, in steps of 7.5 degrees (chuanli11/CNNMRF: 0, 1 or 3)."""
+    """Number of copies of the style that are turned to each side, in steps of 7.5 degrees (0, 1 or 3 in
+    chuanli11/CNNMRF)."""
 
     scales: Annotated[int, Field(ge=0, le=12)] = 0
-    """Copies of the style larger and smaller, in steps of 5 % (chuanli11/CNNMRF: 0, 1 or 3); multiplies `rotations`."""
+    """Number of larger copies of the style, and of smaller ones, in steps of 5 % (0, 1 or 3 in chuanli11/CNNMRF). The
+    style is turned by `rotations` at every one of these sizes."""
 
     content_weight: Weight = 1.0
     """Weight of the content loss, relative to the energy of the content's features."""
 
     style_weight: Weight = 3.0
-    """Weight of the patch loss, relative to the energy of the style's patches: at 0.5 little of the style arrives, at
-    10 little of the content is left (own trials; the authors' weights are in absolute units)."""
+    """Weight of the patch loss, relative to the energy of the style's patches. At 0.5 little of the style arrives, at
+    10 little of the content is left (own trials; the weights of chuanli11/CNNMRF are in absolute units)."""
 
     tv_weight: Weight = 1.0
-    """Weight of the squared gradient of the picture in [0, 1], the paper's regulariser."""
+    """Weight of the paper's regulariser, the squared gradient of the picture in [0, 1]."""
 
     init: Literal["content", "noise"] = "content"
-    """What a transfer starts from; a synthesis starts from noise."""
+    """What the picture starts from with `what: transfer`; with `what: synthesis` it starts from noise."""
 
     seed: Seed = 0
     """Seed of the noise."""
 
     steps: Steps = 100
-    """Evaluations of the loss and its gradient at each level; 100 in chuanli11/CNNMRF, 200 in the paper."""
+    """Evaluations of the loss and its gradient at each level of the pyramid (100 in chuanli11/CNNMRF, 200 in the
+    paper)."""
 
     optimizer: OptimizerConfig = LbfgsConfig()
-    """L-BFGS, as in the paper. It accepts no rise of the loss, which jumps where a patch changes its match, and may
-    stand still before the `steps` are done. Adam with a learning rate of 0.05 ended 7 to 20 % lower over a content,
-    with more of the style and less of the content: take half the `style_weight` with it (trials at 72 and 112 px)."""
+    """Optimiser of the pixels (L-BFGS in the paper). The loss jumps where a patch changes its match, and since L-BFGS
+    accepts no rise of the loss, it may stand still before all `steps` are done. In own trials with a content image at
+    72 and 112 pixels, Adam with a learning rate of 0.05 ended at a loss 7 to 20 % lower, with more of the style and
+    less of the content: halve the `style_weight` with it."""
 
     pyramid: PyramidConfig = PyramidConfig(levels=3)
-    """Three sizes, each half of the next, in the paper."""
+    """Sizes at which the picture is optimised, coarse to fine (three, each half of the next, in the paper)."""
 
     backbone: BackboneConfig = BackboneConfig()
     precision: Precision = "float32"
@@ -82,16 +89,16 @@ class MrfConfig(PixelMethod):
 
     @property
     def needs(self) -> Needs:
-        """The images that a cell is made from."""
+        """The kinds of images that a cell is made from: a synthesis needs no content image."""
         return frozenset(("style",)) if self.what == "synthesis" else frozenset(("content", "style"))
 
     @property
     def canvas(self) -> tuple[int, int] | None:
-        """A square where a synthesis has no content image."""
+        """Width and height of the picture: a square with `what: synthesis`, else None."""
         return (self.size, self.size) if self.what == "synthesis" else None
 
     @property
     def copies(self) -> list[tuple[float, float]]:
-        """Angle in degrees and scale of every copy of the style."""
+        """Every copy of the style as (angle in degrees, scale), the style itself among them."""
         angles = [7.5 * turn for turn in range(-self.rotations, self.rotations + 1)]
         return [(angle, 1.05**step) for step in range(-self.scales, self.scales + 1) for angle in angles]

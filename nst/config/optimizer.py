@@ -1,4 +1,4 @@
-"""How the picture is optimised: L-BFGS or Adam, over one size or a pyramid of sizes."""
+"""Settings of how the pixels are optimised: L-BFGS or Adam, at one size or over a pyramid of sizes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ class LbfgsConfig(NamedBlock):
     name: Literal["lbfgs"] = "lbfgs"
 
     history: Annotated[int, Field(ge=1, le=200)] = 50
-    """Pairs (s, y) remembered per image, two pictures of memory each. torch and ProGamerGov/neural-style-pt use 100;
-    measured here on three problems, 50 ends as low as 100, and 20 up to 5 % higher."""
+    """Number of past steps remembered per image, each taking the memory of two pictures (100 in torch and in
+    ProGamerGov/neural-style-pt). On three problems measured here, 50 ends at as low a loss as 100, 20 at a loss up to
+    5 % higher."""
 
     max_move: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Largest root-mean-square change of a picture in one step, in units of the [0, 1] range."""
@@ -28,19 +29,21 @@ class AdamConfig(NamedBlock):
     name: Literal["adam"] = "adam"
 
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.02
-    """In units of the [0, 1] range; 0.02 as in crowsonkb/style-transfer-pytorch."""
+    """Learning rate, in units of the [0, 1] range (0.02 in crowsonkb/style-transfer-pytorch)."""
 
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Decay of the mean gradient."""
+    """Decay of the mean gradient (0.9 in Kingma & Ba 2015)."""
 
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    """Decay of the mean squared gradient; 0.99 in crowsonkb, 0.999 in the paper."""
+    """Decay of the mean squared gradient (0.99 in crowsonkb/style-transfer-pytorch, 0.999 in Kingma & Ba 2015)."""
 
     epsilon: Annotated[float, Field(gt=0, le=1)] = 1e-8
-    """Added to the root of the mean squared gradient, in units of the first gradient."""
+    """Number added to the root of the mean squared gradient, in units of the root-mean-square value of the first
+    gradient (1e-8 in Kingma & Ba 2015)."""
 
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Decay of a bias-corrected average of the iterates, which is the result; 0 is off, 0.99 in crowsonkb."""
+    """Decay of the bias-corrected average of all iterates, which becomes the result (0.99 in
+    crowsonkb/style-transfer-pytorch). With 0 the last iterate is the result."""
 
 
 def _optimizer_name(value: Any) -> str:
@@ -56,22 +59,23 @@ OptimizerConfig = Annotated[
 
 
 class PyramidConfig(Block):
-    """Coarse to fine: the picture is optimised at growing sizes, each level starting from the one before."""
+    """Coarse to fine: the picture is optimised at growing sizes; each level starts from the result before it."""
 
     levels: Annotated[int, Field(ge=1, le=8)] = 1
-    """Number of sizes, the last being `size`."""
+    """Number of levels; the last one has the full size of the picture."""
 
     factor: Annotated[float, Field(ge=0.25, lt=1)] = 0.5
-    """Size of a level over that of the next."""
+    """Size of a level divided by the size of the next level."""
 
     first_steps: Annotated[int, Field(ge=1)] | None = None
-    """Steps at the coarsest level; the other levels take `steps`."""
+    """Steps at the coarsest level; all other levels, and without a value this one too, take `steps`."""
 
     warm_start: bool = False
-    """Adam only: carry the moments to the next level, resized (crowsonkb/style-transfer-pytorch `scale_adam`)."""
+    """Carry the moments of Adam, resized, to the next level (`scale_adam` in crowsonkb/style-transfer-pytorch). Without
+    effect on L-BFGS."""
 
     def schedule(self, steps: int) -> list[tuple[float, int]]:
-        """Return (size over the last one's, steps) of every level, coarse to fine."""
+        """Return (size divided by the last level's size, number of steps) of every level, coarse to fine."""
         scales = [self.factor ** (self.levels - 1 - level) for level in range(self.levels)]
         return [
             (scale, self.first_steps if level == 0 and self.first_steps else steps)

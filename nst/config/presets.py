@@ -1,11 +1,12 @@
-"""Named presets: the settings of other implementations, each beside where they were read.
+"""Named presets: the settings of other implementations, each with the source that it was read from.
 
-A preset only fills in fields that the manifest leaves out. Its weights are in that implementation's own units
-(`units`), which `nst.losses.units` converts; the row records both.
+A preset only fills in settings that the manifest leaves out. Its weights are in the units of that implementation
+(`units`), which `nst.losses.units` converts; the row of a cell records the weights in both units.
 
-Absolute weights belong to a network: `gatys` and `jcjohnson` were tuned on Caffe's original VGG-19 (`backbone.input:
-caffe`), the others on torchvision's. On the normalised VGG-19, whose features are far smaller, jcjohnson's TV is worth
-1.2e6 relative units against 14 of content, which leaves a blur: use relative weights there.
+Absolute weights fit one network only: `gatys` and `jcjohnson` were tuned on Caffe's original VGG-19 (`backbone.input:
+caffe`), the other two on torchvision's weights. On the normalised VGG-19, whose features are far smaller, the total
+variation of `jcjohnson` is worth 1.2e6 relative units against 14 of content, which leaves a blur: use relative weights
+with such a network.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _RELU_X_1: Final = dict.fromkeys(("relu1_1", "relu2_1", "relu3_1", "relu4_1", "r
 
 PRESETS: Final[dict[str, dict[str, Any]]] = {
     # crowsonkb/style-transfer-pytorch@e7e2c71 style_transfer/style_transfer.py: W2 style loss, Adam, sizes by sqrt(2).
-    # Differs: it replicates the border in conv1_1 only (`backbone.padding` is for all), and starts at 128 px.
+    # Differs: crowsonkb replicates the border in conv1_1 only (`backbone.padding` holds for all), and starts at 128 px.
     "crowsonkb": {
         "units": "crowsonkb",
         "style_representation": "moments",
@@ -58,7 +59,7 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "optimizer": {"name": "lbfgs", "history": 100},
         "steps": 1000,
     },
-    # pytorch/examples@77f55b9 fast_neural_style: Gram / (C H W) of torchvision's VGG-16, content relu2_2.
+    # pytorch/examples@77f55b9 fast_neural_style: Gram / (C H W) of torchvision's VGG-16, content at relu2_2.
     "pytorch": {
         "units": "pytorch",
         "backbone": {"name": "vgg16"},
@@ -75,10 +76,10 @@ _BLOCKS: Final = frozenset({"backbone", "optimizer", "pyramid"})
 
 
 def over_preset(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the given fields laid over those of their preset.
+    """Return the given settings laid over the settings of the preset that they name.
 
-    Within a block only what is given replaces the preset's, unless the block is another one by name: `preset: pytorch`
-    with `backbone: {weights: x}` stays a VGG-16.
+    Blocks are merged key by key, unless the given block has another name than the preset's: `preset: pytorch` with
+    `backbone: {weights: x}` stays a VGG-16.
     """
     merged = dict(PRESETS[given["preset"]])
     for key, value in given.items():

@@ -1,6 +1,6 @@
-"""The terms of an objective by name, and the columns of the catalog that tell of each. Never imports torch.
+"""The terms of an objective by name, with the columns of the catalog that report each. Never imports torch.
 
-A new term adds its entry here; its columns, its place in the traces and its part in messages follow.
+A new term adds its entry to `TERMS`; its columns, its place in the traces and its mention in messages follow.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class TermColumns:
-    """What the catalog tells of one term.
+    """What the catalog reports about one term.
 
     Attributes:
         loss: Description of the column `<term>_loss`.
         weight: Description of the column `<term>_weight_relative`.
-        layer_loss: Description of the columns `<term>_loss_<layer>`, with `{layer}`; "" for a term of the picture.
-        part: The part of the weighted sum that the term belongs to, which the traces record as `<part>_loss`.
+        layer_loss: Description of the columns `<term>_loss_<layer>`, with `{layer}` for the layer's name; "" for a term
+            that compares pictures and no features.
+        part: The part of the weighted sum that the term belongs to; traces record it as `<part>_loss`.
         only_weighted: Whether the columns are null for a cell that gives the term no weight.
     """
 
@@ -30,16 +31,16 @@ class TermColumns:
 
 TERMS: Final[dict[str, TermColumns]] = {
     "content": TermColumns(
-        "Content loss in relative units, layers weighted, before `content_weight`.",
+        "Content loss in relative units: the weighted sum over layers, before `content_weight`.",
         "`content_weight` converted into relative units for this cell.",
         "content",
-        "Content loss of {layer}, relative units, unweighted.",
+        "Content loss at {layer} in relative units, unweighted.",
     ),
     "style": TermColumns(
-        "Style loss in relative units, layers weighted, before `style_weight`.",
+        "Style loss in relative units: the weighted sum over layers, before `style_weight`.",
         "`style_weight` converted into relative units for this cell.",
         "style",
-        "Style loss of {layer}, relative units, unweighted.",
+        "Style loss at {layer} in relative units, unweighted.",
     ),
     "tv": TermColumns(
         "Total variation in relative units, before `tv_weight`.",
@@ -47,13 +48,13 @@ TERMS: Final[dict[str, TermColumns]] = {
         "tv",
     ),
     "laplacian": TermColumns(
-        "Laplacian loss in relative units, before `laplacian_weight`; null without such a weight.",
+        "Laplacian loss in relative units, before `laplacian_weight`; null where `laplacian_weight` is 0.",
         "`laplacian_weight` converted into relative units for this cell.",
         "content",
         only_weighted=True,
     ),
 }
-"""Terms in the order of their columns. A term that is not here counts in the weighted sum and has no column."""
+"""The terms in the order of their columns. A term that is not listed counts in the weighted sum but has no column."""
 
 PARTS: Final = tuple(dict.fromkeys(columns.part for columns in TERMS.values()))
-"""The parts of the weighted sum that traces record."""
+"""The parts of the weighted sum that traces record, each once."""

@@ -1,1 +1,1 @@
-"""What is minimised: content, style and total variation, each per image. Knows no method."""
+"""The losses, each per image, and the objective made of them. Knows no method."""

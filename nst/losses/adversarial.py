@@ -1,4 +1,4 @@
-"""The game between a network and a critic that tells its pictures from real ones. Knows no layer and no weight.
+"""The adversarial loss of a network and of the critic that tells its pictures from real ones. Knows no layer.
 
 Shape letters: B pictures, C channels, H rows, W columns.
 """
@@ -19,14 +19,14 @@ def hinge_loss(scores_B1HW: Tensor, label: float) -> Tensor:
     """Return each picture's mean of max(0, 1 - label x score) over its patches, shape (B,).
 
     Args:
-        scores_B1HW: What a critic says of each patch: positive means real. All zero, the loss is 1.
-        label: 1 where they ought to be called real, -1 where not.
+        scores_B1HW: The critic's score of each patch: positive means real. If all scores are zero, the loss is 1.
+        label: 1 if the patches are to be called real, -1 if they are to be called painted.
 
     Source:
         Li & Wand 2016, section 3; chuanli11/MGANs, `MarginCriterion(1)`.
 
     Example:
-        >>> hinge_loss(torch.zeros(1, 1, 4, 4), 1.0)  # the critic cannot tell
+        >>> hinge_loss(torch.zeros(1, 1, 4, 4), 1.0)  # an undecided critic
         tensor([1.])
     """
     return relu(1.0 - label * scores_B1HW).mean((1, 2, 3))
@@ -34,10 +34,10 @@ def hinge_loss(scores_B1HW: Tensor, label: float) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Duel:
-    """One step of the game at one layer; calling it returns what the network has to lose.
+    """The losses of both players at one layer in one step; calling it returns the network's.
 
     Attributes:
-        critic: Scores every patch of features, shape (B, C, H, W) to (B, 1, h, w).
+        critic: Maps features, shape (B, C, H, W), to a score of every patch, shape (B, 1, h, w).
         real: Features of real pictures, shape (B, C, H, W).
 
     Example:
@@ -52,19 +52,19 @@ class Duel:
     def __call__(self, features_BCHW: Tensor) -> Tensor:
         """Return each picture's loss, shape (B,): small where the critic takes its patches for real ones.
 
-        Its gradient is each player's own. The network gets that of the value, past a critic that stands still; the
-        critic gets that of `critic_loss`, which adds nothing to the value, past pictures that stand still. So one
-        backward pass and one Adam, which treats every parameter by itself whatever the scale of its gradients, are a
-        step of both.
+        Each player gets the gradient of its own loss. The network gets the gradient of the returned value, with the
+        critic held constant. The critic gets the gradient of `critic_loss`, which adds nothing to the value, with the
+        pictures held constant. One backward pass and one step of Adam therefore train both players; Adam treats every
+        parameter separately and is not affected by the scale of its gradient.
 
         Source:
-            Li & Wand 2016, section 3. Differs: both players move at once, theirs one after the other.
+            Li & Wand 2016, section 3. Differs: both players move at once; theirs move one after the other.
         """
-        still = {name: parameter.detach() for name, parameter in self.critic.named_parameters()}
-        judged_B = hinge_loss(functional_call(self.critic, still, (features_BCHW,)), 1.0)
-        own_B = self.critic_loss(features_BCHW.detach())
-        return judged_B + (own_B - own_B.detach())
+        constants = {name: parameter.detach() for name, parameter in self.critic.named_parameters()}
+        network_B = hinge_loss(functional_call(self.critic, constants, (features_BCHW,)), 1.0)
+        critic_B = self.critic_loss(features_BCHW.detach())
+        return network_B + (critic_B - critic_B.detach())
 
     def critic_loss(self, features_BCHW: Tensor) -> Tensor:
-        """Return what the critic has to lose, shape (B,): small where it tells these features from real ones."""
+        """Return the critic's loss for each picture, shape (B,): small where it tells these features from real ones."""
         return hinge_loss(self.critic(self.real), 1.0) + hinge_loss(self.critic(features_BCHW), -1.0)

@@ -12,8 +12,8 @@ def content_distance(features_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:
     """Return each image's mean squared difference of feature maps, shape (B,).
 
     Source:
-        Gatys, Ecker & Bethge 2016, eq. 1. Differs: mean for half the sum, as in jcjohnson/neural-style@07c4b82
-        neural_style.lua; `nst.losses.units` converts.
+        Gatys, Ecker & Bethge 2016, eq. 1. Differs: the mean instead of half the sum, as in
+        jcjohnson/neural-style@07c4b82 neural_style.lua; `nst.losses.units` converts.
 
     Example:
         >>> content_distance(torch.ones(1, 2, 3, 3), torch.zeros(1, 2, 3, 3))
@@ -34,6 +34,11 @@ def content_energy(target_BCHW: Tensor) -> Tensor:
 
 def content_loss(features_BCHW: Tensor, target_1CHW: Tensor, energy: Tensor) -> Tensor:
     """Return each image's content loss in relative units, shape (B,).
+
+    Args:
+        features_BCHW: Feature maps of the pictures.
+        target_1CHW: Feature maps of the content; one for all pictures, or one for each.
+        energy: `content_energy` of the target, positive, shape (1,) or (B,).
 
     Example:
         >>> target = torch.full((1, 2, 3, 3), 3.0)

@@ -1,4 +1,4 @@
-"""The style loss of AdaIN: means and deviations of channels, per image. Knows no layer and no weight."""
+"""The style loss of AdaIN, by means and standard deviations of channels, per image. Knows no layer and no weight."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 EPSILON = 1e-5
-"""Added to variances before their roots, as in the network (`nst.networks.norm`)."""
+"""Number added to variances before their root is taken, as in the network (`nst.networks.norm`)."""
 
 
 def deviations_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
-    """Return what the loss compares: (mean_BC, deviation_BC).
+    """Return the statistics that the loss compares: (mean_BC, deviation_BC).
 
     Example:
         >>> mean, deviation = deviations_statistics(torch.tensor([[[[1.0, 5.0]]]]))
@@ -28,10 +28,10 @@ def deviations_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
 
 
 def deviations_distance(statistics: tuple[Tensor, ...], target: tuple[Tensor, ...]) -> Tensor:
-    """Return each image's squared distance of means plus that of deviations, shape (B,).
+    """Return each image's squared distance of means plus the squared distance of deviations, shape (B,).
 
     Source:
-        Huang & Belongie 2017, eq. 13, with squares (as in naoto0804/pytorch-AdaIN) for norms.
+        Huang & Belongie 2017, eq. 13. Differs: squares instead of norms, as in naoto0804/pytorch-AdaIN.
 
     Example:
         >>> flat, raised = (deviations_statistics(torch.full((1, 1, 2, 2), value)) for value in (3.0, 5.0))
@@ -45,7 +45,7 @@ def deviations_distance(statistics: tuple[Tensor, ...], target: tuple[Tensor, ..
 
 
 def deviations_energy(target: tuple[Tensor, ...]) -> Tensor:
-    """Return each target's squares of means and deviations, shape (B,): the loss of features that are all zero.
+    """Return each target's sum of squared means and deviations, shape (B,): the loss of features that are all zero.
 
     Example:
         >>> deviations_energy(deviations_statistics(torch.full((1, 1, 2, 2), 3.0)))
@@ -55,3 +55,4 @@ def deviations_energy(target: tuple[Tensor, ...]) -> Tensor:
 
 
 DEVIATIONS = StyleLoss(deviations_statistics, deviations_distance, deviations_energy)
+"""The style loss with which `adain` learns."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def gram_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
-    """Return what the loss compares: (gram_BCC,).
+    """Return the statistics that the loss compares: (gram_BCC,).
 
     Example:
         >>> gram_statistics(torch.ones(1, 2, 3, 3))[0].tolist()
@@ -24,7 +24,7 @@ def gram_distance(statistics: tuple[Tensor, ...], target: tuple[Tensor, ...]) ->
     """Return each image's squared Frobenius distance of Gram matrices, shape (B,).
 
     Source:
-        Gatys, Ecker & Bethge 2016, eq. 4. Differs: without 1 / (4 N^2), which `nst.losses.units` supplies.
+        Gatys, Ecker & Bethge 2016, eq. 4. Differs: without the factor 1 / (4 N^2), which `nst.losses.units` supplies.
 
     Example:
         >>> ours, target = gram_statistics(torch.ones(1, 2, 3, 3)), gram_statistics(torch.zeros(1, 2, 5, 5))
@@ -35,7 +35,7 @@ def gram_distance(statistics: tuple[Tensor, ...], target: tuple[Tensor, ...]) ->
 
 
 def gram_energy(target: tuple[Tensor, ...]) -> Tensor:
-    """Return each target's squared Frobenius norm, shape (B,): the loss of features that are all zero.
+    """Return the squared Frobenius norm of each target, shape (B,): the loss of features that are all zero.
 
     Example:
         >>> gram_energy(gram_statistics(torch.ones(1, 2, 3, 3)))

@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from nst.pictures.masks import Labels
 
 _NONE: Final = 1e-12
-"""Area of a region that an image does not have."""
+"""Smallest area that features are divided by, for a region that an image does not have."""
 
 
 def guide(features_BCHW: Tensor, shares_hw: Tensor) -> Tensor:
     """Return the features scaled so that the Gram matrix of the whole map is that of one region.
 
-    sum_p m_p f_p f_p^T / sum_p m_p: the mean over the region, however small it is.
+    The Gram matrix becomes sum_p m_p f_p f_p^T / sum_p m_p: the mean over the region, however small the region is.
 
     Args:
         features_BCHW: Feature maps.
-        shares_hw: How much of each position m_p belongs to the region, in [0, 1], shape (H, W) for all images or
-            (B, H, W). Of an image without the region the features become zero.
+        shares_hw: The share m_p of each position p that belongs to the region, in [0, 1]; shape (H, W) for all images,
+            or (B, H, W). Where an image does not have the region, its features become zero.
 
     Source:
         Gatys, Ecker, Bethge, Hertzmann & Shechtman 2017, "Controlling perceptual factors in neural style transfer",
         section 4; leongatys/NeuralImageSynthesis@cced0b9 `gram_matrix_guided`, whose guides have unit energy. Differs:
-        a position counts by its share, there by the share's square, so that here the Gram matrices of all regions,
-        weighted by their areas, add up to that of the picture. Dividing by H W (cysmith/neural-style-tf@a2c374f)
-        makes the loss of a small region fall with the square of its area.
+        a position counts by its share and not by the share's square, so that the Gram matrices of all regions, weighted
+        by their areas, add up to the Gram matrix of the picture. Dividing by H W, as cysmith/neural-style-tf@a2c374f
+        does, would make the loss of a small region fall with the square of its area.
 
     Example:
         >>> left = torch.tensor([[1.0, 0.0]])
@@ -50,7 +50,7 @@ def guide(features_BCHW: Tensor, shares_hw: Tensor) -> Tensor:
 
 
 def area(shares_hw: Tensor) -> Tensor:
-    """Return how much of the picture a region is, in [0, 1]: one number, or one for each image.
+    """Return the share of the picture that a region covers, in [0, 1]: shape (), or (B,) given shares of (B, H, W).
 
     Example:
         >>> area(torch.tensor([[1.0, 0.0]]))
@@ -61,16 +61,17 @@ def area(shares_hw: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One region of the picture: where it lies on the layer's grid and what its style is."""
+    """One region of the picture: where it lies on the grid of a layer, and its style."""
 
     shares_hw: Tensor
-    """Shape (H, W), or (B, H, W) where it lies elsewhere in each image."""
+    """Share of each position that belongs to the region, in [0, 1]; shape (H, W) for all images, or (B, H, W)."""
     target: StyleTarget
+    """The style of the region."""
 
 
 @dataclass(frozen=True, slots=True)
 class GuidedStyle:
-    """The style of a batch at one layer by regions; calling it returns each image's loss.
+    """The style of a batch at one layer, region by region; calling it returns each image's loss.
 
     Example:
         >>> target = style_target(STYLE_LOSSES["gram"], [([(torch.ones(1, 1, 1),)], [1.0], "targets")])
@@ -82,18 +83,18 @@ class GuidedStyle:
 
     @property
     def energy(self) -> Tensor:
-        """The mean energy of the regions' targets by area, shape (B,)."""
+        """The mean energy of the regions' targets, weighted by area, shape (B,)."""
         return torch.stack([area(region.shares_hw) * region.target.energy for region in self.regions]).sum(0)
 
     def __call__(self, features_BCHW: Tensor) -> Tensor:
         """Return each image's style loss in relative units, shape (B,): sum_r area_r |G_r - A_r|^2 / |A_r|^2.
 
-        Each region is divided by the energy of its own target. Its area, as a share of the picture, then weights it
-        against the content loss, which is a mean over positions too: a style weight means the same in every region,
-        whatever its size, as it would without masks, and one region alone gives the loss without masks.
+        The loss of each region r is divided by the energy of that region's target and weighted by the region's share of
+        the picture. The content loss is a mean over positions too, so that a style weight means the same in regions of
+        every size as it does without masks; a single region gives the loss without masks.
 
         Source:
-            Own choice. Gatys et al. 2017 weight the regions equally, so that a style grows stronger, per pixel, as its
+            Own choice. Gatys et al. 2017 weight the regions equally, so that a style grows stronger per pixel as its
             region shrinks.
         """
         losses = [
@@ -105,11 +106,11 @@ class GuidedStyle:
 
 
 def region_grams(features: Mapping[str, Tensor], labels: Labels) -> dict[str, tuple[Tensor, ...]]:
-    """Return the Gram matrix of every region of one picture at every layer, shape (1, C, C) each.
+    """Return the Gram matrices of all regions of one picture by layer, shape (1, C, C) each.
 
     Args:
-        features: By layer, shape (1, C, H, W).
-        labels: The regions.
+        features: Feature maps of the picture by layer, shape (1, C, H, W) each.
+        labels: The regions of the picture.
 
     Example:
         >>> grams = region_grams({"relu1_1": torch.full((1, 1, 2, 2), 3.0)}, plain_labels("#ff0000"))

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SHARE: Final = 0.5
-"""Share of the histograms in the loss; the rest is the Gram matrices'."""
+"""Share of the histograms in the loss; the Gram matrices have the rest."""
 
 
 def histogram_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
-    """Return what styles are mixed by: (quantiles_BCQ, gram_BCC).
+    """Return the statistics of a style, which mixing averages: (quantiles_BCQ, gram_BCC).
 
     Example:
         >>> [part.shape for part in histogram_statistics(torch.rand(1, 4, 8, 8))]
@@ -27,7 +27,7 @@ def histogram_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
 
 
 def histogram_observe(features_BCHW: Tensor) -> tuple[Tensor, ...]:
-    """Return what of the picture is compared: (features_BCHW, gram_BCC).
+    """Return what the loss compares of a picture: (features_BCHW, gram_BCC).
 
     Example:
         >>> [part.shape for part in histogram_observe(torch.rand(1, 4, 8, 8))]
@@ -37,7 +37,7 @@ def histogram_observe(features_BCHW: Tensor) -> tuple[Tensor, ...]:
 
 
 def histogram_prepare(target: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Return the target with the factor_B that brings its histograms to the scale of its Gram matrices.
+    """Return the target with a factor of shape (B,) that brings its histograms to the scale of its Gram matrices.
 
     Example:
         >>> histogram_prepare(histogram_statistics(torch.full((1, 1, 4, 4), 3.0)))[2]
@@ -49,20 +49,20 @@ def histogram_prepare(target: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 def histogram_distance(observed: tuple[Tensor, ...], target: tuple[Tensor, ...]) -> Tensor:
-    """Return each image's distance of Gram matrices plus that of its features to their remapped selves, shape (B,).
+    """Return each image's distance of Gram matrices plus the distance of its features to remapped ones, shape (B,).
 
-    (1 - s) |G - A|_F^2 / |A|_F^2 + s mean (F - R(F))^2 / mean S^2, times |A|_F^2, with s = `SHARE`. R gives each
-    channel the values of the style's features S, rank by rank: exact histogram matching, without bins. It counts as a
-    constant in the gradient, as it is where the order of the features does not change.
+    This is (1 - s) |G - A|_F^2 / |A|_F^2 + s mean (F - R(F))^2 / mean S^2, times |A|_F^2, with s = `SHARE`. R gives
+    each channel the values of the style's features S, rank by rank: exact histogram matching without bins. R(F) counts
+    as a constant in the gradient, which is right wherever the order of the features does not change.
 
     Args:
-        observed: What `histogram_observe` returned.
-        target: What `histogram_prepare` returned.
+        observed: Result of `histogram_observe` for the pictures.
+        target: Result of `histogram_prepare` for the style.
 
     Source:
         Risser, Wilmot & Barnes 2017, "Stable and Controllable Neural Texture Synthesis and Style Transfer Using
-        Histogram Losses", eq. 6 and 7. Differs: relative to the energies; at every style layer (there relu1_1 and
-        relu4_1); exact ranks for 256 bins.
+        Histogram Losses", eq. 6 and 7. Differs: relative to the energies; at every style layer (instead of relu1_1 and
+        relu4_1); exact ranks (instead of 256 bins).
 
     Example:
         >>> style = torch.full((1, 1, 4, 4), 3.0)
@@ -76,7 +76,7 @@ def histogram_distance(observed: tuple[Tensor, ...], target: tuple[Tensor, ...])
 
 
 def histogram_energy(target: tuple[Tensor, ...]) -> Tensor:
-    """Return each target's squared Frobenius norm, shape (B,): the loss of features that are all zero.
+    """Return the squared Frobenius norm of each target, shape (B,): the loss of features that are all zero.
 
     Example:
         >>> histogram_energy(histogram_statistics(torch.full((1, 1, 4, 4), 3.0)))
@@ -86,5 +86,5 @@ def histogram_energy(target: tuple[Tensor, ...]) -> Tensor:
 
 
 def _axes(features_BCHW: Tensor) -> Tensor:
-    """Return each channel as a direction of its own."""
+    """Return the axes of the channels as directions, shape (C, C)."""
     return torch.eye(features_BCHW.shape[1], dtype=features_BCHW.dtype, device=features_BCHW.device)

@@ -1,4 +1,4 @@
-"""The Laplacian loss of pictures, per image: keeps the content's edges. Knows no backbone and no weight."""
+"""The Laplacian loss of pictures, which keeps the content's edges, per image. Knows no backbone and no weight."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ENERGY_FLOOR: Final = (1.0 / 255.0) ** 2
-"""Smallest energy that the loss is divided by, for contents without edges: about that of rounding to 8 bits."""
+"""Smallest energy that the loss is divided by, for contents without edges: about the energy of rounding to 8 bits."""
 
 
 def laplacian(images_BCHW: Tensor, pool: int) -> Tensor:
     """Return the Laplacian of pictures averaged over squares of `pool` pixels, summed over channels, shape (B, H, W).
 
-    Borders are left out, so that a ramp has none: two squares less in each direction.
+    The outermost squares have no Laplacian, so that a linear ramp has none anywhere; H and W are two squares less.
 
     Example:
         >>> laplacian(torch.ones(1, 3, 8, 8), pool=2).tolist()  # two squares less in each direction
@@ -24,9 +24,9 @@ def laplacian(images_BCHW: Tensor, pool: int) -> Tensor:
     """
     pooled_BHW = functional.avg_pool2d(images_BCHW, pool).sum(1)
     middle_BHW = pooled_BHW[:, 1:-1, 1:-1]
-    beside_BHW = pooled_BHW[:, 1:-1, :-2] + pooled_BHW[:, 1:-1, 2:]
+    left_and_right_BHW = pooled_BHW[:, 1:-1, :-2] + pooled_BHW[:, 1:-1, 2:]
     above_and_below_BHW = pooled_BHW[:, :-2, 1:-1] + pooled_BHW[:, 2:, 1:-1]
-    return 4.0 * middle_BHW - beside_BHW - above_and_below_BHW
+    return 4.0 * middle_BHW - left_and_right_BHW - above_and_below_BHW
 
 
 def laplacian_energy(target_BHW: Tensor) -> Tensor:
@@ -42,9 +42,15 @@ def laplacian_energy(target_BHW: Tensor) -> Tensor:
 def laplacian_loss(images_BCHW: Tensor, pool: int, target_BHW: Tensor, energy: Tensor) -> Tensor:
     """Return each image's mean squared difference of Laplacians in relative units, shape (B,).
 
+    Args:
+        images_BCHW: Pictures in [0, 1].
+        pool: Side in pixels of the squares over which pictures are averaged.
+        target_BHW: Laplacian of the content (`laplacian`); one for all pictures, or one for each.
+        energy: `laplacian_energy` of the target.
+
     Source:
         Li, Xu, Nie & Liu 2017, "Laplacian-Steered Neural Style Transfer", eq. 5 and 6; askerlee/lapstyle@60489ea
-        lap_style.lua. Differs: mean for sum, as in that code, and relative to the content's energy.
+        lap_style.lua. Differs: the mean instead of the sum, as in that code, and relative to the content's energy.
 
     Example:
         >>> target = torch.full((1, 2, 2), 0.5)

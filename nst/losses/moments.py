@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RIDGE = 1e-4
-"""Added to every covariance, as a share of the target's mean variance, so that its root exists and has a slope."""
+"""Number added to the diagonal of every covariance, as a share of the target's mean variance, so that the root of the
+covariance exists and has a gradient."""
 
 
 def moments_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
-    """Return what styles are mixed by: (mean_BC, second_raw_moment_BCC).
+    """Return the statistics of a style, which mixing averages: (mean_BC, second_raw_moment_BCC).
 
     Example:
         >>> [part.tolist() for part in moments_statistics(torch.full((1, 1, 2, 2), 3.0))]
@@ -26,7 +27,7 @@ def moments_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
 
 
 def moments_prepare(target: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Return (mean_BC, covariance_BCC, its root_BCC, ridge_BCC) of the target, computed once.
+    """Return what the distance needs of a target, computed once: (mean_BC, covariance_BCC, root_BCC, ridge_BCC).
 
     Example:
         >>> len(moments_prepare(moments_statistics(torch.rand(1, 4, 8, 8))))
@@ -44,15 +45,16 @@ def moments_prepare(target: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 def moments_distance(statistics: tuple[Tensor, ...], target: tuple[Tensor, ...]) -> Tensor:
     """Return each image's squared Wasserstein-2 distance of the Gaussians with these moments, shape (B,).
 
-    |m - m_t|^2 + tr(S + S_t - 2 (S_t^1/2 S S_t^1/2)^1/2), summed over channels.
+    This is |m - m_t|^2 + tr(S + S_t - 2 (S_t^1/2 S S_t^1/2)^1/2), with means m, m_t and covariances S, S_t.
 
     Args:
-        statistics: (mean_BC, second_raw_moment_BCC) of the stylized image.
-        target: What `moments_prepare` returned.
+        statistics: (mean_BC, second_raw_moment_BCC) of the pictures.
+        target: Result of `moments_prepare` for the style.
 
     Source:
-        crowsonkb/style-transfer-pytorch@e7e2c71 style_transfer/style_transfer.py StyleLossW2. Differs: summed over
-        channels (its mean comes back in `nst.losses.units`), and a ridge relative to the target for its 1e-4.
+        crowsonkb/style-transfer-pytorch@e7e2c71 style_transfer/style_transfer.py StyleLossW2. Differs: the sum
+        over channels instead of the mean (`nst.losses.units` converts), and a ridge relative to the target instead of
+        1e-4.
 
     Example:
         >>> low, high = (moments_statistics(torch.full((1, 1, 2, 2), value)) for value in (3.0, 5.0))

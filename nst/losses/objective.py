@@ -1,4 +1,4 @@
-"""The objective of a batch: a list of named terms, each a loss of one layer's features or of the pictures themselves.
+"""The objective of a batch: a list of named terms, each a loss of the features of one layer or of the pictures.
 
 Knows no term by name, no optimiser and no cell. Shape letters: B images, C channels, H rows, W columns.
 """
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from nst.config.fields import Precision
 
 Scope = Literal["positions", "statistics", "gather"]
-"""What a term needs of a picture in order to know its gradient at one position, so that pictures can be cut into tiles:
+"""How much of a picture a term needs for its gradient at one position. It says how the term could be computed in tiles:
 
-- `positions`: a mean over positions, each with its neighbours. Tiles add up.
-- `statistics`: means over the whole picture first (Gram matrices, moments). Tiles are seen twice.
-- `gather`: the values of the whole picture at once (their ranks). Features are gathered from all tiles.
+- `positions`: the neighbours of the position; the loss is a mean over positions. The losses of tiles can be averaged.
+- `statistics`: means over the whole picture, such as Gram matrices. A second pass over the tiles can use them.
+- `gather`: all values of the whole picture, such as their ranks. The features of all tiles have to be gathered.
 """
 
 
@@ -35,12 +35,13 @@ class Term:
     """One weighted loss.
 
     Attributes:
-        name: What the catalog calls it: a key of `nst.config.terms.TERMS` has columns.
-        layer: The layer whose features it is a loss of; None for the pictures in [0, 1] themselves.
-        loss: Returns each image's relative loss, shape (B,), given features or pictures, shape (B, C, H, W).
-        scope: What it needs of a picture.
-        share: The layer's weight as configured, 1 where there is only one.
-        weights: Shape (B,), the factor of the relative loss: layer, units and the cell's own weight together.
+        name: Name of the term; the catalog has columns for the names in `nst.config.terms.TERMS`.
+        layer: Layer whose features the loss measures; None for a loss of the pictures in [0, 1].
+        loss: Returns each image's relative loss, shape (B,), given features or pictures of shape (B, C, H, W).
+        scope: How much of a picture the term needs.
+        share: Weight of the layer as configured; 1 for a term without several layers.
+        weights: Factor of the relative loss, shape (B,): the weight of the layer, the conversion of units and the
+            weight of the cell, multiplied.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Term:
 
     @property
     def part(self) -> str:
-        """The part of the weighted sum that it belongs to."""
+        """The part of the weighted sum that the term belongs to."""
         return TERMS[self.name].part if self.name in TERMS else self.name
 
 
@@ -61,9 +62,9 @@ class Losses:
     """Losses of a batch, shape (B,) each.
 
     Attributes:
-        total: The weighted sum, in the units of the weights.
-        parts: The same by part: `total` is their sum.
-        relative: Each term's own loss, relative and unweighted, in the order of the objective's terms.
+        total: Weighted sum of all terms, in the units of the weights.
+        parts: Weighted sum of the terms of each part (`Term.part`); `total` is the sum of the parts.
+        relative: Relative, unweighted loss of each term, in the order of the objective's terms.
     """
 
     total: Tensor
@@ -71,17 +72,17 @@ class Losses:
     relative: tuple[Tensor, ...] = ()
 
     def part(self, name: str) -> Tensor:
-        """Return a part of the weighted sum, zero where no term belongs to it."""
+        """Return a part of the weighted sum, shape (B,); zero if no term belongs to it."""
         return self.parts[name] if name in self.parts else torch.zeros_like(self.total)
 
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What a batch of pictures is measured by; calling it returns the losses of every image.
+    """The weighted sum of losses that a batch of pictures minimises; calling it returns the losses of every image.
 
     Attributes:
-        backbone: Returns the features that the terms ask for.
-        terms: The terms, in the order in which they are computed.
+        backbone: Returns the features of all layers that the terms name.
+        terms: At least one term, in the order in which they are computed and added.
         precision: Arithmetic of the backbone.
 
     Example:
@@ -95,10 +96,10 @@ class Objective:
     precision: Precision = "float32"
 
     def __call__(self, images_BCHW: Tensor) -> Losses:
-        """Return the losses of pictures in [0, 1]; values outside are allowed.
+        """Return the losses of pictures in [0, 1]; values outside this range are allowed.
 
         Source:
-            Gatys, Ecker & Bethge 2016, eq. 7, for any number of terms.
+            Gatys, Ecker & Bethge 2016, eq. 7. Differs: any number of terms.
         """
         features = extract(self.backbone, images_BCHW, self.precision)
         relative = tuple(term.loss(features[term.layer] if term.layer else images_BCHW) for term in self.terms)
@@ -113,18 +114,18 @@ class Objective:
         return Losses(total_B, parts, relative)
 
     def with_gradient(self, images_BCHW: Tensor) -> tuple[Losses, Tensor]:
-        """Return the weighted sum and its parts, cut from the graph, and each image's gradient of its own sum."""
+        """Return the total and its parts, without their graph, and the gradient of each image's total, (B, C, H, W)."""
         images_BCHW = images_BCHW.detach().requires_grad_()
         with arithmetic(self.precision, images_BCHW.device):
             losses = self(images_BCHW)
-            # No image enters another's loss, so the gradient of the sum holds every image's own.
+            # No image enters the loss of another image, so the gradient of the sum holds the gradient of each image.
             (gradient_BCHW,) = torch.autograd.grad(losses.total.sum(), images_BCHW)
         parts = {name: part_B.detach() for name, part_B in losses.parts.items()}
         return Losses(losses.total.detach(), parts), gradient_BCHW
 
 
 def extract(backbone: Backbone, images_BCHW: Tensor, precision: Precision) -> dict[str, Tensor]:
-    """Return feature maps in the pictures' own type, computed in the given precision.
+    """Return feature maps by layer, computed in the given precision and converted to the type of the pictures.
 
     Example:
         >>> features = extract(lambda images: {"relu1_1": images.float()}, torch.ones(1, 3, 2, 2).double(), "float64")
@@ -139,7 +140,7 @@ def extract(backbone: Backbone, images_BCHW: Tensor, precision: Precision) -> di
 
 @contextmanager
 def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
-    """Allow TF32 inside the block if the precision says so, and forbid it otherwise; the old state comes back.
+    """Allow TF32 inside the block with `tf32` and `bfloat16`, forbid it otherwise, and restore the old state after it.
 
     Example:
         >>> with arithmetic("float32", torch.device("cpu")):

@@ -1,7 +1,7 @@
-"""Neural patches: cut out, matched by normalised cross-correlation, and the loss against the matches.
+"""Neural patches: cutting them out, matching them by normalised cross-correlation, and the loss against the matches.
 
-Knows no layer and no weight. Shape letters: B images, C channels, H rows, W columns, N patches, D = C x size^2; of
-masks, R regions, G = R x size^2.
+Knows no layer. Shape letters: B images, C channels, H rows, W columns, N patches of a picture, K patches of a style,
+D = C x size^2 values of a patch; for masks, R regions and G = R x size^2 values of a patch.
 """
 
 from __future__ import annotations
@@ -19,13 +19,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CHUNK: Final = 2048
-"""Style patches that are compared at a time: with 2,000 patches of 4,608 values, about 60 MB."""
+"""Number of style patches that are compared at a time: 2,000 patches of 4,608 values take about 60 MB."""
 
 _TINY: Final = 1e-12
+"""Smallest length that a patch is divided by."""
 
 
 def cut_patches(features_BCHW: Tensor, size: int, stride: int) -> Tensor:
     """Return all square patches of feature maps, row by row, shape (B, D, N).
+
+    Args:
+        features_BCHW: Feature maps.
+        size: Side of the patches in positions.
+        stride: Distance between neighbouring patches in positions.
 
     Example:
         >>> cut_patches(torch.rand(1, 4, 5, 5), size=3, stride=2).shape
@@ -36,12 +42,12 @@ def cut_patches(features_BCHW: Tensor, size: int, stride: int) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """What a match looks at beside the features: the masks over the patches.
+    """The masks over the patches of one picture and its style, which are matched together with the features.
 
     Attributes:
-        patches: Patches of the picture's mask, shape (G, N), of unit length.
-        maps: Masks of the style, shape (1, R, H, W) each, on the grids of its feature maps.
-        weight: Of their correlation beside that of the features.
+        patches: Patches of the picture's mask at length one, shape (G, N).
+        maps: Masks of the style on the grids of its feature maps, shape (1, R, H, W) each.
+        weight: Weight of the correlation of masks against the correlation of features.
     """
 
     patches: Tensor
@@ -60,37 +66,38 @@ def nearest_patches(
 ) -> tuple[Tensor, Tensor]:
     """Return for each patch the style patch with the largest normalised cross-correlation: exactly, in bounded memory.
 
-    Only `chunk` style patches (or one row of them) exist at a time, and of their scores only the best so far are kept.
+    Only `chunk` style patches, or one row of them if that is more, exist at a time, and only the best scores so far are
+    kept. The correlation of a zero patch is 0.
 
     Args:
         patches_DN: Patches of one picture.
-        maps: Feature maps of the style, shape (1, C, H, W) each, such as those of its rotated copies.
-        size: Side of the patches.
-        stride: Step between neighbouring style patches.
-        chunk: Bound on the style patches at a time.
-        guide: Add `weight` times the normalised cross-correlation of the masks to that of the features.
+        maps: Feature maps of the style, shape (1, C, H, W) each: of the style image and of its rotated and scaled
+            copies.
+        size: Side of the patches in positions.
+        stride: Distance between neighbouring style patches in positions.
+        chunk: Largest number of style patches at a time.
+        guide: Masks whose normalised cross-correlation, times `weight`, is added to that of the features.
 
     Returns:
-        The matches, shape (D, N), and their numbers, shape (N,), counted through all maps in order.
+        The matches, shape (D, N), and their indices, shape (N,), counted through all maps in order.
 
     Source:
-        Li & Wand 2016, eq. 3; chuanli11/CNNMRF mylib/mrf.lua, which convolves with the style patches. A zero patch
-        correlates 0 with everything. Masks: Champandard 2016; alexjc/neural-doodle@b2fac92, whose features and mask are
-        normalised separately too.
+        Li & Wand 2016, eq. 3; chuanli11/CNNMRF mylib/mrf.lua, which convolves with the style patches. Masks:
+        Champandard 2016; alexjc/neural-doodle@b2fac92, which also normalises features and masks separately.
 
     Example:
         >>> style = torch.rand(1, 4, 5, 5)
         >>> nearest_patches(cut_patches(style, 3, 1)[0], [style], 3, 1)[1].tolist()  # each patch finds itself
         [0, 1, 2, 3, 4, 5, 6, 7, 8]
     """
-    query_DN = patches_DN if guide is None else unit(patches_DN)  # alone, a patch's own norm changes no order
+    query_DN = patches_DN if guide is None else unit(patches_DN)  # without masks the length of a patch changes no order
     count = patches_DN.shape[1]
     best_N = patches_DN.new_full((count,), -torch.inf)
     index_N = torch.zeros(count, dtype=torch.int64, device=patches_DN.device)
     matches_DN = torch.zeros_like(patches_DN)
     before = 0
-    over = repeat(None) if guide is None else _strips(guide.maps, size, stride, chunk)
-    for style_DK, mask_GK in zip(_strips(maps, size, stride, chunk), over, strict=False):
+    masks = repeat(None) if guide is None else _strips(guide.maps, size, stride, chunk)
+    for style_DK, mask_GK in zip(_strips(maps, size, stride, chunk), masks, strict=False):
         scores_KN = unit(style_DK).T @ query_DN
         if guide is not None and mask_GK is not None:
             scores_KN += guide.weight * (unit(mask_GK).T @ guide.patches)
@@ -104,7 +111,7 @@ def nearest_patches(
 
 
 def unit(patches_DN: Tensor) -> Tensor:
-    """Return the patches at length one; a zero patch stays zero.
+    """Return the patches divided by their lengths, shape (D, N); a zero patch stays zero.
 
     Example:
         >>> unit(torch.tensor([[3.0, 0.0], [4.0, 0.0]])).T
@@ -115,7 +122,12 @@ def unit(patches_DN: Tensor) -> Tensor:
 
 
 def patch_energy(maps: Sequence[Tensor], size: int, stride: int) -> Tensor:
-    """Return the mean squared length of the style's patches, a scalar: about the loss of features that are all zero.
+    """Return the mean squared length of all patches, shape (): about the loss of features that are all zero.
+
+    Args:
+        maps: Feature maps of the style's copies, shape (1, C, H, W) each.
+        size: Side of the patches in positions.
+        stride: Distance between neighbouring patches in positions.
 
     Example:
         >>> patch_energy([torch.ones(1, 1, 5, 5)], size=3, stride=1)
@@ -133,9 +145,9 @@ class PatchGuides:
     """The masks of a batch at one layer.
 
     Attributes:
-        picture: Of the pictures, which share it, shape (1, R, H, W).
-        styles: Per image, of its style's images, shape (1, R, H, W) each.
-        weight: Of the masks beside the features.
+        picture: The mask that all pictures of the batch share, shape (1, R, H, W).
+        styles: For each picture, the masks of its style's images, shape (1, R, H, W) each.
+        weight: Weight of the correlation of masks against the correlation of features.
     """
 
     picture: Tensor
@@ -148,10 +160,11 @@ class PatchTarget:
     """The style of a batch at one layer as patches; calling it returns each image's loss.
 
     Attributes:
-        maps: Per image, the feature maps of its style's copies.
-        energy: Shape (B,), what the loss is divided by.
-        size: Side of the patches. stride: Step between neighbours, in the picture and in the style.
-        guides: Masks that are matched along with the features; the loss is of the features alone.
+        maps: For each picture, the feature maps of its style's copies, shape (1, C, H, W) each.
+        energy: `patch_energy` of each picture's style, which the loss is divided by, shape (B,).
+        size: Side of the patches in positions.
+        stride: Distance between neighbouring patches in positions, in the picture and in the style.
+        guides: Masks that are matched together with the features. The loss compares the features alone.
 
     Example:
         >>> style = torch.rand(1, 4, 5, 5)
@@ -171,8 +184,8 @@ class PatchTarget:
         The patches are matched anew at every call, and the matches are constants of the gradient.
 
         Source:
-            Li & Wand 2016, eq. 2. Differs: mean for sum; and the loss is what its gradient belongs to, while
-            chuanli11/CNNMRF averages the gradient where patches overlap and reports 0.
+            Li & Wand 2016, eq. 2. Differs: the mean instead of the sum. The gradient is that of the returned loss,
+            while chuanli11/CNNMRF averages the gradient where patches overlap and reports a loss of 0.
         """
         patches_BDN = cut_patches(features_BCHW, self.size, self.stride)
         with torch.no_grad():
@@ -192,7 +205,7 @@ class PatchTarget:
 
 
 def _strips(maps: Sequence[Tensor], size: int, stride: int, chunk: int) -> Iterator[Tensor]:
-    """Yield the patches of the maps in order, shape (D, K), some rows of them at a time."""
+    """Yield the patches of the maps in order, shape (D, K), several rows of patches at a time."""
     for map_1CHW in maps:
         height, width = map_1CHW.shape[2:]
         down, across = ((side - size) // stride + 1 for side in (height, width))

@@ -1,8 +1,8 @@
 """Distributions of features along directions as quantile functions, and their squared Wasserstein-2 distance.
 
-On a line that distance is the mean squared difference of quantile functions, which for samples are steps: sorted
-values of equal width. Knows no layer and no weight. Shape letters: B images, C channels, M positions, K directions,
-Q quantiles.
+On a line that distance is the mean squared difference of the quantile functions. The quantile function of samples is a
+step function: the sorted values, in steps of equal width. Knows no layer and no weight. Shape letters: B images, C
+channels, M positions, K directions, Q quantiles.
 """
 
 from __future__ import annotations
@@ -19,17 +19,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 QUANTILES: Final = 1024
-"""Steps that are kept of a style's quantile function: a style of 512 px costs 6 MB over five layers of VGG-19, where
-its sorted features would take 128 MB; a Gram matrix of the same layers has 2.4 MB."""
+"""Number of steps that are kept of a style's quantile function. A style of 512 pixels takes 6 MB for five layers of
+VGG-19, where its sorted features would take 128 MB and its Gram matrices 2.4 MB."""
 
 CHUNK: Final = 1 << 22
-"""Values that are projected, sorted and compared at a time, per image: about 130 MB of memory."""
+"""Number of values of each image that are projected, sorted and compared at a time: about 130 MB of memory."""
 
 
 def quantile_means(features_BCM: Tensor, directions_KC: Tensor) -> Tensor:
     """Return the quantile function along each direction, averaged over `QUANTILES` equal parts, shape (B, K, Q).
 
-    The average of several styles' functions is that of their Wasserstein-2 barycentre.
+    The average of the quantile functions of several styles belongs to the Wasserstein-2 barycentre of the styles.
+
+    Args:
+        features_BCM: Features.
+        directions_KC: Unit vectors.
 
     Example:
         >>> quantile_means(torch.rand(1, 2, 64), torch.eye(2)).shape
@@ -40,7 +44,11 @@ def quantile_means(features_BCM: Tensor, directions_KC: Tensor) -> Tensor:
 
 
 def step_means(steps_BKN: Tensor, count: int) -> Tensor:
-    """Return the means of step functions over `count` equal parts of their domain, shape (B, K, count), exactly.
+    """Return the exact means of step functions over `count` equal parts of their domain, shape (B, K, count).
+
+    Args:
+        steps_BKN: Values of N steps of equal width.
+        count: Number of parts.
 
     Example:
         >>> step_means(torch.tensor([[[1.0, 2.0, 3.0, 4.0]]]), 2)
@@ -49,7 +57,7 @@ def step_means(steps_BKN: Tensor, count: int) -> Tensor:
     length = steps_BKN.shape[2]
     if length == count:
         return steps_BKN
-    # Differences of the integral, which is linear between its values at n / length; in float64, since they cancel.
+    # Differences of the integral, which is linear between its values at n / length; in float64, since digits cancel.
     integral_BKN = functional.pad(steps_BKN.double().cumsum(-1), (1, 0))
     ends = torch.arange(count + 1, device=steps_BKN.device) * length
     below = ends // count
@@ -60,10 +68,15 @@ def step_means(steps_BKN: Tensor, count: int) -> Tensor:
 
 
 def quantile_distance(features_BCM: Tensor, quantiles_BKQ: Tensor, directions_KC: Tensor) -> Tensor:
-    """Return each image's squared Wasserstein-2 distance along the directions, their mean, shape (B,).
+    """Return each image's squared Wasserstein-2 distance, the mean over the directions, shape (B,).
 
-    It is exact for any number of positions. Its gradient draws every projected feature towards the mean of the target
-    over the feature's own rank; ranks are constants of the gradient.
+    The distance is exact for any number of positions. Its gradient draws every projected feature towards the mean of
+    the target's quantile function over the rank of that feature; ranks count as constants.
+
+    Args:
+        features_BCM: Features of the pictures.
+        quantiles_BKQ: Quantile functions of the target along the directions.
+        directions_KC: Unit vectors.
 
     Example:
         >>> quantile_distance(torch.tensor([[[3.0, 1.0]]]), torch.tensor([[[2.0, 4.0]]]), torch.eye(1))
@@ -74,7 +87,7 @@ def quantile_distance(features_BCM: Tensor, quantiles_BKQ: Tensor, directions_KC
 
 
 class _QuantileDistance(torch.autograd.Function):
-    """Finds the gradient together with the loss, direction by direction, so that only one chunk exists at a time."""
+    """Computes the gradient together with the loss, so that only one chunk of directions exists at a time."""
 
     @staticmethod
     def forward(ctx: Any, features_BCM: Tensor, quantiles_BKQ: Tensor, directions_KC: Tensor) -> Tensor:
@@ -86,7 +99,7 @@ class _QuantileDistance(torch.autograd.Function):
             steps_BKQ = quantiles_BKQ[:, rows]
             means_BKM = step_means(steps_BKQ, positions)
             away_BKM = sorted_BKM - means_BKM
-            # What the target varies by within one rank: no position of the features could make it less.
+            # The variance of the target within one rank, which no values of the features could reduce.
             within_BK = (steps_BKQ.square().mean(2) - means_BKM.square().mean(2)).clamp_min(0.0)
             total_B += (away_BKM.square().mean(2) + within_BK).sum(1)
             gradient_BCM += part_KC.T @ torch.empty_like(away_BKM).scatter_(2, order_BKM, away_BKM)
@@ -102,7 +115,7 @@ class _QuantileDistance(torch.autograd.Function):
 
 
 def _chunks(directions_KC: Tensor, positions: int) -> Iterator[tuple[slice, Tensor]]:
-    """Yield the directions some at a time; how many does not depend on the batch, so that results do not either."""
+    """Yield the directions in chunks, whose size does not depend on the batch, so that results do not either."""
     size = max(1, CHUNK // positions)
     for first in range(0, len(directions_KC), size):
         yield slice(first, first + size), directions_KC[first : first + size]

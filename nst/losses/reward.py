@@ -1,4 +1,4 @@
-"""What methods maximise instead of matching a target: the activations of layers, the score of a class.
+"""Rewards, which methods maximise instead of matching a target: activations of layers and scores of classes.
 
 Shape letters: B images, C channels, H rows, W columns.
 """
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def reward_term(layer: str | None, reward: Callable[[Tensor], Tensor], weights: Tensor) -> Term:
-    """Return a term that counts against the loss: what is rewarded grows.
+    """Return a term whose reward is subtracted from the loss, so that minimising the loss maximises the reward.
 
     Args:
-        layer: The layer whose features are rewarded; None for the pictures themselves.
-        reward: Returns each image's reward, shape (B,), given features or pictures.
-        weights: Its weight, shape (B,); negative for what is punished.
+        layer: Layer whose features are rewarded; None for a reward of the pictures.
+        reward: Returns each image's reward, shape (B,), given features or pictures of shape (B, C, H, W).
+        weights: Weight of the reward, shape (B,); negative for a penalty.
 
     Example:
         >>> term = reward_term("relu2_1", activation, torch.tensor([2.0]))
@@ -37,7 +37,8 @@ def activation(features_BCHW: Tensor) -> Tensor:
     """Return each image's mean squared feature, shape (B,).
 
     Source:
-        Mordvintsev, Olah & Tyka 2015, the notebook's `objective_L2`. Differs: averaged instead of summed and halved.
+        Mordvintsev, Olah & Tyka 2015, `objective_L2` of google/deepdream dream.ipynb. Differs: the mean instead of half
+        the sum.
 
     Example:
         >>> activation(torch.full((1, 4, 3, 3), 3.0))
@@ -47,15 +48,15 @@ def activation(features_BCHW: Tensor) -> Tensor:
 
 
 def class_score(scores_BCHW: Tensor, targets_B: Tensor) -> Tensor:
-    """Return each image's score of its own class, averaged over positions, shape (B,).
+    """Return the score that each image has for its target class, averaged over positions, shape (B,).
 
     Args:
-        scores_BCHW: A map of scores per class, before the softmax and before any rectification.
-        targets_B: Index of each image's class.
+        scores_BCHW: Map of the scores of all classes, before the softmax and before any rectification.
+        targets_B: Index of the target class of each image.
 
     Source:
-        Simonyan, Vedaldi & Zisserman 2014, section 2, S_c. Differs: SqueezeNet rectifies its maps before it averages
-        them, which stops the gradient where a class is not seen yet; the ascent looks at them before.
+        Simonyan, Vedaldi & Zisserman 2014, section 2, S_c. Differs: SqueezeNet rectifies its scores before it averages
+        them, which would stop the gradient where the class is not seen yet; here they are averaged unrectified.
 
     Example:
         >>> class_score(torch.tensor([[[[1.0]], [[5.0]]]]), torch.tensor([1]))
@@ -69,8 +70,8 @@ def squared_distance_to_mean(images_BCHW: Tensor, mean: Tensor) -> Tensor:
     """Return each image's mean squared distance to the mean colour, in units of the [0, 1] range, shape (B,).
 
     Source:
-        Simonyan, Vedaldi & Zisserman 2014, eq. 1: the norm of an image whose zero is the training set's mean. Differs:
-        averaged instead of summed, so that one weight serves every size.
+        Simonyan, Vedaldi & Zisserman 2014, eq. 1: the norm of an image whose zero is the mean of the training set.
+        Differs: the mean instead of the sum, so that a weight means the same at every size.
 
     Example:
         >>> squared_distance_to_mean(torch.ones(1, 3, 2, 2), torch.full((1, 3, 1, 1), 0.5))

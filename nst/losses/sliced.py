@@ -1,4 +1,4 @@
-"""The style loss by sliced Wasserstein distance, per image. Knows no layer and no weight."""
+"""The style loss by the sliced Wasserstein distance, per image. Knows no layer and no weight."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SEED: Final = 2021
-"""Of the directions, which are the same for every picture, style, step and device."""
+"""Seed of the directions, which are the same for every picture, style, step and device."""
 
 STRENGTH: Final = 3.0
-"""Relative loss of features that are all zero, where other losses have 1. Distributions along single directions differ
-less than those of whole features: with this factor a style weight gives about the same strength as with Gram matrices
-(Tuebingen x Starry Night, normalised VGG-19, 160 px: without it, 300 looked as 100 does there)."""
+"""Relative loss of features that are all zero, which is 1 for other style losses. Distributions along single directions
+differ less than distributions of whole features. With this factor a style weight gives about the same strength as with
+Gram matrices: in an own trial without it (Tuebingen x Starry Night, normalised VGG-19, 160 pixels), a weight of 300
+looked as 100 does with Gram matrices."""
 
 
 def sliced_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
-    """Return what styles are mixed by: (quantiles_BKQ,), the distribution of the features along each direction.
+    """Return the statistics of a style, which mixing averages: (quantiles_BKQ,), its quantiles along each direction.
 
     Example:
         >>> sliced_statistics(torch.rand(1, 4, 8, 8))[0].shape
@@ -32,7 +33,7 @@ def sliced_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
 
 
 def sliced_observe(features_BCHW: Tensor) -> tuple[Tensor, ...]:
-    """Return the features themselves: the picture's are compared whole.
+    """Return what the loss compares of a picture: (features_BCHW,), the features unchanged.
 
     Example:
         >>> sliced_observe(torch.rand(1, 4, 8, 8))[0].shape
@@ -42,7 +43,7 @@ def sliced_observe(features_BCHW: Tensor) -> tuple[Tensor, ...]:
 
 
 def sliced_prepare(target: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Return the target with its directions at hand: (quantiles_BKQ, directions_KC).
+    """Return the target together with the directions: (quantiles_BKQ, directions_KC).
 
     Example:
         >>> [part.shape for part in sliced_prepare(sliced_statistics(torch.rand(1, 4, 8, 8)))]
@@ -56,14 +57,14 @@ def sliced_distance(observed: tuple[Tensor, ...], target: tuple[Tensor, ...]) ->
     """Return each image's squared sliced Wasserstein-2 distance, the mean over directions, shape (B,).
 
     Args:
-        observed: (features_BCHW,) of the stylized image.
-        target: What `sliced_prepare` returned.
+        observed: (features_BCHW,) of the pictures.
+        target: Result of `sliced_prepare` for the style.
 
     Source:
         Heitz, Vanhoey, Chambon & Belcour 2021, "A Sliced Wasserstein Loss for Neural Texture Synthesis", section 3,
-        with as many directions as channels, as there. Differs: theirs are drawn anew at every step; these are fixed, so
-        that L-BFGS and a resumed run see one function, and orthogonal, so that together they see all of the features;
-        other sizes are compared exactly instead of repeating samples.
+        which also takes as many directions as channels. Differs: the directions are not drawn anew at every step but
+        fixed, so that L-BFGS and a resumed run see a single function, and orthogonal, so that together they see all of
+        the features; pictures and styles of different sizes are compared exactly, without repeating samples.
 
     Example:
         >>> low, high = (torch.full((1, 1, 4, 4), value) for value in (3.0, 5.0))
@@ -75,7 +76,7 @@ def sliced_distance(observed: tuple[Tensor, ...], target: tuple[Tensor, ...]) ->
 
 
 def sliced_energy(target: tuple[Tensor, ...]) -> Tensor:
-    """Return each target's mean square along the directions over `STRENGTH`, shape (B,).
+    """Return each target's mean square along the directions, divided by `STRENGTH`, shape (B,).
 
     Example:
         >>> sliced_energy(sliced_statistics(torch.full((1, 1, 4, 4), 3.0)))
@@ -86,7 +87,7 @@ def sliced_energy(target: tuple[Tensor, ...]) -> Tensor:
 
 @cache
 def directions(channels: int) -> Tensor:
-    """Return a random rotation's rows, float64: as many unit vectors as channels, each of uniform direction.
+    """Return the rows of a random rotation, float64: as many unit vectors as channels, each of uniform direction.
 
     Example:
         >>> (directions(3) @ directions(3).T).round(decimals=6).tolist() == torch.eye(3).tolist()
@@ -94,5 +95,5 @@ def directions(channels: int) -> Tensor:
     """
     generator = torch.Generator().manual_seed(SEED)
     normal_CC = torch.randn((channels, channels), generator=generator, dtype=torch.float64)
-    rotation_CC: Tensor = torch.linalg.qr(normal_CC).Q  # a row's sign would make no difference
+    rotation_CC: Tensor = torch.linalg.qr(normal_CC).Q  # the sign of a row makes no difference to distances along it
     return rotation_CC

@@ -1,4 +1,4 @@
-"""What a style loss is: how to summarise features, mix targets and compare. The table of style losses by name."""
+"""Style losses by name: how each summarises features, mixes targets and compares. Knows no picture and no layer."""
 
 from __future__ import annotations
 
@@ -30,25 +30,26 @@ if TYPE_CHECKING:
 
 
 ENERGY_FLOOR: Final = 1e-12
-"""Smallest energy that a loss is divided by: a target without any (a picture of exactly zero features)."""
+"""Smallest energy that a loss is divided by, for a target whose features are exactly zero."""
 
 
 Unit = Literal["gram", "moments", "mean"]
-"""How other implementations scale a style loss (`nst.losses.units.style_factor`)."""
+"""Which rule `nst.losses.units.style_factor` converts a style loss by."""
 
 
 @dataclass(frozen=True, slots=True)
 class StyleLoss:
-    """One way to compare the style of features.
+    """One way to compare the style of features. All tensors have the batch in front.
 
     Attributes:
-        statistics: Summarises a style's features: small, kept for long, the batch in front, mixed by averaging.
-        distance: Compares what is observed of the pictures with a prepared target, per image.
-        energy: Returns the distance of features that are all zero.
-        scope: What it needs of a picture (`nst.losses.objective.Scope`).
-        unit: How other implementations scale it.
-        prepare: Computes ahead what the distance needs of a target; nothing by default.
-        observe: Summarises the pictures' features; by default as `statistics`.
+        statistics: Returns the statistics of a style's features. They are small, are kept from batch to batch, and
+            styles are mixed by averaging them.
+        distance: Compares the result of `observe` with the result of `prepare`; returns shape (B,).
+        energy: Returns each target's distance of features that are all zero, given its statistics, shape (B,).
+        scope: How much of a picture the loss needs (`nst.losses.objective.Scope`).
+        unit: Which rule converts its units.
+        prepare: Computes from a target's statistics, once, what the distance needs; by default the statistics.
+        observe: Returns what the distance compares of the pictures' features; by default the result of `statistics`.
     """
 
     statistics: Callable[[Tensor], Statistics]
@@ -76,28 +77,29 @@ STYLE_LOSSES: Final[dict[Representation, StyleLoss]] = {
         histogram_observe,
     ),
 }
-"""`style_representation` to what compares it."""
+"""The style losses by `style_representation`."""
 
 
 @dataclass(frozen=True, slots=True)
 class StyleTarget:
-    """The style targets of one layer for a batch: K weighted targets per image, and the energy of their mean."""
+    """The style targets of a batch at one layer: K weighted targets for each image."""
 
     targets: tuple[Statistics, ...]
+    """K prepared targets, each with the batch in front."""
     weights: Tensor
-    """Shape (B, K)."""
+    """Weight of each image's targets, shape (B, K)."""
     energy: Tensor
-    """Shape (B,)."""
+    """Energy of the mean of each image's targets, which the loss is divided by, shape (B,)."""
     channels: int
-    """Filters of the layer."""
+    """Number of filters of the layer."""
 
 
 def average(styles: Sequence[Statistics], weights: Sequence[float]) -> Statistics:
-    """Return the weighted average of statistics: Gram matrices; means and second raw moments; quantile functions.
+    """Return the weighted average of several styles' statistics; the weights may have any positive sum.
 
     Source:
         jcjohnson/neural-style@07c4b82 for Gram matrices, crowsonkb/style-transfer-pytorch@e7e2c71 for raw moments
-        (covariances must not be averaged). Weights are normalised, as there.
+        (covariances must not be averaged). Both also normalise the weights.
 
     Example:
         >>> average([(torch.tensor([[2.0]]),), (torch.tensor([[4.0]]),)], [3.0, 1.0])
@@ -113,15 +115,15 @@ def average(styles: Sequence[Statistics], weights: Sequence[float]) -> Statistic
 def style_target(
     loss: StyleLoss, cells: Sequence[tuple[Sequence[Statistics], Sequence[float], Mix]], floor: float = ENERGY_FLOOR
 ) -> StyleTarget:
-    """Return one layer's target for a batch.
+    """Return the target of one layer for a batch.
+
+    Both kinds of mixes are divided by the energy of the averaged target, so that with Gram matrices they have the same
+    gradient: sum_k w_k |G - A_k|^2 and |G - sum_k w_k A_k|^2 differ by a constant.
 
     Args:
         loss: The style loss.
-        cells: Per image its styles' statistics (batch of one each), their weights and how they mix.
-        floor: Smallest energy, against styles without any.
-
-    Both mixes are divided by the energy of the averaged target, so that with Gram matrices they have the same
-    gradient: sum_k w_k |G - A_k|^2 and |G - sum_k w_k A_k|^2 differ by a constant.
+        cells: For each image, the statistics of its styles (for one picture each), their weights, and how they mix.
+        floor: Smallest energy that the loss is divided by.
 
     Example:
         >>> grams = [STYLE_LOSSES["gram"].statistics(torch.full((1, 1, 2, 2), value)) for value in (1.0, 3.0)]
@@ -134,7 +136,7 @@ def style_target(
         for (styles, weights, mix), mean in zip(cells, means, strict=True)
     ]
     widest = max(len(styles) for styles, _ in rows)
-    # Shorter rows repeat their first style with weight zero: a batch may mix different numbers of styles.
+    # The images of a batch may mix different numbers of styles: shorter rows repeat their first style with weight 0.
     padded = [(styles + styles[:1] * (widest - len(styles)), w + [0.0] * (widest - len(w))) for styles, w in rows]
     targets = tuple(loss.prepare(_stack([styles[k] for styles, _ in padded])) for k in range(widest))
     like = means[0][0]
@@ -144,7 +146,11 @@ def style_target(
 
 
 def batch_target(loss: StyleLoss, statistics: Statistics) -> StyleTarget:
-    """Return one layer's target for a batch whose images have one style each, given the statistics of all of them.
+    """Return the target of one layer for a batch whose images have one style each.
+
+    Args:
+        loss: The style loss.
+        statistics: Statistics of the style of each image, with the batch in front.
 
     Example:
         >>> batch_target(STYLE_LOSSES["gram"], (torch.tensor([[[3.0]], [[4.0]]]),)).energy
@@ -158,6 +164,11 @@ def batch_target(loss: StyleLoss, statistics: Statistics) -> StyleTarget:
 def style_loss(loss: StyleLoss, features_BCHW: Tensor, target: StyleTarget) -> Tensor:
     """Return each image's style loss at one layer in relative units, shape (B,).
 
+    Args:
+        loss: The style loss.
+        features_BCHW: Feature maps of the pictures at the layer.
+        target: Target of the layer.
+
     Example:
         >>> loss, features = STYLE_LOSSES["gram"], torch.ones(1, 2, 3, 3)
         >>> style = style_target(loss, [([loss.statistics(features)], [1.0], "targets")])
@@ -166,8 +177,8 @@ def style_loss(loss: StyleLoss, features_BCHW: Tensor, target: StyleTarget) -> T
     """
     observed = (loss.observe or loss.statistics)(features_BCHW)
     total_B = torch.zeros_like(target.energy)
-    for k, one in enumerate(target.targets):
-        total_B = total_B + target.weights[:, k] * loss.distance(observed, one)
+    for k, prepared in enumerate(target.targets):
+        total_B = total_B + target.weights[:, k] * loss.distance(observed, prepared)
     return total_B / target.energy
 
 

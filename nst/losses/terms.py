@@ -1,7 +1,7 @@
-"""The terms that several methods and trainings share, built from targets and weights. Knows no picture and no cell.
+"""The terms that several methods and trainings share, built from targets and weights. Knows no cell.
 
-Targets have the batch in front: one for all pictures, or one for each. Weights are those of the whole term, shape (B,);
-in float64 they are rounded only after the layers' own weights are multiplied in.
+Targets have the batch in front: one target for all pictures, or one for each. Weights of a term have shape (B,); given
+in float64, they are rounded only after the weights of the layers are multiplied in.
 Shape letters: B images, C channels, H rows, W columns.
 """
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 def content_terms(
     features: Mapping[str, Tensor], layers: Mapping[str, float], weights: Tensor, units: Units = "relative"
 ) -> list[Term]:
-    """Return the content loss of every layer.
+    """Return a term of the content loss for every layer.
 
     Args:
-        features: The features to match, by layer.
-        layers: The layers with their weights.
-        weights: Weight of the content, in `units`.
+        features: Feature maps to match by layer, shape (1, C, H, W) or (B, C, H, W).
+        layers: Weight of each layer.
+        weights: Weight of the content for each image, shape (B,), in `units`.
         units: Units of the weights.
 
     Example:
@@ -65,13 +65,13 @@ def style_terms(
     weights: Tensor,
     units: Units = "relative",
 ) -> list[Term]:
-    """Return the style loss of every layer.
+    """Return a term of the style loss for every layer.
 
     Args:
-        loss: What of the features is compared.
-        targets: The style to match, by layer.
-        layers: The layers with their weights.
-        weights: Weight of the style, in `units`.
+        loss: The style loss.
+        targets: Style to match by layer.
+        layers: Weight of each layer.
+        weights: Weight of the style for each image, shape (B,), in `units`.
         units: Units of the weights.
 
     Example:
@@ -98,25 +98,25 @@ def patch_terms(
     stride: int,
     guides: Mapping[str, PatchGuides] | None = None,
 ) -> list[Term]:
-    """Return the patch loss of every layer, in relative units.
+    """Return a term of the patch loss for every layer, in relative units.
 
     Args:
-        maps: Per layer and image, the feature maps of the style's copies.
-        layers: The layers with their weights.
-        weights: Weight of the style.
-        size: Side of a patch in feature positions.
-        stride: Step between neighbouring patches.
+        maps: For each layer and image, the feature maps of the style's copies, shape (1, C, H, W) each.
+        layers: Weight of each layer.
+        weights: Weight of the style for each image, shape (B,).
+        size: Side of a patch in positions of the feature map.
+        stride: Distance between neighbouring patches in positions of the feature map.
         guides: Masks that are matched together with the features, by layer.
 
     Example:
         >>> style = torch.rand(1, 4, 5, 5)
         >>> terms = patch_terms({"relu3_1": ((style,),)}, {"relu3_1": 1.0}, torch.ones(1), size=3, stride=1)
-        >>> terms[0].loss(style)  # every patch is found again
+        >>> terms[0].loss(style)  # every patch finds itself
         tensor([0.])
     """
     terms = []
     for layer, share in layers.items():
-        energies = [patch_energy(of_image, size, stride) for of_image in maps[layer]]
+        energies = [patch_energy(copies, size, stride) for copies in maps[layer]]
         energy_B = torch.stack(energies).clamp_min(ENERGY_FLOOR)
         target = PatchTarget(maps[layer], energy_B, size, stride, guides[layer] if guides else None)
         terms.append(Term("style", layer, target, "positions", share, share * weights))
@@ -124,10 +124,10 @@ def patch_terms(
 
 
 def tv_term(weights: Tensor, kind: str = "squared") -> Term:
-    """Return the total variation of the pictures.
+    """Return the term of the total variation of the pictures.
 
     Args:
-        weights: Its factor.
+        weights: Weight of the total variation for each image in relative units, shape (B,).
         kind: A key of `nst.losses.tv.TOTAL_VARIATIONS`.
 
     Example:
@@ -138,12 +138,12 @@ def tv_term(weights: Tensor, kind: str = "squared") -> Term:
 
 
 def laplacian_term(target_BHW: Tensor, pool: int, weights: Tensor, units: Units = "relative") -> Term:
-    """Return the loss of the content's edges.
+    """Return the term of the Laplacian loss, which keeps the content's edges.
 
     Args:
         target_BHW: Laplacian of the content (`nst.losses.laplacian.laplacian`).
-        pool: Pixels of the squares that pictures are averaged over before.
-        weights: Its weight, in `units`.
+        pool: Side in pixels of the squares over which pictures are averaged before their Laplacian is taken.
+        weights: Weight of the loss for each image, shape (B,), in `units`.
         units: Units of the weights.
 
     Example:

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 
 def tv_squared(images_BCHW: Tensor) -> Tensor:
-    """Return each image's sum of squared differences of neighbours over its number of values, shape (B,).
+    """Return each image's sum of squared differences of neighbours, divided by its number of values, shape (B,).
 
     Source:
-        Johnson, Alahi & Fei-Fei 2016 section 3.2; jcjohnson/neural-style@07c4b82 neural_style.lua TVLoss (only its
-        gradient). Differs: divided by C H W; it also leaves out the last row's and column's differences.
+        Johnson, Alahi & Fei-Fei 2016 section 3.2; jcjohnson/neural-style@07c4b82 neural_style.lua TVLoss (which
+        has only the gradient). Differs: divided by C H W; with the differences within the last row and column, which
+        jcjohnson leaves out.
 
     Example:
         >>> tv_squared(torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]]))
@@ -28,7 +29,7 @@ def tv_squared(images_BCHW: Tensor) -> Tensor:
 
 
 def tv_absolute(images_BCHW: Tensor) -> Tensor:
-    """Return each image's sum of absolute differences of neighbours over its number of values, shape (B,).
+    """Return each image's sum of absolute differences of neighbours, divided by its number of values, shape (B,).
 
     Source:
         ProGamerGov/neural-style-pt@7251405 neural_style.py TVLoss. Differs: divided by C H W.
@@ -42,11 +43,11 @@ def tv_absolute(images_BCHW: Tensor) -> Tensor:
 
 
 def tv_euclidean(images_BCHW: Tensor) -> Tensor:
-    """Return each image's sum of gradient lengths over its number of values, shape (B,).
+    """Return each image's sum of gradient lengths, divided by its number of values, shape (B,).
 
     Source:
-        Rudin, Osher & Fatemi 1992, isotropic total variation. Differs: lengths are smoothed by 1e-4 of the range so
-        that flat regions have a gradient, and divided by C H W.
+        Rudin, Osher & Fatemi 1992, isotropic total variation. Differs: divided by C H W; lengths are smoothed by 1e-4
+        of the range, so that flat regions have a gradient.
 
     Example:
         >>> tv_euclidean(torch.tensor([[[[0.0, 0.5], [0.0, 0.5]]]])).round(decimals=3)
@@ -59,11 +60,11 @@ def tv_euclidean(images_BCHW: Tensor) -> Tensor:
 
 
 def tv_nine_point(images_BCHW: Tensor) -> Tensor:
-    """Return each image's mean squared gradient by a nine point stencil, shape (B,); less bound to the axes.
+    """Return each image's mean squared gradient by a nine-point stencil, which favours the axes less, shape (B,).
 
     Source:
-        crowsonkb/style-transfer-pytorch@e7e2c71 style_transfer/style_transfer.py TVLoss: axes 2/3, diagonals 1/6, over
-        the picture continued by its border.
+        crowsonkb/style-transfer-pytorch@e7e2c71 style_transfer/style_transfer.py TVLoss: weight 2/3 for the axes and
+        1/6 for the diagonals, over the picture continued by its border.
 
     Example:
         >>> tv_nine_point(torch.zeros(1, 3, 4, 4))
@@ -86,6 +87,7 @@ TOTAL_VARIATIONS: Final[dict[str, Callable[[Tensor], Tensor]]] = {
     "euclidean": tv_euclidean,
     "nine_point": tv_nine_point,
 }
+"""The kinds of total variation by the setting `tv`."""
 
 
 def _differences(images_BCHW: Tensor) -> tuple[Tensor, Tensor]:

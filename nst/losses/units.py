@@ -1,4 +1,4 @@
-"""Units of weights: what one unit of each loss means. Plain arithmetic; no tensor is made here.
+"""Units of weights: what one unit of each loss means, and the factors that convert units. Knows no layer and no method.
 
 The canonical unit is **relative**: every loss is divided by the energy of its target, so that 1 means "as far away as
 features that are all zero", on every backbone, layer, size and input range:
@@ -12,8 +12,9 @@ features that are all zero", on every backbone, layer, size and input range:
     laplacian  mean (D(x) - D(p))^2 / mean D(p)^2              D the Laplacian of the pooled picture
     tv         sum of differences / (C H W), of the picture in [0, 1]; its own range is its energy
 
-The absolute units of other implementations are these times a factor that depends on the target (its energy e, its
-C filters and, for the paper, H W positions), so a weight in their units is a relative weight times that factor:
+A loss in the absolute units of another implementation is the relative loss times a factor that depends on the target:
+on its energy e, its C filters and, for the paper, its H W positions. A weight in those units, times that factor, is
+therefore the weight in relative units:
 
     units      content     gram         moments   tv: squared     tv: others      read from
     paper      C H W e / 2 e / (4 C^2)  e / C     255^2 n         255 n           Gatys, Ecker & Bethge 2016 eq. 1, 4
@@ -22,19 +23,21 @@ C filters and, for the paper, H W positions), so a weight in their units is a re
     pytorch    e           e / C^4      e / C     255^2 n         255 n           pytorch/examples fast_neural_style
     crowsonkb  e           e / C^2      e / C     1               1               crowsonkb/style-transfer-pytorch
 
-    sliced     e in all of them, a mean over directions and positions (Heitz et al. 2021)
-    histogram  as gram, which is its one half
-    laplacian  e of the picture in 0..255 (askerlee/lapstyle), in 0..1 with crowsonkb
+    sliced     e in all units: the loss is a mean over directions and positions (Heitz et al. 2021)
+    histogram  as gram, which is one half of it
+    laplacian  e of the picture in 0..255 (askerlee/lapstyle); with crowsonkb, e of the picture in 0..1
 
-with n = 3 H W values of the picture and `e` what the relative loss is divided by: the mean square of P (content),
-|A|_F^2 (gram), |m|^2 + tr S (moments), ... Sliced distances are smaller by nature: of features that are all zero, 3.
+Here n = 3 H W is the number of values of the picture, and e is what the relative loss is divided by: the mean square of
+P (content), |A|_F^2 (gram), |m|^2 + tr S (moments), ... Sliced distances are smaller by nature: the relative sliced
+loss of features that are all zero is 3. The total variation `nine_point` is converted as `squared` is.
 
-Algebra: leongatys takes F F^T / (H W), the mean over C^2 entries and 1 / C^2 (his weights 1e3 / C^2, the 1e3 left to
-`style_weight`); jcjohnson and pytorch/examples take F F^T / (C H W) and the mean over C^2 entries: all e / C^4. The
-paper's 1 / (4 N^2 M^2) |F F^T - ...|^2 is e / (4 C^2) once each Gram matrix is divided by its own M. crowsonkb's Gram
-loss is the mean over C^2 entries of F F^T / (H W). jcjohnson's TV exists only as a gradient, that of half the sum of
-squares on the 0..255 picture. Where an author has no such loss (TV of the paper, of leongatys and pytorch/examples;
-moments of all but crowsonkb) the entry is a sum, or a mean, as his other losses are.
+Algebra: leongatys takes F F^T / (H W), the mean over C^2 entries and 1 / C^2 (the layer weights are 1e3 / C^2, of which
+`style_weight` holds the 1e3); jcjohnson and pytorch/examples take F F^T / (C H W) and the mean over C^2 entries: all
+three give e / C^4. The paper's 1 / (4 N^2 M^2) |F F^T - ...|^2 is e / (4 C^2) once each Gram matrix is divided by its
+own number of positions M. crowsonkb's Gram loss is the mean over C^2 entries of F F^T / (H W). jcjohnson's total
+variation exists only as a gradient: that of half the sum of squares on the picture in 0..255. Where an implementation
+has no such loss (total variation in the paper, leongatys and pytorch/examples; moments in all but crowsonkb), the entry
+is a sum or a mean like its other losses.
 """
 
 from __future__ import annotations
@@ -54,13 +57,13 @@ Units = Literal["relative", "paper", "gatys", "jcjohnson", "crowsonkb", "pytorch
 
 
 def content_factor(units: Units, energy: Number, channels: int, positions: int) -> Number | float:
-    """Return the content loss in these units over the relative one.
+    """Return the content loss in these units divided by the relative content loss.
 
     Args:
-        units: Unit system.
+        units: The units.
         energy: Mean square of the target's features.
-        channels: Filters of the layer.
-        positions: H W of the layer.
+        channels: Number of filters of the layer.
+        positions: H W, the number of positions of the layer's feature map.
 
     Example:
         >>> content_factor("paper", 2.0, channels=4, positions=100)  # C H W e / 2
@@ -72,13 +75,13 @@ def content_factor(units: Units, energy: Number, channels: int, positions: int) 
 
 
 def style_factor(units: Units, unit: Unit, energy: Number, channels: int) -> Number | float:
-    """Return the style loss in these units over the relative one.
+    """Return the style loss in these units divided by the relative style loss.
 
     Args:
-        units: Unit system.
-        unit: How other implementations scale this style loss (`nst.losses.style.StyleLoss`).
+        units: The units.
+        unit: Which rule converts this style loss (`nst.losses.style.StyleLoss.unit`).
         energy: What the relative loss is divided by.
-        channels: Filters of the layer.
+        channels: Number of filters of the layer.
 
     Example:
         >>> style_factor("gatys", "gram", 16.0, channels=2)  # e / C^4
@@ -96,10 +99,14 @@ def style_factor(units: Units, unit: Unit, energy: Number, channels: int) -> Num
 
 
 def laplacian_factor(units: Units, energy: Number) -> Number | float:
-    """Return the Laplacian loss in these units over the relative one; `energy` is that of the picture in [0, 1].
+    """Return the Laplacian loss in these units divided by the relative Laplacian loss.
+
+    Args:
+        units: The units.
+        energy: Energy of the content's Laplacian, for the picture in [0, 1].
 
     Example:
-        >>> laplacian_factor("gatys", 2.0)  # of the picture in 0..255
+        >>> laplacian_factor("gatys", 2.0)  # for the picture in 0..255
         130050.0
     """
     if units == "relative":
@@ -108,11 +115,11 @@ def laplacian_factor(units: Units, energy: Number) -> Number | float:
 
 
 def tv_factor(units: Units, tv: str, values: int) -> float:
-    """Return the total variation in these units over the relative one.
+    """Return the total variation in these units divided by the relative total variation.
 
     Args:
-        units: Unit system.
-        tv: Kind of total variation.
+        units: The units.
+        tv: A key of `nst.losses.tv.TOTAL_VARIATIONS`.
         values: 3 H W, the number of values of the picture.
 
     Example:

@@ -1,4 +1,4 @@
-"""The methods by name."""
+"""The methods by name, each a function that runs a batch of cells."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class StylizeBatch(Protocol):
-    """The one function of every method: a result per request, in order."""
+    """The function of every method: returns one result per request, in order."""
 
     def __call__(  # noqa: D102
         self, requests: Sequence[Request], workspace: Workspace, on_step: Callable[[int, int], None] | None = None
@@ -30,21 +30,22 @@ METHODS: Final[dict[str, StylizeBatch]] = {
     "mrf": mrf.stylize_batch,
     "texture": texture.stylize_batch,
 }
-"""`method.name` to the function that runs a batch of its cells."""
+"""The function that runs a batch of a method's cells, by `method.name`."""
 
 
 def stylize_batch(
     requests: Sequence[Request], workspace: Workspace, on_step: Callable[[int, int], None] | None = None
 ) -> list[Stylized]:
-    """Return one result per request, in order, by the method that their settings name.
+    """Return one result per request, in order, made by the method that the requests' settings name.
 
     Args:
-        requests: Cells that share their content and every setting outside the method's `VARIES`.
-        workspace: The worker's warm state.
-        on_step: Called with (steps done, steps in all).
+        requests: Cells of one method that share every setting outside the method's `VARIES` and, if the method says so
+            (`Method.SHARES_CONTENT`), their content.
+        workspace: The warm state of the worker.
+        on_step: Called after every step with (number of steps done, number of all steps).
 
     Raises:
-        UserError: The backbone's weights lack a layer.
-        torch.OutOfMemoryError: The batch does not fit; half of it may.
+        UserError: The weights of the backbone lack a layer.
+        torch.OutOfMemoryError: The batch does not fit into the device's memory; a smaller batch may.
     """
     return METHODS[requests[0].config.name](requests, workspace, on_step) if requests else []

@@ -1,6 +1,6 @@
-"""Gradient ascent with jitter through octaves, shared by the methods that maximise something.
+"""Gradient ascent with jitter through octaves, shared by the methods that maximise a reward.
 
-Knows no reward. Shape letters: B images, H rows, W columns.
+Knows no reward by name. Shape letters: B images, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nst.config.method import PixelMethod
-from nst.methods.descent import RANGE
+from nst.methods.descent import RANGE, progress
 from nst.methods.finish import finish
 from nst.methods.start import picture_size, plan_levels, starting_pictures
 from nst.ops import resize
@@ -31,18 +30,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ascent:
-    """What a method says about a batch.
+    """The ascent of a batch: where it starts, what it maximises, and how.
 
     Attributes:
-        start: Per cell an image, the share of noise mixed into it, and its seed.
-        objective: Returns what the pictures are measured by, given the starting pictures of an octave.
+        targets: The targets of the batch.
+        start: For each cell, the image it starts from, the share of noise mixed into the image, and the seed.
+        objective: Returns the objective of an octave, given the starting pictures at the size of that octave.
         step_size: Mean absolute change of a picture's values in one step, in units of the [0, 1] range.
-        jitter: Largest shift of a picture before a step, in pixels; drawn by each cell's seed.
+        jitter: Largest shift of a picture before each step, in pixels; the seed of each cell draws its shifts.
 
     Source:
         Mordvintsev, Olah & Tyka 2015, "Inceptionism" and its notebook google/deepdream dream.ipynb: normalised
-        gradients, jitter, and octaves that carry over what was added, not the picture, so that the start's own details
-        stay sharp.
+        gradients, jitter, and octaves that carry over what was added to the starting picture instead of the picture,
+        so that the details of the start stay sharp.
     """
 
     targets: Targets
@@ -52,13 +52,10 @@ class Ascent:
     jitter: int
 
     def run(self, on_step: OnStep | None = None) -> list[Stylized]:
-        """Return one result per request, from the coarsest octave to the finest."""
+        """Return one result per request, optimised from the coarsest octave to the finest."""
         requests, targets = self.targets.requests, self.targets
-        config = requests[0].config
-        assert isinstance(config, PixelMethod)
         schedule = plan_levels(requests[0])
-        total = sum(steps for _, _, steps in schedule)
-        report = None if on_step is None else lambda count: on_step(count, total)
+        report = progress(on_step, schedule)
         start_B3HW = starting_pictures(self.start, *picture_size(requests[0]), targets.workspace.device, targets.dtype)
         shifts = Shifts([seed for _, _, seed in self.start], self.jitter)
         trace, done = Trace(), 0
@@ -68,9 +65,15 @@ class Ascent:
             objective = self.objective(base_B3HW)
             picture_B3HW = (base_B3HW + resize(added_B3HW, height, width)).clamp(*RANGE)
             picture_B3HW = optimize_images(
-                NormalisedSteps(picture_B3HW, self.step_size), shifts.around(objective.with_gradient), steps=steps,
-                trace=trace, level=octave, done=done, trace_every=config.trace_every, on_step=report,
-            )  # fmt: skip
+                NormalisedSteps(picture_B3HW, self.step_size),
+                shifts.around(objective.with_gradient),
+                steps=steps,
+                trace=trace,
+                level=octave,
+                done=done,
+                trace_every=targets.config.trace_every,
+                on_step=report,
+            )
             added_B3HW, done = picture_B3HW - base_B3HW, done + steps
         return finish(
             requests, picture_B3HW, start_B3HW, finish_colors=None, objective=objective, trace=trace, steps=done
@@ -78,9 +81,13 @@ class Ascent:
 
 
 class NormalisedSteps:
-    """Steps against the gradient over its mean absolute value, per image; values are held in their range.
+    """Steps against the gradient, divided by its mean absolute value in each image; values are held in [0, 1].
 
-    A picture whose loss or gradient is not finite stays as it is.
+    A picture whose loss or gradient is not finite does not change.
+
+    Args:
+        start_BCHW: Pictures to start from.
+        step_size: Mean absolute change of a picture's values in one step.
     """
 
     def __init__(self, start_BCHW: Tensor, step_size: float) -> None:
@@ -94,9 +101,10 @@ class NormalisedSteps:
     def observe(self, loss_B: Tensor, gradient_BCHW: Tensor) -> None:
         """Take one step."""
         mean_B111 = gradient_BCHW.abs().mean((1, 2, 3), keepdim=True)
-        moved = self.point - self.step_size * gradient_BCHW / mean_B111.clamp_min(torch.finfo(mean_B111.dtype).tiny)
+        tiny = torch.finfo(mean_B111.dtype).tiny
+        moved_BCHW = self.point - self.step_size * gradient_BCHW / mean_B111.clamp_min(tiny)
         finite_B111 = (loss_B.isfinite() & mean_B111.flatten().isfinite())[:, None, None, None]
-        self.point = torch.where(finite_B111, moved.clamp(*RANGE), self.point)
+        self.point = torch.where(finite_B111, moved_BCHW.clamp(*RANGE), self.point)
 
     def result(self) -> Tensor:
         """Return the current pictures."""
@@ -104,26 +112,30 @@ class NormalisedSteps:
 
 
 class Shifts:
-    """Random shifts of every picture round its borders, by a seed of its own: equal alone and in any batch."""
+    """Random shifts of pictures, drawn by one seed per picture so that they are equal alone and in any batch.
+
+    What leaves a picture at one border enters it at the opposite one.
+
+    Args:
+        seeds: Seed of each picture.
+        largest: Largest shift in pixels along each axis; 0 for none.
+    """
 
     def __init__(self, seeds: Sequence[int], largest: int) -> None:
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.largest = largest
 
     def around(self, objective: Callable[[Tensor], tuple[Losses, Tensor]]) -> Callable[[Tensor], tuple[Losses, Tensor]]:
-        """Return the objective seen through a new shift at every call."""
+        """Return the objective of pictures that are shifted anew at every call; its gradient is shifted back."""
         if not self.largest:
             return objective
 
         def shifted(images_BCHW: Tensor) -> tuple[Losses, Tensor]:
-            draws = [
-                torch.randint(-self.largest, self.largest + 1, (2,), generator=g).tolist() for g in self.generators
-            ]
-            moved = [torch.roll(image, draw, (1, 2)) for image, draw in zip(images_BCHW, draws, strict=True)]
+            bounds = -self.largest, self.largest + 1
+            shifts = [torch.randint(*bounds, (2,), generator=generator).tolist() for generator in self.generators]
+            moved = [torch.roll(image, shift, (1, 2)) for image, shift in zip(images_BCHW, shifts, strict=True)]
             losses, gradient_BCHW = objective(torch.stack(moved))
-            back = [
-                torch.roll(gradient, [-y, -x], (1, 2)) for gradient, (y, x) in zip(gradient_BCHW, draws, strict=True)
-            ]
-            return losses, torch.stack(back)
+            pairs = zip(gradient_BCHW, shifts, strict=True)
+            return losses, torch.stack([torch.roll(gradient, [-y, -x], (1, 2)) for gradient, (y, x) in pairs])
 
         return shifted

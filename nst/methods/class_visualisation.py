@@ -1,4 +1,4 @@
-"""What a classifier takes for the model of a class (Simonyan, Vedaldi & Zisserman 2014), for a batch of cells at once.
+"""Class model visualisation (Simonyan, Vedaldi & Zisserman 2014), for a batch of cells at once.
 
 Knows no file and no catalog. Shape letters: B images, C channels, H rows, W columns.
 """
@@ -35,7 +35,7 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
 
         S_c(x) - l2_weight |x - mean|^2 - tv_weight L_tv(x)
 
-    with S_c the score of the class c before the softmax. The loss on record is minus that.
+    with S_c the score of the class c before the softmax. The recorded loss is minus this reward.
 
     Source:
         Simonyan, Vedaldi & Zisserman 2014, "Deep inside convolutional networks", section 2, eq. 1. Differs: normalised
@@ -55,7 +55,7 @@ def _visualise(requests: Sequence[Request], workspace: Workspace, on_step: OnSte
     targets = Targets(requests, workspace, ("conv10", "logits"))
     classes_B = torch.tensor([config.target for config in configs], device=workspace.device)
     mean_1311 = targets.tensor(GREY.array)
-    objective = targets.objective([
+    objective = targets.objective(
         tv_term(targets.vector([config.tv_weight for config in configs])),
         reward_term("conv10", partial(class_score, targets_B=classes_B), targets.vector([1.0] * len(configs))),
         reward_term(
@@ -63,14 +63,14 @@ def _visualise(requests: Sequence[Request], workspace: Workspace, on_step: OnSte
             partial(squared_distance_to_mean, mean=mean_1311),
             targets.vector([-config.l2_weight for config in configs]),
         ),
-    ])  # fmt: skip
+    )
     start = [(GREY, config.noise, config.seed) for config in configs]
     made = Ascent(targets, start, lambda _: objective, config.step_size, config.jitter).run(on_step)
     return [_classified(result, targets, config) for result, config in zip(made, configs, strict=True)]
 
 
 def _classified(made: Stylized, targets: Targets, config: ClassVisualisationConfig) -> Stylized:
-    """Return the result with what the whole network says of the picture as it is saved."""
+    """Return the result together with the class's name and its probability for the picture as saved."""
     if made.image is None:
         return made
     with torch.no_grad():
@@ -81,7 +81,7 @@ def _classified(made: Stylized, targets: Targets, config: ClassVisualisationConf
 
 
 def class_names() -> list[str]:
-    """Return what the classes of ImageNet 2012 are called, in the order of torchvision's classifiers.
+    """Return the names of the classes of ImageNet 2012, in the order of torchvision's classifiers.
 
     Example:
         >>> class_names()[130]
@@ -93,7 +93,7 @@ def class_names() -> list[str]:
 
 
 def refusal(request: Request) -> NstError | None:
-    """Return why a request cannot run at all, or None: pictures too small for the classifier."""
+    """Return an error for a request whose picture is too small for the classifier, or None."""
     config = request.config
     assert isinstance(config, ClassVisualisationConfig)
     width, height, _ = plan_levels(request)[0]

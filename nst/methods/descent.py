@@ -1,6 +1,6 @@
-"""What the methods that optimise pixels share: refusals cell by cell, the walk down the pyramid, the finish.
+"""Shared by the methods: running the accepted requests of a batch, and the descent through a pyramid of sizes.
 
-Knows no loss. Shape letters: B images, H rows, W columns.
+Knows no loss by name. Shape letters: B images, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from nst.config.method import PixelMethod
 from nst.methods.finish import finish
 from nst.methods.start import plan_levels, starting_pictures
 from nst.ops import resize
@@ -32,18 +31,19 @@ if TYPE_CHECKING:
 Config = TypeVar("Config")
 
 RANGE = (0.0, 1.0)
-"""Bounds of every value, held at every step: what is optimised is what is saved."""
+"""Bounds of the pictures' values. They hold at every step, so that what is optimised is what is saved."""
 
 
 @dataclass(frozen=True, slots=True)
 class Descent:
-    """What a method says about a batch.
+    """The descent of a batch: where it starts, what it minimises, and how.
 
     Attributes:
-        optimizer: What moves the pixels.
-        start: Per cell an image, the share of noise mixed into it, and its seed.
-        objective: Returns what the pictures are measured by at a width and height.
-        finish_colors: Last change of the optimised pictures, at their size.
+        targets: The targets of the batch.
+        optimizer: Settings of the optimiser of the pixels.
+        start: For each cell, the image it starts from, the share of noise mixed into the image, and the seed.
+        objective: Returns the objective of pictures of a width and height.
+        finish_colors: Changes the colours of the optimised pictures before they are saved; None for no change.
     """
 
     targets: Targets
@@ -54,12 +54,9 @@ class Descent:
 
     def run(self, on_step: OnStep | None = None) -> list[Stylized]:
         """Return one result per request, optimised from coarse to fine."""
-        requests, targets = self.targets.requests, self.targets
-        config = requests[0].config
-        assert isinstance(config, PixelMethod)
+        requests, targets, config = self.targets.requests, self.targets, self.targets.config
         schedule = plan_levels(requests[0])
-        total = sum(steps for _, _, steps in schedule)
-        report = None if on_step is None else lambda count: on_step(count, total)
+        report = progress(on_step, schedule)
         trace, done, previous = Trace(), 0, None
         start_B3HW = starting_pictures(self.start, *schedule[0][:2], targets.workspace.device, targets.dtype)
         picture_B3HW = start_B3HW
@@ -70,9 +67,15 @@ class Descent:
             if config.pyramid.warm_start and isinstance(optimizer, BatchAdam) and isinstance(previous, BatchAdam):
                 previous.carry_to(optimizer)
             picture_B3HW = optimize_images(
-                optimizer, objective.with_gradient, steps=steps, trace=trace, level=level, done=done,
-                trace_every=config.trace_every, on_step=report,
-            )  # fmt: skip
+                optimizer,
+                objective.with_gradient,
+                steps=steps,
+                trace=trace,
+                level=level,
+                done=done,
+                trace_every=config.trace_every,
+                on_step=report,
+            )
             previous, done = optimizer, done + steps
         return finish(
             requests,
@@ -85,14 +88,34 @@ class Descent:
         )
 
 
+def progress(on_step: OnStep | None, schedule: Sequence[tuple[int, int, int]]) -> Callable[[int], None] | None:
+    """Return a function that takes the number of steps done and reports it to `on_step`; None without `on_step`.
+
+    Args:
+        on_step: Called with (number of steps done, number of all steps).
+        schedule: (width, height, steps) of every level.
+
+    Example:
+        >>> progress(lambda done, total: print(f"{done} of {total}"), [(32, 24, 10), (64, 48, 20)])(12)
+        12 of 30
+    """
+    total = sum(steps for _, _, steps in schedule)
+    return None if on_step is None else lambda done: on_step(done, total)
+
+
 def run_accepted(
     requests: Sequence[Request],
     refusal: Callable[[Request], NstError | None],
     run: Callable[[Sequence[Request]], list[Stylized]],
 ) -> list[Stylized]:
-    """Run the requests that `refusal` accepts; return one result per request, in order.
+    """Run the requests that `refusal` accepts, and return one result per request, in order.
 
-    A result is a picture, or the error with which the request was refused.
+    The result of a request that is refused holds the error with which it was refused.
+
+    Args:
+        requests: The batch.
+        refusal: Returns an error for a request that cannot run, or None.
+        run: Returns the results of the accepted requests, in order; not called without any.
 
     Example:
         >>> request = Request("cell", content, (), (), "targets", GatysConfig())
@@ -101,15 +124,15 @@ def run_accepted(
     """
     refused = {index: error for index, request in enumerate(requests) if (error := refusal(request)) is not None}
     accepted = [request for index, request in enumerate(requests) if index not in refused]
-    made = iter(run(accepted) if accepted else [])
+    results = iter(run(accepted) if accepted else [])
     return [
-        Stylized(request.cell_id, None, None, (), 0, refused[index]) if index in refused else next(made)
+        Stylized(request.cell_id, None, None, (), 0, refused[index]) if index in refused else next(results)
         for index, request in enumerate(requests)
     ]
 
 
 def configs_of(requests: Sequence[Request], kind: type[Config]) -> list[Config]:
-    """Return the settings of every request, which are all of this method.
+    """Return the settings of every request, given the class of settings that all of them have.
 
     Example:
         >>> configs_of([Request("cell", content, (), (), "targets", GatysConfig(size=64))], GatysConfig)[0].size

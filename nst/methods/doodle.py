@@ -39,15 +39,15 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
 
         content_weight L_content(x, p) + style_weight L_style(x, a) + tv_weight L_tv(x)
 
-    with p the content image, if there is one, and a the style; L_style compares what x and a have in the same regions
-    of their masks: by the regions' Gram matrices, or by patches, each matched to the patch of a that is most like it in
-    its features and in the patch of the mask that lies over it.
+    with p the content image, if there is one, and a the style. L_style compares x and a in the same regions of their
+    masks: by the Gram matrices of the regions, or by patches. Each patch of x is matched to the patch of a that is most
+    like it in its features and in the part of the mask that lies over it.
 
     Source:
         Champandard 2016, "Semantic style transfer and turning two-bit doodles into fine artworks", eq. 3 and 4;
-        alexjc/neural-doodle@b2fac92 doodle.py; DmitryUlyanov/fast-neural-doodle@867d039. Differs: regions are channels
-        of their own instead of the colours' values (so that black is as good as any colour), relative units, squared
-        distances of Gram matrices (there SmoothL1), values held in [0, 1].
+        alexjc/neural-doodle@b2fac92 doodle.py; DmitryUlyanov/fast-neural-doodle@867d039. Differs: each region is a
+        channel of the mask, where they take the values of its colours (so that black counts as much as any colour);
+        relative units; squared distances of Gram matrices instead of SmoothL1; values held in [0, 1].
 
     Example:
         >>> config, mask = DoodleConfig(**tiny, **shallow, pyramid={"levels": 1}), plain_labels("#ff0000")
@@ -60,16 +60,16 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
 
 def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
     configs = configs_of(requests, DoodleConfig)
-    config, pictured = configs[0], requests[0].content is not None
-    targets = Targets(requests, workspace, [*config.style_layers, *(config.content_layers if pictured else ())])
+    config, has_picture = configs[0], requests[0].content is not None
+    targets = Targets(requests, workspace, [*config.style_layers, *(config.content_layers if has_picture else ())])
 
     def objective(width: int, height: int) -> Objective:
         size, content_weights = (width, height), [config.content_weight for config in configs]
-        return targets.objective([
-            *(targets.content_terms(config.content_layers, size, content_weights) if pictured else ()),
+        return targets.objective(
+            *(targets.content_terms(config.content_layers, size, content_weights) if has_picture else ()),
             *_style_terms(targets, configs, size),
             tv_term(targets.vector([config.tv_weight for config in configs])),
-        ])  # fmt: skip
+        )
 
     from_content = config.init == "content"
     start = [(targets.content, 0.0, 0) if from_content else (GREY, config.noise, config.seed) for config in configs]
@@ -77,7 +77,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
 
 
 def _style_terms(targets: Targets, configs: Sequence[DoodleConfig], size: Size) -> list[Term]:
-    """Return the style loss of every layer: Gram matrices by region, or patches matched with the masks over them."""
+    """Return a term of the style loss for every layer: Gram matrices by region, or patches matched with their masks."""
     config, weights = configs[0], [config.style_weight for config in configs]
     long_side = max(size) * config.style_scale
     if config.how == "gram":
@@ -101,25 +101,25 @@ def _style_terms(targets: Targets, configs: Sequence[DoodleConfig], size: Size) 
 def _guides(
     targets: Targets, maps: Mapping[str, Sequence[Sequence[Tensor]]], size: Size, weight: float
 ) -> dict[str, PatchGuides]:
-    """Return the masks over the pictures and over the styles' feature maps, by layer."""
+    """Return the masks of the pictures and of the styles on the grids of their feature maps, by layer."""
     mask = targets.requests[0].content_mask
-    assert mask is not None, "requests without one were refused"
+    assert mask is not None, "requests without masks were refused"
     grid_sizes = grids(targets.backbone, size)
     guides = {}
-    for layer, of_batch in maps.items():
+    for layer, style_maps in maps.items():
         regions = range(len(mask.colors))
         picture_RHW = torch.stack([shares_map(targets, mask, region, grid_sizes[layer]) for region in regions])
         styles = tuple(
-            _style_masks(targets, request, of_request)
-            for request, of_request in zip(targets.requests, of_batch, strict=True)
+            _style_masks(targets, request, request_maps)
+            for request, request_maps in zip(targets.requests, style_maps, strict=True)
         )
         guides[layer] = PatchGuides(picture_RHW[None], styles, weight)
     return guides
 
 
 def _style_masks(targets: Targets, request: Request, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Return for each style image where the picture's regions are in it, shape (1, R, H, W)."""
-    assert request.content_mask is not None, "requests without one were refused"
+    """Return for each style image the regions of the picture on the grid of its map, shape (1, R, H, W)."""
+    assert request.content_mask is not None, "requests without masks were refused"
     matches = match_regions(request.content_mask, request.style_masks)
     stacks = []
     for number, (labels, map_1CHW) in enumerate(zip(request.style_masks, maps, strict=True)):
@@ -134,13 +134,13 @@ def _style_masks(targets: Targets, request: Request, maps: Sequence[Tensor]) -> 
 
 
 def refusal(request: Request) -> NstError | None:
-    """Return why a request cannot run at all, or None: masks that do not fit, or pictures too small."""
+    """Return an error for a request whose masks do not fit together or whose images are too small, or None."""
     config = request.config
     assert isinstance(config, DoodleConfig)
     if request.content_mask is None or not request.styles:
         return InputError("doodle needs masks of content and style", hint="give each image a mask")
     if request.content is None and config.init == "content":
-        return InputError("a content that is a mask alone has no picture to start from", hint="set init: noise")
+        return InputError("the content is a mask alone: there is no picture to start from", hint="set init: noise")
     if error := unmatched(request):
         return error
     width, height, _ = plan_levels(request)[0]

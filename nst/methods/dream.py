@@ -1,4 +1,4 @@
-"""Dreams: what layers see in a picture, amplified (Mordvintsev, Olah & Tyka 2015), for a batch of cells at once.
+"""DeepDream: amplifies what layers see in a picture (Mordvintsev, Olah & Tyka 2015), for a batch of cells at once.
 
 Knows no file and no catalog. Shape letters: B images, C channels, H rows, W columns.
 """
@@ -37,13 +37,13 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
 
         sum over layers l of w_l |F_l(x)|^2 / |F_l(x_0)|^2 - tv_weight L_tv(x)
 
-    with F the features and x_0 the start at that octave: 1 at first (where the weights add up to one), more as the
-    layers get to see more. The loss on record is minus that.
+    with F the features and x_0 the starting picture at the size of the octave. The reward of the layers begins at the
+    sum of their weights and grows as the layers see more in the picture. The recorded loss is minus the reward.
 
     Source:
         Mordvintsev, Olah & Tyka 2015, "Inceptionism: going deeper into neural networks", and its notebook (the L2
-        objective). Differs: each layer over its activation in the start, so that weights of several layers mean the
-        same.
+        objective). Differs: the activation of each layer is divided by that of the starting picture, so that weights
+        mean the same for all layers.
 
     Example:
         >>> config = DreamConfig(**tiny, layers=["relu2_1"], pyramid={"levels": 1})
@@ -66,18 +66,20 @@ def _ascent(requests: Sequence[Request], workspace: Workspace) -> Ascent:
         with torch.no_grad():
             before = extract(targets.backbone, base_B3HW, config.precision)
         energies = {layer: activation(before[layer]).clamp_min(ENERGY_FLOOR) for layer in config.layers}
-        return targets.objective([
+        return targets.objective(
             tv_term(targets.vector([config.tv_weight for config in configs])),
             *(growth(layer, share, energies[layer]) for layer, share in config.layers.items()),
-        ])  # fmt: skip
+        )
 
-    noise = config.init == "noise"
-    start = [(GREY if noise else targets.content, 1.0 if noise else config.noise, config.seed) for config in configs]
+    if config.init == "noise":
+        start = [(GREY, 1.0, config.seed) for config in configs]
+    else:
+        start = [(targets.content, config.noise, config.seed) for config in configs]
     return Ascent(targets, start, objective, config.step_size, config.jitter)
 
 
 def refusal(request: Request) -> NstError | None:
-    """Return why a request cannot run at all, or None: no content image, or pictures too thin for the backbone."""
+    """Return an error for a request without the content image it needs or with a picture too small, or None."""
     if error := missing_image(request):
         return error
     config = request.config

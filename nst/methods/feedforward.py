@@ -1,6 +1,6 @@
-"""One pass of a trained network, for a batch of cells at once.
+"""Stylization by one pass of a trained network, for a batch of cells at once.
 
-Knows no file, no catalog and no family. Shape letters: B images, H rows, W columns.
+Knows no file, no catalog and no family by name. Shape letters: B images, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: OnStep | None = None) -> list[Stylized]:
     """Return one stylized image or error per request.
 
-    Requests of one network and one size go through it together; larger ones than `tile` go in tiles, one by one.
-    Losses are not measured.
+    Requests of the same network and the same size pass together; pictures larger than `tile` x `tile` pixels pass one
+    by one, in tiles. Losses are not measured.
 
     Source:
-        The networks' own: `nst.networks`. Strength after training, by blending pictures, is ours; alpha of AdaIN is
-        Huang & Belongie 2017, eq. 14.
+        The papers of the networks (`nst.networks`). `alpha` of `adain` is Huang & Belongie 2017, eq. 14; blending the
+        content image with the result, for all other families, is our own choice.
 
     Example:
         >>> config = FeedforwardConfig(model="3f9c2a")
@@ -57,7 +57,7 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
 
 
 def refusal(request: Request, workspace: Workspace) -> NstError | None:
-    """Return why a request cannot run at all, or None: images or a network that it needs are absent or do not fit."""
+    """Return an error for a request whose images or network are missing or do not fit, or None."""
     config = _config(request)
     paints_masks = config.masks == "content"
     if not paints_masks and (error := missing_image(request)):
@@ -66,8 +66,8 @@ def refusal(request: Request, workspace: Workspace) -> NstError | None:
         return InputError(f"no model is given for {config.family} ({config.model})")
     try:
         network = workspace.network(request.model, dtype_of(config.precision))
-    except InputError as unknown:
-        return InputError(f"model {config.model}: {unknown.message}", hint=unknown.hint)
+    except InputError as unreadable:
+        return InputError(f"model {config.model}: {unreadable.message}", hint=unreadable.hint)
     if error := _unfit_network(config, network):
         return error
     if error := network.refusal([style.digest for style in request.styles], request.content_mask):
@@ -114,7 +114,7 @@ def _run(requests: Sequence[Request], workspace: Workspace, on_step: OnStep | No
 
 
 class _Pass:
-    """Requests of one network and one size."""
+    """One pass of requests with the same network and the same size."""
 
     def __init__(self, requests: Sequence[Request], workspace: Workspace) -> None:
         self.requests, self.workspace = requests, workspace
@@ -128,7 +128,7 @@ class _Pass:
             self.network, (requests[0].model.digest, self.config.precision), workspace, self._tensor
         )
         self.broken: set[int] = set()
-        """Requests for which the network gave values that are not finite."""
+        """Indices of the requests for which the network gave values that are not finite."""
 
     def run(self) -> list[Stylized]:
         """Return one result per request."""
@@ -142,8 +142,8 @@ class _Pass:
             if width * height > self.config.tile**2:
                 images = [self._tiled(index, content) for index, content in enumerate(contents) if content is not None]
             else:
-                known = [content for content in contents if content is not None]
-                pictures_B3HW = self._apply(range(len(self.requests)), np.stack(known) if known else None)
+                given = [content for content in contents if content is not None]
+                pictures_B3HW = self._apply(range(len(self.requests)), np.stack(given) if given else None)
                 images = list(to_arrays(to_bytes(pictures_B3HW)))
         return [
             _judge(request, image, content, broken=index in self.broken)
@@ -157,7 +157,7 @@ class _Pass:
         return run_in_tiles(self.network, apply, content, self.config.tile, self.config.tile_statistics)
 
     def _apply(self, indices: Sequence[int], contents_BHW3: np.ndarray | None) -> Tensor:
-        """Return the finished pictures of some requests, shape (B, 3, H, W), with zeros for what is not finite."""
+        """Return the finished pictures of the requests with these indices, (B, 3, H, W); values not finite become 0."""
         photographs_B3HW = None if contents_BHW3 is None else self._tensor(contents_BHW3)
         bfloat16 = self.config.precision == "bfloat16"
         with torch.autocast(self.workspace.device.type, torch.bfloat16, enabled=bfloat16):
@@ -176,7 +176,7 @@ class _Pass:
         return torch.where(keeps_colors_B.view(-1, 1, 1, 1), colored_B3HW, pictures_B3HW)
 
     def _painting(self, indices: Sequence[int], photographs_B3HW: Tensor | None) -> Painting:
-        """Return what the network is asked to paint; of styles and masks only what its family looks at."""
+        """Return what the network is to paint, with only those styles and masks that its family looks at."""
         (width, height), knows = self.size, self.config.network.KNOWS
         requests, configs = [self.requests[index] for index in indices], [self.configs[index] for index in indices]
         alphas = torch.tensor([config.alpha for config in configs]).view(-1, 1, 1, 1)
@@ -201,7 +201,7 @@ class _Pass:
 
 
 def _rows(request: Request, known: Sequence[str]) -> dict[int, float]:
-    """Return the weight of each row of a network that knows many styles."""
+    """Return the weights of a request's styles by their rows in a network that knows many styles (`known` digests)."""
     weights: dict[int, float] = {}
     for style, weight in zip(request.styles, request.style_weights, strict=True):
         row = known.index(style.digest)

@@ -1,4 +1,4 @@
-"""How a batch ends: colours, rounding to 8 bits, losses of what is saved, and the verdict on every picture.
+"""The end of a batch: final colours, rounding to 8 bits, losses of the saved pictures, and a verdict on each.
 
 Knows no optimiser. Shape letters: B images, H rows, W columns.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nst.workspace import Request
 
 SATURATED = 0.95
-"""A picture with at least this share of its values at 0 or 1 is saturated, unless its start was so too."""
+"""A picture is saturated if at least this share of its values is 0 or 1, unless its starting picture was saturated."""
 
 
 def finish(
@@ -44,11 +44,11 @@ def finish(
     Args:
         requests: The batch.
         pictures_B3HW: The optimised pictures.
-        start_B3HW: Where they started, at any size.
-        finish_colors: Last change of the pictures.
-        objective: At the pictures' size.
+        start_B3HW: The starting pictures, of any size.
+        finish_colors: Changes the colours of the pictures before they are saved; None for no change.
+        objective: The objective of pictures of this size.
         trace: Losses along the steps.
-        steps: Evaluations of the loss.
+        steps: Number of evaluations of the loss and its gradient.
     """
     saved_B3HW = pictures_B3HW.clamp(0.0, 1.0)
     if finish_colors is not None:
@@ -66,13 +66,19 @@ def finish(
         strict=True,
     )
     return [
-        Stylized(request.cell_id, None if error else image, None if error else of_cell, rows, steps, error)
-        for request, image, of_cell, rows, error in results
+        Stylized(request.cell_id, None if error else image, None if error else measured, rows, steps, error)
+        for request, image, measured, rows, error in results
     ]
 
 
 def verdicts(pictures_B3HW: Tensor, start_B3HW: Tensor, losses: Losses) -> list[NumericalError | None]:
-    """Return for each picture why it is no result, or None."""
+    """Return for each picture an error if it is not usable, or None.
+
+    Args:
+        pictures_B3HW: The optimised pictures.
+        start_B3HW: The starting pictures, of any size.
+        losses: Losses of the saved pictures.
+    """
     saturated_B, before_B = _saturation(pictures_B3HW), _saturation(start_B3HW)
     flat_B = pictures_B3HW.amax((1, 2, 3)) - pictures_B3HW.amin((1, 2, 3))
     finite_B = pictures_B3HW.isfinite().all(3).all(2).all(1)
@@ -94,7 +100,12 @@ def verdicts(pictures_B3HW: Tensor, start_B3HW: Tensor, losses: Losses) -> list[
 
 
 def cell_losses(objective: Objective, losses: Losses) -> list[CellLosses]:
-    """Return each image's losses as its row records them; waits for the device once."""
+    """Return the losses of each image as its row records them; waits for the device once.
+
+    Args:
+        objective: The objective that measured the pictures.
+        losses: Its losses of the saved pictures.
+    """
     named = {
         name: [(term, loss) for term, loss in zip(objective.terms, losses.relative, strict=True) if term.name == name]
         for name in TERMS
@@ -106,21 +117,22 @@ def cell_losses(objective: Objective, losses: Losses) -> list[CellLosses]:
     for total, *values in torch.stack(columns).double().T.tolist():
         rest = iter(values)
         weight = {name: next(rest) for name in named}
-        terms = {name: _term_loss([(term, next(rest)) for term, _ in pairs], weight[name])
-                 for name, pairs in named.items()}  # fmt: skip
+        terms = {
+            name: _term_loss([(term, next(rest)) for term, _ in pairs], weight[name]) for name, pairs in named.items()
+        }
         kept = {name: term for name, term in terms.items() if term.weight_relative or not TERMS[name].only_weighted}
         cells.append(CellLosses(total, kept))
     return cells
 
 
 def _term_loss(layers: Sequence[tuple[Term, float]], weight: float) -> TermLoss:
-    """Return one cell's loss of a term, given that of each layer."""
+    """Return the loss that one cell has in a term, given the losses of the term's layers."""
     together = sum(term.share * loss for term, loss in layers)
     return TermLoss(together, weight, {term.layer: loss for term, loss in layers if term.layer})
 
 
 def _weight_of_all(terms: Sequence[Term]) -> Tensor:
-    """Return the factor of the relative losses of all layers of a term together, shape (B,)."""
+    """Return the weight of a term in relative units, without the weights of its layers, shape (B,)."""
     total = max(sum(term.share for term in terms), 1e-30)
     return torch.stack([term.weights for term in terms]).sum(0) / total
 

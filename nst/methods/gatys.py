@@ -39,12 +39,12 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
         content_weight L_content(x, p) + style_weight L_style(x, a) + tv_weight L_tv(x)
         + laplacian_weight L_laplacian(x, p)
 
-    with p the content image and a the style, each image of the batch by itself; where images have masks, L_style
-    compares the Gram matrices region by region (`nst.losses.guided`).
+    with p the content image and a the style, separately for each image of the batch. Where the images have masks,
+    L_style compares Gram matrices region by region (`nst.losses.guided`).
 
     Source:
-        Gatys, Ecker & Bethge 2016, section 2. Differs: relative units, TV, values held in [0, 1], pyramid; the paper's
-        settings can be had by name.
+        Gatys, Ecker & Bethge 2016, section 2. Differs: relative units, total variation, values held in [0, 1] and a
+        pyramid; `preset: gatys` sets what the paper's authors set in their code.
 
     Example:
         >>> config = GatysConfig(**tiny, **shallow)
@@ -65,12 +65,12 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
         laplacian_weights = [config.laplacian_weight for config in configs]
         tv_weight_B = targets.vector([config.tv_weight for config in configs])
         tv_weight_B = tv_weight_B * tv_factor(config.units, config.tv, 3 * width * height)
-        return targets.objective([
+        return targets.objective(
             *targets.content_terms(config.content_layers, size, content_weights, config.units),
             *_style_terms(targets, configs, size),
             tv_term(tv_weight_B, config.tv),
             *targets.laplacian_terms(config.laplacian_pool, size, laplacian_weights, config.units),
-        ])  # fmt: skip
+        )
 
     def keep_colors(pictures_B3HW: Tensor) -> Tensor:
         content = resize_to(targets.content.array, *picture_size(requests[0]))
@@ -78,14 +78,14 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
 
     share = 1.0 if config.init == "noise" else config.noise
     start = [
-        (targets.content if config.init == "content" else request.styles[0], share, one.seed)
-        for request, one in zip(requests, configs, strict=True)
+        (targets.content if config.init == "content" else request.styles[0], share, own.seed)
+        for request, own in zip(requests, configs, strict=True)
     ]
     return Descent(targets, config.optimizer, start, objective, keep_colors if config.color == "luminance" else None)
 
 
 def _style_terms(targets: Targets, configs: Sequence[GatysConfig], size: Size) -> list[Term]:
-    """Return the style loss of every layer: by region where the images have masks."""
+    """Return a term of the style loss for every layer, region by region if the images have masks."""
     config = configs[0]
     long_side, weights = max(size) * config.style_scale, [config.style_weight for config in configs]
     colors_of = size if config.color == "histogram" else None
@@ -104,7 +104,7 @@ def _style_terms(targets: Targets, configs: Sequence[GatysConfig], size: Size) -
 
 
 def refusal(request: Request) -> NstError | None:
-    """Return why a request cannot run at all, or None: a picture is missing, or too thin for the backbone."""
+    """Return an error for a request with a missing or too small image or with masks that do not fit, or None."""
     if error := missing_image(request) or unmatched(request):
         return error
     config = request.config

@@ -1,4 +1,4 @@
-"""Style by region: whether the masks of a batch fit together, and guided Gram matrices as terms of an objective.
+"""Style by region: checks that masks fit together, and makes terms of the Gram matrices of regions.
 
 Knows no file and no optimiser. Shape letters: H rows, W columns.
 """
@@ -61,22 +61,22 @@ def guided_style_terms(
     units: Units = "relative",
     colors_of: Size | None = None,
 ) -> list[Term]:
-    """Return the style loss of every layer, by regions.
+    """Return a term of the style loss for every layer, region by region.
 
-    Where several images of a mix have a region, they are mixed in it by their weights; in absolute units all regions
-    share one factor, that of their mean energy.
+    Where several images of a mixed style have a region, they are mixed in that region by their weights. In absolute
+    units all regions share one factor, which follows from their mean energy.
 
     Args:
-        targets: The batch, whose pictures share the content's mask.
-        layers: The layers with their weights.
-        size: Width and height of the picture.
-        long_side: Pixels of the long side of the style images.
-        weights: Per image, the weight of the style, in `units`.
+        targets: The targets of the batch, whose pictures share the content's mask.
+        layers: Weight of each layer.
+        size: Width and height of the picture in pixels.
+        long_side: Long side of the style images in pixels.
+        weights: Weight of the style for each image, in `units`.
         units: Units of the weights.
-        colors_of: Give the styles the colours of the content at this size first.
+        colors_of: Size of the content whose colours the style images are given first; None to keep their colours.
     """
     mask = targets.requests[0].content_mask
-    assert mask is not None, "requests without one were refused"
+    assert mask is not None, "requests without masks were refused"
     grams = [
         [
             _gram_matrices(
@@ -94,10 +94,10 @@ def guided_style_terms(
         regions = []
         for region in range(len(mask.colors)):
             cells = []
-            for request, match, of_request in zip(targets.requests, matches, grams, strict=True):
-                there = [(k, label) for k, label in enumerate(match[region]) if label is not None]
-                statistics = [(of_request[k][layer][label],) for k, label in there]
-                cells.append((statistics, [request.style_weights[k] for k, _ in there], request.mix))
+            for request, match, style_grams in zip(targets.requests, matches, grams, strict=True):
+                found = [(k, label) for k, label in enumerate(match[region]) if label is not None]
+                statistics = [(style_grams[k][layer][label],) for k, label in found]
+                cells.append((statistics, [request.style_weights[k] for k, _ in found], request.mix))
             target = style_target(STYLE_LOSSES["gram"], cells)
             regions.append(Region(shares_map(targets, mask, region, sizes[layer]), target))
         style = GuidedStyle(regions)
@@ -107,7 +107,12 @@ def guided_style_terms(
 
 
 def grids(backbone: Backbone, size: Size) -> dict[str, Size]:
-    """Return width and height of every layer's feature maps, asked of the network itself without computing them."""
+    """Return (width, height) of the feature maps by layer, found by the network itself without computing features.
+
+    Args:
+        backbone: The network.
+        size: Width and height of the picture in pixels.
+    """
     state = itertools.chain(backbone.named_parameters(), backbone.named_buffers())
     shapes_only = {name: tensor.to("meta") for name, tensor in state}
     picture_13HW = torch.empty(1, 3, size[1], size[0], device="meta")
@@ -116,12 +121,20 @@ def grids(backbone: Backbone, size: Size) -> dict[str, Size]:
 
 
 def shares_map(targets: Targets, labels: Labels, label: int, size: Size) -> Tensor:
-    """Return a region's share of every position of a grid, shape (H, W), on the device.
+    """Return the share of every position of a grid that belongs to a region, in [0, 1], shape (H, W), on the device.
 
-    The label image is averaged by area at once from its full size to the grid: as repeated 2 x 2 pooling would, and
-    like `simple` of leongatys/NeuralImageSynthesis, which interpolates. Its `inside` leaves out, and its `all` takes
-    in, every position whose receptive field crosses a border; ours are soft instead, and what a position sees across
-    the border counts for both sides.
+    The label image is averaged by area from its full size to the grid in one step, which gives what repeated 2 x 2
+    pooling would. A position whose receptive field crosses the border of a region counts for both sides.
+
+    Args:
+        targets: The targets of the batch, for the device and the type.
+        labels: The regions of an image.
+        label: Index of the region.
+        size: Width and height of the grid in positions.
+
+    Source:
+        leongatys/NeuralImageSynthesis, `simple`. Differs: averages by area instead of interpolating. Its `inside`
+        leaves out, and its `all` takes in whole, the positions whose receptive field crosses a border.
     """
     return torch.from_numpy(labels.shares(label, *size)).to(targets.workspace.device, targets.dtype)
 
@@ -135,7 +148,7 @@ def _gram_matrices(
     layers: tuple[str, ...],
     colors_of: Size | None,
 ) -> dict[str, tuple[Tensor, ...]]:
-    """Return the Gram matrix of every region of a style image at every layer, from memory if they are there."""
+    """Return the Gram matrices of a style image's regions by layer, from memory if kept."""
     matched = targets.content.digest if colors_of else None
     key = (style.digest, labels.digest, size, layers, "guided", matched, targets.backbone_key)
 

@@ -1,4 +1,4 @@
-"""What a layer knows of a picture: inversion of features (Mahendran & Vedaldi 2014), for a batch of cells at once.
+"""Inversion of features (Mahendran & Vedaldi 2014), for a batch of cells at once.
 
 Knows no file and no catalog.
 """
@@ -28,10 +28,10 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
 
     The picture x, grey with a little noise at first, minimises
 
-        |F(x) - F(p)|^2 / |F(p)|^2 + tv_weight L_tv(x)                  the features F of one layer, or
-        mean over layers of |G(x) - G(a)|^2 / |G(a)|^2 + the same       the Gram matrices of a chain of layers
+        |F(x) - F(p)|^2 / |F(p)|^2 + tv_weight L_tv(x)                                    or
+        mean over layers l of |G_l(x) - G_l(a)|^2 / |G_l(a)|^2 + tv_weight L_tv(x)
 
-    with p the content image and a the style.
+    with F the features of one layer, p the content image, G_l the Gram matrices of a chain of layers, and a the style.
 
     Source:
         Mahendran & Vedaldi 2014, eq. 2 with its normalised Euclidean loss and total variation with beta 2; the chain of
@@ -54,25 +54,25 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
     ones = [1.0] * len(requests)
 
     def objective(width: int, height: int) -> Objective:
-        of_content = config.what == "content"
-        return targets.objective([
-            *(targets.content_terms(layers, (width, height), ones) if of_content else ()),
-            *(() if of_content else targets.style_terms(layers, max(width, height), ones)),
-            tv_term(targets.vector([config.tv_weight for config in configs])),
-        ])  # fmt: skip
+        if config.what == "content":
+            terms = targets.content_terms(layers, (width, height), ones)
+        else:
+            terms = targets.style_terms(layers, max(width, height), ones)
+        return targets.objective(*terms, tv_term(targets.vector([config.tv_weight for config in configs])))
 
     start = [(GREY, config.noise, config.seed) for config in configs]
     return Descent(targets, config.optimizer, start, objective)
 
 
 def refusal(request: Request) -> NstError | None:
-    """Return why a request cannot run at all, or None: its image is missing, or pictures too thin for the backbone."""
+    """Return an error for a request whose image is missing or too small, or None."""
     if error := missing_image(request):
         return error
     config = request.config
     assert isinstance(config, InvertConfig)
     width, height, _ = plan_levels(request)[0]
-    error = too_thin(config.what, (width, height), _layers(config), config.backbone)
+    word = "content" if config.what == "content" else "new"
+    error = too_thin(word, (width, height), _layers(config), config.backbone)
     for style in request.styles:
         error = error or too_thin("style", style_size(style, max(width, height)), _layers(config), config.backbone)
     return error

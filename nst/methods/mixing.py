@@ -1,6 +1,6 @@
-"""The styles that a network of any style is given: each cell's mix by weight, region by region where there are masks.
+"""The styles that a network of any style is given: mixed by weight, and region by region where images have masks.
 
-Shape letters: B images, H rows, W columns.
+Knows no family. Shape letters: B images, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 class StyleMixer:
-    """Makes the mixes of requests; what a network keeps of a style image is kept warm.
+    """Mixes the styles of requests; the workspace keeps the network's descriptions of style images for reuse.
 
     Args:
         network: Describes the styles.
-        key: What tells the network's descriptions from those of others.
-        workspace: Keeps them.
+        key: Distinguishes the descriptions of this network from those of all others.
+        workspace: Holds the kept descriptions.
         tensor: Returns BHWC uint8 pictures as RGB in [0, 1], shape (B, 3, H, W).
     """
 
@@ -42,31 +42,31 @@ class StyleMixer:
         self.network, self.key, self.workspace, self.tensor = network, key, workspace, tensor
 
     def mix(self, request: Request, size: tuple[int, int], long_side: float) -> list[Part]:
-        """Return the styles of a request and their shares.
+        """Return the styles of a request, each with its share: a number, or of every position, shape (1, 1, H, W).
 
         Args:
-            request: With masks for all of its images or for none.
-            size: Width and height of its picture.
-            long_side: Pixels of the long side of the style images.
+            request: The request, with masks for all of its images or for none.
+            size: Width and height of its picture in pixels.
+            long_side: Long side of the style images in pixels.
         """
         mask, weights = request.content_mask, request.style_weights
         sizes = [style_size(style, long_side) for style in request.styles]
         if mask is None:
             styles = zip(request.styles, sizes, weights, strict=True)
-            return [(self._describe(style, of_style), weight / sum(weights)) for style, of_style, weight in styles]
+            return [(self._describe(style, style_size), weight / sum(weights)) for style, style_size, weight in styles]
         columns, rows = (-(-side // self.network.multiple) for side in size)
         parts: list[Part] = []
         for region, labels in enumerate(match_regions(mask, request.style_masks)):
             shares_11HW = self._shares(mask, region, rows, columns)
-            there = [(k, label) for k, label in enumerate(labels) if label is not None]
-            total = sum(weights[k] for k, _ in there)
-            for k, label in there:
+            found = [(k, label) for k, label in enumerate(labels) if label is not None]
+            total = sum(weights[k] for k, _ in found)
+            for k, label in found:
                 style = self._describe(request.styles[k], sizes[k], request.style_masks[k], label)
                 parts.append((style, shares_11HW * (weights[k] / total)))
         return parts
 
     def _describe(self, style: Pixels, size: tuple[int, int], mask: Labels | None = None, label: int = 0) -> Style:
-        """Return what the network keeps of a style image, or of a region of it, from memory if it is there."""
+        """Return the network's description of a style image, or of one region of it, from memory if kept."""
 
         def compute() -> dict[str, Style]:
             picture_13HW = self.tensor(resize_to(style.array, *size)[None])

@@ -34,11 +34,11 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
 
         content_weight L_content(x, p) + style_weight L_patches(x, a) + tv_weight L_tv(x)
 
-    with p the content image (none in a synthesis), a the style with its turned and scaled copies, and L_patches the
-    mean squared distance of every patch of x's features to the patch of a's that correlates best with it, matched anew
-    at every step.
+    with p the content image (a synthesis has none) and a the style with its turned and scaled copies. L_patches is the
+    mean squared distance of each patch of the features of x to the patch of the features of a that correlates best with
+    it; patches are matched anew at every step.
 
-    A style mixed from several images offers the patches of all of them; their weights make no difference.
+    A style mixed from several images offers the patches of all its images; their weights make no difference.
 
     Source:
         Li & Wand 2016, "Combining Markov random fields and convolutional neural networks for image synthesis", eq. 1
@@ -61,11 +61,11 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
 
     def objective(width: int, height: int) -> Objective:
         size, content_weights = (width, height), [config.content_weight for config in configs]
-        return targets.objective([
+        return targets.objective(
             *(targets.content_terms(config.content_layers, size, content_weights) if transfer else ()),
             *_style_terms(targets, configs, max(size)),
             tv_term(targets.vector([config.tv_weight for config in configs])),
-        ])  # fmt: skip
+        )
 
     from_content = transfer and config.init == "content"
     start = [(targets.content, 0.0, 0) if from_content else (GREY, 1.0, config.seed) for config in configs]
@@ -73,7 +73,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
 
 
 def _style_terms(targets: Targets, configs: Sequence[MrfConfig], long_side: int) -> list[Term]:
-    """Return the patch loss of every layer."""
+    """Return a term of the patch loss for every layer."""
     config = configs[0]
     layers = tuple(config.style_layers)
     features: dict[str, list[dict[str, Tensor]]] = {}
@@ -83,7 +83,7 @@ def _style_terms(targets: Targets, configs: Sequence[MrfConfig], long_side: int)
             features[style.digest] = [targets.features(copy, layers) for copy in copies]
     maps = {
         layer: tuple(
-            tuple(of_copy[layer] for style in request.styles for of_copy in features[style.digest])
+            tuple(by_layer[layer] for style in request.styles for by_layer in features[style.digest])
             for request in targets.requests
         )
         for layer in layers
@@ -93,21 +93,28 @@ def _style_terms(targets: Targets, configs: Sequence[MrfConfig], long_side: int)
 
 
 def style_copies(style: Pixels, long_side: float, config: MrfConfig) -> list[np.ndarray]:
-    """Return the style at every scale and angle, HWC uint8; without the corners that turning leaves empty."""
+    """Return the copies of a style image at every scale and angle, HWC uint8, without the corners that turning empties.
+
+    Args:
+        style: The style image.
+        long_side: Long side in pixels of the copies at scale 1.
+        config: Settings that name the scales and angles.
+    """
     return [
         rotate(resize_to(style.array, *style_size(style, long_side * scale)), angle) for angle, scale in config.copies
     ]
 
 
 def refusal(request: Request) -> NstError | None:
-    """Return why a request cannot run at all, or None: a picture is missing, or too small for one patch."""
+    """Return an error for a request whose image is missing or too small for one patch, or None."""
     if error := missing_image(request):
         return error
     config = request.config
     assert isinstance(config, MrfConfig)
     width, height, _ = plan_levels(request)[0]
     layers = config.style_layers | (config.content_layers if config.what == "transfer" else {})
-    error = too_thin(config.what, (width, height), layers, config.backbone, patch=config.patch_size)
+    word = "content" if config.what == "transfer" else "new"
+    error = too_thin(word, (width, height), layers, config.backbone, patch=config.patch_size)
     for style in request.styles:
         for copy in style_copies(style, max(width, height) * config.style_scale, config):
             size = (copy.shape[1], copy.shape[0])

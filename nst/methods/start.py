@@ -1,4 +1,4 @@
-"""Where a batch begins: refusals, the sizes of its pyramid and its starting pictures. Knows no loss.
+"""The start of a batch: reasons to refuse a request, the sizes of its pyramid, its starting pictures. Knows no loss.
 
 Shape letters: B images, H rows, W columns.
 """
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from nst.workspace import Request
 
 GREY = Pixels("grey", np.array([[[124, 117, 104]]], np.uint8))
-"""The mean colour of ImageNet, which every backbone's input is centred on."""
+"""A pixel of the mean colour of ImageNet, on which the inputs of all backbones are centred."""
 
 
 def missing_image(request: Request) -> InputError | None:
-    """Return an error for a request without an image that its method needs, or None.
+    """Return an error for a request that lacks an image that its method needs, or None.
 
     Example:
         >>> missing_image(Request("cell", content, (), (), "targets", GatysConfig())).message
         'gatys needs a style image; found none'
     """
-    there = {"content": request.content is not None, "style": bool(request.styles)}
+    present = {"content": request.content is not None, "style": bool(request.styles)}
     for kind in sorted(request.config.needs):
-        if not there[kind]:
+        if not present[kind]:
             return InputError(f"{request.config.name} needs a {kind} image; found none")
     return None
 
@@ -44,14 +44,14 @@ def missing_image(request: Request) -> InputError | None:
 def too_thin(
     what: str, size: tuple[int, int], layers: Collection[str], backbone: BackboneConfig, *, patch: int = 1
 ) -> InputError | None:
-    """Return an error for an image that vanishes on its way to the deepest of the layers, or None.
+    """Return an error for an image whose feature map at the deepest of the layers is too small, or None.
 
     Args:
-        what: The image in words.
-        size: Its width and height where they are smallest.
-        layers: The layers it is seen by.
-        backbone: For its padding.
-        patch: Smallest side that is wanted of its feature maps.
+        what: Word for the image: `content`, `style`, `new`, ...
+        size: Width and height of the image in pixels at its smallest size.
+        layers: The layers that look at the image.
+        backbone: Settings of the backbone.
+        patch: Smallest side that the feature maps need, in positions.
 
     Example:
         >>> too_thin("content", (64, 10), ["relu4_1"], GatysConfig().backbone) is None  # 8 pixels a position
@@ -59,7 +59,7 @@ def too_thin(
     """
     if foreign := [layer for layer in layers if layer not in layers_of(backbone.name)]:
         return InputError(f"{backbone.name} has no layer {', '.join(foreign)}")
-    # Reflection needs two pixels there.
+    # Padding other than zeros needs two positions.
     layer = deepest(backbone.name, layers)
     needed = least_side(backbone.name, layer, max(patch, 1 if backbone.padding == "zeros" else 2))
     if min(size) >= needed:
@@ -71,10 +71,10 @@ def too_thin(
 
 
 def picture_size(request: Request) -> tuple[int, int]:
-    """Return (width, height) of the picture.
+    """Return (width, height) of the picture in pixels.
 
-    The settings decide alone where no content image takes part (`Method.canvas`); otherwise the picture has the
-    proportions of the content image, or of its mask where the content is a mask alone.
+    Without a content image the settings alone decide (`Method.canvas`). Otherwise the picture has the proportions of
+    the content image, or of the mask if the content is a mask without an image.
 
     Example:
         >>> picture_size(Request("cell", content, (style,), (1.0,), "targets", GatysConfig(size=64)))
@@ -86,13 +86,13 @@ def picture_size(request: Request) -> tuple[int, int]:
     if request.content:
         rows, columns = request.content.array.shape[:2]
     else:
-        assert request.content_mask is not None, "requests without a content were refused"
+        assert request.content_mask is not None, "requests without a content image or mask were refused"
         rows, columns = request.content_mask.index.shape
     return target_size(columns, rows, config.size, config.resize)
 
 
 def plan_levels(request: Request) -> list[tuple[int, int, int]]:
-    """Return (width, height, steps) of every level, coarse to fine; the last level has the wanted size.
+    """Return (width, height, steps) of every level, coarse to fine; the last level has the size of the picture.
 
     Example:
         >>> config = GatysConfig(size=64, steps=10, pyramid={"levels": 2})
@@ -115,20 +115,21 @@ def starting_pictures(
     device: torch.device,
     dtype: torch.dtype,
 ) -> Tensor:
-    """Return each cell's starting picture in [0, 1], shape (B, 3, H, W).
+    """Return the starting picture of each cell in [0, 1], shape (B, 3, H, W).
 
-    Noise is uniform, of each cell's own seed, and drawn on the CPU: equal on every device and in every batch.
+    Noise is uniform in [0, 1] and drawn on the CPU by the seed of each cell, so that it is equal on every device and in
+    every batch.
 
     Args:
-        sources: Per cell an image, the share of noise mixed into it, and its seed.
-        width: Of the pictures.
-        height: The same.
-        device: Where they are wanted.
-        dtype: Their type.
+        sources: For each cell, the image it starts from, the share of noise mixed into the image, and the seed.
+        width: Width of the pictures in pixels.
+        height: Height of the pictures in pixels.
+        device: Device of the result.
+        dtype: Type of the result.
 
     Source:
-        Gatys, Ecker & Bethge 2016, section 2.3 (white noise); the share of noise of a start from an image:
-        cysmith/neural-style-tf@a2c374f `noise_ratio`.
+        Gatys, Ecker & Bethge 2016, section 2.3 (white noise); cysmith/neural-style-tf@a2c374f `noise_ratio` (the share
+        of noise in a start from an image).
 
     Example:
         >>> starting_pictures([(content, 0.0, 0)], 32, 24, torch.device("cpu"), torch.float32).shape

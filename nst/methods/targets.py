@@ -1,4 +1,4 @@
-"""What a batch aims at: its images' features and statistics at any size, remembered, and the terms made from them.
+"""The targets of a batch: features and statistics of its images at any size, and the terms made from them.
 
 Knows no optimiser. Shape letters: B images, C channels, H rows, W columns.
 """
@@ -36,12 +36,16 @@ if TYPE_CHECKING:
 
 
 class Targets:
-    """Builds the terms of a batch's objective at each level, remembering targets in the workspace.
+    """Builds the terms of a batch's objective at each level; the workspace keeps features and statistics for reuse.
 
     Args:
         requests: The batch.
-        workspace: Backbone, device and memory.
+        workspace: Holds the device, the backbone and the kept targets.
         layers: All layers that the objective looks at.
+
+    Attributes:
+        config: Settings of the first request, which all requests share outside the method's `VARIES`.
+        backbone_key: Distinguishes kept targets of this backbone and precision from all others.
     """
 
     def __init__(self, requests: Sequence[Request], workspace: Workspace, layers: Iterable[str]) -> None:
@@ -49,6 +53,7 @@ class Targets:
         assert isinstance(config, PixelMethod), "other methods compare nothing with targets"
         self.requests = requests
         self.workspace = workspace
+        self.config = config
         self.precision = config.precision
         self.dtype = dtype_of(config.precision)
         self.backbone = workspace.backbone(config.backbone, frozenset(layers), self.dtype)
@@ -56,39 +61,46 @@ class Targets:
 
     @property
     def content(self) -> Pixels:
-        """The content image of the batch."""
+        """The content image that all requests of the batch share."""
         content = self.requests[0].content
-        assert content is not None, "requests without one were refused"
+        assert content is not None, "requests without a content image were refused"
         return content
 
-    def objective(self, terms: Iterable[Term]) -> Objective:
-        """Return the objective with these terms."""
-        return Objective(self.backbone, tuple(terms), self.precision)
+    def objective(self, *terms: Term) -> Objective:
+        """Return the objective made of these terms."""
+        return Objective(self.backbone, terms, self.precision)
 
     def tensor(self, array: np.ndarray) -> Tensor:
-        """Return an HWC uint8 picture as a batch of one in [0, 1], on the device."""
-        # Contiguous, as the pictures that are optimised: convolutions of another layout round differently.
+        """Return an HWC uint8 picture in [0, 1], shape (1, 3, H, W), on the device."""
+        # Contiguous, like the pictures that are optimised: convolutions round differently in another memory layout.
         return to_tensor(array[None], self.workspace.device, self.dtype).contiguous()
 
     def vector(self, values: Sequence[float]) -> Tensor:
-        """Return one number per image of the batch, shape (B,), on the device."""
+        """Return one number for each image of the batch as a tensor of shape (B,) on the device."""
         return torch.tensor(values, dtype=self.dtype, device=self.workspace.device)
 
     def content_terms(
         self, layers: Mapping[str, float], size: Size, weights: Sequence[float], units: Units = "relative"
     ) -> list[Term]:
-        """Return the content loss of every layer.
+        """Return a term of the content loss for every layer.
 
         Args:
-            layers: The layers with their weights.
-            size: Width and height of the picture.
-            weights: Per image, the weight of the content, in `units`.
+            layers: Weight of each layer.
+            size: Width and height of the picture in pixels.
+            weights: Weight of the content for each image, in `units`.
             units: Units of the weights.
         """
         return content_terms(self.content_features(tuple(layers), size), layers, self.vector(weights), units)
 
     def laplacian_terms(self, pool: int, size: Size, weights: Sequence[float], units: Units = "relative") -> list[Term]:
-        """Return the loss of the content's edges, nothing where no image gives it a weight; as `content_terms`."""
+        """Return the term of the Laplacian loss, or no term if no image gives it a weight.
+
+        Args:
+            pool: Side in pixels of the squares over which pictures are averaged before their Laplacian is taken.
+            size: Width and height of the picture in pixels.
+            weights: Weight of the loss for each image, in `units`.
+            units: Units of the weights.
+        """
         if not any(weights):
             return []
         target_1HW = laplacian(self.tensor(resize_to(self.content.array, *size)), pool)
@@ -104,15 +116,15 @@ class Targets:
         units: Units = "relative",
         colors_of: Size | None = None,
     ) -> list[Term]:
-        """Return the style loss of every layer.
+        """Return a term of the style loss for every layer.
 
         Args:
-            layers: The layers with their weights.
-            long_side: Pixels of the long side of the style images.
-            weights: Per image, the weight of the style, in `units`.
-            representation: What of the features is compared.
+            layers: Weight of each layer.
+            long_side: Long side of the style images in pixels.
+            weights: Weight of the style for each image, in `units`.
+            representation: Which statistics of the features are compared.
             units: Units of the weights.
-            colors_of: Give the styles the colours of the content at this size first.
+            colors_of: Size of the content whose colours the style images are given first; None to keep their colours.
         """
         loss = STYLE_LOSSES[representation]
         styles = [
@@ -123,8 +135,8 @@ class Targets:
             layer: style_target(
                 loss,
                 [
-                    ([statistics[layer] for statistics in of_request], request.style_weights, request.mix)
-                    for request, of_request in zip(self.requests, styles, strict=True)
+                    ([by_layer[layer] for by_layer in statistics], request.style_weights, request.mix)
+                    for request, statistics in zip(self.requests, styles, strict=True)
                 ],
             )
             for layer in layers
@@ -132,17 +144,23 @@ class Targets:
         return style_terms(loss, targets, layers, self.vector(weights), units)
 
     def content_features(self, layers: tuple[str, ...], size: Size) -> dict[str, Tensor]:
-        """Return the content image's features at this size, from memory if they are there."""
+        """Return the content image's features at a size by layer, shape (1, C, H, W) each, from memory if kept."""
         key = (self.content.digest, size, layers, self.backbone_key)
         return self.workspace.features.get(key, lambda: self.features(resize_to(self.content.array, *size), layers))
 
     def style_picture(self, style: Pixels, size: Size, colors_of: Size | None) -> np.ndarray:
-        """Return a style image at a size, with the colours of the content at the size `colors_of` if there is one."""
+        """Return a style image at a size, HWC uint8.
+
+        Args:
+            style: The style image.
+            size: Width and height in pixels.
+            colors_of: Size of the content whose colours the style image is given; None to keep its colours.
+        """
         array = resize_to(style.array, *size)
         return match_colors(array, resize_to(self.content.array, *colors_of)) if colors_of else array
 
     def features(self, array: np.ndarray, layers: tuple[str, ...]) -> dict[str, Tensor]:
-        """Return the features of an HWC uint8 picture, shape (1, C, H, W) each."""
+        """Return the features of an HWC uint8 picture by layer, shape (1, C, H, W) each."""
         with torch.no_grad():
             features = extract(self.backbone, self.tensor(array), self.precision)
         return {layer: features[layer] for layer in layers}
@@ -155,7 +173,7 @@ class Targets:
         representation: Representation,
         colors_of: Size | None,
     ) -> dict[str, Statistics]:
-        """Return a style image's statistics, from memory if they are there."""
+        """Return a style image's statistics by layer, from memory if kept."""
         size = style_size(style, long_side)
         matched = self.content.digest if colors_of else None
         key = (style.digest, size, layers, representation, matched, self.backbone_key)

@@ -35,13 +35,13 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
 
         sum over layers l of w_l |G_l(x) - G_l(a)|^2 / |G_l(a)|^2
 
-    with a the example and G the Gram matrices averaged over positions, so that x may have any size.
+    with a the example and G_l the Gram matrices of layer l, averaged over positions, so that x may have any size.
 
     Source:
         Gatys, Ecker & Bethge 2015, "Texture synthesis using convolutional neural networks", section 3;
-        leongatys/DeepTextures for the layers and the histograms at the end. Differs: every layer is divided by the
-        energy of its target (there 1e9 / 4 N^2 for all, on a network rescaled to mean activations of one), and a
-        pyramid is possible.
+        leongatys/DeepTextures for the layers and the histograms at the end. Differs: the loss of every layer is divided
+        by the energy of its target, where DeepTextures has the factor 1e9 / 4 N^2 for all layers, on a network rescaled
+        to mean activations of one; and there may be a pyramid.
 
     Example:
         >>> config = TextureConfig(**tiny, style_layers=["relu1_1"])
@@ -58,10 +58,10 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
 
     def objective(width: int, height: int) -> Objective:
         long_side = _example_side(config, width, height)
-        return targets.objective([
+        return targets.objective(
             *targets.style_terms(config.style_layers, long_side, [1.0] * len(requests)),
             tv_term(targets.vector([config.tv_weight for config in configs])),
-        ])  # fmt: skip
+        )
 
     def take_histograms(pictures_B3HW: Tensor) -> Tensor:
         side = _example_side(config, *config.canvas)
@@ -69,8 +69,8 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
             [resize_to(style.array, *style_size(style, side)) for style in request.styles] for request in requests
         ]
         matched = [
-            match_histograms(picture, of_request, request.style_weights)
-            for picture, of_request, request in zip(pictures_B3HW, examples, requests, strict=True)
+            match_histograms(picture, arrays, request.style_weights)
+            for picture, arrays, request in zip(pictures_B3HW, examples, requests, strict=True)
         ]
         return torch.stack(matched)
 
@@ -79,7 +79,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
 
 
 def refusal(request: Request) -> NstError | None:
-    """Return why a request cannot run at all, or None: no example, or pictures too thin for the backbone."""
+    """Return an error for a request whose example is missing, or whose example or picture is too small, or None."""
     if error := missing_image(request):
         return error
     config = request.config
@@ -93,5 +93,5 @@ def refusal(request: Request) -> NstError | None:
 
 
 def _example_side(config: TextureConfig, width: int, height: int) -> float:
-    """Return the long side of the example while the picture has this size: both shrink together."""
+    """Return the long side of the example in pixels at a level of this size: picture and example shrink together."""
     return (config.example_size or max(config.canvas)) * max(width, height) / max(config.canvas)

@@ -1,4 +1,4 @@
-"""Feed-forward networks, built from training settings or from a model's file. Knows no loss and no file system."""
+"""Trained networks by family, built from training settings or from a model's file. Knows no loss and no file system."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from nst.errors import InputError
 from nst.networks.adain import AdainNet
 from nst.networks.conditional import ConditionalNet
 from nst.networks.doodle_net import DoodleNet
-from nst.networks.importing import encoder_from, import_network
+from nst.networks.encoding import encoder_from
+from nst.networks.importing import import_network
 from nst.networks.johnson import TransformNet
 from nst.networks.mgan import MganNet
 from nst.networks.network import Network, Origin, Painting
@@ -38,7 +39,7 @@ __all__ = [
 ]
 
 FORMAT: Final = "nst-model-1"
-"""What the metadata of our model files says under `format`."""
+"""Value of `format` in the metadata of nst's own model files."""
 
 _CONFIG: Final[TypeAdapter[Any]] = TypeAdapter(TrainingConfig)
 
@@ -51,25 +52,25 @@ NETWORKS: Final[dict[str, type[Network]]] = {
     "mgan": MganNet,
     "texture_net": TextureNet,
 }
-"""Families by name."""
+"""The class of every family's networks, by the family's name."""
 
 
 _PLAIN: Final = Origin()
 
 
 def build_network(config: Training, origin: Origin = _PLAIN) -> Network:
-    """Return the network that these settings train, with first weights from torch's global generator."""
+    """Return the network that these settings train, with first weights drawn by torch's global generator."""
     return NETWORKS[config.family].from_training(config, origin)
 
 
 def metadata_of(config: Training, styles: list[str], steps: int, colors: Sequence[str] = ()) -> dict[str, str]:
-    """Return what a model's file says about its tensors, enough for `network_from` to build it again.
+    """Return the metadata of a model's file, from which `network_from` can build the network again.
 
     Args:
         config: Settings of the training.
         styles: SHA-256 of the style images, in the order of the network's rows.
-        steps: Trained so far.
-        colors: Of the regions that it paints, in the order of its masks.
+        steps: Number of steps of the training so far.
+        colors: `#rrggbb` of the regions that the network paints, in the order of its masks; empty for other networks.
     """
     return {
         "format": FORMAT,
@@ -83,10 +84,14 @@ def metadata_of(config: Training, styles: list[str], steps: int, colors: Sequenc
 
 
 def network_from(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Network:
-    """Return a trained network from its file: one of ours, or an external one (`nst.networks.importing`).
+    """Return the trained network of a file: a model of nst, or an external network (`nst.networks.importing`).
+
+    Args:
+        metadata: Metadata of the file.
+        tensors: Tensors of the file.
 
     Raises:
-        InputError: The file holds no network that is known here, or its tensors do not fit.
+        InputError: The file holds no known network, or its tensors do not fit.
     """
     if metadata.get("format") != FORMAT:
         return import_network(metadata, tensors)
@@ -94,7 +99,8 @@ def network_from(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> 
         config = _CONFIG.validate_json(metadata["config"])
         styles, colors = (tuple(json.loads(metadata.get(key, "[]"))) for key in ("styles", "colors"))
     except (KeyError, ValidationError, ValueError) as error:
-        raise InputError(f"the model's metadata cannot be read: {error}", hint="is it of a newer version?") from error
+        found = f"the model's metadata cannot be read: {error}"
+        raise InputError(found, hint="was it written by a newer version?") from error
     encodes = NETWORKS[config.family].encodes
     encoder = encoder_from(config.backbone, config.layer, tensors) if encodes else None
     network = build_network(config, Origin(max(1, len(styles)), encoder, colors))
@@ -107,7 +113,7 @@ def load(network: Network, tensors: Mapping[str, Tensor]) -> None:
     """Copy tensors into a network.
 
     Raises:
-        InputError: One is missing, superfluous, of another shape, or not finite.
+        InputError: A tensor is missing, superfluous, of another shape, or not finite.
     """
     wanted = network.state_dict()
     for key in sorted(wanted.keys() | tensors.keys()):

@@ -1,97 +1,72 @@
-"""Any style in one pass (Huang & Belongie 2017): an encoder, exchanged statistics, a decoder. Knows no loss.
+"""The network of `adain`, any style in one pass (Huang & Belongie 2017). Knows no loss.
 
 Shape letters: B images, C channels, H rows, W columns, K styles.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nst.config.training import AdainTraining
-from nst.networks.network import Graph, Network, PaddedConv, example_photographs, pad_to_multiple
+from nst.networks.encoding import EncodingNet
+from nst.networks.network import Graph, PaddedConv, example_photographs
 from nst.networks.norm import Whitening, statistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from nst.backbones import Backbone
-    from nst.config.training import Training
-    from nst.networks.network import Origin, Painting, Part, Style
+    from nst.networks.network import Painting, Part, Style
 
     Moments = tuple[Tensor, Tensor]
-    """Mean and deviation of every channel, shape (B, C, 1, 1)."""
+    """Mean and standard deviation of every channel, shape (B, C, 1, 1) each."""
 
 DECODER: Final = {
     1: ((64, 3),),
     2: ((128, 64), (64, 64), (64, 3)),
     3: ((256, 128), (128, 128), (128, 64), (64, 64), (64, 3)),
-    4: (
-        (512, 256), (256, 256), (256, 256), (256, 256), (256, 128), (128, 128), (128, 64), (64, 64), (64, 3),
-    ),
-}  # fmt: skip
-"""Channels in and out of the decoder's convolutions by the block where the encoder ends (at its first ReLU)."""
+    4: ((512, 256), (256, 256), (256, 256), (256, 256), (256, 128), (128, 128), (128, 64), (64, 64), (64, 3)),
+}
+"""Input and output channels of the decoder's convolutions, by the block at whose first ReLU the encoder ends."""
 
 
-class AdainNet(Network):
-    """Encodes, gives the content's features the style's means and deviations, and decodes.
-
-    Args:
-        encoder: A backbone that returns `layer`; it is not trained.
-        layer: `relu1_1` ... `relu4_1`.
+class AdainNet(EncodingNet):
+    """Encodes pictures, gives their features the means and deviations of a style, and decodes them.
 
     Source:
-        Huang & Belongie 2017, section 6 and eq. 8, 10 and 14; xunhuang1995/AdaIN-style for several styles and masks,
-        the content's statistics being those of each region. Differs: biased variances; soft masks; an untrained decoder
-        paints grey, not black.
+        Huang & Belongie 2017, section 6 and eq. 8, 10 and 14; xunhuang1995/AdaIN-style for several styles and for
+        masks, where each region of the content is normalised by its own statistics. Differs: biased variances; soft
+        masks; an untrained decoder paints grey, not black.
     """
 
     family = "adain"
-    encodes = True
     blends = True
 
     def __init__(self, encoder: Backbone, layer: str = "relu4_1") -> None:
-        super().__init__()
-        self.encoder = encoder.eval()
-        self.layer = layer
-        block = int(layer[4])
-        self.smallest = 2**block
-        self.multiple = 2 ** (block - 1)
+        super().__init__(encoder, layer)
         # Twice what the encoder sees around a position (30 pixels at relu4_1), and the last step of the upsampling.
         self.margin = 10 * self.multiple
         self.whiten = Whitening()
-        self.shapes = DECODER[block]
+        self.shapes = DECODER[int(layer[4])]
         convs = [PaddedConv(channels, filters, 3) for channels, filters in self.shapes]
         nn.init.constant_(convs[-1].conv.get_parameter("bias"), 0.5)
         self.decoder = nn.ModuleList(convs)
 
-    @classmethod
-    def from_training(cls, config: Training, origin: Origin) -> Self:
-        """Return the network that these settings train."""
-        assert isinstance(config, AdainTraining)
-        assert origin.encoder is not None, "it encodes by its backbone"
-        return cls(origin.encoder.cut([config.layer]), config.layer)
-
     def paint(self, painting: Painting) -> Tensor:
-        """Return the photographs in their mixes of styles."""
+        """Return the photographs, each in its mix of styles."""
         pictures_B3HW: Tensor = self(painting.photographs, painting.mixes, painting.alpha)
         return pictures_B3HW
 
     def describe_style(self, picture_13HW: Tensor, shares: Callable[[int, int], Tensor] | None = None) -> Moments:
-        """Return the means and deviations of a style image's features, or of those of a region of it."""
+        """Return the means and deviations of the features of a style image or of one of its regions."""
         features_1CHW = self.encode(picture_13HW)
         return moments(features_1CHW, None if shares is None else shares(*features_1CHW.shape[2:]))
 
-    def encode(self, images_BCHW: Tensor) -> Tensor:
-        """Return features of RGB pictures in [0, 1]."""
-        features: dict[str, Tensor] = self.encoder(pad_to_multiple(images_BCHW, self.multiple))
-        return features[self.layer]
-
     def decode(self, features_BCHW: Tensor) -> Tensor:
-        """Return RGB pictures of features, about in [0, 1]."""
+        """Return the RGB pictures that features decode to, about in [0, 1]."""
         x_BCHW = features_BCHW
         for (channels, filters), conv in zip(self.shapes, self.decoder, strict=True):
             x_BCHW = conv(x_BCHW)
@@ -103,7 +78,14 @@ class AdainNet(Network):
         return x_BCHW
 
     def exchange(self, features_BCHW: Tensor, style: Style, shares_B1HW: Tensor | None = None) -> Tensor:
-        """Return the features with the style's means and deviations (eq. 8), everywhere or over a region."""
+        """Return the features with the means and deviations of a style (eq. 8).
+
+        Args:
+            features_BCHW: Features of the content.
+            style: Means and deviations, as `describe_style` returns them.
+            shares_B1HW: Share of each position that belongs to the region whose statistics are exchanged; None for the
+                whole picture.
+        """
         mean_BC11, deviation_BC11 = style
         exchanged: Tensor = self.whiten(features_BCHW, shares_B1HW) * deviation_BC11 + mean_BC11
         return exchanged
@@ -113,8 +95,8 @@ class AdainNet(Network):
 
         Args:
             images_BCHW: RGB in [0, 1].
-            mixes: Per image, the styles it is given; their shares add up to 1 everywhere.
-            alpha: Share of the exchanged features in the mix with the content's own (eq. 14); a number or shape
+            mixes: For each image, its styles with their shares, which add up to 1 at every position.
+            alpha: Share of the exchanged features against those of the content (eq. 14), in [0, 1]; a number or shape
                 (B, 1, 1, 1).
         """
         content_BCHW = self.encode(images_BCHW)
@@ -125,13 +107,13 @@ class AdainNet(Network):
         return self.decode(mixed_BCHW)[..., : images_BCHW.shape[2], : images_BCHW.shape[3]]
 
     def graph(self) -> Graph:
-        """Return the network as it is traced for ONNX: `style`, a painting each; `alpha`, shape (B,), in [0, 1]."""
+        """Return the network as it is traced for ONNX, with inputs `images`, `style` and `alpha`."""
         from torch.export import Dim
 
         photographs_B3HW, free = example_photographs()
-        of_style = {0: free[0], 2: Dim("style_height", min=16), 3: Dim("style_width", min=16)}
+        free_style = {0: free[0], 2: Dim("style_height", min=16), 3: Dim("style_width", min=16)}
         example = photographs_B3HW, torch.rand(2, 3, 96, 80), torch.ones(2)
-        return Graph(_Exchange(self), ("images", "style", "alpha"), example, (free, of_style, {0: free[0]}))
+        return Graph(_Exchange(self), ("images", "style", "alpha"), example, (free, free_style, {0: free[0]}))
 
     def _mix(self, content_1CHW: Tensor, parts: Sequence[Part]) -> Tensor:
         mixed_1CHW = torch.zeros_like(content_1CHW)
@@ -154,6 +136,13 @@ class _Exchange(nn.Module):
 
 
 def moments(features_BCHW: Tensor, shares_B1HW: Tensor | None = None, *, epsilon: float = 1e-5) -> Moments:
-    """Return the mean and deviation of every channel, shape (B, C, 1, 1), everywhere or over a region."""
+    """Return the mean and standard deviation of every channel, shape (B, C, 1, 1) each.
+
+    Args:
+        features_BCHW: Features.
+        shares_B1HW: Share of each position that belongs to a region, for the statistics of that region; None for those
+            of the whole picture.
+        epsilon: Number added to the variance before its root is taken.
+    """
     mean_BC11, variance_BC11 = statistics(features_BCHW, shares_B1HW)
     return mean_BC11, (variance_BC11 + epsilon).sqrt()

@@ -1,4 +1,4 @@
-"""Many styles in one network, a row of norm parameters each (Dumoulin, Shlens & Kudlur 2017). Knows no loss.
+"""The network of `conditional`, many styles with a row of norm parameters each (Dumoulin et al. 2017). Knows no loss.
 
 Shape letters: B images, C channels, H rows, W columns, S styles.
 """
@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 
 class ConditionalNet(TransformNet):
-    """Johnson's network whose norms have a row per style.
+    """The network of `johnson` with a row of norm parameters for each style.
+
+    Args:
+        styles: Number of styles.
+        width: Number of filters of the outermost convolutions.
+        residual_blocks: Number of residual blocks.
 
     Source:
         Dumoulin, Shlens & Kudlur 2017, eq. 5 and appendix (nearest upsampling, mirror padding, sigmoid at the end).
@@ -44,49 +49,49 @@ class ConditionalNet(TransformNet):
         return cls(origin.styles, width=config.width, residual_blocks=config.residual_blocks)
 
     def paint(self, painting: Painting) -> Tensor:
-        """Return the photographs in the styles whose rows have a weight."""
+        """Return the photographs, each in the blend of the styles whose rows have a weight."""
         pictures_B3HW: Tensor = self(painting.photographs, self.rows(painting.rows))
         return pictures_B3HW
 
     def rows(self, weights: Sequence[Mapping[int, float]]) -> Tensor:
-        """Return what `forward` takes for images whose styles are blended, shape (B, S).
+        """Return the weights of all rows for each image as `forward` takes them, shape (B, S); each row adds up to 1.
 
         Args:
-            weights: Per image, the weight of each row; of any positive sum.
+            weights: For each image, the weights of some rows, of any positive sum; other rows have weight 0.
         """
         like = self.last.conv.weight
         rows_BS = torch.zeros(len(weights), self.rows_known)
-        for image, of_image in enumerate(weights):
-            total = sum(of_image.values())
-            for row, weight in of_image.items():
+        for image, blend in enumerate(weights):
+            total = sum(blend.values())
+            for row, weight in blend.items():
                 rows_BS[image, row] = weight / total
         return rows_BS.to(like)
 
     def row_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that belong to styles and not to the network as a whole."""
+        """Return the parameters that belong to single styles: scales and shifts of the norms."""
         return [part for norm in norms(self) if isinstance(norm, InstanceNorm) for part in (norm.scale, norm.shift)]
 
     def refusal(self, styles: Sequence[str], mask: Labels | None) -> InputError | None:
-        """Return an error for styles that have no row, or None."""
+        """Return an error if a style has no row, or None."""
         del mask
         unknown = [style[:12] for style in styles if style not in self.styles]
         if not unknown:
             return None
         found = f"it was not trained for the style {', '.join(unknown)}"
-        return InputError(found, hint="add it by a training with this model as parent")
+        return InputError(found, hint="add the style by a training with this model as parent")
 
     def adopt(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return a parent's tensors with rows for more styles: new rows start as the mean of the old ones."""
+        """Return a parent's tensors with rows for more styles; new rows start as the mean of the parent's rows."""
         wanted = self.state_dict()
-        found = dict(tensors)
+        adopted = dict(tensors)
         for key, tensor in tensors.items():
             missing = wanted[key].shape[0] - tensor.shape[0] if key.endswith(("norm.scale", "norm.shift")) else 0
             if missing > 0:
-                found[key] = torch.cat([tensor, tensor.mean(0, keepdim=True).expand(missing, -1)])
-        return found
+                adopted[key] = torch.cat([tensor, tensor.mean(0, keepdim=True).expand(missing, -1)])
+        return adopted
 
     def graph(self) -> Graph:
-        """Return the network as it is traced for ONNX: `styles`, shape (B, S), how much of each style."""
+        """Return the network as it is traced for ONNX, with inputs `images` and `styles`."""
         photographs_B3HW, free = example_photographs()
         example = photographs_B3HW, torch.ones(len(photographs_B3HW), self.rows_known)
         return Graph(_Blend(self), ("images", "styles"), example, (free, {0: free[0]}))

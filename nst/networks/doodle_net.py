@@ -1,4 +1,4 @@
-"""The generator of `texture_net`, given masks instead of a photograph. Knows no loss.
+"""The network of `doodle_net`: the generator of `texture_net`, given masks instead of a photograph. Knows no loss.
 
 Shape letters: K regions, H rows, W columns.
 """
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 
 class DoodleNet(TextureNet):
-    """Paints masks of K regions: their shares of every position are joined to the noise at every scale.
+    """Paints masks of K regions, whose shares of every position are joined to the noise at every scale.
 
     Args:
         colors: `#rrggbb` of each region, in the order of the network's masks.
-        options: As of `TextureNet`.
+        options: Keyword arguments of `TextureNet` other than `guide`.
 
     Source:
-        DmitryUlyanov/online-neural-doodle@9758d9c, which gives one-hot masks and noise to a network of the author's.
-        Differs: the pyramid of Ulyanov et al. 2016 in place of an encoder and decoder with skip connections.
+        DmitryUlyanov/online-neural-doodle@9758d9c, which also gives one-hot masks and noise to its network. Differs:
+        the pyramid of Ulyanov et al. 2016 in place of an encoder and decoder with skip connections.
     """
 
     family = "doodle_net"
     gain = 0.1
-    """As in `nst.networks.johnson`: without it, white spots of saturated values came at once and stayed."""
+    """The gain of `nst.networks.johnson`; without it white spots of saturated values came at once and stayed."""
     guided_by = "masks"
 
     def __init__(self, colors: Sequence[str], **options: Any) -> None:
@@ -51,27 +51,31 @@ class DoodleNet(TextureNet):
         return cls(origin.colors, scales=config.scales, width=config.width, norm=config.norm, padding=config.padding)
 
     def paint(self, painting: Painting) -> Tensor:
-        """Return pictures of masks."""
+        """Return the pictures that are painted over the masks."""
         pictures_B3HW: Tensor = self(self.draw(*painting.size, painting.seeds), painting.masks)
         return pictures_B3HW
 
     def refusal(self, styles: Sequence[str], mask: Labels | None) -> InputError | None:
-        """Return an error for a mask with a colour that it does not know, or None."""
+        """Return an error if there is no mask, or if it has a colour that the network does not know, or None."""
         del styles
         if mask is None:
             return InputError("it paints masks, and the content has none", hint="give the content a mask")
         try:
             self.match(mask)
         except InputError as error:
-            hint = "paint it in the colours of the mask that the model was trained with"
-            return InputError(error.message, hint=hint)
+            return InputError(error.message, hint="draw the mask in the colours that the model was trained with")
         return None
 
     def regions(self, mask: Labels, width: int, height: int) -> np.ndarray:
-        """Return how much of every position is each of the network's regions, shape (K, H, W), float32 in [0, 1].
+        """Return the share of every position that belongs to each region of the network, (K, H, W), float32 in [0, 1].
+
+        Args:
+            mask: The mask to paint.
+            width: Number of columns of the result.
+            height: Number of rows of the result.
 
         Raises:
-            InputError: The mask has a colour that is like none of the network's.
+            InputError: The mask has a colour that is like none of the network's colours.
         """
         shares_KHW = np.zeros((len(self.colors), height, width), np.float32)
         for label, region in enumerate(self.match(mask)):
@@ -79,10 +83,10 @@ class DoodleNet(TextureNet):
         return shares_KHW
 
     def match(self, mask: Labels) -> list[int]:
-        """Return which of the network's regions each region of a mask is, by the nearest colour.
+        """Return for each region of a mask the index of the network's region with the nearest colour.
 
         Raises:
-            InputError: One is like none of them.
+            InputError: The mask has a colour that is like none of the network's colours.
         """
         known = Labels("", self.colors, np.zeros((1, 1), np.uint8))
         return [region for (region,) in match_regions(mask, [known]) if region is not None]

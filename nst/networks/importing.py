@@ -1,13 +1,14 @@
-"""Networks that others trained, from safetensors files as they lie. Knows no file system.
+"""External networks, trained by other implementations, from the tensors of their files. Knows no file system.
 
-What can be imported, told by the names of the tensors:
+Two kinds can be imported; the names of the tensors decide:
 
-- **fast-style-transfer** (Logan Engstrom): `conv1.weight` ... `conv_out.weight` with `.scale` and `.shift` of every
-  norm. RGB in [0, 255], zero padding as TensorFlow's SAME, strided transposed convolutions stored (in, out, H, W),
-  instance norm with epsilon 1e-3 after every convolution, 127.5 + 150 tanh. Takes the place of a `johnson` model.
-- **AdaIN** (naoto0804/pytorch-AdaIN): the decoder as `1.weight` ... `28.weight`, together with its encoder, VGG-19
-  "normalised" up to relu4_1, as `features.0.weight` ... in the Caffe input convention. Both must be
-  imported together. Takes the place of an `adain` model.
+- **fast-style-transfer** (lengstrom/fast-style-transfer): `conv1.weight` ... `conv_out.weight`, with `.scale` and
+  `.shift` of every norm. RGB in [0, 255], zero padding like TensorFlow's SAME, strided transposed convolutions stored
+  as (in, out, H, W), instance norm with epsilon 1e-3 after every convolution, output 127.5 + 150 tanh. Serves as a
+  `johnson` model.
+- **AdaIN** (naoto0804/pytorch-AdaIN): the decoder as `1.weight` ... `28.weight`, together with its encoder, the
+  "normalised" VGG-19 up to relu4_1, as `features.0.weight` ... in the Caffe input convention. Serves as an `adain`
+  model.
 
 Shape letters: B images, C channels, H rows, W columns.
 """
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nst.backbones import BACKBONES, VGG
+from nst.backbones import VGG
 from nst.errors import InputError
 from nst.networks.adain import AdainNet
 from nst.networks.network import Network, pad_to_multiple
@@ -29,18 +30,19 @@ from nst.networks.norm import InstanceNorm
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nst.backbones.backbone import Inputs
-    from nst.config.backbone import BackboneConfig
-
 ADAIN_KEYS: Final = ("1", "5", "8", "11", "14", "18", "21", "25", "28")
-"""Places of the decoder's convolutions in pytorch-AdaIN's nn.Sequential (`net.py`)."""
+"""Indices of the decoder's convolutions in the `nn.Sequential` of pytorch-AdaIN's `net.py`."""
 
 
 def import_network(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Network:
-    """Return somebody else's network.
+    """Return the external network with these tensors.
+
+    Args:
+        metadata: Metadata of the file, for the message of an error.
+        tensors: Tensors of the file.
 
     Raises:
-        InputError: It is none of those that can be imported.
+        InputError: The network is none of those that can be imported, or its tensors do not fit.
     """
     if "conv_out.weight" in tensors:
         return FastStyleNet(tensors)
@@ -54,36 +56,21 @@ def import_network(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -
     if "28.weight" in tensors:
         raise InputError("an AdaIN decoder without its encoder", hint="import it together with VGG-19's weights")
     about = metadata.get("net") or ", ".join(sorted(tensors)[:3])
-    raise InputError(f"no network that can be imported: {about}", hint="see nst.networks.importing for those that can")
-
-
-def encoder_from(config: BackboneConfig, layer: str, tensors: Mapping[str, Tensor]) -> VGG:
-    """Return the encoder that the own file of an `adain` or `mgan` model holds.
-
-    Raises:
-        InputError: It lacks a layer.
-    """
-    if BACKBONES[config.name] is not VGG:
-        raise InputError(f"the model's encoder is {config.name}; expected vgg19 or vgg16")
-    weights = {
-        f"{convolution.key}.{part}": tensors[f"encoder.{convolution.name}_{part}"]
-        for convolution in VGG.convolutions(config.name)
-        for part in ("weight", "bias")
-        if f"encoder.{convolution.name}_{part}" in tensors
-    }
-    inputs: Inputs = "torchvision" if config.weights == "random" else config.input
-    return VGG(config.name, [layer], weights, inputs=inputs, pooling=config.pooling, padding=config.padding)
+    raise InputError(
+        f"no network that can be imported: {about}",
+        hint="expected tensors of lengstrom/fast-style-transfer or naoto0804/pytorch-AdaIN",
+    )
 
 
 class FastStyleNet(Network):
-    """Johnson's network as lengstrom/fast-style-transfer trains it.
+    """The network of Johnson et al. 2016 as lengstrom/fast-style-transfer trains it.
 
     Args:
-        tensors: Its weights; see the module.
+        tensors: Its weights, named as the module's docstring says.
 
     Source:
         lengstrom/fast-style-transfer `src/transform.py`, run by TensorFlow; weights exported by reiinakano (ml5).
-        Differs: sides that are no multiples of 4 are continued by their borders and cut again.
+        Differs: pictures whose sides are no multiples of 4 are continued by their borders, and the result is cut.
     """
 
     family = "johnson"
@@ -114,7 +101,7 @@ class FastStyleNet(Network):
             inner_BCHW = functional.relu(self._conv(f"res{block}_conv1", x_BCHW))
             x_BCHW = x_BCHW + self._conv(f"res{block}_conv2", inner_BCHW)
         for name in ("up1", "up2"):
-            # SAME, transposed: TensorFlow drops the last row and column of the full result.
+            # TensorFlow's transposed SAME drops the last row and column of the full result.
             full_BCHW = functional.conv_transpose2d(x_BCHW, self.convs[name], stride=2)
             x_BCHW = functional.relu(self.norms[name](full_BCHW[..., :-1, :-1]))
         x_BCHW = self._conv("conv_out", x_BCHW)
@@ -124,7 +111,7 @@ class FastStyleNet(Network):
     def _conv(self, name: str, x_BCHW: Tensor, stride: int = 1) -> Tensor:
         weight = self.convs[name]
         half = weight.shape[2] // 2
-        # SAME with stride 2 on even sides: nothing before, one row and column after.
+        # TensorFlow's SAME with stride 2 on even sides pads one row and column after the picture, none before it.
         before = half if stride == 1 else 0
         padded_BCHW = functional.pad(x_BCHW, (before, half, before, half))
         normal_BCHW: Tensor = self.norms[name](functional.conv2d(padded_BCHW, weight, stride=stride))
@@ -132,7 +119,7 @@ class FastStyleNet(Network):
 
 
 def _take(tensors: Mapping[str, Tensor], key: str, shape: tuple[int, ...]) -> Tensor:
-    """Return one tensor in float32, checked."""
+    """Return the tensor `key` in float32, once its presence, shape and values are checked."""
     if key not in tensors:
         raise InputError(f"the weights lack {key}", hint="is the file damaged?")
     if tuple(tensors[key].shape) != tuple(shape):

@@ -1,4 +1,4 @@
-"""The image transformation network of Johnson, Alahi & Fei-Fei 2016: one style in one pass. Knows no loss.
+"""The network of `johnson`, one style in one pass (Johnson, Alahi & Fei-Fei 2016). Knows no loss.
 
 Shape letters: B images, C channels, H rows, W columns, S styles.
 """
@@ -20,27 +20,29 @@ if TYPE_CHECKING:
     from nst.networks.network import Origin
 
 GAIN: Final = 0.1
-"""Factor of the last convolution's result. Each of its values is a sum over 2,592 weights (9 x 9 x 32) that Adam moves
-together, by about 1 at each step: without it pictures saturate at once, and white or black spots stay for long. With it
-the loss after 100 steps is 2.0 for 5.0 (VGG-16, Starry Night, 64 pixels, batches of 2); 0.03 gives 2.4."""
+"""Factor of the last convolution's result. Each value of that result is a sum over 2,592 weights (9 x 9 x 32), which
+Adam moves together, by about 1 at each step. Without the factor pictures saturate at once, and white or black spots
+stay for long: in an own trial (VGG-16, Starry Night, 64 pixels, batches of 2) the loss after 100 steps was 2.0 with
+0.1, 2.4 with 0.03, and 5.0 without a factor."""
 
 
 class TransformNet(Network):
-    """c9s1-32, d64, d128, R128 x 5, u64, u32, c9s1-3.
+    """The image transformation network: c9s1-32, d64, d128, R128 x 5, u64, u32, c9s1-3 in the paper's notation.
 
     Args:
-        width: Filters of the outermost convolutions.
-        residual_blocks: Blocks R.
-        styles: Rows of parameters of every norm.
+        width: Number of filters of the outermost convolutions.
+        residual_blocks: Number of residual blocks.
+        styles: Number of rows of parameters in every norm.
         norm: `instance` or `batch`.
-        upsampling: `nearest` doubles every pixel before a convolution; `transposed` is a convolution of stride 1/2.
+        upsampling: `nearest` doubles every position before a convolution; `transposed` is a transposed convolution of
+            stride 2.
         padding: `reflect` or `zeros`.
-        output: Bounds of the picture: `tanh` a little beyond [0, 1], `sigmoid` exactly.
+        output: How the picture is bounded: `tanh` a little beyond [0, 1], `sigmoid` within [0, 1].
 
     Source:
-        Johnson, Alahi & Fei-Fei 2016, supplementary table 1; 1,679,235 parameters with the affine instance norms and
-        biases of pytorch/examples fast_neural_style, from which nearest upsampling and reflection everywhere are.
-        Differs: padded residual blocks for a border of 40 pixels that is cut off again; `GAIN`.
+        Johnson, Alahi & Fei-Fei 2016, supplementary table 1; pytorch/examples fast_neural_style for the affine instance
+        norms, the biases, nearest upsampling and reflection everywhere (1,679,235 parameters). Differs: residual blocks
+        are padded, where the paper pads the picture by 40 pixels and loses them in the blocks; `GAIN`.
     """
 
     family = "johnson"
@@ -93,9 +95,9 @@ class TransformNet(Network):
 
         Args:
             images_BCHW: RGB in [0, 1].
-            rows_BS: Weight of every row of the norms for every image; None takes the first.
+            rows_BS: Weight of every row of the norms for each image; None takes the first row.
         """
-        x_BCHW = (images_BCHW - 0.5) * 4.0  # about unit variance
+        x_BCHW = (images_BCHW - 0.5) * 4.0  # about mean 0 and variance 1
         for layer in self.down:
             x_BCHW = functional.relu(layer(x_BCHW, rows_BS))
         for block in self.residual:
@@ -107,12 +109,19 @@ class TransformNet(Network):
 
 
 class Layer(nn.Module):
-    """A convolution, up, down or neither, and its norm."""
+    """A convolution, which may shrink or enlarge the feature map, and its norm."""
 
     def __init__(
-        self, channels: int, filters: int, kernel: int, norm: nn.Module, *, stride: int, padding: str,
+        self,
+        channels: int,
+        filters: int,
+        kernel: int,
+        norm: nn.Module,
+        *,
+        stride: int,
+        padding: str,
         upsampling: str | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.doubles = upsampling == "nearest"
         self.conv = (
@@ -123,7 +132,7 @@ class Layer(nn.Module):
         self.norm = norm
 
     def forward(self, x_BCHW: Tensor, rows_BS: Tensor | None) -> Tensor:
-        """Return the normalised features."""
+        """Return the convolved and normalised features."""
         if self.doubles:
             x_BCHW = functional.interpolate(x_BCHW, scale_factor=2.0, mode="nearest")
         x_BCHW = self.conv(x_BCHW)
@@ -139,6 +148,6 @@ class Residual(nn.Module):
         self.first, self.second = first, second
 
     def forward(self, x_BCHW: Tensor, rows_BS: Tensor | None) -> Tensor:
-        """Return the sum."""
+        """Return the sum of the input and the result of both layers."""
         added_BCHW: Tensor = self.second(functional.relu(self.first(x_BCHW, rows_BS)), rows_BS)
         return x_BCHW + added_BCHW

@@ -1,11 +1,11 @@
-"""What every trained network is, and what it is asked to paint. Knows no architecture.
+"""The base of every trained network, the description of what it is to paint, and shared parts. Knows no architecture.
 
 Shape letters: B images, C channels, H rows, W columns, K regions.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     from nst.pictures.masks import Labels
 
     Style = tuple[Tensor, ...]
-    """What a network that knows any style keeps of a style image."""
+    """The description of a style image that a network of any style works with."""
 
     Part = tuple[Style, float | Tensor]
-    """A style and its share of a picture: a number, or how much of each position it is given, shape (1, 1, H, W) of the
-    features."""
+    """A style and its share of a picture: a number, or a share of each position of the features, (1, 1, H, W)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Painting:
-    """What a network is asked to paint, for a batch of B pictures; a network looks at what its family needs.
+    """What a network is to paint, for a batch of B pictures. A network uses the attributes that its family needs.
 
     Attributes:
-        size: Rows and columns.
+        size: Number of rows and columns of the pictures.
         photographs: RGB in [0, 1], shape (B, 3, H, W), for networks that paint over photographs.
-        seeds: Seed of each picture's noise.
-        rows: Per picture, the weight of each row of a network that knows many styles.
-        mixes: Per picture, its styles and their shares, for networks that know any style; shares add up to 1.
-        masks: How much of every position is each of the network's regions, shape (B, K, H, W), for networks of masks.
-        alpha: Strength of the style, in [0, 1], shape (B, 1, 1, 1), for networks that blend.
+        seeds: Seed of the noise of each picture, for networks that take noise.
+        rows: For each picture, the weights of rows, for networks that know many styles.
+        mixes: For each picture, its styles with their shares, which add up to 1, for networks that know any style.
+        masks: Share of every position that belongs to each region of the network, shape (B, K, H, W), for networks that
+            paint masks.
+        alpha: Strength of the style in [0, 1], shape (B, 1, 1, 1), for networks that blend (`Network.blends`).
     """
 
     size: tuple[int, int]
@@ -55,12 +55,12 @@ class Painting:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Origin:
-    """What the shape of a network follows from beside its settings.
+    """What the shape of a network depends on besides the settings of its training.
 
     Attributes:
-        styles: How many style images it is trained for.
-        encoder: The backbone that it encodes by, for families that do.
-        colors: `#rrggbb` of the regions that it paints, for families of masks.
+        styles: Number of style images that the network is trained for.
+        encoder: The backbone that the network encodes by, for families that encode.
+        colors: `#rrggbb` of the regions that the network paints, for families that paint masks.
     """
 
     styles: int = 1
@@ -73,31 +73,31 @@ class Graph:
     """A network as it is traced for ONNX.
 
     Attributes:
-        module: What is traced.
-        inputs: Names of its inputs.
-        example: Inputs to trace it with.
-        shapes: Per input, which of its sizes are free (`torch.export`).
+        module: The module that is traced.
+        inputs: Names of the module's inputs.
+        example: Inputs to trace the module with.
+        shapes: For each input, which of its dimensions are free (`dynamic_shapes` of `torch.export`).
     """
 
     module: nn.Module
     inputs: tuple[str, ...]
     example: tuple[Any, ...]
-    shapes: tuple[Any, ...] = field(default=())
+    shapes: tuple[Any, ...]
 
 
 class Network(nn.Module):
-    """A network that gives RGB pictures in [0, 1], shape (B, 3, H, W), of any size.
+    """A network that returns RGB pictures about in [0, 1], shape (B, 3, H, W), of any size.
 
     Attributes:
-        family: Training family, or the one an imported network stands in for.
-        encodes: Whether it encodes by a backbone, which is part of its file.
-        blends: Whether `Painting.alpha` is its own; otherwise pictures are blended after it.
-        smallest: Fewest rows and columns that it can work on.
-        multiple: Tiles start at multiples of this.
-        margin: How far beyond a tile its result depends on the picture, in pixels, apart from statistics of norms; None
-            if it cannot work in tiles.
-        styles: SHA-256 of the style images that it knows, in the order of its rows.
-        colors: `#rrggbb` of the regions that it paints, in the order of its masks; none for families without.
+        family: Family of the network's training, or the family that an imported network serves as.
+        encodes: Whether the network encodes by a backbone, which is part of its file.
+        blends: Whether the network applies `Painting.alpha`; otherwise its pictures are blended with the photographs.
+        smallest: Smallest number of rows and of columns that the network can work on.
+        multiple: Number of pixels at whose multiples tiles start.
+        margin: Distance in pixels beyond a tile within which the result depends on the picture, apart from the
+            statistics of norms; None if the network cannot work in tiles.
+        styles: SHA-256 of the style images that the network knows, in the order of its rows.
+        colors: `#rrggbb` of the regions that the network paints, in the order of its masks; empty for other families.
     """
 
     family: str = ""
@@ -114,44 +114,51 @@ class Network(nn.Module):
 
     @classmethod
     def from_training(cls, config: Training, origin: Origin) -> Self:
-        """Return the network that these settings train, with first weights from torch's global generator."""
+        """Return the network that these settings train, with first weights drawn by torch's global generator."""
         raise NotImplementedError
 
     @property
     def from_noise(self) -> bool:
-        """Whether it makes pictures of noise alone."""
+        """Whether the network makes pictures from noise alone."""
         return False
 
     def paint(self, painting: Painting) -> Tensor:
-        """Return the pictures, shape (B, 3, H, W), about in [0, 1]."""
+        """Return the painted pictures, RGB about in [0, 1], shape (B, 3, H, W)."""
         pictures_B3HW: Tensor = self(painting.photographs)
         return pictures_B3HW
 
     def describe_style(self, picture_13HW: Tensor, shares: Callable[[int, int], Tensor] | None = None) -> Style:
-        """Return what a network that knows any style keeps of a style image, or of a region of it.
+        """Return the description of a style image or of one of its regions; only for networks that know any style.
 
         Args:
-            picture_13HW: RGB in [0, 1].
-            shares: Returns how much of each position of a grid the region is, given its rows and columns, shape
-                (1, 1, H, W); None for the whole image.
+            picture_13HW: The style image, RGB in [0, 1].
+            shares: Returns the share of each position that belongs to the region, shape (1, 1, H, W), given the rows
+                and columns of a grid; None for the whole image.
         """
         raise NotImplementedError
 
     def refusal(self, styles: Sequence[str], mask: Labels | None) -> InputError | None:
-        """Return why it cannot paint for these styles, by their SHA-256, or over this mask, or None."""
+        """Return an error if the network cannot paint these styles, given their SHA-256, or this mask; else None."""
         del styles, mask
         return None
 
     def regions(self, mask: Labels, width: int, height: int) -> np.ndarray:
-        """Return how much of every position is each of the network's regions, shape (K, H, W), float32 in [0, 1].
+        """Return the share of every position that belongs to each region of the network, (K, H, W), float32 in [0, 1].
+
+        Only for networks that paint masks.
+
+        Args:
+            mask: The mask to paint.
+            width: Number of columns of the result.
+            height: Number of rows of the result.
 
         Raises:
-            InputError: The mask has a colour that is like none of the network's.
+            InputError: The mask has a colour that is like none of the network's colours.
         """
         raise NotImplementedError
 
     def adopt(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the tensors of a parent of the same family as this network wants them."""
+        """Return the tensors of a parent of the same family in the shapes of this network."""
         return dict(tensors)
 
     def graph(self) -> Graph:
@@ -161,7 +168,7 @@ class Network(nn.Module):
 
 
 def example_photographs() -> tuple[Tensor, dict[int, Any]]:
-    """Return photographs to trace a network with, and which of their sizes are free: number, rows and columns."""
+    """Return photographs to trace a network with, and their free dimensions: number, rows and columns."""
     from torch.export import Dim
 
     free = {0: Dim("batch"), 2: Dim("height", min=16), 3: Dim("width", min=16)}
@@ -169,14 +176,14 @@ def example_photographs() -> tuple[Tensor, dict[int, Any]]:
 
 
 class PaddedConv(nn.Module):
-    """A convolution that continues its input by half a kernel, in a way of choice.
+    """A convolution that continues its input beyond its border by half a kernel.
 
     Args:
-        channels: Of the input.
-        filters: Of the output.
-        kernel: Odd side of the kernel.
-        stride: Step between positions.
-        padding: How the input is continued.
+        channels: Number of input channels.
+        filters: Number of output channels.
+        kernel: Side of the kernel, odd.
+        stride: Distance between neighbouring positions.
+        padding: How the input is continued: `zeros`, `reflect` or `circular`.
     """
 
     def __init__(self, channels: int, filters: int, kernel: int, *, stride: int = 1, padding: str = "reflect") -> None:
@@ -185,14 +192,14 @@ class PaddedConv(nn.Module):
         self.conv = nn.Conv2d(channels, filters, kernel, stride)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Return the convolved features, ceil(H / stride) by ceil(W / stride)."""
+        """Return the convolved features, ceil(H / stride) rows by ceil(W / stride) columns."""
         half = self.conv.kernel_size[0] // 2
         convolved: Tensor = self.conv(functional.pad(x_BCHW, (half,) * 4, mode=self.mode) if half else x_BCHW)
         return convolved
 
 
 def tanh_picture(x_BCHW: Tensor) -> Tensor:
-    """Return a picture of unbounded values: 127.5 + 150 tanh(x) of 255, a little beyond [0, 1].
+    """Return the picture (127.5 + 150 tanh(x)) / 255 of unbounded values x; its values lie a little beyond [0, 1].
 
     Source:
         jcjohnson/fast-neural-style (`tanh_constant` 150), lengstrom/fast-style-transfer.
@@ -201,9 +208,9 @@ def tanh_picture(x_BCHW: Tensor) -> Tensor:
 
 
 def pad_to_multiple(x_BCHW: Tensor, multiple: int) -> Tensor:
-    """Return the pictures continued to the right and below by their borders until both sides are multiples.
+    """Return the pictures continued by their right and lower borders until both sides are multiples of `multiple`.
 
-    Also where nothing is missing: a condition on the size would become that of the traced picture in an exported graph.
+    Pads by zero pixels, too: a condition on the size would fix an exported graph to the size of the traced picture.
     """
     down, right = -x_BCHW.shape[2] % multiple, -x_BCHW.shape[3] % multiple
     return functional.pad(x_BCHW, (0, right, 0, down), mode="replicate")

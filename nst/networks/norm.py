@@ -1,4 +1,4 @@
-"""Instance norm with a row of parameters per style, whose statistics may be given. Knows no network.
+"""Instance norms with a row of parameters per style, whose statistics can be fixed from outside. Knows no network.
 
 Shape letters: B images, C channels, H rows, W columns, S styles.
 """
@@ -15,21 +15,22 @@ if TYPE_CHECKING:
 
 
 class InstanceNorm(nn.Module):
-    """(x - mean) / sqrt(variance + epsilon) of each image and channel, times a scale, plus a shift.
+    """Instance norm: (x - mean) / sqrt(variance + epsilon) of each image and channel, times a scale, plus a shift.
 
     Args:
-        channels: C.
-        styles: Rows of parameters.
-        epsilon: Added to the variance.
+        channels: Number of channels.
+        styles: Number of rows of parameters.
+        epsilon: Number added to the variance.
 
     Attributes:
-        fixed: (mean, variance), shape (1 or B, C, 1, 1), to use for the input's own; None for its own.
-        watch: Called with every input, before it is normalised.
+        fixed: (mean, variance) to use instead of the statistics of the input, shape (1 or B, C, 1, 1) each; None to use
+            those of the input.
+        watch: Called with every input before it is normalised; None for nothing.
 
     Source:
-        Ulyanov, Vedaldi & Lempitsky 2016, "Instance normalization", eq. 2, with statistics of the image at test time
-        too; a row per style and blending of rows: Dumoulin, Shlens & Kudlur 2017, eq. 5 and section 3.2. Differs:
-        blended rows are normalised to add up to one (magenta's are as given).
+        Ulyanov, Vedaldi & Lempitsky 2016, "Instance normalization", eq. 2, with the statistics of the image at test
+        time too; Dumoulin, Shlens & Kudlur 2017, eq. 5 and section 3.2, for a row per style and the blending of rows.
+        Differs: the caller normalises blended rows to add up to one; magenta's are used as given.
     """
 
     def __init__(self, channels: int, styles: int = 1, *, epsilon: float = 1e-5) -> None:
@@ -45,7 +46,7 @@ class InstanceNorm(nn.Module):
 
         Args:
             x_BCHW: Features.
-            rows_BS: Weight of every row for every image; None takes the first row.
+            rows_BS: Weight of every row for each image; None takes the first row.
         """
         normal_BCHW = normalise(self, x_BCHW)
         if rows_BS is None:
@@ -56,10 +57,12 @@ class InstanceNorm(nn.Module):
 
 
 class Whitening(nn.Module):
-    """Instance norm without parameters: what AdaIN does to the content before it takes a style's statistics.
+    """Instance norm without parameters: the first half of AdaIN, before the content is given a style's statistics.
+
+    It has the attributes `fixed` and `watch` of `InstanceNorm`.
 
     Source:
-        Huang & Belongie 2017, eq. 8. Differs: biased variance (theirs divides by one less).
+        Huang & Belongie 2017, eq. 8. Differs: the variance is biased; theirs divides by one less.
     """
 
     def __init__(self, *, epsilon: float = 1e-5) -> None:
@@ -69,16 +72,16 @@ class Whitening(nn.Module):
         self.watch: Callable[[Tensor], None] | None = None
 
     def forward(self, x_BCHW: Tensor, shares_B1HW: Tensor | None = None) -> Tensor:
-        """Return features of mean 0 and variance 1, everywhere or over a region; see `statistics`."""
+        """Return features of mean 0 and variance 1 over the positions that `shares_B1HW` weights (`statistics`)."""
         return normalise(self, x_BCHW, shares_B1HW)
 
 
 Norm = InstanceNorm | Whitening
-"""A norm whose statistics may be fixed."""
+"""A norm whose statistics can be fixed from outside."""
 
 
 def normalise(norm: Norm, x_BCHW: Tensor, shares_B1HW: Tensor | None = None) -> Tensor:
-    """Return (x - mean) / sqrt(variance + epsilon), by fixed statistics if the norm has them."""
+    """Return (x - mean) / sqrt(variance + epsilon), with the fixed statistics of the norm if it has any."""
     if norm.watch is not None:
         norm.watch(x_BCHW)
     mean_BC11, variance_BC11 = norm.fixed or statistics(x_BCHW, shares_B1HW)
@@ -87,11 +90,11 @@ def normalise(norm: Norm, x_BCHW: Tensor, shares_B1HW: Tensor | None = None) -> 
 
 
 def statistics(x_BCHW: Tensor, shares_B1HW: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Return each image's and channel's mean and (biased) variance, shape (B, C, 1, 1), at least in float32.
+    """Return the mean and the biased variance of each image's channels, (B, C, 1, 1) each, at least in float32.
 
     Args:
         x_BCHW: Features.
-        shares_B1HW: How much each position counts, of any positive sum; None for all the same.
+        shares_B1HW: Weight of each position, of any positive sum; None for equal weights.
     """
     wide_BCHW = x_BCHW.float() if x_BCHW.dtype in {torch.bfloat16, torch.float16} else x_BCHW
     if shares_B1HW is not None:
@@ -103,5 +106,5 @@ def statistics(x_BCHW: Tensor, shares_B1HW: Tensor | None = None) -> tuple[Tenso
 
 
 def norms(network: nn.Module) -> list[Norm]:
-    """Return the norms of a network in the order in which they were made, which is that of its forward pass."""
+    """Return the norms of a network in the order in which they were made, which is the order of the forward pass."""
     return [module for module in network.modules() if isinstance(module, InstanceNorm | Whitening)]

@@ -1,4 +1,4 @@
-"""Generators fed by noise at several scales (Ulyanov et al. 2016, 2017): textures g(z) and stylization g(z, c).
+"""The network of `texture_net`, a generator fed by noise at several scales (Ulyanov et al. 2016). Knows no loss.
 
 Shape letters: B images, C channels, H rows, W columns.
 """
@@ -22,28 +22,30 @@ if TYPE_CHECKING:
     from nst.networks.network import Origin, Painting
 
 NOISE_CHANNELS = 3
-"""Channels of the noise at every scale, as in Ulyanov et al. 2016 section 3.2."""
+"""Number of channels of the noise at every scale (3 in Ulyanov et al. 2016 section 3.2)."""
 
 
 class TextureNet(Network):
-    """Noise at every scale, convolved and joined with what comes from the coarser one.
+    """Convolves noise at every scale and joins it with the result of the coarser scale.
+
+    Makes textures g(z) from noise z, or pictures g(z, c) guided by photographs or masks c.
 
     Args:
-        guide: Channels that are joined to the noise at every scale: 3 of a photograph, those of masks, or none.
-        scales: Number of sizes, each half the next.
-        width: Filters that each scale adds.
+        guide: Number of channels that are joined to the noise at every scale: 3 of a photograph, those of masks, or 0.
+        scales: Number of scales, each half the size of the next.
+        width: Number of filters that each scale adds.
         norm: `instance` or `batch`.
-        padding: Of every convolution; `circular` makes pictures that tile.
+        padding: Padding of every convolution; `circular` makes pictures that tile.
 
     Source:
-        Ulyanov, Lebedev, Vedaldi & Lempitsky 2016, section 3.2 and figure 2. Differs: bounded by tanh at the end.
+        Ulyanov, Lebedev, Vedaldi & Lempitsky 2016, section 3.2 and figure 2. Differs: tanh bounds the picture.
     """
 
     family = "texture_net"
     gain = 1.0
     """Factor of the last convolution's result."""
     guided_by = "images"
-    """What an exported graph calls the guide."""
+    """Name of the guide among the inputs of an exported graph."""
 
     def __init__(
         self,
@@ -92,11 +94,11 @@ class TextureNet(Network):
 
     @property
     def from_noise(self) -> bool:
-        """Whether it makes pictures of noise alone."""
+        """Whether the network makes pictures from noise alone."""
         return not self.guide
 
     def paint(self, painting: Painting) -> Tensor:
-        """Return pictures of noise, over photographs if it was trained so."""
+        """Return pictures from noise, over the photographs if the network was trained with photographs."""
         pictures_B3HW: Tensor = self(self.draw(*painting.size, painting.seeds), painting.photographs)
         return pictures_B3HW
 
@@ -104,8 +106,9 @@ class TextureNet(Network):
         """Return pictures of the size of the finest noise.
 
         Args:
-            noise: As `draw` returns it, coarse to fine.
-            guide_BCHW: In [0, 1] and of the same size: the photographs if it stylizes, or masks.
+            noise: Noise of all scales, coarse to fine, as `draw` returns it.
+            guide_BCHW: Photographs or masks in [0, 1], of the size of the finest noise; None for a network without a
+                guide.
         """
         x_BCHW: Tensor | None = None
         for level, noise_BCHW in enumerate(noise):
@@ -126,7 +129,13 @@ class TextureNet(Network):
         return tanh_picture(self.gain * self.last(x_BCHW))
 
     def draw(self, height: int, width: int, seeds: Sequence[int]) -> list[Tensor]:
-        """Return uniform noise in [0, 1] for one picture per seed, coarse to fine, equal on every device."""
+        """Return uniform noise in [0, 1] of all scales, coarse to fine, (B, 3, h, w) each; equal on every device.
+
+        Args:
+            height: Number of rows of the finest noise.
+            width: Number of columns of the finest noise.
+            seeds: Seed of each picture.
+        """
         pyramid = []
         for level in reversed(range(self.scales)):
             size = -(-height // 2**level), -(-width // 2**level)
@@ -138,7 +147,7 @@ class TextureNet(Network):
         return pyramid
 
     def graph(self) -> Graph:
-        """Return the network as it is traced for ONNX: what guides it, then `noise_0`, the coarsest, ..."""
+        """Return the network as it is traced for ONNX, with its guide, if any, and `noise_0` (the coarsest) ..."""
         from torch.export import Dim
 
         batch, rows, columns = Dim("batch"), Dim("coarse_height", min=2), Dim("coarse_width", min=2)

@@ -1,9 +1,10 @@
-"""Pictures of any size through a network in overlapping tiles, with memory bounded by the tile. Knows no family.
+"""Runs a network on a picture of any size in overlapping tiles, with memory bounded by the tile. Knows no family.
 
-What is exact: away from a tile's edge by the network's `margin`, a convolution cannot tell the tile from the picture,
-so only the parts nearer to the middle are kept. Norms do see the whole picture: their statistics are gathered from all
-tiles first, norm after norm, since each changes what the next one sees. The result then equals that of the whole
-picture up to rounding. With `scaled`, statistics come from a picture shrunk to one tile; that is an approximation.
+Further from the edge of a tile than the network's `margin`, convolutions cannot tell the tile from the whole picture,
+and only that inner part of their result is kept. Norms depend on the whole picture: their statistics are gathered from
+all tiles beforehand, one norm after the other, since each norm changes the input of the next. The result then equals
+that of the whole picture up to rounding. With `scaled`, the statistics come from the picture shrunk to one tile, which
+is an approximation.
 
 Shape letters: H rows, W columns, C channels.
 """
@@ -35,20 +36,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One tile along both axes: `outer` is seen, `inner` is kept; (first, last + 1) of rows and of columns."""
+    """One tile of a picture. Ranges are ((first row, last row + 1), (first column, last column + 1))."""
 
     outer: tuple[tuple[int, int], tuple[int, int]]
+    """Range that the network sees."""
     inner: tuple[tuple[int, int], tuple[int, int]]
+    """Range of the result that is kept."""
     size: tuple[int, int]
-    """Rows and columns of the whole picture."""
+    """Number of rows and columns of the whole picture."""
 
     def cut(self, picture_HW3: np.ndarray) -> np.ndarray:
-        """Return what the tile sees."""
+        """Return the part of a picture within `outer`."""
         (top, bottom), (left, right) = self.outer
         return picture_HW3[top:bottom, left:right]
 
     def keep(self, features: Tensor) -> Tensor:
-        """Return the part of the tile's features, shape (1, C, h, w), that lies over `inner`."""
+        """Return the part of the tile's features, shape (1, C, h, w), that lies within `inner`."""
         for axis in (0, 1):
             (start, end), (first, last) = self.outer[axis], self.inner[axis]
             length = features.shape[2 + axis]
@@ -65,14 +68,14 @@ def run_in_tiles(
     side: int,
     gather: Literal["exact", "scaled"] = "exact",
 ) -> np.ndarray:
-    """Return the network's picture, HWC uint8, of a picture of any size.
+    """Return the picture that the network makes of a picture of any size, HWC uint8.
 
     Args:
-        network: Whose norms `apply` runs; it must have a `margin`.
+        network: The network that `apply` runs; it must have a `margin`.
         apply: Runs the network.
-        picture_HW3: uint8.
-        side: Of the tiles, with their margins.
-        gather: Where the norms' statistics come from.
+        picture_HW3: uint8 picture.
+        side: Side in pixels of the tiles with their margins.
+        gather: Where the statistics of the norms come from: the whole picture, or the picture shrunk to one tile.
     """
     tiles = list(plan_tiles(picture_HW3.shape[0], picture_HW3.shape[1], side, network))
     result_HW3 = np.empty_like(picture_HW3)
@@ -92,8 +95,15 @@ def run_in_tiles(
 
 
 def plan_tiles(height: int, width: int, side: int, network: Network) -> Iterator[Tile]:
-    """Yield tiles whose inner parts cover the picture once; they start at multiples of `network.multiple`."""
-    assert network.margin is not None, "refused before"
+    """Yield tiles whose inner parts cover the picture once; all parts start at multiples of `network.multiple`.
+
+    Args:
+        height: Number of rows of the picture.
+        width: Number of columns of the picture.
+        side: Side in pixels of the tiles with their margins.
+        network: The network, for its `margin` and `multiple`.
+    """
+    assert network.margin is not None, "networks that cannot work in tiles were refused"
     margin = -(-network.margin // network.multiple) * network.multiple
     step = max(network.multiple, (side - 2 * margin) // network.multiple * network.multiple)
     for top in range(0, height, step):
@@ -108,12 +118,12 @@ def plan_tiles(height: int, width: int, side: int, network: Network) -> Iterator
 
 
 class _SeenError(Exception):
-    """The norm has seen its input; the rest of the pass is not needed."""
+    """Ends a pass of the network once the watched norm has its input; the rest of the pass is not needed."""
 
 
 def _gather(norm: Norm, apply: Apply, picture_HW3: np.ndarray, tiles: list[Tile]) -> tuple[Tensor, Tensor]:
     """Return the mean and variance of a norm's input over the whole picture."""
-    count, sums, like = 0, None, None
+    count, sums, dtype = 0, None, torch.float32
     for tile in tiles:
         seen: list[Tensor] = []
 
@@ -128,21 +138,20 @@ def _gather(norm: Norm, apply: Apply, picture_HW3: np.ndarray, tiles: list[Tile]
             pass
         finally:
             norm.watch = None
-        like = seen[0]
-        kept_1CHW = tile.keep(like).double()
+        if seen[0].dtype == torch.float64:
+            dtype = torch.float64
+        kept_1CHW = tile.keep(seen[0]).double()
         part = torch.stack([kept_1CHW.sum((2, 3)), kept_1CHW.square().sum((2, 3))])
         sums = part if sums is None else sums + part
         count += kept_1CHW.shape[2] * kept_1CHW.shape[3]
     assert sums is not None
-    assert like is not None
-    wide = like if like.dtype == torch.float64 else like.float()
-    mean_1C, square_1C = (sums / count).to(torch.float64)
+    mean_1C, square_1C = sums / count
     variance_1C = (square_1C - mean_1C.square()).clamp_min(0.0)
-    return mean_1C[:, :, None, None].to(wide.dtype), variance_1C[:, :, None, None].to(wide.dtype)
+    return mean_1C[:, :, None, None].to(dtype), variance_1C[:, :, None, None].to(dtype)
 
 
 def _fix_from_small(network: Network, apply: Apply, picture_HW3: np.ndarray, side: int) -> None:
-    """Fix every norm's statistics to those of the picture shrunk to one tile."""
+    """Fix the statistics of every norm to those of the picture shrunk to the size of one tile."""
     height, width = picture_HW3.shape[:2]
     scale = min(1.0, side / math.sqrt(height * width))
     found: dict[Norm, tuple[Tensor, Tensor]] = {}

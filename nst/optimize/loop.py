@@ -1,6 +1,6 @@
-"""The loop: proposes pictures, measures them, and keeps the record. Knows no method and no file.
+"""The loop of an optimisation: proposes pictures, measures them and records losses. Knows no method and no file.
 
-Nothing here waits for the device during the steps: losses stay there and are read once a level.
+Nothing waits for the device during the steps: the recorded losses stay on the device until `Trace.read`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Optimizer(Protocol):
-    """Ask and tell: `propose` pictures, then `observe` their losses and gradients; shapes (B, C, H, W) and (B,)."""
+    """What the loop asks of an optimiser: `propose` pictures, `observe` their losses and gradients, give a `result`."""
 
     def propose(self) -> Tensor: ...  # noqa: D102
     def observe(self, loss_B: Tensor, gradient_BCHW: Tensor) -> None: ...  # noqa: D102
@@ -34,7 +34,13 @@ class Optimizer(Protocol):
 
 
 class ImageLBFGS:
-    """`BatchLBFGS` on pictures instead of rows."""
+    """`BatchLBFGS` for pictures instead of rows.
+
+    Args:
+        start_BCHW: Pictures to start from.
+        config: Settings of the optimiser.
+        bounds: Lower and upper bound of every value; None for no bounds.
+    """
 
     def __init__(self, start_BCHW: Tensor, config: LbfgsConfig, bounds: tuple[float, float] | None = None) -> None:
         self.shape = start_BCHW.shape
@@ -45,21 +51,27 @@ class ImageLBFGS:
         return self.rows.propose().view(self.shape)
 
     def observe(self, loss_B: Tensor, gradient_BCHW: Tensor) -> None:
-        """Take in their losses and gradients."""
+        """Take the losses and gradients of the trial pictures, shapes (B,) and (B, C, H, W)."""
         self.rows.observe(loss_B, gradient_BCHW.flatten(1))
 
     def result(self) -> Tensor:
-        """Return the best pictures so far."""
+        """Return the pictures with the smallest losses so far."""
         return self.rows.point_BN.view(self.shape)
 
 
 class BatchAdam:
     """Adam on every value, clamped to the bounds after each step, with an optional average of the iterates.
 
+    Args:
+        start_BCHW: Pictures to start from.
+        config: Settings of the optimiser.
+        bounds: Lower and upper bound of every value; None for no bounds.
+
     Source:
-        Kingma & Ba 2015; clamping, average of the iterates and carried moments: crowsonkb/style-transfer-pytorch
-        @e7e2c71 style_transfer/style_transfer.py. Differs: gradients are divided by the root mean square of the first,
-        so that `epsilon` means the same in all units; a picture whose gradient is not finite stays as it is.
+        Kingma & Ba 2015; crowsonkb/style-transfer-pytorch@e7e2c71 style_transfer/style_transfer.py for clamping, the
+        average of the iterates and carried moments. Differs: gradients are divided by the root mean square of the first
+        gradient, so that `epsilon` means the same in all units; a picture whose loss or gradient is not finite does not
+        change.
     """
 
     def __init__(self, start_BCHW: Tensor, config: AdamConfig, bounds: tuple[float, float] | None = None) -> None:
@@ -77,7 +89,7 @@ class BatchAdam:
         return self.point
 
     def observe(self, loss_B: Tensor, gradient_BCHW: Tensor) -> None:
-        """Take one step."""
+        """Take one step, given the losses and gradients of the current pictures, shapes (B,) and (B, C, H, W)."""
         config = self.config
         finite_B111 = (loss_B.isfinite() & gradient_BCHW.flatten(1).isfinite().all(1))[:, None, None, None]
         if self.scale_B111 is None:
@@ -96,13 +108,13 @@ class BatchAdam:
         self.average = config.ema * self.average + (1 - config.ema) * self.point
 
     def result(self) -> Tensor:
-        """Return the average of the iterates, corrected for its start at zero; the last one without `ema`."""
+        """Return the average of the iterates, corrected for its start at zero; the last iterate if `ema` is 0."""
         if not self.config.ema or not self.averaged:
             return self.point
         return self.average / (1 - self.config.ema**self.averaged)
 
     def carry_to(self, other: BatchAdam) -> None:
-        """Hand the moments to the next level's optimiser, resized to its pictures."""
+        """Give the moments, resized, to the optimiser of the next level."""
         height, width = other.point.shape[2:]
         other.steps, other.scale_B111 = self.steps, self.scale_B111
         other.mean = resize(self.mean, height, width)
@@ -111,18 +123,23 @@ class BatchAdam:
 
 @dataclass(slots=True)
 class Trace:
-    """Losses at some steps, on the device until read."""
+    """Losses at some steps, kept on the device until they are read.
+
+    Attributes:
+        steps: (step, level) of each record.
+        rows: Losses of each record, shape (1 + number of `PARTS`, B): the total, then the parts.
+    """
 
     steps: list[tuple[int, int]] = field(default_factory=list)
     rows: list[Tensor] = field(default_factory=list)
 
     def add(self, step: int, level: int, losses: Losses) -> None:
-        """Remember the losses of a step."""
+        """Record the losses of a step."""
         self.steps.append((step, level))
         self.rows.append(torch.stack([losses.total, *(losses.part(name) for name in PARTS)]))
 
     def read(self) -> list[tuple[TraceRecord, ...]]:
-        """Return each image's records; waits for the device once."""
+        """Return the records of each image, or nothing if there are none; waits for the device once."""
         if not self.rows:
             return []
         values = torch.stack(self.rows).double().permute(2, 0, 1).tolist()
@@ -136,7 +153,13 @@ class Trace:
 
 
 def build_optimizer(config: OptimizerConfig, start_BCHW: Tensor, bounds: tuple[float, float] | None) -> Optimizer:
-    """Return the optimiser that the configuration names, at its start."""
+    """Return the optimiser that the settings name, at its start.
+
+    Args:
+        config: Settings of the optimiser.
+        start_BCHW: Pictures to start from.
+        bounds: Lower and upper bound of every value; None for no bounds.
+    """
     if isinstance(config, AdamConfig):
         return BatchAdam(start_BCHW, config, bounds)
     return ImageLBFGS(start_BCHW, config, bounds)
@@ -153,17 +176,17 @@ def optimize_images(
     trace_every: int = 10,
     on_step: Callable[[int], None] | None = None,
 ) -> Tensor:
-    """Return the pictures after so many evaluations of the loss and its gradient.
+    """Return the result of an optimiser after `steps` evaluations of the loss and its gradient.
 
     Args:
-        optimizer: At its start.
-        objective: Returns losses and gradients.
-        steps: Evaluations.
-        trace: Gains the losses of every `trace_every`th step, the first and the last.
+        optimizer: The optimiser at its start.
+        objective: Returns the losses of pictures and their gradient, shape (B, C, H, W).
+        steps: Number of evaluations.
+        trace: Records the losses of every step that `trace_every` divides, of the first step and of the last.
         level: Level of the pyramid, for the trace.
-        done: Steps of the levels before, for the trace.
-        trace_every: 0 for no trace.
-        on_step: Called after every step with the number of steps done; the device may lag behind.
+        done: Number of steps of all levels before, for the trace and `on_step`.
+        trace_every: Number of steps between two records; 0 for no records.
+        on_step: Called after every step with the number of steps done; the device may not have finished them.
     """
     for step in range(1, steps + 1):
         losses, gradient_BCHW = objective(optimizer.propose())

@@ -1,6 +1,6 @@
-"""Style images that our own code paints, for people who have none at hand, for the demo and for tests.
+"""Style images painted by code, for people who have none at hand, for the demo and for tests.
 
-Each painter takes the long side in pixels and a seed and returns HWC uint8 RGB; equal arguments give equal pixels.
+Each painter takes the long side in pixels and a seed, and returns HWC uint8 RGB; equal arguments give equal pixels.
 """
 
 from __future__ import annotations
@@ -25,4 +25,4 @@ PAINTINGS: Final[dict[str, Callable[[int, int], np.ndarray]]] = {
     "woodblock": woodblock,
     "watercolour": watercolour,
 }
-"""Name -> painter(size, seed)."""
+"""The painters by name, each called with (long side in pixels, seed)."""

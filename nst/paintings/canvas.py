@@ -1,4 +1,7 @@
-"""What every painting needs: noise, colour ramps, bundles of brush strokes, the relief of paint."""
+"""Tools of all painters: noise, colour ramps, bundles of brush strokes, the relief of paint.
+
+Shape letters: H rows, W columns, N colours, points or strokes, P points of a stroke.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +14,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 SCALE = 2
-"""Shapes are drawn at twice the size and shrunk, since Pillow's shapes have hard edges."""
+"""Factor by which shapes are drawn larger and then shrunk, since Pillow's shapes have hard edges."""
 
 
 def rgb(*hexes: str) -> np.ndarray:
-    """N x 3 floats in 0..255 of colours like `1a2b3c`."""
+    """Return colours written like `1a2b3c` as floats in 0..255, shape (N, 3)."""
     return np.array([[int(h[i : i + 2], 16) for i in (0, 2, 4)] for h in hexes], float)
 
 
 def grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column coordinates in 0..1 of the longer side, each height x width."""
+    """Return the row and column coordinates of all pixels, shape (H, W) each, in units of the longer side."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
     return y / max(height, width), x / max(height, width)
 
 
 def fractal(rng: np.random.Generator, height: int, width: int, cells: float, octaves: int = 4) -> np.ndarray:
-    """Smooth noise in 0..1: about `cells` bumps along the longer side, each octave twice as fine and half as strong."""
+    """Return smooth noise in 0..1, shape (H, W); each octave is twice as fine and half as strong as the one before.
+
+    Args:
+        rng: Random numbers.
+        height: Number of rows.
+        width: Number of columns.
+        cells: About the number of bumps of the first octave along the longer side.
+        octaves: Number of octaves.
+    """
     total = np.zeros((height, width), np.float32)
     for octave in range(octaves):
         count = cells * 2**octave / max(height, width)
@@ -38,7 +49,7 @@ def fractal(rng: np.random.Generator, height: int, width: int, cells: float, oct
 
 
 def ramp(colors: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Colours between N given ones at t in 0..1: ... -> ... x 3 floats in 0..255."""
+    """Return the colours at positions `t` in 0..1 along a ramp of N colours, floats in 0..255, shape (..., 3)."""
     stops = np.linspace(0, 1, len(colors))
     return np.stack([np.interp(t, stops, colors[:, i]) for i in range(3)], axis=-1)
 
@@ -46,7 +57,14 @@ def ramp(colors: np.ndarray, t: np.ndarray) -> np.ndarray:
 def paths(
     start: np.ndarray, direction: Callable[[np.ndarray], np.ndarray], length: float, steps: int = 6
 ) -> np.ndarray:
-    """N x (steps + 1) x 2 points (x, y) of strokes that begin at N x 2 points and follow a field of unit vectors."""
+    """Return the points (x, y) of strokes that follow a field of unit vectors, shape (N, steps + 1, 2).
+
+    Args:
+        start: First points of the strokes, shape (N, 2).
+        direction: Returns the unit vectors at points, shape (N, 2) to (N, 2).
+        length: Length of the strokes in pixels.
+        steps: Number of straight pieces of each stroke.
+    """
     points = [start]
     for _ in range(steps):
         points.append(points[-1] + direction(points[-1]) * (length / steps))
@@ -65,16 +83,16 @@ def strokes(
     """Draw brush strokes into a picture and its height map, each with a lit and a shaded flank.
 
     Args:
-        paint: RGB image at `SCALE` times the size.
-        relief: L image of the same size: the thickness of the paint.
-        lines: N x P x 2 points in pixels of the finished size.
-        colors: N x 3 in 0..255.
-        widths: N, pixels of the finished size.
-        heights: N, in 0..255.
+        paint: RGB image to draw into, `SCALE` times as large as the finished picture.
+        relief: L image of the same size to draw the thickness of the paint into.
+        lines: Points (x, y) of each stroke in pixels of the finished picture, shape (N, P, 2).
+        colors: Colour of each stroke in 0..255, shape (N, 3).
+        widths: Width of each stroke in pixels of the finished picture, shape (N,).
+        heights: Thickness of the paint of each stroke in 0..255, shape (N,).
     """
     brush, knife = ImageDraw.Draw(paint), ImageDraw.Draw(relief)
     colors = np.clip(colors, 0, 255).astype(int)
-    # The flanks lie a third of the width beside the stroke, at right angles to its chord.
+    # The flanks are shifted from the stroke by a third of its width, at right angles to its chord.
     chord = lines[:, -1] - lines[:, 0]
     normal = np.stack((-chord[:, 1], chord[:, 0]), axis=1) / np.maximum(np.linalg.norm(chord, axis=1), 1e-6)[:, None]
     flank = lines + (normal * widths[:, None] * 0.33)[:, None]
@@ -88,41 +106,48 @@ def strokes(
 
 
 def shrink(image: Image.Image, height: int, width: int) -> np.ndarray:
-    """The drawing at its finished size, float32 in 0..255."""
+    """Return a drawing at its finished size, float32 in 0..255."""
     return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS), np.float32)
 
 
 def lit(colors: np.ndarray, relief: np.ndarray, strength: float) -> np.ndarray:
-    """The picture with light from the upper left falling on the relief (both in 0..255)."""
+    """Return the picture with light from the upper left falling on the relief; both are in 0..255."""
     dy, dx = np.gradient(relief)
     shaded: np.ndarray = colors + (strength * (dx + dy))[..., None]
     return shaded
 
 
 def finished(colors: np.ndarray) -> np.ndarray:
-    """HWC uint8."""
+    """Return colours in 0..255 as HWC uint8, rounded and clipped."""
     pixels: np.ndarray = np.clip(np.rint(colors), 0, 255).astype(np.uint8)
     return pixels
 
 
 def jitter(rng: np.random.Generator, colors: np.ndarray, value: float, hue: float) -> np.ndarray:
-    """Colours made lighter or darker together (`value`) and each channel by itself (`hue`), in grey levels."""
+    """Return colours changed by normal noise.
+
+    Args:
+        rng: Random numbers.
+        colors: Colours in 0..255, shape (..., 3).
+        value: Standard deviation, in grey levels, of the noise that all channels share.
+        hue: Standard deviation, in grey levels, of the noise of each channel.
+    """
     shape = colors.shape[:-1]
     varied: np.ndarray = colors + rng.normal(0, value, (*shape, 1)) + rng.normal(0, hue, (*shape, 3))
     return varied
 
 
 def pick(field: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Values of an H x W (x C) field at N x 2 points (x, y), clamped to the picture."""
+    """Return the values of a field, shape (H, W) or (H, W, C), at N points (x, y), which are clamped to the picture."""
     height, width = field.shape[:2]
     x = np.clip(points[:, 0], 0, width - 1).astype(int)
     y = np.clip(points[:, 1], 0, height - 1).astype(int)
-    found: np.ndarray = field[y, x]
-    return found
+    values: np.ndarray = field[y, x]
+    return values
 
 
 def scatter(rng: np.random.Generator, height: int, width: int, spacing: float) -> np.ndarray:
-    """N x 2 points (x, y) on a jittered grid a little larger than the picture, in random order."""
+    """Return the points (x, y) of a jittered grid a little larger than the picture, in random order, shape (N, 2)."""
     columns, rows = int(width / spacing) + 3, int(height / spacing) + 3
     x, y = np.meshgrid(np.arange(columns) - 1.0, np.arange(rows) - 1.0)
     points = np.stack((x.ravel(), y.ravel()), axis=1) + rng.uniform(-0.6, 0.6, (x.size, 2))
@@ -130,5 +155,5 @@ def scatter(rng: np.random.Generator, height: int, width: int, spacing: float) -
 
 
 def shapes(sequence: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Points in finished pixels, scaled for drawing."""
+    """Return points given in pixels of the finished picture, scaled for drawing."""
     return [(x * SCALE, y * SCALE) for x, y in sequence]

@@ -1,4 +1,4 @@
-"""A doodle to be painted: the label image of a landscape that nobody has painted yet, in the colours of `swirls`."""
+"""A doodle to be painted: the label image of a landscape, in the colours of the mask of `swirls`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nst.paintings import canvas
 
 
 def doodle(size: int) -> np.ndarray:
-    """HWC uint8 with the long side `size`: blue sky, green hills, two red cypresses."""
+    """Return the doodle, HWC uint8 with a long side of `size` pixels: blue sky, green hills, two red cypresses."""
     height, width = round(size * 0.75), size
     y, x = canvas.grid(height, width)
     mask = np.empty((height, width, 3), np.uint8)

@@ -10,7 +10,7 @@ _JEWELS = canvas.rgb("8e1030", "c8321e", "e8871e", "f2c531", "1f7a4d", "0f5c8c",
 
 
 def glass(size: int, seed: int) -> np.ndarray:
-    """HWC uint8, `size` x `size`; equal seeds give equal pictures."""
+    """Return the window, HWC uint8 of `size` x `size` pixels; equal seeds give equal pictures."""
     rng = np.random.default_rng([seed, 3])
     y, x = canvas.grid(size, size)
     centres, hues = _panes(rng)
@@ -39,15 +39,14 @@ def glass(size: int, seed: int) -> np.ndarray:
 
     lead = np.minimum(gap / 0.011, rings / 0.006)
     bead = np.clip(1 - np.abs(lead - 0.35) / 0.35, 0, 1)  # a rounded bar catches light along its middle
-    metal = canvas.rgb("1b1b20")[0] + 52 * bead[..., None] * (
-        0.5 + canvas.fractal(rng, size, size, 60)[..., None] * 0.5
-    )
+    worn = 0.5 + canvas.fractal(rng, size, size, 60)[..., None] * 0.5
+    metal = canvas.rgb("1b1b20")[0] + 52 * bead[..., None] * worn
     share = np.clip((1.15 - lead) / 0.3, 0, 1)[..., None]
     return canvas.finished(colors * (1 - share) + metal * share)
 
 
 def _panes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Centres (x, y) and colours: petals in three rings, loose panes outside them."""
+    """Return the centres (x, y) and colours of all panes: petals in rings, and loose panes outside the rings."""
     centres, hues = [(0.5, 0.5)], [_JEWELS[3]]
     for count, radius, colors in ((8, 0.15, (0, 2)), (16, 0.27, (6, 1)), (16, 0.34, (5, 3)), (28, 0.43, (7, 4))):
         turn = rng.uniform(0, 6.3)

@@ -1,4 +1,4 @@
-"""A river bank in pure dots, after Seurat's divisionism: a colour, its neighbours and some of its complement."""
+"""A river bank in dots of pure colour, after Seurat's divisionism: a colour, its neighbours, some complements."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nst.paintings import canvas
 
 
 def points(size: int, seed: int) -> np.ndarray:
-    """HWC uint8 with the long side `size`; equal seeds give equal pictures."""
+    """Return the picture, HWC uint8 with a long side of `size` pixels; equal seeds give equal pictures."""
     rng = np.random.default_rng([seed, 2])
     height, width = round(size * 0.8), size
     scene = _scene(rng, height, width)
@@ -26,7 +26,7 @@ def points(size: int, seed: int) -> np.ndarray:
 
 
 def _divided(rng: np.random.Generator, colors: np.ndarray) -> np.ndarray:
-    """Each colour pushed away from grey, one in seven replaced by its complement, some by light."""
+    """Return colours pushed away from grey, about one in seven replaced by its complement, and some lightened."""
     grey = colors.mean(1, keepdims=True)
     vivid = canvas.jitter(rng, grey + (colors - grey) * 1.55, 14, 22)
     chance = rng.random((len(colors), 1))
@@ -35,7 +35,7 @@ def _divided(rng: np.random.Generator, colors: np.ndarray) -> np.ndarray:
 
 
 def _scene(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Evening sky, far bank, water with reflections, a lawn with shade, trees, three sails."""
+    """Return the scene to paint: evening sky, far bank, water with reflections, three sails, lawn with shade, trees."""
     y, x = canvas.grid(height, width)
     clouds = canvas.fractal(rng, height, width, 4)
     scene = canvas.ramp(

@@ -9,7 +9,7 @@ from nst.paintings import canvas
 
 
 def swirls(size: int, seed: int) -> np.ndarray:
-    """HWC uint8 with the long side `size`; equal seeds give equal pictures."""
+    """Return the picture, HWC uint8 with a long side of `size` pixels; equal seeds give equal pictures."""
     rng = np.random.default_rng([seed, 1])
     height, width = round(size * 0.8), size
     scene, field, _ = _landscape(rng, height, width)
@@ -28,12 +28,12 @@ def swirls(size: int, seed: int) -> np.ndarray:
 
 
 def swirls_mask(size: int, seed: int) -> np.ndarray:
-    """The label image of the picture of this size and seed: blue sky, green hills, red cypress."""
+    """Return the label image of the picture of this size and seed: blue sky, green hills, red cypress."""
     return _landscape(np.random.default_rng([seed, 1]), round(size * 0.8), size)[2]
 
 
 def _landscape(rng: np.random.Generator, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The colours, the direction of the strokes, and the label image."""
+    """Return colours, unit vectors of the strokes and label image, shapes (H, W, 3), (H, W, 2) and (H, W, 3)."""
     y, x = canvas.grid(height, width)
 
     # The wind: to the right and wavy, bent around two great vortices and around every star.
@@ -78,7 +78,7 @@ def _landscape(rng: np.random.Generator, height: int, width: int) -> tuple[np.nd
 
 
 def _stars(rng: np.random.Generator) -> list[tuple[float, float, float]]:
-    """(x, y, radius) of ten stars that keep apart, and a moon at the upper right."""
+    """Return (x, y, radius) of a moon at the upper right and of ten stars apart from each other, in units of `grid`."""
     stars = [(0.88, 0.12, 0.085)]
     while len(stars) < 11:
         x, y, radius = rng.uniform(0.2, 0.97), rng.uniform(0.05, 0.46), rng.uniform(0.022, 0.048)

@@ -10,7 +10,7 @@ _PIGMENTS = canvas.rgb("d8413f", "f08a3c", "f5c33b", "2e9c8f", "2f6fb3", "6a4aa0
 
 
 def watercolour(size: int, seed: int) -> np.ndarray:
-    """HWC uint8 with the long side `size`; equal seeds give equal pictures."""
+    """Return the picture, HWC uint8 with a long side of `size` pixels; equal seeds give equal pictures."""
     rng = np.random.default_rng([seed, 5])
     height, width = round(size * 0.8), size
     y, x = canvas.grid(height, width)

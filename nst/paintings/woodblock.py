@@ -12,7 +12,7 @@ _BLUES = canvas.rgb("d9e4e0", "8fb3c6", "3f72a3", "1f4478", "16305c")
 
 
 def woodblock(size: int, seed: int) -> np.ndarray:
-    """HWC uint8 with the long side `size`; equal seeds give equal pictures."""
+    """Return the picture, HWC uint8 with a long side of `size` pixels; equal seeds give equal pictures."""
     rng = np.random.default_rng([seed, 4])
     height, width = round(size * 0.7), size
     y, _ = canvas.grid(height, width)
@@ -36,7 +36,7 @@ def woodblock(size: int, seed: int) -> np.ndarray:
 
 
 def _wave(draw: ImageDraw.ImageDraw, rng: np.random.Generator, size: int, height: int, depth: float) -> None:
-    """One row of breakers; depth 0 is the horizon, 1 the front."""
+    """Draw one row of breakers; depth 0 is the horizon, 1 the front."""
     unit = size / 512
     period = size * (0.15 + 0.30 * depth) * rng.uniform(0.9, 1.1)
     amplitude = size * (0.03 + 0.15 * depth)
@@ -70,7 +70,7 @@ def _foam(
     amplitude: float,
     unit: float,
 ) -> None:
-    """White fingers along the steep side of each crest, each outlined, with spray above."""
+    """Draw white, outlined fingers along the steep side of each crest, with spray above."""
     crest = edge[(phase > 0.34) & (phase < 0.82)]
     crest = crest[:: max(1, round(amplitude / (7 * unit)))]
     for x, y in crest.tolist():

@@ -1,1 +1,1 @@
-"""Pictures as arrays: decoding, sizes, colours, masks, and metrics that need no network."""
+"""Pictures as arrays: decoding and encoding, sizes, colours, masks, and metrics that need no network."""

@@ -1,6 +1,6 @@
-"""Colour preservation: the content's colours in a stylized image, or the content's colours given to a style.
+"""Transfer of colours: luminance, mean and covariance, or histograms of one picture given to another.
 
-Knows no backbone. Shape letters: B images, H rows, W columns; pictures are RGB in [0, 1] unless uint8 is said.
+Knows no backbone. Shape letters: B images, H rows, W columns; pictures are RGB in [0, 1] unless they are called uint8.
 """
 
 from __future__ import annotations
@@ -16,15 +16,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _LUMA: Final = (0.299, 0.587, 0.114)
-"""Luminance of R, G and B (ITU-R BT.601)."""
+"""Weights of R, G and B in the luminance (ITU-R BT.601)."""
 
 
 def take_luminance(stylized_B3HW: Tensor, content_13HW: Tensor) -> Tensor:
-    """Return the content with the stylized image's luminance, clamped to [0, 1].
+    """Return the content with the luminance of the stylized images, clamped to [0, 1].
+
+    Args:
+        stylized_B3HW: Stylized images.
+        content_13HW: The content image, or one for each stylized image.
 
     Source:
-        Gatys et al. 2016, "Preserving color in neural artistic style transfer", section 3.2; jcjohnson/neural-style
-        @07c4b82 original_colors (Y of the result, U and V of the content). As in the latter.
+        Gatys et al. 2016, "Preserving color in neural artistic style transfer", section 3.2, in the form of
+        jcjohnson/neural-style@07c4b82 original_colors: Y of the result, U and V of the content.
     """
     luma_131 = torch.tensor(_LUMA, dtype=stylized_B3HW.dtype, device=stylized_B3HW.device).view(1, 3, 1, 1)
     change_B1HW = ((stylized_B3HW - content_13HW) * luma_131).sum(1, keepdim=True)
@@ -33,14 +37,11 @@ def take_luminance(stylized_B3HW: Tensor, content_13HW: Tensor) -> Tensor:
 
 
 def match_colors(style: np.ndarray, content: np.ndarray) -> np.ndarray:
-    """Return the style image with the mean and covariance of the content's colours.
+    """Return the style image with the mean and covariance of the content's colours, HWC uint8, clipped to 0..255.
 
     Args:
         style: HWC uint8.
         content: HWC uint8, of any size.
-
-    Returns:
-        HWC uint8, clipped to the range.
 
     Source:
         Gatys et al. 2016, "Preserving color in neural artistic style transfer", section 3.1, the symmetric root
@@ -56,18 +57,20 @@ def match_colors(style: np.ndarray, content: np.ndarray) -> np.ndarray:
 
 
 def match_histograms(picture_3HW: Tensor, examples: Sequence[np.ndarray], weights: Sequence[float]) -> Tensor:
-    """Return the picture with the histogram of the examples in every channel; the order of its values stays.
+    """Return the picture with the histogram of the examples in every channel; the order of its values stays the same.
 
     Args:
-        picture_3HW: In any range.
-        examples: HWC uint8 of any sizes.
-        weights: The share of each in the histogram, of any sum.
+        picture_3HW: Picture in any range.
+        examples: HWC uint8 pictures of any sizes.
+        weights: Weight of each example in the histogram, of any positive sum.
 
     Returns:
-        Multiples of 1/255: exactly the example's values if it has as many pixels.
+        Multiples of 1/255, on the device and in the type of the picture: exactly the values of a single example that
+        has as many pixels.
 
     Source:
-        leongatys/DeepTextures Misc.py, which interpolates between levels; exact histogram specification by ranks here.
+        leongatys/DeepTextures Misc.py. Differs: exact histogram specification by ranks instead of interpolation
+        between levels.
     """
     rows = picture_3HW.flatten(1).detach().cpu().double().numpy()
     total = sum(weights)

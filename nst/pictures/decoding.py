@@ -1,13 +1,14 @@
-"""Any picture file becomes HWC uint8 sRGB, or one `InputError` that says why not.
+"""Decodes picture files of any kind to HWC uint8 sRGB, or raises one `InputError` that says why it cannot.
 
-What happens to the oddities: the first frame counts; EXIF (or XMP) orientation is applied; an embedded ICC profile is
-converted to sRGB (perceptual intent), an unusable one is ignored; CMYK without a profile is converted naively; alpha
-and colour-key transparency are laid over white; 16-bit RGB keeps its high bytes; greyscale of 12, 16 or 32 bits is
-scaled by its range (`_to_8_bit`), never clipped. A PNG's gAMA chunk is ignored, as most viewers do.
+Unusual files are treated as follows. Of several frames the first one counts. EXIF (or XMP) orientation is applied. An
+embedded ICC profile is converted to sRGB with perceptual intent; an unusable profile is ignored. CMYK without a profile
+is converted naively. Alpha and colour-key transparency are laid over white. 16-bit RGB keeps its high bytes. Greyscale
+of 12, 16 or 32 bits is scaled by its range (`_to_8_bit`), never clipped. The gAMA chunk of a PNG is ignored, as most
+viewers ignore it.
 
 Byte and pixel limits are checked before pixels are unpacked, and only the formats in `FORMATS` are tried. Pillow's
-decoders are native code: bytes that crash one crash the process, which is why untrusted inputs are decoded in a
-device worker, where that costs one cell and not the sweep.
+decoders are native code: bytes that crash a decoder crash the process. Untrusted inputs are therefore decoded in a
+device worker, where a crash costs one cell and not the sweep.
 """
 
 from __future__ import annotations
@@ -47,20 +48,23 @@ FORMATS = {
     "JPEG2000": Jpeg2KImagePlugin,
     "AVIF": AvifImagePlugin,
 }
-"""The formats that are tried, by Pillow's name, with the module that registers each."""
+"""The formats that are tried, by Pillow's names, with the modules that register them."""
 
 _TRIED = tuple(name for name in FORMATS if name in Image.OPEN)
-"""Pillow can be built without some of them."""
+"""The formats of `FORMATS` that this build of Pillow supports."""
 
 MAX_PIXELS = 100_000_000
+"""Largest number of pixels, width x height, that is decoded by default."""
+
 MAX_BYTES = 256 * 2**20
+"""Largest size of a file in bytes that is decoded by default."""
 
 _FAILURES = (
     *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError),
     *(SyntaxError, TypeError, ValueError, Warning, struct.error, zlib.error),
     *(Image.DecompressionBombError, ImageCms.PyCMSError),
 )
-"""What Pillow's decoders raise on broken files, collected from fuzzed corpora: far more than OSError."""
+"""Errors that Pillow's decoders raise on broken files, collected from fuzzed corpora: far more than OSError."""
 
 _SIGNATURES = {
     b"\x89PNG": "PNG",
@@ -81,29 +85,29 @@ _SIGNATURES = {
     b"v/1\1": "OpenEXR",
     b"#?RADIANCE": "Radiance HDR",
 }
-"""How files begin, for the message only."""
+"""First bytes of files of known kinds, for error messages only."""
 
 _INK = {"L", "RGB", "CMYK", "LAB"}
 """Modes whose pixels an ICC profile can describe."""
 
 
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> np.ndarray:
-    """The picture in `data` as an HWC uint8 RGB array in sRGB, upright, opaque.
+    """Return the picture in a file as an HWC uint8 RGB array in sRGB, upright and opaque.
 
     Args:
-        data: The whole file.
-        max_pixels: Width x height that is still decoded (a file of a few bytes may claim billions).
-        max_bytes: Size of file that is still looked at.
+        data: Bytes of the whole file.
+        max_pixels: Largest width x height that is decoded; a file of a few bytes may claim billions of pixels.
+        max_bytes: Largest size of the file in bytes.
 
     Raises:
-        InputError: Empty, too large, of no known format, truncated or corrupt. Nothing else.
+        InputError: The file is empty, too large, of no known format, truncated or corrupt. No other error is raised.
     """
     if not data:
         raise InputError("the file is empty")
     if len(data) > max_bytes:
         raise InputError(f"the file has {len(data):,} bytes, more than the {max_bytes:,} that are accepted")
     try:
-        # Warnings of Pillow are about broken metadata, which does not matter here.
+        # Pillow's warnings are about broken metadata, which does not matter here.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(BytesIO(data), formats=_TRIED) as image:
@@ -115,9 +119,9 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BY
         raise
     except UnidentifiedImageError:
         kind = next((name for start, name in _SIGNATURES.items() if data[:16].startswith(start, _offset(start))), "")
-        what = f"a broken or unsupported {kind} file" if kind else "not a picture in a known format"
+        found = f"a broken or unsupported {kind} file" if kind else "not a picture in a known format"
         raise InputError(
-            f"{what}; it starts with {data[:8]!r}", hint="known: PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000, AVIF"
+            f"{found}; it starts with {data[:8]!r}", hint="known: PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000, AVIF"
         ) from None
     except _FAILURES as error:
         reason = str(error).strip() or type(error).__name__
@@ -131,7 +135,7 @@ def _offset(signature: bytes) -> int:
 def _check_size(image: Image.Image, max_pixels: int) -> None:
     width, height = image.size
     if width < 1 or height < 1:
-        raise InputError(f"the picture is {width} x {height} pixels: it has none")
+        raise InputError(f"the picture is {width} x {height} pixels, so it has no pixel")
     if width * height > max_pixels:
         raise InputError(
             f"the picture is {width} x {height} = {width * height:,} pixels, more than the {max_pixels:,} accepted",
@@ -149,11 +153,11 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
-    """RGB or RGBA with the embedded profile applied."""
+    """Return the image as RGB or RGBA with its embedded profile applied."""
     profile = image.info.get("icc_profile")
     image = _to_8_bit(image)
     key = image.info.get("transparency")
-    if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:  # of a 16-bit PNG, whose pixels are 8-bit now
+    if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:  # of a 16-bit PNG, now 8-bit
         image.info["transparency"] = tuple(v >> 8 for v in key)
     alpha = None
     if image.mode in {"LA", "PA", "La", "RGBA", "RGBa", "RGBX"} or image.has_transparency_data:
@@ -180,17 +184,17 @@ def _apply_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
-    """Greyscale of more than 8 bits scaled to 8; every other mode as it is.
+    """Return greyscale of more than 8 bits scaled to 8 bits; images of other modes are returned unchanged.
 
-    16-bit samples span 0..65535, 12-bit samples 0..4095. A 32-bit integer file does not say what its white is: it spans
-    the smallest of 8, 16 and 32 bits that holds its largest value, or its own extremes where values are negative.
-    Float samples within 0..1 span that, others their own extremes.
+    The range of 16-bit samples is 0..65535, that of 12-bit samples 0..4095. A 32-bit integer file does not say which
+    value is white: its range is the smallest of 8, 16 and 32 bits that holds its largest value, or reaches from its
+    smallest to its largest value where values are negative. The range of float samples is 0..1 if they lie within it,
+    else it reaches from their smallest to their largest value.
     """
     if image.mode not in {"I", "F"} and not image.mode.startswith("I;16"):
         return image
-    samples: np.ndarray = np.asarray(image).astype(
-        np.float64 if image.mode == "I" else np.float32
-    )  # both hold every value
+    exact = np.float64 if image.mode == "I" else np.float32  # holds every value of the mode
+    samples: np.ndarray = np.asarray(image).astype(exact)
     if not np.isfinite(samples).all():
         raise InputError("the picture holds values that are not finite")
     low, high = float(samples.min()), float(samples.max())
@@ -210,7 +214,7 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
 
 
 def _flatten(image: Image.Image) -> Image.Image:
-    """Alpha laid over white: what a page or a print would show."""
+    """Return the image with its alpha laid over white, as a page or a print would show it."""
     if image.mode != "RGBA":
         return image.convert("RGB")
     paper = Image.new("RGBA", image.size, "white")

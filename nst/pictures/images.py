@@ -1,6 +1,6 @@
-"""Pictures as HWC uint8 RGB arrays: decoded, resized, and encoded with what made them written inside.
+"""Pictures as HWC uint8 RGB arrays: decoding, resizing, and encoding together with a record of what made them.
 
-Torch-free, so that planning, galleries and tools may use it.
+Never imports torch, so that galleries and tools may use it.
 """
 
 from __future__ import annotations
@@ -24,18 +24,31 @@ if TYPE_CHECKING:
     from nst.records import OutputFormat
 
 __all__ = [
-    "EXTENSIONS", "FORMATS", "MAX_BYTES", "MAX_PIXELS", "Pixels", "decode", "encode", "read_provenance", "resize",
-    "resize_to", "rotate", "style_size", "target_size", "thumbnail",
-]  # fmt: skip
+    "EXTENSIONS",
+    "FORMATS",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "Pixels",
+    "decode",
+    "encode",
+    "read_provenance",
+    "resize",
+    "resize_to",
+    "rotate",
+    "style_size",
+    "target_size",
+    "thumbnail",
+]
 
 EXTENSIONS: Final = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+"""File extensions by `OutputFormat.format`."""
 
 _KEY = "nst"
-"""Keyword of the PNG text chunk, and the prefix of the EXIF description, that hold the provenance as JSON."""
+"""Keyword of the PNG text chunk that holds the provenance as JSON, and prefix of the EXIF description that does."""
 
 _PNG_LEVEL = 4
-"""zlib level. On stylized pictures of 512 px, level 1 saves a third of the 40 ms for 3 to 7 % more bytes; levels 6 and
-9 save no byte."""
+"""Compression level of zlib. On stylized pictures of 512 pixels, level 1 saves a third of the 40 ms for 3 to 7 % more
+bytes; levels 6 and 9 do not save a byte."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,16 +56,22 @@ class Pixels:
     """One decoded image."""
 
     digest: str
-    """SHA-256 of the file's bytes."""
+    """SHA-256 of the bytes of the image's file."""
     array: np.ndarray
-    """HWC uint8 RGB at its full size."""
+    """The image at its full size, HWC uint8 RGB."""
 
 
 def target_size(width: int, height: int, size: int, side: Literal["long", "short"] = "long") -> tuple[int, int]:
-    """(width, height) whose `side` is `size`, the other rounded, at least 1.
+    """Return (width, height) in the given proportions with `side` at `size` pixels; the other side is at least 1.
+
+    Args:
+        width: Width of the original.
+        height: Height of the original.
+        size: Wanted length of `side` in pixels.
+        side: Which side becomes `size`.
 
     Raises:
-        InputError: The other side would make the picture larger than `MAX_PIXELS` (a ribbon by its short side).
+        InputError: The picture would have more than `MAX_PIXELS` pixels, as a ribbon with its short side enlarged.
     """
     reference = max(width, height) if side == "long" else min(width, height)
     new = tuple(size if s == reference else max(1, round(s * size / reference)) for s in (width, height))
@@ -65,29 +84,33 @@ def target_size(width: int, height: int, size: int, side: Literal["long", "short
 
 
 def style_size(style: Pixels, long_side: float) -> tuple[int, int]:
-    """Return (width, height) of a style image whose long side is given."""
+    """Return (width, height) of a style image at a long side of `long_side` pixels; both sides are at least 1."""
     height, width = style.array.shape[:2]
     scale = long_side / max(width, height)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def resize(array: np.ndarray, size: int, side: Literal["long", "short"] = "long") -> np.ndarray:
-    """The picture with `side` at `size` pixels and its proportions kept to within rounding (`target_size`)."""
+    """Return the picture with `side` at `size` pixels, its proportions kept up to rounding (`target_size`)."""
     height, width = array.shape[:2]
     return resize_to(array, *target_size(width, height, size, side))
 
 
 def resize_to(array: np.ndarray, width: int, height: int) -> np.ndarray:
-    """The picture at exactly `width` x `height`: Lanczos, antialiased when it shrinks (Pillow); HWC uint8."""
+    """Return the picture at exactly `width` x `height` pixels, by Pillow's antialiased Lanczos filter; HWC uint8."""
     if (array.shape[1], array.shape[0]) == (width, height):
         return np.ascontiguousarray(array)
     return np.array(Image.fromarray(array).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def rotate(array: np.ndarray, degrees: float) -> np.ndarray:
-    """The picture turned counter-clockwise by at most 90 degrees and cut so that no corner is empty; HWC uint8.
+    """Return the picture turned and cut so that no corner is empty, HWC uint8.
 
-    What is left is the largest part around the middle that has the picture's proportions.
+    The result is the largest part around the middle that has the picture's proportions.
+
+    Args:
+        array: HWC uint8.
+        degrees: Turn counter-clockwise, -90..90.
     """
     if not degrees % 360:
         return np.ascontiguousarray(array)
@@ -95,26 +118,26 @@ def rotate(array: np.ndarray, degrees: float) -> np.ndarray:
     turn = math.radians(abs(degrees))
     share = 1 / (math.cos(turn) + math.sin(turn) * max(width / height, height / width))
     turned = Image.fromarray(array).rotate(degrees, Image.Resampling.BICUBIC)
-    # One pixel less on each side: interpolation mixes the outside into the very edge.
+    # One pixel less on each side, since interpolation mixes the empty outside into the outermost pixels.
     inner_width, inner_height = (max(1, int(side * share) - 2) for side in (width, height))
     left, top = (width - inner_width) // 2, (height - inner_height) // 2
     return np.array(turned.crop((left, top, left + inner_width, top + inner_height)))
 
 
 def encode(array: np.ndarray, output: OutputFormat, provenance: Mapping[str, str]) -> bytes:
-    """The picture as a file; equal arguments give equal bytes (with one version of Pillow and its codecs).
+    """Return the bytes of the picture's file; equal arguments give equal bytes with one version of Pillow's codecs.
 
     Args:
         array: HWC uint8 RGB.
-        output: Format and quality. JPEG is 4:4:4 from quality 90 on, since strokes live in the colour.
-        provenance: What made the picture. PNG: an iTXt chunk `nst`; JPEG and WebP: EXIF ImageDescription, `nst {...}`.
-            JPEG holds at most 64 kB of it.
+        output: Format and quality. JPEG is 4:4:4 from quality 90 on, since brush strokes show in the colour.
+        provenance: Record of what made the picture, written into the file: in PNG as an iTXt chunk `nst`, in JPEG and
+            WebP as EXIF ImageDescription `nst {...}`. JPEG holds at most 64 kB of it.
     """
     assert array.dtype == np.uint8, array.dtype
     assert array.ndim == 3, array.shape
     assert array.shape[2] == 3, array.shape
     image, out = Image.fromarray(array), BytesIO()
-    text = json.dumps(dict(provenance), sort_keys=True)  # ASCII: EXIF strings know nothing else
+    text = json.dumps(dict(provenance), sort_keys=True)  # ASCII, all that EXIF strings can hold
     if output.format == "png":
         info = PngImagePlugin.PngInfo()
         info.add_itxt(_KEY, text, zip=len(text) > 1000)
@@ -131,10 +154,10 @@ def encode(array: np.ndarray, output: OutputFormat, provenance: Mapping[str, str
 
 
 def read_provenance(data: bytes) -> dict[str, str]:
-    """What `encode` wrote into the picture; {} for a picture that is not ours.
+    """Return the provenance that `encode` wrote into a picture's file; empty for a picture that nst did not write.
 
     Raises:
-        InputError: `data` is no picture.
+        InputError: `data` is no PNG, JPEG or WebP file.
     """
     try:
         with warnings.catch_warnings():
@@ -144,7 +167,7 @@ def read_provenance(data: bytes) -> dict[str, str]:
                 if text is None:
                     text = str(image.getexif().get(ExifTags.Base.ImageDescription, "")).removeprefix(f"{_KEY} ")
     except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError) as error:
-        raise InputError(f"not a picture of ours: {error}") from error
+        raise InputError(f"not a picture that nst writes: {error}") from error
     try:
         value = json.loads(text)
     except ValueError:
@@ -153,7 +176,7 @@ def read_provenance(data: bytes) -> dict[str, str]:
 
 
 def thumbnail(array: np.ndarray, size: int = 320) -> bytes:
-    """A WebP of about 10 kB whose long side is at most `size` pixels."""
+    """Return a small version of the picture: a WebP file of about 10 kB, its long side at most `size` pixels."""
     height, width = array.shape[:2]
     small = resize(array, size) if max(width, height) > size else array
     out = BytesIO()

@@ -1,11 +1,13 @@
-"""Label images: which colours a mask means, which regions two masks share, and how much of a region lies where.
+"""Masks as label images: the regions of a mask, the matching of regions between masks, and their shares of a grid.
 
-Numpy only. The same colour is the same region in content and style. Shape letters: H rows, W columns, 3 channels.
+Numpy only. The same colour means the same region in content and style. Shape letters: H rows, W columns, N colours, K
+regions, 3 channels.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -16,37 +18,40 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_REGIONS: Final = 16
-"""Regions that one mask may have."""
+"""Largest number of regions of one mask."""
 
 SAME: Final = 40.0
-"""Distance in RGB within which two colours of one mask are one region: the noise of JPEG is below."""
+"""Distance in RGB, 0..255 each, within which two colours of one mask are the same region; the noise of JPEG is less."""
 
 ALIKE: Final = 80.0
-"""Distance in RGB within which a colour of the content's mask is met by the nearest colour of the styles' masks, since
-people paint the two in different programs: red and orange-red in the doodles of DmitryUlyanov/fast-neural-doodle."""
+"""Distance in RGB within which a colour of the content's mask matches the nearest colour of the styles' masks. People
+paint the two masks in different programs: the doodles of DmitryUlyanov/fast-neural-doodle match red with orange-red."""
 
 _FLAT: Final = 24
-"""Largest difference in a channel inside a region; borders, even antialiased or scaled ones, change faster."""
+"""Largest difference of neighbouring pixels in a channel inside a region; borders change faster, even antialiased or
+scaled ones."""
 
 _CLOSE: Final = 16
-_MOST: Final = 0.7
-"""So much of a mask lies within `_CLOSE` levels of its regions' colours: 94 % and more of painted masks, also as JPEG
-of quality 40; photographs and paintings have less."""
+"""Largest difference in a channel between a pixel and the colour of its region for the pixel to count as painted."""
+
+_PAINTED: Final = 0.7
+"""Smallest share of painted pixels in a mask. Masks that people paint have 94 % and more, even as JPEG of quality 40;
+photographs and paintings have less than this share."""
 
 _LEAST: Final = 5e-4
-"""Share of the flat pixels below which a colour is noise."""
+"""Smallest share of the flat pixels that a colour needs to be no noise."""
 
-_HINT: Final = f"every colour is a region, of which there may be {MAX_REGIONS}; is it the photograph itself?"
+_HINT: Final = f"every colour is a region, and a mask has at most {MAX_REGIONS}; is it the photograph itself?"
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """A mask, read.
+    """The regions of a mask.
 
     Attributes:
-        digest: What tells it from other masks: SHA-256 of the file, or the colour of a mask of one colour.
-        colors: `#rrggbb` of every region, the largest first.
-        index: HW uint8, the number of each pixel's region.
+        digest: Identity of the mask: SHA-256 of its file, or the colour of a mask of one colour.
+        colors: `#rrggbb` of every region, the largest region first.
+        index: Index of the region of each pixel, uint8, shape (H, W).
     """
 
     digest: str
@@ -54,36 +59,41 @@ class Labels:
     index: np.ndarray
 
     def shares(self, label: int, width: int, height: int) -> np.ndarray:
-        """Return how much of every cell of a grid is this region, float32 in [0, 1], shape (height, width).
+        """Return the share of every cell of a grid that belongs to a region, float32 in [0, 1], shape (height, width).
 
         The mask is laid over the whole grid and averaged by area, so that borders are soft where the grid is coarser,
         the shares of all regions add up to 1, and a cell that the region does not touch has exactly 0.
+
+        Args:
+            label: Index of the region.
+            width: Number of columns of the grid.
+            height: Number of rows of the grid.
         """
-        of_region_HW = (self.index == label).astype(np.float64)
-        return _area_mean(_area_mean(of_region_HW, height, 0), width, 1).astype(np.float32)
+        inside_HW = (self.index == label).astype(np.float64)
+        return _area_mean(_area_mean(inside_HW, height, 0), width, 1).astype(np.float32)
 
 
 def plain_labels(color: str) -> Labels:
-    """Return the mask of an image that is one region as a whole."""
+    """Return the mask of an image that is a single region of this colour, `#rrggbb`."""
     return Labels(color, (color,), np.zeros((1, 1), np.uint8))
 
 
 def read_labels(digest: str, array_HW3: np.ndarray) -> Labels:
-    """Return the regions of a label image: its dominant colours, and each pixel's nearest of them.
+    """Return the regions of a label image: its dominant colours, and for each pixel the nearest of them.
 
-    Colours count where the picture is flat around them, so that the blends along antialiased, scaled or JPEG-coded
-    borders make no region; a region has to be three pixels wide somewhere.
+    Only pixels whose neighbours have nearly the same colour vote for dominant colours, so that the blends along
+    antialiased, scaled or JPEG-coded borders make no region; a region has to be three pixels wide somewhere.
 
     Args:
-        digest: Of the image.
+        digest: SHA-256 of the image's file.
         array_HW3: uint8 RGB.
 
     Raises:
-        InputError: It is no label image: more than `MAX_REGIONS` colours, or hardly any flat colour.
+        InputError: The image is no label image: it has more than `MAX_REGIONS` colours, or hardly any flat colour.
 
     Source:
-        DmitryUlyanov/fast-neural-doodle@867d039 clusters the colours of both masks by K-means with a number that the
-        user gives; here the number follows from the mask.
+        DmitryUlyanov/fast-neural-doodle@867d039, which clusters the colours of both masks by K-means. Differs: the
+        number of regions follows from the mask; there the user gives it.
     """
     flat_HW = _flat(array_HW3)
     packed_HW = array_HW3.astype(np.int32) @ np.array([65536, 256, 1], np.int32)
@@ -91,71 +101,76 @@ def read_labels(digest: str, array_HW3: np.ndarray) -> Labels:
     counts = np.bincount(inverse.ravel(), flat_HW.ravel(), len(packed)) if flat_HW.any() else total
     colors_N3 = np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=1).astype(np.float64)
     chosen = _dominant(colors_N3, counts.astype(np.float64))
-    distances_NK = np.stack([np.square(colors_N3 - colors_N3[one]).sum(1) for one in chosen], axis=1)
+    distances_NK = np.stack([np.square(colors_N3 - colors_N3[color]).sum(1) for color in chosen], axis=1)
     index_N = distances_NK.argmin(1)
     close_N = np.abs(colors_N3 - colors_N3[chosen][index_N]).max(1) <= _CLOSE
-    if total[close_N].sum() < _MOST * total.sum():
+    if total[close_N].sum() < _PAINTED * total.sum():
         raise InputError("a mask without flat colours", hint=_HINT)
     index_HW = index_N.astype(np.uint8)[inverse].reshape(packed_HW.shape)
-    return Labels(digest, tuple(f"#{packed[one]:06x}" for one in chosen), index_HW)
+    return Labels(digest, tuple(f"#{packed[color]:06x}" for color in chosen), index_HW)
 
 
 def match_regions(content: Labels, styles: Sequence[Labels]) -> list[tuple[int | None, ...]]:
-    """Return for every region of the content which region of each style image it is, None where one has it not.
+    """Return for every region of the content the index of that region in each style image; None where it has none.
 
-    A colour is met by the nearest colour of all style images, if that is `ALIKE`, in each image that has it.
+    A region of the content matches the nearest colour of all style images, if that colour is `ALIKE`, in every style
+    image that has the colour.
+
+    Args:
+        content: Regions of the content.
+        styles: Regions of each style image.
 
     Raises:
-        InputError: No style image has a region that the content has.
+        InputError: A region of the content is in no style image.
     """
     palettes = [rgb(style.colors) for style in styles]
     matches: list[tuple[int | None, ...]] = []
     missing = []
-    for number, color_3 in enumerate(rgb(content.colors)):
-        best_3 = min((one for palette in palettes for one in palette), key=lambda one: _distance(one, color_3))
-        if _distance(best_3, color_3) > ALIKE:
+    for number, wanted_3 in enumerate(rgb(content.colors)):
+        best_3 = min((color_3 for palette in palettes for color_3 in palette), key=partial(_distance, wanted_3))
+        if _distance(best_3, wanted_3) > ALIKE:
             missing.append(content.colors[number])
-        near = [[_distance(one, best_3) for one in palette] for palette in palettes]
+        near = [[_distance(color_3, best_3) for color_3 in palette] for palette in palettes]
         matches.append(tuple(int(np.argmin(row)) if min(row) <= SAME else None for row in near))
     if missing:
         offered = ", ".join(dict.fromkeys(color for style in styles for color in style.colors))
         raise InputError(
             f"the content's mask has the regions {', '.join(content.colors)}, the style's {offered}: nothing for "
             f"{' and '.join(missing)}",
-            hint="paint the region into a style's mask in the same colour, or add a style with mask: '#rrggbb'",
+            hint="paint the region into the mask of a style in the same colour, or add a style with mask: '#rrggbb'",
         )
     return matches
 
 
 def _dominant(colors_N3: np.ndarray, counts_N: np.ndarray) -> list[int]:
-    """Return the numbers of the dominant colours, the most frequent first, each with all that are the `SAME`."""
+    """Return the indices of the dominant colours, the most frequent first; colours that are the `SAME` count as one."""
     left_N, least = counts_N.copy(), _LEAST * counts_N.sum()
     chosen: list[int] = []
     masses: list[float] = []
     while left_N.any():
-        one = int(left_N.argmax())
-        near_N = np.square(colors_N3 - colors_N3[one]).sum(1) <= SAME**2
+        color = int(left_N.argmax())
+        near_N = np.square(colors_N3 - colors_N3[color]).sum(1) <= SAME**2
         mass = float(left_N[near_N].sum())
         if mass < least:
             break
-        chosen.append(one)
+        chosen.append(color)
         masses.append(mass)
         left_N[near_N] = 0.0
         if len(chosen) > MAX_REGIONS:
             raise InputError(f"a mask of more than {MAX_REGIONS} colours", hint=_HINT)
-    return [one for _, one in sorted(zip(masses, chosen, strict=True), key=lambda pair: (-pair[0], pair[1]))]
+    return [color for _, color in sorted(zip(masses, chosen, strict=True), key=lambda pair: (-pair[0], pair[1]))]
 
 
 def _flat(array_HW3: np.ndarray) -> np.ndarray:
-    """Return where the eight neighbours have nearly the pixel's own colour; the edge continues outwards."""
+    """Return for each pixel whether its eight neighbours have nearly its colour; the edge is continued outwards."""
     low, high = array_HW3, array_HW3
     for axis in (0, 1):
         before, after = ((1, 0), (0, 1))
         rows = [
-            np.pad(each, [sides if n == axis else (0, 0) for n in range(3)], "edge").take(
-                range(shift, shift + each.shape[axis]), axis
+            np.pad(extreme, [sides if n == axis else (0, 0) for n in range(3)], "edge").take(
+                range(shift, shift + extreme.shape[axis]), axis
             )
-            for each in (low, high)
+            for extreme in (low, high)
             for sides, shift in ((before, 0), (after, 1))
         ]
         low = np.minimum.reduce([low, *rows[:2]])
@@ -165,7 +180,7 @@ def _flat(array_HW3: np.ndarray) -> np.ndarray:
 
 
 def _area_mean(values: np.ndarray, count: int, axis: int) -> np.ndarray:
-    """Return the means over `count` equal stretches along an axis, parts of pixels included."""
+    """Return the means over `count` equal stretches along an axis; a stretch may end within a pixel."""
     size = values.shape[axis]
     sums = np.cumsum(np.concatenate([np.zeros_like(values.take([0], axis)), values], axis), axis)
     edges = np.linspace(0.0, size, count + 1)
@@ -177,7 +192,7 @@ def _area_mean(values: np.ndarray, count: int, axis: int) -> np.ndarray:
 
 
 def rgb(colors: Sequence[str]) -> list[np.ndarray]:
-    """Return the values 0..255 of colours written `#rrggbb`, float64."""
+    """Return colours written as `#rrggbb` as float64 in 0..255, shape (3,) each."""
     return [np.array([int(color[start : start + 2], 16) for start in (1, 3, 5)], np.float64) for color in colors]
 
 

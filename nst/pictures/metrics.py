@@ -1,7 +1,7 @@
-"""Numbers about a finished picture that need no network: numpy alone, about 20 ms for 512 x 512 pixels.
+"""Metrics of a finished picture that need no network: numpy alone, about 20 ms for 512 x 512 pixels.
 
-They compare pictures of one sweep: is the content still there, are the colours the style's, is it noise? None of them
-is a judge of art; the losses of the backbone are recorded beside them.
+They serve to compare the pictures of a sweep: is the content still there, are the colours those of the style, is it
+noise? None of them judges art. The catalog also records the losses that the backbone measures.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CONSTANT: Final = 1.0 / 255.0
-"""A picture whose values, in [0, 1], all lie within this of each other is constant."""
+"""A picture in [0, 1] is constant if its largest and smallest values differ by less than this."""
 
 METRICS: Final[dict[str, str]] = {
     "ssim_content": "Structural similarity of the luminance to the content image (Wang 2004, shrunk to about 256 px "
@@ -28,16 +28,18 @@ METRICS: Final[dict[str, str]] = {
     "closer.",
     "palette_distance_style": "Sliced Wasserstein-1 distance between the colours of the picture and of the styles "
     "(pooled by weight), in CIELAB units; 0..about 100, lower = the style's colours.",
-    "palette_distance_content": "The same distance to the content image's colours; lower = the content's colours.",
-    "colorfulness": "Hasler & Suesstrunk 2003; 0 = grey, 15 slightly, 45 averagely, 80 highly colourful.",
-    "contrast": "Standard deviation of the luminance over 255 (RMS contrast, Peli 1990); 0 = flat, at most 0.5.",
+    "palette_distance_content": "Sliced Wasserstein-1 distance between the colours of the picture and of the content "
+    "image, in CIELAB units; 0..about 100, lower = the content's colours.",
+    "colorfulness": "Colourfulness (Hasler & Suesstrunk 2003); 0 = grey, 15 slightly, 45 averagely, 80 highly "
+    "colourful.",
+    "contrast": "Standard deviation of the luminance, divided by 255 (RMS contrast, Peli 1990); 0 = flat, at most 0.5.",
     "pixel_noise": "Standard deviation of pixel noise in the luminance, in grey levels 0..255 (Immerkaer 1996); lower "
     "= smoother. Fine texture counts as noise; above 30 it usually is.",
     "total_variation": "Mean absolute difference of neighbouring pixels, both directions added, channels averaged, "
-    "over 255; 0 = flat, 0.05 to 0.1 a photograph, at most 2.",
-    "saturated_share": "Share of channel values at exactly 0 or 255; 0..1, lower = less clipped.",
+    "divided by 255; 0 = flat, 0.05 to 0.1 = a photograph, at most 2.",
+    "saturated_share": "Share of the channels' values that are exactly 0 or 255; 0..1, lower = less clipped.",
 }
-"""Column name -> what it is, its range and direction. `measure` returns these keys, in this order."""
+"""Descriptions of all metrics by the names of their columns, in the order in which `measure` returns them."""
 
 
 def measure(
@@ -46,13 +48,13 @@ def measure(
     styles: Sequence[np.ndarray] = (),
     style_weights: Sequence[float] | None = None,
 ) -> dict[str, float]:
-    """The `METRICS` of a picture; those that need a content or style image that is missing are left out.
+    """Return the `METRICS` of a picture by name, without those that need a content or style image if there is none.
 
     Args:
-        stylized: HWC uint8 RGB.
-        content: Content image, resized to the picture's size where it differs.
-        styles: Style images of any sizes.
-        style_weights: Their shares in the mix, summing to one; None: equal.
+        stylized: The picture, HWC uint8 RGB.
+        content: The content image, HWC uint8 RGB of any size; it is resized to the size of the picture.
+        styles: The style images, HWC uint8 RGB of any sizes.
+        style_weights: Shares of the style images in the mix, adding up to 1; None for equal shares.
     """
     grey = luminance(stylized)
     colours = palette.sample(stylized)
@@ -77,15 +79,16 @@ def measure(
 
 
 def luminance(array: np.ndarray) -> np.ndarray:
-    """Rec. 601 luma of HWC uint8 RGB, float32 in 0..255."""
+    """Return the ITU-R BT.601 luma of HWC uint8 RGB, float32 in 0..255, shape (H, W)."""
     return array @ np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def ssim(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean structural similarity of two HxW greyscale pictures in 0..255, over the windows wholly inside.
+    """Return the mean structural similarity of two (H, W) greyscale pictures in 0..255, over all windows inside.
 
-    Source: Wang, Bovik, Sheikh & Simoncelli 2004: Gaussian window 11 x 11 with sigma 1.5, K1 = 0.01, K2 = 0.03. A side
-    below 11 pixels gets the largest odd window that fits.
+    Source:
+        Wang, Bovik, Sheikh & Simoncelli 2004: Gaussian window of 11 x 11 pixels with sigma 1.5, K1 = 0.01, K2 = 0.03.
+        Differs: a picture with a side below 11 pixels gets the largest odd window that fits.
     """
     side = min(11, (min(a.shape) - 1) // 2 * 2 + 1)
     offsets = np.arange(side) - side // 2
@@ -98,7 +101,7 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
             x = sum(w * (x[i : i + n] if axis == 0 else x[:, i : i + n]) for i, w in enumerate(window))
         return x
 
-    # Moments around a common offset: squares of 255 would cost float32 its small variances.
+    # Moments around a common offset: with squares of 255, float32 would lose small variances.
     a, b = a - np.float32(128), b - np.float32(128)
     mean_a, mean_b = blur(a), blur(b)
     var_a, var_b, cov = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2, blur(a * b) - mean_a * mean_b
@@ -109,10 +112,13 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def gmsd(a: np.ndarray, b: np.ndarray) -> float:
-    """Standard deviation of the gradient magnitude similarity of two HxW greyscale pictures in 0..255.
+    """Return the standard deviation of the gradient magnitude similarity of two (H, W) greyscale pictures in 0..255.
 
-    Source: Xue, Zhang, Mou & Bovik 2014: averaged 2 x 2 and halved, Prewitt gradients, c = 170. Their borders are
-    padded with zeros; here only pixels with all neighbours count. 0 below 6 pixels a side.
+    It is 0 for pictures with a side below 6 pixels.
+
+    Source:
+        Xue, Zhang, Mou & Bovik 2014: averaged over 2 x 2 pixels, Prewitt gradients, c = 170. Differs: only pixels with
+        all neighbours count; theirs pads borders with zeros.
     """
     if min(a.shape) < 6:
         return 0.0
@@ -122,13 +128,17 @@ def gmsd(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """Peak signal-to-noise ratio of two uint8 pictures in dB, at most 100."""
+    """Return the peak signal-to-noise ratio of two uint8 pictures in dB, at most 100."""
     mse = np.square(a.astype(np.float32) - b).mean(dtype=np.float64)
     return min(100.0, float(10 * np.log10(255.0**2 / mse))) if mse > 0 else 100.0
 
 
 def colorfulness(array: np.ndarray) -> float:
-    """Sigma + 0.3 mu of the opponent colours R-G and (R+G)/2-B. Source: Hasler & Suesstrunk 2003, eq. for M(3)."""
+    """Return the colourfulness of HWC uint8 RGB: sigma + 0.3 mu of the opponent colours R-G and (R+G)/2-B.
+
+    Source:
+        Hasler & Suesstrunk 2003, equation of M(3).
+    """
     r, g, b = (array[..., i].astype(np.float32) for i in range(3))
     rg, yb = r - g, 0.5 * (r + g) - b
     spread = np.hypot(rg.std(dtype=np.float64), yb.std(dtype=np.float64))
@@ -136,27 +146,30 @@ def colorfulness(array: np.ndarray) -> float:
 
 
 def noise(grey: np.ndarray) -> float:
-    """Standard deviation of the noise of an HxW picture. Source: Immerkaer 1996, Fast noise variance estimation.
+    """Return the standard deviation of the pixel noise of an (H, W) picture, in the picture's units.
 
-    The difference of two Laplacians ignores edges and gradients; its mean absolute value is that of Gaussian noise
-    with 6 times the deviation. 0 below 3 pixels a side.
+    The difference of two Laplacians ignores edges and gradients; Gaussian noise becomes noise with 6 times its standard
+    deviation. The result is 0 for pictures with a side below 3 pixels.
+
+    Source:
+        Immerkaer 1996, "Fast noise variance estimation".
     """
     if min(grey.shape) < 3:
         return 0.0
     rows = grey[:-2] - 2 * grey[1:-1] + grey[2:]
-    both = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
-    return float(np.sqrt(np.pi / 2) / 6 * np.abs(both).mean(dtype=np.float64))
+    difference = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
+    return float(np.sqrt(np.pi / 2) / 6 * np.abs(difference).mean(dtype=np.float64))
 
 
 def total_variation(array: np.ndarray) -> float:
-    """Mean absolute difference to the right neighbour plus that to the lower one, over 255."""
+    """Return the mean absolute differences of right and of lower neighbours, added and divided by 255."""
     x = array.astype(np.int16)
     steps = (np.abs(np.diff(x, axis=axis)) for axis in (0, 1))
     return float(sum(s.mean(dtype=np.float64) for s in steps if s.size) / 255)
 
 
 def _shrink(grey: np.ndarray) -> np.ndarray:
-    """Block means until the short side is about 256, as the authors of SSIM advise for a viewer's distance."""
+    """Return block means with a short side of about 256, which the authors of SSIM advise for a viewer's distance."""
     factor = max(1, round(min(grey.shape) / 256))
     height, width = (s // factor * factor for s in grey.shape)
     blocks = grey[:height, :width].reshape(height // factor, factor, width // factor, factor)
@@ -164,6 +177,7 @@ def _shrink(grey: np.ndarray) -> np.ndarray:
 
 
 def _halve(x: np.ndarray) -> np.ndarray:
+    """Return the means over squares of 2 x 2 pixels."""
     height, width = (s // 2 * 2 for s in x.shape)
     x = x[:height, :width]
     mean: np.ndarray = (x[::2, ::2] + x[1::2, ::2] + x[::2, 1::2] + x[1::2, 1::2]) / 4
@@ -171,7 +185,7 @@ def _halve(x: np.ndarray) -> np.ndarray:
 
 
 def _prewitt(x: np.ndarray) -> np.ndarray:
-    """Gradient length by 3 x 3 Prewitt filters with weights 1/3, inside only."""
+    """Return the lengths of gradients by 3 x 3 Prewitt filters with weights 1/3, without the borders."""
     down = x[2:] - x[:-2]
     right = x[:, 2:] - x[:, :-2]
     dy = (down[:, :-2] + down[:, 1:-1] + down[:, 2:]) / 3

@@ -1,4 +1,4 @@
-"""Colours as distributions: how far the palette of one picture is from another's, in CIELAB units."""
+"""Palettes of pictures as distributions of colours, and the distance of two palettes in CIELAB units."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _GRID = 64
-"""Pixels are sampled on a grid of 64 x 64: unlike shrinking, sampling does not mix neighbouring colours."""
+"""Side of the grid on which pixels are sampled: unlike shrinking, sampling does not mix neighbouring colours."""
 
 _DIRECTIONS = 48
+"""Number of directions along which palettes are compared."""
 
 # sRGB (IEC 61966-2-1) to XYZ, rows divided by the white point D65 (2 degrees), so that white is (1, 1, 1).
 _TO_XYZ = np.array(
@@ -26,9 +27,10 @@ _TO_XYZ = np.array(
 
 
 def lab(rgb: np.ndarray) -> np.ndarray:
-    """CIELAB (D65) of ...x3 uint8 sRGB: L* in 0..100, a* and b* about -110..110; float64.
+    """Return uint8 sRGB, shape (..., 3), as CIELAB (D65), float64: L* in 0..100, a* and b* in about -110..110.
 
-    Source: CIE 1976; IEC 61966-2-1 for the transfer curve.
+    Source:
+        CIE 1976; IEC 61966-2-1 for the transfer curve.
     """
     xyz = _linear()[rgb] @ _TO_XYZ.T
     f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz * (29 / 6) ** 2 / 3 + 4 / 29)
@@ -37,7 +39,7 @@ def lab(rgb: np.ndarray) -> np.ndarray:
 
 
 def sample(array: np.ndarray) -> np.ndarray:
-    """4096 x 3 CIELAB colours of the picture, from the centres of a regular grid."""
+    """Return the CIELAB colours of a picture at the centres of the cells of a regular grid, shape (4096, 3)."""
     height, width = array.shape[:2]
     rows = ((np.arange(_GRID) + 0.5) * height / _GRID).astype(int)
     columns = ((np.arange(_GRID) + 0.5) * width / _GRID).astype(int)
@@ -45,7 +47,12 @@ def sample(array: np.ndarray) -> np.ndarray:
 
 
 def pool(samples: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
-    """One sample of the same size that holds each of `samples` in proportion to its weight (which sum to one)."""
+    """Return one sample of the same size that holds colours of every sample in proportion to its weight.
+
+    Args:
+        samples: Samples of equal size, as `sample` returns them.
+        weights: Weight of each sample; they add up to 1.
+    """
     if len(samples) == 1:
         return samples[0]
     count = len(samples[0])
@@ -55,11 +62,13 @@ def pool(samples: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Sliced Wasserstein-1 distance between two colour samples of equal size, in CIELAB units; 0 for equal palettes.
+    """Return the sliced Wasserstein-1 distance of two samples of equal size, in CIELAB units; 0 for equal palettes.
 
-    The mean over 48 fixed directions of the exact one-dimensional distance, times 2, since the mean of |cos| over the
-    sphere is 1/2: shifting every colour by a vector of length d gives d (to within 0.1 %).
-    Source: Rabin et al. 2011, Wasserstein barycenter and its application to texture mixing.
+    It is the mean of the exact one-dimensional distance over 48 fixed directions, times 2, since the mean of |cos| over
+    the sphere is 1/2: shifting every colour by a vector of length d gives d, to within 0.1 %.
+
+    Source:
+        Rabin et al. 2011, "Wasserstein barycenter and its application to texture mixing".
     """
     directions = _sphere()
     gaps = np.sort(directions @ a.T.astype(np.float32), axis=1) - np.sort(directions @ b.T.astype(np.float32), axis=1)
@@ -68,14 +77,14 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
 
 @cache
 def _linear() -> np.ndarray:
-    """Linear light in 0..1 of each sRGB byte."""
+    """Return the linear light, in 0..1, of each sRGB byte, shape (256,)."""
     v = np.arange(256) / 255
     return np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
 
 
 @cache
 def _sphere() -> np.ndarray:
-    """Evenly spread unit vectors (Fibonacci lattice), 48 x 3."""
+    """Return evenly spread unit vectors (Fibonacci lattice), shape (48, 3)."""
     i = np.arange(_DIRECTIONS) + 0.5
     z = 1 - 2 * i / _DIRECTIONS
     angle = i * np.pi * (3 - np.sqrt(5))

@@ -1,4 +1,4 @@
-"""Training of feed-forward networks: steps, states and verdicts. Knows no file and no schedule of nights."""
+"""Training of feed-forward networks: steps, checkpoints and health. Knows no file system and no schedule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a training is stopped, and why. Knows no network.
+"""Decides when a training must stop, and why. Knows no network.
 
 Shape letters: B pictures, H rows, W columns.
 """
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from nst.records import TrainingRecord
 
 EXPLODED: Final = 20.0
-"""A training whose smoothed loss is so many times its smallest so far has exploded."""
+"""A training has exploded once its smoothed loss is more than this many times the smallest so far."""
 
 PATIENCE: Final = 100
-"""Steps before a loss may count as exploded: the first ones are wild."""
+"""Number of first steps whose losses never count as exploded: they vary wildly."""
 
 DARK: Final = 2.0 / 255.0
-"""A batch of pictures without any brighter value is black."""
+"""A batch of pictures in [0, 1] is black if none of its values reaches this one."""
 
 _MEMORY: Final = 0.95
-"""Share of the smoothed loss that stays at each step."""
+"""Share of the smoothed loss that is kept at each step."""
 
 
 class Unhealthy(NumericalError):
     """A training cannot go on: its loss is not finite or exploded, or its pictures are black or constant.
 
     Attributes:
-        step: The step at which it showed; its weights are those of the step before.
-        evidence: That step's first picture, HWC uint8, or None.
+        step: Number of the step that failed; the weights are still those of the step before.
+        evidence: The first picture of that step, HWC uint8, or None.
     """
 
     def __init__(self, message: str, *, hint: str = "", step: int = 0, evidence: np.ndarray | None = None) -> None:
@@ -49,12 +49,13 @@ class Guard:
     """Watches the losses and pictures of one training.
 
     Args:
-        undecided: Adversarial part of the loss while the critic cannot tell. That part has no lowest value to come
-            from: it falls while the network fools the critic, and rises again as the critic learns.
+        undecided: Adversarial part of the loss while the critic cannot tell real patches from painted ones; 0 without a
+            critic. The smallest loss so far says little about this part, which falls while the network fools the critic
+            and rises again as the critic learns.
 
     Attributes:
         smoothed: Running mean of the loss without its diversity term, which has no zero; NaN before the first step.
-        lowest: Smallest of it so far.
+        lowest: Smallest running mean so far; infinite before the first step.
     """
 
     def __init__(self, undecided: float = 0.0) -> None:
@@ -63,16 +64,16 @@ class Guard:
         self.lowest = math.inf
 
     def check(self, record: TrainingRecord, lightest: float, spread: float, pictures_B3HW: Tensor) -> None:
-        """Raise if the training cannot go on, else remember its loss.
+        """Raise if the training cannot go on, else remember the loss of this step.
 
         Args:
-            record: Of this step, before its weights change.
-            lightest: Largest value of all its pictures.
-            spread: Largest difference of values within one picture.
-            pictures_B3HW: Its pictures.
+            record: Losses of this step, before the weights change.
+            lightest: Largest value in the pictures of this step.
+            spread: Largest difference of two values within one of the pictures.
+            pictures_B3HW: The pictures of this step, in [0, 1].
 
         Raises:
-            Unhealthy: It cannot go on.
+            Unhealthy: The training cannot go on.
         """
         parts = f"content {record.content_loss:.3g}, style {record.style_loss:.3g}, tv {record.tv_loss:.3g}"
         loss = record.loss - record.diversity_loss

@@ -1,6 +1,6 @@
-"""What each step is made from: photographs, crops, styles and seeds, all of them functions of (seed, step) alone.
+"""Draws what each step learns from: photographs, crops, styles and seeds, all functions of (seed, step) alone.
 
-So the place in the data is the number of steps, and a resumed training needs no other memory of it.
+The place in the data is therefore the number of steps, and a resumed training needs to remember nothing else.
 Shape letters: B pictures, N photographs, H rows, W columns.
 """
 
@@ -17,34 +17,34 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ORDER, _CROP, _STYLE, _NOISE = range(4)
-"""Streams of random numbers that do not touch each other."""
+"""Numbers of the independent streams of random numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one step is made from."""
+    """What one step learns from."""
 
     photographs: np.ndarray | None
-    """uint8 squares, shape (B, H, W, 3), or None."""
+    """Squares of photographs, uint8 of shape (B, H, W, 3); None without photographs."""
     styles: list[int]
-    """Index of each picture's style."""
+    """Index of the style of each picture."""
     seeds: list[int]
-    """Of each picture's noise."""
+    """Seed of the noise of each picture."""
 
 
 class Sampler:
     """The batches of a training.
 
     Args:
-        photographs_NHW3: uint8, an array or memory map; None for none.
-        size: Side of the squares cut from them.
-        batch_size: B.
-        views: How often each photograph is in a step, one after the other; divides B.
-        styles: How many there are to draw from.
-        seed: Of everything.
+        photographs_NHW3: uint8 array or memory map; None for a training without photographs.
+        size: Side in pixels of the squares that are cut from the photographs.
+        batch_size: B, the number of pictures in a step.
+        styles: Number of styles to draw from.
+        seed: Seed of the order of the photographs, the crops, the styles and the seeds of the noise.
+        views: How often each photograph is in a batch, its copies next to each other; a divisor of `batch_size`.
 
     Raises:
-        InputError: The photographs are of another shape or type, none, or smaller than `size`.
+        InputError: The photographs have another shape or type, are smaller than `size`, or there are none.
     """
 
     def __init__(
@@ -57,14 +57,14 @@ class Sampler:
         self._epoch, self._order = -1, np.zeros(0, np.int64)
 
     def batch(self, step: int) -> Batch:
-        """Return what the step after `step` steps is made from."""
+        """Return what the step that follows `step` steps learns from."""
         count = self.batch_size
         styles = self._random(_STYLE, step).integers(self.styles, size=count).tolist()
         seeds = self._random(_NOISE, step).integers(2**31, size=count).tolist()
         return Batch(None if self.photographs_NHW3 is None else self._photographs(step), styles, seeds)
 
     def _photographs(self, step: int) -> np.ndarray:
-        """Return the next squares; every photograph is seen once an epoch, in an order of that epoch."""
+        """Return the squares of a step; every epoch shows each photograph once, in an order drawn for that epoch."""
         assert self.photographs_NHW3 is not None
         total, rows, columns = self.photographs_NHW3.shape[:3]
         random = self._random(_CROP, step)
@@ -87,12 +87,12 @@ class Sampler:
 
 
 def random_crop(array: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """Return a square of an HWC picture, its place drawn by the seed.
+    """Return a square of a picture, cut at a place that the seed draws.
 
     Args:
-        array: At least `size` on both sides.
-        size: Side of the square.
-        seed: Of the place.
+        array: HWC picture, at least `size` pixels on both sides.
+        size: Side of the square in pixels.
+        seed: Seed of the place.
     """
     random = np.random.default_rng([seed, _CROP])
     top, left = (int(random.integers(side - size + 1)) for side in array.shape[:2])
@@ -107,7 +107,5 @@ def _check(photographs: np.ndarray, size: int) -> None:
     if not len(photographs):
         raise InputError("no photographs to learn from")
     if min(photographs.shape[1:3]) < size:
-        raise InputError(
-            f"the photographs are {photographs.shape[2]} x {photographs.shape[1]} pixels; size {size} needs as many",
-            hint="lower size",
-        )
+        found = f"the photographs are {photographs.shape[2]} x {photographs.shape[1]} pixels"
+        raise InputError(f"{found}; size {size} needs at least {size} x {size}", hint="lower size")

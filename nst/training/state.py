@@ -1,4 +1,4 @@
-"""A training's whole state as tensors by name, so that it may lie in a safetensors file. Knows no loss."""
+"""The whole state of a training as tensors by name, fit for a safetensors file. Knows no loss and no file system."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from nst.workspace import NetworkFile
 
 _ENCODER = "network.encoder."
-"""Beginning of the names of tensors that never change."""
+"""Prefix of the names of the encoder's tensors, which never change and are not saved."""
 
 
 def dump_state(
     learners: nn.ModuleDict, optimizer: torch.optim.Optimizer, guard: Guard, steps: int, about: tuple[Any, ...]
 ) -> dict[str, Tensor]:
-    """Return what is in training, the optimiser, the guard's memory and the step as tensors on the CPU.
+    """Return the modules in training, their optimiser, the guard's memory and the step as tensors on the CPU.
 
     Args:
         learners: The network in training and, where there is one, its critic.
-        optimizer: Of their parameters.
-        guard: Of its health.
-        steps: Taken so far.
-        about: What the training is told apart by.
+        optimizer: The optimiser of their parameters.
+        guard: Guard of the training's health.
+        steps: Number of steps taken so far.
+        about: The settings of the training and whatever else distinguishes it from other trainings, as JSON values.
     """
     state = {key: tensor for key, tensor in learners.state_dict().items() if not key.startswith(_ENCODER)}
     for index, moments in optimizer.state_dict()["state"].items():
@@ -50,14 +50,14 @@ def restore_state(
     guard: Guard,
     about: tuple[Any, ...],
 ) -> int:
-    """Put a state back and return its steps; arguments as in `dump_state`.
+    """Put a state back into the learners, optimiser and guard of `dump_state`, and return its number of steps.
 
     Raises:
-        InputError: It belongs to another training, or is damaged.
+        InputError: The state belongs to another training, or is damaged.
     """
     try:
         if not torch.equal(state["about"], _digest(about)):
-            raise InputError("the checkpoint is of another training: its settings, styles or photographs differ")
+            raise InputError("the checkpoint belongs to another training: its settings, styles or photographs differ")
         found = {
             key: state.get(key, tensor) if key.startswith(_ENCODER) else state[key]
             for key, tensor in learners.state_dict().items()
@@ -75,10 +75,10 @@ def restore_state(
 
 
 def inherit(parent: NetworkFile | None, config: Training) -> tuple[list[str], dict[str, Tensor]]:
-    """Return the styles whose rows a parent's network brings, and its tensors; nothing without a parent.
+    """Return the digests of the styles that a parent network has rows for, and its tensors; both empty with no parent.
 
     Raises:
-        InputError: The parent is of another family, or none of ours.
+        InputError: The parent is of another family, or an external network.
     """
     if parent is None:
         return [], {}
@@ -98,5 +98,5 @@ def _below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _digest(about: tuple[Any, ...]) -> Tensor:
     config, *rest = about
     settings = config.model_dump(mode="json", exclude=set(config.NOT_PIXELS))
-    settings["backbone"].pop("weights")  # the same file in another place
+    settings["backbone"].pop("weights")  # where the file lies makes no other training
     return torch.tensor(list(digest16(canonical([settings, *rest]))), dtype=torch.uint8)

@@ -1,4 +1,4 @@
-"""One training: steps of Adam, its whole state, its weights as a model's file. Knows no file and no family.
+"""One training: its steps of Adam, its validation, its state and its weights. Knows no family by name and no file.
 
 Shape letters: B pictures, H rows, W columns.
 """
@@ -40,30 +40,32 @@ class Validation:
     """What a network makes of the validation pictures."""
 
     images: list[np.ndarray]
-    """HWC uint8 RGB."""
+    """The pictures that the network made, HWC uint8 RGB."""
     losses: dict[str, float]
-    """`loss`, `content_loss`, `style_loss`, `tv_loss` after weighting, means over the pictures."""
+    """`loss`, `content_loss`, `style_loss` and `tv_loss` after weighting, each the mean over the pictures; empty if
+    there are no pictures."""
 
 
 class Trainer:
-    """A network, its optimiser, and the place in its data.
+    """A network in training, with its optimiser and its place in the data.
 
     Args:
         config: Settings of the training.
         styles: The style images, as many as the family takes.
-        workspace: Backbones and device.
-        photographs: uint8 of shape (N, H, W, 3), at least `config.size` on both sides; None where none are needed.
-        parent: A trained network of the same shape to go on from. A `conditional` one gets rows for the styles that it
-            does not know.
-        masks: Of the style images, for families that look at them.
+        workspace: Holds the device and the backbones.
+        photographs: uint8 of shape (N, H, W, 3), at least `config.size` on both sides; None for a family that needs
+            none.
+        parent: A trained network of the same shape, with whose weights the training begins. A network that knows many
+            styles gets rows for the styles that the parent does not know.
+        masks: The masks of the style images, for families that need them.
 
     Attributes:
-        learners: All that learns: the network and, where the lesson has one, its critic.
+        learners: The modules that learn: the network and, where the lesson has one, its critic.
         style_digests: SHA-256 of all styles that the network knows, in the order of its rows.
-        steps_done: Steps taken so far.
+        steps_done: Number of steps taken so far.
 
     Raises:
-        UserError: Too few or too many styles, no photographs, or a parent of another shape.
+        UserError: Too few or too many styles, no photographs or masks, or a parent of another family or shape.
     """
 
     def __init__(
@@ -95,10 +97,13 @@ class Trainer:
         if config.compile:
             network.compile()
         self.sampler = Sampler(
-            photographs if config.photographs else None, size=config.size, batch_size=config.batch_size,
-            styles=len(styles), seed=config.seed,
+            photographs if config.photographs else None,
+            size=config.size,
+            batch_size=config.batch_size,
+            styles=len(styles),
+            seed=config.seed,
             views=config.views,
-        )  # fmt: skip
+        )
         learners = self.lesson.learners()
         self.learners = nn.ModuleDict({name: learner.module for name, learner in learners.items()})
         groups = [{"params": list(learner.parameters), "rate": learner.rate} for learner in learners.values()]
@@ -112,10 +117,10 @@ class Trainer:
         return self.lesson.network
 
     def step(self) -> TrainingRecord:
-        """Take one step of Adam and return its losses, those of before the step.
+        """Take one step of Adam and return the losses before that step.
 
         Raises:
-            Unhealthy: The training cannot go on; the weights are those of before the step.
+            Unhealthy: The training cannot go on. The weights are left as they were before the step.
         """
         config, batch = self.config, self.sampler.batch(self.steps_done)
         rate = learning_rate(config, self.steps_done)
@@ -147,8 +152,8 @@ class Trainer:
         """Return what the network makes of pictures that it does not learn from, each at its own size.
 
         Args:
-            pictures: HWC uint8; of masks for families that paint them. Networks of mode `texture` make as many new ones
-                of the training's size instead.
+            pictures: HWC uint8: photographs, or pictures of masks for a family that paints masks. A network of mode
+                `texture` makes this many new pictures of the training's size instead.
         """
         images, losses = [], []
         self.network.eval()
@@ -167,26 +172,25 @@ class Trainer:
         return Validation(images, dict(zip(names, means, strict=False)))
 
     def state(self) -> dict[str, Tensor]:
-        """Return everything that going on needs, as tensors by name on the CPU."""
+        """Return everything that the training needs to be resumed, as tensors by name on the CPU."""
         return dump_state(self.learners, self.optimizer, self.guard, self.steps_done, self._fingerprint)
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from a state.
+        """Resume the training from a state.
 
         With the same number of CPU threads the next steps are bit-identical to those of an uninterrupted run.
 
         Raises:
-            InputError: It belongs to other settings, styles or photographs, or is damaged.
+            InputError: The state belongs to other settings, styles or photographs, or is damaged.
         """
         self.steps_done = restore_state(state, self.learners, self.optimizer, self.guard, self._fingerprint)
 
     def weights(self) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Return the tensors and metadata of a model's file, from which `network_from` builds the network again."""
-        tensors = {
-            key: tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
-            .contiguous()
-            for key, tensor in self.network.state_dict().items()
-        }  # fmt: skip
+        tensors = {}
+        for key, tensor in self.network.state_dict().items():
+            dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
+            tensors[key] = tensor.detach().to("cpu", dtype, copy=True).contiguous()
         return tensors, metadata_of(self.config, self.style_digests, self.steps_done, self.network.colors)
 
     @property
@@ -201,7 +205,7 @@ class Trainer:
 
 
 def learning_rate(config: Training, step: int) -> float:
-    """Return the learning rate after `step` steps."""
+    """Return the learning rate of the step that follows `step` steps."""
     decay, full = config.decay, config.learning_rate
     if step < config.warmup:
         return full * (step + 1) / config.warmup
@@ -219,7 +223,8 @@ def _refuse(
 ) -> None:
     most = config.most_styles
     if not styles or (most is not None and len(styles) > most):
-        raise UserError(f"{config.family} learns from {most or 'any number of'} style images; found {len(styles)}")
+        wanted = "at least one style image" if most is None else f"{most} style image{'s' if most > 1 else ''}"
+        raise UserError(f"{config.family} learns from {wanted}; found {len(styles)}")
     if config.masks and len(masks) != len(styles):
         raise InputError(f"{config.family} needs the mask of each style image; found {len(masks)}")
     if config.photographs and photographs is None:

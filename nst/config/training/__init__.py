@@ -1,8 +1,8 @@
-"""Settings of the training of feed-forward networks. Every default stands beside its source.
+"""Settings of the training of feed-forward networks, in one tagged union over `family`. Never imports torch.
 
-A training's identity is its family with its declared version, the settings outside `NOT_PIXELS`, the digests of the
-style images, of the photographs and of the backbone's weights. Weights of losses are in relative units
-(`nst.losses.units`): they mean what they mean in `gatys`, on every backbone.
+The identity of a training is made of its family with the declared version, the settings outside `NOT_PIXELS`, and the
+digests of the style images, of the photographs and of the backbone's weights. Weights of losses are in relative units
+(`nst.losses.units`): on every backbone they mean what they mean in `gatys`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ TrainingConfig = Annotated[
     AdainTraining | ConditionalTraining | JohnsonTraining | TextureNetTraining | MganTraining | DoodleNetTraining,
     Field(discriminator="family"),
 ]
-"""The tagged union over `family`. A setting that several families have is described in the words of the first."""
+"""The tagged union over `family`. Where several families have a setting of one name, the catalog describes its column
+in the words of the first of them."""
 
 TRAINING_CONFIGS: Final[dict[str, type[Training]]] = variants(TrainingConfig, "family")
-"""Families of networks by name."""
+"""The class of every family's settings, by the family's name."""

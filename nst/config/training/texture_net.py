@@ -1,4 +1,4 @@
-"""Settings of Ulyanov et al. 2016 and 2017."""
+"""Settings of the family `texture_net` (Ulyanov et al. 2016 and 2017), with their sources."""
 
 from __future__ import annotations
 
@@ -12,69 +12,73 @@ from nst.config.training.settings import DecayConfig, Filters, Training
 
 
 class TextureNetTraining(Training):
-    """Ulyanov et al. 2016 and 2017: a generator fed by noise at several scales, optionally with a photograph."""
+    """Textures or one style from noise at several scales (Ulyanov et al. 2016, 2017; DmitryUlyanov/texture_nets)."""
 
     family: Literal["texture_net"] = "texture_net"
 
     mode: Literal["texture", "stylize"] = "texture"
-    """`texture`: g(z), pictures from noise alone. `stylize`: g(z, c), the photograph given at every scale."""
+    """What the network makes. `texture`: pictures g(z) from noise z alone. `stylize`: pictures g(z, c) of photographs
+    c, which it is given at every scale."""
 
     batch_size: Annotated[int, Field(ge=1, le=256)] = 4
-    """4 for stylization and with the diversity term, 16 for textures in texture_nets."""
+    """Number of pictures in a step (4 for stylization and with the diversity term, 16 for textures in texture_nets)."""
 
     steps: Annotated[int, Field(ge=1, le=10_000_000)] = 3000
-    """1500 for textures, 3000 for stylization in texture_nets."""
+    """Number of steps of Adam (1500 for textures, 3000 for stylization in texture_nets)."""
 
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-2
-    """1e-2 in the author's recipe for instance norm; 1e-1 for textures with batch norm."""
+    """Learning rate of Adam (1e-2 in the author's recipe with instance norm, 1e-1 for textures with batch norm)."""
 
     decay: DecayConfig = DecayConfig(name="step", every=300)
-    """Times 0.8 every 300 steps, for textures in texture_nets."""
+    """How the learning rate falls (times 0.8 every 300 steps for textures in texture_nets)."""
 
     content_layers: LayerWeights = dict.fromkeys(("relu4_2",), 1.0)
-    """relu4_2 of VGG-19 in texture_nets; of `stylize` only."""
+    """Layers of the content loss with their weights (relu4_2 of VGG-19 in texture_nets). Without effect with `mode:
+    texture`."""
 
     style_layers: LayerWeights = dict.fromkeys(("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), 0.2)
-    """These of VGG-19, equally, in texture_nets."""
+    """Layers of the style loss with their weights (these five of VGG-19, equally, in texture_nets)."""
 
     diversity_weight: Weight = 0.0
-    """Weight of the diversity term: minus the mean log distance of an output to its nearest in the batch (Ulyanov et
-    al. 2017, "Improved texture networks", eq. 7). `stylize` then takes each photograph twice, with other noise, and
-    compares those two. Needs an even `batch_size`. Own trials with `stylize` (The Wave, 64 pixels, 800 steps): 0.3
-    makes pictures of one photograph 2.6 times as far from each other at 0.98 times the style loss and 1.12 times the
-    content loss; 0.5 2.9 times at 1.05 and 1.15. Textures with `circular` padding, where nothing but the
-    noise tells places apart, are as different as independent pictures without it."""
+    """Weight of the diversity term: minus the mean log distance of an output to its nearest neighbour in the batch
+    (Ulyanov et al. 2017, "Improved texture networks", eq. 7). A weight needs an even `batch_size`: with `mode: stylize`
+    each photograph is then in the batch twice, with different noise, and only the two pictures of one photograph are
+    compared. In own trials with `mode: stylize` (The Wave, 64 pixels, 800 steps) 0.3 made the pictures of one
+    photograph 2.6 times as distant from each other, at 0.98 times the style loss and 1.12 times the content loss; 0.5
+    made them 2.9 times as distant, at 1.05 and 1.15 times. Textures with `padding: circular` need no such weight: where
+    nothing but the noise distinguishes places, they are already as different as independent pictures."""
 
     tv_weight: Weight = 0.0
-    """None in texture_nets."""
+    """Weight of the total variation of the output in [0, 1]. texture_nets has no such term."""
 
     backbone: BackboneConfig = BackboneConfig(name="vgg19")
-    """VGG-19 in texture_nets."""
+    """Backbone that measures the pictures (VGG-19 in texture_nets)."""
 
     scales: Annotated[int, Field(ge=1, le=8)] = 6
-    """Sizes of the noise pyramid, each half the next; 6 for textures of 256 px in Ulyanov et al. 2016 section 3.2."""
+    """Number of sizes in the pyramid of noise, each half of the next (6, for textures of 256 pixels, in Ulyanov et al.
+    2016 section 3.2)."""
 
     width: Filters = 8
-    """Filters that each scale adds; 8 in Ulyanov et al. 2016 section 3.2."""
+    """Number of filters that each scale adds (8 in Ulyanov et al. 2016 section 3.2)."""
 
     norm: Literal["instance", "batch"] = "instance"
-    """`instance` in the author's later code, `batch` in Ulyanov et al. 2016."""
+    """Norm after each convolution (`instance` in the author's later code, `batch` in Ulyanov et al. 2016)."""
 
     padding: Literal["circular", "reflect", "zeros"] = "circular"
-    """Of every convolution; `circular` in Ulyanov et al. 2016 section 3.2, which makes textures that tile."""
+    """Padding of every convolution (`circular`, which makes textures that tile, in Ulyanov et al. 2016 section 3.2)."""
 
     @property
     def photographs(self) -> bool:
-        """Only where it stylizes."""
+        """Whether the network learns from photographs: only with `mode: stylize`."""
         return self.mode == "stylize"
 
     @property
     def views(self) -> int:
-        """How often each photograph is in a step."""
+        """How often each photograph is in the batch of one step."""
         return 2 if self.photographs and self.diversity_weight else 1
 
     def fault(self, *, has_parent: bool) -> str:
-        """Return an error where pictures that are compared in pairs are odd in number."""
+        """Return an error where the diversity term compares pictures in pairs and their number is odd, else ""."""
         del has_parent
         odd = self.diversity_weight and self.batch_size % 2
         return f"diversity_weight needs an even batch_size; found {self.batch_size}" if odd else ""

@@ -1,4 +1,4 @@
-"""What networks learn from: a lesson for each family, by name."""
+"""The lessons: for each family, what its networks learn from."""
 
 from __future__ import annotations
 
@@ -20,4 +20,4 @@ LESSONS: Final[dict[str, type[Lesson]]] = {
     "mgan": MarkovianLesson,
     "texture_net": DiverseLesson,
 }
-"""Families by name."""
+"""The class of every family's lesson, by the family's name."""

@@ -1,4 +1,4 @@
-"""What AdaIN's decoder learns: to paint features whose statistics were exchanged. Of `adain`.
+"""The lesson of `adain`: a decoder learns to paint features whose statistics were exchanged.
 
 Shape letters: B pictures, C channels, H rows, W columns.
 """
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 
 class ExchangeLesson(Lesson):
-    """Pictures whose features are the exchanged ones, with the style's means and deviations at several layers.
+    """Pictures with the exchanged features at one layer, and the style's means and deviations at several layers.
 
-    Squares are cut at random from the style images, as large as the photographs'.
+    Squares as large as those of the photographs are cut from the style images at random.
 
     Source:
         Huang & Belongie 2017, eq. 11-13. Differs: relative units (`nst.losses.units`).
@@ -57,7 +57,7 @@ class ExchangeLesson(Lesson):
     def __call__(
         self, photographs_B3HW: Tensor | None, styles: Sequence[int], seeds: Sequence[int], *, whole: bool = False
     ) -> tuple[Tensor, Objective]:
-        """Return pictures of the network and what they are measured by; see `Lesson`."""
+        """Return pictures that the network makes and the objective that measures them, as `Lesson` says."""
         assert photographs_B3HW is not None
         config, network = self.config, self.network
         with torch.no_grad():
@@ -67,11 +67,11 @@ class ExchangeLesson(Lesson):
             ]
             features = [extract(self.backbone, self.tensor(square[None]), config.precision) for square in squares]
             statistics = stacked(
-                [{layer: DEVIATIONS.statistics(each[layer]) for layer in config.style_layers} for each in features],
+                [{layer: DEVIATIONS.statistics(maps[layer]) for layer in config.style_layers} for maps in features],
                 config.style_layers,
             )
-            wanted = [moments(each[config.layer]) for each in features]
-            style = torch.cat([mean for mean, _ in wanted]), torch.cat([deviation for _, deviation in wanted])
+            means, deviations = zip(*(moments(maps[config.layer]) for maps in features), strict=True)
+            style = torch.cat(means), torch.cat(deviations)
             with self.autocast():
                 content_BCHW = network.encode(photographs_B3HW)
             exchanged_BCHW = network.exchange(content_BCHW.to(self.dtype), style)
@@ -79,19 +79,10 @@ class ExchangeLesson(Lesson):
             decoded_B3HW = network.decode(exchanged_BCHW)
         outputs_B3HW = decoded_B3HW.to(self.dtype)
         ones_B = torch.ones_like(outputs_B3HW[:, 0, 0, 0], dtype=torch.float64)
-        targets = {layer: batch_target(DEVIATIONS, of_layer) for layer, of_layer in statistics.items()}
+        targets = {layer: batch_target(DEVIATIONS, parts) for layer, parts in statistics.items()}
         terms = [
-            *content_terms(
-                {config.layer: exchanged_BCHW},
-                {config.layer: 1.0},
-                config.content_weight * ones_B,
-            ),
-            *style_terms(
-                DEVIATIONS,
-                targets,
-                config.style_layers,
-                config.style_weight * ones_B,
-            ),
+            *content_terms({config.layer: exchanged_BCHW}, {config.layer: 1.0}, config.content_weight * ones_B),
+            *style_terms(DEVIATIONS, targets, config.style_layers, config.style_weight * ones_B),
         ]
         return outputs_B3HW, self.objective(outputs_B3HW, terms)
 

@@ -1,4 +1,4 @@
-"""What a lesson is: pictures of a network in training, and what they are measured by. Knows no family.
+"""The base of every lesson, which makes pictures with a network in training and says their losses. Knows no family.
 
 Shape letters: B pictures, C channels, H rows, W columns.
 """
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Syllabus:
-    """What a network learns.
+    """The styles that a network learns.
 
     Attributes:
         styles: The style images.
-        rows: The row of each of them in a network that knows many styles.
-        rows_known: How many rows that network has.
-        masks: The regions of the styles, for families of masks.
+        rows: For each style image, the row of its parameters in a network that knows many styles.
+        rows_known: Number of rows of that network, those of a parent's styles included.
+        masks: The masks of the style images, for families that paint masks.
     """
 
     styles: Sequence[Pixels]
@@ -49,12 +49,12 @@ class Syllabus:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Learner:
-    """Something that an optimiser moves.
+    """A module in training.
 
     Attributes:
-        module: What is kept in checkpoints.
-        parameters: What of it is moved.
-        rate: Learning rate over that of the training.
+        module: The module, kept whole in checkpoints.
+        parameters: Those of its parameters that the optimiser changes.
+        rate: Factor on the learning rate of the training.
     """
 
     module: nn.Module
@@ -63,16 +63,18 @@ class Learner:
 
 
 class Lesson:
-    """What a network learns from; a family's own lesson makes its pictures and says their terms.
+    """What a network learns from. The lesson of a family makes the pictures and says the terms of their loss.
 
     Args:
         config: Settings of the training.
-        syllabus: What the network learns.
-        workspace: Backbones and device.
+        syllabus: The styles that the network learns.
+        workspace: Holds the device and the backbones.
 
     Attributes:
         network: The network in training.
-        undecided: Adversarial part of the loss, weighted, while the critic cannot tell; 0 without a critic.
+        backbone: The backbone that measures its pictures.
+        undecided: Adversarial part of the loss, weighted, while the critic cannot tell real patches from painted ones;
+            0 without a critic.
     """
 
     config: Training
@@ -80,7 +82,7 @@ class Lesson:
     backbone: Backbone
 
     def __init__(self, config: Training, syllabus: Syllabus, workspace: Workspace) -> None:
-        del syllabus  # a family keeps of it what it needs
+        del syllabus  # the lesson of a family keeps what it needs
         self.config = config
         self.device = workspace.device
         self.dtype = dtype_of(config.precision)
@@ -89,45 +91,51 @@ class Lesson:
     def __call__(
         self, photographs_B3HW: Tensor | None, styles: Sequence[int], seeds: Sequence[int], *, whole: bool = False
     ) -> tuple[Tensor, Objective]:
-        """Return pictures of the network and what they are measured by.
+        """Return pictures that the network makes, shape (B, 3, H, W), and the objective that measures them.
 
         Args:
-            photographs_B3HW: RGB in [0, 1]; pictures of masks for families that paint those; or None.
-            styles: Index of each picture's style.
-            seeds: Seed of each picture's noise.
-            whole: Show style images whole where squares of them are cut at random otherwise.
+            photographs_B3HW: RGB in [0, 1]: photographs, or pictures of masks for a family that paints masks; None for
+                pictures from noise or random masks.
+            styles: Index of the style of each picture.
+            seeds: Seed of the noise and of the random crops of each picture.
+            whole: Whether a lesson that cuts random squares from the style images takes them whole instead.
         """
         raise NotImplementedError
 
     def learners(self) -> dict[str, Learner]:
-        """Return all that learns, by name: the network, and what learns beside it."""
+        """Return the modules that learn, by name: the network, and a critic if there is one."""
         return {"network": Learner(self.network, list(self.network.parameters()))}
 
     def extra_loss(self, outputs_B3HW: Tensor) -> Tensor:
-        """Return what is added to the mean loss of a batch because of all of its pictures together, shape ()."""
+        """Return a loss of all pictures of a batch together, added to the mean of their own losses; shape ()."""
         return torch.zeros_like(outputs_B3HW[0, 0, 0, 0])
 
     def objective(self, outputs_B3HW: Tensor, terms: Iterable[Term]) -> Objective:
-        """Return the objective with these terms and the total variation."""
+        """Return the objective made of these terms and the total variation of the pictures."""
         tv_weight_B = torch.full_like(outputs_B3HW[:, 0, 0, 0], self.config.tv_weight)
         return Objective(self.backbone, (*terms, tv_term(tv_weight_B)), self.config.precision)
 
     def autocast(self) -> torch.autocast:
-        """Return the context in which the network computes: bfloat16 where the precision says so."""
+        """Return the context in which the network computes: in bfloat16 with that precision, else unchanged."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
 
     def tensor(self, pictures: np.ndarray) -> Tensor:
-        """Return BHWC uint8 pictures as RGB in [0, 1], shape (B, 3, H, W)."""
+        """Return BHWC uint8 pictures as RGB in [0, 1], shape (B, 3, H, W), on the device."""
         return to_tensor(pictures, self.device, self.dtype).contiguous()
 
     def features(self, pictures: np.ndarray) -> dict[str, Tensor]:
-        """Return the backbone's features of BHWC uint8 pictures."""
+        """Return the backbone's features of BHWC uint8 pictures by layer, shape (B, C, H, W) each."""
         with torch.no_grad():
             return extract(self.backbone, self.tensor(pictures), self.config.precision)
 
 
 def stacked(rows: Sequence[Mapping[str, Statistics]], layers: Iterable[str]) -> dict[str, Statistics]:
-    """Return the statistics of several pictures by layer, with the pictures in front."""
+    """Return the statistics of several pictures by layer, joined along their first dimension.
+
+    Args:
+        rows: For each picture, its statistics by layer.
+        layers: The layers to return.
+    """
     return {
         layer: tuple(torch.cat(parts) for parts in zip(*(row[layer] for row in rows), strict=True)) for layer in layers
     }

@@ -1,4 +1,4 @@
-"""What a Markovian adversarial network learns: patches that a critic takes for the style's. Of `mgan`.
+"""The lesson of `mgan`: a network learns to paint patches that a critic takes for those of the style.
 
 Shape letters: B pictures, C channels, H rows, W columns.
 """
@@ -35,24 +35,25 @@ if TYPE_CHECKING:
     from nst.workspace import Workspace
 
 TURN: Final = 10.0
-"""Degrees by which the style is turned at most: pi / 18 in chuanli11/MGANs `code/train.lua`."""
+"""Largest turn of the style in degrees (pi / 18 in chuanli11/MGANs `code/train.lua`)."""
 
 GROWTH: Final = 1.1
-"""Factor by which it is enlarged or shrunk at most: 1.1 there."""
+"""Largest factor by which the style is enlarged or shrunk (1.1 in chuanli11/MGANs `code/train.lua`)."""
 
 
 class MarkovianLesson(Lesson):
-    """Pictures that keep a photograph's features and whose neural patches a critic takes for the style's.
+    """Pictures that keep a photograph's features and whose neural patches a critic takes for those of the style.
 
-    The critic is in training too: `nst.losses.adversarial.Duel` is both players' loss. Squares are cut from the style
-    at random, turned, scaled and mirrored a little.
+    The critic learns too: `nst.losses.adversarial.Duel` is the loss of both players. Squares are cut from the style at
+    random places, slightly turned and scaled, and mirrored half of the time.
 
     Source:
-        Li & Wand 2016, section 3, and chuanli11/MGANs `code/train.lua`. Differs: one stage. Theirs first optimises a
-        hundred pictures against a critic, hours on a CPU; the network then learns their pixels, beside a second critic
-        that is shown them as real. Here it learns from photographs at once, the real patches are the style's own,
-        and the content is compared where the encoder ends. Relative units for the content (`nst.losses.units`); the
-        adversarial loss is 1 while the critic cannot tell.
+        Li & Wand 2016, section 3, and chuanli11/MGANs `code/train.lua`. Differs: there is one stage. Theirs first
+        optimises a hundred pictures against a critic, which takes hours on a CPU; the network then learns their pixels,
+        against a second critic that is shown those pictures as real. Here the network learns from photographs at once,
+        the real patches come from the style itself, and the content is compared where the encoder ends. The content
+        loss is in relative units (`nst.losses.units`); the adversarial loss is 1 while the critic cannot tell real
+        patches from painted ones.
     """
 
     config: MganTraining
@@ -84,8 +85,8 @@ class MarkovianLesson(Lesson):
     def __call__(
         self, photographs_B3HW: Tensor | None, styles: Sequence[int], seeds: Sequence[int], *, whole: bool = False
     ) -> tuple[Tensor, Objective]:
-        """Return pictures of the network and what they are measured by; see `Lesson`."""
-        del styles  # there is but one
+        """Return pictures that the network makes and the objective that measures them, as `Lesson` says."""
+        del styles  # there is only one
         assert photographs_B3HW is not None
         config, network = self.config, self.network
         squares = [self.style if whole else style_square(self.style, self.side, seed) for seed in seeds]
@@ -105,13 +106,19 @@ class MarkovianLesson(Lesson):
 
 
 def style_square(style: np.ndarray, side: int, seed: int) -> np.ndarray:
-    """Return a square of a style image, its place, turn, scale and hand drawn by the seed; HWC uint8."""
+    """Return a square of a style image, HWC uint8; the seed draws its place, turn and scale and whether it is mirrored.
+
+    Args:
+        style: HWC uint8, large enough that the square fits at every turn and scale.
+        side: Side of the square in pixels.
+        seed: Seed of all draws.
+    """
     random = np.random.default_rng(seed)
     varied = _varied(style, *random.uniform(-1.0, 1.0, 2))
     return random_crop(varied[:, ::-1] if random.random() < 0.5 else varied, side, seed)
 
 
 def _varied(style: np.ndarray, growth: float, turn: float) -> np.ndarray:
-    """Return the style scaled and turned, each by a share of its most, in [-1, 1]."""
+    """Return the style scaled and turned; `growth` and `turn` in [-1, 1] are shares of the largest change."""
     rows, columns = (math.ceil(length * GROWTH**growth) for length in style.shape[:2])
     return rotate(resize_to(style, columns, rows), turn * TURN)

@@ -1,4 +1,4 @@
-"""Perceptual losses: a photograph's content and a style's Gram matrices. Of `johnson`, `conditional`, `texture_net`.
+"""The lessons of `johnson`, `conditional` and `texture_net`: a photograph's content and a style's Gram matrices.
 
 Shape letters: B pictures, C channels, H rows, W columns, S styles.
 """
@@ -50,15 +50,15 @@ class PerceptualLesson(Lesson):
         self.network = build_network(config, Origin(syllabus.rows_known))
         content = frozenset(config.content_layers) if config.photographs else frozenset()
         self.backbone = workspace.backbone(config.backbone, content.union(config.style_layers), self.dtype)
-        # Photographs are seen no deeper than their content is wanted.
+        # Photographs pass no deeper into the backbone than the content loss looks.
         self.content_backbone = workspace.backbone(config.backbone, content, self.dtype) if content else self.backbone
         self.statistics = stacked([self._statistics(style) for style in syllabus.styles], config.style_layers)
 
     def __call__(
         self, photographs_B3HW: Tensor | None, styles: Sequence[int], seeds: Sequence[int], *, whole: bool = False
     ) -> tuple[Tensor, Objective]:
-        """Return pictures of the network and what they are measured by; see `Lesson`."""
-        del whole  # Gram matrices are always those of the whole style
+        """Return pictures that the network makes and the objective that measures them, as `Lesson` says."""
+        del whole  # the Gram matrices always are those of whole style images
         config = self.config
         outputs_B3HW = self._paint(photographs_B3HW, styles, seeds)
         ones_B = torch.ones_like(outputs_B3HW[:, 0, 0, 0], dtype=torch.float64)
@@ -85,7 +85,7 @@ class PerceptualLesson(Lesson):
         return outputs_B3HW.to(self.dtype)
 
     def _statistics(self, style: Pixels) -> dict[str, Statistics]:
-        """Return the Gram matrices of a style at every layer."""
+        """Return the Gram matrices of a style image by layer."""
         config = self.config
         array = resize_to(style.array, *style_size(style, config.size * config.style_scale))
         features = self.features(array[None])
@@ -93,24 +93,24 @@ class PerceptualLesson(Lesson):
 
 
 class RowLesson(PerceptualLesson):
-    """The same for a network with a row of norm parameters for each style, of which only the rows may be learned."""
+    """The perceptual lesson for a network with a row of norm parameters per style; only the rows may be learned."""
 
     config: ConditionalTraining
     network: ConditionalNet
 
     def learners(self) -> dict[str, Learner]:
-        """Return the network, moved whole or in the rows of its styles."""
+        """Return the network with the parameters that change: all of them, or only the rows of its styles."""
         chosen = self.network.row_parameters() if self.config.only_rows else list(self.network.parameters())
         return {"network": Learner(self.network, chosen)}
 
 
 class DiverseLesson(PerceptualLesson):
-    """The same for a generator whose pictures of different noise should differ."""
+    """The perceptual lesson for a generator whose pictures of different noise should differ."""
 
     config: TextureNetTraining
 
     def extra_loss(self, outputs_B3HW: Tensor) -> Tensor:
-        """Return the diversity term, weighted."""
+        """Return the diversity term times its weight."""
         config = self.config
         if not config.diversity_weight:
             return super().extra_loss(outputs_B3HW)

@@ -1,4 +1,4 @@
-"""What a network of feed-forward doodles learns: to paint each region of a mask like the style's. Of `doodle_net`.
+"""The lesson of `doodle_net`: a network learns to paint each region of a mask like the same region of the style.
 
 Shape letters: B pictures, K regions, C channels, H rows, W columns.
 """
@@ -36,9 +36,9 @@ class RegionLesson(Lesson):
     """Pictures of random masks whose regions have the Gram matrices of the style's regions.
 
     Source:
-        DmitryUlyanov/online-neural-doodle@9758d9c feedforward_neural_doodle.lua. Differs: the loss of `doodle`, in
-        relative units and by the areas of regions (`nst.losses.guided`); total variation; no second loss at half the
-        size.
+        DmitryUlyanov/online-neural-doodle@9758d9c feedforward_neural_doodle.lua. Differs: the loss is that of the
+        method `doodle`, in relative units and weighted by the areas of the regions (`nst.losses.guided`); there is a
+        total variation, and no second loss at half the size.
     """
 
     config: DoodleNetTraining
@@ -61,11 +61,11 @@ class RegionLesson(Lesson):
     def __call__(
         self, photographs_B3HW: Tensor | None, styles: Sequence[int], seeds: Sequence[int], *, whole: bool = False
     ) -> tuple[Tensor, Objective]:
-        """Return pictures of the network and what they are measured by; see `Lesson`.
+        """Return pictures that the network makes and the objective that measures them, as `Lesson` says.
 
-        Pictures of masks may be given in place of photographs, to be painted instead of random masks.
+        Pictures of masks may be given in place of photographs; the network then paints them instead of random masks.
         """
-        del styles, whole  # there is one style
+        del styles, whole  # there is one style, and it is never cut
         shares_BKHW = self._drawn(seeds) if photographs_B3HW is None else self._read(photographs_B3HW)
         rows, columns = shares_BKHW.shape[2:]
         with self.autocast():

@@ -15,7 +15,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 # Sample photographs and paintings, a sweep over them, the catalog and a contact sheet; offline, on a CPU.
 demo: install
 	$(BIN)/nst samples demo/samples
-	$(BIN)/nst run manifests/quickstart.yaml --inputs demo --root demo/out
+	$(BIN)/nst run demo/samples/quickstart.yaml --root demo/out
 	$(BIN)/python -c "import pandas as pd; print(pd.read_parquet('demo/out/catalog/results').groupby('style_weight')[['style_loss', 'content_loss', 'ssim_content']].mean())"
 
 lint: install

@@ -14,16 +14,20 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nst.errors import ManifestError, TransientError, UserError
-from tasks.work.c_libraries import quiet_c_libraries
+from flows.packages import refuse_foreign_packages
+
+refuse_foreign_packages()
+
+from nst.errors import ManifestError, TransientError, UserError  # noqa: E402
+from tasks.work.c_libraries import quiet_c_libraries  # noqa: E402
 
 app = typer.Typer(
     name="nst",
     help="A declarative batch system for neural style transfer: manifests in, pictures and a catalog out.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 out = Console()
 err = Console(stderr=True)
@@ -38,6 +42,23 @@ InputsOption = Annotated[
 DevicesOption = Annotated[
     str, typer.Option("--devices", help="Comma-separated: cpu, mps, cuda:0,cuda:1; by default all GPUs, or the CPU.")
 ]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"nst {version('nst-batch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """A declarative batch system for neural style transfer: manifests in, pictures and a catalog out."""
 
 
 @app.command()
@@ -203,7 +224,7 @@ def schema(
 
 @app.command()
 def samples(folder: Annotated[Path, typer.Argument(help="Folder to write to; made if missing.")]) -> None:
-    """Write a handful of sample photographs and paintings."""
+    """Write sample photographs, paintings and masks, and an example manifest for each method."""
     from tasks.samples import write_samples
 
     for path in write_samples(folder):

@@ -1,4 +1,4 @@
-"""Sample pictures to try nst with: free photographs, and paintings made by nst's own code."""
+"""Samples to try nst with: free photographs, paintings made by nst's own code, and manifests that combine them."""
 
 from __future__ import annotations
 
@@ -32,12 +32,13 @@ _PAINTINGS: Final = {
 
 
 def write_samples(folder: str | Path) -> list[str]:
-    """Write `contents/*.jpg`, `styles/*.png`, `masks/*.png` and `CREDITS.md` below the folder, without a network.
+    """Write sample pictures, and the example manifests that use them, below a folder; needs no network.
 
-    The same version of nst writes the same bytes each time.
+    The pictures are `contents/*.jpg`, `styles/*.png` and `masks/*.png`, with their `CREDITS.md`; the manifests are
+    `*.yaml`, one for each method and family of networks. The same version of nst writes the same bytes each time.
 
     Returns:
-        The paths of the pictures written: contents, styles, masks.
+        The paths of the files written: contents, styles, masks, manifests.
     """
     root = Path(folder)
     written: list[str] = []
@@ -54,8 +55,16 @@ def write_samples(folder: str | Path) -> list[str]:
         )
     for name, mask in {"swirls": swirls_mask(LONG_SIDE, 0), "doodle": doodle(LONG_SIDE)}.items():
         _write(root / "masks" / f"{name}.png", encode(mask, OutputFormat("png"), {"credit": "nst; CC0"}), written)
+    for manifest in sorted(_manifests().glob("*.yaml")):
+        _write(root / manifest.name, manifest.read_bytes(), written)
     (root / "CREDITS.md").write_text(_credits(), encoding="utf-8")
     return written
+
+
+def _manifests() -> Path:
+    """Return the folder of the example manifests: part of an installed package, or of the checkout."""
+    installed = Path(__file__).parent / "manifests"
+    return installed if installed.is_dir() else Path(__file__).parent.parent / "manifests"
 
 
 def _write(path: Path, data: bytes, written: list[str]) -> None:

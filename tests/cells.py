@@ -11,8 +11,9 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from nst.backbones import Backbone
 from nst.methods import stylize_batch
+from nst.methods.descent import Descent
 from nst.pictures.images import Pixels
-from nst.workspace import Request, Workspace
+from nst.workspace import Request, Stylized, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     import torch
 
     from nst.config.method import Method
+    from nst.losses.objective import Objective
     from nst.pictures.masks import Labels
-    from nst.workspace import NetworkFile, Stylized
+    from nst.workspace import NetworkFile
 
 Config = TypeVar("Config")
 
@@ -91,6 +93,20 @@ def together_and_alone(*requests: Request) -> Iterator[tuple[Stylized, Stylized]
     for together, one in zip(run(*requests), requests, strict=True):
         (alone,) = run(one)
         yield together, alone
+
+
+def objective_of(one: Request, width: int = 40, height: int = 32) -> Objective:
+    """Return what a method hands to its descent to measure pictures of a size by."""
+    kept: list[Descent] = []
+
+    def keep(descent: Descent, on_step: object) -> list[Stylized]:
+        kept.append(descent)
+        return [Stylized(one.cell_id, None, None, (), 0)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Descent, "run", keep)
+        run(one)
+    return kept[0].objective(width, height)
 
 
 @contextmanager

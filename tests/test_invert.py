@@ -2,27 +2,19 @@
 
 import numpy as np
 import pytest
+from cells import CONTENT, request, run, small
 
 from nst.config.invert import InvertConfig
 from nst.errors import InputError
-from nst.methods import stylize_batch
-from nst.pictures.images import Pixels
-from nst.workspace import Request, Workspace
-
-PICTURE = Pixels(
-    "picture", np.kron(np.random.default_rng(3).integers(40, 216, (8, 10, 3)), np.ones((4, 4, 1))).astype(np.uint8)
-)
 
 
-def invert(content=PICTURE, styles=(PICTURE,), **changes):
-    fields = {"backbone": {"weights": "random"}, "size": 40, "steps": 150, "tv_weight": 0.0, **changes}
-    config = InvertConfig(**fields)
-    request = Request("cell", content, tuple(styles), (1.0,) * len(styles), "targets", config)
-    return stylize_batch([request], Workspace("cpu", lambda _: pytest.fail("random weights are not loaded")))[0]
+def invert(content=CONTENT, styles=(CONTENT,), **changes):
+    config = small(InvertConfig, **{"steps": 150, "tv_weight": 0.0, **changes})
+    return run(request(config, content, styles))[0]
 
 
 def error(result):
-    return np.abs(result.image.astype(float) - PICTURE.array).mean()
+    return np.abs(result.image.astype(float) - CONTENT.array).mean()
 
 
 def test_the_first_layer_gives_the_picture_back():
@@ -42,7 +34,7 @@ def test_gram_matrices_know_the_colours_but_not_the_places():
     assert result.losses.terms["style"].layers.keys() == {"relu1_1", "relu2_1"}
     assert result.losses.terms["style"].loss < 0.05
     assert "content" not in result.losses.terms
-    resized = np.abs(result.image[:32].astype(float) - PICTURE.array).mean()
+    resized = np.abs(result.image[:32].astype(float) - CONTENT.array).mean()
     assert resized > 20
 
 

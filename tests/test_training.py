@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from cells import LAYERS, RANDOM, blocks, picture, request, run, small, workspace
 from torch.autograd import gradcheck
 
 from nst.config.gatys import GatysConfig
@@ -21,7 +22,6 @@ from nst.config.training import (
 from nst.errors import InputError, UserError
 from nst.losses.deviations import DEVIATIONS
 from nst.losses.diversity import FLOOR, diversity_loss
-from nst.methods import stylize_batch
 from nst.networks import network_from
 from nst.pictures.images import Pixels
 from nst.pictures.masks import Labels
@@ -30,10 +30,10 @@ from nst.training import Trainer, Unhealthy
 from nst.training.health import Guard
 from nst.training.sampler import Sampler
 from nst.training.trainer import learning_rate
-from nst.workspace import NetworkFile, Request, Workspace
+from nst.workspace import NetworkFile
 
 COMMON = {
-    "size": 24, "batch_size": 2, "steps": 100, "learning_rate": 1e-2, "backbone": {"weights": "random"},
+    "size": 24, "batch_size": 2, "steps": 100, "learning_rate": 1e-2, "backbone": RANDOM,
     "style_layers": ["relu1_1", "relu2_1"],
 }  # fmt: skip
 PERCEPTUAL = {**COMMON, "content_layers": ["relu2_1"]}
@@ -49,21 +49,15 @@ FAMILIES = {
 }
 
 
-def blocks(seed, side):
-    coarse = np.random.default_rng(seed).integers(0, 256, size=(side // 4, side // 4, 3))
-    return np.kron(coarse, np.ones((4, 4, 1))).astype(np.uint8)
-
-
-PHOTOGRAPHS = np.stack([blocks(seed, 48) for seed in range(6)])
+PHOTOGRAPHS = np.stack([blocks(seed, 48, 48) for seed in range(6)])
 MASK = Labels("mask", ("#ff0000", "#0000ff"), np.indices((4, 4)).sum(0).astype(np.uint8) % 2)
-STYLES = [Pixels(f"style-{seed}", blocks(100 + seed, 40)) for seed in range(3)]
+STYLES = [picture(seed, 40, 40) for seed in (100, 101, 102)]
 
 
 def trainer(name_or_config, styles=None, **arguments):
     config, count = FAMILIES[name_or_config] if isinstance(name_or_config, str) else (name_or_config, 1)
-    workspace = Workspace("cpu", lambda config: pytest.fail(f"random weights are not loaded: {config}"))
     masks = [MASK] if config.masks else []
-    return Trainer(config, styles or STYLES[:count], workspace, PHOTOGRAPHS, masks=masks, **arguments)
+    return Trainer(config, styles or STYLES[:count], workspace(), PHOTOGRAPHS, masks=masks, **arguments)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -129,12 +123,9 @@ def test_checkpoints_of_other_trainings_and_torn_ones_are_refused():
 
 
 def test_weights_of_losses_mean_what_they_mean_in_gatys():
-    layers = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"], "backbone": {"weights": "random"}}
     weights = {"content_weight": 2.0, "style_weight": 3.0, "tv_weight": 5.0, "precision": "float64"}
-    config = GatysConfig(**layers, **weights, size=24, steps=3)
     content = Pixels("content", PHOTOGRAPHS[0][:24, :24])
-    request = Request("cell", content, (STYLES[0],), (1.0,), "targets", config)
-    (result,) = stylize_batch([request], Workspace("cpu", None))
+    (result,) = run(request(small(GatysConfig, **LAYERS, **weights, size=24, steps=3), content, STYLES[:1]))
     lesson = trainer(JohnsonTraining(**PERCEPTUAL, **TINY).model_copy(update=weights)).lesson
     image, photograph = (
         torch.from_numpy(array.copy()).permute(2, 0, 1)[None].double() / 255 for array in (result.image, content.array)
@@ -293,7 +284,7 @@ def test_a_style_is_added_to_a_trained_network_without_touching_the_others():
         second.step()
     learned, about = second.weights()
     network = network_from(about, learned)
-    assert network.styles == ("style-0", "style-1", "style-2")
+    assert network.styles == tuple(style.digest for style in STYLES)
     for key, tensor in tensors.items():
         if ".norm." in key:
             assert torch.equal(learned[key][:2], tensor)

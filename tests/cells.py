@@ -16,7 +16,7 @@ from nst.pictures.images import Pixels
 from nst.workspace import Request, Stylized, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import torch
 
@@ -54,9 +54,9 @@ def small(method: type[Config], **settings: Any) -> Config:
     return method(**{"backbone": RANDOM, "size": 40, **settings})
 
 
-def workspace() -> Workspace:
-    """Return a workspace on the CPU in which no weights can be loaded."""
-    return Workspace("cpu", lambda config: pytest.fail(f"no weights are to be loaded: {config}"))
+def workspace(weights: Mapping[str, torch.Tensor] | None = None) -> Workspace:
+    """Return a workspace on the CPU whose backbones have these weights; without any, loading some fails the test."""
+    return Workspace("cpu", lambda config: weights or pytest.fail(f"no weights are to be loaded: {config}"))
 
 
 def request(

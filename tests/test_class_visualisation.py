@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from cells import RANDOM, losses_of, request, run, small, together_and_alone
+from cells import RANDOM, losses_of, request, run, small, together_and_alone, workspace
 from safetensors.torch import load_file
 
 from nst.backbones import build_backbone
@@ -18,7 +18,6 @@ from nst.losses.terms import tv_term
 from nst.manifest.sweep import parse_manifest
 from nst.methods import stylize_batch
 from nst.methods.class_visualisation import class_names
-from nst.workspace import Workspace
 
 GOLDFISH, FLAMINGO, DAISY = 1, 130, 985
 
@@ -35,7 +34,7 @@ def visualise(*configs):
 
 
 def by_real_network(weights, *configs):
-    return stylize_batch(list(map(of, configs)), Workspace("cpu", lambda _: weights))
+    return stylize_batch(list(map(of, configs)), workspace(weights))
 
 
 def test_the_real_network_is_sure_of_what_it_drew(shared_data):

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from cells import RANDOM, blocks, farthest, losses_of, request, run, small, together_and_alone
+from cells import RANDOM, blocks, farthest, losses_of, request, run, small, together_and_alone, workspace
 from safetensors.torch import load_file
 
 from nst.backbones import build_backbone
@@ -18,7 +18,6 @@ from nst.losses.terms import tv_term
 from nst.methods import stylize_batch
 from nst.methods.ascent import NormalisedSteps, Shifts
 from nst.pictures.images import Pixels, decode, resize_to
-from nst.workspace import Workspace
 
 PICTURE = Pixels("picture", blocks(3, 64, 80, side=8))
 settings = partial(small, DreamConfig, size=80, layers=["relu2_1"], pyramid={"levels": 2}, jitter=4, trace_every=1)
@@ -50,7 +49,7 @@ def test_the_real_network_dreams_more_than_the_photograph_shows(shared_data):
     weights = load_file(shared_data / "weights/squeezenet1_1_torchvision.f16.safetensors")
     photo = Pixels("tubingen", decode((shared_data / "images/content/tubingen.jpg").read_bytes()))
     config = settings(size=128, layers=["fire6"], jitter=16, backbone={"name": "squeezenet", "weights": "x"})
-    (made,) = stylize_batch([of(config, photo)], Workspace("cpu", lambda _: weights))
+    (made,) = stylize_batch([of(config, photo)], workspace(weights))
     assert made.losses.loss < -3
     change = made.image.astype(float) - resize_to(photo.array, *made.image.shape[1::-1])
     assert 5 < np.abs(change).mean() < 60  # much was added, and the photograph is still there

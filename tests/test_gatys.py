@@ -23,7 +23,6 @@ from nst.config.gatys import GatysConfig
 from nst.errors import InputError, NumericalError
 from nst.methods import stylize_batch
 from nst.pictures.images import Pixels
-from nst.workspace import Workspace
 
 settings = partial(small, GatysConfig, **LAYERS, steps=20, trace_every=5)
 
@@ -219,15 +218,13 @@ def test_pictures_too_thin_for_the_backbone_fail_with_their_size():
 
 
 def test_a_missing_layer_is_the_users_error():
-    room = Workspace(
-        "cpu", lambda _: {"features.0.weight": torch.zeros(64, 3, 3, 3), "features.0.bias": torch.zeros(64)}
-    )
+    weights = {"features.0.weight": torch.zeros(64, 3, 3, 3), "features.0.bias": torch.zeros(64)}
     with pytest.raises(InputError, match="they hold conv1_1"):
-        stylize_batch([request(settings(backbone={"weights": "file.safetensors"}))], room)
+        stylize_batch([request(settings(backbone={"weights": "file.safetensors"}))], workspace(weights))
 
 
 def test_weights_that_are_not_finite_are_the_users_error():
     weights = {"features.0.weight": torch.full((64, 3, 3, 3), float("nan")), "features.0.bias": torch.zeros(64)}
     config = settings(backbone={"weights": "file.safetensors"}, content_layers=["relu1_1"], style_layers=["relu1_1"])
     with pytest.raises(InputError, match="not finite"):
-        stylize_batch([request(config)], Workspace("cpu", lambda _: weights))
+        stylize_batch([request(config)], workspace(weights))

@@ -1,20 +1,19 @@
 """SqueezeNet against torchvision's own, layer by layer; what a manifest may say of it."""
 
-import numpy as np
 import pytest
 import torch
 import torchvision
+from cells import blocks, request, run
 from safetensors.torch import load_file
 
 from nst.backbones import SqueezeNet, build_backbone, random_weights
+from nst.config import METHOD_CONFIGS
 from nst.config.architectures import ARCHITECTURES, chain, least_side
 from nst.config.backbone import BackboneConfig
 from nst.errors import InputError, ManifestError
 from nst.manifest.sweep import parse_manifest
-from nst.methods import stylize_batch
 from nst.methods.start import too_thin
 from nst.pictures.images import Pixels, decode, resize_to
-from nst.workspace import Request, Workspace
 
 LAYERS = ARCHITECTURES["squeezenet"].strides
 RANDOM = {"name": "squeezenet", "weights": "random"}
@@ -114,13 +113,9 @@ def test_random_features_neither_vanish_nor_explode():
     ],
 )
 def test_methods_run_on_it_where_layers_are_named(name, settings, with_style):
-    from nst.config import METHOD_CONFIGS
-
-    rng = np.random.default_rng(0)
-    content, style = (Pixels(str(n), rng.integers(0, 256, (64, 64, 3), np.uint8)) for n in range(2))
+    content, style = (Pixels(str(side), blocks(3, 64, 64, side=side)) for side in (1, 4))
     config = METHOD_CONFIGS[name](**settings, size=64, steps=12, backbone=RANDOM)
-    request = Request("cell", content, (style,) * with_style, (1.0,) * with_style, "targets", config)
-    (result,) = stylize_batch([request], Workspace("cpu", lambda _: pytest.fail("random weights are not loaded")))
+    (result,) = run(request(config, content, [style] * with_style))
     assert result.error is None
     assert result.trace[-1].loss < result.trace[0].loss
 

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from cells import LAYERS, RANDOM, blocks, picture, request, run, small, workspace
+from cells import LAYERS, RANDOM, blocks, farthest, picture, request, run, small, workspace
 from torch.autograd import gradcheck
 
+from nst.config.feedforward import FeedforwardConfig
 from nst.config.gatys import GatysConfig
 from nst.config.training import (
     TRAINING_CONFIGS,
@@ -304,12 +305,37 @@ def test_a_parent_of_another_family_is_refused():
         trainer("johnson", parent=NetworkFile("parent", lambda: (metadata, tensors)))
 
 
-@pytest.mark.parametrize("family", sorted(TRAINING_CONFIGS))
-def test_defaults_are_those_of_the_sources(family):
+@pytest.mark.parametrize(
+    ("family", "published"),
+    [
+        ("johnson", (4, 40_000, 1e-3)),  # Johnson, Alahi & Fei-Fei 2016, section 4.1
+        ("conditional", (16, 40_000, 1e-3)),  # Dumoulin, Shlens & Kudlur 2017, appendix
+        ("adain", (8, 160_000, 1e-4)),  # Huang & Belongie 2017, section 6.1; naoto0804/pytorch-AdaIN train.py
+    ],
+)
+def test_defaults_are_those_of_the_papers(family, published):
     config = TRAINING_CONFIGS[family]()
-    published = {
-        "adain": (8, 160_000, 1e-4), "conditional": (16, 40_000, 1e-3), "doodle_net": (4, 5000, 1e-2),
-        "johnson": (4, 40_000, 1e-3), "mgan": (16, 10_000, 1e-3), "texture_net": (4, 3000, 1e-2),
-    }[family]  # fmt: skip
     assert (config.batch_size, config.steps, config.learning_rate) == published
     assert config.size == 256
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        MganTraining(**{**COMMON, "style_layers": ["relu3_1"]}, layer="relu2_1", style_scale=2.0),
+        AdainTraining(**{**COMMON, "style_layers": ["relu1_1", "relu3_1"]}, layer="relu2_1"),
+    ],
+    ids=["mgan", "adain"],
+)
+def test_an_encoder_that_ends_before_the_style_layers_makes_a_model_that_paints(config):
+    training = trainer(config)
+    training.step()
+    tensors, metadata = training.weights()
+    assert not any("conv3_1" in key for key in tensors)
+    expected = training.validate([STYLES[1].array]).images[0]
+    painter = FeedforwardConfig(family=config.family, model="some", size=40)
+    model = NetworkFile("trained", lambda: (metadata, tensors))
+    # The style of a validation picture is the first one.
+    (made,) = run(request(painter, STYLES[1], STYLES[:1] if config.family == "adain" else [], model=model))
+    assert made.error is None
+    assert farthest(made.image, expected) <= 1

@@ -1,17 +1,17 @@
 """Which tests are quick, and the fixtures of every test: where losses compute, sample data, S3 servers, stores.
 
 **Quick tests.** `make quick` runs the tests that carry the marker `quick`, and nobody writes that marker: it is put on
-every test whose file imports neither `tasks` nor `flows`, that takes no fixture of a server or a store, and that is
-marked neither `slow` (more than two seconds of processor time) nor `process` (starts a process). The files that cannot
-have one are then not even imported. A quick test that starts a process nevertheless fails and says so. `make test` runs
-`make lint`, then the quick tests, then all that are not quick, none of them twice. `make proof` runs the tests marked
-`proof`, which `make test` runs briefly, for as long and at as many random moments as NST_KILLS and NST_SEED say.
+every test whose file imports none of `tasks`, `flows` and pandas, that takes no fixture of `COSTLY` (servers, stores,
+torchvision), and that is not marked `slow` (more than half a second of processor time), `process` (starts a process)
+or `proof`. Files that cannot have a quick test are then not even imported. A quick test that starts a process
+nevertheless fails and says so. `make test` runs `make lint`, then the quick tests, then all that are not quick, none of
+them twice. `make proof` runs the tests marked `proof`, which kill at random moments, for longer than `make test` does.
 """
 
 from __future__ import annotations
 
-import ast
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -33,6 +33,7 @@ os.environ["AWS_EC2_METADATA_DISABLED"] = "true"  # nobody waits for a metadata 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import ModuleType
 
     import torch
     from faultproxy import FaultProxy, Rule
@@ -41,8 +42,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 
-BEYOND_NST = frozenset({"tasks", "flows"})
-SERVERS = frozenset({"s3", "store", "fault_proxy"})
+BEYOND_NST = frozenset({"tasks", "flows", "pandas"})
+COSTLY = frozenset({"s3", "store", "fault_proxy", "torchvision"})
+"""Fixtures that no quick test takes."""
 
 
 # ---- quick tests --------------------------------------------------------------------------------------------------
@@ -56,9 +58,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the quick tests."""
     for item in items:
-        served = SERVERS.intersection(getattr(item, "fixturenames", ()))
+        costly = COSTLY.intersection(getattr(item, "fixturenames", ()))
         marked = any(map(item.get_closest_marker, ("slow", "process", "proof")))
-        if is_of_nst_alone(item.path) and not served and not marked:
+        if is_of_nst_alone(item.path) and not costly and not marked:
             item.add_marker("quick")
 
 
@@ -70,12 +72,7 @@ def is_of_nst_alone(path: Path) -> bool:
 
 def imported_rooms(path: Path) -> set[str]:
     """Return the top packages of all imports in a file, and in the helper modules beside it that it imports."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.partition(".")[0])
+    names = set(re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
     beside = [path.parent / f"{name}.py" for name in names]
     return names.union(*(imported_rooms(file) for file in beside if file.is_file()))
 
@@ -147,6 +144,14 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"no test data at {path}; set NST_TEST_DATA")
     return path
+
+
+@pytest.fixture(scope="session")
+def torchvision() -> ModuleType:
+    """The package torchvision, whose import takes seconds."""
+    import torchvision
+
+    return torchvision
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ HALVES = Labels("halves", ("#ff0000", "#0000ff"), np.repeat([[0, 1]], 20, 1).rep
 @pytest.mark.parametrize(("method", "setting", "words"), OF_METHODS, ids=ids(OF_METHODS))
 def test_every_word_makes_another_picture(method, setting, words):
     # Much variation, so that every kind of it counts; few steps, after which optimisers and losses still differ.
-    few = {"steps": 4, "pyramid": {"levels": 1}, "tv_weight": 30.0, **LAYERED.get(method, {})}
+    few = {"steps": 3, "pyramid": {"levels": 1}, "tv_weight": 30.0, **LAYERED.get(method, {})}
     masks = {"mask": HALVES, "style_masks": [HALVES]} if method == "doodle" else {}
     made = []
     for word in words:
@@ -69,7 +69,7 @@ def test_every_word_makes_another_network(family, setting, words):
         settings = {key: value for key, value in few.items() if key in model.model_fields}
         config = model(**{**settings, "backbone": RANDOM, setting: word})
         torch.manual_seed(0)
-        encoder = build_backbone(config.backbone, ["relu4_1", getattr(config, "layer", "relu1_1")], None)
+        encoder = build_backbone(config.backbone, [config.layer], None) if NETWORKS[family].encodes else None
         network = build_network(config, Origin(1, encoder, HALVES.colors))
         shares = torch.from_numpy(np.stack([HALVES.index, 1 - HALVES.index])).float().expand(2, -1, -1, -1)
         style = [(moments(network.encode(photographs[:1])), 1.0)] if NETWORKS[family].blends else []

@@ -37,6 +37,7 @@ def by_real_network(weights, *configs):
     return stylize_batch(list(map(of, configs)), workspace(weights))
 
 
+@pytest.mark.slow
 def test_the_real_network_is_sure_of_what_it_drew(shared_data):
     weights = load_file(shared_data / "weights/squeezenet1_1_torchvision.f16.safetensors")
     changes = {"size": 112, "steps": 25, "jitter": 8, "backbone": {"weights": "squeezenet.safetensors"}}
@@ -47,9 +48,8 @@ def test_the_real_network_is_sure_of_what_it_drew(shared_data):
     assert all(one.image[..., 0].mean() > one.image[..., 2].mean() for one in made[:2])
 
 
-def test_the_probability_is_that_of_torchvisions_network(shared_data):
-    from torchvision import models
-
+def test_the_probability_is_that_of_torchvisions_network(shared_data, torchvision):
+    models = torchvision.models
     weights = load_file(shared_data / "weights/squeezenet1_1_torchvision.f16.safetensors")
     (made,) = by_real_network(weights, settings(target=DAISY, backbone={"weights": "x"}))
     network = models.squeezenet1_1().eval()
@@ -92,7 +92,7 @@ def test_score_and_distance_in_closed_form():
 
 def test_a_batch_equals_its_cells_alone():
     configs = [
-        settings(target=5 * n, l2_weight=10.0 * n, tv_weight=n, noise=0.1 * n, seed=n, precision="float64")
+        settings(target=5 * n, l2_weight=10.0 * n, tv_weight=n, noise=0.1 * n, seed=n, steps=2, precision="float64")
         for n in range(3)
     ]
     for together, alone in together_and_alone(*map(of, configs)):
@@ -102,11 +102,12 @@ def test_a_batch_equals_its_cells_alone():
 
 
 def test_more_regularisation_stays_nearer_to_the_mean_colour():
-    near, far = visualise(settings(l2_weight=1e7, steps=20, jitter=0), settings(l2_weight=0, steps=20, jitter=0))
+    near, far = visualise(*(settings(l2_weight=weight, steps=10, jitter=0) for weight in (1e7, 0.0)))
     mean = np.array([124, 117, 104])
     assert np.square(near.image - mean).mean() < 0.5 * np.square(far.image - mean).mean()
 
 
+@pytest.mark.usefixtures("torchvision")
 def test_classes_have_names():
     names = class_names()
     assert len(names) == 1000

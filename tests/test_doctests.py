@@ -1,4 +1,4 @@
-"""The examples in docstrings of nst are true, as `pytest --doctest-modules nst/losses nst/methods` says of two rooms."""
+"""The examples in docstrings of nst are true; `pytest --doctest-modules nst/losses nst/methods` says so too."""
 
 import doctest
 import importlib

@@ -45,6 +45,7 @@ def test_doodles_follow_from_their_arguments_alone():
     assert not random_doodle(np.ones(1), 16, 0).any()
 
 
+@pytest.mark.slow
 def test_regions_take_about_their_shares():
     doodles = np.stack([random_doodle(SHARES, 48, seed) for seed in range(300)])
     taken = (doodles[..., None] == np.arange(4)).mean((1, 2))
@@ -156,6 +157,7 @@ def test_a_mask_that_lacks_a_region_has_a_finite_loss():
     assert all(parameter.grad.isfinite().all() for parameter in lesson.network.parameters() if parameter.requires_grad)
 
 
+@pytest.mark.slow
 def test_regions_learn_their_own_colours():
     halves = np.zeros((32, 40, 3), np.uint8)
     halves[:, :20], halves[:, 20:] = (230, 40, 30), (20, 60, 220)

@@ -167,13 +167,14 @@ def tinted(seed, color):
 
 
 MASK = Labels("mask", (RED, BLUE), np.array([[0] * 20 + [1] * 20] * 32, np.uint8))
-settings = partial(small, GatysConfig, **LAYERS, steps=8, precision="float64")
+settings = partial(small, GatysConfig, **LAYERS, steps=5, precision="float64")
 
 
 def masked(styles, style_masks, mask=MASK, mix="targets", **changes):
     return request(settings(**changes), CONTENT, styles, mix=mix, mask=mask, style_masks=style_masks)
 
 
+@pytest.mark.slow
 def test_two_styles_in_two_regions_each_give_theirs():
     red, blue = tinted(1, (1.0, 0.1, 0.1)), tinted(2, (0.1, 0.1, 1.0))
     masks = [plain_labels(RED), plain_labels(BLUE)]
@@ -198,10 +199,11 @@ def test_one_region_is_the_method_without_masks(mix):
 
 def test_a_batch_of_masked_styles_equals_its_cells_alone():
     checks = Labels("checks", (BLUE, RED), np.indices((4, 4)).sum(0).astype(np.uint8) % 2)
+    brief = {"init": "noise", "size": 24}
     requests = [
-        masked([picture(1)], [checks], seed=1, init="noise"),
-        masked([picture(2), picture(3)], [plain_labels(RED), plain_labels(BLUE)], seed=2, init="noise"),
-        masked([picture(2), picture(3)], [checks, plain_labels(BLUE)], mix="losses", seed=3, init="noise"),
+        masked([picture(1)], [checks], seed=1, **brief),
+        masked([picture(2), picture(3)], [plain_labels(RED), plain_labels(BLUE)], seed=2, **brief),
+        masked([picture(2), picture(3)], [checks, plain_labels(BLUE)], mix="losses", seed=3, **brief),
     ]
     for result, alone in together_and_alone(*requests):
         assert result.losses.terms["style"].loss == pytest.approx(alone.losses.terms["style"].loss, rel=1e-3)

@@ -88,6 +88,7 @@ def test_the_critic_learns_at_its_own_rate():
     assert moved == pytest.approx([0.01 * 1e-3, 1e-3], rel=0.01)
 
 
+@pytest.mark.slow
 def test_a_critic_learns_to_tell_the_style_from_the_networks_pictures():
     training = trainer(CONFIG.model_copy(update={"critic_rate": 1.0, "learning_rate": 3e-4}))
     photographs = training.lesson.tensor(PHOTOGRAPHS[:2, :24, :24])

@@ -167,6 +167,7 @@ def test_saturated_share_counts_channel_values():
     assert measure(flat(0, 100, 255), None)["saturated_share"] == pytest.approx(2 / 3)
 
 
+@pytest.mark.process
 def test_metrics_import_neither_torch_nor_skimage():
     code = "import sys, nst.pictures.metrics; print(sorted({'torch', 'skimage', 'scipy', 'pandas'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -25,7 +25,8 @@ def test_the_loss_is_told_and_falls():
 
 
 def test_a_batch_equals_its_cells_alone():
-    configs = [settings(precision="float64", style_weight=1.0 + n, seed=n, init="noise") for n in range(3)]
+    brief = {"precision": "float64", "init": "noise", "steps": 4, "size": 24}
+    configs = [settings(**brief, style_weight=1.0 + n, seed=n) for n in range(3)]
     requests = [request(config, styles=STYLES[n : n + 2]) for n, config in enumerate(configs)]
     for together, alone in together_and_alone(*requests):
         assert losses_of(together) == pytest.approx(losses_of(alone), rel=1e-6)

@@ -168,6 +168,7 @@ def test_statistics_over_a_region_are_those_of_its_cut_out_part():
         torch.testing.assert_close(ours, expected)
 
 
+@pytest.mark.slow
 def test_the_public_adain_decoder_reconstructs_at_alpha_0_and_stylizes_at_alpha_1(shared_data):
     weights = shared_data / "weights"
     decoder = load_file(weights / "adain_decoder_int8dequant.f16.safetensors")

@@ -67,6 +67,7 @@ def torch_lbfgs(objective, start, steps):
         return objective(image).total.item(), objective(image.clamp(0, 1)).total.item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [False, True])
 @pytest.mark.parametrize("kind", ["random", "vgg19"])
 def test_lbfgs_ends_no_higher_than_torchs(kind, noise, request, device, dtype):

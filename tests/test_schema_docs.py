@@ -13,6 +13,8 @@ from nst.manifest.reference import json_schema, manifest_reference, training_sch
 from nst.manifest.training import TrainBlock, TrainStyle
 from nst.yaml.text import load
 
+pytestmark = pytest.mark.slow
+
 ZOO = Path(__file__).parent / "bad_manifests"
 BY_SHAPE = [
     "unknown_key", "unknown_setting", "unknown_nested", "enum_typo", "optimizer_typo", "out_of_range", "booleans",

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-import torchvision
 from cells import blocks, request, run
 from safetensors.torch import load_file
 
@@ -19,9 +18,9 @@ LAYERS = ARCHITECTURES["squeezenet"].strides
 RANDOM = {"name": "squeezenet", "weights": "random"}
 
 
-def torchvisions(images, weights):
+def torchvisions(models, images, weights):
     """Return torchvision's maps under our names of layers."""
-    reference = torchvision.models.squeezenet1_1().eval()
+    reference = models.squeezenet1_1().eval()
     reference.load_state_dict(weights)
     maps, x = {}, images
     modules = [*reference.features, *reference.classifier[1:]]
@@ -39,21 +38,22 @@ def standardised(images):
 
 
 @pytest.mark.parametrize("size", [(64, 80), (65, 79), (33, 33)])
-def test_every_layer_equals_torchvisions_own_module(size):
+def test_every_layer_equals_torchvisions_own_module(size, torchvision):
     torch.manual_seed(0)
     weights = torchvision.models.squeezenet1_1().state_dict()
     images = torch.rand(2, 3, *size)
     features = SqueezeNet("squeezenet", LAYERS, weights)(images)
-    for layer, expected in torchvisions(standardised(images), weights).items():
+    for layer, expected in torchvisions(torchvision.models, standardised(images), weights).items():
         torch.testing.assert_close(features[layer], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_real_weights_give_torchvisions_logits_and_know_a_cat(shared_data):
+def test_the_real_weights_give_torchvisions_logits_and_know_a_cat(shared_data, torchvision):
     weights = load_file(shared_data / "weights/squeezenet1_1_torchvision.f16.safetensors")
     array = resize_to(decode((shared_data / "images/content/chelsea.png").read_bytes()), 224, 224)
     images = torch.from_numpy(array.copy()).permute(2, 0, 1)[None].div(255)
     ours = SqueezeNet("squeezenet", ["logits"], weights)(images)["logits"].flatten(1)
-    reference = torchvisions(standardised(images), {key: value.float() for key, value in weights.items()})
+    exact = {key: value.float() for key, value in weights.items()}
+    reference = torchvisions(torchvision.models, standardised(images), exact)
     torch.testing.assert_close(ours, reference["logits"].flatten(1), rtol=1e-5, atol=1e-5)
     names = torchvision.models.SqueezeNet1_1_Weights.DEFAULT.meta["categories"]
     assert "cat" in names[ours.argmax()]

@@ -21,6 +21,7 @@ def texture(config, styles=(EXAMPLE,), weights=(), mix="targets"):
     return request(config, None, styles, weights, mix=mix)
 
 
+@pytest.mark.slow
 def test_the_gram_matrices_become_the_examples():
     (result,) = run(texture(settings(steps=120, precision="float64", histogram_match=False)))
     assert result.trace[-1].loss < 1e-3 * result.trace[0].loss
@@ -53,7 +54,7 @@ def test_without_the_match_the_histogram_is_the_optimisers():
 
 
 def test_a_batch_equals_its_cells_alone():
-    double = {"precision": "float64", "histogram_match": False}
+    double = {"precision": "float64", "histogram_match": False, "steps": 5}
     requests = [texture(settings(seed=seed, **double), [style]) for seed, style in enumerate((EXAMPLE, OTHER))]
     requests.append(texture(settings(seed=7, tv_weight=0.5, **double), [EXAMPLE, OTHER], (0.7, 0.3), "losses"))
     for together, alone in together_and_alone(*requests):

@@ -21,7 +21,7 @@ from nst.losses.units import style_factor, tv_factor
 GENERATOR = torch.Generator().manual_seed(17)
 STYLE = STYLES[0]
 
-settings = partial(small, GatysConfig, **LAYERS, steps=20, precision="float64")
+settings = partial(small, GatysConfig, **LAYERS, steps=10, precision="float64")
 
 
 def gradient(one, image):

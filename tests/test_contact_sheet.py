@@ -48,8 +48,8 @@ def coloured(*cells):
 
 def centres(sheet, cell):
     """Middles of a cell's pictures on a sheet, (row, column) in pixels; found by their colour."""
-    regions, count = ndimage.label(np.abs(sheet - decode(cell.picture)[0, 0].astype(int)).max(2) < 25)
-    large = [n for n in range(1, count + 1) if (regions == n).sum() > 1000]
+    regions, _ = ndimage.label(np.abs(sheet - decode(cell.picture)[0, 0].astype(int)).max(2) < 25)
+    large = np.flatnonzero(np.bincount(regions.ravel()) > 1000)[1:]  # the first is all that has another colour
     return ndimage.center_of_mass(regions > 0, regions, large)
 
 

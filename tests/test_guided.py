@@ -145,7 +145,7 @@ def seen_by(layer):
 
 
 @pytest.mark.parametrize("layer", ["relu1_1", "relu1_2", "relu2_1", "relu3_1"])
-def test_a_regions_style_pulls_only_at_what_the_region_sees(layer, draw, device, dtype):
+def test_a_regions_style_pulls_only_at_what_the_region_sees(layer, draw, device, dtype, rounding):
     size, split = 64, 16  # the region is the 16 left columns, a multiple of every layer's step
     backbone = build_backbone(BackboneConfig(weights="random"), {layer}, None, device=device, dtype=dtype)
     labels = read_labels("d", np.array([[(255, 0, 0)] * split + [(0, 0, 255)] * (size - split)] * size, np.uint8))
@@ -156,7 +156,8 @@ def test_a_regions_style_pulls_only_at_what_the_region_sees(layer, draw, device,
     (gradient,) = torch.autograd.grad(loss(backbone(painting)[layer]).sum(), painting)
     step = size // positions[0]
     last = split - step + seen_by(layer)[1]
-    assert (gradient[..., last + 1 :] == 0).all()
+    leak = 0.0 if device.type == "cpu" else rounding  # a GPU may convolve by Fourier transforms, which round everywhere
+    assert gradient[..., last + 1 :].abs().max() <= leak * gradient.abs().max()
     assert (gradient[..., last] != 0).any()
     assert (gradient[..., 0] != 0).any()
 

@@ -1,9 +1,9 @@
-# Two commands do everything on a fresh machine: `make demo` and `make test`.
+# Two commands do everything on a fresh machine: `make demo` and `make test`. While working, `make quick`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench install clean
+.PHONY: demo test quick proof lint bench install clean
 
 # Set-up is a virtual environment and plain pip; the stamp makes it happen once.
 install: $(VENV)/.installed
@@ -24,8 +24,19 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
-	$(BIN)/pytest -n 2 --dist loadgroup
+# The tests of nst that start no process, in less than half a minute on two cores; tests/conftest.py says which they are.
+quick: install
+	$(BIN)/pytest -n 2 --dist loadgroup -m quick
+
+test: lint quick
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not quick"
+
+# Runs that are killed at random moments: NST_KILLS of them, drawn by NST_SEED.
+proof: export NST_KILLS := $(or $(NST_KILLS),20)
+proof: export NST_SEED := $(or $(NST_SEED),$(shell date +%s))
+proof: install
+	@echo NST_KILLS=$$NST_KILLS NST_SEED=$$NST_SEED
+	$(BIN)/pytest -m proof
 
 bench: install
 	for bench in tests/benchmarks/bench_*.py; do $(BIN)/python $$bench || exit 1; done

@@ -86,8 +86,6 @@ class Recent(Generic[Value]):
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.hits = 0
-        self.misses = 0
         self._owner: Hashable = None
         self._values: OrderedDict[Hashable, Value] = OrderedDict()
 
@@ -101,10 +99,8 @@ class Recent(Generic[Value]):
         """Return the value of `key`, computed if it is not in memory."""
         key = (self._owner, key)
         if key in self._values:
-            self.hits += 1
             self._values.move_to_end(key)
             return self._values[key]
-        self.misses += 1
         value = compute()
         self._values[key] = value
         while len(self._values) > self.size:

@@ -1,8 +1,17 @@
-"""Fixtures of every test: sample data, a real S3 server, stores of all kinds, a proxy that breaks answers."""
+"""Which tests are quick, and the fixtures of every test: where losses compute, sample data, S3 servers, stores.
+
+**Quick tests.** `make quick` runs the tests that carry the marker `quick`, and nobody writes that marker: it is put on
+every test whose file imports none of `tasks`, `flows` and pandas, that takes no fixture of `COSTLY` (servers, stores,
+torchvision), and that is not marked `slow` (more than half a second of processor time), `process` (starts a process)
+or `proof`. Files that cannot have a quick test are then not even imported. A quick test that starts a process
+nevertheless fails and says so. `make test` runs `make lint`, then the quick tests, then all that are not quick, none of
+them twice. `make proof` runs the tests marked `proof`, which kill at random moments, for longer than `make test` does.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -12,26 +21,122 @@ import urllib.request
 import uuid
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # helper modules of the tests: faultproxy, simulator
+sys.path.insert(0, str(Path(__file__).parent))  # helper modules of the tests: cells, faultproxy, simulator, trainings
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anybody imports torch: xdist workers share the cores
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"  # nobody waits for a metadata service that is not there
 
-from faultproxy import FaultProxy, Rule
-
-from tasks.store import Store, open_store
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import ModuleType
+
+    import torch
+    from faultproxy import FaultProxy, Rule
+
+    from tasks.store import Store
 
 ROOT = Path(__file__).parent.parent
 
+BEYOND_NST = frozenset({"tasks", "flows", "pandas"})
+COSTLY = frozenset({"s3", "store", "fault_proxy", "torchvision"})
+"""Fixtures that no quick test takes."""
 
+
+# ---- quick tests --------------------------------------------------------------------------------------------------
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave files unread that cannot have a quick test, where only those are asked for."""
+    asked = config.option.markexpr == "quick" and collection_path.match("test_*.py")
+    return True if asked and not is_of_nst_alone(collection_path) else None
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the quick tests."""
+    for item in items:
+        costly = COSTLY.intersection(getattr(item, "fixturenames", ()))
+        marked = any(map(item.get_closest_marker, ("slow", "process", "proof")))
+        if is_of_nst_alone(item.path) and not costly and not marked:
+            item.add_marker("quick")
+
+
+@cache
+def is_of_nst_alone(path: Path) -> bool:
+    """Return whether a file of tests imports nothing of `tasks` and `flows`, on top or inside a function."""
+    return BEYOND_NST.isdisjoint(imported_rooms(path))
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """Return the top packages of all imports in a file, and in the helper modules beside it that it imports."""
+    names = set(re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
+    beside = [path.parent / f"{name}.py" for name in names]
+    return names.union(*(imported_rooms(file) for file in beside if file.is_file()))
+
+
+@pytest.fixture(autouse=True)
+def _quick_tests_start_no_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        pytest.fail("a quick test starts no process: mark this one with `process`")
+
+    if request.node.get_closest_marker("quick"):
+        monkeypatch.setattr(subprocess, "Popen", refused)
+
+
+# ---- where and in which numbers losses are computed ---------------------------------------------------------------
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the tests of losses: `pytest tests/test_gram.py --device cuda --dtype float32`."""
+    group = parser.getgroup("losses")
+    group.addoption("--device", default="cpu", help="where the tests of losses compute: cpu, cuda, cuda:1, ...")
+    group.addoption("--dtype", default="float64", choices=["float32", "float64"], help="type of their numbers")
+
+
+@pytest.fixture
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> torch.device:
+    """Where a loss is computed, `--device`; without TF32, whose 10 bits of fraction are not those of `--dtype`.
+
+    torch allows TF32 in convolutions unless told otherwise, and in matrix products only when told to;
+    `nst.losses.objective.arithmetic` forbids both with `precision: float32`, and so does this fixture.
+    """
+    import torch
+
+    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    return torch.device(request.config.getoption("--device"))
+
+
+@pytest.fixture
+def dtype(request: pytest.FixtureRequest) -> torch.dtype:
+    """The type of the numbers that a loss is computed in, `--dtype`."""
+    import torch
+
+    return getattr(torch, request.config.getoption("--dtype"))
+
+
+@pytest.fixture
+def rounding(dtype: torch.dtype) -> float:
+    """Relative error that rounding may make in a short computation: 2e-13 in float64, 1e-4 in float32."""
+    import torch
+
+    return 1000 * torch.finfo(dtype).eps
+
+
+@pytest.fixture
+def draw(device: torch.device, dtype: torch.dtype) -> Callable[..., torch.Tensor]:
+    """Return a function that draws normal numbers: by shape and seed the same in every type and on every device."""
+    import torch
+
+    def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
+        numbers = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        return numbers.to(device, dtype)
+
+    return drawn
+
+
+# ---- sample data, servers and stores ------------------------------------------------------------------------------
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real images and weights, which the project does not ship."""
@@ -39,6 +144,14 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"no test data at {path}; set NST_TEST_DATA")
     return path
+
+
+@pytest.fixture(scope="session")
+def torchvision() -> ModuleType:
+    """The package torchvision, whose import takes seconds."""
+    import torchvision
+
+    return torchvision
 
 
 @dataclass(frozen=True)
@@ -110,6 +223,8 @@ def s3() -> Iterator[S3Server]:
 @pytest.fixture(params=["local", "memory", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """An empty store, once of each kind; `@pytest.mark.parametrize("store", ["s3"], indirect=True)` picks."""
+    from tasks.store import open_store
+
     if request.param == "local":
         return open_store(tmp_path / "root")
     if request.param == "memory":
@@ -120,6 +235,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 @pytest.fixture
 def fault_proxy(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., FaultProxy]]:
     """Make a proxy before the S3 server that breaks what its rules name, and point the environment at it."""
+    from faultproxy import FaultProxy
+
     running: list[FaultProxy] = []
 
     def start(*rules: Rule) -> FaultProxy:

@@ -1,6 +1,5 @@
 import pytest
 import torch
-import torchvision
 
 from nst.backbones import VGG, build_backbone, random_weights
 from nst.config.architectures import layers_of
@@ -9,7 +8,7 @@ from nst.errors import InputError
 
 
 @pytest.mark.parametrize("name", ["vgg16", "vgg19"])
-def test_every_layer_equals_torchvisions_own_module(name):
+def test_every_layer_equals_torchvisions_own_module(name, torchvision):
     torch.manual_seed(0)
     letter = {"vgg16": "D", "vgg19": "E"}[name]
     reference = torchvision.models.vgg.make_layers(torchvision.models.vgg.cfgs[letter]).eval()
@@ -25,7 +24,7 @@ def test_every_layer_equals_torchvisions_own_module(name):
 
 
 @pytest.mark.parametrize("name", ["vgg16", "vgg19"])
-def test_layers_stand_in_the_order_of_torchvisions_features(name):
+def test_layers_stand_in_the_order_of_torchvisions_features(name, torchvision):
     kinds = {torch.nn.Conv2d: "conv", torch.nn.ReLU: "relu", torch.nn.MaxPool2d: "pool"}
     with torch.device("meta"):
         features = getattr(torchvision.models, name)().features
@@ -91,6 +90,7 @@ def test_random_weights_are_the_same_everywhere():
     )
 
 
+@pytest.mark.slow
 def test_random_features_neither_vanish_nor_explode_and_differ_between_pictures_at_depth():
     config = BackboneConfig(weights="random")
     assert config.pooling == "average"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import BaseModel
@@ -11,10 +12,14 @@ from nst.config.gatys import GatysConfig
 from nst.config.training import TRAINING_CONFIGS
 from nst.manifest.methods import paths
 from nst.pictures.metrics import METRICS
-from tasks.catalog import parameters
+from tasks.catalog import Catalog, parameters
 from tasks.catalog.columns import LAYERS
 from tasks.catalog.reference import catalog_reference
 from tasks.catalog.schema import SCHEMAS, Table
+from tasks.store import open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_every_column_is_described_and_named_like_a_yaml_key() -> None:
@@ -40,14 +45,19 @@ def test_settings_become_columns_under_their_yaml_keys() -> None:
 
 
 @pytest.mark.parametrize("method", METHOD_CONFIGS)
-def test_every_setting_of_every_method_has_a_column_that_holds_it(method: str) -> None:
+def test_a_row_holds_every_setting_of_its_method_as_the_manifest_has_it(method: str, tmp_path: Path) -> None:
     config = METHOD_CONFIGS[method]()
-    flat = parameters.flatten(config)
-    types = {"string": str, "int64": int, "float64": (int, float), "bool": bool}
-    assert flat.pop("method") == method
-    columns = {c.name: c for c in parameters.columns()}
-    for name, value in flat.items():
-        assert value is None or isinstance(value, types[columns[name].type]), name
+    catalog = Catalog(open_store(tmp_path))
+    catalog.commit("results", "sweep", "batch", [{"cell_id": "cell", **parameters.flatten(config)}])
+    catalog.publish("results")
+    (row,) = catalog.read("results").to_pylist()
+    assert row["method"] == method
+    for key, value in config.model_dump(mode="json", exclude={"name"}).items():
+        if key in {"optimizer", "pyramid", "backbone"}:
+            found = {part: row[key if part == "name" else f"{key}_{part}"] for part in value}
+        else:
+            found = json.loads(row[key]) if isinstance(value, dict | list) else row[key]
+        assert found == value, key
 
 
 def test_flattened_settings_say_what_was_configured() -> None:

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from cells import RANDOM, losses_of, request, run, small, together_and_alone, workspace
 from safetensors.torch import load_file
 
 from nst.backbones import build_backbone
@@ -17,36 +18,40 @@ from nst.losses.terms import tv_term
 from nst.manifest.sweep import parse_manifest
 from nst.methods import stylize_batch
 from nst.methods.class_visualisation import class_names
-from nst.workspace import Request, Workspace
 
-RANDOM = {"weights": "random"}
 GOLDFISH, FLAMINGO, DAISY = 1, 130, 985
 
 
-def visualise(*configs, weights=None):
-    workspace = Workspace("cpu", lambda config: weights or pytest.fail(f"{config} is not loaded"))
-    return stylize_batch([Request(str(n), None, (), (), "targets", one) for n, one in enumerate(configs)], workspace)
+settings = partial(small, ClassVisualisationConfig, target=3, size=64, steps=5, jitter=4)
 
 
-def settings(**changes):
-    return ClassVisualisationConfig(**{"target": 3, "size": 64, "steps": 5, "jitter": 4, "backbone": RANDOM, **changes})
+def of(config):
+    return request(config, None, [])
 
 
+def visualise(*configs):
+    return run(*map(of, configs))
+
+
+def by_real_network(weights, *configs):
+    return stylize_batch(list(map(of, configs)), workspace(weights))
+
+
+@pytest.mark.slow
 def test_the_real_network_is_sure_of_what_it_drew(shared_data):
     weights = load_file(shared_data / "weights/squeezenet1_1_torchvision.f16.safetensors")
     changes = {"size": 112, "steps": 25, "jitter": 8, "backbone": {"weights": "squeezenet.safetensors"}}
-    made = visualise(*(settings(target=target, **changes) for target in (GOLDFISH, FLAMINGO, DAISY)), weights=weights)
+    made = by_real_network(weights, *(settings(target=target, **changes) for target in (GOLDFISH, FLAMINGO, DAISY)))
     assert [one.report["class_name"] for one in made] == ["goldfish", "flamingo", "daisy"]
     assert min(one.report["class_probability"] for one in made) > 0.9
     # Flamingos are red, goldfish too; where they are, there is less blue than in the mean colour.
     assert all(one.image[..., 0].mean() > one.image[..., 2].mean() for one in made[:2])
 
 
-def test_the_probability_is_that_of_torchvisions_network(shared_data):
-    from torchvision import models
-
+def test_the_probability_is_that_of_torchvisions_network(shared_data, torchvision):
+    models = torchvision.models
     weights = load_file(shared_data / "weights/squeezenet1_1_torchvision.f16.safetensors")
-    (made,) = visualise(settings(target=DAISY, backbone={"weights": "x"}), weights=weights)
+    (made,) = by_real_network(weights, settings(target=DAISY, backbone={"weights": "x"}))
     network = models.squeezenet1_1().eval()
     network.load_state_dict(weights)
     normalise = models.SqueezeNet1_1_Weights.IMAGENET1K_V1.transforms()
@@ -87,22 +92,22 @@ def test_score_and_distance_in_closed_form():
 
 def test_a_batch_equals_its_cells_alone():
     configs = [
-        settings(target=5 * n, l2_weight=10.0 * n, tv_weight=n, noise=0.1 * n, seed=n, precision="float64")
+        settings(target=5 * n, l2_weight=10.0 * n, tv_weight=n, noise=0.1 * n, seed=n, steps=2, precision="float64")
         for n in range(3)
     ]
-    for together, config in zip(visualise(*configs), configs, strict=True):
-        (alone,) = visualise(config)
-        assert [row.loss for row in together.trace] == pytest.approx([row.loss for row in alone.trace], rel=1e-9)
+    for together, alone in together_and_alone(*map(of, configs)):
+        assert losses_of(together) == pytest.approx(losses_of(alone), rel=1e-9)
         assert np.array_equal(together.image, alone.image)
         assert together.report["class_name"] is None
 
 
 def test_more_regularisation_stays_nearer_to_the_mean_colour():
-    near, far = visualise(settings(l2_weight=1e7, steps=20, jitter=0), settings(l2_weight=0, steps=20, jitter=0))
+    near, far = visualise(*(settings(l2_weight=weight, steps=10, jitter=0) for weight in (1e7, 0.0)))
     mean = np.array([124, 117, 104])
     assert np.square(near.image - mean).mean() < 0.5 * np.square(far.image - mean).mean()
 
 
+@pytest.mark.usefixtures("torchvision")
 def test_classes_have_names():
     names = class_names()
     assert len(names) == 1000

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from io import BytesIO
+from itertools import product
 
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from nst.pictures.images import decode, thumbnail
-from tasks.pages.contact_sheet import SheetCell, _arrange, contact_sheet
+from tasks.pages.contact_sheet import SheetCell, contact_sheet
 
 RED, GREEN, BLUE = (220, 20, 20), (20, 200, 20), (20, 20, 220)
 
@@ -33,45 +35,73 @@ def cells(contents="ab", styles="xyz", labels=("w=1", "w=2"), color=GREEN):
     return [SheetCell(c, s, label, flat(color)) for c in contents for s in styles for label in labels]
 
 
+LEVELS = [(r, g, b) for r in (20, 130, 240) for g in (20, 130, 240) for b in (20, 130, 240)]
+DISTINCT = [color for color in LEVELS if max(color) - min(color) > 50]
+"""Colours that no other is near to, and neither text nor paper."""
+
+
+def coloured(*cells):
+    """Give each (content, style, label) a picture of its own colour."""
+    colors = DISTINCT[: len(cells)]
+    return [SheetCell(*cell, flat(color)) for cell, color in zip(cells, colors, strict=True)]
+
+
+def centres(sheet, cell):
+    """Middles of a cell's pictures on a sheet, (row, column) in pixels; found by their colour."""
+    regions, _ = ndimage.label(np.abs(sheet - decode(cell.picture)[0, 0].astype(int)).max(2) < 25)
+    large = np.flatnonzero(np.bincount(regions.ravel()) > 1000)[1:]  # the first is all that has another colour
+    return ndimage.center_of_mass(regions > 0, regions, large)
+
+
+def places(cells):
+    """Rows and columns of each cell's pictures on the sheet, counted among all pictures."""
+    sheet = opened(contact_sheet(cells))
+    found = [[(round(y / 8), round(x / 8)) for y, x in centres(sheet, cell)] for cell in cells]
+    rows, columns = (sorted({place[axis] for each in found for place in each}) for axis in (0, 1))
+    return [{(rows.index(y), columns.index(x)) for y, x in each} for each in found]
+
+
+def captioned(cells):
+    """Whether there is text just below the picture of each cell."""
+    sheet = opened(contact_sheet(cells))
+    middles = [tuple(map(int, centres(sheet, cell)[0])) for cell in cells]
+    return [bool((sheet[y + 70 : y + 100, x - 60 : x + 60].max(2) < 120).any()) for y, x in middles]
+
+
 def test_pairs_head_the_rows_and_points_the_columns():
-    grid = _arrange(cells())
-    assert grid.rows == [(c, s) for c in "ab" for s in "xyz"]
-    assert grid.columns == ["w=1", "w=2"]
-    assert not grid.styles_across
-    assert len(grid) == 12
+    pairs, points = list(product("ab", "xyz")), ["w=1", "w=2"]
+    cells = coloured(*((*pair, point) for pair in pairs for point in points))
+    assert places(cells) == [{(row, column)} for row in range(6) for column in range(2)]
 
 
 def test_with_one_point_contents_meet_styles():
-    grid = _arrange(cells(labels=("",)))
-    assert grid.rows == [("a", ""), ("b", "")]
-    assert grid.columns == ["x", "y", "z"]
-    assert grid.styles_across
+    cells = coloured(*((c, s, "") for c in "ab" for s in "xyz"))
+    assert places(cells) == [{(row, column)} for row in range(2) for column in range(3)]
 
 
 def test_one_pair_with_many_points_is_broken_into_lines_with_captions():
-    grid = _arrange(cells("a", "x", [f"w={i}" for i in range(20)]))
-    assert grid.captions
-    assert [cell.label for row in grid.cells for cell in row if cell] == [f"w={i}" for i in range(20)]
-    assert 4 <= len(grid.columns) <= 12
+    cells = coloured(*(("a", "x", f"w={n}") for n in range(18)))
+    found = places(cells)
+    width = 1 + max(column for each in found for _, column in each)
+    assert 4 <= width <= 9
+    assert found == [{divmod(n, width)} for n in range(18)]
+    assert all(captioned(cells))
+    assert not any(captioned(cells[:6])), "a single line has its captions as headings"
 
 
 def test_what_was_made_from_one_image_stands_beside_every_pair_of_it():
-    pairs = cells("ab", "xy", ["m=1"])
-    alone = [SheetCell("", "x", "m=2", None), SheetCell("b", "", "m=3", None), SheetCell("", "", "m=4", None)]
-    grid = _arrange([*pairs, *alone])
-    assert grid.rows == [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")]
-    assert grid.columns == ["m=1", "m=2", "m=3", "m=4"]
-    assert [[cell is not None for cell in row] for row in grid.cells] == [
-        [True, True, False, True], [True, False, False, True], [True, True, True, True], [True, False, True, True],
-    ]  # fmt: skip
+    cells = coloured(*((c, s, "m=1") for c in "ab" for s in "xy"), ("", "x", "m=2"), ("b", "", "m=3"), ("", "", "m=4"))
+    *pairs, of_style, of_content, of_neither = places(cells)
+    assert pairs == [{(row, 0)} for row in range(4)]  # a x, a y, b x, b y
+    assert of_style == {(0, 1), (2, 1)}
+    assert of_content == {(2, 2), (3, 2)}
+    assert of_neither == {(row, 3) for row in range(4)}
 
 
 def test_rows_of_different_points_are_lines_with_captions():
-    grid = _arrange([SheetCell("a", "", f"l={i}", None) for i in range(5)] + [SheetCell("", "x", "l=9", None)])
-    assert grid.captions
-    assert grid.rows == [("a", ""), ("", "x")]
-    assert [[cell.label for cell in row if cell] for row in grid.cells] == [[f"l={i}" for i in range(5)], ["l=9"]]
-    assert {len(row) for row in grid.cells} == {len(grid.columns)} == {5}
+    cells = coloured(*(("a", "", f"l={n}") for n in range(5)), ("", "x", "l=9"))
+    assert places(cells) == [*({(0, column)} for column in range(5)), {(1, 0)}]
+    assert all(captioned(cells))
 
 
 def test_the_pictures_and_headers_are_on_the_sheet():

@@ -1,17 +1,18 @@
 """Doodles: patches matched together with their masks, regions that keep their own paint, what the systems got wrong."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
+from cells import LAYERS, blocks, losses_of, picture, request, run, small, together_and_alone
 
 from nst.config.doodle import DoodleConfig
 from nst.config.mrf import MrfConfig
 from nst.errors import InputError
 from nst.losses.patches import Guide, PatchGuides, PatchTarget, cut_patches, nearest_patches, unit
-from nst.methods import stylize_batch
 from nst.pictures.images import Pixels
 from nst.pictures.masks import Labels, plain_labels
-from nst.workspace import Request, Workspace
 
 RED, BLUE, BLACK, WHITE = "#ff0000", "#0000ff", "#000000", "#ffffff"
 
@@ -98,14 +99,10 @@ def test_the_loss_of_guided_patches_is_of_the_features_alone():
 
 
 # ---- the method ---------------------------------------------------------------------------------------------------
-def picture(seed, tint=(1.0, 1.0, 1.0), height=32, width=40):
-    coarse = np.random.default_rng(seed).integers(0, 256, size=(height // 4, width // 4, 3))
-    return Pixels(f"{seed}-{tint}", np.kron(coarse * np.array(tint), np.ones((4, 4, 1))).astype(np.uint8))
-
-
-def two_halves(left=(1.0, 0.1, 0.1), right=(0.1, 0.1, 1.0)):
-    array = np.concatenate([picture(1, left, 32, 20).array, picture(2, right, 32, 20).array], 1)
-    return Pixels(f"halves-{left}-{right}", array)
+def two_halves():
+    """Red at the left and blue at the right."""
+    red, blue = (blocks(seed, 32, 20) * tint for seed, tint in ((1, (1.0, 0.1, 0.1)), (2, (0.1, 0.1, 1.0))))
+    return Pixels("halves", np.concatenate([red, blue], 1).astype(np.uint8))
 
 
 def labels(index, *colors):
@@ -116,20 +113,15 @@ HALVES = labels([[0] * 20 + [1] * 20] * 32, RED, BLUE)
 HOW = ["gram", "patches"]
 
 
+BRIEF = partial(small, DoodleConfig, **LAYERS, steps=8, stride=2, pyramid={"levels": 1}, style_weight=1e3)
+
+
 def settings(how="gram", **changes):
-    fields = {"backbone": {"weights": "random"}, "size": 40, "steps": 12, "stride": 2, "pyramid": {"levels": 1},
-              "how": how, "content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"],
-              "style_weight": 1e3}  # fmt: skip
-    return DoodleConfig(**{**fields, **changes})
+    return BRIEF(how=how, **changes)
 
 
-def request(config, mask=HALVES, style=None, style_mask=HALVES, content=None):
-    style = two_halves() if style is None else style
-    return Request("cell", content, (style,), (1.0,), "targets", config, mask, (style_mask,))
-
-
-def run(*requests):
-    return stylize_batch(list(requests), Workspace("cpu", lambda _: pytest.fail("random weights are not loaded")))
+def doodle(config, mask=HALVES, style=None, style_mask=HALVES, content=None):
+    return request(config, content, [style or two_halves()], mask=mask, style_masks=[style_mask])
 
 
 def redness(image):
@@ -139,7 +131,7 @@ def redness(image):
 @pytest.mark.parametrize("how", HOW)
 def test_a_doodle_of_two_colours_is_painted_in_two_ways_from_masks_alone(how):
     swapped = labels(1 - HALVES.index, RED, BLUE)
-    (result,) = run(request(settings(how), swapped))
+    (result,) = run(doodle(settings(how, steps=12), swapped))
     assert result.error is None
     assert result.image.shape == (32, 40, 3)
     assert "content" not in result.losses.terms
@@ -151,7 +143,7 @@ def test_a_doodle_of_two_colours_is_painted_in_two_ways_from_masks_alone(how):
 @pytest.mark.parametrize("how", HOW)
 def test_a_checkerboard_is_painted_square_by_square(how):
     squares = (np.indices((2, 2)).sum(0) % 2).repeat(16, 0).repeat(16, 1)
-    (result,) = run(request(settings(how, size=32), labels(squares, RED, BLUE)))
+    (result,) = run(doodle(settings(how, size=32, steps=12), labels(squares, RED, BLUE)))
     middle = redness(result.image).reshape(2, 16, 2, 16)[:, 4:12, :, 4:12].mean((1, 3))
     assert (middle[[0, 1], [0, 1]] > 30).all()
     assert (middle[[0, 1], [1, 0]] < -30).all()
@@ -161,14 +153,14 @@ def test_a_checkerboard_is_painted_square_by_square(how):
 def test_black_is_as_good_a_colour_as_any(how):
     """alexjc/neural-doodle takes the mask's values for features, so that black patches correlate with nothing."""
     dark = labels(HALVES.index, BLACK, WHITE)
-    first, second = run(request(settings(how, steps=5))), run(request(settings(how, steps=5), dark, style_mask=dark))
+    first, second = run(doodle(settings(how, steps=5))), run(doodle(settings(how, steps=5), dark, style_mask=dark))
     assert np.array_equal(first[0].image, second[0].image)
 
 
 @pytest.mark.parametrize("how", HOW)
 def test_the_style_weight_has_an_effect(how):
     """DmitryUlyanov/fast-neural-doodle keeps its strength and never uses it."""
-    weak, strong = run(*(request(settings(how, style_weight=weight, steps=8)) for weight in (1e-3, 1e3)))
+    weak, strong = run(*(doodle(settings(how, style_weight=weight, steps=8)) for weight in (1e-3, 1e3)))
     assert strong.losses.terms["style"].loss < 0.9 * weak.losses.terms["style"].loss
     assert strong.losses.terms["style"].weight_relative == pytest.approx(1e3)
 
@@ -176,48 +168,45 @@ def test_the_style_weight_has_an_effect(how):
 @pytest.mark.parametrize("how", HOW)
 def test_a_batch_equals_its_cells_alone(how):
     requests = [
-        request(settings(how, precision="float64", steps=4, seed=seed, style_weight=100.0 * seed)) for seed in (1, 2)
+        doodle(settings(how, precision="float64", steps=4, seed=seed, style_weight=100.0 * seed)) for seed in (1, 2)
     ]
-    for together, one in zip(run(*requests), requests, strict=True):
-        (alone,) = run(one)
-        assert [row.loss for row in together.trace] == pytest.approx([row.loss for row in alone.trace], rel=1e-6)
+    for together, alone in together_and_alone(*requests):
+        assert losses_of(together) == pytest.approx(losses_of(alone), rel=1e-6)
 
 
 @pytest.mark.parametrize("how", HOW)
 def test_a_content_picture_is_optional_and_kept_where_there_is_one(how):
     content = picture(7)
     (free,), (kept,) = (
-        run(request(settings(how, content_weight=1.0, style_weight=1.0), content=each)) for each in (None, content)
+        run(doodle(settings(how, content_weight=1.0, style_weight=1.0), content=each)) for each in (None, content)
     )
     assert kept.losses.terms["content"].loss < 0.5
     distances = [np.square(each.image.astype(float) - content.array).mean() for each in (kept, free)]
     assert distances[0] < 0.5 * distances[1]
-    (started,) = run(request(settings(how, init="content", steps=1, style_weight=0.0, tv_weight=0.0), content=content))
+    (started,) = run(doodle(settings(how, init="content", steps=1, style_weight=0.0, tv_weight=0.0), content=content))
     assert np.array_equal(started.image, content.array)
 
 
 def test_a_doodle_starts_from_grey_with_as_much_noise_as_it_is_told():
     """Of noise alone, the start of alexjc/neural-doodle, a part stays in the flat places to the end."""
     nothing = {"steps": 1, "style_weight": 0.0, "tv_weight": 0.0}
-    little, much = (run(request(settings(**nothing, **noise)))[0].image for noise in ({}, {"noise": 1.0}))
+    little, much = (run(doodle(settings(**nothing, **noise)))[0].image for noise in ({}, {"noise": 1.0}))
     assert np.abs(little.astype(int) - (124, 117, 104)).max() <= 4
     assert much.std() > 60
 
 
 def test_without_semantics_patches_are_those_of_mrf():
-    common = {"precision": "float64", "size": 40, "steps": 6, "stride": 2, "tv_weight": 1.0, "init": "content",
-              "backbone": {"weights": "random"}, "pyramid": {"levels": 1}}  # fmt: skip
-    layers = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"]}
+    common = {"precision": "float64", "steps": 6, "stride": 2, "tv_weight": 1.0, "init": "content",
+              "pyramid": {"levels": 1}, **LAYERS}  # fmt: skip
     content = picture(7)
-    doodle = request(DoodleConfig(how="patches", semantic_weight=0.0, **common, **layers), content=content)
-    mrf = Request("cell", content, doodle.styles, (1.0,), "targets", MrfConfig(**common, **layers))
-    (ours,), (theirs,) = run(doodle), run(mrf)
-    assert [row.loss for row in ours.trace] == pytest.approx([row.loss for row in theirs.trace], rel=1e-9)
+    unguided = doodle(small(DoodleConfig, how="patches", semantic_weight=0.0, **common), content=content)
+    (ours,), (theirs,) = run(unguided), run(request(small(MrfConfig, **common), content, [two_halves()]))
+    assert losses_of(ours) == pytest.approx(losses_of(theirs), rel=1e-9)
 
 
 def test_a_pyramid_whose_levels_are_smaller_than_a_patch_is_refused():
     """alexjc/neural-doodle crashes there (its issue 76)."""
-    (result,) = run(request(settings("patches", pyramid={"levels": 4})))
+    (result,) = run(doodle(settings("patches", pyramid={"levels": 4})))
     assert isinstance(result.error, InputError)
     assert "needs 6" in str(result.error)
 
@@ -226,20 +215,20 @@ def test_a_pyramid_whose_levels_are_smaller_than_a_patch_is_refused():
 def test_a_style_without_any_features_breaks_nothing(how):
     """alexjc/neural-doodle ends in NaN where patches have no length (its issue 14)."""
     grey = Pixels("grey", np.full((32, 40, 3), (124, 117, 104), np.uint8))
-    (result,) = run(request(settings(how, steps=3), style=grey))
+    (result,) = run(doodle(settings(how, steps=3), style=grey))
     assert result.error is None
     assert np.isfinite(result.losses.loss)
 
 
 def test_what_does_not_fit_is_refused_cell_by_cell():
-    good = request(settings(steps=1))
-    lacking = request(settings(steps=1), style_mask=plain_labels(RED))
+    good = doodle(settings(steps=1))
+    lacking = doodle(settings(steps=1), style_mask=plain_labels(RED))
     outcomes = run(good, lacking)
     assert outcomes[0].error is None
     assert f"nothing for {BLUE}" in str(outcomes[1].error)
-    (unstarted,) = run(request(settings(init="content")))
+    (unstarted,) = run(doodle(settings(init="content")))
     assert "no picture to start from" in str(unstarted.error)
-    (unmasked,) = run(Request("cell", None, (two_halves(),), (1.0,), "targets", settings()))
+    (unmasked,) = run(request(settings(), None, [two_halves()]))
     assert "needs masks" in str(unmasked.error)
 
 
@@ -247,5 +236,5 @@ def test_what_does_not_fit_is_refused_cell_by_cell():
 def test_masks_fit_the_layers_of_every_backbone(how):
     """SqueezeNet's first convolution is not padded: its maps are smaller than its strides say."""
     backbone = {"name": "squeezenet", "weights": "random"}
-    (result,) = run(request(settings(how, size=61, steps=2, style_layers=["relu1", "fire3"], backbone=backbone)))
+    (result,) = run(doodle(settings(how, size=61, steps=2, style_layers=["relu1", "fire3"], backbone=backbone)))
     assert result.error is None

@@ -1,31 +1,27 @@
 """Feed-forward doodles: masks drawn at random, a loss that is `doodle`'s, colours that are met, any mask painted."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 import torch
+from cells import RANDOM, picture, pictures_of, request, run, small, workspace
 
 from nst.config.doodle import DoodleConfig
 from nst.config.feedforward import FeedforwardConfig
 from nst.config.training import DoodleNetTraining, TextureNetTraining
 from nst.errors import InputError
-from nst.methods import stylize_batch
 from nst.networks import Origin, build_network, metadata_of, network_from
 from nst.networks.doodle_net import DoodleNet
 from nst.pictures.images import Pixels
 from nst.pictures.masks import Labels
 from nst.training import Trainer
 from nst.training.doodles import areas, draw_doodles, random_doodle
-from nst.workspace import NetworkFile, Request, Workspace
+from nst.workspace import NetworkFile
 
 RED, GREEN, BLUE = "#ff0000", "#00ff00", "#0000ff"
 SHARES = np.array([0.5, 0.3, 0.15, 0.05])
-
-
-def picture(seed, height=32, width=40):
-    coarse = np.random.default_rng(seed).integers(0, 256, size=(height // 4, width // 4, 3))
-    return Pixels(f"digest-{seed}", np.kron(coarse, np.ones((4, 4, 1))).astype(np.uint8))
 
 
 def stripes(*colors, height=32, width=48):
@@ -39,10 +35,6 @@ def painted(labels):
     return np.array([[int(c[k : k + 2], 16) for k in (1, 3, 5)] for c in labels.colors], np.uint8)[labels.index]
 
 
-def workspace():
-    return Workspace("cpu", lambda config: pytest.fail(f"random weights are not loaded: {config}"))
-
-
 # ---- masks at random ----------------------------------------------------------------------------------------------
 def test_doodles_follow_from_their_arguments_alone():
     first = random_doodle(SHARES, 40, 3)
@@ -53,6 +45,7 @@ def test_doodles_follow_from_their_arguments_alone():
     assert not random_doodle(np.ones(1), 16, 0).any()
 
 
+@pytest.mark.slow
 def test_regions_take_about_their_shares():
     doodles = np.stack([random_doodle(SHARES, 48, seed) for seed in range(300)])
     taken = (doodles[..., None] == np.arange(4)).mean((1, 2))
@@ -79,9 +72,7 @@ def test_drawn_doodles_have_the_colours_of_the_mask():
 
 
 # ---- the network --------------------------------------------------------------------------------------------------
-CONFIG = DoodleNetTraining(
-    size=32, batch_size=2, scales=3, style_layers=["relu1_1", "relu2_1"], backbone={"weights": "random"}
-)
+CONFIG = DoodleNetTraining(size=32, batch_size=2, scales=3, style_layers=["relu1_1", "relu2_1"], backbone=RANDOM)
 
 
 def network(colors=(RED, BLUE)):
@@ -133,12 +124,9 @@ def training(**changes):
 
 def test_its_loss_is_that_of_doodle():
     weights = {"style_weight": 3.0, "tv_weight": 5.0, "precision": "float64", "style_layers": CONFIG.style_layers}
-    config = DoodleConfig(
-        **weights, size=32, steps=3, pyramid={"levels": 1}, backbone=CONFIG.backbone, optimizer="adam"
-    )
+    config = small(DoodleConfig, **weights, size=32, steps=3, pyramid={"levels": 1}, optimizer="adam")
     mask = stripes(BLUE, RED, BLUE, RED, height=32, width=32)
-    request = Request("cell", None, (STYLE,), (1.0,), "targets", config, mask, (STYLE_MASK,))
-    (result,) = stylize_batch([request], workspace())
+    (result,) = run(request(config, None, [STYLE], mask=mask, style_masks=[STYLE_MASK]))
     lesson = training(**weights).lesson
     lesson.network.double()
     image, doodle = (
@@ -169,6 +157,7 @@ def test_a_mask_that_lacks_a_region_has_a_finite_loss():
     assert all(parameter.grad.isfinite().all() for parameter in lesson.network.parameters() if parameter.requires_grad)
 
 
+@pytest.mark.slow
 def test_regions_learn_their_own_colours():
     halves = np.zeros((32, 40, 3), np.uint8)
     halves[:, :20], halves[:, 20:] = (230, 40, 30), (20, 60, 220)
@@ -193,62 +182,62 @@ def test_a_training_without_the_mask_of_its_style_is_refused():
 
 
 # ---- painting -----------------------------------------------------------------------------------------------------
-NETWORK = network()
-MODEL = NetworkFile("doodles", lambda: (metadata_of(CONFIG, ["style"], 1, NETWORK.colors), NETWORK.state_dict()))
+@cache
+def model():
+    painter = network()
+    metadata = metadata_of(CONFIG, ["style"], 1, painter.colors)
+    return NetworkFile("doodles", lambda: (metadata, painter.state_dict()))
 
 
-def request(mask, content=None, **changes):
+def of(mask, content=None, **changes):
     config = FeedforwardConfig(**{"family": "doodle_net", "model": "some", "size": 48, **changes})
-    return Request("cell", content, (), (), "targets", config, mask, model=MODEL)
-
-
-def stylize(*requests):
-    results = stylize_batch(requests, workspace())
-    assert [result.error for result in results] == [None] * len(requests)
-    return [result.image.astype(int) for result in results]
+    return request(config, content, [], mask=mask, model=model())
 
 
 def test_masks_are_painted_in_their_proportions_and_batches_equal_their_cells():
     requests = [
-        request(stripes(RED, BLUE)),
-        request(stripes(BLUE, RED, BLUE)),
-        request(stripes(BLUE, height=40, width=20), seed=4),
-        request(stripes(RED, BLUE), seed=9),
+        of(stripes(RED, BLUE)),
+        of(stripes(BLUE, RED, BLUE)),
+        of(stripes(BLUE, height=40, width=20), seed=4),
+        of(stripes(RED, BLUE), seed=9),
     ]
-    together = stylize(*requests)
+    together = pictures_of(*requests)
     assert [image.shape for image in together] == [(32, 48, 3), (32, 48, 3), (48, 24, 3), (32, 48, 3)]
     for one, image in zip(requests, together, strict=True):
-        assert np.abs(stylize(one)[0] - image).max() <= 1
+        assert np.abs(pictures_of(one)[0] - image).max() <= 1
     assert np.abs(together[0] - together[1]).mean() > 1
     assert np.abs(together[0] - together[3]).mean() > 1
 
 
 def test_of_a_picture_beside_the_mask_nothing_but_its_proportions_counts():
     mask = stripes(RED, BLUE, height=30, width=40)
-    alone, beside, other, weak = stylize(
-        request(mask), request(mask, picture(5, 36, 48)), request(mask, picture(6, 36, 48)),
-        request(mask, picture(5, 36, 48), alpha=0.2, color="luminance"),
+    alone, beside, other, weak = pictures_of(
+        of(mask), of(mask, picture(5, 36, 48)), of(mask, picture(6, 36, 48)),
+        of(mask, picture(5, 36, 48), alpha=0.2, color="luminance"),
     )  # fmt: skip
     assert np.array_equal(alone, beside)
     assert np.array_equal(beside, other)
     assert np.array_equal(beside, weak)
-    assert stylize(request(mask, picture(5, 24, 48)))[0].shape == (24, 48, 3)
+    assert pictures_of(of(mask, picture(5, 24, 48)))[0].shape == (24, 48, 3)
 
 
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (request(None), "it paints masks, and the content has none"),
-        (request(None, picture(5)), "it paints masks, and the content has none"),
-        (request(stripes(RED, GREEN)), "model some: the content's mask has the regions #ff0000, #00ff00"),
-        (request(stripes(RED), tile=16), "more than tile 16 allows"),
-        (request(stripes(RED), family="johnson"), "needs a content image"),
-        (request(stripes(RED), picture(5), family="johnson"), "is of family doodle_net; family says johnson"),
-        (request(stripes(RED), mode="texture"), "is for mode stylize; mode says texture"),
+        (lambda: of(None), "it paints masks, and the content has none"),
+        (lambda: of(None, picture(5)), "it paints masks, and the content has none"),
+        (lambda: of(stripes(RED, GREEN)), "model some: the content's mask has the regions #ff0000, #00ff00"),
+        (lambda: of(stripes(RED), tile=16), "more than tile 16 allows"),
+        (lambda: of(stripes(RED), family="johnson"), "needs a content image"),
+        (
+            lambda: of(stripes(RED), picture(5, 36, 48), family="johnson"),
+            "is of family doodle_net; family says johnson",
+        ),
+        (lambda: of(stripes(RED), mode="texture"), "is for mode stylize; mode says texture"),
     ],
 )
 def test_what_cannot_be_painted_is_refused_alone(bad, message):
-    good, refused = stylize_batch([request(stripes(RED)), bad], workspace())
+    good, refused = run(of(stripes(RED)), bad())
     assert good.error is None
     assert isinstance(refused.error, InputError)
     assert message in str(refused.error)

@@ -1,8 +1,11 @@
 """Dreams: what layers see grows; steps, jitter and octaves are those of the source; a batch is its cells."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
+from cells import RANDOM, blocks, farthest, losses_of, request, run, small, together_and_alone, workspace
 from safetensors.torch import load_file
 
 from nst.backbones import build_backbone
@@ -15,36 +18,27 @@ from nst.losses.terms import tv_term
 from nst.methods import stylize_batch
 from nst.methods.ascent import NormalisedSteps, Shifts
 from nst.pictures.images import Pixels, decode, resize_to
-from nst.workspace import Request, Workspace
 
-PICTURE = Pixels(
-    "picture", np.kron(np.random.default_rng(3).integers(40, 216, (8, 10, 3)), np.ones((8, 8, 1))).astype(np.uint8)
-)
-SQUEEZENET = {"name": "squeezenet", "weights": "random"}
+PICTURE = Pixels("picture", blocks(3, 64, 80, side=8))
+settings = partial(small, DreamConfig, layers=["relu2_1"], pyramid={"levels": 2}, jitter=4, trace_every=1)
 
 
-def dream(*configs, content=PICTURE, weights=None):
-    workspace = Workspace("cpu", lambda config: weights or pytest.fail(f"{config} is not loaded"))
-    return stylize_batch([Request(str(n), content, (), (), "targets", one) for n, one in enumerate(configs)], workspace)
-
-
-def settings(**changes):
-    fields = {"backbone": {"weights": "random"}, "size": 80, "layers": ["relu2_1"], "pyramid": {"levels": 2}}
-    return DreamConfig(**{**fields, "jitter": 4, "trace_every": 1, **changes})
+def of(config, content=PICTURE):
+    return request(config, content, [])
 
 
 @pytest.mark.parametrize(("name", "layers"), [("vgg16", ["relu2_2", "relu3_1"]), ("squeezenet", ["fire3", "fire5"])])
 def test_activations_grow_and_the_loss_is_minus_their_growth(name, layers):
     backbone = {"name": name, "weights": "random"}
-    (made,) = dream(settings(backbone=backbone, layers=layers, precision="float64"))
+    (made,) = run(of(settings(backbone=backbone, layers=layers, precision="float64")))
     assert made.error is None
-    assert made.image.shape == (64, 80, 3)
+    assert made.image.shape == (32, 40, 3)
     assert made.steps == 20
     assert made.losses.loss < -1.2
     network = build_backbone(BackboneConfig(**backbone), layers, None, dtype=torch.float64)
     before, after = (
         network(torch.from_numpy(array.copy()).permute(2, 0, 1)[None].double() / 255)
-        for array in (resize_to(PICTURE.array, 80, 64), made.image)
+        for array in (resize_to(PICTURE.array, 40, 32), made.image)
     )
     grown = [float(after[layer].square().mean() / before[layer].square().mean()) for layer in layers]
     assert made.losses.loss == pytest.approx(-sum(grown) / 2, rel=1e-6)
@@ -55,7 +49,7 @@ def test_the_real_network_dreams_more_than_the_photograph_shows(shared_data):
     weights = load_file(shared_data / "weights/squeezenet1_1_torchvision.f16.safetensors")
     photo = Pixels("tubingen", decode((shared_data / "images/content/tubingen.jpg").read_bytes()))
     config = settings(size=128, layers=["fire6"], jitter=16, backbone={"name": "squeezenet", "weights": "x"})
-    (made,) = dream(config, content=photo, weights=weights)
+    (made,) = stylize_batch([of(config, photo)], workspace(weights))
     assert made.losses.loss < -3
     change = made.image.astype(float) - resize_to(photo.array, *made.image.shape[1::-1])
     assert 5 < np.abs(change).mean() < 60  # much was added, and the photograph is still there
@@ -98,13 +92,13 @@ def test_shifts_come_back_and_do_not_depend_on_the_batch():
 
 def test_what_is_added_is_carried_on_and_the_photograph_stays_sharp():
     fine = np.random.default_rng(0).integers(0, 256, (64, 80, 3), np.uint8)  # detail that a coarse octave cannot hold
-    config = settings(steps=1, step_size=1e-4, pyramid={"levels": 3})
-    (made,) = dream(config, content=Pixels("fine", fine))
-    assert np.abs(made.image.astype(int) - fine).max() <= 2
+    config = settings(size=80, steps=1, step_size=1e-4, pyramid={"levels": 3})
+    (made,) = run(of(config, Pixels("fine", fine)))
+    assert farthest(made.image, fine) <= 2
 
 
 def test_gradients_are_those_of_finite_differences():
-    network = build_backbone(BackboneConfig(**SQUEEZENET), ["fire3"], None, dtype=torch.float64)
+    network = build_backbone(BackboneConfig(name="squeezenet", **RANDOM), ["fire3"], None, dtype=torch.float64)
     weight_B = torch.tensor([0.5, 2.0], dtype=torch.float64)
 
     terms = [tv_term(weight_B), reward_term("fire3", activation, torch.ones_like(weight_B))]
@@ -118,19 +112,18 @@ def test_gradients_are_those_of_finite_differences():
 
 
 def test_a_batch_equals_its_cells_alone():
-    configs = [settings(seed=n, noise=0.1 * n, tv_weight=n, size=40, precision="float64") for n in range(3)]
-    for together, config in zip(dream(*configs), configs, strict=True):
-        (alone,) = dream(config)
-        assert [row.loss for row in together.trace] == pytest.approx([row.loss for row in alone.trace], rel=1e-9)
+    configs = [settings(seed=n, noise=0.1 * n, tv_weight=n, steps=3, precision="float64") for n in range(3)]
+    for together, alone in together_and_alone(*map(of, configs)):
+        assert losses_of(together) == pytest.approx(losses_of(alone), rel=1e-9)
         assert np.array_equal(together.image, alone.image)
 
 
 def test_seeds_differ_and_dreams_from_noise_need_no_picture():
-    one, other = dream(settings(init="noise", seed=1), settings(init="noise", seed=2), content=None)
-    assert one.image.shape == (80, 80, 3)
+    one, other = run(*(of(settings(init="noise", seed=seed), None) for seed in (1, 2)))
+    assert one.image.shape == (40, 40, 3)
     assert not np.array_equal(one.image, other.image)
     assert settings(init="noise").needs == frozenset()
-    (refused,) = dream(settings(), content=None)
+    (refused,) = run(of(settings(), None))
     assert isinstance(refused.error, InputError)
-    (thin,) = dream(settings(size=16, layers=["relu5_1"]))
+    (thin,) = run(of(settings(size=16, layers=["relu5_1"])))
     assert isinstance(thin.error, InputError)

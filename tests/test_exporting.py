@@ -4,7 +4,7 @@ A johnson network is exported and run as a user would in test_train_run.py. Each
 """
 
 import numpy as np
-import onnxruntime
+import pytest
 import torch
 
 from nst.backbones import build_backbone
@@ -13,6 +13,8 @@ from nst.config.training import AdainTraining, ConditionalTraining, DoodleNetTra
 from nst.networks import Origin, build_network
 from nst.networks.adain import moments
 from nst.networks.exporting import to_onnx
+
+pytestmark = pytest.mark.slow
 
 
 def network_of(config):
@@ -29,6 +31,8 @@ def answers(network, *given):
     """Return what ONNX Runtime makes of the graph with these inputs."""
     data, told = to_onnx(network, {"family": network.family})
     assert b".py" not in data  # no places of this machine
+    import onnxruntime  # where it is needed: quick tests do without
+
     session = onnxruntime.InferenceSession(data)
     assert all(f"`{one.name}`" in told for one in session.get_inputs())
     names = [one.name for one in session.get_inputs()]

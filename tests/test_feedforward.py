@@ -1,10 +1,12 @@
 """Stylization by trained networks: exact batches and tiles, strength, colours, and refusals cell by cell."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 import torch
+from cells import picture, pictures_of, request, run, workspace
 
 from nst.backbones import build_backbone
 from nst.config.backbone import BackboneConfig
@@ -12,102 +14,80 @@ from nst.config.feedforward import FeedforwardConfig
 from nst.config.training import AdainTraining, ConditionalTraining, JohnsonTraining, MganTraining, TextureNetTraining
 from nst.errors import InputError, NumericalError
 from nst.methods import stylize_batch
-from nst.networks import Origin, build_network, metadata_of
+from nst.networks import NETWORKS, Origin, build_network, metadata_of
 from nst.networks.tiling import plan_tiles
 from nst.pictures.images import Pixels
 from nst.pictures.masks import Labels, plain_labels
-from nst.workspace import NetworkFile, Request, Workspace
+from nst.workspace import NetworkFile
+
+CONTENT, STYLES = picture(0, 36, 48), [picture(seed, 40, 40) for seed in (1, 2)]
 
 SMALL = {"width": 4, "residual_blocks": 1}
+DECODED = {"layer": "relu2_1", "backbone": BackboneConfig(weights="random")}
+TRAININGS = {
+    "johnson": JohnsonTraining(**SMALL),
+    "conditional": ConditionalTraining(**SMALL),
+    "texture_net": TextureNetTraining(mode="stylize", scales=3),
+    "adain": AdainTraining(**DECODED),
+    "mgan": MganTraining(**DECODED),
+    "texture": TextureNetTraining(scales=3),
+}
+FAMILIES = ["johnson", "conditional", "texture_net", "adain", "mgan"]
 
 
-def picture(seed, height=36, width=48):
-    coarse = np.random.default_rng(seed).integers(0, 256, size=(-(-height // 4), -(-width // 4), 3))
-    return Pixels(
-        f"digest-{seed}-{height}x{width}", np.kron(coarse, np.ones((4, 4, 1))).astype(np.uint8)[:height, :width]
-    )
-
-
-STYLES = [picture(seed, 40, 40) for seed in (1, 2)]
-
-
-def model(config, name=""):
+@cache
+def model(name):
     """A network with lively weights, as its file."""
     torch.manual_seed(7)
-    encoder = build_backbone(config.backbone, [config.layer], None) if config.family in {"adain", "mgan"} else None
+    config = TRAININGS[name]
+    encodes = NETWORKS[config.family].encodes
+    encoder = build_backbone(config.backbone, [config.layer], None) if encodes else None
     network = build_network(config, Origin(2, encoder))
     for key, parameter in network.named_parameters():
         if "norm" in key:
             torch.nn.init.normal_(parameter, mean=0.7, std=0.3)
     tensors = network.state_dict()
     styles = [style.digest for style in STYLES]
-    return NetworkFile(name or config.family, lambda: (metadata_of(config, styles, 1), tensors))
+    return NetworkFile(name, lambda: (metadata_of(config, styles, 1), tensors))
 
 
-MODELS = {
-    "johnson": model(JohnsonTraining(**SMALL)),
-    "conditional": model(ConditionalTraining(**SMALL)),
-    "texture_net": model(TextureNetTraining(mode="stylize", scales=3)),
-    "adain": model(AdainTraining(layer="relu2_1", backbone=BackboneConfig(weights="random"))),
-    "mgan": model(MganTraining(layer="relu2_1", backbone=BackboneConfig(weights="random"))),
-}
-TEXTURE = model(TextureNetTraining(scales=3), "texture")
-
-
-def request(
-    family="johnson", *, content=None, styles=(), weights=None, given=None, content_mask=None, style_masks=(), **changes
-):
+def of(family="johnson", content=CONTENT, styles=(), weights=(), *, given=None, masks=(None, ()), **changes):
+    """A cell of a family's network, or of the one that is given; with a style where the family needs one."""
     if family in {"adain", "conditional"} and not styles:
         styles = STYLES[:1]
     config = FeedforwardConfig(**{"family": family, "model": "some", "size": 48, **changes})
-    content = content or (None if config.mode == "texture" else picture(0))
-    weights = weights or (1.0,) * len(styles)
-    masks = {"content_mask": content_mask, "style_masks": style_masks}
-    return Request("cell", content, tuple(styles), weights, "targets", config, model=given or MODELS[family], **masks)
+    content = None if config.mode == "texture" else content
+    network, (mask, style_masks) = given or model(family), masks
+    return request(config, content, styles, weights, mask=mask, style_masks=style_masks, model=network)
 
 
-def workspace():
-    return Workspace("cpu", lambda config: pytest.fail(f"no backbone is needed: {config}"))
-
-
-def stylize(*requests):
-    results = stylize_batch(requests, workspace())
-    for result in results:
-        assert result.error is None, result.error
-        assert result.losses is None
-    return [result.image.astype(int) for result in results]
-
-
-@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_batch_of_different_contents_styles_and_settings_equals_its_cells_alone(family):
     requests = [
-        request(family),
-        request(family, content=picture(3), styles=STYLES, weights=(3.0, 1.0)),
-        request(family, content=picture(4, 50, 30), styles=STYLES[1:], alpha=0.3, color="luminance"),
-        request(family, content=picture(5), alpha=0.6, seed=9),
+        of(family),
+        of(family, picture(3, 36, 48), STYLES, weights=(3.0, 1.0)),
+        of(family, picture(4, 50, 30), STYLES[1:], alpha=0.3, color="luminance"),
+        of(family, picture(5, 36, 48), alpha=0.6, seed=9),
     ]
-    together = stylize(*requests)
+    together = pictures_of(*requests)
     assert together[0].shape == (36, 48, 3)
     assert together[2].shape == (48, 29, 3)
     for one, result in zip(requests, together, strict=True):
-        assert np.abs(stylize(one)[0] - result).max() <= 1
+        assert np.abs(pictures_of(one)[0] - result).max() <= 1
 
 
-@pytest.mark.parametrize("family", ["johnson", "conditional", "adain", "mgan"])
-@pytest.mark.parametrize("height", [97, 100])
+@pytest.mark.parametrize("family", ["johnson", pytest.param("conditional", marks=pytest.mark.slow), "adain", "mgan"])
+@pytest.mark.parametrize("height", [97, pytest.param(100, marks=pytest.mark.slow)])
 def test_tiles_equal_the_whole_picture(family, height):
     # Tiles of 96 pixels have 32 (johnson), 56 (adain) or 64 (mgan) new ones; odd sizes have a ragged last one.
-    large = request(family, content=picture(6, height, 130), size=130, color="luminance", alpha=0.8)
-    tiled = request(family, content=large.content, size=130, tile=96, color="luminance", alpha=0.8)
-    whole, (pieces,) = stylize(large)[0], stylize(tiled)
+    content, settings = picture(6, height, 130), {"size": 130, "color": "luminance", "alpha": 0.8}
+    large = of(family, content, **settings)
+    (whole,), (pieces,) = pictures_of(large), pictures_of(of(family, content, tile=96, **settings))
     assert np.abs(whole - pieces).max() <= 1
-    scaled = tiled.config.model_copy(update={"tile_statistics": "scaled"})
-    (rough,) = stylize(
-        Request("cell", tiled.content, tiled.styles, tiled.style_weights, "targets", scaled, model=tiled.model)
-    )
+    (rough,) = pictures_of(of(family, content, tile=96, tile_statistics="scaled", **settings))
     assert 0 < np.abs(whole - rough).mean() < 20
     # Nothing stays behind in the warm network.
-    assert np.array_equal(stylize(large)[0], whole)
+    assert np.array_equal(pictures_of(large)[0], whole)
 
 
 def test_tiles_cover_a_picture_once_and_start_where_the_network_does():
@@ -124,26 +104,26 @@ def test_tiles_cover_a_picture_once_and_start_where_the_network_does():
 
 @pytest.mark.parametrize("family", ["johnson", "conditional", "texture_net", "mgan"])
 def test_strength_0_is_the_content_and_half_of_it_lies_halfway(family):
-    none, half, full = stylize(*(request(family, alpha=alpha) for alpha in (0.0, 0.5, 1.0)))
-    assert np.array_equal(none, picture(0).array)
+    none, half, full = pictures_of(*(of(family, alpha=alpha) for alpha in (0.0, 0.5, 1.0)))
+    assert np.array_equal(none, CONTENT.array)
     assert np.abs(half - (none + full) / 2).max() <= 1
 
 
 def test_luminance_keeps_the_colours_of_the_content():
-    (result,) = stylize(request(color="luminance", content=Pixels("grey", picture(0).array // 8 + 110)))
-    content = picture(0).array // 8 + 110.0
+    content = CONTENT.array // 8 + 110
+    (result,) = pictures_of(of(color="luminance", content=Pixels("grey", content)))
     inside = ((result > 0) & (result < 255)).all(2)
     assert inside.mean() > 0.5
     for first, second in ((0, 1), (1, 2)):
-        ours, expected = (image[..., first] - image[..., second] for image in (result, content))
+        ours, expected = (image[..., first] - image[..., second] for image in (result, content.astype(int)))
         assert np.abs(ours - expected)[inside].max() <= 1
 
 
 def test_conditional_styles_blend_by_weight():
-    first, second, both = stylize(
-        *(request("conditional", styles=STYLES, weights=weights) for weights in ((1.0, 0.0), (0.0, 2.0), (1.0, 1.0)))
+    first, second, both = pictures_of(
+        *(of("conditional", styles=STYLES, weights=weights) for weights in ((1.0, 0.0), (0.0, 2.0), (1.0, 1.0)))
     )
-    (alone,) = stylize(request("conditional", styles=STYLES[:1]))
+    (alone,) = pictures_of(of("conditional", styles=STYLES[:1]))
     assert np.abs(first - alone).max() <= 1
     assert all(np.abs(both - one).mean() > 1 for one in (first, second))
 
@@ -155,14 +135,14 @@ def test_adain_gives_each_region_its_own_style():
     mask = Labels("halves", ("#ff0000", "#0000ff"), halves)
     plain = [plain_labels(color) for color in mask.colors]
     swapped = [plain_labels(color) for color in reversed(mask.colors)]
-    base = request("adain", styles=STYLES)
-    one, other, alone = stylize(
+    base = of("adain", styles=STYLES)
+    one, other, alone = pictures_of(
         replace(base, content_mask=mask, style_masks=tuple(plain)),
         replace(base, styles=tuple(reversed(STYLES)), content_mask=mask, style_masks=tuple(swapped)),
         replace(base, styles=(STYLES[0],), style_weights=(1.0,), content_mask=plain[0], style_masks=(plain[0],)),
     )
     assert np.array_equal(one, other)
-    unmasked = [stylize(request("adain", styles=[style]))[0] for style in STYLES]
+    unmasked = [pictures_of(of("adain", styles=[style]))[0] for style in STYLES]
     assert np.abs(alone - unmasked[0]).max() <= 1
     for side, style in ((slice(0, 20), 0), (slice(28, 48), 1)):
         means = [image[:, side].mean((0, 1)) for image in (one, unmasked[style], unmasked[1 - style])]
@@ -170,8 +150,8 @@ def test_adain_gives_each_region_its_own_style():
 
 
 def test_textures_have_the_asked_size_and_differ_by_seed():
-    first, again, other = stylize(
-        *(request("texture_net", given=TEXTURE, mode="texture", size=40, seed=seed) for seed in (1, 1, 2))
+    first, again, other = pictures_of(
+        *(of("texture_net", given=model("texture"), mode="texture", size=40, seed=seed) for seed in (1, 1, 2))
     )
     assert first.shape == (40, 40, 3)
     assert np.array_equal(first, again)
@@ -180,52 +160,54 @@ def test_textures_have_the_asked_size_and_differ_by_seed():
 
 def test_a_network_is_built_once_and_kept_warm():
     loads = []
-    source = MODELS["johnson"]
+    source = model("johnson")
     counted = NetworkFile("johnson", lambda: loads.append(1) or source.load())
     warm = workspace()
     for seed in range(3):
-        stylize_batch([request(given=counted, content=picture(seed))], warm)
+        (result,) = stylize_batch([of(given=counted, content=picture(seed))], warm)
+        assert result.losses is None  # a network measures nothing
     assert loads == [1]
+
+
+RED, BLUE = plain_labels("#ff0000"), plain_labels("#0000ff")
 
 
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (request(given=MODELS["conditional"]), "is of family conditional; family says johnson"),
-        (request("texture_net", given=TEXTURE), "is for mode texture; mode says stylize"),
-        (request("conditional", styles=[picture(8)]), "was not trained for the style digest-8"),
-        (request(content=picture(0, 8, 400)), "48 x 1 pixels; this johnson network needs 16"),
-        (request("texture_net", tile=16), "a texture_net cannot work in tiles"),
-        (request("adain", styles=()).__class__("cell", picture(0), (), (), "targets", FeedforwardConfig(family="adain"),
-                                               model=MODELS["adain"]), "needs a style image"),
-        (request("adain", content_mask=plain_labels("#ff0000")), "masks for some of the images only"),
-        (request("adain", content_mask=plain_labels("#ff0000"), style_masks=(plain_labels("#0000ff"),)), "nothing for"),
-        (request("adain", content_mask=plain_labels("#ff0000"), style_masks=(plain_labels("#ff0000"),), tile=16),
-         "more than tile 16 allows"),
-        (Request("cell", picture(0), (), (), "targets", FeedforwardConfig(model="lost")), "no model is given"),
-        (request(given=NetworkFile("x", lambda: ({}, {"x": torch.zeros(1)}))), "no network that can be imported"),
+        (lambda: of(given=model("conditional")), "is of family conditional; family says johnson"),
+        (lambda: of("texture_net", given=model("texture")), "is for mode texture; mode says stylize"),
+        (lambda: of("conditional", styles=[picture(8)]), "was not trained for the style blocks-8"),
+        (lambda: of(content=picture(0, 8, 400)), "48 x 1 pixels; this johnson network needs 16"),
+        (lambda: of("texture_net", tile=16), "a texture_net cannot work in tiles"),
+        (lambda: replace(of("adain"), styles=(), style_weights=()), "needs a style image"),
+        (lambda: of("adain", masks=(RED, ())), "masks for some of the images only"),
+        (lambda: of("adain", masks=(RED, [BLUE])), "nothing for"),
+        (lambda: of("adain", masks=(RED, [RED]), tile=16), "more than tile 16 allows"),
+        (lambda: replace(of(), model=None), "no model is given"),
+        (lambda: of(given=NetworkFile("x", lambda: ({}, {"x": torch.zeros(1)}))), "no network that can be imported"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_run_is_refused_alone(bad, message):
-    good, refused = stylize_batch([request(), bad], workspace())
+    good, refused = run(of(), bad())
     assert good.error is None
     assert isinstance(refused.error, InputError)
     assert message in str(refused.error)
 
 
 def test_a_constant_result_is_a_failure():
-    metadata, tensors = MODELS["johnson"].load()
+    metadata, tensors = model("johnson").load()
     dead = {key: torch.zeros_like(tensor) for key, tensor in tensors.items()}
-    (result,) = stylize_batch([request(given=NetworkFile("dead", lambda: (metadata, dead)))], workspace())
+    (result,) = run(of(given=NetworkFile("dead", lambda: (metadata, dead))))
     assert isinstance(result.error, NumericalError)
     assert result.image is None
 
 
 def test_values_that_are_not_finite_fail_their_own_cell():
-    metadata, tensors = MODELS["conditional"].load()
-    torn = {**tensors, "down.1.norm.shift": torch.stack([tensors["down.1.norm.shift"][0], torch.full((8,), 3e38)])}
-    overflowing = NetworkFile("torn", lambda: (metadata, torn))
-    good, bad = stylize_batch([request("conditional", styles=[s], given=overflowing) for s in STYLES], workspace())
+    metadata, tensors = model("conditional").load()
+    large = {**tensors, "down.1.norm.shift": torch.stack([tensors["down.1.norm.shift"][0], torch.full((8,), 3e38)])}
+    overflowing = NetworkFile("large", lambda: (metadata, large))
+    good, bad = run(*(of("conditional", styles=[style], given=overflowing) for style in STYLES))
     assert good.error is None
     assert isinstance(bad.error, NumericalError)
     assert "not finite" in str(bad.error)

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cells import LAYERS, request, run, small
 
 from nst.config.gatys import GatysConfig
-from nst.methods import stylize_batch
 from nst.pictures.images import Pixels
-from nst.workspace import Request, Workspace
 
 FOLDER = Path(__file__).parent / "golden"
 
@@ -35,18 +34,14 @@ def waves(period, height=32, width=40):
 def test_loss_curve(name):
     fields = {
         "backbone": {"weights": "random", "name": "vgg16"},
-        "content_layers": ["relu2_1"],
-        "style_layers": ["relu1_1", "relu2_1"],
-        "size": 40,
         "steps": 12,
         "trace_every": 1,
         "precision": "float64",  # float32 differs between processors after a few steps
+        **LAYERS,
         **CASES[name],
     }
-    request = Request(
-        "cell", Pixels("content", waves(7.0)), (Pixels("style", waves(2.0)),), (1.0,), "targets", GatysConfig(**fields)
-    )
-    (result,) = stylize_batch([request], Workspace("cpu", lambda _: {}))
+    content, style = (Pixels(f"{period}", waves(period)) for period in (7.0, 2.0))
+    (result,) = run(request(small(GatysConfig, **fields), content, [style]))
     curve = [(row.step, row.loss, *row.parts.values()) for row in result.trace]
     file = FOLDER / f"{name}.txt"
     if os.environ.get("NST_RECORD"):

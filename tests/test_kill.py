@@ -19,6 +19,8 @@ import pytest
 from nst.pictures.images import decode, encode
 from nst.records import OutputFormat
 
+pytestmark = pytest.mark.proof
+
 KILLS = int(os.environ.get("NST_KILLS", "2"))
 """Random moments to kill at; the release check uses 20."""
 

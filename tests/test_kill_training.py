@@ -17,6 +17,8 @@ from trainings import train_alone, write_manifest, write_pictures
 from tasks.fsck.check import fsck
 from tasks.root import open_root
 
+pytestmark = pytest.mark.proof
+
 KILLS = int(os.environ.get("NST_KILLS", "2"))
 """Moments to kill at; the release check uses 10."""
 

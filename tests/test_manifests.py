@@ -64,7 +64,7 @@ def test_satisfies_the_json_schema(file):
 
 @pytest.mark.parametrize("file", TRAININGS, ids=lambda file: str(file.relative_to(ROOT)))
 def test_makes_models(file):
-    manifest = parse_train_manifest(file.read_text(), str(file))
+    manifest = parse_train_manifest(file.read_text(), str(file), lambda uri: (file.parent / uri).read_text())
     specs = [
         spec
         for config in manifest.configs

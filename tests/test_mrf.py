@@ -1,37 +1,17 @@
 """Transfer and synthesis by patches on small pictures: truthful losses, exact batches, copies of the style."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from cells import CONTENT, LAYERS, STYLES, farthest, losses_of, request, run, small, together_and_alone
 
 from nst.config.mrf import MrfConfig
 from nst.errors import InputError
-from nst.methods import stylize_batch
 from nst.methods.mrf import style_copies
 from nst.pictures.images import Pixels, rotate
-from nst.workspace import Request, Workspace
 
-LAYERS = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"]}
-
-
-def picture(seed, height=32, width=40):
-    coarse = np.random.default_rng(seed).integers(0, 256, size=(height // 4, width // 4, 3))
-    return Pixels(f"digest-{seed}", np.kron(coarse, np.ones((4, 4, 1))).astype(np.uint8))
-
-
-CONTENT, STYLES = picture(0), [picture(seed, 36, 36) for seed in range(1, 4)]
-
-
-def settings(**changes):
-    fields = {"backbone": {"weights": "random"}, "size": 40, "steps": 15, "pyramid": {"levels": 1}, **LAYERS, **changes}
-    return MrfConfig(**fields)
-
-
-def request(config=None, styles=STYLES[:1], content=CONTENT, cell_id="cell"):
-    return Request(cell_id, content, tuple(styles), (1.0,) * len(styles), "targets", config or settings())
-
-
-def run(*requests):
-    return stylize_batch(list(requests), Workspace("cpu", lambda _: pytest.fail("random weights are not loaded")))
+settings = partial(small, MrfConfig, **LAYERS, steps=15, pyramid={"levels": 1})
 
 
 def test_the_loss_is_told_and_falls():
@@ -45,25 +25,23 @@ def test_the_loss_is_told_and_falls():
 
 
 def test_a_batch_equals_its_cells_alone():
-    configs = [settings(precision="float64", style_weight=1.0 + n, seed=n, init="noise") for n in range(3)]
-    requests = [request(config, STYLES[n : n + 2]) for n, config in enumerate(configs)]
-    for together, one in zip(run(*requests), requests, strict=True):
-        (alone,) = run(one)
-        assert [row.loss for row in together.trace] == pytest.approx([row.loss for row in alone.trace], rel=1e-6)
-        assert np.abs(together.image.astype(int) - alone.image).max() <= 1
+    brief = {"precision": "float64", "init": "noise", "steps": 4, "size": 24}
+    configs = [settings(**brief, style_weight=1.0 + n, seed=n) for n in range(3)]
+    requests = [request(config, styles=STYLES[n : n + 2]) for n, config in enumerate(configs)]
+    for together, alone in together_and_alone(*requests):
+        assert losses_of(together) == pytest.approx(losses_of(alone), rel=1e-6)
+        assert farthest(together.image, alone.image) <= 1
 
 
 def test_a_style_laid_over_itself_stays_itself():
     style = Pixels("content", CONTENT.array)
-    (result,) = run(request(settings(tv_weight=0.0, steps=5, stride=1), [style]))
-    assert np.abs(result.image.astype(int) - CONTENT.array).max() <= 1
+    (result,) = run(request(settings(tv_weight=0.0, steps=5, stride=1), styles=[style]))
+    assert farthest(result.image, CONTENT.array) <= 1
     assert result.losses.loss < 1e-4
 
 
 def test_a_synthesis_needs_no_content_and_starts_from_its_noise():
-    first, again, other = run(
-        *(request(settings(what="synthesis", seed=seed, steps=5), content=None) for seed in (1, 1, 2))
-    )
+    first, again, other = run(*(request(settings(what="synthesis", seed=seed, steps=5), None) for seed in (1, 1, 2)))
     assert first.image.shape == (40, 40, 3)
     assert "content" not in first.losses.terms
     assert np.array_equal(first.image, again.image)
@@ -91,8 +69,10 @@ def test_turning_is_counter_clockwise_and_keeps_the_middle():
 
 
 def test_what_is_missing_or_too_small_for_a_patch_is_refused():
-    small = Pixels("small", np.zeros((40, 5, 3), np.uint8))
-    missing, refused, fine = run(request(content=None), request(styles=[small]), request(settings(steps=1)))
+    tiny = Pixels("small", np.zeros((40, 5, 3), np.uint8))
+    missing, refused, fine = run(
+        request(settings(), None), request(settings(), styles=[tiny]), request(settings(steps=1))
+    )
     assert isinstance(missing.error, InputError)
     assert "relu2_1 needs 6" in str(refused.error)
     assert fine.error is None

@@ -20,6 +20,7 @@ def load(path):
     return decode(path.read_bytes())
 
 
+@pytest.mark.slow
 def test_all_odd_files_decode_or_are_refused(odd):
     decoded = refused = 0
     for path in sorted(p for p in odd.rglob("*") if p.is_file()):
@@ -96,6 +97,7 @@ def test_interlaced_equals_plain(odd):
         assert np.array_equal(load(plain), load(plain.with_name(plain.name.replace("basn", "basi")))), plain.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", ["exif_orientation/Landscape_*.jpg", "exif_orientation/Portrait_*.jpg"])
 def test_every_orientation_shows_the_same_picture(odd, pattern):
     first, *others = (load(path).astype(int) for path in sorted(odd.glob(pattern)))

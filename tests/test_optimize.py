@@ -1,3 +1,5 @@
+"""Optimisers of pictures against torch's own; bounds, averages, pictures whose values are not finite, traces."""
+
 import pytest
 import torch
 
@@ -8,7 +10,11 @@ from nst.losses.style import STYLE_LOSSES, style_target
 from nst.losses.terms import content_terms, style_terms, tv_term
 from nst.optimize.loop import BatchAdam, Trace, build_optimizer, optimize_images
 
-GENERATOR = torch.Generator().manual_seed(12)
+
+@pytest.fixture
+def start(draw):
+    """A function of a shape: random pictures."""
+    return lambda *shape: draw(*shape, seed=12).sigmoid()
 
 
 def bowl(images_BCHW):
@@ -18,14 +24,16 @@ def bowl(images_BCHW):
     return Losses(loss_B, {"content": loss_B}), 2 * distance
 
 
-def real_problem(backbone, seed, *, noise, device="cpu"):
+def real_problem(backbone, seed, *, noise, device, dtype=torch.float32):
     """A content and a style of random blocks, measured at two layers; returns the objective and a start."""
     generator = torch.Generator().manual_seed(seed)
     content, style = (
-        torch.nn.functional.interpolate(torch.rand(1, 3, 8, 8, generator=generator), scale_factor=4, mode=mode)
+        torch.nn.functional.interpolate(torch.rand(1, 3, 8, 8, generator=generator), scale_factor=4, mode=mode).to(
+            device, dtype
+        )
         for mode in ("bilinear", "nearest")
     )
-    backbone, content, style = backbone.to(device), content.to(device), style.to(device)
+    backbone = backbone.to(device, dtype)
     with torch.no_grad():
         content_features, style_features = backbone(content), backbone(style)
     loss = STYLE_LOSSES["gram"]
@@ -33,14 +41,14 @@ def real_problem(backbone, seed, *, noise, device="cpu"):
         layer: style_target(loss, [([loss.statistics(feature)], (1.0,), "targets")])
         for layer, feature in style_features.items()
     }
-    one = torch.ones(1, device=device)
+    one = torch.ones(1, device=device, dtype=dtype)
     terms = [
         *content_terms(content_features, {"relu2_1": 1.0}, one),
         *style_terms(loss, targets, dict.fromkeys(targets, 1.0), 50.0 * one),
         tv_term(one),
     ]
     objective = Objective(backbone, terms)
-    return objective, torch.rand(content.shape, generator=generator).to(device) if noise else content
+    return objective, torch.rand(content.shape, generator=generator).to(content) if noise else content
 
 
 def torch_lbfgs(objective, start, steps):
@@ -59,9 +67,10 @@ def torch_lbfgs(objective, start, steps):
         return objective(image).total.item(), objective(image.clamp(0, 1)).total.item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [False, True])
 @pytest.mark.parametrize("kind", ["random", "vgg19"])
-def test_lbfgs_ends_no_higher_than_torchs(kind, noise, request):
+def test_lbfgs_ends_no_higher_than_torchs(kind, noise, request, device, dtype):
     if kind == "random":
         weights = random_weights("vgg19", 0, "relu2_1")
         inputs = "torchvision"
@@ -72,7 +81,7 @@ def test_lbfgs_ends_no_higher_than_torchs(kind, noise, request):
         )
         inputs = "caffe"
     backbone = VGG("vgg19", ["relu1_1", "relu2_1"], weights, inputs=inputs)
-    objective, start = real_problem(backbone, 1, noise=noise)
+    objective, start = real_problem(backbone, 1, noise=noise, device=device, dtype=dtype)
     steps = 50
     free, saved = torch_lbfgs(objective, start, steps)
     ends = []
@@ -85,20 +94,20 @@ def test_lbfgs_ends_no_higher_than_torchs(kind, noise, request):
     assert ours_saved <= 1.05 * saved
 
 
-def test_adam_is_torchs_adam():
-    start = torch.rand(2, 3, 4, 5, generator=GENERATOR, dtype=torch.float64)
-    image = start.clone().requires_grad_()
+def test_adam_is_torchs_adam(start, rounding):
+    first = start(2, 3, 4, 5)
+    image = first.clone().requires_grad_()
     reference = torch.optim.Adam([image], lr=0.02, betas=(0.9, 0.99), eps=1e-8)
     for _ in range(15):
         image.grad = bowl(image)[1]
         reference.step()
-    ours = optimize_images(BatchAdam(start, AdamConfig()), bowl, steps=15, trace=Trace())
-    torch.testing.assert_close(ours, image.detach(), rtol=1e-6, atol=1e-7)
+    ours = optimize_images(BatchAdam(first, AdamConfig()), bowl, steps=15, trace=Trace())
+    torch.testing.assert_close(ours, image.detach(), rtol=max(1e-6, rounding), atol=max(1e-7, 0.1 * rounding))
 
 
-def test_average_of_iterates_is_corrected_for_its_start():
-    start = torch.rand(1, 3, 4, 5, generator=GENERATOR, dtype=torch.float64)
-    optimizer = BatchAdam(start, AdamConfig(ema=0.9))
+def test_average_of_iterates_is_corrected_for_its_start(start):
+    first = start(1, 3, 4, 5)
+    optimizer = BatchAdam(first, AdamConfig(ema=0.9))
     points, weights = [], []
     for step in range(6):
         losses, gradient = bowl(optimizer.propose())
@@ -107,40 +116,39 @@ def test_average_of_iterates_is_corrected_for_its_start():
         weights.append(0.9 ** (5 - step))
     expected = sum(w * p for w, p in zip(weights, points, strict=True)) / sum(weights)
     torch.testing.assert_close(optimizer.result(), expected)
-    torch.testing.assert_close(BatchAdam(start, AdamConfig(ema=0.9)).result(), start)
+    torch.testing.assert_close(BatchAdam(first, AdamConfig(ema=0.9)).result(), first)
 
 
 @pytest.mark.parametrize("config", [AdamConfig(learning_rate=0.3), LbfgsConfig(max_move=0.5)])
-def test_values_never_leave_the_bounds(config):
+def test_values_never_leave_the_bounds(config, start):
     def pull(images):
         losses, gradient = bowl(images - 3.0)  # the minimum lies far outside
         assert 0.0 <= images.min() <= images.max() <= 1.0
         return losses, gradient
 
-    start = torch.rand(1, 3, 4, 5, generator=GENERATOR)
-    end = optimize_images(build_optimizer(config, start, (0.0, 1.0)), pull, steps=20, trace=Trace())
-    torch.testing.assert_close(end, torch.ones_like(start))
+    end = optimize_images(build_optimizer(config, start(1, 3, 4, 5), (0.0, 1.0)), pull, steps=20, trace=Trace())
+    torch.testing.assert_close(end, torch.ones_like(end))
 
 
-def test_adam_holds_a_picture_whose_gradient_is_not_finite():
-    start = torch.rand(2, 3, 4, 5, generator=GENERATOR)
-    optimizer = BatchAdam(start, AdamConfig())
-    losses, gradient = bowl(start)
+def test_adam_holds_a_picture_whose_gradient_is_not_finite(start):
+    first = start(2, 3, 4, 5)
+    optimizer = BatchAdam(first, AdamConfig())
+    losses, gradient = bowl(first)
     gradient[1, 0, 0, 0] = float("nan")
     optimizer.observe(losses.total, gradient)
-    assert torch.equal(optimizer.point[1], start[1])
-    assert not torch.equal(optimizer.point[0], start[0])
+    assert torch.equal(optimizer.point[1], first[1])
+    assert not torch.equal(optimizer.point[0], first[0])
 
 
-def test_moments_carried_to_the_next_level_keep_their_size_and_step():
-    coarse = BatchAdam(torch.rand(1, 3, 8, 8, generator=GENERATOR), AdamConfig())
+def test_moments_carried_to_the_next_level_keep_their_size_and_step(start):
+    coarse = BatchAdam(start(1, 3, 8, 8), AdamConfig())
     losses, gradient = bowl(coarse.propose())
     coarse.observe(losses.total, torch.ones_like(gradient))
-    fine = BatchAdam(torch.rand(1, 3, 16, 12, generator=GENERATOR), AdamConfig())
+    fine = BatchAdam(start(1, 3, 16, 12), AdamConfig())
     coarse.carry_to(fine)
     assert fine.steps == 1
-    torch.testing.assert_close(fine.mean, torch.full((1, 3, 16, 12), coarse.mean.mean().item()))
-    torch.testing.assert_close(fine.square, torch.full((1, 3, 16, 12), coarse.square.mean().item()))
+    torch.testing.assert_close(fine.mean, torch.full_like(fine.mean, coarse.mean.mean().item()))
+    torch.testing.assert_close(fine.square, torch.full_like(fine.square, coarse.square.mean().item()))
     assert fine.square.min() >= 0
 
 
@@ -158,14 +166,13 @@ def test_no_step_waits_for_the_device(config):
         torch.cuda.set_sync_debug_mode("default")
 
 
-def test_trace_keeps_the_first_the_last_and_every_nth_step_of_each_image():
-    trace = Trace()
-    start = torch.rand(2, 3, 4, 4, generator=GENERATOR)
+def test_trace_keeps_the_first_the_last_and_every_nth_step_of_each_image(start):
+    trace, pictures = Trace(), start(2, 3, 4, 4)
     optimize_images(
-        build_optimizer(AdamConfig(), start, None), bowl, steps=7, trace=trace, trace_every=3, level=1, done=10
+        build_optimizer(AdamConfig(), pictures, None), bowl, steps=7, trace=trace, trace_every=3, level=1, done=10
     )
     first, second = trace.read()
     assert [(row.step, row.level) for row in first] == [(11, 1), (13, 1), (16, 1), (17, 1)]
-    assert first[0].loss == pytest.approx(bowl(start)[0].total[0].item())
-    assert second[0].loss == pytest.approx(bowl(start)[0].total[1].item())
+    assert first[0].loss == pytest.approx(bowl(pictures)[0].total[0].item())
+    assert second[0].loss == pytest.approx(bowl(pictures)[0].total[1].item())
     assert Trace().read() == []

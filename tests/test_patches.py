@@ -1,4 +1,7 @@
-"""Neural patches: the matches are those of brute force, a planted patch is found, the loss has its closed form."""
+"""Neural patches: the matches are those of brute force, a planted patch is found, the loss has its closed form.
+
+Matches are maxima of matrix products: TF32, which the `device` fixture forbids, would swap near ones.
+"""
 
 import numpy as np
 import pytest
@@ -7,44 +10,51 @@ import torch
 from nst.losses.patches import PatchTarget, cut_patches, nearest_patches, patch_energy
 
 
-def features(seed, height, width, channels=5):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(1, channels, height, width, generator=generator, dtype=torch.float64)
+@pytest.fixture
+def features(draw):
+    """A function of a seed, a height and a width."""
+    return lambda seed, height, width, channels=5: draw(1, channels, height, width, seed=seed).sigmoid()
+
+
+def array(tensor):
+    return tensor.double().cpu().numpy()
 
 
 def brute_force(patches_DN, maps, size, stride):
     """Every score, one by one, with numpy's own arithmetic."""
     style = [
-        m[0, :, top : top + size, left : left + size].numpy().ravel()
+        array(m)[0, :, top : top + size, left : left + size].ravel()
         for m in maps
         for top in range(0, m.shape[2] - size + 1, stride)
         for left in range(0, m.shape[3] - size + 1, stride)
     ]
-    ours = patches_DN.T.numpy()
+    ours = array(patches_DN.T)
     return np.array([[p @ s / (np.linalg.norm(p) * np.linalg.norm(s)) for s in style] for p in ours]), np.array(style)
 
 
 @pytest.mark.parametrize(("size", "stride"), [(3, 1), (3, 2), (2, 3), (1, 1)])
 @pytest.mark.parametrize("chunk", [1, 7, 10_000])
-def test_matches_are_those_of_brute_force(size, stride, chunk):
+def test_matches_are_those_of_brute_force(size, stride, chunk, features, dtype):
     maps = [features(1, 9, 7), features(2, 6, 11), features(3, 8, 8)]
     patches_DN = cut_patches(features(4, 10, 12), size, stride)[0]
     scores, style = brute_force(patches_DN, maps, size, stride)
     best = np.sort(scores, axis=1)
-    assert (best[:, -1] - best[:, -2]).min() > 1e-9  # no ties
+    tied = 10 * torch.finfo(dtype).eps
+    clear = best[:, -1] - best[:, -2] > tied  # a score beside the best one may be called the best
+    assert clear.all() if dtype == torch.float64 else clear.mean() > 0.95
     matches_DN, index_N = nearest_patches(patches_DN, maps, size, stride, chunk=chunk)
-    assert np.array_equal(index_N.numpy(), scores.argmax(1))
-    assert np.array_equal(matches_DN.T.numpy(), style[scores.argmax(1)])
+    assert np.array_equal(index_N.cpu().numpy()[clear], scores.argmax(1)[clear])
+    assert np.array_equal(array(matches_DN.T)[clear], style[scores.argmax(1)][clear])
 
 
-def test_a_planted_patch_is_found_whatever_its_length():
+def test_a_planted_patch_is_found_whatever_its_length(features):
     picture, style = features(5, 9, 9), features(6, 20, 20)
     style[:, :, 11:14, 4:7] = 0.01 * picture[:, :, 3:6, 6:9]
     _, index_N = nearest_patches(cut_patches(picture, 3, 1)[0], [style], 3, 1)
     assert index_N.view(7, 7)[3, 6] == 11 * 18 + 4
 
 
-def test_a_style_matched_with_itself_costs_nothing_and_zeros_cost_about_one():
+def test_a_style_matched_with_itself_costs_nothing_and_zeros_cost_about_one(features):
     style = features(7, 8, 9)
     target = PatchTarget(((style,),), patch_energy([style], 3, 1)[None], 3, 1)
     assert target(style).item() == 0.0
@@ -52,7 +62,7 @@ def test_a_style_matched_with_itself_costs_nothing_and_zeros_cost_about_one():
     assert target(torch.zeros_like(style)).item() == pytest.approx(1.0, abs=0.3)
 
 
-def test_the_loss_is_the_mean_over_patches_and_each_image_has_its_own_style():
+def test_the_loss_is_the_mean_over_patches_and_each_image_has_its_own_style(features, rounding):
     styles = [(features(8, 7, 7),), (features(9, 6, 8), features(10, 7, 7))]
     energies = torch.stack([patch_energy(maps, 3, 2) for maps in styles])
     pictures = torch.cat([features(11, 9, 9), features(12, 9, 9)])
@@ -60,12 +70,12 @@ def test_the_loss_is_the_mean_over_patches_and_each_image_has_its_own_style():
     for maps, picture, energy, ours in zip(styles, pictures, energies, together, strict=True):
         patches_DN = cut_patches(picture[None], 3, 2)[0]
         scores, style = brute_force(patches_DN, maps, 3, 2)
-        distances = ((patches_DN.T.numpy() - style[scores.argmax(1)]) ** 2).sum(1)
-        assert ours.item() == pytest.approx(distances.mean() / energy.item(), rel=1e-12)
-        assert energy.item() == pytest.approx((style**2).sum(1).mean(), rel=1e-12)
+        distances = ((array(patches_DN.T) - style[scores.argmax(1)]) ** 2).sum(1)
+        assert ours.item() == pytest.approx(distances.mean() / energy.item(), rel=rounding)
+        assert energy.item() == pytest.approx((style**2).sum(1).mean(), rel=rounding)
 
 
-def test_the_gradient_is_that_of_the_loss():
-    style, picture = features(13, 8, 8, 2), features(14, 6, 6, 2).requires_grad_()
+def test_the_gradient_is_that_of_the_loss(features):
+    style, picture = features(13, 8, 8, 2).double(), features(14, 6, 6, 2).double().requires_grad_()
     target = PatchTarget(((style,),), patch_energy([style], 3, 2)[None], 3, 2)
     assert torch.autograd.gradcheck(target, (picture,))

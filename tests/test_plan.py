@@ -252,6 +252,7 @@ def test_the_order_of_keys_changes_no_id(keys):
     assert cells_of(manifest(method="{" + ", ".join(keys) + "}")).ids == cells_of(plain).ids
 
 
+@pytest.mark.process
 def test_planning_imports_nothing_heavy():
     heavy = ("torch", "pandas", "pyarrow", "numpy", "PIL")
     code = f"import sys, nst.plan.batches, nst.manifest.sweep; print([m for m in {heavy} if m in sys.modules])"

@@ -12,6 +12,8 @@ from nst.manifest.schema import json_schema, training_schema
 from nst.manifest.training import TrainBlock, TrainStyle
 from nst.yaml.text import load
 
+pytestmark = pytest.mark.slow
+
 ZOO = Path(__file__).parent / "bad_manifests"
 BY_SHAPE = [
     "unknown_key", "unknown_setting", "unknown_nested", "enum_typo", "optimizer_typo", "out_of_range", "booleans",

@@ -1,28 +1,26 @@
 """SqueezeNet against torchvision's own, layer by layer; what a manifest may say of it."""
 
-import numpy as np
 import pytest
 import torch
-import torchvision
+from cells import blocks, request, run
 from safetensors.torch import load_file
 
 from nst.backbones import SqueezeNet, build_backbone, random_weights
+from nst.config import METHOD_CONFIGS
 from nst.config.architectures import ARCHITECTURES, chain, least_side
 from nst.config.backbone import BackboneConfig
 from nst.errors import InputError, ManifestError
 from nst.manifest.sweep import parse_manifest
-from nst.methods import stylize_batch
 from nst.methods.start import too_thin
 from nst.pictures.images import Pixels, decode, resize_to
-from nst.workspace import Request, Workspace
 
 LAYERS = ARCHITECTURES["squeezenet"].strides
 RANDOM = {"name": "squeezenet", "weights": "random"}
 
 
-def torchvisions(images, weights):
+def torchvisions(models, images, weights):
     """Return torchvision's maps under our names of layers."""
-    reference = torchvision.models.squeezenet1_1().eval()
+    reference = models.squeezenet1_1().eval()
     reference.load_state_dict(weights)
     maps, x = {}, images
     modules = [*reference.features, *reference.classifier[1:]]
@@ -40,21 +38,22 @@ def standardised(images):
 
 
 @pytest.mark.parametrize("size", [(64, 80), (65, 79), (33, 33)])
-def test_every_layer_equals_torchvisions_own_module(size):
+def test_every_layer_equals_torchvisions_own_module(size, torchvision):
     torch.manual_seed(0)
     weights = torchvision.models.squeezenet1_1().state_dict()
     images = torch.rand(2, 3, *size)
     features = SqueezeNet("squeezenet", LAYERS, weights)(images)
-    for layer, expected in torchvisions(standardised(images), weights).items():
+    for layer, expected in torchvisions(torchvision.models, standardised(images), weights).items():
         torch.testing.assert_close(features[layer], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_real_weights_give_torchvisions_logits_and_know_a_cat(shared_data):
+def test_the_real_weights_give_torchvisions_logits_and_know_a_cat(shared_data, torchvision):
     weights = load_file(shared_data / "weights/squeezenet1_1_torchvision.f16.safetensors")
     array = resize_to(decode((shared_data / "images/content/chelsea.png").read_bytes()), 224, 224)
     images = torch.from_numpy(array.copy()).permute(2, 0, 1)[None].div(255)
     ours = SqueezeNet("squeezenet", ["logits"], weights)(images)["logits"].flatten(1)
-    reference = torchvisions(standardised(images), {key: value.float() for key, value in weights.items()})
+    exact = {key: value.float() for key, value in weights.items()}
+    reference = torchvisions(torchvision.models, standardised(images), exact)
     torch.testing.assert_close(ours, reference["logits"].flatten(1), rtol=1e-5, atol=1e-5)
     names = torchvision.models.SqueezeNet1_1_Weights.DEFAULT.meta["categories"]
     assert "cat" in names[ours.argmax()]
@@ -114,13 +113,9 @@ def test_random_features_neither_vanish_nor_explode():
     ],
 )
 def test_methods_run_on_it_where_layers_are_named(name, settings, with_style):
-    from nst.config import METHOD_CONFIGS
-
-    rng = np.random.default_rng(0)
-    content, style = (Pixels(str(n), rng.integers(0, 256, (64, 64, 3), np.uint8)) for n in range(2))
+    content, style = (Pixels(str(side), blocks(3, 64, 64, side=side)) for side in (1, 4))
     config = METHOD_CONFIGS[name](**settings, size=64, steps=12, backbone=RANDOM)
-    request = Request("cell", content, (style,) * with_style, (1.0,) * with_style, "targets", config)
-    (result,) = stylize_batch([request], Workspace("cpu", lambda _: pytest.fail("random weights are not loaded")))
+    (result,) = run(request(config, content, [style] * with_style))
     assert result.error is None
     assert result.trace[-1].loss < result.trace[0].loss
 

@@ -3,57 +3,30 @@
 Each test names where the fault was read; the figures are in the factors and losses that it looks at.
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
+from cells import CONTENT, LAYERS, STYLES, objective_of, request, run, small
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nst.config.gatys import GatysConfig
 from nst.config.mrf import MrfConfig
-from nst.config.texture import TextureConfig
 from nst.losses.patches import cut_patches, nearest_patches
 from nst.losses.style import STYLE_LOSSES, style_loss, style_target
 from nst.losses.tv import TOTAL_VARIATIONS
 from nst.losses.units import style_factor, tv_factor
-from nst.methods import mrf, stylize_batch
-from nst.methods.gatys import _descent
-from nst.pictures.images import Pixels
-from nst.workspace import Request, Workspace
 
-LAYERS = {"content_layers": ["relu2_1"], "style_layers": ["relu1_1", "relu2_1"]}
 GENERATOR = torch.Generator().manual_seed(17)
+STYLE = STYLES[0]
 
-
-def picture(seed, height=32, width=40):
-    coarse = np.random.default_rng(seed).integers(0, 256, size=(height // 4, width // 4, 3))
-    return Pixels(f"digest-{seed}", np.kron(coarse, np.ones((4, 4, 1))).astype(np.uint8))
-
-
-CONTENT, STYLE, OTHER = picture(0), picture(1, 36, 36), picture(2, 36, 36)
-
-
-def settings(**changes):
-    fields = {"backbone": {"weights": "random"}, "size": 40, "steps": 20, "precision": "float64", **LAYERS, **changes}
-    return GatysConfig(**fields)
-
-
-def request(config=None, styles=(STYLE,), weights=None, mix="targets"):
-    return Request("cell", CONTENT, tuple(styles), weights or (1.0,) * len(styles), mix, config or settings())
-
-
-def workspace():
-    return Workspace("cpu", lambda _: pytest.fail("random weights are not loaded"))
-
-
-def run(*requests):
-    return stylize_batch(list(requests), workspace())
+settings = partial(small, GatysConfig, **LAYERS, steps=10, precision="float64")
 
 
 def gradient(one, image):
     """Losses and gradient of a picture by the method's own objective."""
-    objective = _descent([one], workspace()).objective(40, 32)
-    losses, found = objective.with_gradient(image)
-    return losses, found
+    return objective_of(one).with_gradient(image)
 
 
 IMAGE = torch.rand(1, 3, 32, 40, generator=GENERATOR, dtype=torch.float64)
@@ -109,7 +82,7 @@ def test_the_strength_of_a_mix_does_not_depend_on_its_number_of_styles(represent
     """cysmith/neural-style-tf divides by the number of styles once more, so that style fades with every style added."""
     layers = {"style_layers": ["relu1_1"], "style_representation": representation}
     alone = gradient(request(settings(**layers)), IMAGE)
-    many = gradient(request(settings(**layers), [STYLE] * 4, (3.0, 1.0, 1.0, 1.0), mix), IMAGE)
+    many = gradient(request(settings(**layers), CONTENT, [STYLE] * 4, (3.0, 1.0, 1.0, 1.0), mix=mix), IMAGE)
     torch.testing.assert_close(many[0].part("style"), alone[0].part("style"))
     torch.testing.assert_close(many[1], alone[1])
 
@@ -157,27 +130,12 @@ def test_covariances_are_not_averaged():
     torch.testing.assert_close(covariance, torch.full((2, 2), 0.25).double(), rtol=1e-3, atol=1e-3)
 
 
-def test_the_loss_of_a_texture_falls_and_counts_everything():
-    config = TextureConfig(
-        backbone={"weights": "random"}, size=32, steps=15, style_layers=["relu1_1"], tv_weight=3.0, precision="float64",
-        histogram_match=False,
-    )  # fmt: skip
-    (result,) = run(Request("cell", None, (STYLE,), (1.0,), "targets", config))
-    assert result.losses.loss == pytest.approx(
-        result.losses.terms["style"].loss + 3.0 * result.losses.terms["tv"].loss, rel=1e-9
-    )
-    assert result.trace[-1].loss < result.trace[0].loss
-
-
 # ---- patches ------------------------------------------------------------------------------------------------------
 def test_patches_are_matched_anew_at_every_step():
     """Ports of Li & Wand match once per scale (issues 4 of machrisaa/stylenet and of zhaw/neural_style)."""
-    config = MrfConfig(
-        backbone={"weights": "random"}, size=40, pyramid={"levels": 1}, precision="float64", **LAYERS, tv_weight=0.0
-    )
-    one = Request("cell", CONTENT, (STYLE,), (1.0,), "targets", config)
+    one = request(small(MrfConfig, **LAYERS, pyramid={"levels": 1}, precision="float64", tv_weight=0.0))
     other = IMAGE.flip(3)
-    used, fresh = (mrf._descent([one], workspace()).objective(40, 32) for _ in range(2))
+    used, fresh = (objective_of(one) for _ in range(2))
     used(IMAGE)
     assert used(other).part("style").item() == pytest.approx(fresh(other).part("style").item(), rel=1e-12)
 

@@ -1,3 +1,5 @@
+"""What a worker keeps warm is computed once, and the oldest goes first."""
+
 import torch
 
 from nst.backbones import random_weights
@@ -18,7 +20,6 @@ def test_recent_computes_once_and_forgets_what_was_used_longest_ago():
     assert computed == ["a", "b", "c"]
     get("a")
     assert computed == ["a", "b", "c", "a"]
-    assert (recent.hits, recent.misses) == (3, 4)
 
 
 def test_owners_share_the_room_and_keep_equal_keys_apart():

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from nst.backbones import VGG, build_backbone, random_weights
-from nst.config.architectures import layers_of
+from nst.config.architectures import ARCHITECTURES, layers_of
 from nst.config.backbone import BackboneConfig
 from nst.errors import InputError
 
@@ -107,3 +107,13 @@ def test_random_features_neither_vanish_nor_explode_and_differ_between_pictures_
 def test_max_pooling_can_still_be_chosen_for_random_weights():
     assert BackboneConfig(weights="random", pooling="max").pooling == "max"
     assert BackboneConfig(weights="torchvision").pooling == "max"
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("size", [(33, 64), (47, 38), (65, 66), (95, 32)])
+def test_grids_are_those_of_the_maps(name, size):
+    width, height = size
+    layers = [layer for layer in layers_of(name) if layer != "pool5"]
+    network = build_backbone(BackboneConfig(name=name, weights="random"), layers, None)
+    maps = network(torch.zeros(1, 3, height, width))
+    assert network.grids(width, height) == {layer: found.shape[:1:-1] for layer, found in maps.items()}

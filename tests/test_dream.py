@@ -111,6 +111,7 @@ def test_gradients_are_those_of_finite_differences():
     assert (gradient * direction).sum((1, 2, 3)).tolist() == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_batch_equals_its_cells_alone():
     configs = [settings(seed=n, noise=0.1 * n, tv_weight=n, steps=3, precision="float64") for n in range(3)]
     for together, alone in together_and_alone(*map(of, configs)):

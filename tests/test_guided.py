@@ -26,7 +26,6 @@ from nst.errors import InputError
 from nst.losses.guided import GuidedStyle, Region, guide
 from nst.losses.style import STYLE_LOSSES, style_target
 from nst.methods import stylize_batch
-from nst.methods.guided import grids
 from nst.ops import gram_matrix
 from nst.pictures.images import Pixels
 from nst.pictures.masks import Labels, plain_labels, read_labels
@@ -149,7 +148,7 @@ def test_a_regions_style_pulls_only_at_what_the_region_sees(layer, draw, device,
     size, split = 64, 16  # the region is the 16 left columns, a multiple of every layer's step
     backbone = build_backbone(BackboneConfig(weights="random"), {layer}, None, device=device, dtype=dtype)
     labels = read_labels("d", np.array([[(255, 0, 0)] * split + [(0, 0, 255)] * (size - split)] * size, np.uint8))
-    positions = grids(backbone, (size, size))[layer]
+    positions = backbone.grids(size, size)[layer]
     of_red = torch.from_numpy(labels.shares(labels.colors.index(RED), *positions)).to(device, dtype)
     painting = draw(1, 3, size, size).sigmoid().requires_grad_()
     loss = GuidedStyle([Region(of_red, target(gram_matrix(backbone(draw(1, 3, 32, 32, seed=1).sigmoid())[layer])[0]))])

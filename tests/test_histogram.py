@@ -44,6 +44,7 @@ def test_the_loss_is_gram_plus_the_distance_to_the_remapped_features(features, s
     assert relative(features, style).item() == pytest.approx(expected, rel=max(1e-9, rounding))
 
 
+@pytest.mark.slow
 def test_the_remapped_features_are_constants_of_the_gradient(features, style, remapped):
     free = features.clone().requires_grad_()
     (ours,) = torch.autograd.grad(relative(free, style).sum(), free)

@@ -24,6 +24,7 @@ def test_the_first_layer_gives_the_picture_back():
     assert result.losses.loss < 1e-3
 
 
+@pytest.mark.slow
 def test_deeper_layers_give_less_of_it_back():
     assert error(invert(layer="relu1_1", steps=30)) < error(invert(layer="relu3_1", steps=30))
 

@@ -139,6 +139,7 @@ NODE = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYS), NODE, max_size=6), st.booleans())
 @example({"sweep": "{preset: [[]]}"}, True)
@@ -168,6 +169,7 @@ SETTING = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.sampled_from(sorted(SETTING)), min_size=1, max_size=4, unique=True).flatmap(

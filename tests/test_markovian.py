@@ -104,6 +104,7 @@ def test_a_critic_learns_to_tell_the_style_from_the_networks_pictures():
     assert loss() < 0.7 * before
 
 
+@pytest.mark.slow
 def test_looking_at_pictures_changes_nothing():
     watched, alone = trainer(), trainer()
     watched.validate(PHOTOGRAPHS[:2])

@@ -24,6 +24,7 @@ def test_the_loss_is_told_and_falls():
     assert losses.terms["style"].layers.keys() == {"relu1_1", "relu2_1"}
 
 
+@pytest.mark.slow
 def test_a_batch_equals_its_cells_alone():
     brief = {"precision": "float64", "init": "noise", "steps": 4, "size": 24}
     configs = [settings(**brief, style_weight=1.0 + n, seed=n) for n in range(3)]

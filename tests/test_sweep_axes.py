@@ -123,6 +123,7 @@ SWEEPS = st.lists(st.sampled_from(sorted(AXES)), unique=True, max_size=4).flatma
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(
     SWEEPS,

@@ -99,6 +99,7 @@ def test_a_million_brackets_are_no_crash():
     assert "nested deeper" in refused("- " * 100_000)[0].message
 
 
+@pytest.mark.slow
 def test_size_is_bounded():
     assert "characters" in refused("a" * (MAX_CHARACTERS + 1))[0].message
     assert "more than 100000 keys and values" in refused("[" + "1," * 250_000 + "]")[0].message
@@ -151,6 +152,7 @@ PLAIN = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(PLAIN)
 def test_what_another_program_writes_as_json_comes_back_equal(data):

@@ -120,6 +120,20 @@ class Backbone(nn.Module, ABC):
                 features[layer] = map_BCHW
         return features
 
+    @staticmethod
+    @abstractmethod
+    def positions(layer: str, positions: int) -> int:
+        """Return the number of positions along one side of a layer's map, given that of the layer before it."""
+
+    def grids(self, width: int, height: int) -> dict[str, tuple[int, int]]:
+        """Return (width, height) of the feature map of each returned layer, for pictures of this size in pixels."""
+        found = {}
+        for layer in self.order:
+            width, height = self.positions(layer, width), self.positions(layer, height)
+            if layer in self.layers:
+                found[layer] = (width, height)
+        return found
+
     def cut(self, layers: Iterable[str]) -> Self:
         """Return a backbone that returns other layers and shares the tensors of this one.
 

@@ -53,6 +53,18 @@ class SqueezeNet(Backbone):
         del architecture  # there is only one
         return list(_convolutions())
 
+    @staticmethod
+    def positions(layer: str, positions: int) -> int:
+        """Return the number of positions along one side of a layer's map.
+
+        The first convolution and the pooling have stride 2 over 3 positions; pooling takes in a last, incomplete step.
+        """
+        if layer == "conv1":
+            return (positions - 3) // 2 + 1
+        if layer.startswith("pool"):
+            return -(-(positions - 3) // 2) + 1
+        return 1 if layer == "logits" else positions
+
     def compute(self, layer: str, map_BCHW: Tensor, features: Mapping[str, Tensor]) -> Tensor:
         """Return the feature map of a layer, given the feature map of the layer before."""
         del features  # nothing is computed in place

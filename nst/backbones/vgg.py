@@ -44,6 +44,11 @@ class VGG(Backbone):
                 channels = filters
         return convolutions
 
+    @staticmethod
+    def positions(layer: str, positions: int) -> int:
+        """Return the number of positions along one side of a layer's map: pooling halves it, rounded down."""
+        return positions // 2 if layer.startswith("pool") else positions
+
     def compute(self, layer: str, map_BCHW: Tensor, features: Mapping[str, Tensor]) -> Tensor:
         """Return the feature map of a layer, given the feature map of the layer before."""
         if layer.startswith("conv"):

@@ -14,7 +14,7 @@ from nst.errors import InputError
 from nst.losses.patches import PatchGuides
 from nst.losses.terms import patch_terms, tv_term
 from nst.methods.descent import Descent, configs_of, run_accepted
-from nst.methods.guided import grids, guided_style_terms, shares_map, unmatched
+from nst.methods.guided import guided_style_terms, shares_map, unmatched
 from nst.methods.start import GREY, plan_levels, too_thin
 from nst.methods.targets import Targets
 from nst.pictures.images import resize_to, style_size
@@ -104,7 +104,7 @@ def _guides(
     """Return the masks of the pictures and of the styles on the grids of their feature maps, by layer."""
     mask = targets.requests[0].content_mask
     assert mask is not None, "requests without masks were refused"
-    grid_sizes = grids(targets.backbone, size)
+    grid_sizes = targets.backbone.grids(*size)
     guides = {}
     for layer, style_maps in maps.items():
         regions = range(len(mask.colors))

@@ -5,11 +5,9 @@ Knows no file and no optimiser. Shape letters: H rows, W columns.
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 import torch
-from torch.func import functional_call
 
 from nst.errors import InputError
 from nst.losses.guided import GuidedStyle, Region, region_grams
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from nst.backbones import Backbone
     from nst.losses.units import Units
     from nst.methods.targets import Size, Targets
     from nst.pictures.images import Pixels
@@ -88,7 +85,7 @@ def guided_style_terms(
     ]
     matches = [match_regions(mask, request.style_masks) for request in targets.requests]
     weights_B = targets.vector(weights)
-    sizes = grids(targets.backbone, size)
+    sizes = targets.backbone.grids(*size)
     terms = []
     for layer, share in layers.items():
         regions = []
@@ -104,20 +101,6 @@ def guided_style_terms(
         factor_B = style_factor(units, "gram", style.energy, regions[0].target.channels)
         terms.append(Term("style", layer, style, "statistics", share, share * factor_B * weights_B))
     return terms
-
-
-def grids(backbone: Backbone, size: Size) -> dict[str, Size]:
-    """Return (width, height) of the feature maps by layer, found by the network itself without computing features.
-
-    Args:
-        backbone: The network.
-        size: Width and height of the picture in pixels.
-    """
-    state = itertools.chain(backbone.named_parameters(), backbone.named_buffers())
-    shapes_only = {name: tensor.to("meta") for name, tensor in state}
-    picture_13HW = torch.empty(1, 3, size[1], size[0], device="meta")
-    features = functional_call(backbone, shapes_only, (picture_13HW,))
-    return {layer: (feature_BCHW.shape[3], feature_BCHW.shape[2]) for layer, feature_BCHW in features.items()}
 
 
 def shares_map(targets: Targets, labels: Labels, label: int, size: Size) -> Tensor:

@@ -111,6 +111,7 @@ def test_max_pooling_can_still_be_chosen_for_random_weights():
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 @pytest.mark.parametrize("size", [(33, 64), (47, 38), (65, 66), (95, 32)])
+@pytest.mark.slow
 def test_grids_are_those_of_the_maps(name, size):
     width, height = size
     layers = [layer for layer in layers_of(name) if layer != "pool5"]

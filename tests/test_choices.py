@@ -44,6 +44,7 @@ HALVES = Labels("halves", ("#ff0000", "#0000ff"), np.repeat([[0, 1]], 20, 1).rep
 
 
 @pytest.mark.parametrize(("method", "setting", "words"), OF_METHODS, ids=ids(OF_METHODS))
+@pytest.mark.slow
 def test_every_word_makes_another_picture(method, setting, words):
     # Much variation, so that every kind of it counts; few steps, after which optimisers and losses still differ.
     few = {"steps": 3, "pyramid": {"levels": 1}, "tv_weight": 30.0, **LAYERED.get(method, {})}
@@ -60,6 +61,7 @@ OF_NETWORKS = [(family, *choice) for family, config in TRAINING_CONFIGS.items() 
 
 
 @pytest.mark.parametrize(("family", "setting", "words"), OF_NETWORKS, ids=ids(OF_NETWORKS))
+@pytest.mark.slow
 def test_every_word_makes_another_network(family, setting, words):
     photographs = torch.from_numpy(np.stack([blocks(seed) for seed in (1, 2)])).permute(0, 3, 1, 2) / 255
     few = {"width": 4, "residual_blocks": 1, "scales": 3, "mode": "stylize"}

@@ -90,6 +90,7 @@ def test_score_and_distance_in_closed_form():
     assert squared_distance_to_mean(torch.zeros(1, 3, 4, 4).double(), grey).item() == pytest.approx((0.25 + 0.0625) / 3)
 
 
+@pytest.mark.slow
 def test_a_batch_equals_its_cells_alone():
     configs = [
         settings(target=5 * n, l2_weight=10.0 * n, tv_weight=n, noise=0.1 * n, seed=n, steps=2, precision="float64")
@@ -101,6 +102,7 @@ def test_a_batch_equals_its_cells_alone():
         assert together.report["class_name"] is None
 
 
+@pytest.mark.slow
 def test_more_regularisation_stays_nearer_to_the_mean_colour():
     near, far = visualise(*(settings(l2_weight=weight, steps=10, jitter=0) for weight in (1e7, 0.0)))
     mean = np.array([124, 117, 104])

@@ -166,6 +166,7 @@ def test_the_style_weight_has_an_effect(how):
 
 
 @pytest.mark.parametrize("how", HOW)
+@pytest.mark.slow
 def test_a_batch_equals_its_cells_alone(how):
     requests = [
         doodle(settings(how, precision="float64", steps=4, seed=seed, style_weight=100.0 * seed)) for seed in (1, 2)
@@ -175,6 +176,7 @@ def test_a_batch_equals_its_cells_alone(how):
 
 
 @pytest.mark.parametrize("how", HOW)
+@pytest.mark.slow
 def test_a_content_picture_is_optional_and_kept_where_there_is_one(how):
     content = picture(7)
     (free,), (kept,) = (
@@ -195,6 +197,7 @@ def test_a_doodle_starts_from_grey_with_as_much_noise_as_it_is_told():
     assert much.std() > 60
 
 
+@pytest.mark.slow
 def test_without_semantics_patches_are_those_of_mrf():
     common = {"precision": "float64", "steps": 6, "stride": 2, "tv_weight": 1.0, "init": "content",
               "pyramid": {"levels": 1}, **LAYERS}  # fmt: skip

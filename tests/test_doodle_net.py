@@ -54,6 +54,7 @@ def test_regions_take_about_their_shares():
     assert (taken.std(0) > 0.2 * SHARES).all()
 
 
+@pytest.mark.slow
 def test_forms_are_smooth_of_many_sizes_and_any_two_regions_meet():
     doodles = np.stack([random_doodle(np.ones(4), 64, seed) for seed in range(60)])
     border = (doodles[:, 1:] != doodles[:, :-1]).mean((1, 2))
@@ -136,6 +137,7 @@ def test_its_loss_is_that_of_doodle():
     assert losses.total.item() == pytest.approx(result.losses.loss, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_every_picture_of_a_batch_is_measured_by_its_own_mask():
     lesson = training(precision="float64").lesson
     lesson.network.double()

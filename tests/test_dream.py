@@ -28,6 +28,7 @@ def of(config, content=PICTURE):
 
 
 @pytest.mark.parametrize(("name", "layers"), [("vgg16", ["relu2_2", "relu3_1"]), ("squeezenet", ["fire3", "fire5"])])
+@pytest.mark.slow
 def test_activations_grow_and_the_loss_is_minus_their_growth(name, layers):
     backbone = {"name": name, "weights": "random"}
     (made,) = run(of(settings(backbone=backbone, layers=layers, precision="float64")))

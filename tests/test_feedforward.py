@@ -78,6 +78,7 @@ def test_a_batch_of_different_contents_styles_and_settings_equals_its_cells_alon
 
 @pytest.mark.parametrize("family", ["johnson", pytest.param("conditional", marks=pytest.mark.slow), "adain", "mgan"])
 @pytest.mark.parametrize("height", [97, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_tiles_equal_the_whole_picture(family, height):
     # Tiles of 96 pixels have 32 (johnson), 56 (adain) or 64 (mgan) new ones; odd sizes have a ragged last one.
     content, settings = picture(6, height, 130), {"size": 130, "color": "luminance", "alpha": 0.8}

@@ -45,7 +45,7 @@ def batch_of_eight(**changes):
     return requests
 
 
-@pytest.mark.parametrize("optimizer", ["lbfgs", pytest.param("adam", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("optimizer", [pytest.param("lbfgs", marks=pytest.mark.slow), "adam"])
 @pytest.mark.parametrize(
     "style_loss", ["gram", *(pytest.param(name, marks=pytest.mark.slow) for name in ("moments", "sliced", "histogram"))]
 )

@@ -197,6 +197,7 @@ def test_one_region_is_the_method_without_masks(mix):
     assert guided.losses.terms["style"].layers == pytest.approx(plain.losses.terms["style"].layers, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_batch_of_masked_styles_equals_its_cells_alone():
     checks = Labels("checks", (BLUE, RED), np.indices((4, 4)).sum(0).astype(np.uint8) % 2)
     brief = {"init": "noise", "size": 24}

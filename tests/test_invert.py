@@ -17,6 +17,7 @@ def error(result):
     return np.abs(result.image.astype(float) - CONTENT.array).mean()
 
 
+@pytest.mark.slow
 def test_the_first_layer_gives_the_picture_back():
     # Before the ReLU conv1_1 is linear in the picture and, with 64 filters of 27 values, injective.
     result = invert(layer="conv1_1", precision="float64", steps=80)
@@ -40,6 +41,7 @@ def test_gram_matrices_know_the_colours_but_not_the_places():
     assert resized > 20
 
 
+@pytest.mark.slow
 def test_total_variation_makes_it_smoother():
     rough, smooth = (invert(layer="relu2_1", steps=20, tv_weight=weight) for weight in (0.0, 10.0))
     assert smooth.losses.terms["tv"].loss < 0.5 * rough.losses.terms["tv"].loss

@@ -67,6 +67,7 @@ def test_gradient_matches_finite_differences(images):
     assert torch.autograd.gradcheck(lambda x: laplacian_loss(x, 3, target, energy), (free,))
 
 
+@pytest.mark.slow
 def test_the_method_keeps_the_contents_edges_and_says_so():
     plain, kept = stylized(*(settings(laplacian_weight=weight, laplacian_pool=2, steps=25) for weight in (0.0, 300.0)))
     assert "laplacian" not in plain.losses.terms

@@ -132,6 +132,7 @@ def test_a_row_that_is_never_finite_stays_at_its_start_alone():
     assert optimizer.started_B.tolist() == [True, False]
 
 
+@pytest.mark.slow
 def test_bounds_hold_and_the_bounded_minimum_is_scipys():
     matrices, sides, _ = quadratics(1, 10, 30.0)
 

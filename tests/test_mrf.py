@@ -14,6 +14,7 @@ from nst.pictures.images import Pixels, rotate
 settings = partial(small, MrfConfig, **LAYERS, steps=15, pyramid={"levels": 1})
 
 
+@pytest.mark.slow
 def test_the_loss_is_told_and_falls():
     (result,) = run(request(settings(precision="float64", content_weight=0.5, style_weight=2.0, tv_weight=0.25)))
     losses = result.losses
@@ -41,6 +42,7 @@ def test_a_style_laid_over_itself_stays_itself():
     assert result.losses.loss < 1e-4
 
 
+@pytest.mark.slow
 def test_a_synthesis_needs_no_content_and_starts_from_its_noise():
     first, again, other = run(*(request(settings(what="synthesis", seed=seed, steps=5), None) for seed in (1, 1, 2)))
     assert first.image.shape == (40, 40, 3)

@@ -259,6 +259,7 @@ def test_planning_imports_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_a_large_plan_stays_columnar():
     """100 x 100 x 20 cells, all kinds of columns at once; `tests/benchmarks/bench_plan.py` has the figures."""
     parsed = manifest("{seed: {count: 20}}", extra="budget: {cells: 200000}")

@@ -56,6 +56,7 @@ def test_a_shift_costs_its_square_as_scipys_distance_is_its_length(draw, axis):
     assert shifted == pytest.approx(line**2, rel=0.02)  # nearly a shift: the two are of one distribution
 
 
+@pytest.mark.slow
 def test_a_style_is_kept_at_a_bounded_size_and_well(draw, device, dtype):
     style, picture = draw(1, 4, 20_000, seed=5) ** 3, draw(1, 4, 15_000, seed=6)
     axes = torch.eye(4, device=device, dtype=dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from nst.paintings import PAINTINGS
@@ -19,6 +20,9 @@ def test_samples_are_photographs_and_paintings_with_credits(tmp_path):
     assert [n for n in names if n.startswith("styles/")] == [f"styles/{n}.png" for n in sorted(PAINTINGS)]
     assert [n for n in names if n.startswith("masks/")] == ["masks/swirls.png", "masks/doodle.png"]
     credit = (tmp_path / "new" / "samples" / "CREDITS.md").read_text(encoding="utf-8")
+    masks = names.index("masks/doodle.png")
+    assert all(re.fullmatch(r"[\w-]+\.yaml", name) for name in names[masks + 1 :])  # see test_manifests
+    written, names = written[: masks + 1], names[: masks + 1]
     for path, name in zip(written, names, strict=True):
         data = Path(path).read_bytes()
         assert max(decode(data).shape) == 512

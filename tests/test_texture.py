@@ -53,6 +53,7 @@ def test_without_the_match_the_histogram_is_the_optimisers():
     assert not np.array_equal(np.sort(result.image, None), np.sort(EXAMPLE.array, None))
 
 
+@pytest.mark.slow
 def test_a_batch_equals_its_cells_alone():
     double = {"precision": "float64", "histogram_match": False, "steps": 5}
     requests = [texture(settings(seed=seed, **double), [style]) for seed, style in enumerate((EXAMPLE, OTHER))]

@@ -78,6 +78,7 @@ def test_the_first_steps_at_the_published_learning_rate_do_not_saturate():
         assert ((image > 2) & (image < 253)).all()
 
 
+@pytest.mark.slow
 def test_bfloat16_learns_nearly_the_same():
     config = FAMILIES["johnson"][0]
     kinds = ({"precision": kind, "learning_rate": 1e-3} for kind in ("float64", "bfloat16"))
@@ -90,6 +91,7 @@ def test_bfloat16_learns_nearly_the_same():
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.slow
 def test_a_resumed_training_goes_on_bit_for_bit(family):
     whole = trainer(family)
     for _ in range(2):

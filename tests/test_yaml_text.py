@@ -124,6 +124,7 @@ def test_odd_characters_are_refused_with_their_place(text):
     assert refused(text)[0].line == 1
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join) | st.text(max_size=60))
 @example("&a")

@@ -216,7 +216,8 @@ def schema(
 
         typer.echo(catalog_reference())
         return
-    from nst.manifest.reference import json_schema, manifest_reference, training_schema
+    from nst.manifest.reference import manifest_reference
+    from nst.manifest.schema import json_schema, training_schema
 
     shape = training_schema if training else json_schema
     typer.echo(manifest_reference() if reference else json.dumps(shape(), indent=2))

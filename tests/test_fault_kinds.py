@@ -9,7 +9,7 @@ from pydantic import Field
 
 from nst.config.backbone import BackboneConfig
 from nst.config.block import Block, Settings
-from nst.config.fields import LayerName, LayerWeights
+from nst.config.fields import LayerMark, LayerName, LayerWeights
 from nst.errors import ManifestError
 from nst.manifest.blocks import StyleSpec
 from nst.manifest.checking import check, check_layers
@@ -37,7 +37,7 @@ class Looks(Settings):
 
     hook: LayerName = "relu4_2"
     hooks: LayerWeights = dict.fromkeys(("relu4_2",), 1.0)
-    word: Literal["relu4_1", "relu4_2"] = "relu4_2"
+    word: Annotated[Literal["relu4_1", "relu4_2"], LayerMark()] = "relu4_2"
     code: Annotated[str, Field(pattern=r"^relu[0-9_]*$")] = "relu9_9"
     text_layers: Literal["all", "some"] = "all"
     backbone: BackboneConfig = BackboneConfig()

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from nst.manifest.declaration import read_declaration
-from nst.manifest.reference import json_schema, training_schema
+from nst.manifest.schema import json_schema, training_schema
 from nst.manifest.sweep import parse_manifest
 from nst.manifest.training import parse_train_manifest
 from nst.plan.batches import make_plan

@@ -41,8 +41,10 @@ def _layer_weights(value: Any) -> Any:
     return value
 
 
-LayerWeights = Annotated[dict[LayerName, Weight], BeforeValidator(_layer_weights), Field(min_length=1)]
+EncoderLayer = Annotated[Literal["relu1_1", "relu2_1", "relu3_1", "relu4_1"], LayerMark()]
+"""Layer at which the encoder of a network ends; `nst.networks` has a decoder from each of them."""
 
+LayerWeights = Annotated[dict[LayerName, Weight], BeforeValidator(_layer_weights), Field(min_length=1)]
 """Layers with the weight of each."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]

@@ -136,14 +136,12 @@ def _message(details: ErrorDetails, value: Any) -> str:
 
 
 def holds_layers(field: FieldInfo) -> bool:
-    """Return whether the texts of a setting are names of layers: marked as such, or words that are all layers."""
+    """Return whether the texts of a setting are names of layers."""
     return any(isinstance(mark, LayerMark) for mark in field.metadata) or _marks_layers(field.annotation)
 
 
 def _marks_layers(annotation: Any) -> bool:
     inner = typing.get_args(annotation)
-    if typing.get_origin(annotation) is Literal:
-        return set(inner) <= set(LAYERS)
     return any(isinstance(part, LayerMark) or _marks_layers(part) for part in inner)
 
 

@@ -11,7 +11,6 @@ from nst.manifest.blocks import Budget, ContentSpec, ManifestBlock, MixImage, Ou
 from nst.manifest.explain import blocks
 from nst.manifest.markdown import Section, link, page, table
 from nst.manifest.methods import paths
-from nst.manifest.schema import json_schema, training_schema
 from nst.manifest.settings import settings_of, settings_of_block, summary, summary_of
 from nst.manifest.training import TrainBlock, TrainStyle
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from nst.manifest.settings import Setting
-
-__all__ = ["json_schema", "manifest_reference", "training_schema"]
 
 _CONFIGS: Final[dict[str, type[BaseModel]]] = {**METHOD_CONFIGS, **TRAINING_CONFIGS}
 _OF_METHODS: Final = "settings of several methods"

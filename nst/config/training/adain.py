@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from nst.config.backbone import BackboneConfig
-from nst.config.fields import LayerWeights, Weight
+from nst.config.fields import EncoderLayer, LayerWeights, Weight
 from nst.config.training.settings import DecayConfig, Training
 
 
@@ -32,7 +32,7 @@ class AdainTraining(Training):
     decay: DecayConfig = DecayConfig(name="inverse")
     """How the learning rate falls (divided by 1 + 5e-5 times the step in naoto0804/pytorch-AdaIN)."""
 
-    layer: Literal["relu1_1", "relu2_1", "relu3_1", "relu4_1"] = "relu4_1"
+    layer: EncoderLayer = "relu4_1"
     """Layer at which the encoder ends and the statistics are exchanged (relu4_1 in the paper's section 6)."""
 
     style_layers: LayerWeights = dict.fromkeys(("relu1_1", "relu2_1", "relu3_1", "relu4_1"), 1.0)

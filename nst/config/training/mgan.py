@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from nst.config.backbone import BackboneConfig
-from nst.config.fields import LayerWeights, Pixels, Weight
+from nst.config.fields import EncoderLayer, LayerWeights, Pixels, Weight
 from nst.config.training.settings import Training
 
 
@@ -42,7 +42,7 @@ class MganTraining(Training):
     with Starry Night, relu3_1 and 4 squares of 64 to 72 pixels, the adversarial loss after 50 steps was 3.4 with 1, 2.1
     with 0.2, and 1.2 with 0.05; with 0.05 the loss of the critic was 1.8, where an undecided critic has 2."""
 
-    layer: Literal["relu1_1", "relu2_1", "relu3_1", "relu4_1"] = "relu3_1"
+    layer: EncoderLayer = "relu3_1"
     """Layer at which the encoder ends and the content is compared (relu4_1 in chuanli11/MGANs, whose network is shown
     pictures that keep relu5_1). In own trials without such pictures relu4_1 still painted blocks after 150 small steps,
     when relu3_1 already drew, and relu4_1 is slower."""

@@ -1,4 +1,4 @@
-"""kill -9 of the whole process tree, at named events and at random moments: nothing lost, twice or torn, the same bits."""
+"""kill -9 of the whole process tree, at named events and random moments: nothing lost, twice or torn, the same bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kill -9 of a training, at named events and at random moments: at most an interval is lost, and no bit of the weights differs.
+"""kill -9 of a training, at named events and random moments: at most an interval is lost, the weights are the same.
 
 The trainings run in processes forked from one that has imported torch, so that ten kills take seconds.
 """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -62,6 +62,9 @@ class Backbone(nn.Module, ABC):
         InputError: A layer is unknown, or its weights are missing, not finite or of another shape.
     """
 
+    NARROWS: ClassVar[bool] = False
+    """Whether weights may have fewer filters than the architecture, from layer to layer as many as they like."""
+
     mean: Tensor
     scale: Tensor
 
@@ -83,6 +86,8 @@ class Backbone(nn.Module, ABC):
         self.pooling = pooling
         self.padding = padding
         convolutions = self.convolutions(architecture)
+        if self.NARROWS:
+            convolutions = _narrowed(convolutions, weights)
         for convolution in convolutions:
             if convolution.layer in self.order:
                 for part, tensor in _tensors(architecture, convolution, convolutions, weights).items():
@@ -168,6 +173,19 @@ class Backbone(nn.Module, ABC):
         pool = functional.max_pool2d if self.pooling == "max" else functional.avg_pool2d
         pooled: Tensor = pool(map_BCHW, side, 2, ceil_mode=ceil_mode)
         return pooled
+
+
+def _narrowed(convolutions: list[Convolution], weights: Mapping[str, Tensor]) -> list[Convolution]:
+    """Return the convolutions of a chain with the numbers of filters of the weights, where these are fewer."""
+    narrowed: list[Convolution] = []
+    for convolution in convolutions:
+        channels = narrowed[-1].filters if narrowed else convolution.channels
+        weight = weights.get(f"{convolution.key}.weight")
+        filters = convolution.filters
+        if weight is not None and weight.dim() == 4 and weight.shape[0]:
+            filters = min(filters, weight.shape[0])
+        narrowed.append(convolution._replace(filters=filters, channels=channels))
+    return narrowed
 
 
 def _tensors(

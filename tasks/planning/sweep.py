@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tasks.inputs.weights import WeightsRef
     from tasks.planning.training import PreparedTraining
     from tasks.root import Root
+    from tasks.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def replan(prepared: PreparedSweep) -> PreparedSweep:
 
 def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str) -> PreparedSweep:
     base, digests = BaseUri.of(source.uri, inputs), Digests(root.store)
-    found = _find_inputs(manifest, base, digests)
+    found = _find_inputs(manifest, base, digests, root.store)
     choose = ModelChoice(root, digests, base, source.folder, inputs)
     identities = {backbone: weights.digest for backbone, weights in found.weights.items()}
     cells = expand(manifest, found.contents, found.styles, identities, choose)
@@ -150,7 +151,7 @@ class _FoundStyle:
     spec: StyleSpec
 
 
-def _find_inputs(manifest: Manifest, base: BaseUri, digests: Digests) -> _Inputs:
+def _find_inputs(manifest: Manifest, base: BaseUri, digests: Digests, store: Store) -> _Inputs:
     """Find and identify every input.
 
     Raises:
@@ -167,7 +168,9 @@ def _find_inputs(manifest: Manifest, base: BaseUri, digests: Digests) -> _Inputs
     for index, style in enumerate(manifest.styles):
         with faults.at("styles", index):
             styles += _find_styles(style, base)
-    weights = identify_weights(manifest.backbones(), base, digests, faults)
+    variants = manifest.variants
+    users = ((variants.config(first), path) for first, path in zip(variants.first, variants.paths, strict=True))
+    weights = identify_weights(users, base, digests, faults, store)
     faults.raise_any()
     return _Inputs(image_refs(contents, digests), list(_style_refs(styles, digests)), weights)
 

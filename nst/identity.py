@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from nst.config.block import Settings
     from nst.config.method import Method
@@ -53,9 +53,18 @@ def fragments(config: Settings, fields: Iterable[str] | None = None) -> dict[str
             continue
         if field == "backbone" and value.weights != "random":
             parts[WEIGHTS_LOCATION] = f"{WEIGHTS_LOCATION}:{canonical([value.weights, value.seed])}"
-            value = value.model_dump(mode="json", exclude={"weights", "seed"})
-        parts[field] = f"{field}:{canonical(value)}"
+        parts[field] = fragment(field, value)
     return parts
+
+
+def fragment(field: str, value: Any, without: Collection[str] = ()) -> str:
+    """Return the canonical text of one setting, given its value, without some settings of its block."""
+    left_out = set(without)
+    if field == "backbone" and value.weights != "random":
+        left_out |= {"weights", "seed"}
+    if left_out:
+        value = value.model_dump(mode="json", exclude=left_out)
+    return f"{field}:{canonical(value)}"
 
 
 def pixel_fields(settings: type[Settings]) -> list[str]:

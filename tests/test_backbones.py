@@ -4,6 +4,7 @@ import torch
 from nst.backbones import VGG, build_backbone, random_weights
 from nst.config.architectures import ARCHITECTURES, layers_of
 from nst.config.backbone import BackboneConfig
+from nst.config.convolutions import convolutions_of
 from nst.errors import InputError
 
 
@@ -125,7 +126,7 @@ def test_a_narrower_vgg_is_the_full_one_without_the_filters_that_it_lacks():
     full = random_weights("vgg19", 3, "conv2_2")
     kept = {"conv1_1": [5, 9, 40], "conv1_2": list(range(64)), "conv2_1": [0, 127], "conv2_2": list(range(17))}
     narrow, before = {}, [0, 1, 2]
-    for convolution in VGG.convolutions("vgg19")[:4]:
+    for convolution in convolutions_of("vgg19")[:4]:
         weight, bias = (full[f"{convolution.key}.{part}"] for part in ("weight", "bias"))
         filters = kept[convolution.layer]
         dropped = [number for number in range(len(weight)) if number not in filters]

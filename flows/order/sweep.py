@@ -27,7 +27,8 @@ from tasks.heartbeat import beating
 from tasks.maintenance import publish_all, tidy
 from tasks.models.backbone_weights import fetch_weights
 from tasks.pages.report import report
-from tasks.planning.sweep import PreparedSweep, prepare_sweep, register_sweep, replan
+from tasks.planning.registration import register_sweep
+from tasks.planning.sweep import PreparedSweep, prepare_sweep, replan
 from tasks.work.fanout import Chunk, Fanout
 from tasks.work.workers import DevicePool
 

@@ -125,9 +125,13 @@ SWEEPS: Final = (
         "string",
         sweep_id="Identity of the sweep: hash of its cells in order.",
         sweep_name="Name of the manifest.",
-        cell_id="A cell that the sweep holds, whoever computed it.",
+        cell_id="A cell that the sweep holds, whoever computed it; it has a row for each name of its images.",
     ),
-    Column("position", "int64", "Place of the cell in the expanded manifest, from 0."),
+    Column(
+        "position",
+        "int64",
+        "Place of the cell in the expanded manifest, from 0; rows under further names come after all cells.",
+    ),
     *described(
         "string",
         content_name="Name of the content image within this sweep.",

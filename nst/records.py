@@ -88,6 +88,8 @@ class Cell:
     """1 + the number of failed attempts in the catalog when the cell was planned."""
     model: ModelRef | None = None
     """The trained network, None for methods without."""
+    start: ImageRef | None = None
+    """The picture that the optimisation starts from where the settings name one (`Method.start_picture`)."""
 
 
 @dataclass(frozen=True, slots=True)

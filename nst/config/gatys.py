@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 from nst.config.backbone import BackboneConfig
 from nst.config.fields import (
     LayerWeights,
-    Pixels,
     Precision,
     Representation,
     Seed,
@@ -20,6 +19,7 @@ from nst.config.fields import (
 from nst.config.method import PixelMethod
 from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
 from nst.config.presets import PRESETS, over_preset
+from nst.config.start import FromAnything, Size
 
 
 class GatysConfig(PixelMethod):
@@ -46,8 +46,8 @@ class GatysConfig(PixelMethod):
     """Units of the weights. `relative` divides each loss by the energy of its target, so that a weight means the same
     on every backbone; all others are the absolute units of an implementation (`nst.losses.units`)."""
 
-    size: Pixels = 512
-    """Length in pixels of the side that `resize` names."""
+    size: Size = 512
+    """Length in pixels of the side that `resize` names; or `original`, the size of the content image itself."""
 
     resize: Literal["long", "short"] = "long"
     """Which side of the content image is scaled to `size` (the long side in jcjohnson/neural-style)."""
@@ -89,11 +89,12 @@ class GatysConfig(PixelMethod):
     """Side in pixels of the squares over which the picture is averaged before its Laplacian is taken, at every level of
     the pyramid (4 in Li et al. 2017 and in askerlee/lapstyle)."""
 
-    init: Literal["content", "noise", "style"] = "content"
-    """What the picture starts from: the content image, noise (as in Gatys et al. 2016), or the style image."""
+    init: FromAnything = "content"
+    """What the picture starts from: the content image, noise (as in Gatys et al. 2016), the style image, or a given
+    picture: `{uri: sketch.png}`."""
 
     noise: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of seeded noise mixed into the picture that `init: content` or `init: style` starts from."""
+    """Share of seeded noise mixed into the picture that the optimisation starts from, unless it is noise already."""
 
     seed: Seed = 0
     """Seed of the noise that the picture starts from or that `noise` mixes in. Without noise it makes no difference."""

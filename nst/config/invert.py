@@ -6,9 +6,10 @@ from typing import ClassVar, Literal
 
 from nst.config.architectures import chain
 from nst.config.backbone import BackboneConfig
-from nst.config.fields import LayerName, Needs, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight
+from nst.config.fields import LayerName, Needs, Noise, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.method import PixelMethod
 from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
+from nst.config.start import Size
 
 
 class InvertConfig(PixelMethod):
@@ -27,8 +28,9 @@ class InvertConfig(PixelMethod):
     layer: LayerName = "relu4_2"
     """Layer whose features are inverted; with `what: style`, the last layer whose Gram matrix is inverted."""
 
-    size: Pixels = 256
-    """Length in pixels of the side that `resize` names; with `what: style`, of both sides."""
+    size: Size = 256
+    """Length in pixels of the side that `resize` names; or `original`, the size of the content image itself; with
+    `what: style`, the length of both sides."""
 
     resize: Literal["long", "short"] = "long"
     """Which side of the content image is scaled to `size`."""
@@ -69,4 +71,4 @@ class InvertConfig(PixelMethod):
     @property
     def canvas(self) -> tuple[int, int] | None:
         """Width and height of the picture: a square with `what: style`, else None."""
-        return (self.size, self.size) if self.what == "style" else None
+        return self.square if self.what == "style" else None

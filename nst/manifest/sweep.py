@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nst.config.backbone import BackboneConfig
     from nst.config.fields import Needs
     from nst.config.method import Method
+    from nst.config.start import StartPicture
     from nst.manifest.bases import ReadBase
     from nst.manifest.blocks import ContentSpec, StyleSpec
     from nst.manifest.declaration import Declaration
@@ -55,6 +56,14 @@ class Manifest:
             config = self.variants.config(first)
             if config.loss_network:
                 found.setdefault(config.loss_network, (*path, "backbone"))
+        return found
+
+    def start_pictures(self) -> dict[StartPicture, Path]:
+        """Return the distinct starting pictures that settings name, and where each is first written."""
+        found: dict[StartPicture, Path] = {}
+        for first, path in zip(self.variants.first, self.variants.paths, strict=True):
+            if start := self.variants.config(first).start_picture:
+                found.setdefault(start, (*path, "init"))
         return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from nst.errors import InputError
 from nst.methods.finish import finish
 from nst.methods.start import plan_levels, starting_pictures
 from nst.ops import resize
@@ -122,13 +123,21 @@ def run_accepted(
         >>> run_accepted([request], lambda request: InputError("no style"), run=list)[0].error.message
         'no style'
     """
-    refused = {index: error for index, request in enumerate(requests) if (error := refusal(request)) is not None}
+    refused = {index: error for index, request in enumerate(requests) if (error := _refused(request, refusal))}
     accepted = [request for index, request in enumerate(requests) if index not in refused]
     results = iter(run(accepted) if accepted else [])
     return [
         Stylized(request.cell_id, None, None, (), 0, refused[index]) if index in refused else next(results)
         for index, request in enumerate(requests)
     ]
+
+
+def _refused(request: Request, refusal: Callable[[Request], NstError | None]) -> NstError | None:
+    """Return the error with which a request is refused, or None; a size that is refused is a fault of this request."""
+    try:
+        return refusal(request)
+    except InputError as error:
+        return error
 
 
 def configs_of(requests: Sequence[Request], kind: type[Config]) -> list[Config]:

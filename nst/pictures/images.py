@@ -28,9 +28,11 @@ __all__ = [
     "FORMATS",
     "MAX_BYTES",
     "MAX_PIXELS",
+    "MAX_SIDE",
     "Pixels",
     "decode",
     "encode",
+    "original_size",
     "read_provenance",
     "resize",
     "resize_to",
@@ -39,6 +41,9 @@ __all__ = [
     "target_size",
     "thumbnail",
 ]
+
+MAX_SIDE: Final = 16_384
+"""Longest side in pixels of a picture, the largest `size` of a manifest (`nst.config.fields.Pixels`)."""
 
 EXTENSIONS: Final = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 """File extensions by `OutputFormat.format`."""
@@ -81,6 +86,18 @@ def target_size(width: int, height: int, size: int, side: Literal["long", "short
             hint="resize by the long side, or crop it",
         )
     return new[0], new[1]
+
+
+def original_size(width: int, height: int) -> tuple[int, int]:
+    """Return (width, height) of a picture that has the size of its content, within the bounds of all pictures.
+
+    Raises:
+        InputError: A side is longer than `MAX_SIDE`.
+    """
+    if max(width, height) > MAX_SIDE:
+        message = f"the content is {width} x {height} pixels, more than the {MAX_SIDE} that a side may have"
+        raise InputError(message, hint="give `size` as a number")
+    return width, height
 
 
 def style_size(style: Pixels, long_side: float) -> tuple[int, int]:

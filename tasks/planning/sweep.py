@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from nst.config.backbone import BackboneConfig
+    from nst.config.start import StartPicture
     from nst.manifest.blocks import ContentSpec, StyleSpec
     from nst.records import Batch, ImageRef
     from tasks.catalog import Catalog
@@ -133,7 +134,7 @@ def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str
     found = _find_inputs(manifest, base, digests)
     choose = ModelChoice(root, digests, base, source.folder, inputs)
     identities = {backbone: weights.digest for backbone, weights in found.weights.items()}
-    cells = expand(manifest, found.contents, found.styles, identities, choose)
+    cells = expand(manifest, found.contents, found.styles, identities, choose, start_pictures=found.starts)
     digests.save()
     done = root.catalog.keys("results")
     known, history = _history(root.catalog) if done else ({}, {})
@@ -163,6 +164,7 @@ class _Inputs:
     contents: list[ImageRef]
     styles: list[StyleRef]
     weights: Mapping[BackboneConfig, WeightsRef]
+    starts: Mapping[StartPicture, ImageRef]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +194,14 @@ def _find_inputs(manifest: Manifest, base: BaseUri, digests: Digests) -> _Inputs
         with faults.at("styles", index):
             styles += _find_styles(style, base)
     weights = identify_weights(manifest.backbones(), base, digests, faults)
+    starts: dict[StartPicture, FoundImage] = {}
+    for start, path in manifest.start_pictures().items():
+        with faults.at(*path, "uri"):
+            stat = find_image(start.uri, base, "to start from")
+            starts[start] = FoundImage(stem(stat.key), stat, None)
     faults.raise_any()
-    return _Inputs(image_refs(contents, digests), list(_style_refs(styles, digests)), weights)
+    start_refs = dict(zip(starts, image_refs(list(starts.values()), digests), strict=True))
+    return _Inputs(image_refs(contents, digests), list(_style_refs(styles, digests)), weights, start_refs)
 
 
 def _named(

@@ -135,6 +135,7 @@ class Stylist:
                     content_mask=self._labels(cell.content.mask) if cell.content and cell.content.mask else None,
                     style_masks=tuple(self._labels(image.mask) for image in styles if image.mask),
                     model=self._model(cell),
+                    start=self._pixels(cell.start) if cell.start else None,
                 )
             except InputError as error:
                 failures.append(_FailedCell(cell, error, "read"))
@@ -192,6 +193,7 @@ class Stylist:
             **outcome.report,
             **_measure(image, request),
             "steps_done": outcome.steps,
+            **_size_columns(cell, image, job.batch.cost / len(job.batch.cells)),
             "picture_uri": store.url(key),
             "picture_digest": digest,
             "picture_bytes": len(picture),
@@ -218,6 +220,15 @@ class Stylist:
 def _measure(image: np.ndarray, request: Request) -> dict[str, float]:
     content = request.content.array if request.content else None
     return metrics.measure(image, content, [style.array for style in request.styles], request.style_weights)
+
+
+def _size_columns(cell: Cell, image: np.ndarray, cost: float) -> dict[str, Any]:
+    """Return the size and the cost of a picture that has the size of its content, which planning could only assume."""
+    if not cell.config.takes_original_size:
+        return {}
+    height, width = image.shape[:2]
+    side = max(width, height) if cell.config.resize == "long" else min(width, height)
+    return {"size": side, "cost": cost * width * height / cell.config.pixels}
 
 
 def _provenance(job: Job, cell: Cell) -> Mapping[str, str]:

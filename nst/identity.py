@@ -78,8 +78,8 @@ def settings_key(parts: Mapping[str, str], fields: Iterable[str]) -> bytes:
 
 
 def method_key(config: Method, weights_digest: str, output: OutputFormat, start: ImageRef | None = None) -> bytes:
-    """Return the key of the method with its version, the weights, a given starting picture, and a lossy format."""
-    encoding = [output.format, output.quality] if output.format != "png" else []
+    """Return the key of the method with its version, the weights, a given start, and what the format changes."""
+    encoding = [*([output.format, output.quality] if output.format != "png" else []), *_alpha(output)]
     given = [{"start": start.digest}] if start else []
     return digest16(canonical([SCHEMA, config.name, type(config).VERSION, weights_digest, encoding, *given]))
 
@@ -138,7 +138,9 @@ def address(cell: Cell) -> str:
 def written_method_key(config: Method, output: OutputFormat) -> bytes:
     """Return the part of an address that names the method, its files as written, and the output format."""
     start = [{"start": config.start_picture.uri}] if config.start_picture else []
-    return digest16(canonical([config.name, *config.weights_as_written, output.format, output.quality, *start]))
+    return digest16(
+        canonical([config.name, *config.weights_as_written, output.format, output.quality, *_alpha(output), *start])
+    )
 
 
 def written_inputs_key(content: ImageRef | None, style: StyleRef | None) -> bytes:
@@ -160,6 +162,11 @@ def hex_of(parts: Iterable[str], *, size: int = 16) -> str:
     for part in parts:
         total.update(part.encode())
     return total.hexdigest()
+
+
+def _alpha(output: OutputFormat) -> list[Any]:
+    """Return what kept transparency adds to a key: nothing without it."""
+    return [{"alpha": True}] if output.alpha else []
 
 
 def _mix(style: StyleRef) -> list[Any]:

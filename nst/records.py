@@ -73,6 +73,8 @@ class OutputFormat:
 
     format: Literal["png", "jpeg", "webp"] = "png"
     quality: int = 95
+    alpha: bool = False
+    """Whether the transparency of the content image is kept; not for JPEG."""
 
 
 @dataclass(frozen=True, slots=True)

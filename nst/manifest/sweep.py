@@ -89,6 +89,9 @@ def check_manifest(declaration: Declaration) -> Manifest:
     needed = needed_images(raw, methods, variants)
     if needed is not None and not declaration.base_unreadable:
         _check_images(raw, needed, report)
+    if block is not None and block.output.alpha and needed is not None and "content" not in needed:
+        message = "with these settings there is no content image whose transparency could be kept"
+        report.add(("output", "alpha"), message, "remove 'alpha'", key=True)
     if block is not None and variants is not None:
         check_masks(block, variants, report)
     report.raise_any()
@@ -100,7 +103,7 @@ def check_manifest(declaration: Declaration) -> Manifest:
         styles=block.styles,
         variants=variants,
         budget=block.budget,
-        output=OutputFormat(block.output.format, block.output.quality),
+        output=OutputFormat(block.output.format, block.output.quality, block.output.alpha),
         batch_size=block.batch_size,
         positions=declaration.positions,
     )

@@ -108,6 +108,7 @@ PICTURE: Final = (
     Column("picture_height", "int64", "Height in pixels."),
     Column("picture_format", "string", "`png`, `jpeg` or `webp`."),
     Column("thumbnail_uri", "string", "URI of the small version for galleries."),
+    Column("picture_alpha", "bool", "Whether the picture has the transparency of its content (`output.alpha`)."),
 )
 
 FAILURE: Final = (

@@ -19,9 +19,8 @@ import torch
 from nst.errors import InputError, OutOfMemory, TransientError
 from nst.methods import stylize_batch
 from nst.pictures import images, metrics
-from nst.pictures.images import Pixels
 from nst.workspace import NetworkFile, Recent, Request, Stylized, Workspace
-from tasks.inputs.reading import read_mask, read_picture
+from tasks.inputs.reading import read_mask, read_pixels
 from tasks.jobs import BatchOutcome, Failure, Job
 from tasks.layout import picture_key, thumbnail_key
 from tasks.models.backbone_weights import load_weights
@@ -32,6 +31,7 @@ from tasks.work.workplace import peak_memory, reset_peak_memory, versions
 if TYPE_CHECKING:
     import numpy as np
 
+    from nst.pictures.images import Pixels
     from nst.pictures.masks import Labels
     from nst.records import Cell, ImageRef, MaskRef
     from tasks.root import Root
@@ -144,7 +144,7 @@ class Stylist:
         return ready
 
     def _pixels(self, ref: ImageRef) -> Pixels:
-        return self._images.get(ref.digest, lambda: Pixels(ref.digest, read_picture(ref)))
+        return self._images.get(ref.digest, lambda: read_pixels(ref))
 
     def _labels(self, mask: MaskRef) -> Labels:
         return self._masks.get(mask.digest, lambda: read_mask(mask))
@@ -181,7 +181,8 @@ class Stylist:
         """Write the picture and its thumbnail; return their columns, losses and metrics."""
         image = outcome.image
         assert image is not None
-        picture = images.encode(image, cell.output, _provenance(job, cell))
+        alpha = request.content.alpha if cell.output.alpha and request.content else None
+        picture = images.encode(image, cell.output, _provenance(job, cell), alpha)
         thumbnail = images.thumbnail(image)
         digest = hashlib.sha256(picture).hexdigest()
         key, small = picture_key(digest, cell.output.format), thumbnail_key(digest)
@@ -200,6 +201,7 @@ class Stylist:
             "picture_width": image.shape[1],
             "picture_height": image.shape[0],
             "picture_format": cell.output.format,
+            "picture_alpha": alpha is not None,
             "thumbnail_uri": store.url(small),
         }
 

@@ -85,3 +85,11 @@ def test_a_size_that_is_refused_costs_one_request_of_a_batch():
 @pytest.mark.parametrize("method", [GatysConfig, MrfConfig, InvertConfig, DreamConfig, FeedforwardConfig])
 def test_every_method_with_a_content_takes_its_size(method):
     assert picture_size(request(method(size="original"))) == (40, 32)
+
+
+def test_the_cost_on_record_is_of_the_steps_that_were_taken(tmp_path):
+    text = MANIFEST.replace("steps: 2", "steps: 50, early_stop: {tolerance: 0.9, patience: 2}")
+    for row in run(plan(write_pictures(tmp_path), text)):
+        assert 3 <= row["steps_done"] < 50
+        assert row["cost"] == pytest.approx(row["picture_width"] * row["picture_height"] * row["steps_done"])
+        assert (row["early_stop_tolerance"], row["early_stop_patience"]) == (0.9, 2)

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from nst.config.backbone import BackboneConfig
 from nst.config.fields import LayerWeights, Noise, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.method import PixelMethod
-from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
+from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
 from nst.config.start import FromContentOrNoise, Size
 
 _PATCH_DEFAULTS: Final = {"style_layers": ["relu3_1", "relu4_1"], "style_weight": 3.0, "tv_weight": 3.0}
@@ -24,6 +24,8 @@ class DoodleConfig(PixelMethod):
     """
 
     VARIES: ClassVar[frozenset[str]] = frozenset({"content_weight", "style_weight", "tv_weight", "noise", "seed"})
+
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop"})
 
     name: Literal["doodle"] = "doodle"
 
@@ -91,6 +93,7 @@ class DoodleConfig(PixelMethod):
     last level in DmitryUlyanov/fast-neural-doodle)."""
 
     optimizer: OptimizerConfig = LbfgsConfig()
+    early_stop: EarlyStop = None
     pyramid: PyramidConfig = PyramidConfig(levels=3)
     """Sizes at which the picture is optimised, coarse to fine (three, each half of the next, in
     alexjc/neural-doodle)."""

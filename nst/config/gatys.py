@@ -17,7 +17,7 @@ from nst.config.fields import (
     Weight,
 )
 from nst.config.method import PixelMethod
-from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
+from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
 from nst.config.presets import PRESETS, over_preset
 from nst.config.start import FromAnything, Size
 
@@ -31,7 +31,7 @@ class GatysConfig(PixelMethod):
 
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"preset", "trace_every"})
 
-    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"laplacian_weight", "laplacian_pool"})
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"laplacian_weight", "laplacian_pool", "early_stop"})
 
     PRESET: ClassVar[str] = "preset"
     INDEPENDENT_VALIDATORS: ClassVar[frozenset[str]] = frozenset({"_from_name", "_apply_preset"})
@@ -101,6 +101,7 @@ class GatysConfig(PixelMethod):
 
     steps: Steps = 300
     optimizer: OptimizerConfig = LbfgsConfig()
+    early_stop: EarlyStop = None
     pyramid: PyramidConfig = PyramidConfig()
 
     color: Literal["style", "luminance", "histogram"] = "style"

@@ -8,7 +8,7 @@ from nst.config.architectures import chain
 from nst.config.backbone import BackboneConfig
 from nst.config.fields import LayerName, Needs, Noise, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.method import PixelMethod
-from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
+from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
 from nst.config.start import Size
 
 
@@ -18,6 +18,8 @@ class InvertConfig(PixelMethod):
     VERSION: ClassVar[int] = 2
 
     VARIES: ClassVar[frozenset[str]] = frozenset({"noise", "seed", "tv_weight"})
+
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop"})
 
     name: Literal["invert"] = "invert"
 
@@ -49,6 +51,7 @@ class InvertConfig(PixelMethod):
 
     steps: Steps = 300
     optimizer: OptimizerConfig = LbfgsConfig()
+    early_stop: EarlyStop = None
     pyramid: PyramidConfig = PyramidConfig()
     backbone: BackboneConfig = BackboneConfig()
     precision: Precision = "float32"

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nst.config.block import NamedBlock, Settings
+from nst.config.optimizer import AdamConfig
 from nst.config.start import ASSUMED_SIDE, StartPicture
 
 if TYPE_CHECKING:
     from nst.config.backbone import BackboneConfig
     from nst.config.fields import Needs, Precision
-    from nst.config.optimizer import PyramidConfig
+    from nst.config.optimizer import EarlyStopConfig, PyramidConfig
 
 
 class Method(NamedBlock, Settings):
@@ -107,6 +108,20 @@ class PixelMethod(Method):
         trace_every: int
 
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"trace_every"})
+
+    @property
+    def stop(self) -> EarlyStopConfig | None:
+        """When a picture is left as it is before all steps are done; None for a method whose pictures never are."""
+        stop: EarlyStopConfig | None = getattr(self, "early_stop", None)
+        return stop
+
+    def conflicts(self) -> Iterator[tuple[str, str, str]]:
+        """Yield the settings that do not fit together, an early stop and carried moments of Adam among them."""
+        yield from super().conflicts()
+        optimizer = getattr(self, "optimizer", None)
+        if self.stop and self.pyramid.warm_start and self.pyramid.levels > 1 and isinstance(optimizer, AdamConfig):
+            message = "a picture that stops early has no moments of Adam for the next level, which warm_start carries"
+            yield "early_stop", message, "remove 'early_stop', or set pyramid.warm_start: false"
 
     @property
     def cost(self) -> float:

@@ -9,7 +9,7 @@ from pydantic import Field
 from nst.config.backbone import BackboneConfig
 from nst.config.fields import LayerWeights, Needs, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.method import PixelMethod
-from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
+from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
 from nst.config.start import FromContentOrNoise, Size
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ class MrfConfig(PixelMethod):
     """Patches of the style's features put together anew, over a content image or freely (CNNMRF, Li & Wand 2016)."""
 
     VARIES: ClassVar[frozenset[str]] = frozenset({"content_weight", "style_weight", "tv_weight", "seed"})
+
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop"})
 
     name: Literal["mrf"] = "mrf"
 
@@ -85,6 +87,7 @@ class MrfConfig(PixelMethod):
     72 and 112 pixels, Adam with a learning rate of 0.05 ended at a loss 7 to 20 % lower, with more of the style and
     less of the content: halve the `style_weight` with it."""
 
+    early_stop: EarlyStop = None
     pyramid: PyramidConfig = PyramidConfig(levels=3)
     """Sizes at which the picture is optimised, coarse to fine (three, each half of the next, in the paper)."""
 

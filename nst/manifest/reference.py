@@ -189,7 +189,7 @@ def _configuration(name: str, owners: Mapping[tuple[str, str, str], list[str]]) 
         if (place := _place(owners[setting.described])) == name:
             own.append(setting)
         else:
-            elsewhere[place].append(f"`{setting.key}` ({setting.default})")
+            elsewhere[place].append(f"`{setting.key}` ({setting.default or '`null`'})")
     also = [f"And the {link(place)}: {', '.join(settings)}." for place, settings in elsewhere.items()]
     return Section(name, (summary(_CONFIGS[name]), _table(own), *also))
 

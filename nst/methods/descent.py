@@ -12,7 +12,8 @@ from nst.errors import InputError
 from nst.methods.finish import finish
 from nst.methods.start import plan_levels, starting_pictures
 from nst.ops import resize
-from nst.optimize.loop import BatchAdam, Trace, build_optimizer, optimize_images
+from nst.optimize.loop import BatchAdam, build_optimizer, optimize_images
+from nst.optimize.trace import Trace
 from nst.workspace import Stylized
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Descent:
                 level=level,
                 done=done,
                 trace_every=config.trace_every,
+                early_stop=config.stop,
                 on_step=report,
             )
             previous, done = optimizer, done + steps
@@ -85,7 +87,6 @@ class Descent:
             finish_colors=self.finish_colors,
             objective=objective,
             trace=trace,
-            steps=done,
         )
 
 

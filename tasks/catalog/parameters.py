@@ -72,6 +72,8 @@ def _values(config: BaseModel, prefix: str) -> Iterator[tuple[str, object]]:
         name = column_name(prefix, field)
         if isinstance(value, BaseModel):
             yield from _values(value, name)
+        elif value is None and not _is_plain(info.annotation):
+            continue  # a block that is left out
         elif isinstance(value, Mapping | list | tuple | set | frozenset):
             yield name, compact(value)
         else:

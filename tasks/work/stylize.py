@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from nst.config.method import PixelMethod
 from nst.errors import InputError, OutOfMemory, TransientError
 from nst.methods import stylize_batch
 from nst.pictures import images, metrics
@@ -194,7 +195,7 @@ class Stylist:
             **outcome.report,
             **_measure(image, request),
             "steps_done": outcome.steps,
-            **_size_columns(cell, image, job.batch.cost / len(job.batch.cells)),
+            **_actual(cell, outcome, image, job.batch.cost / len(job.batch.cells)),
             "picture_uri": store.url(key),
             "picture_digest": digest,
             "picture_bytes": len(picture),
@@ -224,13 +225,23 @@ def _measure(image: np.ndarray, request: Request) -> dict[str, float]:
     return metrics.measure(image, content, [style.array for style in request.styles], request.style_weights)
 
 
-def _size_columns(cell: Cell, image: np.ndarray, cost: float) -> dict[str, Any]:
-    """Return the size and the cost of a picture that has the size of its content, which planning could only assume."""
-    if not cell.config.takes_original_size:
-        return {}
-    height, width = image.shape[:2]
-    side = max(width, height) if cell.config.resize == "long" else min(width, height)
-    return {"size": side, "cost": cost * width * height / cell.config.pixels}
+def _actual(cell: Cell, outcome: Stylized, image: np.ndarray, cost: float) -> dict[str, Any]:
+    """Return the columns that planning could only assume: the cost, and the size of a picture as large as its content.
+
+    Args:
+        cell: The cell.
+        outcome: What the method returned.
+        image: The picture.
+        cost: The cost that the plan assumed.
+    """
+    config, columns = cell.config, dict[str, Any]()
+    if config.takes_original_size:
+        height, width = image.shape[:2]
+        cost *= width * height / config.pixels
+        columns["size"] = max(width, height) if config.resize == "long" else min(width, height)
+    if isinstance(config, PixelMethod) and config.stop:
+        cost *= outcome.steps / sum(steps for _, steps in config.pyramid.schedule(config.steps))
+    return {**columns, "cost": cost}
 
 
 def _provenance(job: Job, cell: Cell) -> Mapping[str, str]:

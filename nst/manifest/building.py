@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 from pydantic import ValidationError
 
 from nst.identity import fragments, pixel_fields, settings_key
-from nst.manifest.checking import check, check_layers, check_loose
+from nst.manifest.checking import check, check_conflicts, check_layers, check_loose
 from nst.manifest.groups import Group, group_dimensions
 from nst.manifest.idle import NOTHING, Checked, Idle
 from nst.manifest.named import Config
@@ -90,7 +90,8 @@ class _Builder(Generic[Config]):
         variants = self._combine(tables)
         for first in variants.first:
             point = dict(enumerate(unravel(first, self._sweep.lengths)))
-            for fault in check_layers(self._raw(point), variants.config(first)):
+            config = variants.config(first)
+            for fault in (*check_layers(self._raw(point), config), *check_conflicts(config)):
                 self._report(fault, point)
         return None if self._reporter.problems else variants
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nst.errors import InputError
+from tasks.effect import effect
 from tasks.heartbeat import running_sweeps
+from tasks.root import Root
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
-
-    from tasks.root import Root
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,19 @@ def sweep_statuses(root: Root) -> list[SweepStatus]:
         for sweep_id, (name, submitted_at) in names.items()
     ]
     return sorted(statuses, key=lambda status: status.submitted_at, reverse=True)
+
+
+@effect(retries=2, retry_delays_s=(2, 10))
+def count_done(root: Root, cells: Iterable[str]) -> int:
+    """Return how many of these cells the store holds rows of, whatever this process remembers of the catalog.
+
+    Raises:
+        StorageError: A file of published rows is missing, and so is what it was made from.
+    """
+    catalog = Root(root.uri, single_publisher=root.single_publisher).catalog
+    catalog.heal("results")
+    done = catalog.keys("results")
+    return sum(cell in done for cell in cells)
 
 
 def find_sweep(root: Root, wanted: str) -> SweepStatus:

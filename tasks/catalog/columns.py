@@ -88,8 +88,8 @@ RUN: Final = (
 WORKPLACE: Final = (
     *described(
         "string",
-        worker="Label of the worker that computed it; no host or user name.",
-        device="Device of torch, e.g. `cpu` or `cuda:0`.",
+        worker="Label of the worker process: its device and a random part, e.g. `cuda:0-3f9c21`; no host or user name.",
+        device="Device of torch, e.g. `cpu` or `cuda:0`; a worker of one GPU names it `cuda`.",
         device_name="What the device calls itself.",
         nst_version="Version of nst.",
         torch_version="Version of torch.",

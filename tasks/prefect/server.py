@@ -194,6 +194,8 @@ def _client_settings(api_url: str, more: Mapping[str, Any] = MappingProxyType({}
         # Prefect read the environment when it was imported; its own threads see only these global settings.
         refresh_global_settings_context()
         setup_logging()
+        for name in ("prefect.flow_runs", "prefect.task_runs"):
+            logging.getLogger(name).addFilter(_is_no_stop)
 
     level = os.environ.get("PREFECT_LOGGING_LEVEL", "WARNING")
     with contextlib.ExitStack() as stack:
@@ -203,6 +205,11 @@ def _client_settings(api_url: str, more: Mapping[str, Any] = MappingProxyType({}
         # Settings of an enclosing context would win over the global ones.
         stack.enter_context(temporary_settings({"api.url": api_url, "logging.level": level, **more}))
         yield
+
+
+def _is_no_stop(record: logging.LogRecord) -> bool:
+    """Return whether a line of Prefect's log is about something else than a stop, which Prefect logs as an error."""
+    return "Finished in state Cancelled" not in record.getMessage()
 
 
 def _end_client_services(*, discard: bool) -> None:

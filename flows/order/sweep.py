@@ -124,14 +124,15 @@ def run_sweep(
     summary.seconds = time.monotonic() - clock
     acknowledged = summary.done_before + summary.done
     summary.lost = max(0, acknowledged - call_with_policy(count_done, root, prepared.plan.cells.ids))
-    if not stop:
-        tidy(root.catalog)
-    page = report(prepared)
-    summary.gallery = page.uri
-    engine.show(page.rows, page.contact_sheet)
+    if not summary.lost:  # a damaged root is left as it is, for `nst fsck`
+        if not stop:
+            tidy(root.catalog)
+        page = report(prepared)
+        summary.gallery = page.uri
+        engine.show(page.rows, page.contact_sheet)
     if stop:
         raise Stopped(
-            f"{summary.done_before + summary.done} of {summary.total} cells are done", hint=f"page: {page.uri}"
+            f"{summary.done_before + summary.done} of {summary.total} cells are done", hint=f"page: {summary.gallery}"
         ) from stop
     return summary
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import nst
 from nst.config.architectures import ARCHITECTURES
 from tasks.inputs.tensor_headers import tensor_shapes
 from tasks.inputs.uris import read_uri, stat_uri
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 2 * 1024**3
 """Most bytes of a file of weights."""
+
+
+_PACKAGED: Final = Path(nst.__file__).parent / "backbones"
+"""Where the weights lie that the package holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class WeightsRef:
 
     @property
     def is_file(self) -> bool:
-        """Whether they are a file that the user named."""
+        """Whether they are a file that the user named or that the package holds."""
         return self.digest.startswith("sha256-")
 
 
@@ -56,7 +61,9 @@ def find_weights(config: BackboneConfig, base: BaseUri, digests: Digests) -> Wei
         return WeightsRef("random", f"random{config.RANDOM_VERSION}-{config.name}-{config.seed}")
     if config.weights == "torchvision":
         return WeightsRef("torchvision", f"torchvision-{ARCHITECTURES[config.name].file.removesuffix('.pth')}")
-    uri = base.join(config.weights)
+    uri = (
+        _PACKAGED.joinpath(f"{config.weights}.safetensors").as_uri() if config.distilled else base.join(config.weights)
+    )
     return WeightsRef(uri, f"sha256-{digests.of([stat_uri(uri)])[0]}")
 
 

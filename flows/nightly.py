@@ -10,7 +10,7 @@ from prefect import flow
 from flows.order.night import run_night
 from flows.prefect_engine import PrefectEngine, in_thread
 from tasks.root import open_root
-from tasks.work.devices import find_devices
+from tasks.work.devices import choose_devices
 
 
 @flow(
@@ -34,7 +34,7 @@ async def train_nightly(
     Returns:
         A row per manifest (`flows.order.night.NightRow`).
     """
-    chosen = tuple(devices or find_devices())
+    chosen = choose_devices(devices or ())
     with PrefectEngine(max_workers=len(chosen), key="train-nightly", noun="models") as engine:
         rows = await in_thread(engine, lambda: run_night(open_root(root, probed=True), folder, inputs, chosen, engine))
     return [asdict(row) for row in rows]

@@ -22,6 +22,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext, SyncClientContext
 from prefect.exceptions import CancelledRun
 from prefect.states import Cancelled
+from prefect.utilities.urls import url_for
 
 from flows.engine import EffectThreads, notify_watcher
 from flows.stop import GRACE_S, begin, outcome
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from flows.order.order import Order
     from flows.order.summary import Summary
-    from tasks.work.workers import OnStep
+    from tasks.work.workers import DevicePool
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -138,21 +139,28 @@ class PrefectEngine:
         return self._tasks[fn]
 
 
+def run_page() -> str:
+    """Return the address of the current flow run's page, on whatever server it is."""
+    context = FlowRunContext.get()
+    assert context is not None
+    return (context.flow_run and url_for(context.flow_run)) or "unknown, since PREFECT_UI_URL is not set"
+
+
 async def carry_out(
-    order: Order[Any], on_step: OnStep | None = None, stopping: threading.Event | None = None
+    order: Order[Any], pool: DevicePool | None = None, stopping: threading.Event | None = None
 ) -> Summary:
     """Run a planned order inside the current flow run.
 
     Args:
         order: The planned sweep or training.
-        on_step: Called with the progress of batches and trainings.
+        pool: The order's device workers; by default they are started here.
         stopping: Set by whoever stops the run.
 
     Raises:
         Stopped: The run was stopped.
     """
     with PrefectEngine(len(order.devices), order.prepared.name, order.noun, stopping) as engine:
-        return await in_thread(engine, lambda: order.run(engine, on_step))
+        return await in_thread(engine, lambda: order.run(engine, pool or order.workers()))
 
 
 async def in_thread(engine: PrefectEngine, steps: Callable[[], R]) -> R:

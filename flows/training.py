@@ -12,7 +12,7 @@ from flows.order.training import plan_training
 from flows.prefect_engine import carry_out
 from tasks.inputs.manifest_source import read_manifest
 from tasks.root import open_root
-from tasks.work.devices import find_devices
+from tasks.work.devices import choose_devices
 
 
 @flow(name="train", flow_run_name="train {manifest}", persist_result=False)
@@ -28,6 +28,6 @@ async def train(manifest: str, root: str, inputs: str = "", devices: list[str] |
     Returns:
         The summary (`flows.order.summary.TrainingSummary`).
     """
-    chosen = tuple(devices or find_devices())
+    chosen = choose_devices(devices or ())
     request = Request(manifest, open_root(root, probed=True), inputs, chosen)
     return asdict(await carry_out(plan_training(request, read_manifest(manifest))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from tasks.jobs import Failure
 
 _FAILURES_SHOWN: Final = 10
+
+_MAY_PASS: Final = frozenset({"TransientError", "StorageError", "WorkerLost"})
+"""Classes of errors that the next attempt may not meet; all others ask for a change."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,12 +67,20 @@ class Summary:
         raise NotImplementedError
 
     def _failure_lines(self) -> Iterator[str]:
-        if self.failed:
-            yield f"{self.failed} failed; run again to try them again"
-            for failure in self.failures[:_FAILURES_SHOWN]:
-                yield f"  {failure.cell_id[:8]} {failure}"
-            if self.failed > _FAILURES_SHOWN:
-                yield f"  and {self.failed - _FAILURES_SHOWN} more in the catalog's failures table"
+        """Yield what failed and what helps; equal failures share a line."""
+        if not self.failed:
+            return
+        passing = all(failure.error_class in _MAY_PASS for failure in self.failures)
+        yield f"{self.failed} failed; " + (
+            "run again to try them again" if passing else "mend what is named here, then run again to try only them"
+        )
+        ids: dict[str, list[str]] = {}
+        for failure in self.failures:
+            ids.setdefault(str(failure), []).append(failure.cell_id[:8])
+        for text, equal in islice(ids.items(), _FAILURES_SHOWN):
+            yield f"  {equal[0]}{f' and {len(equal) - 1} more' if len(equal) > 1 else ''}: {text}"
+        if len(ids) > _FAILURES_SHOWN:
+            yield f"  {len(ids) - _FAILURES_SHOWN} other causes are in the catalog's failures table"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 from flows.order.summary import duration
 
@@ -43,7 +44,7 @@ def training_table(prepared: PreparedTraining) -> Table:
         state = prepared.state(spec)
         styles = ", ".join(style.name for style in spec.styles[:3]) + (", ..." if len(spec.styles) > 3 else "")
         color = "green" if state == "trained" else "yellow"
-        table.add_row(spec.model_id[:8], spec.config.family, styles, f"{spec.config.steps:,}", f"[{color}]{state}[/]")
+        table.add_row(spec.model_id[:8], spec.config.family, styles, f"{spec.config.steps:,}", Text(state, color))
     return table
 
 

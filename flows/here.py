@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
 
 from flows.engine import InlineEngine, Watcher, watching
+from flows.order.summary import Summary
 from flows.stop import begin, outcome, stop_signals
 from nst.errors import Stopped, TransientError
 from tasks.prefect.server import private_server
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
     from flows.order.order import Order
-    from flows.order.summary import Summary
     from tasks.work.workers import OnStep
 
 
@@ -59,33 +60,36 @@ def run_here(order: Order[Any], watcher: Watcher, on_step: OnStep, say: Say) -> 
         watching(watcher),
     ):  # workers load while the server starts
         from prefect import flow  # after the server's settings are in the environment
-        from prefect.exceptions import CancelledRun
         from prefect.states import Cancelled
 
-        from flows.prefect_engine import carry_out, run_page
+        from flows.prefect_engine import carry_out, end_of, run_page
 
-        stopping, became = threading.Event(), []
+        stopping, became = threading.Event(), Future[Summary]()
 
         @flow(name=order.kind, flow_run_name=f"{order.kind} {{manifest}}", persist_result=False)
-        async def ordered(manifest: str, root: str) -> Summary | State[Any]:  # noqa: ARG001  shown on the run's page
+        async def ordered(manifest: str, root: str) -> State[Any] | None:  # noqa: ARG001  shown on the run's page
             say(f"page of the run: {run_page()}{f'  password: {server.auth}' if server.auth else ''}")
             try:
                 with stop_signals(stopping):  # once more: Prefect has put its own handler of SIGTERM in place
-                    became.append(await carry_out(order, pool, stopping))
-                    return became[0]
+                    summary = await carry_out(order, pool, stopping)
             except Stopped as stop:
+                became.set_exception(stop)
                 return Cancelled(message=str(stop))
+            except Exception as error:
+                became.set_exception(error)
+                raise
+            became.set_result(summary)
+            return end_of(summary)
+
+        async def run_flow() -> None:
+            await ordered(order.prepared.source.uri, order.prepared.root.uri, return_state=True)
 
         try:
             with stop_signals(stopping):
-                return cast("Summary", asyncio.run(ordered(order.prepared.source.uri, order.prepared.root.uri)))
-        except CancelledRun as cancelled:
-            raise Stopped(str(cancelled)) from None
+                asyncio.run(run_flow())
         except Exception as error:
             if not server.lost:
                 raise
-            if stopping.is_set():
-                raise Stopped("the private Prefect server died, too") from error
-            if became:
-                return became[0]  # only Prefect's own record of the run failed
-            raise TransientError("the private Prefect server died, and the run with it", hint="or --inline") from error
+            if not became.done():
+                raise TransientError("the private Prefect server died before the run began") from error
+        return became.result(timeout=0)

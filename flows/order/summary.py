@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
 _FAILURES_SHOWN: Final = 10
 
-_MAY_PASS: Final = frozenset({"TransientError", "StorageError", "WorkerLost"})
-"""Classes of errors that the next attempt may not meet; all others ask for a change."""
-
 
 @dataclass(slots=True, kw_only=True)
 class Summary:
@@ -49,6 +46,11 @@ class Summary:
         """Exit code of the command: 1 if anything failed."""
         return 1 if self.failed else 0
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the run counts as failed: a training without its models does, a sweep without some cells does not."""
+        return False
+
     def note(self, default: str = "") -> str:
         """Return what the progress says: the number of failures, if there are any."""
         return f"{self.failed} failed" if self.failed else default
@@ -70,7 +72,7 @@ class Summary:
         """Yield what failed and what helps; equal failures share a line."""
         if not self.failed:
             return
-        passing = all(failure.error_class in _MAY_PASS for failure in self.failures)
+        passing = all(failure.may_pass for failure in self.failures)
         yield f"{self.failed} failed; " + (
             "run again to try them again" if passing else "mend what is named here, then run again to try only them"
         )
@@ -114,6 +116,11 @@ class TrainingSummary(Summary):
     """
 
     models: list[str] = field(default_factory=list)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the run counts as failed: models are missing."""
+        return self.failed > 0
 
     def lines(self, root: str) -> Iterator[str]:
         """Yield what the run did and where to look; `root` as the user wrote it."""

@@ -241,7 +241,8 @@ def test_nightly_runs_are_not_deployed_without_a_root(server, work_pool, monkeyp
         deploy = [*command, "--name", name.partition("/")[2], "--prefect-file", "deploy.yaml"]
         done = subprocess.run(deploy, cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode, done.stdout
-        assert "NST_ROOT is not set" in done.stdout + done.stderr
+        assert "error: NST_ROOT is not set" in done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
         with pytest.raises(http.client.HTTPException, match="404"):
             server.call("GET", f"/deployments/name/{name}")
 

@@ -1,8 +1,6 @@
-"""What is checked before a deployment is made."""
+"""What is checked before a deployment is made; `deploy.yaml` names it as a build step."""
 
 from __future__ import annotations
-
-from nst.errors import UserError
 
 
 def require_root(root: str | None = None) -> dict[str, str]:
@@ -12,11 +10,9 @@ def require_root(root: str | None = None) -> dict[str, str]:
         root: URI of the root, from the environment in which `prefect deploy` runs.
 
     Raises:
-        UserError: None is set.
+        SystemExit: None is set. Prefect would show a trace of any other error.
     """
-    if not root or root.startswith("{{"):
-        raise UserError(
-            "NST_ROOT is not set, so that the nightly runs would have no root",
-            hint="NST_ROOT=s3://bucket/prefix prefect deploy ...; on a worker's machine, a relative path means nothing",
-        )
+    if not root:
+        message = "error: NST_ROOT is not set, expected the URI of the root that the nightly runs work on"
+        raise SystemExit(f"{message} (NST_ROOT=s3://bucket/prefix prefect deploy ...)")
     return {}

@@ -129,6 +129,7 @@ def private_server(state_dir: Path | None = None, *, start_deadline_s: float = _
             yield Server(configured, private=False)
             return
         assert process is not None
+        _import_what_a_run_needs()
         process.wait_until_healthy(start_deadline_s)
         server = Server(process.api_url, private=True, auth=process.auth, process=process)
         _close_dead_runs(server)
@@ -184,6 +185,14 @@ def configured_url() -> str | None:
     from prefect.settings import PREFECT_API_URL  # a second of imports
 
     return PREFECT_API_URL.value() or None
+
+
+def _import_what_a_run_needs() -> None:
+    """Import in a second or two, in which the server starts, what the first flow run would import otherwise."""
+    import prefect.client.orchestration
+    import prefect.events.worker
+    import prefect.flow_engine
+    import prefect.task_engine  # noqa: F401
 
 
 def _close_dead_runs(server: Server) -> None:

@@ -216,12 +216,14 @@ def test_a_user_error_is_one_line_and_exit_code_2(tmp_path):
     for command in ("plan", "run"):
         bad = nst(command, "bad.yaml", cwd=tmp_path)
         assert bad.returncode == 2
-        assert bad.stderr.startswith("bad.yaml:4:16: error: ")
+        error = bad.stderr.removeprefix("reading and planning bad.yaml\n")  # `run` says what it waits for
+        assert error.startswith("bad.yaml:4:16: error: ")
         assert "gatys" in bad.stderr
         assert not (tmp_path / "out").exists()
     missing = nst("run", "none.yaml", cwd=tmp_path)
     assert missing.returncode == 2
-    assert len(missing.stderr.splitlines()) == 1
+    assert len(missing.stderr.splitlines()) == 2
+    assert missing.stderr.splitlines()[0] == "reading and planning none.yaml"
     (tmp_path / "inputs.yaml").write_text("name: x\ncontents: [a.jpg]\nstyles: [b.jpg, c.jpg]\nmethod: gatys\n")
     inputs = nst("run", "inputs.yaml", cwd=tmp_path)
     assert inputs.returncode == 2

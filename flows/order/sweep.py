@@ -32,7 +32,6 @@ from tasks.planning.registration import register_sweep
 from tasks.planning.sweep import PreparedSweep, prepare_sweep, replan
 from tasks.status import count_done
 from tasks.work.fanout import Chunk, Fanout
-from tasks.work.workers import DevicePool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from flows.engine import Engine
     from flows.order.request import Request
     from tasks.inputs.manifest_source import ManifestSource
-    from tasks.work.workers import OnStep
+    from tasks.work.workers import DevicePool
 
 PUBLISH_EVERY_S: Final = 60.0
 """While a sweep runs, its committed rows reach the catalog at least this often."""
@@ -82,21 +81,18 @@ class SweepOrder(Order[PreparedSweep]):
         """Return the plan as a table, for `nst plan`."""
         return sweep_table(self.prepared)
 
-    def run(self, engine: Engine, on_step: OnStep | None = None) -> SweepSummary:
+    def run(self, engine: Engine, pool: DevicePool) -> SweepSummary:
         """Run the cells that are not done yet; errors as `run_sweep`."""
-        return run_sweep(self.prepared, self.devices, engine, on_step)
+        return run_sweep(self.prepared, pool, engine)
 
 
-def run_sweep(
-    prepared: PreparedSweep, devices: Sequence[str], engine: Engine, on_step: OnStep | None = None
-) -> SweepSummary:
+def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> SweepSummary:
     """Run the cells of a planned sweep that are not done yet.
 
     Args:
         prepared: The plan.
-        devices: One worker each.
-        engine: Carries out the chunks; with as many threads as there are devices.
-        on_step: Called with the progress of batches and trainings.
+        pool: The device workers; they are stopped when the last cell is done.
+        engine: Carries out the chunks; with as many threads as there are workers.
 
     Raises:
         UserError: The weights of a backbone cannot be obtained; nothing was started.
@@ -115,7 +111,7 @@ def run_sweep(
             fetch_weights(backbone.name)
     stop: Stopped | None = None
     try:
-        with beating(root.store, plan.sweep_id), DevicePool(root, devices, on_step) as pool:
+        with beating(root.store, plan.sweep_id), pool:
             prepared = _train_first(prepared, pool, engine)
             _stylize(prepared, pool, engine, summary)
     except Stopped as signal:  # what is done is published and shown as at any other end

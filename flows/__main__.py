@@ -33,6 +33,10 @@ out = Console()
 err = Console(stderr=True)
 
 ManifestArgument = Annotated[str, typer.Argument(help="URI or path of the manifest (YAML).")]
+OverridesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="Changes to the manifest: method.size=256 sweep.seed='[1, 2]'."),
+]
 RootOption = Annotated[
     str, typer.Option("--root", envvar="NST_ROOT", help="Folder or URI (s3://bucket/prefix) of pictures and catalog.")
 ]
@@ -64,6 +68,7 @@ def options(
 @app.command()
 def plan(
     manifest: ManifestArgument,
+    overrides: OverridesArgument = None,
     root: RootOption = "out",
     inputs: InputsOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
@@ -72,7 +77,7 @@ def plan(
     from flows.order.request import Request, order_of
     from tasks.root import open_root
 
-    order = order_of(Request(manifest, open_root(root), inputs, confirmed=True))
+    order = order_of(Request(manifest, open_root(root), inputs, confirmed=True, overrides=tuple(overrides or ())))
     if as_json:
         typer.echo(json.dumps(order.plan_json(), indent=2))
     else:
@@ -82,6 +87,7 @@ def plan(
 @app.command()
 def run(
     manifest: ManifestArgument,
+    overrides: OverridesArgument = None,
     root: RootOption = "out",
     inputs: InputsOption = "",
     devices: DevicesOption = "",
@@ -98,7 +104,8 @@ def run(
     from tasks.work.workers import find_devices
 
     chosen = tuple(part.strip() for part in devices.split(",") if part.strip()) or tuple(find_devices())
-    order = order_of(Request(manifest, open_root(root, probed=True), inputs, chosen, confirmed=yes))
+    changes = tuple(overrides or ())
+    order = order_of(Request(manifest, open_root(root, probed=True), inputs, chosen, confirmed=yes, overrides=changes))
     with ProgressBar(err, order.noun) as bar:
         summary = (run_inline if inline else run_here)(order, bar.show, bar.show_step)
     for line in summary.lines(root):

@@ -19,7 +19,11 @@ The class *is* the retry policy: `TransientError` is retried, nothing else is.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class NstError(Exception):
@@ -72,7 +76,13 @@ class StorageError(TransientError):
 
 
 class WorkerLost(TransientError):
-    """A device worker process died."""
+    """A device worker process died.
+
+    Attributes:
+        workplace: The columns `worker` and `device` of the catalog, as far as they are known.
+    """
+
+    workplace: Mapping[str, str | None] = MappingProxyType({})
 
 
 FaultKind = Literal["missing", "unknown", "choice", "other"]

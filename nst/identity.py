@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from nst.config.start import StartPicture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from nst.config.block import Settings
     from nst.config.method import Method
@@ -59,12 +59,21 @@ def fragments(config: Settings, fields: Iterable[str] | None = None) -> dict[str
             continue
         if field == "backbone" and value.weights != "random":
             parts[WEIGHTS_LOCATION] = f"{WEIGHTS_LOCATION}:{canonical([value.weights, value.seed])}"
-            value = value.model_dump(mode="json", exclude={"weights", "seed"})
         if isinstance(value, StartPicture):
             parts[START_LOCATION] = f"{START_LOCATION}:{canonical(value.uri)}"
             value = "picture"
-        parts[field] = f"{field}:{canonical(value)}"
+        parts[field] = fragment(field, value)
     return parts
+
+
+def fragment(field: str, value: Any, without: Collection[str] = ()) -> str:
+    """Return the canonical text of one setting, given its value, without some settings of its block."""
+    left_out = set(without)
+    if field == "backbone" and value.weights != "random":
+        left_out |= {"weights", "seed"}
+    if left_out:
+        value = value.model_dump(mode="json", exclude=left_out)
+    return f"{field}:{canonical(value)}"
 
 
 def pixel_fields(settings: type[Settings]) -> list[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import duckdb
@@ -113,6 +115,23 @@ def test_a_row_tells_the_whole_truth(ran):
     blend = results[results.style_name == "blend"].iloc[0]
     assert json.loads(blend.style_weights) == [0.75, 0.25]
     assert blend.style_mix == "losses"
+
+
+def test_every_row_names_its_worker_its_device_and_its_software(ran):
+    folder, _ = ran
+    labels = set()
+    for table in ("results", "failures"):
+        rows = pd.read_parquet(folder / "out/catalog" / table)
+        assert set(rows.device) == {"cpu"}
+        assert set(rows.python_version) == {platform.python_version()}
+        assert set(rows.torch_version.str.split("+").str[0]) == {version("torch").split("+")[0]}
+        assert set(rows.nst_version) == {version("nst-batch")}
+        assert rows.worker.str.fullmatch(r"cpu-[0-9a-f]{6}").all()
+        assert rows.device_name.notna().all()
+        end = rows.finished_at if table == "results" else rows.failed_at
+        assert (rows.started_at <= end).all()
+        labels |= set(rows.worker)
+    assert len(labels) == 1  # one worker process did it all
 
 
 def test_pandas_duckdb_and_polars_read_the_same_rows(ran):

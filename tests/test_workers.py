@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import threading
 import time
@@ -94,6 +95,14 @@ def test_a_cell_that_kills_every_worker_fails_alone(root, job):
     failures = catalog.read("failures").to_pandas()
     assert list(failures.error_class) == ["WorkerLost"]
     assert "SIGKILL" in failures.error_message[0]
+    dead = failures.iloc[0]  # what the parent can know of a worker that is gone
+    assert (dead.device, dead.python_version) == ("cpu", platform.python_version())
+    assert dead.worker.startswith("cpu-")
+    workers = catalog.read("results").to_pandas().set_index("cell_id").worker
+    before, _, after = (cell.cell_id for cell in job.batch.cells)
+    assert workers[before] == dead.worker != workers[after]  # it was replaced after it died
+    assert dead.started_at <= dead.failed_at
+    assert dead.notna()[["nst_version", "torch_version"]].all()
     assert set(pd.read_parquet(f"{root.uri}/catalog/results").cell_id) == set(outcome.done)
 
 

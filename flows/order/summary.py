@@ -78,15 +78,25 @@ class SweepSummary(Summary):
     Attributes:
         sweep_id: Id of the sweep.
         gallery: URI of its page, "" if the run made none.
+        lost: Cells that the store accepted the rows of, and that are not in the catalog at the end.
     """
 
     sweep_id: str
     gallery: str = ""
+    lost: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the command: 1 if anything failed or was lost."""
+        return 1 if self.failed or self.lost else 0
 
     def lines(self, root: str) -> Iterator[str]:
         """Yield what the run did and where to look; `root` as the user wrote it."""
         before = f", {self.done_before} were done before" if self.done_before else ""
         yield f"sweep {self.name} ({self.sweep_id[:8]}): {self.done} done in {duration(self.seconds)}{before}"
+        if self.lost:
+            yield f"{self.lost} of {self.done_before + self.done} done cells are not in the catalog, although the store"
+            yield "  accepted their rows; run again to compute them, and `nst fsck` to see what else is missing"
         yield from self._failure_lines()
         if self.gallery:
             yield f"pictures: {self.gallery}"

@@ -27,7 +27,9 @@ from tasks.heartbeat import beating
 from tasks.maintenance import publish_all, tidy
 from tasks.models.backbone_weights import fetch_weights
 from tasks.pages.report import report
-from tasks.planning.sweep import PreparedSweep, prepare_sweep, register_sweep, replan
+from tasks.planning.registration import register_sweep
+from tasks.planning.sweep import PreparedSweep, prepare_sweep, replan
+from tasks.status import count_done
 from tasks.work.fanout import Chunk, Fanout
 from tasks.work.workers import DevicePool
 
@@ -113,6 +115,8 @@ def run_sweep(
     call_with_policy(publish_all, root.catalog)
     summary.seconds = time.monotonic() - clock
     if plan.to_do:
+        acknowledged = summary.done_before + summary.done
+        summary.lost = max(0, acknowledged - call_with_policy(count_done, root, prepared.plan.cells.ids))
         tidy(root.catalog)
         page = report(prepared)
         summary.gallery = page.uri

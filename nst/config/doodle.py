@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field, model_validator
 
 from nst.config.backbone import BackboneConfig
+from nst.config.effects import NoEffect
 from nst.config.fields import LayerWeights, Noise, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.method import PixelMethod
 from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
@@ -24,6 +25,16 @@ class DoodleConfig(PixelMethod):
     """
 
     VARIES: ClassVar[frozenset[str]] = frozenset({"content_weight", "style_weight", "tv_weight", "noise", "seed"})
+
+    NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
+        *PixelMethod.NO_EFFECT,
+        NoEffect("seed", {"init": ("content",)}),
+        NoEffect("noise", {"init": ("content",)}),
+        NoEffect("semantic_weight", {"how": ("gram",)}),
+        NoEffect("patch_size", {"how": ("gram",)}),
+        NoEffect("stride", {"how": ("gram",)}),
+        NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),
+    )
 
     ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop"})
 

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from nst.config.backbone import BackboneConfig
+from nst.config.effects import NoEffect
 from nst.config.fields import LayerWeights, Needs, Precision, Seed, TraceEvery, Weight
 from nst.config.method import PixelMethod
 from nst.config.optimizer import PyramidConfig
@@ -17,6 +18,14 @@ class DreamConfig(PixelMethod):
     """DeepDream: what layers see in a picture is amplified, coarse to fine (notebook: google/deepdream dream.ipynb)."""
 
     VARIES: ClassVar[frozenset[str]] = frozenset({"noise", "seed", "tv_weight"})
+
+    NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
+        *PixelMethod.NO_EFFECT,
+        NoEffect("seed", {"init": ("content",), "noise": (0.0,), "jitter": (0,)}),
+        NoEffect("noise", {"init": ("noise",)}),
+        NoEffect("resize", {"init": ("noise",)}),
+        NoEffect("pyramid.warm_start"),
+    )
 
     name: Literal["dream"] = "dream"
 

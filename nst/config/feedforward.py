@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from nst.config.effects import NoEffect
 from nst.config.fields import Needs, Pixels, Precision, Seed
 from nst.config.method import Method
 from nst.config.start import Size
@@ -32,6 +33,14 @@ class FeedforwardConfig(Method):
 
     RUNS_NETWORK: ClassVar[bool] = True
     SHARES_CONTENT: ClassVar[bool] = False
+
+    NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
+        NoEffect("seed", unless={"family": ("texture_net", "doodle_net")}),
+        NoEffect("alpha", {"mode": ("texture",)}),
+        NoEffect("alpha", {"family": ("doodle_net",)}),
+        NoEffect("style_scale", unless={"family": ("adain",)}),
+        NoEffect("resize", {"mode": ("texture",)}),
+    )
 
     name: Literal["feedforward"] = "feedforward"
 

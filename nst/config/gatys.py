@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from nst.config.backbone import BackboneConfig
+from nst.config.effects import NoEffect
 from nst.config.fields import (
     LayerWeights,
     Precision,
@@ -35,6 +36,15 @@ class GatysConfig(PixelMethod):
 
     PRESET: ClassVar[str] = "preset"
     INDEPENDENT_VALIDATORS: ClassVar[frozenset[str]] = frozenset({"_from_name", "_apply_preset"})
+
+    NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
+        *PixelMethod.NO_EFFECT,
+        NoEffect("seed", {"init": ("content", "style"), "noise": (0.0,)}),
+        NoEffect("noise", {"init": ("noise",)}),
+        NoEffect("tv", {"tv_weight": (0.0,)}),
+        NoEffect("laplacian_pool", {"laplacian_weight": (0.0,)}),
+        NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),
+    )
 
     name: Literal["gatys"] = "gatys"
 

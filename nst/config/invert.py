@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from nst.config.architectures import chain
 from nst.config.backbone import BackboneConfig
+from nst.config.effects import NoEffect
 from nst.config.fields import LayerName, Needs, Noise, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.method import PixelMethod
 from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
@@ -18,6 +19,12 @@ class InvertConfig(PixelMethod):
     VERSION: ClassVar[int] = 2
 
     VARIES: ClassVar[frozenset[str]] = frozenset({"noise", "seed", "tv_weight"})
+
+    NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
+        *PixelMethod.NO_EFFECT,
+        NoEffect("resize", {"what": ("style",)}),
+        NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),
+    )
 
     ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop"})
 

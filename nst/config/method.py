@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nst.config.block import NamedBlock, Settings
+from nst.config.effects import NoEffect
 from nst.config.optimizer import AdamConfig
 from nst.config.start import ASSUMED_SIDE, StartPicture
 
@@ -108,6 +109,14 @@ class PixelMethod(Method):
         trace_every: int
 
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"trace_every"})
+
+    NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
+        NoEffect("steps", {"pyramid.levels": (1,)}, unless={"pyramid.first_steps": (None,)}),
+        NoEffect("pyramid.factor", {"pyramid.levels": (1,)}),
+        NoEffect("pyramid.warm_start", {"pyramid.levels": (1,)}),
+        NoEffect("backbone.input", {"backbone.weights": ("random",)}),
+        NoEffect("backbone.seed", unless={"backbone.weights": ("random",)}),
+    )
 
     @property
     def stop(self) -> EarlyStopConfig | None:

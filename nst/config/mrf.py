@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from nst.config.backbone import BackboneConfig
+from nst.config.effects import NoEffect
 from nst.config.fields import LayerWeights, Needs, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.method import PixelMethod
 from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
@@ -20,6 +21,16 @@ class MrfConfig(PixelMethod):
     """Patches of the style's features put together anew, over a content image or freely (CNNMRF, Li & Wand 2016)."""
 
     VARIES: ClassVar[frozenset[str]] = frozenset({"content_weight", "style_weight", "tv_weight", "seed"})
+
+    NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
+        *PixelMethod.NO_EFFECT,
+        NoEffect("seed", {"what": ("transfer",), "init": ("content",)}),
+        NoEffect("init", {"what": ("synthesis",)}),
+        NoEffect("resize", {"what": ("synthesis",)}),
+        NoEffect("content_layers", {"what": ("synthesis",)}),
+        NoEffect("content_weight", {"what": ("synthesis",)}),
+        NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),
+    )
 
     ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop"})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from nst.config.backbone import AveragingBackbone, BackboneConfig
+from nst.config.effects import NoEffect
 from nst.config.fields import LayerWeights, Needs, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.method import PixelMethod
 from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
@@ -14,6 +15,12 @@ class TextureConfig(PixelMethod):
     """Texture synthesis: a new picture of any size, made from noise, with the Gram matrices of an example."""
 
     VARIES: ClassVar[frozenset[str]] = frozenset({"noise", "seed", "tv_weight"})
+
+    NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
+        *PixelMethod.NO_EFFECT,
+        NoEffect("size", unless={"width": (None,), "height": (None,)}),
+        NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),
+    )
 
     ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop"})
 

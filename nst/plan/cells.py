@@ -18,6 +18,7 @@ from nst.identity import (
     written_inputs_key,
     written_method_key,
 )
+from nst.plan.merging import merge
 from nst.plan.selection import select
 from nst.records import Cell, ImageRef, ModelRef, OutputFormat, StyleRef
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
     ChooseModel = Callable[[Method, StyleRef | None], ModelRef]
     """Returns the trained network of a cell, given its settings and its style if it has one."""
+
+    Images = tuple[ImageRef | None, StyleRef | None]
+    """The content and the style of a cell."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +52,8 @@ class Cells:
         starts: Per structure, the picture that the optimisation starts from where the settings name one.
         models: By structure and style, the trained network of methods that run one.
         excluded: Number of cells that rules leave out.
-        merged: Number of cells that equal an earlier one, e.g. since the same file is a content twice.
+        merged_points: The points that make the picture of an earlier one, with the number of the cell that stands for
+            them (`nst.plan.merging`).
         batch_size: Upper bound from the manifest, or None.
     """
 
@@ -62,15 +67,24 @@ class Cells:
     starts: tuple[ImageRef | None, ...]
     models: Mapping[tuple[int, int], ModelRef]
     excluded: int
-    merged: int
+    merged_points: Mapping[int, int]
     batch_size: int | None
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def merged(self) -> int:
+        """Number of points that make the picture of an earlier one."""
+        return len(self.merged_points)
+
     def indices(self, number: int) -> tuple[int, int, int]:
         """Return the indices of a cell's content, style and variant."""
-        rest, variant = divmod(self.points[number], len(self.variants))
+        return self.indices_of(self.points[number])
+
+    def indices_of(self, point: int) -> tuple[int, int, int]:
+        """Return the indices of the content, the style and the variant of a point of the product."""
+        rest, variant = divmod(point, len(self.variants))
         return *divmod(rest, len(self.styles)), variant
 
     def cell(self, number: int, attempt: int = 1) -> Cell:
@@ -81,9 +95,13 @@ class Cells:
         config = self.variants.config(variant)
         return Cell(self.ids[number], *self.images(number), config, self.output, attempt, model, start)
 
-    def images(self, number: int) -> tuple[ImageRef | None, StyleRef | None]:
+    def images(self, number: int) -> Images:
         """Return the content and the style of a cell, None for an image that its method does not use."""
-        content, style, variant = self.indices(number)
+        return self.images_of(self.points[number])
+
+    def images_of(self, point: int) -> Images:
+        """Return the content and the style of a point of the product; else as `images`."""
+        content, style, variant = self.indices_of(point)
         needs = self.variants.needs[self.variants.structure[variant]]
         return self.contents[content] if "content" in needs else None, self.styles[style] if "style" in needs else None
 
@@ -160,14 +178,21 @@ def expand(
     firsts = [variants.config(first) for first in variants.first]
     digests = tuple(weights_digests[network] if (network := config.loss_network) else "" for config in firsts)
     starts = tuple((start_pictures or {})[named] if (named := config.start_picture) else None for config in firsts)
-    ids = _identify(manifest, content_refs, style_refs, digests, starts=starts, models=models)
+    ids = pictures = _identify(
+        manifest, content_refs, style_refs, digests, starts=starts, models=models, keys=variants.settings
+    )
+    if any(variants.no_effect):
+        pictures = _identify(
+            manifest, content_refs, style_refs, digests, starts=starts, models=models, keys=variants.effective
+        )
     points: Sequence[int] = range(len(ids))
     if selection.count < len(ids):
-        ids, points = list(compress(ids, selection.keep)), list(compress(points, selection.keep))
-    if len(set(ids)) < len(ids):
-        first = dict(zip(reversed(ids), reversed(points), strict=True))
-        ids = list(dict.fromkeys(ids))
-        points = [first[cell] for cell in ids]
+        ids, pictures = list(compress(ids, selection.keep)), list(compress(pictures, selection.keep))
+        points = list(compress(points, selection.keep))
+    merged: dict[int, int] = {}
+    if len(set(pictures)) < len(pictures):
+        kept, merged = merge(pictures, points)
+        ids, points = list(compress(ids, kept)), list(compress(points, kept))
     return Cells(
         contents=content_refs,
         styles=style_refs,
@@ -179,7 +204,7 @@ def expand(
         starts=starts,
         models=models,
         excluded=selection.excluded,
-        merged=selection.count - len(ids),
+        merged_points=merged,
         batch_size=manifest.batch_size,
     )
 
@@ -216,14 +241,18 @@ def _identify(
     *,
     starts: Sequence[ImageRef | None],
     models: Mapping[tuple[int, int], ModelRef],
+    keys: Sequence[bytes],
 ) -> list[str]:
-    """Return the ids of all points; a million take about a second, since only the last join is per cell."""
+    """Return the ids of all points, given the keys of the variants' settings.
+
+    A million take about a second, since only the last join is per cell.
+    """
     variants = manifest.variants
     methods = [
         method_key(variants.config(first), digest, manifest.output, start)
         for first, digest, start in zip(variants.first, digests, starts, strict=True)
     ]
-    left = [settings + methods[s] for settings, s in zip(variants.settings, variants.structure, strict=True)]
+    left = [settings + methods[s] for settings, s in zip(keys, variants.structure, strict=True)]
     # What a cell is made from is the same for all variants with the same needs; a network belongs to a structure.
     needs, number_of = (variants.needs, variants.structure) if models else variants.distinct_needs()
     no_content, no_style = content_key(None), style_key(None)

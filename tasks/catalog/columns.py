@@ -88,8 +88,8 @@ RUN: Final = (
 WORKPLACE: Final = (
     *described(
         "string",
-        worker="Label of the worker that computed it; no host or user name.",
-        device="Device of torch, e.g. `cpu` or `cuda:0`.",
+        worker="Label of the worker process: its device and a random part, e.g. `cuda:0-3f9c21`; no host or user name.",
+        device="Device of torch, e.g. `cpu` or `cuda:0`; a worker of one GPU names it `cuda`.",
         device_name="What the device calls itself.",
         nst_version="Version of nst.",
         torch_version="Version of torch.",
@@ -127,9 +127,13 @@ SWEEPS: Final = (
         "string",
         sweep_id="Identity of the sweep: hash of its cells in order.",
         sweep_name="Name of the manifest.",
-        cell_id="A cell that the sweep holds, whoever computed it.",
+        cell_id="A cell that the sweep holds, whoever computed it; it has a row for each name of its images.",
     ),
-    Column("position", "int64", "Place of the cell in the expanded manifest, from 0."),
+    Column(
+        "position",
+        "int64",
+        "Place of the cell in the expanded manifest, from 0; rows under further names come after all cells.",
+    ),
     *described(
         "string",
         content_name="Name of the content image within this sweep.",

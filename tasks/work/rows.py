@@ -20,6 +20,8 @@ _TRACEBACK_LINES: Final = 12
 """Lines of traceback that the row of an unexpected failure keeps."""
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nst.records import Cell, CellLosses, StyleRef, TraceRecord
     from tasks.jobs import Job
 
@@ -77,7 +79,7 @@ def trace_row(cell: Cell, record: TraceRecord) -> dict[str, Any]:
     }
 
 
-def failure_row(job: Job, cell: Cell, error: BaseException, stage: str) -> dict[str, Any]:
+def failure_row(job: Job, cell: Cell, error: BaseException, stage: str, workplace: Mapping[str, Any]) -> dict[str, Any]:
     """Return one row of the `failures` table.
 
     Args:
@@ -85,8 +87,9 @@ def failure_row(job: Job, cell: Cell, error: BaseException, stage: str) -> dict[
         cell: The cell that failed.
         error: What happened.
         stage: Where it failed: "read", "stylize", "write" or "worker".
+        workplace: The columns about the worker, its software and the start of the batch, as far as they are known.
     """
-    return {**identity_columns(job, cell), **error_columns(error, stage)}
+    return {**identity_columns(job, cell), **workplace, **error_columns(error, stage)}
 
 
 def error_columns(error: BaseException, stage: str) -> dict[str, Any]:

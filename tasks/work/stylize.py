@@ -27,7 +27,7 @@ from tasks.layout import picture_key, thumbnail_key
 from tasks.models.backbone_weights import load_weights
 from tasks.models.files import load_model
 from tasks.work.rows import failure_row, failures_id, identity_columns, loss_columns, trace_row
-from tasks.work.workplace import peak_memory, reset_peak_memory, versions
+from tasks.work.workplace import peak_memory, reset_peak_memory, workplace
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,14 +84,14 @@ class Stylist:
         stylized = self._stylize([request for _, request in ready], self._workspace(job), on_step)
         seconds = time.perf_counter() - clock
 
+        here = {"started_at": started, **workplace(self.device)}
         about_batch = {
             "batch_seconds": seconds,
             "batch_size": len(ready),
             "seconds": seconds / max(1, len(ready)),
             "cost": job.batch.cost / len(job.batch.cells),
             "peak_memory_bytes": peak_memory(self.device),
-            "started_at": started,
-            **versions(self.device),
+            **here,
         }
         rows: list[dict[str, Any]] = []
         traces: list[dict[str, Any]] = []
@@ -108,7 +108,8 @@ class Stylist:
                 continue
             rows.append({**identity_columns(job, cell), **about_batch, **row, "finished_at": datetime.now(UTC)})
             traces += [trace_row(cell, record) for record in outcome.trace]
-        self._commit(job, rows, traces, failures)
+        failed_rows = [failure_row(job, failed.cell, failed.error, failed.stage, here) for failed in failures]
+        self._commit(job, rows, traces, failed_rows)
         return BatchOutcome(
             batch_id=job.batch.batch_id,
             done=tuple(row["cell_id"] for row in rows),
@@ -207,13 +208,12 @@ class Stylist:
         }
 
     def _commit(
-        self, job: Job, rows: list[dict[str, Any]], traces: list[dict[str, Any]], failures: list[_FailedCell]
+        self, job: Job, rows: list[dict[str, Any]], traces: list[dict[str, Any]], failures: list[dict[str, Any]]
     ) -> None:
         """Commit failures and traces before results: where results are on record, everything is."""
         batch_id, catalog = job.batch.batch_id, self.root.catalog
         if failures:
-            failure_rows = [failure_row(job, failed.cell, failed.error, failed.stage) for failed in failures]
-            catalog.commit("failures", job.sweep_id, failures_id(job), failure_rows)
+            catalog.commit("failures", job.sweep_id, failures_id(job), failures)
         if traces:
             catalog.commit("traces", job.sweep_id, batch_id, traces)
         if rows:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self, overload
 
@@ -135,9 +136,8 @@ class _Worker:
     def start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, child_end = context.Pipe()
-        self.process = context.Process(
-            target=serve, args=(child_end, *self.arguments), name=f"nst-{self.device}", daemon=True
-        )
+        label = f"{self.device}-{uuid.uuid4().hex[:6]}"  # what the column `worker` holds
+        self.process = context.Process(target=serve, args=(child_end, *self.arguments), name=label, daemon=True)
         self.process.start()
         child_end.close()
 
@@ -160,7 +160,9 @@ class _Worker:
                     outcome: BatchOutcome | TrainingOutcome = value
                     return outcome
         except (EOFError, ConnectionError) as error:
-            raise WorkerLost(f"the worker of {self.device} died {self._cause_of_death()}") from error
+            lost = WorkerLost(f"the worker of {self.device} died {self._cause_of_death()}")
+            lost.workplace = {"worker": self.process.name if self.process else None, "device": self.device}
+            raise lost from error
 
     def _cause_of_death(self) -> str:
         assert self.process is not None

@@ -9,7 +9,7 @@ from sweeps import TINY, write_pictures
 from test_run import nst
 
 from flows.order.request import Request, order_of
-from tasks.planning.sweep import register_sweep
+from tasks.planning.registration import register_sweep
 from tasks.root import open_root
 
 MANIFEST = f"""\

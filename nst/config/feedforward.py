@@ -35,6 +35,7 @@ class FeedforwardConfig(Method):
     SHARES_CONTENT: ClassVar[bool] = False
 
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
+        NoEffect("resize", {"size": ("original",)}),
         NoEffect("seed", unless={"family": ("texture_net", "doodle_net")}),
         NoEffect("alpha", {"mode": ("texture",)}),
         NoEffect("alpha", {"family": ("doodle_net",)}),

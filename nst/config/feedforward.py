@@ -126,6 +126,11 @@ class FeedforwardConfig(Method):
         return "allowed" if self.network.KNOWS == "any" else "none"
 
     @property
+    def sizes_styles(self) -> bool:
+        """Whether the size of a style image makes a difference: other networks have learned the size in training."""
+        return self.network.KNOWS == "any"
+
+    @property
     def canvas(self) -> tuple[int, int] | None:
         """Width and height of the picture: a square with `mode: texture`, else None."""
         return self.square if self.mode == "texture" else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from nst.pictures.images import Pixels
     from nst.pictures.masks import Labels
-    from nst.records import Cell, ImageRef, MaskRef
+    from nst.records import Cell, ImageRef, MaskRef, StyleRef
     from tasks.root import Root
 
 OnStep = Callable[[int, int], None]
@@ -130,7 +130,7 @@ class Stylist:
                 request = Request(
                     cell_id=cell.cell_id,
                     content=self._pixels(cell.content) if cell.content and cell.content.uri else None,
-                    styles=tuple(self._pixels(image) for image in styles),
+                    styles=self._styles(cell.style) if cell.style else (),
                     style_weights=cell.style.weights if cell.style else (),
                     mix=cell.style.mix if cell.style else "targets",
                     config=cell.config,
@@ -147,6 +147,11 @@ class Stylist:
 
     def _pixels(self, ref: ImageRef) -> Pixels:
         return self._images.get(ref.digest, lambda: read_pixels(ref))
+
+    def _styles(self, style: StyleRef) -> tuple[Pixels, ...]:
+        images = map(self._pixels, style.images)
+        scales = style.scales or (1.0,) * len(style.images)
+        return tuple(replace(image, scale=scale) for image, scale in zip(images, scales, strict=True))
 
     def _labels(self, mask: MaskRef) -> Labels:
         return self._masks.get(mask.digest, lambda: read_mask(mask))

@@ -179,7 +179,7 @@ def test_pandas_nulls_and_numpy_numbers_are_plain_json():
             "weights": [1.0],
             "mix": None,
             "scales": [],
-        }  # fmt: skip
+        }
     ]
 
 

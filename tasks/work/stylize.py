@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nst.config.method import PixelMethod
 from nst.errors import InputError, TransientError
-from nst.pictures import images, metrics
+from nst.pictures import images
 from nst.recent import Recent, bytes_of
 from nst.workspace import NetworkFile, Request, Stylized, Workspace
 from tasks.inputs.reading import read_mask, read_pixels
@@ -25,6 +25,7 @@ from tasks.layout import picture_key, thumbnail_key
 from tasks.models.backbone_weights import load_weights
 from tasks.models.files import load_model
 from tasks.work.halving import as_told, stylize_in_memory
+from tasks.work.measuring import Measuring
 from tasks.work.rows import failure_row, failures_id, identity_columns, loss_columns, trace_row
 from tasks.work.workplace import peak_memory, reset_peak_memory, workplace
 
@@ -69,6 +70,7 @@ class Stylist:
         self.workspace = Workspace(device, lambda _: {})  # every batch brings the weights of its backbone
         self._images: Recent[Pixels] = Recent(_ROOM_FOR_IMAGES, bytes_of)
         self._masks: Recent[Labels] = Recent(_ROOM_FOR_MASKS, bytes_of)
+        self._measuring = Measuring()
 
     def run(self, job: Job, on_step: OnStep | None = None) -> BatchOutcome:
         """Stylize the cells of `job` and commit their rows.
@@ -179,7 +181,7 @@ class Stylist:
         return {
             **(loss_columns(outcome.losses) if outcome.losses else {}),
             **outcome.report,
-            **_measure(image, request),
+            **self._measuring.measure(image, request),
             "steps_done": outcome.steps,
             **_actual(cell, outcome, image, job.batch.cost / len(job.batch.cells)),
             "picture_uri": store.url(key),
@@ -203,11 +205,6 @@ class Stylist:
             catalog.commit("traces", job.sweep_id, batch_id, traces)
         if rows:
             catalog.commit("results", job.sweep_id, batch_id, rows)
-
-
-def _measure(image: np.ndarray, request: Request) -> dict[str, float]:
-    content = request.content.array if request.content else None
-    return metrics.measure(image, content, [style.array for style in request.styles], request.style_weights)
 
 
 def _actual(cell: Cell, outcome: Stylized, image: np.ndarray, cost: float) -> dict[str, Any]:

@@ -32,6 +32,10 @@ out = Terminal()
 err = Terminal(stderr=True)
 
 ManifestArgument = Annotated[str, typer.Argument(help="URI or path of the manifest (YAML).")]
+OverridesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="Changes to the manifest: method.size=256 sweep.seed='[1, 2]'."),
+]
 RootOption = Annotated[
     str, typer.Option("--root", envvar="NST_ROOT", help="Folder or URI (s3://bucket/prefix) of pictures and catalog.")
 ]
@@ -63,6 +67,7 @@ def options(
 @app.command()
 def plan(
     manifest: ManifestArgument,
+    overrides: OverridesArgument = None,
     root: RootOption = "out",
     inputs: InputsOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
@@ -71,7 +76,7 @@ def plan(
     from flows.order.request import Request, order_of
     from tasks.root import open_root
 
-    order = order_of(Request(manifest, open_root(root), inputs, confirmed=True))
+    order = order_of(Request(manifest, open_root(root), inputs, confirmed=True, overrides=tuple(overrides or ())))
     if as_json:
         typer.echo(json.dumps(order.plan_json(), indent=2))
     else:
@@ -81,6 +86,7 @@ def plan(
 @app.command()
 def run(
     manifest: ManifestArgument,
+    overrides: OverridesArgument = None,
     root: RootOption = "out",
     inputs: InputsOption = "",
     devices: DevicesOption = "",
@@ -98,7 +104,8 @@ def run(
     from tasks.work.devices import choose_devices
 
     chosen = choose_devices(devices.split(","))
-    order = order_of(Request(manifest, open_root(root, probed=True), inputs, chosen, confirmed=yes))
+    changes = tuple(overrides or ())
+    order = order_of(Request(manifest, open_root(root, probed=True), inputs, chosen, confirmed=yes, overrides=changes))
     with ProgressBar(err, order.noun) as bar:
         summary = (run_inline if inline else run_here)(order, bar.show, bar.show_step, err.say)
     for line in summary.lines(root):

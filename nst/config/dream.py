@@ -24,6 +24,7 @@ class DreamConfig(PixelMethod):
         NoEffect("seed", {"init": ("content",), "noise": (0.0,), "jitter": (0,)}),
         NoEffect("noise", {"init": ("noise",)}),
         NoEffect("resize", {"init": ("noise",)}),
+        NoEffect("resize", {"size": ("original",)}),
         NoEffect("pyramid.warm_start"),
     )
 

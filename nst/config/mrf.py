@@ -24,9 +24,10 @@ class MrfConfig(PixelMethod):
 
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
         *PixelMethod.NO_EFFECT,
-        NoEffect("seed", {"what": ("transfer",), "init": ("content",)}),
+        NoEffect("seed", {"what": ("transfer",)}, unless={"init": ("noise",)}),
         NoEffect("init", {"what": ("synthesis",)}),
         NoEffect("resize", {"what": ("synthesis",)}),
+        NoEffect("resize", {"size": ("original",)}),
         NoEffect("content_layers", {"what": ("synthesis",)}),
         NoEffect("content_weight", {"what": ("synthesis",)}),
         NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),

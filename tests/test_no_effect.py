@@ -161,7 +161,7 @@ def sweep(text, method="gatys", contents=("c",), same=()):
 def test_two_seeds_without_noise_are_one_cell_with_the_id_of_the_first():
     cells = sweep("{seed: [5, 0]}")
     assert cells.ids == sweep("{}", "{name: gatys, seed: 5}").ids != sweep("{}").ids
-    assert merge_reasons(cells) == {"seed has no effect with init: content or style, noise: 0": 1}
+    assert merge_reasons(cells) == {"seed has no effect with noise: 0, init other than noise": 1}
     assert make_plan("x", cells).to_json()["merged_because"] == merge_reasons(cells)
 
 

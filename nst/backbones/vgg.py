@@ -21,7 +21,8 @@ class VGG(Backbone):
     """A VGG that ends at the deepest layer asked for: `relu4_2`, `conv3_1` (before the ReLU), `pool1`, ...
 
     Every convolution continues its input by one position beyond its border (`padding`); pooling is over 2 x 2
-    positions.
+    positions. Weights may be narrower than the architecture: a network that is distilled from a VGG keeps fewer filters
+    in each layer.
 
     Source:
         Simonyan & Zisserman 2014, table 1. Average pooling: Gatys, Ecker & Bethge 2016 section 2.

@@ -27,8 +27,8 @@ class DoodleConfig(PixelMethod):
 
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
         *PixelMethod.NO_EFFECT,
-        NoEffect("seed", {"init": ("content",)}),
-        NoEffect("noise", {"init": ("content",)}),
+        NoEffect("seed", unless={"init": ("noise",)}),
+        NoEffect("noise", unless={"init": ("noise",)}),
         NoEffect("semantic_weight", {"how": ("gram",)}),
         NoEffect("patch_size", {"how": ("gram",)}),
         NoEffect("stride", {"how": ("gram",)}),

@@ -39,7 +39,7 @@ class GatysConfig(PixelMethod):
 
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
         *PixelMethod.NO_EFFECT,
-        NoEffect("seed", {"init": ("content", "style"), "noise": (0.0,)}),
+        NoEffect("seed", {"noise": (0.0,)}, unless={"init": ("noise",)}),
         NoEffect("noise", {"init": ("noise",)}),
         NoEffect("tv", {"tv_weight": (0.0,)}),
         NoEffect("laplacian_pool", {"laplacian_weight": (0.0,)}),

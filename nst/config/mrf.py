@@ -20,7 +20,7 @@ class MrfConfig(PixelMethod):
 
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
         *PixelMethod.NO_EFFECT,
-        NoEffect("seed", {"what": ("transfer",), "init": ("content",)}),
+        NoEffect("seed", {"what": ("transfer",)}, unless={"init": ("noise",)}),
         NoEffect("init", {"what": ("synthesis",)}),
         NoEffect("resize", {"what": ("synthesis",)}),
         NoEffect("content_layers", {"what": ("synthesis",)}),

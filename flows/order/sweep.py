@@ -21,7 +21,7 @@ from flows.order.order import Order
 from flows.order.summary import SweepSummary
 from flows.order.tables import sweep_table
 from flows.order.training import train_missing
-from nst.plan.batches import TARGET_SECONDS
+from nst.plan.rates import LearnedRates
 from tasks.effect import call_with_policy
 from tasks.heartbeat import beating
 from tasks.maintenance import publish_all, tidy
@@ -136,10 +136,13 @@ def _stylize(prepared: PreparedSweep, pool: DevicePool, engine: Engine, summary:
     """Fan the chunks out over the devices, publishing now and then."""
     fanout = Fanout(pool, prepared.root.catalog)
     published = time.monotonic()
+    rates = LearnedRates(prepared.plan.history)
     engine.progress(summary.handled, summary.total, "")
     # Two chunks per device: a device never waits for the flow to hand out the next.
-    for _, future in completed(engine, fanout.stylize, _chunks(prepared, pool.devices), 2 * len(pool.devices)):
-        for outcome in future.result():
+    chunks = _chunks(prepared, CHUNKS_PER_DEVICE * len(pool.devices), rates)
+    for chunk, future in completed(engine, fanout.stylize, chunks, 2 * len(pool.devices)):
+        for job, outcome in zip(chunk.jobs, future.result(), strict=True):
+            rates.learn(job.batch, outcome.seconds, len(outcome.done))
             summary.done += len(outcome.done)
             summary.add_failures(outcome.failed)
         engine.progress(summary.handled, summary.total, summary.note())
@@ -148,10 +151,7 @@ def _stylize(prepared: PreparedSweep, pool: DevicePool, engine: Engine, summary:
             published = time.monotonic()
 
 
-def _chunks(prepared: PreparedSweep, devices: Sequence[str]) -> Iterator[Chunk]:
-    """Yield the plan's batches as chunks of jobs."""
-    seconds = TARGET_SECONDS
-    if prepared.plan.seconds is not None:
-        seconds = min(seconds, prepared.plan.seconds / (CHUNKS_PER_DEVICE * len(devices)))
-    for batches in prepared.plan.chunks(seconds):
+def _chunks(prepared: PreparedSweep, least: int, rates: LearnedRates) -> Iterator[Chunk]:
+    """Yield the plan's batches as chunks of jobs; rates that are learned meanwhile decide how large the next one is."""
+    for batches in prepared.plan.chunks(least=least, rates=rates):
         yield Chunk(tuple(prepared.job(batch) for batch in batches))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nst.errors import UserError
 from nst.manifest.sweep import Manifest, check_manifest
-from nst.plan.batches import Plan, Rate, make_plan
+from nst.plan.batches import Plan, make_plan
 from nst.plan.cells import expand
 from nst.records import StyleRef
 from tasks.inputs.base_uri import BaseUri
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from nst.config.backbone import BackboneConfig
     from nst.manifest.blocks import ContentSpec, StyleSpec
+    from nst.plan.rates import Rate
     from nst.records import Batch, ImageRef
     from tasks.catalog import Catalog
     from tasks.inputs.manifest_source import ManifestSource

@@ -27,6 +27,7 @@ from tasks.heartbeat import beating
 from tasks.maintenance import publish_all, tidy
 from tasks.models.backbone_weights import fetch_weights
 from tasks.pages.report import report
+from tasks.planning.history import known_rates
 from tasks.planning.registration import register_sweep
 from tasks.planning.sweep import PreparedSweep, prepare_sweep, replan
 from tasks.work.fanout import Chunk, Fanout
@@ -115,6 +116,7 @@ def run_sweep(
     summary.seconds = time.monotonic() - clock
     if plan.to_do:
         tidy(root.catalog)
+        known_rates(root.catalog)  # keeps them for the next plan
         page = report(prepared)
         summary.gallery = page.uri
         engine.show(page.rows, page.contact_sheet)

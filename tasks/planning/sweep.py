@@ -5,7 +5,6 @@ Everything that can be wrong with a sweep is found here, before anything starts.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,18 +17,18 @@ from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.digests import Digests
 from tasks.inputs.images import FoundImage, find_image, find_images, find_mask, image_refs, stem, unique
 from tasks.jobs import Job
+from tasks.planning.history import known_rates, known_versions
 from tasks.planning.inputs import InputFaults, identify_weights
 from tasks.planning.model_choice import ModelChoice
 from tasks.store import Stat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from nst.config.backbone import BackboneConfig
     from nst.manifest.blocks import ContentSpec, StyleSpec
-    from nst.plan.rates import Rate
+    from nst.plan.cells import Cells
     from nst.records import Batch, ImageRef
-    from tasks.catalog import Catalog
     from tasks.inputs.manifest_source import ManifestSource
     from tasks.inputs.weights import WeightsRef
     from tasks.planning.training import PreparedTraining
@@ -114,10 +113,17 @@ def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str
     cells = expand(manifest, found.contents, found.styles, identities, choose)
     digests.save()
     done = root.catalog.keys("results")
-    known, history = _history(root.catalog) if done else ({}, {})
     failed = root.catalog.counts("failures")
+    history = known_rates(root.catalog) if done else {}
+    known = known_versions(root.catalog, _open_addresses(cells, done)) if done else {}
     plan = make_plan(manifest.name, cells, done, failed=failed, known=known, history=history)
     return PreparedSweep(plan, root, source, manifest, inputs, found.weights, tuple(choose.trainings.values()))
+
+
+def _open_addresses(cells: Cells, done: Container[str]) -> frozenset[str]:
+    """Return the addresses of the cells that are to be run."""
+    address = cells.addresses()
+    return frozenset(address(number) for number, cell in enumerate(cells.ids) if cell not in done)
 
 
 def _check_budget(plan: Plan, budget_hours: float | None, devices: int) -> None:
@@ -208,21 +214,3 @@ def _style_refs(styles: Sequence[_FoundStyle], digests: Digests) -> Iterator[Sty
         weights = [image.weight for image in style.spec.images] if style.spec.images else [1.0]
         shares = tuple(weight / sum(weights) for weight in weights)
         yield StyleRef(name, tuple(image_refs(style.images, digests)), shares, style.spec.mix)
-
-
-def _history(catalog: Catalog) -> tuple[dict[str, int], dict[Rate, float]]:
-    """Return what the catalog knows of done cells: method versions by address, and seconds per unit of cost."""
-    columns = ["address", "method_version", "method", "backbone", "precision", "seconds", "cost"]
-    table = catalog.read("results", columns)
-    known: dict[str, int] = {}
-    seconds: Counter[Rate] = Counter()
-    costs: Counter[Rate] = Counter()
-    for address, version, method, backbone, precision, spent, cost in zip(
-        *(table.column(name).to_pylist() for name in columns), strict=True
-    ):
-        if address is not None:
-            known[address] = max(version, known.get(address, version))
-        if spent and cost:
-            seconds[method, backbone or "", precision] += spent
-            costs[method, backbone or "", precision] += cost
-    return known, {rate: seconds[rate] / costs[rate] for rate in seconds}

@@ -30,8 +30,9 @@ from tasks.pages.report import report
 from tasks.planning.history import known_rates
 from tasks.planning.registration import register_sweep
 from tasks.planning.sweep import PreparedSweep, prepare_sweep, replan
+from tasks.work.calibration import calibrate
 from tasks.work.fanout import Chunk, Fanout
-from tasks.work.workers import DevicePool
+from tasks.work.workers import DevicePool, find_devices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,6 +77,10 @@ class SweepOrder(Order[PreparedSweep]):
     def to_do(self) -> int:
         """Number of cells that are not done yet."""
         return self.prepared.plan.to_do
+
+    def calibrate(self) -> None:
+        """Measure seconds and memory of every kind of cells that is to be run, and keep them in the user's cache."""
+        calibrate((config for config, _ in self.prepared.plan.largest_batches()), find_devices()[0])
 
     def plan_table(self) -> Table:
         """Return the plan as a table, for `nst plan`."""

@@ -34,6 +34,10 @@ def sweep_table(prepared: PreparedSweep) -> Table:
         table.add_row("models to train first", f"{untrained:,}")
     table.add_row("batches", f"{plan.batch_count:,}")
     table.add_row("time", _time(plan))
+    if memory := prepared.memory:
+        needed, there_is = memory
+        text = f"about {_size(needed)} for a batch, of {_size(there_is)}"
+        table.add_row("memory", text if needed <= there_is else f"[yellow]{text}: more than there is[/]")
     table.add_row("pictures", f"about {_size(plan.output_bytes)}")
     return table
 
@@ -41,7 +45,7 @@ def sweep_table(prepared: PreparedSweep) -> Table:
 def _time(plan: Plan) -> str:
     """Return the estimated duration, and for how many cells there is none."""
     if plan.seconds is None:
-        return "unknown: nothing like it in the catalog yet"
+        return "unknown: nothing like it in the catalog yet; --calibrate tries it out"
     known = f"about {duration(plan.seconds)}"
     return f"{known}, and {plan.unknown:,} cells unlike any in the catalog yet" if plan.unknown else known
 

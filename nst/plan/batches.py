@@ -15,6 +15,7 @@ from nst.records import Batch
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping
 
+    from nst.config.method import Method
     from nst.plan.cells import Cells
     from nst.plan.rates import Rate
 
@@ -131,6 +132,14 @@ class Plan:
                 chunk, cost, seconds = [], 0.0, 0.0
         if chunk:
             yield tuple(chunk)
+
+    def largest_batches(self) -> list[tuple[Method, int]]:
+        """Return the settings of each structure that is to be run, with the most cells of one of its batches."""
+        most: dict[int, int] = {}
+        for numbers in self._batches:
+            structure = self.cells.structure(numbers[0])
+            most[structure] = max(most.get(structure, 0), len(numbers))
+        return [(self.cells.structure_config(structure), count) for structure, count in most.items()]
 
     def costs(self) -> dict[Rate, float]:
         """Return the cost of the cells that are to be run, by what their seconds depend on."""

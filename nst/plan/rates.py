@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,3 +48,24 @@ class LearnedRates(dict[Rate, float]):
         self._seconds[rate] += seconds
         self._costs[rate] += batch.cost * done / len(batch.cells)
         self[rate] = self._seconds[rate] / self._costs[rate]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What a short trial on a device measured of one kind of cells.
+
+    Attributes:
+        seconds_per_cost: Seconds per unit of cost.
+        fixed_bytes: Memory that does not grow with the pictures.
+        bytes_per_pixel: Memory per pixel of all pictures of a batch.
+        device_bytes: Memory of the device; on a CPU, what is available when nothing of nst runs.
+    """
+
+    seconds_per_cost: float
+    fixed_bytes: float
+    bytes_per_pixel: float
+    device_bytes: float
+
+    def batch_bytes(self, pixels: float) -> float:
+        """Return the memory of a batch whose pictures have this many pixels together."""
+        return self.fixed_bytes + self.bytes_per_pixel * pixels

@@ -54,6 +54,8 @@ def known_rates(catalog: Catalog) -> dict[Rate, float]:
 
 def known_versions(catalog: Catalog, addresses: frozenset[str]) -> dict[str, int]:
     """Return the highest method version of the done cells with some addresses, by address (`nst.identity.address`)."""
+    if not addresses:
+        return {}
 
     def parse(file: bytes) -> list[tuple[str, int]]:
         table = from_file(file, ["address", "method_version"])

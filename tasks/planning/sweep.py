@@ -12,11 +12,13 @@ from nst.errors import UserError
 from nst.manifest.sweep import Manifest, check_manifest
 from nst.plan.batches import Plan, make_plan
 from nst.plan.cells import expand
+from nst.plan.rates import rate_of
 from nst.records import StyleRef
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.digests import Digests
 from tasks.inputs.images import FoundImage, find_image, find_images, find_mask, image_refs, stem, unique
 from tasks.jobs import Job
+from tasks.planning.calibration import kept_calibrations
 from tasks.planning.history import known_rates, known_versions
 from tasks.planning.inputs import InputFaults, identify_weights
 from tasks.planning.model_choice import ModelChoice
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from nst.config.backbone import BackboneConfig
     from nst.manifest.blocks import ContentSpec, StyleSpec
     from nst.plan.cells import Cells
+    from nst.plan.rates import Calibration, Rate
     from nst.records import Batch, ImageRef
     from tasks.inputs.manifest_source import ManifestSource
     from tasks.inputs.weights import WeightsRef
@@ -48,6 +51,7 @@ class PreparedSweep:
         inputs: Folder or URI for relative inputs; "" means the manifest's own folder.
         weights: Weights of the backbones.
         trainings: The training manifests whose models the cells run, trained or not.
+        calibrations: What short trials on this machine measured, by kind of cells.
     """
 
     plan: Plan
@@ -57,6 +61,16 @@ class PreparedSweep:
     inputs: str
     weights: Mapping[BackboneConfig, WeightsRef]
     trainings: tuple[PreparedTraining, ...]
+    calibrations: Mapping[Rate, Calibration]
+
+    @property
+    def memory(self) -> tuple[float, float] | None:
+        """The memory of the largest batch and that of the device, in bytes; None where no kind was calibrated."""
+        needed = []
+        for config, cells in self.plan.largest_batches():
+            if measured := self.calibrations.get(rate_of(config)):
+                needed.append((measured.batch_bytes(cells * config.pixels), measured.device_bytes))
+        return max(needed, default=None)
 
     @property
     def name(self) -> str:
@@ -65,7 +79,8 @@ class PreparedSweep:
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan, for `nst plan --json`."""
-        return self.plan.to_json()
+        needed, there_is = self.memory or (None, None)
+        return {**self.plan.to_json(), "batch_memory_bytes": needed, "device_memory_bytes": there_is}
 
     def job(self, batch: Batch) -> Job:
         """Return the job of a batch."""
@@ -114,10 +129,13 @@ def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str
     digests.save()
     done = root.catalog.keys("results")
     failed = root.catalog.counts("failures")
-    history = known_rates(root.catalog) if done else {}
+    calibrations = kept_calibrations()
+    history = {kind: measured.seconds_per_cost for kind, measured in calibrations.items()}
+    history |= known_rates(root.catalog) if done else {}
     known = known_versions(root.catalog, _open_addresses(cells, done)) if done else {}
     plan = make_plan(manifest.name, cells, done, failed=failed, known=known, history=history)
-    return PreparedSweep(plan, root, source, manifest, inputs, found.weights, tuple(choose.trainings.values()))
+    trainings = tuple(choose.trainings.values())
+    return PreparedSweep(plan, root, source, manifest, inputs, found.weights, trainings, calibrations)
 
 
 def _open_addresses(cells: Cells, done: Container[str]) -> frozenset[str]:

@@ -71,12 +71,19 @@ def plan(
     root: RootOption = "out",
     inputs: InputsOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Try each method out for a few seconds on this machine's device.")
+    ] = False,
 ) -> None:
     """Show what would run, what is done already and why, how long it takes and how many bytes it writes."""
     from flows.order.request import Request, order_of
     from tasks.root import open_root
 
-    order = order_of(Request(manifest, open_root(root), inputs, confirmed=True, overrides=tuple(overrides or ())))
+    request = Request(manifest, open_root(root), inputs, confirmed=True, overrides=tuple(overrides or ()))
+    order = order_of(request)
+    if calibrate:
+        order.calibrate()
+        order = order_of(request)
     if as_json:
         typer.echo(json.dumps(order.plan_json(), indent=2))
     else:

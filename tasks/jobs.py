@@ -61,6 +61,8 @@ class BatchOutcome:
     done: tuple[str, ...]
     """Ids of cells."""
     failed: tuple[Failure, ...]
+    seconds: float = 0.0
+    """Wall-clock seconds of its optimisation; 0 if they were not measured."""
 
 
 @dataclass(frozen=True, slots=True)

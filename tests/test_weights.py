@@ -148,7 +148,9 @@ def test_cells_whose_backbone_changed_after_planning_fail_with_the_name_of_its_f
     assert failure.error_class == "InputError"
     assert "own.safetensors: the file has changed" in failure.message
     own.write_bytes(save(random_weights("vgg16", 0, "relu1_1")))
-    assert Stylist(prepared.root, "cpu").run(prepared.job(batch)).done == (batch.cells[0].cell_id,)
+    outcome = Stylist(prepared.root, "cpu").run(prepared.job(batch))
+    assert outcome.done == (batch.cells[0].cell_id,)
+    assert outcome.seconds == prepared.root.catalog.read("results", ["batch_seconds"]).to_pylist()[0]["batch_seconds"]
 
 
 def test_the_names_of_torchvisions_files_are_torchvisions():

@@ -46,6 +46,9 @@ class Order(ABC, Generic[Prepared]):
     def plan_table(self) -> Table:
         """Return what `nst plan` prints."""
 
+    def calibrate(self) -> None:
+        """Try out on this machine's device what the plan has no durations for, for a few seconds; the plan stays."""
+
     def plan_json(self) -> dict[str, Any]:
         """Return what `nst plan --json` prints."""
         return self.prepared.to_json()

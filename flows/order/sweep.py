@@ -22,19 +22,23 @@ from flows.order.summary import SweepSummary
 from flows.order.tables import sweep_table
 from flows.order.training import train_missing
 from nst.errors import Stopped
-from nst.plan.batches import TARGET_SECONDS
+from nst.plan.rates import LearnedRates
 from tasks.effect import call_with_policy
 from tasks.heartbeat import beating
 from tasks.maintenance import publish_all, tidy
 from tasks.models.backbone_weights import fetch_weights
 from tasks.pages.report import report
+from tasks.planning.history import known_rates
 from tasks.planning.registration import register_sweep
 from tasks.planning.sweep import PreparedSweep, prepare_sweep, replan
 from tasks.status import count_done
+from tasks.work.calibration import calibrate
+from tasks.work.devices import find_devices
 from tasks.work.fanout import Chunk, Fanout
+from tasks.work.workers import DevicePool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from rich.table import Table
 
@@ -76,6 +80,10 @@ class SweepOrder(Order[PreparedSweep]):
     def to_do(self) -> int:
         """Number of cells that are not done yet."""
         return self.prepared.plan.to_do
+
+    def calibrate(self) -> None:
+        """Measure seconds and memory of every kind of cells that is to be run, and keep them in the user's cache."""
+        calibrate((config for config, _ in self.prepared.plan.largest_batches()), find_devices()[0])
 
     def plan_table(self) -> Table:
         """Return the plan as a table, for `nst plan`."""
@@ -123,6 +131,7 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
     if not summary.lost:  # a damaged root is left as it is, for `nst fsck`
         if not stop:
             tidy(root.catalog)
+            known_rates(root.catalog)  # keeps them for the next plan
         page = report(prepared)
         summary.gallery = page.uri
         engine.show(page.rows, page.contact_sheet)
@@ -148,10 +157,13 @@ def _stylize(prepared: PreparedSweep, pool: DevicePool, engine: Engine, summary:
     """Fan the chunks out over the devices, publishing now and then."""
     fanout = Fanout(pool, prepared.root.catalog)
     published = time.monotonic()
+    rates = LearnedRates(prepared.plan.history)
     engine.progress(summary.handled, summary.total, "")
     # Two chunks per device: a device never waits for the flow to hand out the next.
-    for _, future in completed(engine, fanout.stylize, _chunks(prepared, pool.devices), 2 * len(pool.devices)):
-        for outcome in future.result():
+    chunks = _chunks(prepared, CHUNKS_PER_DEVICE * len(pool.devices), rates)
+    for chunk, future in completed(engine, fanout.stylize, chunks, 2 * len(pool.devices)):
+        for job, outcome in zip(chunk.jobs, future.result(), strict=True):
+            rates.learn(job.batch, outcome.seconds, len(outcome.done))
             summary.done += len(outcome.done)
             summary.add_failures(outcome.failed)
         engine.progress(summary.handled, summary.total, summary.note())
@@ -160,10 +172,7 @@ def _stylize(prepared: PreparedSweep, pool: DevicePool, engine: Engine, summary:
             published = time.monotonic()
 
 
-def _chunks(prepared: PreparedSweep, devices: Sequence[str]) -> Iterator[Chunk]:
-    """Yield the plan's batches as chunks of jobs."""
-    seconds = TARGET_SECONDS
-    if prepared.plan.seconds is not None:
-        seconds = min(seconds, prepared.plan.seconds / (CHUNKS_PER_DEVICE * len(devices)))
-    for batches in prepared.plan.chunks(seconds):
+def _chunks(prepared: PreparedSweep, least: int, rates: LearnedRates) -> Iterator[Chunk]:
+    """Yield the plan's batches as chunks of jobs; rates that are learned meanwhile decide how large the next one is."""
+    for batches in prepared.plan.chunks(least=least, rates=rates):
         yield Chunk(tuple(prepared.job(batch) for batch in batches))

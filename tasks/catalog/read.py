@@ -89,8 +89,13 @@ def snapshot(
             for position, row in enumerate(record.rows)
             if position not in set(claim.skip.get(record.name, ()))
         ]
-        found = ledger.fetch(files)
-        return [parse(data or _unwritten(ledger, file)) for file, data in zip(files, found, strict=True)], rows
+        # A few files are read at once and parsed one by one: a large table is never in memory as a whole, and parsing
+        # in many threads takes longer and more memory.
+        found: list[_Found] = []
+        for start in range(0, len(files), step := max(1, ledger.threads)):
+            some = files[start : start + step]
+            found += [parse(data or _unwritten(ledger, f)) for f, data in zip(some, ledger.fetch(some), strict=True)]
+        return found, rows
 
     return _until_still(ledger, once)
 

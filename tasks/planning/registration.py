@@ -49,7 +49,7 @@ def register_sweep(prepared: PreparedSweep) -> None:
         further = [row for rows in (own, further) for row in rows if hash(tuple(row.values())) not in known]
     if further:
         names = hex_of(f"{row['cell_id']}\n{row['content_name']}\n{row['style_name']}\n" for row in further)
-        rows = [{"position": position + number, **row} for number, row in enumerate(further)]
+        rows = [{"position": position + number, "alias": True, **row} for number, row in enumerate(further)]
         catalog.commit("sweeps", plan.sweep_id, f"names-{names}", rows, common=common)
 
 

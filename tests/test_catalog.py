@@ -51,14 +51,27 @@ def test_a_committed_row_is_done_before_and_after_it_is_published(store: Store) 
 
 def test_a_batch_that_commits_again_changes_nothing(store: Store) -> None:
     catalog = Catalog(store)
-    assert catalog.commit("results", "s", "b", rows("a", seconds=1.0))
-    assert not catalog.commit("results", "s", "b", rows("a", seconds=2.0))
+    catalog.commit("results", "s", "b", rows("a", seconds=1.0))
     catalog.publish("results")
-    assert not catalog.commit("results", "s", "b", rows("a", seconds=3.0))
+    catalog.commit("results", "s", "b", rows("a", seconds=3.0))
+    assert Catalog(store).read("results", ["seconds"]).to_pylist() == [{"seconds": 1.0}]
+    catalog.publish("results")
     catalog.gc("results", grace=0)
-    assert catalog.commit("results", "s", "b", rows("a", seconds=4.0))  # the record was cleared away: it comes back
+    catalog.commit("results", "s", "b", rows("a", seconds=4.0))
     assert catalog.publish("results") == 0
     assert Catalog(store).read("results", ["seconds"]).to_pylist() == [{"seconds": 1.0}]
+
+
+def test_a_record_of_a_table_without_a_key_counts_once(store: Store) -> None:
+    catalog = Catalog(store)
+    assert catalog.commit("sweeps", "s", "cells", rows("a", sweep_id="s", position=1))
+    assert not Catalog(store).commit("sweeps", "s", "cells", rows("a", sweep_id="s", position=2))
+    catalog.publish("sweeps")
+    assert not Catalog(store).commit("sweeps", "s", "cells", rows("a", sweep_id="s", position=3))
+    catalog.gc("sweeps", grace=0)
+    assert not Catalog(store).commit("sweeps", "s", "cells", rows("a", sweep_id="s", position=4))
+    assert catalog.publish("sweeps") == 0
+    assert Catalog(store).read("sweeps", ["position"]).to_pylist() == [{"position": 1}]
 
 
 def test_two_sweeps_that_compute_one_cell_leave_one_row(store: Store) -> None:

@@ -40,7 +40,7 @@ def heal(ledger: Ledger, known: Mapping[str, Record] | None = None, *, force: bo
             ledger.store.put(file, build(ledger, _claim_of(ledger, file), known), create=True)
         if missing and ledger.sync().number != number:
             continue  # what was just written may be replaced by now, but not before the newest file is written
-        ledger.delete(sorted(ledger.state.dead & have))
+        ledger.delete(sorted(ledger.state.dead.keys() & have))
         ledger.healed = number
 
 
@@ -50,11 +50,12 @@ def build(ledger: Ledger, claim: Claim, known: Mapping[str, Record] | None = Non
     Raises:
         Moved: The records or inputs are gone, which means that the file was written and has been replaced since.
     """
-    if claim.op == "compact":
+    if claim.op != "add":
         files = ledger.fetch(list(claim.inputs))
         if any(file is None for file in files):
             raise Moved(claim.inputs[0])
-        return ledger.codec.merge(ledger.table, [file for file in files if file is not None])
+        without = (claim.column, frozenset(claim.values)) if claim.op == "drop" else None
+        return ledger.codec.merge(ledger.table, [file for file in files if file is not None], without)
     return ledger.codec.write(ledger.table, rows(ledger, claim, known))
 
 

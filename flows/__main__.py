@@ -18,6 +18,8 @@ from flows.packages import refuse_foreign_packages
 
 refuse_foreign_packages()
 
+from flows.command.options import RootOption  # noqa: E402, TC001  typer reads annotations at run time
+from flows.command.upkeep import repair, rm  # noqa: E402
 from nst.errors import ManifestError, TransientError, UserError  # noqa: E402
 from tasks.work.c_libraries import quiet_c_libraries  # noqa: E402
 
@@ -33,9 +35,6 @@ out = Console()
 err = Console(stderr=True)
 
 ManifestArgument = Annotated[str, typer.Argument(help="URI or path of the manifest (YAML).")]
-RootOption = Annotated[
-    str, typer.Option("--root", envvar="NST_ROOT", help="Folder or URI (s3://bucket/prefix) of pictures and catalog.")
-]
 InputsOption = Annotated[
     str, typer.Option("--inputs", help="Folder or URI for relative inputs; by default the manifest's own folder.")
 ]
@@ -202,6 +201,10 @@ def fsck(
         out.print(line, highlight=False, soft_wrap=True)
     if report.problems:
         raise typer.Exit(1)
+
+
+app.command()(repair)
+app.command()(rm)
 
 
 @app.command()

@@ -180,6 +180,19 @@ def test_records_are_cleared_away_only_after_their_grace(catalog: Catalog) -> No
     assert again(catalog).keys("results") == {"a"}
 
 
+def test_publishing_clears_the_records_of_an_hour_ago_away(tmp_path: Path) -> None:
+    now = [NOW.timestamp()]
+    catalog = Catalog(open_store(tmp_path), clock=lambda: now[0])
+    for i in range(5):
+        catalog.commit("results", "s", f"b{i}", rows(f"c{i}"))
+        catalog.publish("results")
+        now[0] += 3600
+    waiting = catalog.store.list(layout.records("results"))
+    assert len(waiting) == 1  # however long the sweep runs, a publication lists what is new
+    assert again(catalog).keys("results") == {f"c{i}" for i in range(5)}
+    assert again(catalog).read("results").num_rows == 5
+
+
 def test_a_lost_file_is_made_again_from_its_records(catalog: Catalog) -> None:
     catalog.commit("results", "s", "b", rows("a", loss=2.0))
     catalog.publish("results")

@@ -76,10 +76,9 @@ def test_checkpoints_of_the_version_before_are_read(tmp_path: Path) -> None:
     catalog.compact("results", open_files=2)
     state = catalog.ledger("results").state
     body = json.loads(zlib.decompress(state.pack()))
-    body["dead"] = sorted(body["dead"])
     del body["editions"]
     old = State.unpack(zlib.compress(json.dumps(body).encode()))
-    assert (old.live, old.dead.keys(), old.keys) == (state.live, state.dead.keys(), state.keys)
+    assert (old.live, old.dead, old.keys) == (state.live, state.dead, state.keys)
 
 
 def test_a_claim_of_a_newer_version_stops_with_a_hint(tmp_path: Path) -> None:

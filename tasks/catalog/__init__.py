@@ -153,7 +153,7 @@ class Catalog:
             _publish.publish(ledger)
             return _drop.drop(ledger, column, frozenset(values))
 
-    def gc(self, table: str, *, grace: float = 3600.0) -> int:
+    def gc(self, table: str, *, grace: float = _compact.RECORDS_KEPT_S) -> int:
         """Remove commit records published at least `grace` seconds ago and return how many."""
         ledger = self.ledger(table)
         with ledger.lock, lease(ledger, needed=self.single_publisher):

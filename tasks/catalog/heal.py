@@ -40,7 +40,7 @@ def heal(ledger: Ledger, known: Mapping[str, Record] | None = None, *, force: bo
             ledger.store.put(file, build(ledger, _claim_of(ledger, file), known), create=True)
         if missing and ledger.sync().number != number:
             continue  # what was just written may be replaced by now, but not before the newest file is written
-        ledger.delete(sorted(ledger.state.dead.keys() & have))
+        ledger.delete(sorted(ledger.state.dead & have))
         ledger.healed = number
 
 

@@ -119,7 +119,7 @@ class State:
     Attributes:
         number: Claims folded, which is also the number of the next claim.
         live: Files that together hold every published row once, with their row counts.
-        dead: Files that were replaced, with the number of the claim that did it; never live again.
+        dead: Files that were replaced; never live again.
         records: Claimed commit records with the number of their claim; never forgotten, since a late request of a dead
             process may write a record again after it was cleared away.
         keys: Every published key.
@@ -129,7 +129,7 @@ class State:
 
     number: int = 0
     live: dict[str, int] = field(default_factory=dict)
-    dead: dict[str, int] = field(default_factory=dict)
+    dead: set[str] = field(default_factory=set)
     records: dict[str, int] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
     editions: dict[str, int] = field(default_factory=dict)
@@ -140,7 +140,7 @@ class State:
         assert claim.number == self.number, f"claim {claim.number} after {self.number}"
         for name in claim.inputs:
             self.live.pop(name, None)
-            self.dead[name] = claim.number
+            self.dead.add(name)
         file = claim.file(table, suffix)
         if file is not None:
             self.live[file] = claim.rows
@@ -166,7 +166,7 @@ class State:
         body = {
             "number": self.number,
             "live": dict(sorted(self.live.items())),
-            "dead": dict(sorted(self.dead.items())),
+            "dead": sorted(self.dead),
             "records": dict(sorted(self.records.items())),
             "keys": sorted(self.keys),
             "editions": dict(sorted(self.editions.items())),
@@ -188,11 +188,10 @@ class State:
 
     @classmethod
     def _unpack(cls, body: Mapping[str, Any]) -> State:
-        dead = body["dead"]
         return cls(
             number=body["number"],
             live=body["live"],
-            dead=dead if isinstance(dead, dict) else dict.fromkeys(dead, 0),  # older versions kept the names alone
+            dead=set(body["dead"]),
             records=body["records"],
             keys=set(body["keys"]),
             editions=body.get("editions", {}),

@@ -98,9 +98,9 @@ def _check_files(ledger: Ledger, state: State, report: Report) -> None:
     table = ledger.table
     have = {stat.key for stat in ledger.store.list(layout.files(table.name))}
     anchors = {key for key in have if key.startswith(layout.anchors(table.name))}
-    for key in sorted(have - set(state.live) - state.dead.keys() - anchors):
+    for key in sorted(have - set(state.live) - state.dead - anchors):
         report.problem(key, "no claim knows this file, but plain readers read it", "move it out of catalog/")
-    if leftover := have & state.dead.keys():
+    if leftover := have & state.dead:
         report.notes.append(
             f"{table.name}: {len(leftover)} replaced files are still there; the next compaction removes them"
         )

@@ -3,14 +3,26 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick proof lint bench install clean
+.PHONY: demo test quick proof lint bench install lock clean
 
-# Set-up is a virtual environment and plain pip; the stamp makes it happen once.
+# Set-up is a virtual environment and plain pip; the stamp makes it happen once. The lock names every package, the build
+# backend among them, so pip resolves nothing and takes no file whose hash is not in it.
 install: $(VENV)/.installed
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --require-hashes --no-deps --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/pip check
 	touch $@
+
+# Renews both files of exact versions for every supported Python; `make lock UPGRADE=--upgrade` takes the newest ones.
+lock:
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/pip install --quiet uv
+	$(VENV)-lock/bin/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.11 --generate-hashes --extra dev \
+		--no-header --no-annotate --output-file requirements.lock pyproject.toml
+	grep -v '^ ' requirements.lock | sed 's/ *\\$$//' > constraints.txt
+	rm -rf $(VENV)-lock
 
 # Sample photographs and paintings, a sweep over them, the catalog and a contact sheet; offline, on a CPU.
 demo: install

@@ -1,6 +1,7 @@
 """The `nst` command. Parses arguments, calls one function per command, prints; every import waits for its command.
 
-Exit codes: 0 done, 1 something failed, 2 the user must change something, 130 interrupted. A bug shows its traceback.
+Exit codes: 0 done, 1 something failed, 2 the user must change something, 130 interrupted, 70 a bug, which shows its
+traceback.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, NoReturn
 
 import typer
 from rich.console import Console
@@ -20,7 +22,7 @@ refuse_foreign_packages()
 
 from flows.command.options import RootOption  # noqa: E402, TC001  typer reads annotations at run time
 from flows.command.upkeep import repair, rm  # noqa: E402
-from nst.errors import ManifestError, TransientError, UserError  # noqa: E402
+from nst.errors import ManifestError, Stopped, TransientError, UserError  # noqa: E402
 from tasks.work.c_libraries import quiet_c_libraries  # noqa: E402
 
 app = typer.Typer(
@@ -31,6 +33,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+INTERRUPTED: Final = 130
+BUG: Final = 70
+
 out = Console()
 err = Console(stderr=True)
 
@@ -94,7 +99,7 @@ def run(
     from flows.here import run_here, run_inline
     from flows.order.request import Request, order_of
     from tasks.root import open_root
-    from tasks.work.workers import find_devices
+    from tasks.work.devices import find_devices
 
     chosen = tuple(part.strip() for part in devices.split(",") if part.strip()) or tuple(find_devices())
     order = order_of(Request(manifest, open_root(root, probed=True), inputs, chosen, confirmed=yes))
@@ -177,7 +182,7 @@ def stylize(
     """Stylize one photograph with a trained model."""
     from tasks.models.stylize import stylize_file
     from tasks.root import open_root
-    from tasks.work.workers import find_devices
+    from tasks.work.devices import find_devices
 
     device = (devices or find_devices()[0]).split(",")[0].strip()
     catalog = open_root(root).catalog
@@ -254,6 +259,12 @@ def main() -> None:
     quiet_c_libraries()
     try:
         app()
+    except SystemExit as leaving:
+        if leaving.code != INTERRUPTED:  # what typer makes of KeyboardInterrupt
+            raise
+        leave_interrupted()
+    except Stopped as stop:
+        leave_interrupted(str(stop))
     except ManifestError as error:
         typer.echo(str(error), err=True)
         sys.exit(2)
@@ -263,12 +274,22 @@ def main() -> None:
     except TransientError as error:
         typer.echo(f"error: {error}; what is done is kept, run again for the rest", err=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; what is done is kept, run again for the rest", err=True)
-        sys.exit(130)
     except BrokenPipeError:  # `nst plan | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except Exception:  # noqa: BLE001  a bug
+        traceback.print_exc()
+        sys.exit(BUG)
+
+
+def leave_interrupted(what_became: str = "") -> NoReturn:
+    """Say that the command was interrupted, and leave at once: threads that still wait for a store are left behind."""
+    if what_became:
+        typer.echo(what_became, err=True)
+    typer.echo("interrupted; what is done is kept, run again for the rest", err=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

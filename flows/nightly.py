@@ -10,7 +10,7 @@ from prefect import flow
 from flows.order.night import run_night
 from flows.prefect_engine import PrefectEngine, in_thread
 from tasks.root import open_root
-from tasks.work.workers import find_devices
+from tasks.work.devices import find_devices
 
 
 @flow(

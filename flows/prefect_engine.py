@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
@@ -21,15 +20,19 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext, SyncClientContext
+from prefect.exceptions import CancelledRun
+from prefect.states import Cancelled
 
-from flows.engine import Stopped, notify_watcher
-from nst.errors import TransientError
+from flows.engine import EffectThreads, notify_watcher
+from flows.stop import GRACE_S, begin, outcome
+from nst.errors import Stopped, TransientError
 from tasks.effect import policy_of
 from tasks.prefect.page import PrefectPage
 from tasks.prefect.server import current_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
     from types import TracebackType
 
     from prefect.client.schemas.objects import State, TaskRun
@@ -49,17 +52,20 @@ class PrefectEngine:
         max_workers: Number of threads, and so of effects that run at one time.
         key: Names the artifacts of the page; the name of the manifest, so that its runs share a history.
         noun: What the progress counts: cells or models.
+        stopping: Set by whoever stops the run; by default the flow's cancellation alone.
     """
 
-    def __init__(self, max_workers: int = 1, key: str = "run", noun: str = "cells") -> None:
-        self.stopping = threading.Event()
+    def __init__(
+        self, max_workers: int = 1, key: str = "run", noun: str = "cells", stopping: threading.Event | None = None
+    ) -> None:
+        self.stopping = stopping or threading.Event()
         self.begun = 0
         """Task runs begun so far."""
         self._count_lock = threading.Lock()
         self._key = key
         self._noun = noun
         self._max_workers = max_workers
-        self._tasks: dict[Callable[..., Any], Task[..., None]] = {}
+        self._tasks: dict[Callable[..., Any], Task[..., State[Any] | None]] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -71,15 +77,16 @@ class PrefectEngine:
         client = self._stack.enter_context(SyncClientContext.get_or_create()).client
         self._page = PrefectPage(client, self._flow_run_id, self._key, self._noun)
         self._progress = (0, 0, "")
-        self._threads = ThreadPoolExecutor(self._max_workers, thread_name_prefix="effect")
+        self._threads = EffectThreads(self._max_workers)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Wait for the effects that have begun, show the last progress, say how many records the server is to store."""
+        stopped = self.stopping.is_set()
         if error is not None:
             self.stopping.set()
         with self._stack:
-            self._threads.shutdown(wait=True, cancel_futures=True)
+            self._threads.end(GRACE_S if stopped else None)
             if self._progress[1]:
                 self._page.progress(*self._progress, now=True)
             server = current_server()
@@ -103,15 +110,18 @@ class PrefectEngine:
         if contact_sheet_jpeg is not None:
             self._page.contact_sheet(contact_sheet_jpeg)
 
-    def _carry_out(self, task: Task[..., None], call: _Call) -> Any:
+    def _carry_out(self, task: Task[..., State[Any] | None], call: _Call) -> Any:
         if self.stopping.is_set():
             raise Stopped("the run was stopped")
         with self._count_lock:
             self.begun += 1
-        task(call)
+        try:
+            task(call)
+        except CancelledRun:
+            raise Stopped("the run was stopped") from None
         return call.result
 
-    def _task(self, fn: Callable[..., Any]) -> Task[..., None]:
+    def _task(self, fn: Callable[..., Any]) -> Task[..., State[Any] | None]:
         if fn not in self._tasks:
             policy = policy_of(fn)
             self._tasks[fn] = Task(
@@ -128,30 +138,40 @@ class PrefectEngine:
         return self._tasks[fn]
 
 
-async def carry_out(order: Order[Any], on_step: OnStep | None = None) -> Summary:
+async def carry_out(
+    order: Order[Any], on_step: OnStep | None = None, stopping: threading.Event | None = None
+) -> Summary:
     """Run a planned order inside the current flow run.
 
     Args:
         order: The planned sweep or training.
         on_step: Called with the progress of batches and trainings.
+        stopping: Set by whoever stops the run.
+
+    Raises:
+        Stopped: The run was stopped.
     """
-    with PrefectEngine(max_workers=len(order.devices), key=order.prepared.name, noun=order.noun) as engine:
+    with PrefectEngine(len(order.devices), order.prepared.name, order.noun, stopping) as engine:
         return await in_thread(engine, lambda: order.run(engine, on_step))
 
 
 async def in_thread(engine: PrefectEngine, steps: Callable[[], R]) -> R:
     """Return what the synchronous function `steps` returns, run in a thread of an `async` flow.
 
-    When the flow is cancelled (Control-C, SIGTERM, Prefect's cancel button), the engine is stopped and the end of the
-    steps is awaited: they commit what is finished.
+    When the flow is cancelled (SIGTERM to a deployed run, Prefect's cancel button), the engine is stopped and the end
+    of the steps is awaited as `flows.stop` says.
+
+    Raises:
+        Stopped: The engine was stopped.
     """
-    running = asyncio.ensure_future(asyncio.to_thread(steps))
+    running = begin(steps)
     try:
-        return await asyncio.shield(running)
+        return await asyncio.to_thread(outcome, running, engine.stopping)
     except asyncio.CancelledError:
-        engine.stopping.set()
-        with suppress(Stopped):
-            await running
+        if not engine.stopping.is_set():  # by a second signal, which does not wait
+            engine.stopping.set()
+            with suppress(Stopped):
+                await asyncio.to_thread(outcome, running, engine.stopping)
         raise
 
 
@@ -165,8 +185,13 @@ class _Call:
         self.result: Any = None
 
 
-def _run(call: _Call) -> None:
-    call.result = call.fn(*call.args, **call.kwargs)
+def _run(call: _Call) -> State[Any] | None:
+    """Carry a call out; one that is stopped ends as Cancelled, which Prefect never retries."""
+    try:
+        call.result = call.fn(*call.args, **call.kwargs)
+    except Stopped as stop:
+        return Cancelled(message=str(stop))
+    return None
 
 
 def _label(parameters: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from flows.order.sweep import plan_sweep
 from flows.prefect_engine import carry_out
 from tasks.inputs.manifest_source import read_manifest
 from tasks.root import open_root
-from tasks.work.workers import find_devices
+from tasks.work.devices import find_devices
 
 
 @flow(name="sweep", flow_run_name="sweep {manifest}", persist_result=False)

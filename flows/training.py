@@ -12,7 +12,7 @@ from flows.order.training import plan_training
 from flows.prefect_engine import carry_out
 from tasks.inputs.manifest_source import read_manifest
 from tasks.root import open_root
-from tasks.work.workers import find_devices
+from tasks.work.devices import find_devices
 
 
 @flow(name="train", flow_run_name="train {manifest}", persist_result=False)

@@ -11,7 +11,7 @@
     |   |-- StorageError       the object store gave up after its deadline
     |   `-- WorkerLost         the device worker died (killed, lost GPU)
     |-- NightFailed            some manifests of a nightly run failed (flows.order.night)
-    `-- Stopped                a signal, not a failure: the run was asked to end (flows.engine)
+    `-- Stopped                a signal, not a failure: the run was asked to end (flows.stop)
 
 The class *is* the retry policy: `TransientError` is retried, nothing else is.
 """
@@ -83,6 +83,13 @@ class WorkerLost(TransientError):
     """
 
     workplace: Mapping[str, str | None] = MappingProxyType({})
+
+
+class Stopped(NstError):
+    """The run was asked to stop: what is committed stays, the rest is left to the next run.
+
+    A signal, not a failure: it is an `NstError` so that no handler reports it as a bug.
+    """
 
 
 FaultKind = Literal["missing", "unknown", "choice", "other"]

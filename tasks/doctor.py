@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Literal
 
 from nst.config.architectures import ARCHITECTURES
 from nst.errors import NstError, UserError
-from tasks.models.backbone_weights import cached_weights
+from tasks.models.backbone_weights import cache_fault, cached_weights
 from tasks.prefect.server import check_configured, configured_url
 from tasks.store import Patience, open_store
 from tasks.store.probe import probe
-from tasks.work.workers import find_devices
+from tasks.work.devices import find_devices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,9 @@ def _devices() -> Iterator[Finding]:
 def _weights() -> Iterator[Finding]:
     for name, known in ARCHITECTURES.items():
         path = cached_weights(name)
-        if path.is_file():
+        if path.is_file() and (fault := cache_fault(name)):
+            yield Finding("bad", "weights", f"{fault}; delete the file, and it is downloaded again")
+        elif path.is_file():
             yield Finding("ok", "weights", f"torchvision's {name} in {path.parent}")
         else:
             text = f"torchvision's {name} is not in {path.parent}: it is downloaded at first use ({known.megabytes} MB)"

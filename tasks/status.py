@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,18 +38,21 @@ def sweep_statuses(root: Root) -> list[SweepStatus]:
         return []
     done, tried, running = catalog.keys("results"), catalog.keys("failures"), running_sweeps(root.store)
     names: dict[str, tuple[str, datetime]] = {}
-    counts: dict[str, list[int]] = {}
+    cells: dict[str, set[str]] = {}
     columns = (table.column(name).to_pylist() for name in table.column_names)
     for sweep_id, name, cell_id, submitted_at in zip(*columns, strict=True):
         names.setdefault(sweep_id, (name, submitted_at))
-        count = counts.setdefault(sweep_id, [0, 0, 0])
-        count[0 if cell_id in done else 1 if cell_id in tried else 2] += 1
+        cells.setdefault(sweep_id, set()).add(cell_id)  # a cell has a row for each of its names
+    counts = {
+        sweep_id: Counter(0 if cell in done else 1 if cell in tried else 2 for cell in found)
+        for sweep_id, found in cells.items()
+    }
     statuses = [
         SweepStatus(
             sweep_id=sweep_id,
             name=name,
             submitted_at=submitted_at,
-            total=sum(counts[sweep_id]),
+            total=len(cells[sweep_id]),
             done=counts[sweep_id][0],
             failed=counts[sweep_id][1],
             to_do=counts[sweep_id][2],

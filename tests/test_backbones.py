@@ -4,6 +4,7 @@ import torch
 from nst.backbones import VGG, build_backbone, random_weights
 from nst.config.architectures import ARCHITECTURES, layers_of
 from nst.config.backbone import BackboneConfig
+from nst.config.convolutions import convolutions_of
 from nst.errors import InputError
 
 
@@ -118,3 +119,32 @@ def test_grids_are_those_of_the_maps(name, size):
     network = build_backbone(BackboneConfig(name=name, weights="random"), layers, None)
     maps = network(torch.zeros(1, 3, height, width))
     assert network.grids(width, height) == {layer: found.shape[:1:-1] for layer, found in maps.items()}
+
+
+def test_a_narrower_vgg_is_the_full_one_without_the_filters_that_it_lacks():
+    """A filter of zeros adds nothing to the layer after it, so leaving it out changes no other feature."""
+    full = random_weights("vgg19", 3, "conv2_2")
+    kept = {"conv1_1": [5, 9, 40], "conv1_2": list(range(64)), "conv2_1": [0, 127], "conv2_2": list(range(17))}
+    narrow, before = {}, [0, 1, 2]
+    for convolution in convolutions_of("vgg19")[:4]:
+        weight, bias = (full[f"{convolution.key}.{part}"] for part in ("weight", "bias"))
+        filters = kept[convolution.layer]
+        dropped = [number for number in range(len(weight)) if number not in filters]
+        weight[dropped], bias[dropped] = 0.0, 0.0
+        narrow[f"{convolution.key}.weight"] = weight[filters][:, before]
+        narrow[f"{convolution.key}.bias"] = bias[filters]
+        before = filters
+    images_B3HW = torch.rand((2, 3, 24, 20), generator=torch.Generator().manual_seed(0))
+    layers = [layer.replace("conv", "relu") for layer in kept]
+    wide, slim = (VGG("vgg19", layers, weights)(images_B3HW) for weights in (full, narrow))
+    for layer in layers:
+        filters = kept[layer.replace("relu", "conv")]
+        assert slim[layer].shape[1] == len(filters)
+        torch.testing.assert_close(slim[layer], wide[layer][:, filters], rtol=1e-5, atol=1e-6)
+
+
+def test_a_layer_whose_input_does_not_fit_the_layer_before_is_refused():
+    weights = random_weights("vgg19", 0, "conv1_2")
+    weights["features.0.weight"], weights["features.0.bias"] = torch.ones(8, 3, 3, 3), torch.ones(8)
+    with pytest.raises(InputError, match=r"conv1_2 of vgg19\) has shape \(64, 64, 3, 3\); expected \(64, 8, 3, 3\)"):
+        VGG("vgg19", ["relu1_2"], weights)

@@ -50,7 +50,8 @@ def facts(cells):
 
 def test_an_axis_multiplies_the_methods_that_have_its_setting():
     cells = cells_of(
-        "methods: [gatys, {name: mrf, size: 128}, texture, {name: invert, layer: relu2_1}]\n"
+        "methods: [{name: gatys, noise: 0.1}, {name: mrf, size: 128, init: noise}, texture,"
+        " {name: invert, layer: relu2_1}]\n"
         "sweep: {style_weight: [1, 3], rotations: [0, 1], seed: [4, 5]}\n"
     )
     count = pd.Series([method for method, *_ in facts(cells)]).value_counts().to_dict()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 MANIFEST = """
@@ -72,3 +75,25 @@ def test_another_package_of_the_same_name_is_told_in_one_line(site, tmp_path, na
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: Python finds another package named {name!r} ({tmp_path / name}.py)")
     assert done.stderr.count("\n") == 1
+
+
+def test_the_lock_and_the_constraints_name_the_same_versions_and_no_address():
+    lock, constraints = ((ROOT / name).read_text() for name in ("requirements.lock", "constraints.txt"))
+    pins = [line.removesuffix("\\").strip() for line in lock.splitlines() if not line.startswith(" ")]
+    assert pins == constraints.splitlines()
+    assert all("==" in pin for pin in pins)
+    assert lock.count("--hash=sha256:") >= len(pins)
+    assert "://" not in lock + constraints
+
+
+def test_the_lock_holds_what_the_package_and_its_build_need():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
+    wanted += [name for names in project["project"]["optional-dependencies"].values() for name in names]
+    pins = {}
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        requirement = Requirement(line)
+        pins[canonicalize_name(requirement.name)] = next(iter(requirement.specifier)).version
+    for requirement in map(Requirement, wanted):
+        if requirement.name != project["project"]["name"]:
+            assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), requirement

@@ -30,7 +30,7 @@ def styles(*names):
     return [StyleRef(name, (image(name),), (1.0,)) for name in names]
 
 
-def manifest(sweep="{}", method="{name: gatys, size: 256}", extra=""):
+def manifest(sweep="{}", method="{name: gatys, size: 256, noise: 0.1}", extra=""):
     return parse_manifest(f"name: x\ncontents: a\nstyles: b\nmethod: {method}\nsweep: {sweep}\n{extra}", "x.yaml")
 
 
@@ -133,7 +133,10 @@ def test_a_style_stays_together_in_its_batches():
 @pytest.mark.parametrize(("size", "expected"), [(64, 8), (256, 8), (362, 8), (512, 4), (724, 2), (1024, 1), (4096, 1)])
 def test_the_default_batch_is_about_a_million_pixels(size, expected):
     plan = make_plan(
-        "x", cells_of(manifest("{seed: {count: 20}}", f"{{name: gatys, size: {size}}}"), c=("cat",), s=("wave",))
+        "x",
+        cells_of(
+            manifest("{seed: {count: 20}}", f"{{name: gatys, size: {size}, noise: 0.1}}"), c=("cat",), s=("wave",)
+        ),
     )
     assert max(len(batch.cells) for batch in plan.batches()) == expected
 

@@ -18,7 +18,6 @@ from PIL import Image
 
 from nst.errors import InputError, StorageError
 from tasks.effect import effect
-from tasks.prefect.process import call
 
 pytestmark = [
     pytest.mark.slow,
@@ -80,11 +79,11 @@ def results(engine, fn, items, window):
 
 
 def task_runs(server, flow_run_id):
-    return call(server.api_url, "POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [flow_run_id]}}})
+    return server.call("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [flow_run_id]}}})
 
 
 def artifacts(server, flow_run_id):
-    found = call(server.api_url, "POST", "/artifacts/filter", {"flow_runs": {"id": {"any_": [flow_run_id]}}})
+    found = server.call("POST", "/artifacts/filter", {"flow_runs": {"id": {"any_": [flow_run_id]}}})
     return {artifact["key"]: artifact for artifact in found}
 
 
@@ -100,7 +99,7 @@ def test_every_task_run_is_stored(server):
     numbers, flow_run_id = run_flow(lambda engine: sorted(results(engine, trivial, range(150), 4)))
     assert numbers == list(range(1, 151))
     assert server.drained(flow_run_id, 150)
-    count = call(server.api_url, "POST", "/task_runs/count", {"flow_runs": {"id": {"any_": [flow_run_id]}}})
+    count = server.call("POST", "/task_runs/count", {"flow_runs": {"id": {"any_": [flow_run_id]}}})
     assert count == 150
     assert {run["state_type"] for run in task_runs(server, flow_run_id)} == {"COMPLETED"}
     assert server._expected[flow_run_id] == 150
@@ -177,7 +176,7 @@ def test_a_failing_order_fails_the_flow_and_begins_nothing_more(server):
     assert len(begun) < 10
     flow_run_id = caught.value.flow_run_id
     assert server.drained(flow_run_id, len(begun))
-    assert call(server.api_url, "GET", f"/flow_runs/{flow_run_id}")["state_type"] == "FAILED"
+    assert server.call("GET", f"/flow_runs/{flow_run_id}")["state_type"] == "FAILED"
 
 
 def test_cancelling_the_flow_stops_the_order_and_waits_for_it(server):
@@ -228,13 +227,13 @@ def test_the_client_is_pointed_to_the_server_in_every_thread(server):
 def test_deploy_yaml_deploys(server, monkeypatch):
     root = Path(__file__).parent.parent
     prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
-    call(server.api_url, "POST", "/work_pools/", {"name": "nst", "type": "process"})
+    server.call("POST", "/work_pools/", {"name": "nst", "type": "process"})
     monkeypatch.setenv("NST_ROOT", "s3://bucket/root")
     deploy = [*prefect, "deploy", "--all", "--prefect-file", "deploy.yaml"]
     done = subprocess.run(deploy, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     sweep, compact = (
-        call(server.api_url, "GET", f"/deployments/name/{name}") for name in ("sweep/sweep", "compact/compact-nightly")
+        server.call("GET", f"/deployments/name/{name}") for name in ("sweep/sweep", "compact/compact-nightly")
     )
     assert sweep["entrypoint"] == "flows.sweep.sweep"
     assert not sweep["pull_steps"]

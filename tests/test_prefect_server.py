@@ -62,7 +62,7 @@ def test_a_server_that_ends_shows_its_last_words(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"], stdin=subprocess.PIPE)
     log = tmp_path / "server.log"
     log.write_text("\n".join(["old"] * 40 + ["no module named fastapi"]))
-    server = prefect_process.ServerProcess("http://127.0.0.1:9/api", log, process)
+    server = prefect_process.ServerProcess("http://127.0.0.1:9/api", log, process, "nst:x")
     with pytest.raises(UserError, match=r"(?s)ended with code 3.*no module named fastapi") as caught:
         server.wait_until_healthy(20)
     assert str(caught.value).count("old") < 40
@@ -155,7 +155,7 @@ def test_a_server_that_dies_during_the_run_is_named(tmp_path, monkeypatch):
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     port = int(process.stdout.readline())
     process.stdout.close()
-    stand_in = prefect_process.ServerProcess(f"http://127.0.0.1:{port}/api", tmp_path / "log", process)
+    stand_in = prefect_process.ServerProcess(f"http://127.0.0.1:{port}/api", tmp_path / "log", process, "nst:x")
     monkeypatch.setattr(prefect_process, "start", lambda _: stand_in)
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
 

@@ -17,7 +17,7 @@ from nst.pictures.images import encode
 from nst.records import Cell, ImageRef, MaskRef, OutputFormat, StyleRef
 from tasks.pages.export import export_sweep
 from tasks.pages.report import report
-from tasks.planning.sweep import register_sweep
+from tasks.planning.registration import register_sweep
 from tasks.work.stylize import Stylist
 
 RED, BLUE, GREEN = (255, 0, 0), (0, 0, 255), (0, 255, 0)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import skimage.data
 import torch
 from orders import planned
 from safetensors.torch import save
 
+from flows.engine import InlineEngine
+from flows.order.sweep import run_sweep
 from nst.backbones import random_weights
 from nst.config.architectures import ARCHITECTURES
 from nst.config.backbone import BackboneConfig
 from nst.errors import InputError, UserError
 from nst.pictures.images import encode
 from nst.records import OutputFormat
+from tasks.doctor import examine
 from tasks.models.backbone_weights import fetch_weights, load_weights
 from tasks.work.stylize import Stylist
 
@@ -74,16 +79,48 @@ def test_torchvisions_weights_are_taken_from_torchs_cache_only_with_their_digest
         fetch_weights("vgg16")
     assert "random" in caught.value.hint
     # What lies in the cache is used without asking the network, and only if it is the file that was planned.
-    folder = tmp_path / "hub" / "checkpoints"
-    folder.mkdir(parents=True, exist_ok=True)
-    cached = folder / ARCHITECTURES["vgg16"].file
+    cached = in_cache(tmp_path, "vgg16")
     torch.save(TENSORS, cached)
-    fetch_weights("vgg16")
     config, beginning = BackboneConfig(name="vgg16"), identity(cached).removeprefix("sha256-")[:8]
     loaded = load_weights(config, "torchvision", f"torchvision-vgg16-{beginning}")
     assert set(loaded) == {"features.0.weight", "features.0.bias"}
     with pytest.raises(InputError, match=r"vgg16-397923af.pth: the file has changed"):
         load_weights(config, "torchvision", "torchvision-vgg16-397923af")
+
+
+def in_cache(home, name):
+    folder = home / "hub" / "checkpoints"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / ARCHITECTURES[name].file
+
+
+def test_another_file_in_the_cache_stops_a_run_before_its_cells_and_is_bad_to_the_doctor(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    cached = in_cache(tmp_path, "vgg19")
+    cached.write_bytes(np.random.default_rng(0).bytes(200_000))
+    digest = hashlib.sha256(cached.read_bytes()).hexdigest()
+    (tmp_path / "cat.png").write_bytes(encode(skimage.data.chelsea()[::8, ::8], OutputFormat(), {}))
+    (tmp_path / "m.yaml").write_text("name: x\ncontents: cat.png\nstyles: cat.png\nmethod: gatys\n")
+    prepared = planned(tmp_path / "m.yaml", tmp_path / "out")
+    with pytest.raises(UserError) as caught:
+        run_sweep(prepared, ["cpu"], InlineEngine(1))
+    assert str(cached) in caught.value.message
+    assert digest[:16] in caught.value.message
+    assert "\n" not in caught.value.message
+    assert prepared.root.catalog.counts("failures") == {}
+    (finding,) = [found for found in examine(str(tmp_path / "out")) if str(cached) in found.text]
+    assert finding.level == "bad"
+
+
+def test_the_right_file_in_the_cache_is_taken(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    cached = in_cache(tmp_path, "squeezenet")
+    cached.write_bytes(b"some weights")
+    beginning = hashlib.sha256(b"some weights").hexdigest()[:8]
+    known = replace(ARCHITECTURES["squeezenet"], file=f"squeezenet1_1-{beginning}.pth")
+    monkeypatch.setitem(ARCHITECTURES, "squeezenet", known)
+    cached.rename(cached.with_name(known.file))
+    fetch_weights("squeezenet")
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from nst.config import GatysConfig
-from nst.errors import WorkerLost
+from nst.errors import NstError, Stopped
 from nst.identity import hex_of
 from nst.pictures.images import encode
 from nst.records import Batch, Cell, ImageRef, OutputFormat, StyleRef
@@ -21,8 +21,9 @@ from tasks.inputs.uris import stat_uri
 from tasks.jobs import Job
 from tasks.maintenance import publish_all
 from tasks.root import open_root
+from tasks.work.devices import find_devices, usable_cores
 from tasks.work.fanout import Chunk, Fanout, alone_id
-from tasks.work.workers import DevicePool, find_devices, usable_cores
+from tasks.work.workers import DevicePool
 
 STEPS = 6
 
@@ -114,7 +115,7 @@ def test_closing_the_pool_in_the_middle_of_a_batch_blames_nobody(root, job):
     def work():
         try:
             Fanout(pool, root.catalog).stylize(Chunk((job,)))
-        except WorkerLost as error:
+        except NstError as error:
             errors.append(error)
 
     thread = threading.Thread(target=work)
@@ -123,6 +124,9 @@ def test_closing_the_pool_in_the_middle_of_a_batch_blames_nobody(root, job):
     pool.close()
     thread.join(10)
     assert not thread.is_alive()
+    assert [type(error) for error in errors] == [Stopped]  # which no policy retries, unlike WorkerLost
+    with pytest.raises(Stopped):
+        pool.run(job)
     assert pool.pids() == []
     assert root.catalog.keys("failures") == set()
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from flows.order.request import Request
 from flows.order.training import plan_training, summary_of, train_missing
-from nst.errors import NstError
+from nst.errors import NstError, Stopped
 from tasks.inputs.manifest_source import read_manifest
 from tasks.nightly import nightly_manifests, write_report
 from tasks.work.workers import DevicePool
@@ -77,9 +77,9 @@ def _train_manifest(request: Request, engine: Engine, workers: Callable[[], Devi
     try:
         prepared = plan_training(request, read_manifest(manifest)).prepared
         summary = train_missing(prepared, workers(), engine) if prepared.to_do else summary_of(prepared)
-    except Exception as error:
-        if engine.stopping.is_set():
-            raise
+    except Stopped:
+        raise
+    except Exception as error:  # noqa: BLE001
         # Not even a bug stops the other manifests; the report and the failed flow show its traceback.
         known = isinstance(error, NstError)
         text = str(error).splitlines()[0] if known else "".join(traceback.format_exception(error))

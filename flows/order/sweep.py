@@ -21,13 +21,15 @@ from flows.order.order import Order
 from flows.order.summary import SweepSummary
 from flows.order.tables import sweep_table
 from flows.order.training import train_missing
+from nst.errors import Stopped
 from nst.plan.batches import TARGET_SECONDS
 from tasks.effect import call_with_policy
 from tasks.heartbeat import beating
 from tasks.maintenance import publish_all, tidy
 from tasks.models.backbone_weights import fetch_weights
 from tasks.pages.report import report
-from tasks.planning.sweep import PreparedSweep, prepare_sweep, register_sweep, replan
+from tasks.planning.registration import register_sweep
+from tasks.planning.sweep import PreparedSweep, prepare_sweep, replan
 from tasks.status import count_done
 from tasks.work.fanout import Chunk, Fanout
 from tasks.work.workers import DevicePool
@@ -99,27 +101,39 @@ def run_sweep(
     Raises:
         UserError: The weights of a backbone cannot be obtained; nothing was started.
         TransientError: The store did not answer; what is committed is kept, and running again does the rest.
+        Stopped: The engine was stopped; what is committed is published, and the page shows it.
     """
     clock = time.monotonic()
     plan, root = prepared.plan, prepared.root
     summary = SweepSummary(sweep_id=plan.sweep_id, name=plan.name, total=plan.total, done_before=plan.done)
     register_sweep(prepared)
-    if plan.to_do:
-        for backbone, weights in prepared.weights.items():
-            if weights.uri == "torchvision":
-                fetch_weights(backbone.name)
+    call_with_policy(publish_all, root.catalog)  # from now on plain readers find tables below the root
+    if not plan.to_do:
+        return summary
+    for backbone, weights in prepared.weights.items():
+        if weights.uri == "torchvision":
+            fetch_weights(backbone.name)
+    stop: Stopped | None = None
+    try:
         with beating(root.store, plan.sweep_id), DevicePool(root, devices, on_step) as pool:
             prepared = _train_first(prepared, pool, engine)
             _stylize(prepared, pool, engine, summary)
+    except Stopped as signal:  # what is done is published and shown as at any other end
+        stop = signal
     call_with_policy(publish_all, root.catalog)
     summary.seconds = time.monotonic() - clock
-    if plan.to_do:
-        acknowledged = summary.done_before + summary.done
-        summary.lost = max(0, acknowledged - call_with_policy(count_done, root, prepared.plan.cells.ids))
-        tidy(root.catalog)
+    acknowledged = summary.done_before + summary.done
+    summary.lost = max(0, acknowledged - call_with_policy(count_done, root, prepared.plan.cells.ids))
+    if not summary.lost:  # a damaged root is left as it is, for `nst fsck`
+        if not stop:
+            tidy(root.catalog)
         page = report(prepared)
         summary.gallery = page.uri
         engine.show(page.rows, page.contact_sheet)
+    if stop:
+        raise Stopped(
+            f"{summary.done_before + summary.done} of {summary.total} cells are done", hint=f"page: {summary.gallery}"
+        ) from stop
     return summary
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 from flows.order.summary import duration
+from nst.plan.merging import merge_reasons
 
 if TYPE_CHECKING:
     from tasks.planning.sweep import PreparedSweep
@@ -21,6 +23,8 @@ def sweep_table(prepared: PreparedSweep) -> Table:
     methods = plan.cells.methods()
     if len(methods) > 1:
         table.add_row("of", ", ".join(f"{name}: {count:,}" for name, count in methods.items()))
+    for reason, count in merge_reasons(plan.cells).items():
+        table.add_row("merged", f"{count:,}: {escape(reason)}")
     table.add_row("done", f"{plan.done:,}")
     for reason, count in plan.reasons.items():
         if reason != "done" and count:

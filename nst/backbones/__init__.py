@@ -11,6 +11,7 @@ from nst.backbones.random import draw_weights
 from nst.backbones.squeezenet import SqueezeNet
 from nst.backbones.vgg import VGG
 from nst.config.architectures import deepest
+from nst.config.convolutions import convolutions_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,4 +65,4 @@ def build_backbone(
 
 def random_weights(name: str, seed: int, deepest_layer: str) -> dict[str, Tensor]:
     """Return seeded random weights of a backbone up to a layer (`nst.backbones.random`)."""
-    return draw_weights(name, BACKBONES[name].convolutions(name), seed, deepest_layer)
+    return draw_weights(name, convolutions_of(name), seed, deepest_layer)

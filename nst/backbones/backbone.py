@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from nst.config.architectures import deepest, layers_of
+from nst.config.convolutions import check_shapes, convolutions_of
 from nst.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,23 +29,6 @@ INPUTS: Final[dict[Inputs, tuple[float, tuple[float, float, float], tuple[float,
     "caffe": (255.0, (123.68, 116.779, 103.939), (1.0, 1.0, 1.0)),
 }
 """Input conventions: the value of white, and the mean and deviation of R, G and B where white has that value."""
-
-
-class Convolution(NamedTuple):
-    """One convolution of an architecture."""
-
-    layer: str
-    """Name of the layer that the convolution belongs to."""
-    key: str
-    """Torchvision's name of the convolution, without `.weight` and `.bias`."""
-    name: str
-    """Prefix of the names of its buffers: `<name>_weight` and `<name>_bias`."""
-    filters: int
-    """Number of output channels."""
-    channels: int
-    """Number of input channels."""
-    side: int
-    """Side of the kernel."""
 
 
 class Backbone(nn.Module, ABC):
@@ -82,19 +66,16 @@ class Backbone(nn.Module, ABC):
         self.order = tuple(order[: order.index(deepest(architecture, self.layers)) + 1])
         self.pooling = pooling
         self.padding = padding
-        convolutions = self.convolutions(architecture)
-        for convolution in convolutions:
-            if convolution.layer in self.order:
-                for part, tensor in _tensors(architecture, convolution, convolutions, weights).items():
-                    self.register_buffer(f"{convolution.name}_{part}", tensor.detach().to(torch.float32))
+        for convolution in check_shapes(architecture, self.layers, {key: tuple(w.shape) for key, w in weights.items()}):
+            for part in ("weight", "bias"):
+                tensor = weights[f"{convolution.key}.{part}"]
+                if not tensor.isfinite().all():
+                    about = f"{convolution.key}.{part} ({convolution.layer} of {architecture})"
+                    raise InputError(f"{about} holds values that are not finite", hint="is the file damaged?")
+                self.register_buffer(f"{convolution.name}_{part}", tensor.detach().to(torch.float32))
         white, mean, deviation = INPUTS[inputs]
         self.register_buffer("mean", torch.tensor(mean).div(white).view(1, 3, 1, 1))
         self.register_buffer("scale", torch.tensor([white / value for value in deviation]).view(1, 3, 1, 1))
-
-    @staticmethod
-    @abstractmethod
-    def convolutions(architecture: str) -> list[Convolution]:
-        """Return every convolution of an architecture, in order."""
 
     @abstractmethod
     def compute(self, layer: str, map_BCHW: Tensor, features: Mapping[str, Tensor]) -> Tensor:
@@ -143,7 +124,7 @@ class Backbone(nn.Module, ABC):
         shorter = copy.copy(self)
         shorter.layers = frozenset(layers)
         shorter.order = self.order[: max(map(self.order.index, shorter.layers)) + 1]
-        dropped = [c.name for c in self.convolutions(self.architecture) if c.layer not in shorter.order]
+        dropped = [c.name for c in convolutions_of(self.architecture) if c.layer not in shorter.order]
         shorter._buffers = {  # noqa: SLF001 - of the copy, which must not share this dictionary
             name: tensor
             for name, tensor in self._buffers.items()
@@ -168,28 +149,3 @@ class Backbone(nn.Module, ABC):
         pool = functional.max_pool2d if self.pooling == "max" else functional.avg_pool2d
         pooled: Tensor = pool(map_BCHW, side, 2, ceil_mode=ceil_mode)
         return pooled
-
-
-def _tensors(
-    architecture: str, wanted: Convolution, convolutions: list[Convolution], weights: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """Return the checked weight and bias of the convolution `wanted`; `convolutions` are all of the architecture."""
-    shapes = {"weight": (wanted.filters, wanted.channels, wanted.side, wanted.side), "bias": (wanted.filters,)}
-    found = {}
-    for part, shape in shapes.items():
-        key = f"{wanted.key}.{part}"
-        about = f"{key} ({wanted.layer} of {architecture})"
-        if key not in weights:
-            missing = {other.layer for other in convolutions if f"{other.key}.weight" not in weights}
-            present = [layer for layer in dict.fromkeys(other.layer for other in convolutions) if layer not in missing]
-            last = present[-1].replace("conv", "relu") if present else ""
-            raise InputError(
-                f"the weights hold no {about}; they hold {', '.join(present) or 'none of its layers'}",
-                hint=f"choose layers up to {last}" if present else "are they the weights of another network?",
-            )
-        if tuple(weights[key].shape) != shape:
-            raise InputError(f"{about} has shape {tuple(weights[key].shape)}; expected {shape}")
-        if not weights[key].isfinite().all():
-            raise InputError(f"{about} holds values that are not finite", hint="is the file damaged?")
-        found[part] = weights[key]
-    return found

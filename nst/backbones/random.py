@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from nst.backbones.backbone import Convolution
+    from nst.config.convolutions import Convolution
 
 SPECTRUM: Final = (1.0, 0.7, 0.3)
 """Scale of the constant, sloping and curved part of a filter along each axis, chosen by eye on VGG-19 at 256 pixels."""

@@ -5,44 +5,28 @@ Shape letters: B images, C channels, H rows, W columns.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from torch.nn import functional
 
-from nst.backbones.backbone import Backbone, Convolution
-from nst.config.architectures import layers_of
+from nst.backbones.backbone import Backbone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-CHANNELS: Final = (64, 128, 256, 512, 512)
-"""Number of filters of the convolutions in each block."""
-
 
 class VGG(Backbone):
     """A VGG that ends at the deepest layer asked for: `relu4_2`, `conv3_1` (before the ReLU), `pool1`, ...
 
     Every convolution continues its input by one position beyond its border (`padding`); pooling is over 2 x 2
-    positions.
+    positions. Weights may be narrower than the architecture: a network that is distilled from a VGG keeps fewer filters
+    in each layer.
 
     Source:
         Simonyan & Zisserman 2014, table 1. Average pooling: Gatys, Ecker & Bethge 2016 section 2.
     """
-
-    @staticmethod
-    def convolutions(architecture: str) -> list[Convolution]:
-        """Return every convolution of `vgg16` or `vgg19`, in order."""
-        convolutions: list[Convolution] = []
-        channels = 3
-        # Torchvision numbers all layers of a VGG in `features`.
-        for index, layer in enumerate(layers_of(architecture)):
-            if layer.startswith("conv"):
-                filters = CHANNELS[int(layer[4]) - 1]
-                convolutions.append(Convolution(layer, f"features.{index}", layer, filters, channels, 3))
-                channels = filters
-        return convolutions
 
     @staticmethod
     def positions(layer: str, positions: int) -> int:

@@ -6,6 +6,8 @@ from typing import Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from nst.config.effects import NoEffect
+
 
 class Block(BaseModel):
     """A frozen group of settings that refuses unknown keys, NaN and infinities."""
@@ -40,6 +42,10 @@ class Settings(Block):
     ADDED_LATER: ClassVar[frozenset[str]] = frozenset()
     """Fields that were added without raising `VERSION`. Their defaults must never change and must have no effect: at
     the default they are left out of the id, so that what was made before the field existed keeps its id."""
+
+    NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = ()
+    """Fields, also of blocks, that have no effect while other fields have certain values. Points of a sweep that differ
+    in such fields alone give one cell, which keeps the id of the first of them."""
 
     PRESET: ClassVar[str] = ""
     """Name of the field, if any, whose value decides the defaults of all other fields."""

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from nst.config.backbone import ClassifyingBackbone
+from nst.config.effects import NoEffect
 from nst.config.fields import Needs, Pixels, Precision, Seed, TraceEvery, Weight
 from nst.config.method import PixelMethod
 from nst.config.optimizer import PyramidConfig
@@ -25,6 +26,12 @@ class ClassVisualisationConfig(PixelMethod):
             "class_visualisation: softmax probability of the class `target` for the picture as saved, in [0, 1].",
         ),
     }
+
+    NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
+        *PixelMethod.NO_EFFECT,
+        NoEffect("seed", {"noise": (0.0,), "jitter": (0,)}),
+        NoEffect("pyramid.warm_start"),
+    )
 
     name: Literal["class_visualisation"] = "class_visualisation"
 

@@ -7,9 +7,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from nst.config.backbone import BackboneConfig
-from nst.config.fields import LayerWeights, Needs, Pixels, Precision, Seed, TraceEvery, Weight
+from nst.config.effects import NoEffect
+from nst.config.fields import LayerWeights, Needs, Precision, Seed, TraceEvery, Weight
 from nst.config.method import PixelMethod
 from nst.config.optimizer import PyramidConfig
+from nst.config.start import Size
 
 
 class DreamConfig(PixelMethod):
@@ -17,14 +19,23 @@ class DreamConfig(PixelMethod):
 
     VARIES: ClassVar[frozenset[str]] = frozenset({"noise", "seed", "tv_weight"})
 
+    NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
+        *PixelMethod.NO_EFFECT,
+        NoEffect("seed", {"init": ("content",), "noise": (0.0,), "jitter": (0,)}),
+        NoEffect("noise", {"init": ("noise",)}),
+        NoEffect("resize", {"init": ("noise",)}),
+        NoEffect("pyramid.warm_start"),
+    )
+
     name: Literal["dream"] = "dream"
 
     layers: LayerWeights = dict.fromkeys(("relu4_3",), 1.0)
     """Layers whose activations are increased, with their weights (relu4_3 of VGG-16 in gordicaleksa/pytorch-deepdream;
     the notebook has GoogLeNet). Shallow layers give strokes and textures, deep ones eyes, faces and houses."""
 
-    size: Pixels = 512
-    """Length in pixels of the side that `resize` names; with `init: noise`, of both sides."""
+    size: Size = 512
+    """Length in pixels of the side that `resize` names; or `original`, the size of the content image itself; with
+    `init: noise`, the length of both sides."""
 
     resize: Literal["long", "short"] = "long"
     """Which side of the content image is scaled to `size`."""
@@ -68,4 +79,4 @@ class DreamConfig(PixelMethod):
     @property
     def canvas(self) -> tuple[int, int] | None:
         """Width and height of the picture: a square with `init: noise`, else None."""
-        return (self.size, self.size) if self.init == "noise" else None
+        return self.square if self.init == "noise" else None

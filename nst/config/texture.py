@@ -5,15 +5,24 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from nst.config.backbone import AveragingBackbone, BackboneConfig
+from nst.config.effects import NoEffect
 from nst.config.fields import LayerWeights, Needs, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.method import PixelMethod
-from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
+from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
 
 
 class TextureConfig(PixelMethod):
     """Texture synthesis: a new picture of any size, made from noise, with the Gram matrices of an example."""
 
     VARIES: ClassVar[frozenset[str]] = frozenset({"noise", "seed", "tv_weight"})
+
+    NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
+        *PixelMethod.NO_EFFECT,
+        NoEffect("size", unless={"width": (None,), "height": (None,)}),
+        NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),
+    )
+
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop"})
 
     name: Literal["texture"] = "texture"
 
@@ -53,6 +62,7 @@ class TextureConfig(PixelMethod):
     leongatys/DeepTextures)."""
 
     optimizer: OptimizerConfig = LbfgsConfig()
+    early_stop: EarlyStop = None
     pyramid: PyramidConfig = PyramidConfig()
 
     backbone: AveragingBackbone = BackboneConfig(pooling="average")

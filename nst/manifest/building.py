@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 from pydantic import ValidationError
 
 from nst.identity import fragments, pixel_fields, settings_key
-from nst.manifest.checking import check, check_layers, check_loose
+from nst.manifest.checking import check, check_conflicts, check_layers, check_loose
 from nst.manifest.groups import Group, group_dimensions
+from nst.manifest.idle import NOTHING, Checked, Idle
 from nst.manifest.named import Config
 from nst.manifest.variants import Variants, unravel
 
 if TYPE_CHECKING:
+    from nst.config.effects import NoEffect
     from nst.manifest.groups import Indices
     from nst.manifest.named import NamedSettings
     from nst.manifest.points import Axis, Sweep
@@ -33,21 +35,18 @@ _MOST_VALUES: Final = 2_000
 """Failing values, and values of one axis, that are looked at in a manifest that has problems: explaining a fault is
 slow, and one fault elsewhere can make every value of a long axis fail."""
 
-Texts = dict[str, str]
-"""The canonical text of each setting (`nst.identity.fragments`)."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Tables:
-    """The canonical texts of all points that share the value of the preset.
+    """The settings of all points that share the value of the preset.
 
     Attributes:
-        base: The texts of all settings, at the first value of every axis but the preset's.
-        groups: For each group without the preset, by the indices along its dimensions, the texts of what it touches.
+        base: All settings, at the first value of every axis but the preset's.
+        groups: For each group without the preset, by the indices along its dimensions, the settings that it touches.
     """
 
-    base: Texts
-    groups: list[dict[Indices, Texts]]
+    base: Checked
+    groups: list[dict[Indices, Checked]]
 
 
 def make_variants(
@@ -82,7 +81,7 @@ class _Builder(Generic[Config]):
         tables: dict[Indices, _Tables] = {}
         for indices in self._preset.points(self._sweep):
             point = start | dict(zip(self._preset.dimensions, indices, strict=True))
-            base = self._validate(point) or {}
+            base = self._validate(point) or NOTHING
             tables[indices] = _Tables(base, [self._table(group, point) for group in self._groups])
             if self._reporter.problems and len(tables) > _MOST_FAILURES:
                 break
@@ -91,7 +90,8 @@ class _Builder(Generic[Config]):
         variants = self._combine(tables)
         for first in variants.first:
             point = dict(enumerate(unravel(first, self._sweep.lengths)))
-            for fault in check_layers(self._raw(point), variants.config(first)):
+            config = variants.config(first)
+            for fault in (*check_layers(self._raw(point), config), *check_conflicts(config)):
                 self._report(fault, point)
         return None if self._reporter.problems else variants
 
@@ -101,21 +101,21 @@ class _Builder(Generic[Config]):
             if fault.path or not self._sweep.dimensions:
                 self._reporter.add_fault(fault.below(self._named.path))
 
-    def _table(self, group: Group, point: dict[int, int]) -> dict[Indices, Texts]:
-        """Return the texts of the settings of a group, at every combination of its indices and else at `point`."""
-        table: dict[Indices, Texts] = {}
+    def _table(self, group: Group, point: dict[int, int]) -> dict[Indices, Checked]:
+        """Return the settings of a group, at every combination of its indices and else at `point`."""
+        table: dict[Indices, Checked] = {}
         failures = 0
         for indices in group.points(self._sweep):
-            texts = self._validate(point | dict(zip(group.dimensions, indices, strict=True)), group.fields)
-            failures += texts is None
+            checked = self._validate(point | dict(zip(group.dimensions, indices, strict=True)), group.fields)
+            failures += checked is None
             known_faulty = self._reporter.problems and len(table) > _MOST_VALUES
             if self._reporter.full or failures > _MOST_FAILURES or known_faulty:
                 break
-            table[indices] = texts or {}
+            table[indices] = checked or NOTHING
         return table
 
-    def _validate(self, point: dict[int, int], fields: frozenset[str] | None = None) -> Texts | None:
-        """Validate one point and return the canonical texts of its settings, or of `fields`; None if it has faults."""
+    def _validate(self, point: dict[int, int], fields: frozenset[str] | None = None) -> Checked | None:
+        """Validate one point and return its settings, or those of `fields`; None if it has faults."""
         raw = self._raw(point)
         try:
             config = self._settings.model_validate(raw)
@@ -131,7 +131,8 @@ class _Builder(Generic[Config]):
                 checked = getattr(checked, key, None)
             for fault in check_loose(value, checked):
                 self._report(fault.below(axis.keys), point)
-        return fragments(config, fields)
+        values = {field: getattr(config, field) for field in fields or self._settings.model_fields}
+        return Checked(fragments(config, fields), values)
 
     def _axes_at(self, point: dict[int, int]) -> list[tuple[Axis, int]]:
         """Return every axis with the index of its value at a point."""
@@ -176,6 +177,8 @@ class _Builder(Generic[Config]):
     def _combine(self, tables: dict[Indices, _Tables]) -> Variants[Config]:
         """Put the identity and structure of every variant together from the texts of its settings."""
         settings: list[bytes] = []
+        effective: list[bytes] = []
+        no_effect: list[tuple[NoEffect, ...]] = []
         structure: array[int] = array("L")
         first: list[int] = []
         numbers: dict[str, int] = {}
@@ -185,13 +188,15 @@ class _Builder(Generic[Config]):
         preset = self._preset.dimensions
         selectors = [group.dimensions for group in self._groups]
         fixed = [not group.fields <= varies for group in self._groups]
+        idle = Idle(self._settings, self._preset, self._groups)
         for point in itertools.product(*map(range, self._sweep.lengths)):
             outer = tuple(point[d] for d in preset)
             table = tables[outer]
             chosen = [tuple(point[d] for d in dimensions) for dimensions in selectors]
-            texts = table.base.copy()
-            for group, indices in zip(table.groups, chosen, strict=True):
-                texts.update(group[indices])
+            parts = [group[indices] for group, indices in zip(table.groups, chosen, strict=True)]
+            texts = table.base.texts.copy()
+            for part in parts:
+                texts.update(part.texts)
             token = (outer, *itertools.compress(chosen, fixed))
             number = by_indices.get(token)
             if number is None:
@@ -201,8 +206,13 @@ class _Builder(Generic[Config]):
                     first.append(len(settings))
             structure.append(number)
             settings.append(settings_key(texts, fields))
+            rules = idle.rules(outer, chosen, (table.base, *parts))
+            no_effect.append(rules)
+            without = idle.texts(rules, (table.base, *parts))
+            effective.append(settings_key(texts | without, fields) if without else settings[-1])
         config = lru_cache(16_384)(self._config)
-        return Variants(self._sweep, settings, structure, first, config, [self._named.path] * len(first))
+        paths = [self._named.path] * len(first)
+        return Variants(self._sweep, settings, effective, no_effect, structure, first, config, paths)
 
     def _config(self, variant: int) -> Config:
         indices = unravel(variant, self._sweep.lengths)

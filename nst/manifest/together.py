@@ -67,6 +67,8 @@ def together(parts: Sequence[Variants[Method]], sweep: Sweep) -> Variants[Method
     return VariantsTogether(
         sweep=sweep,
         settings=[settings for part in parts for settings in part.settings],
+        effective=[settings for part in parts for settings in part.effective],
+        no_effect=[rules for part in parts for rules in part.no_effect],
         structure=array("L", (offset + number for part, _, offset in placed for number in part.structure)),
         first=[start + variant for part, start, _ in placed for variant in part.first],
         config=config,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from array import array
     from collections.abc import Callable, Sequence
 
+    from nst.config.effects import NoEffect
     from nst.config.fields import Needs
     from nst.config.method import Method
     from nst.manifest.points import Rule, Sweep
@@ -25,6 +26,8 @@ class Variants(Generic[Config]):
     Attributes:
         sweep: The axes and rules.
         settings: Per variant, the key of its settings (`nst.identity.settings_key`).
+        effective: The same without the settings that have no effect: variants with equal keys make equal pictures.
+        no_effect: Per variant, the rules by which settings of the axes have no effect.
         structure: Per variant, the number of its structure: variants of one structure may share a batch.
         first: Per structure, its first variant.
         config: Returns the validated settings of a variant.
@@ -33,6 +36,8 @@ class Variants(Generic[Config]):
 
     sweep: Sweep
     settings: list[bytes]
+    effective: list[bytes]
+    no_effect: list[tuple[NoEffect, ...]]
     structure: array[int]
     first: list[int]
     config: Callable[[int], Config]
@@ -55,6 +60,14 @@ class Variants(Generic[Config]):
     def matching(self, rule: Rule) -> list[int]:
         """Return the variants that a rule of the sweep matches."""
         return self.sweep.matching(rule)
+
+    def difference(self, variant: int, other: int) -> str:
+        """Return in words why two variants that differ in settings without effect make the same picture."""
+        values, others = self.values(variant), self.values(other)
+        differing = [path for path, value in values.items() if others.get(path, value) != value]
+        rules = [rule for rule in self.no_effect[variant] if any(rule.concerns(path) for path in differing)]
+        plain = [path for path in differing if not any(rule.concerns(path) for rule in rules)]
+        return "; ".join([*map(str, rules), *(f"{path} has no effect on pixels" for path in plain)])
 
     def values(self, variant: int) -> dict[str, Any]:
         """Return what the axes set in a variant, by dotted path."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from nst.backbones import BACKBONES, VGG
+from nst.config.convolutions import convolutions_of
 from nst.config.training import AdainTraining, MganTraining
 from nst.errors import InputError
 from nst.networks.network import Network, pad_to_multiple
@@ -69,7 +70,7 @@ def encoder_from(config: BackboneConfig, layer: str, tensors: Mapping[str, Tenso
         raise InputError(f"the model's encoder is {config.name}; expected vgg19 or vgg16")
     weights = {
         f"{convolution.key}.{part}": tensors[f"encoder.{convolution.name}_{part}"]
-        for convolution in VGG.convolutions(config.name)
+        for convolution in convolutions_of(config.name)
         for part in ("weight", "bias")
         if f"encoder.{convolution.name}_{part}" in tensors
     }

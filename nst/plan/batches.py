@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nst.identity import hex_of
 from nst.plan.grouping import compose
+from nst.plan.merging import merge_reasons
 from nst.records import Batch
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class Plan:
             "axes": {axis.setting: list(axis.values) for axis in self.cells.variants.sweep.axes},
             "excluded": self.cells.excluded,
             "merged": self.cells.merged,
+            "merged_because": merge_reasons(self.cells),
             "reasons": {name: self.reasons[name] for name in (DONE, NEW, FAILED, INPUT, VERSION)},
             "to_do": self.to_do,
             "batches": self.batch_count,

@@ -18,6 +18,7 @@ from nst.identity import (
     written_inputs_key,
     written_method_key,
 )
+from nst.plan.merging import merge
 from nst.plan.selection import select
 from nst.records import Cell, ImageRef, ModelRef, OutputFormat, StyleRef
 
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
 
     from nst.config.backbone import BackboneConfig
     from nst.config.method import Method
+    from nst.config.start import StartPicture
     from nst.manifest.sweep import Manifest
     from nst.manifest.variants import Variants
 
     ChooseModel = Callable[[Method, StyleRef | None], ModelRef]
     """Returns the trained network of a cell, given its settings and its style if it has one."""
+
+    Images = tuple[ImageRef | None, StyleRef | None]
+    """The content and the style of a cell."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,9 +49,11 @@ class Cells:
         points: Per cell, the number of its point in the product of contents, styles and variants.
         ids: Per cell, its id.
         weights_digests: Per structure of the variants, the digest of the backbone's weights, "" without a backbone.
+        starts: Per structure, the picture that the optimisation starts from where the settings name one.
         models: By structure and style, the trained network of methods that run one.
         excluded: Number of cells that rules leave out.
-        merged: Number of cells that equal an earlier one, e.g. since the same file is a content twice.
+        merged_points: The points that make the picture of an earlier one, with the number of the cell that stands for
+            them (`nst.plan.merging`).
         batch_size: Upper bound from the manifest, or None.
     """
 
@@ -57,28 +64,44 @@ class Cells:
     points: Sequence[int]
     ids: list[str]
     weights_digests: tuple[str, ...]
+    starts: tuple[ImageRef | None, ...]
     models: Mapping[tuple[int, int], ModelRef]
     excluded: int
-    merged: int
+    merged_points: Mapping[int, int]
     batch_size: int | None
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def merged(self) -> int:
+        """Number of points that make the picture of an earlier one."""
+        return len(self.merged_points)
+
     def indices(self, number: int) -> tuple[int, int, int]:
         """Return the indices of a cell's content, style and variant."""
-        rest, variant = divmod(self.points[number], len(self.variants))
+        return self.indices_of(self.points[number])
+
+    def indices_of(self, point: int) -> tuple[int, int, int]:
+        """Return the indices of the content, the style and the variant of a point of the product."""
+        rest, variant = divmod(point, len(self.variants))
         return *divmod(rest, len(self.styles)), variant
 
     def cell(self, number: int, attempt: int = 1) -> Cell:
         """Return one cell as a record."""
         _, style, variant = self.indices(number)
         model = self.models.get((self.variants.structure[variant], style))
-        return Cell(self.ids[number], *self.images(number), self.variants.config(variant), self.output, attempt, model)
+        start = self.starts[self.variants.structure[variant]]
+        config = self.variants.config(variant)
+        return Cell(self.ids[number], *self.images(number), config, self.output, attempt, model, start)
 
-    def images(self, number: int) -> tuple[ImageRef | None, StyleRef | None]:
+    def images(self, number: int) -> Images:
         """Return the content and the style of a cell, None for an image that its method does not use."""
-        content, style, variant = self.indices(number)
+        return self.images_of(self.points[number])
+
+    def images_of(self, point: int) -> Images:
+        """Return the content and the style of a point of the product; else as `images`."""
+        content, style, variant = self.indices_of(point)
         needs = self.variants.needs[self.variants.structure[variant]]
         return self.contents[content] if "content" in needs else None, self.styles[style] if "style" in needs else None
 
@@ -129,6 +152,8 @@ def expand(
     styles: Sequence[StyleRef],
     weights_digests: Mapping[BackboneConfig, str],
     choose: ChooseModel | None = None,
+    *,
+    start_pictures: Mapping[StartPicture, ImageRef] | None = None,
 ) -> Cells:
     """Return the cells of a manifest.
 
@@ -138,6 +163,7 @@ def expand(
         styles: The same for its styles.
         weights_digests: The digest of the weights of each of `manifest.backbones()`.
         choose: Returns the trained network of a cell, given its settings and its style if it has one.
+        start_pictures: The image of each of `manifest.start_pictures()`.
 
     Raises:
         UserError: Nothing is left, a rule leaves out nothing, a trained network cannot be chosen, or there are more
@@ -151,14 +177,22 @@ def expand(
     selection = select(manifest, content_refs, style_refs)
     firsts = [variants.config(first) for first in variants.first]
     digests = tuple(weights_digests[network] if (network := config.loss_network) else "" for config in firsts)
-    ids = _identify(manifest, content_refs, style_refs, digests, models)
+    starts = tuple((start_pictures or {})[named] if (named := config.start_picture) else None for config in firsts)
+    ids = pictures = _identify(
+        manifest, content_refs, style_refs, digests, starts=starts, models=models, keys=variants.settings
+    )
+    if any(variants.no_effect):
+        pictures = _identify(
+            manifest, content_refs, style_refs, digests, starts=starts, models=models, keys=variants.effective
+        )
     points: Sequence[int] = range(len(ids))
     if selection.count < len(ids):
-        ids, points = list(compress(ids, selection.keep)), list(compress(points, selection.keep))
-    if len(set(ids)) < len(ids):
-        first = dict(zip(reversed(ids), reversed(points), strict=True))
-        ids = list(dict.fromkeys(ids))
-        points = [first[cell] for cell in ids]
+        ids, pictures = list(compress(ids, selection.keep)), list(compress(pictures, selection.keep))
+        points = list(compress(points, selection.keep))
+    merged: dict[int, int] = {}
+    if len(set(pictures)) < len(pictures):
+        kept, merged = merge(pictures, points)
+        ids, points = list(compress(ids, kept)), list(compress(points, kept))
     return Cells(
         contents=content_refs,
         styles=style_refs,
@@ -167,9 +201,10 @@ def expand(
         points=points,
         ids=ids,
         weights_digests=digests,
+        starts=starts,
         models=models,
         excluded=selection.excluded,
-        merged=selection.count - len(ids),
+        merged_points=merged,
         batch_size=manifest.batch_size,
     )
 
@@ -203,15 +238,21 @@ def _identify(
     contents: Sequence[ImageRef | None],
     styles: Sequence[StyleRef | None],
     digests: Sequence[str],
+    *,
+    starts: Sequence[ImageRef | None],
     models: Mapping[tuple[int, int], ModelRef],
+    keys: Sequence[bytes],
 ) -> list[str]:
-    """Return the ids of all points; a million take about a second, since only the last join is per cell."""
+    """Return the ids of all points, given the keys of the variants' settings.
+
+    A million take about a second, since only the last join is per cell.
+    """
     variants = manifest.variants
     methods = [
-        method_key(variants.config(first), digest, manifest.output)
-        for first, digest in zip(variants.first, digests, strict=True)
+        method_key(variants.config(first), digest, manifest.output, start)
+        for first, digest, start in zip(variants.first, digests, starts, strict=True)
     ]
-    left = [settings + methods[s] for settings, s in zip(variants.settings, variants.structure, strict=True)]
+    left = [settings + methods[s] for settings, s in zip(keys, variants.structure, strict=True)]
     # What a cell is made from is the same for all variants with the same needs; a network belongs to a structure.
     needs, number_of = (variants.needs, variants.structure) if models else variants.distinct_needs()
     no_content, no_style = content_key(None), style_key(None)

@@ -55,6 +55,7 @@ IDENTITY: Final = (
         style_mix="How several style images are mixed: `targets` or `losses`.",
         weights_digest="SHA-256 that identifies the weights, the backbone's or the trained network's.",
         model_id="Trained model that made the picture, or whose training failed; null for methods without one.",
+        init_digest="SHA-256 of the bytes of a given picture that the optimisation started from; null without.",
     ),
 )
 
@@ -107,6 +108,7 @@ PICTURE: Final = (
     Column("picture_height", "int64", "Height in pixels."),
     Column("picture_format", "string", "`png`, `jpeg` or `webp`."),
     Column("thumbnail_uri", "string", "URI of the small version for galleries."),
+    Column("picture_alpha", "bool", "Whether the picture has the transparency of its content (`output.alpha`)."),
 )
 
 FAILURE: Final = (
@@ -125,9 +127,13 @@ SWEEPS: Final = (
         "string",
         sweep_id="Identity of the sweep: hash of its cells in order.",
         sweep_name="Name of the manifest.",
-        cell_id="A cell that the sweep holds, whoever computed it.",
+        cell_id="A cell that the sweep holds, whoever computed it; it has a row for each name of its images.",
     ),
-    Column("position", "int64", "Place of the cell in the expanded manifest, from 0."),
+    Column(
+        "position",
+        "int64",
+        "Place of the cell in the expanded manifest, from 0; rows under further names come after all cells.",
+    ),
     *described(
         "string",
         content_name="Name of the content image within this sweep.",

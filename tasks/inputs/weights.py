@@ -1,17 +1,30 @@
-"""Where the weights of a backbone lie and what identifies them; `tasks.models.backbone_weights` reads them."""
+"""Where the weights of a backbone lie, what identifies them, and what tensors they hold, found without torch.
+
+`tasks.models.backbone_weights` reads the tensors themselves.
+"""
 
 from __future__ import annotations
 
+import io
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from nst.config.architectures import ARCHITECTURES
-from tasks.inputs.uris import stat_uri
+from tasks.inputs.tensor_headers import tensor_shapes
+from tasks.inputs.uris import read_uri, stat_uri
+from tasks.store.names import local_path, scheme_of
 
 if TYPE_CHECKING:
     from nst.config.backbone import BackboneConfig
     from tasks.inputs.base_uri import BaseUri
     from tasks.inputs.digests import Digests
+    from tasks.inputs.tensor_headers import Shapes
+    from tasks.store import Store
+
+MAX_BYTES: Final = 2 * 1024**3
+"""Most bytes of a file of weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +40,11 @@ class WeightsRef:
     uri: str
     digest: str
 
+    @property
+    def is_file(self) -> bool:
+        """Whether they are a file that the user named."""
+        return self.digest.startswith("sha256-")
+
 
 def find_weights(config: BackboneConfig, base: BaseUri, digests: Digests) -> WeightsRef:
     """Return the weights that a backbone names; a file is read for its digest, torchvision's are not.
@@ -40,3 +58,31 @@ def find_weights(config: BackboneConfig, base: BaseUri, digests: Digests) -> Wei
         return WeightsRef("torchvision", f"torchvision-{ARCHITECTURES[config.name].file.removesuffix('.pth')}")
     uri = base.join(config.weights)
     return WeightsRef(uri, f"sha256-{digests.of([stat_uri(uri)])[0]}")
+
+
+def shapes_of(weights: WeightsRef, store: Store) -> Shapes:
+    """Return the shape of every tensor in a file of weights, by name.
+
+    Of a file on a local disk only the header is read. Any other file is read whole, once: what it holds is remembered
+    below the root by its digest.
+
+    Args:
+        weights: The file.
+        store: The objects of the root.
+
+    Raises:
+        InputError: The file is of another kind, or damaged.
+        StorageError: The store or site did not answer before the deadline.
+    """
+    if scheme_of(weights.uri) == "file":
+        path = Path(local_path(weights.uri))
+        with path.open("rb") as file:
+            return tensor_shapes(file, weights.uri, path.stat().st_size)
+    key = f"state/weights/{weights.digest}.json"
+    try:
+        return {name: tuple(shape) for name, shape in json.loads(store.get(key)).items()}
+    except (FileNotFoundError, ValueError, AttributeError, TypeError):  # not known, or damaged: it is read once more
+        data = read_uri(weights.uri, max_bytes=MAX_BYTES)
+        shapes = tensor_shapes(io.BytesIO(data), weights.uri, len(data))
+        store.put(key, json.dumps(shapes).encode())
+        return shapes

@@ -12,18 +12,17 @@ import os
 import pickle
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from nst.config.architectures import ARCHITECTURES
 from nst.errors import InputError, StorageError, UserError
 from tasks.inputs.reading import check_planned, read_planned
+from tasks.inputs.weights import MAX_BYTES
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from nst.config.backbone import BackboneConfig
-
-_MAX_BYTES: Final = 2 * 1024**3
 
 
 def load_weights(config: BackboneConfig, uri: str, digest: str) -> dict[str, Tensor]:
@@ -41,12 +40,13 @@ def load_weights(config: BackboneConfig, uri: str, digest: str) -> dict[str, Ten
     """
     planned = digest.rpartition("-")[2]  # a SHA-256, or the beginning of it in the name of torchvision's file
     if uri == "torchvision":
-        fetch_weights(config.name)
-        with (path := cached_weights(config.name)).open("rb") as file:
+        if not (path := cached_weights(config.name)).is_file():
+            fetch_weights(config.name)
+        with path.open("rb") as file:
             check_planned(str(path), hashlib.file_digest(file, "sha256").hexdigest(), planned)
         tensors = _torchvision(config.name)
     else:
-        tensors = _parse(read_planned(uri, planned, max_bytes=_MAX_BYTES), uri)
+        tensors = _parse(read_planned(uri, planned, max_bytes=MAX_BYTES), uri)
     if not any(name.startswith("features.") for name in tensors):
         raise InputError(
             f"{uri} holds no tensor named features.<n>.weight; found {', '.join(sorted(tensors)[:3])} ...",
@@ -66,11 +66,30 @@ def fetch_weights(name: str) -> None:
     """Download torchvision's weights of a backbone into torch's cache, unless they are there.
 
     Raises:
-        UserError: They cannot be downloaded.
+        UserError: They cannot be downloaded, or what is in the cache under their name is another file.
         StorageError: The download is damaged.
     """
     if not cached_weights(name).is_file():
         _torchvision(name)
+    if fault := cache_fault(name):
+        raise UserError(fault, hint="delete the file, and it is downloaded again")
+
+
+def cache_fault(name: str) -> str:
+    """Return what is wrong with the file in torch's cache for torchvision's weights of a backbone, or "".
+
+    The file's digest is computed, which takes up to a second.
+    """
+    path, planned = cached_weights(name), ARCHITECTURES[name].file.rpartition("-")[2].removesuffix(".pth")
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror or error}"
+    if found.startswith(planned):
+        return ""
+    size = path.stat().st_size
+    return f"{path} is not torchvision's file: its {size:,} bytes have SHA-256 {found[:16]}..., expected {planned}..."
 
 
 def _torchvision(name: str) -> dict[str, Tensor]:

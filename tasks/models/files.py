@@ -107,7 +107,7 @@ def read_masks(spec: ModelSpec) -> list[Labels]:
     return [read_mask(ref.mask) for ref in spec.styles if ref.mask]
 
 
-def write_samples(
+def write_sample_sheet(
     store: Store, model_id: str, steps: int, pictures: Sequence[np.ndarray], made: Sequence[np.ndarray]
 ) -> str:
     """Write the photographs or masks in a row above what the model makes of them; return the URI of the picture."""

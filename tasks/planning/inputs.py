@@ -5,17 +5,23 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from nst.config.convolutions import check_shapes
+from nst.config.method import Method
 from nst.errors import InputError, ManifestError
-from tasks.inputs.weights import WeightsRef, find_weights
+from nst.plan.layers import measured_layers
+from tasks.inputs.weights import WeightsRef, find_weights, shapes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from nst.config.backbone import BackboneConfig
+    from nst.config.training import Training
     from nst.errors import Problem
     from nst.yaml.positions import Path, Where
     from tasks.inputs.base_uri import BaseUri
     from tasks.inputs.digests import Digests
+    from tasks.inputs.tensor_headers import Shapes
+    from tasks.store import Store
 
 
 class InputFaults:
@@ -44,15 +50,44 @@ class InputFaults:
             ManifestError: With every fault at its place.
         """
         if self._problems:
-            raise ManifestError(tuple(self._problems))
+            raise ManifestError(tuple(dict.fromkeys(self._problems)))
 
 
 def identify_weights(
-    backbones: Mapping[BackboneConfig, Path], base: BaseUri, digests: Digests, faults: InputFaults
+    users: Iterable[tuple[Method | Training, Path]], base: BaseUri, digests: Digests, faults: InputFaults, store: Store
 ) -> dict[BackboneConfig, WeightsRef]:
-    """Return the weights of each backbone, given where the manifest names the backbones."""
-    weights = {}
-    for backbone, path in backbones.items():
-        with faults.at(*path, "weights"):
-            weights[backbone] = find_weights(backbone, base, digests)
+    """Return the weights of the backbone of each configuration; files that lack what one needs are faults.
+
+    Args:
+        users: Configurations of methods or trainings, each with its place in the manifest.
+        base: What relative URIs are relative to.
+        digests: Digests of files.
+        faults: Receives the faults.
+        store: The objects of the root.
+    """
+    weights: dict[BackboneConfig, WeightsRef] = {}
+    shapes: dict[BackboneConfig, Shapes] = {}
+    checked: set[tuple[BackboneConfig, frozenset[str]]] = set()
+    for config, path in users:
+        backbone = config.loss_network if isinstance(config, Method) else config.backbone
+        if backbone is None:
+            continue
+        layers = measured_layers(config, backbone.name)
+        if (backbone, layers) in checked:
+            continue
+        checked.add((backbone, layers))
+        with faults.at(*path, "backbone", "weights"):
+            if backbone not in weights:
+                weights[backbone] = find_weights(backbone, base, digests)
+                if weights[backbone].is_file:
+                    shapes[backbone] = shapes_of(weights[backbone], store)
+            if backbone in shapes:
+                _check(weights[backbone], backbone.name, layers, shapes[backbone])
     return weights
+
+
+def _check(weights: WeightsRef, architecture: str, layers: frozenset[str], shapes: Shapes) -> None:
+    try:
+        check_shapes(architecture, layers, shapes)
+    except InputError as error:
+        raise InputError(f"{weights.uri}: {error.message}", hint=error.hint) from error

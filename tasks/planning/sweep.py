@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from nst.errors import UserError
 from nst.manifest.sweep import Manifest, check_manifest
@@ -19,7 +18,6 @@ from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.digests import Digests
 from tasks.inputs.images import FoundImage, find_image, find_images, find_mask, image_refs, stem, unique
 from tasks.jobs import Job
-from tasks.layout import manifest_key
 from tasks.planning.inputs import InputFaults, identify_weights
 from tasks.planning.model_choice import ModelChoice
 from tasks.store import Stat
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from nst.config.backbone import BackboneConfig
+    from nst.config.start import StartPicture
     from nst.manifest.blocks import ContentSpec, StyleSpec
     from nst.records import Batch, ImageRef
     from tasks.catalog import Catalog
@@ -35,8 +34,7 @@ if TYPE_CHECKING:
     from tasks.inputs.weights import WeightsRef
     from tasks.planning.training import PreparedTraining
     from tasks.root import Root
-
-_CELLS_PER_RECORD: Final = 20_000
+    from tasks.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,32 +106,12 @@ def replan(prepared: PreparedSweep) -> PreparedSweep:
     return _prepare(prepared.manifest, prepared.source, prepared.root, prepared.inputs)
 
 
-def register_sweep(prepared: PreparedSweep) -> None:
-    """Put the sweep's cells on record, and its manifest below the root; doing it again changes nothing."""
-    plan, root = prepared.plan, prepared.root
-    root.store.put(manifest_key(plan.name, plan.sweep_id), prepared.source.text.encode())
-    common = {
-        "sweep_id": plan.sweep_id,
-        "sweep_name": plan.name,
-        "manifest_uri": prepared.source.uri,
-        "submitted_at": datetime.now(UTC),
-    }
-    cells = plan.cells
-    for start in range(0, len(cells), _CELLS_PER_RECORD):
-        rows = []
-        for number in range(start, min(start + _CELLS_PER_RECORD, len(cells))):
-            content, style = cells.images(number)
-            names = {"content_name": content.name if content else None, "style_name": style.name if style else None}
-            rows.append({"position": number, "cell_id": cells.ids[number], **names})
-        root.catalog.commit("sweeps", plan.sweep_id, f"cells-{start:08d}", rows, common=common)
-
-
 def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str) -> PreparedSweep:
     base, digests = BaseUri.of(source.uri, inputs), Digests(root.store)
-    found = _find_inputs(manifest, base, digests)
+    found = _find_inputs(manifest, base, digests, root.store)
     choose = ModelChoice(root, digests, base, source.folder, inputs)
     identities = {backbone: weights.digest for backbone, weights in found.weights.items()}
-    cells = expand(manifest, found.contents, found.styles, identities, choose)
+    cells = expand(manifest, found.contents, found.styles, identities, choose, start_pictures=found.starts)
     digests.save()
     done = root.catalog.keys("results")
     known, history = _history(root.catalog) if done else ({}, {})
@@ -163,6 +141,7 @@ class _Inputs:
     contents: list[ImageRef]
     styles: list[StyleRef]
     weights: Mapping[BackboneConfig, WeightsRef]
+    starts: Mapping[StartPicture, ImageRef]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +153,7 @@ class _FoundStyle:
     spec: StyleSpec
 
 
-def _find_inputs(manifest: Manifest, base: BaseUri, digests: Digests) -> _Inputs:
+def _find_inputs(manifest: Manifest, base: BaseUri, digests: Digests, store: Store) -> _Inputs:
     """Find and identify every input.
 
     Raises:
@@ -191,9 +170,17 @@ def _find_inputs(manifest: Manifest, base: BaseUri, digests: Digests) -> _Inputs
     for index, style in enumerate(manifest.styles):
         with faults.at("styles", index):
             styles += _find_styles(style, base)
-    weights = identify_weights(manifest.backbones(), base, digests, faults)
+    variants = manifest.variants
+    users = ((variants.config(first), path) for first, path in zip(variants.first, variants.paths, strict=True))
+    weights = identify_weights(users, base, digests, faults, store)
+    starts: dict[StartPicture, FoundImage] = {}
+    for start, path in manifest.start_pictures().items():
+        with faults.at(*path, "uri"):
+            stat = find_image(start.uri, base, "to start from")
+            starts[start] = FoundImage(stem(stat.key), stat, None)
     faults.raise_any()
-    return _Inputs(image_refs(contents, digests), list(_style_refs(styles, digests)), weights)
+    start_refs = dict(zip(starts, image_refs(list(starts.values()), digests), strict=True))
+    return _Inputs(image_refs(contents, digests), list(_style_refs(styles, digests)), weights, start_refs)
 
 
 def _named(

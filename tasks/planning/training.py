@@ -110,7 +110,7 @@ def prepare_training(source: ManifestSource, root: Root, *, inputs: str = "") ->
     """
     manifest = check_train_manifest(source.declaration)
     digests = Digests(root.store)
-    found = _find_inputs(manifest, BaseUri.of(source.uri, inputs), digests, root.catalog)
+    found = _find_inputs(manifest, BaseUri.of(source.uri, inputs), digests, root)
     digests.save()
     return PreparedTraining(
         name=manifest.name,
@@ -141,7 +141,7 @@ class _Inputs:
     parent: ModelRef | None
 
 
-def _find_inputs(manifest: TrainManifest, base: BaseUri, digests: Digests, catalog: Catalog) -> _Inputs:
+def _find_inputs(manifest: TrainManifest, base: BaseUri, digests: Digests, root: Root) -> _Inputs:
     """Find and identify every input.
 
     Raises:
@@ -150,11 +150,11 @@ def _find_inputs(manifest: TrainManifest, base: BaseUri, digests: Digests, catal
     faults = InputFaults(manifest.positions)
     photographs = _find_images("photographs", [(uri, None, None) for uri in manifest.photographs], base, faults)
     styles = _find_images("styles", [(style.uri, style.name, style.mask) for style in manifest.styles], base, faults)
-    backbones = dict.fromkeys((config.backbone for config in manifest.configs), ("training", "backbone"))
-    weights = identify_weights(backbones, base, digests, faults)
+    users = ((config, ("training",)) for config in manifest.configs)
+    weights = identify_weights(users, base, digests, faults, root.store)
     parent = None
     with faults.at("parent"):
-        parent = _find_parent(manifest.parent, base, digests, catalog)
+        parent = _find_parent(manifest.parent, base, digests, root.catalog)
     faults.raise_any()
     return _Inputs(image_refs(photographs, digests), image_refs(styles, digests), weights, parent)
 

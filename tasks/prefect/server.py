@@ -40,15 +40,21 @@ class Server:
     Attributes:
         api_url: Address with `/api` at its end; the user interface is at the same address without it.
         private: Whether the server was started for this run.
+        auth: `user:password` of a private server.
     """
 
     api_url: str
     private: bool
+    auth: str = field(default="", repr=False)
     _expected: dict[str, int] = field(default_factory=dict)
 
     def expect(self, flow_run_id: str, task_runs: int) -> None:
         """Note how many task runs a flow run began: a private server is stopped only when all of them are stored."""
         self._expected[flow_run_id] = task_runs
+
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        """Return the JSON answer of a private server; see `tasks.prefect.process.call`."""
+        return call(self.api_url, method, path, body, auth=self.auth)
 
     def drained(self, flow_run_id: str, task_runs: int, stall_s: float = 15) -> bool:
         """Wait until this many finished task runs of a flow run are stored; return False if no more arrive.
@@ -64,7 +70,7 @@ class Server:
         }
         stored, since = -1, time.monotonic()
         while True:
-            now_stored = int(call(self.api_url, "POST", "/task_runs/count", finished))
+            now_stored = int(self.call("POST", "/task_runs/count", finished))
             if now_stored >= task_runs:
                 return True
             if now_stored != stored:
@@ -101,7 +107,7 @@ def private_server(state_dir: Path | None = None, *, start_deadline_s: float = _
     """
     global _current  # noqa: PLW0603  # it belongs to the process, as the environment does
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_environment({"DO_NOT_TRACK": "1"}))
+        stack.enter_context(_environment({"DO_NOT_TRACK": "1", **_no_proxy()}))
         process: ServerProcess | None = None
         if not os.environ.get("PREFECT_API_URL"):
             process = prefect_process.start(state_dir or default_state_dir())
@@ -117,9 +123,11 @@ def private_server(state_dir: Path | None = None, *, start_deadline_s: float = _
             return
         assert process is not None
         process.wait_until_healthy(start_deadline_s)
-        _close_dead_runs(process.api_url)
-        stack.enter_context(_client_settings(process.api_url, {"client.max_retries": _RETRIES}))
-        server = Server(process.api_url, private=True)
+        server = Server(process.api_url, private=True, auth=process.auth)
+        _close_dead_runs(server)
+        more = {"client.max_retries": _RETRIES, "api.auth_string": server.auth}
+        stack.enter_context(_environment({"PREFECT_API_AUTH_STRING": server.auth}))
+        stack.enter_context(_client_settings(process.api_url, more))
         _current = server
         try:
             yield server
@@ -137,6 +145,13 @@ def private_server(state_dir: Path | None = None, *, start_deadline_s: float = _
                     server._drain()  # noqa: SLF001
             finally:
                 _end_client_services(discard=not process.alive())
+
+
+def _no_proxy() -> dict[str, str]:
+    """Return the variables that keep loopback out of every proxy, with what the user keeps out already."""
+    kept = [os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY")]
+    value = ",".join([*filter(None, kept), "127.0.0.1", "localhost"])
+    return {"no_proxy": value, "NO_PROXY": value}
 
 
 def default_state_dir() -> Path:
@@ -170,7 +185,7 @@ def configured_url() -> str | None:
     return PREFECT_API_URL.value() or None
 
 
-def _close_dead_runs(api_url: str) -> None:
+def _close_dead_runs(server: Server) -> None:
     """Mark flow runs as crashed that an earlier run left as running: no other process uses this database."""
     left = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}}
     state = {
@@ -179,8 +194,8 @@ def _close_dead_runs(api_url: str) -> None:
         "message": "The process of the run ended without reporting its state.",
     }
     with contextlib.suppress(OSError, http.client.HTTPException):
-        for flow_run in call(api_url, "POST", "/flow_runs/filter", left):
-            call(api_url, "POST", f"/flow_runs/{flow_run['id']}/set_state", {"state": state, "force": True})
+        for flow_run in server.call("POST", "/flow_runs/filter", left):
+            server.call("POST", f"/flow_runs/{flow_run['id']}/set_state", {"state": state, "force": True})
 
 
 @contextlib.contextmanager
@@ -194,6 +209,8 @@ def _client_settings(api_url: str, more: Mapping[str, Any] = MappingProxyType({}
         # Prefect read the environment when it was imported; its own threads see only these global settings.
         refresh_global_settings_context()
         setup_logging()
+        for name in ("prefect.flow_runs", "prefect.task_runs"):
+            logging.getLogger(name).addFilter(_is_no_stop)
 
     level = os.environ.get("PREFECT_LOGGING_LEVEL", "WARNING")
     with contextlib.ExitStack() as stack:
@@ -203,6 +220,11 @@ def _client_settings(api_url: str, more: Mapping[str, Any] = MappingProxyType({}
         # Settings of an enclosing context would win over the global ones.
         stack.enter_context(temporary_settings({"api.url": api_url, "logging.level": level, **more}))
         yield
+
+
+def _is_no_stop(record: logging.LogRecord) -> bool:
+    """Return whether a line of Prefect's log is about something else than a stop, which Prefect logs as an error."""
+    return "Finished in state Cancelled" not in record.getMessage()
 
 
 def _end_client_services(*, discard: bool) -> None:

@@ -60,6 +60,7 @@ class Fanout:
 
         Raises:
             TransientError: The store did not answer; the rest of the chunk is not done.
+            Stopped: The pool was closed; the rest of the chunk is not done, and nobody is guilty.
         """
         for job in chunk.jobs:
             if job.batch.batch_id not in self._outcomes:
@@ -73,8 +74,7 @@ class Fanout:
         try:
             return self._pool.run(job)
         except WorkerLost:
-            if self._pool.closed:  # the run is being stopped: nobody is guilty
-                raise
+            pass
         outcomes = [self._run_alone(job.only(cell, alone_id(job, cell))) for cell in job.batch.cells]
         return BatchOutcome(
             batch_id=job.batch.batch_id,
@@ -87,8 +87,6 @@ class Fanout:
         try:
             return self._pool.run(job, crashes=1)
         except WorkerLost as error:
-            if self._pool.closed:
-                raise
             return self._give_up(job, job.batch.cells[0], error, started)
 
     def _give_up(self, job: Job, cell: Cell, error: WorkerLost, started: datetime) -> BatchOutcome:

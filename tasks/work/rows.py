@@ -42,6 +42,7 @@ def identity_columns(job: Job, cell: Cell) -> dict[str, Any]:
         "content_digest": (content.digest or None) if content else None,
         "content_mask_uri": content.mask.uri if content and content.mask else None,
         "content_mask_digest": content.mask.digest if content and content.mask else None,
+        "init_digest": cell.start.digest if cell.start else None,
         "style_name": style.name if style else None,
         "style_uris": to_json([image.uri for image in style.images]) if style else None,
         "style_digests": to_json([image.digest for image in style.images]) if style else None,

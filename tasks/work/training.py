@@ -18,7 +18,7 @@ from nst.training.doodles import draw_doodles
 from nst.workspace import Workspace
 from tasks.jobs import Failure, TrainingJob, TrainingOutcome
 from tasks.models.backbone_weights import load_weights
-from tasks.models.files import load_model, read_masks, read_styles, write_evidence, write_samples, write_weights
+from tasks.models.files import load_model, read_masks, read_styles, write_evidence, write_sample_sheet, write_weights
 from tasks.work.checkpoints import Checkpoints, Progress
 from tasks.work.dataset import Dataset, prepare_dataset
 from tasks.work.model_rows import Finished, curve_rows, failed_training_row, model_row
@@ -146,7 +146,7 @@ class _Training:
             if self.steps % config.validate_every == 0 or self.steps == config.steps:
                 progress.seconds += time.perf_counter() - clock
                 validation = trainer.validate(pictures)
-                write_samples(self.catalog.store, self.job.spec.model_id, self.steps, pictures, validation.images)
+                write_sample_sheet(self.catalog.store, self.job.spec.model_id, self.steps, pictures, validation.images)
                 clock = time.perf_counter()
             if self.steps % config.checkpoint_every == 0:
                 progress.seconds += time.perf_counter() - clock
@@ -158,7 +158,7 @@ class _Training:
     def _commit(self, finished: Finished) -> None:
         spec = self.job.spec
         files = write_weights(self.catalog.store, finished.weights)
-        samples = write_samples(
+        samples = write_sample_sheet(
             self.catalog.store, spec.model_id, finished.steps, finished.pictures, finished.validation.images
         )
         self.catalog.commit("traces", spec.model_id, "trained", curve_rows(spec.model_id, finished.progress.curve))

@@ -23,7 +23,7 @@ text = f'''
 name: bench
 contents: c/*
 styles: s/*
-method: {{name: gatys, size: 256}}
+method: {{name: gatys, size: 256, noise: 0.1}}
 budget: {{cells: 2000000}}
 sweep:
   seed: {{count: {seeds}}}

@@ -4,13 +4,13 @@ let boxOrder = ALL;
 
 function openBox(i, order) {
   boxOrder = order && order.length ? order : ALL;
-  state.cell = DATA.ids[i];
+  state.cell = DATA.keys[i];
   renderBox();
   if (!byId("box").open) byId("box").showModal();
   writeState();
 }
 
-const current = () => DATA.ids.indexOf(state.cell);
+const current = () => DATA.keys.indexOf(state.cell);
 
 function step(by) {
   const at = boxOrder.indexOf(current());
@@ -19,8 +19,8 @@ function step(by) {
 }
 
 function otherOf(i) {
-  if (state.against === "pin" && DATA.ids.includes(state.pin)) {
-    const pinned = DATA.ids.indexOf(state.pin);
+  if (state.against === "pin" && DATA.keys.includes(state.pin)) {
+    const pinned = DATA.keys.indexOf(state.pin);
     return { source: DATA.pictures[pinned], label: `pinned: ${nameOf(pinned)} ${captionOf(pinned, new Set())}` };
   }
   const kind = state.against === "style" ? "style" : "content";

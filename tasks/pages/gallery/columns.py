@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,6 +51,7 @@ def tabulate(rows: Sequence[Mapping[str, Any]], page_uri: str) -> dict[str, Any]
     about = {c.name: c.description for c in (*_settings(), *_numbers())}
     return {
         "ids": [str(row["cell_id"]) for row in cells],
+        "keys": _keys(cells),
         "axes": axes,
         "followers": followers,
         "fixed": {key: values.pop() for key, values in seen.items() if len(values) == 1},
@@ -72,12 +74,24 @@ def tabulate(rows: Sequence[Mapping[str, Any]], page_uri: str) -> dict[str, Any]
 
 
 def _row_per_cell(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return one row per cell in the order of first appearance: its result, or else its last failure."""
-    found: dict[str, Mapping[str, Any]] = {}
+    """Return one row per cell and names of its images, in order of appearance: its result, or else its last failure."""
+    found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for row in rows:
-        if not (found.get(row["cell_id"]) or {}).get("picture_uri"):
-            found[row["cell_id"]] = row
+        key = (row["cell_id"], *(_plain(row.get(name)) for name in ("content_name", "style_name")))
+        if not (found.get(key) or {}).get("picture_uri"):
+            found[key] = row
     return list(found.values())
+
+
+def _keys(cells: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a text for each cell that no other has: its id, with a number where it appears under further names."""
+    seen: Counter[str] = Counter()
+    keys = []
+    for row in cells:
+        key = str(row["cell_id"])
+        seen[key] += 1
+        keys.append(key if seen[key] == 1 else f"{key}-{seen[key]}")
+    return keys
 
 
 def _settings() -> Iterable[catalog.Column]:

@@ -19,7 +19,7 @@ function cellOf(i, known, order) {
   const metric = METRICS.get(state.sort);
   const number = metric && metric.values[i] !== null ? `${metric.label} ${text(metric.values[i])}` : "";
   const label = [nameOf(i), captionOf(i, new Set()), fault].filter(Boolean).join(", ");
-  return el("button", { class: "cell", type: "button", "data-cell": DATA.ids[i], onclick: () => openBox(i, order), title: label },
+  return el("button", { class: "cell", type: "button", "data-cell": DATA.keys[i], onclick: () => openBox(i, order), title: label },
     fault ? el("span", { class: DATA.errors[i] ? "fail" : "fail pending", role: "img", "aria-label": label }, fault)
       : el("img", { src: DATA.thumbs[i] || DATA.pictures[i], alt: label, loading: "lazy", decoding: "async", style: DATA.shapes[i] ? `aspect-ratio: ${DATA.shapes[i]}` : null }),
     caption || number ? el("span", { class: "caption" }, [caption, number].filter(Boolean).join(" · ")) : null);

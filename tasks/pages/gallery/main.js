@@ -72,7 +72,7 @@ function start() {
 }
 
 function openNamed() {
-  if (DATA.ids.includes(state.cell)) openBox(current(), sorted(shown())); else if (byId("box").open) byId("box").close();
+  if (DATA.keys.includes(state.cell)) openBox(current(), sorted(shown())); else if (byId("box").open) byId("box").close();
 }
 
 function onClosed() {

@@ -60,7 +60,7 @@ function renderPlot(cells) {
     svg("text", { x: 0, y: 0, transform: `translate(16 ${height / 2}) rotate(-90)`, "text-anchor": "middle" }, y.label + scale(up)));
   for (const i of points) {
     const label = `${nameOf(i)}, ${captionOf(i, new Set())}: ${x.label} ${text(x.values[i])}, ${y.label} ${text(y.values[i])}`;
-    picture.append(svg("circle", { class: "dot", cx: across.place(x.values[i]), cy: up.place(y.values[i]), r: 6, fill: hueOf(axis, i), tabindex: 0, "aria-label": label, "data-cell": DATA.ids[i],
+    picture.append(svg("circle", { class: "dot", cx: across.place(x.values[i]), cy: up.place(y.values[i]), r: 6, fill: hueOf(axis, i), tabindex: 0, "aria-label": label, "data-cell": DATA.keys[i],
       onclick: () => openBox(i, points), onkeydown: (event) => { if (event.key === "Enter") openBox(i, points); },
       onpointerenter: (event) => showTip(event, i, label), onpointerleave: hideTip }));
   }

@@ -1,0 +1,140 @@
+"""The convolutions of every backbone and the shapes of their tensors: planning checks weights by them, without torch.
+
+Architectures: Simonyan & Zisserman 2014, table 1, configurations D and E; SqueezeNet 1.1 (Iandola et al. 2016, section
+3 and table 1, with the changes of forresti/SqueezeNet). Torchvision's names of tensors.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from nst.config.architectures import deepest, layers_of
+from nst.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+_VGG_FILTERS: Final = (64, 128, 256, 512, 512)
+"""Number of filters of the convolutions in each block of a VGG."""
+
+CLASSES: Final = 1000
+"""Number of classes of ImageNet 2012."""
+
+SQUEEZENET_KEYS: Final = {
+    "conv1": "features.0", "fire2": "features.3", "fire3": "features.4", "fire4": "features.6", "fire5": "features.7",
+    "fire6": "features.9", "fire7": "features.10", "fire8": "features.11", "fire9": "features.12",
+    "conv10": "classifier.1",
+}  # fmt: skip
+"""Torchvision's names of the layers that have weights, by our names."""
+
+_FIRES: Final = {
+    "fire2": (16, 64), "fire3": (16, 64), "fire4": (32, 128), "fire5": (32, 128), "fire6": (48, 192),
+    "fire7": (48, 192), "fire8": (64, 256), "fire9": (64, 256),
+}  # fmt: skip
+"""Number of filters of each fire module: of its squeezing convolution, and of each of its two expanding ones."""
+
+
+class Convolution(NamedTuple):
+    """One convolution of an architecture."""
+
+    layer: str
+    """Name of the layer that the convolution belongs to."""
+    key: str
+    """Torchvision's name of the convolution, without `.weight` and `.bias`."""
+    name: str
+    """Prefix of the names of its buffers: `<name>_weight` and `<name>_bias`."""
+    filters: int
+    """Number of output channels."""
+    channels: int
+    """Number of input channels."""
+    side: int
+    """Side of the kernel."""
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of its `weight` and `bias`."""
+        return {"weight": (self.filters, self.channels, self.side, self.side), "bias": (self.filters,)}
+
+
+def convolutions_of(architecture: str) -> list[Convolution]:
+    """Return every convolution of a backbone, in order."""
+    return list(_squeezenet() if architecture == "squeezenet" else _vgg(architecture))
+
+
+def check_shapes(
+    architecture: str, layers: Collection[str], shapes: Mapping[str, tuple[int, ...]]
+) -> list[Convolution]:
+    """Return the convolutions up to the deepest of some layers, all of whose tensors are there with the right shapes.
+
+    The weights of a VGG may be narrower than the architecture: then the convolutions have fewer filters.
+
+    Args:
+        architecture: Name of the backbone.
+        layers: Names of the layers that are to be computed.
+        shapes: The shape of each tensor of the weights by torchvision's name, `features.<n>.weight` and `.bias`.
+
+    Raises:
+        InputError: The architecture does not have a layer, or a tensor is missing or has another shape.
+    """
+    order = layers_of(architecture)
+    needed = order[: order.index(deepest(architecture, layers)) + 1]
+    convolutions = convolutions_of(architecture)
+    if architecture != "squeezenet":  # whose maps are joined, so that widths would have to agree
+        convolutions = _narrowed(convolutions, shapes)
+    wanted = [convolution for convolution in convolutions if convolution.layer in needed]
+    for convolution in wanted:
+        for part, shape in convolution.shapes.items():
+            key = f"{convolution.key}.{part}"
+            about = f"{key} ({convolution.layer} of {architecture})"
+            if key not in shapes:
+                missing = {other.layer for other in convolutions if f"{other.key}.weight" not in shapes}
+                present = [layer for layer in dict.fromkeys(c.layer for c in convolutions) if layer not in missing]
+                last = present[-1].replace("conv", "relu") if present else ""
+                raise InputError(
+                    f"the weights hold no {about}; they hold {', '.join(present) or 'none of its layers'}",
+                    hint=f"choose layers up to {last}" if present else "are they the weights of another network?",
+                )
+            if shapes[key] != shape:
+                raise InputError(f"{about} has shape {shapes[key]}; expected {shape}")
+    return wanted
+
+
+def _narrowed(chain: list[Convolution], shapes: Mapping[str, tuple[int, ...]]) -> list[Convolution]:
+    """Return the convolutions of a chain with the numbers of filters of the weights, where these are fewer."""
+    narrowed: list[Convolution] = []
+    for convolution in chain:
+        channels = narrowed[-1].filters if narrowed else convolution.channels
+        shape = shapes.get(f"{convolution.key}.weight", ())
+        filters = min(convolution.filters, shape[0]) if len(shape) == 4 and shape[0] else convolution.filters
+        narrowed.append(convolution._replace(filters=filters, channels=channels))
+    return narrowed
+
+
+def _vgg(architecture: str) -> Iterator[Convolution]:
+    channels = 3
+    # Torchvision numbers all layers of a VGG in `features`.
+    for index, layer in enumerate(layers_of(architecture)):
+        if layer.startswith("conv"):
+            filters = _VGG_FILTERS[int(layer[4]) - 1]
+            yield Convolution(layer, f"features.{index}", layer, filters, channels, 3)
+            channels = filters
+
+
+def _squeezenet() -> Iterator[Convolution]:
+    yield _convolution("conv1", "features.0", 64, 3, 3)
+    channels = 64
+    for fire, (squeeze, expand) in _FIRES.items():
+        yield _convolution(fire, f"{SQUEEZENET_KEYS[fire]}.squeeze", squeeze, channels, 1)
+        yield _convolution(fire, f"{SQUEEZENET_KEYS[fire]}.expand1x1", expand, squeeze, 1)
+        yield _convolution(fire, f"{SQUEEZENET_KEYS[fire]}.expand3x3", expand, squeeze, 3)
+        channels = 2 * expand
+    yield _convolution("conv10", "classifier.1", CLASSES, channels, 1)
+
+
+def _convolution(layer: str, key: str, filters: int, channels: int, side: int) -> Convolution:
+    return Convolution(layer, key, buffer_name(key), filters, channels, side)
+
+
+def buffer_name(key: str) -> str:
+    """Return the prefix of the names of a convolution's buffers in a SqueezeNet (`Convolution.name`)."""
+    return key.replace(".", "_")

@@ -18,6 +18,8 @@ from flows.packages import refuse_foreign_packages
 refuse_foreign_packages()
 
 from flows.command.leaving import leave_by  # noqa: E402
+from flows.command.options import RootOption  # noqa: E402, TC001  typer reads annotations at run time
+from flows.command.upkeep import repair, rm  # noqa: E402
 from tasks.work.c_libraries import quiet_c_libraries  # noqa: E402
 
 app = typer.Typer(
@@ -35,9 +37,6 @@ ManifestArgument = Annotated[str, typer.Argument(help="URI or path of the manife
 OverridesArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="KEY=VALUE", help="Changes to the manifest: method.size=256 sweep.seed='[1, 2]'."),
-]
-RootOption = Annotated[
-    str, typer.Option("--root", envvar="NST_ROOT", help="Folder or URI (s3://bucket/prefix) of pictures and catalog.")
 ]
 InputsOption = Annotated[
     str, typer.Option("--inputs", help="Folder or URI for relative inputs; by default the manifest's own folder.")
@@ -216,6 +215,10 @@ def fsck(
         out.say(line)
     if report.problems:
         raise typer.Exit(1)
+
+
+app.command()(repair)
+app.command()(rm)
 
 
 @app.command()

@@ -136,14 +136,14 @@ def export(
 ) -> None:
     """Write a sweep's pictures under readable names, with a CSV; or a model's weights, with a card."""
     from flows.command.models import export_named_model
+    from flows.command.sweeps import print_export
     from tasks.pages.export import export_sweep
     from tasks.root import open_root
     from tasks.status import find_sweep
 
     opened = open_root(root)
     if not export_named_model(opened, sweep, folder, out):
-        count = export_sweep(opened.catalog, find_sweep(opened, sweep).sweep_id, folder)
-        out.say(f"{count} pictures and catalog.csv in {folder}")
+        print_export(export_sweep(opened.catalog, find_sweep(opened, sweep).sweep_id, folder), folder, out)
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from flows.command.terminal import Terminal
     from tasks.root import Root
     from tasks.status import SweepStatus
+
+_FAILURES_SHOWN: Final = 10
 
 
 def print_status(root: Root, out: Terminal) -> None:
@@ -27,6 +29,20 @@ def print_status(root: Root, out: Terminal) -> None:
         submitted = f"{status.submitted_at:%Y-%m-%d %H:%M}"
         table.add_row(status.name, status.sweep_id[:8], submitted, *counts, _state(status))
     out.print(table)
+
+
+def print_export(exported: Exported, folder: Path, out: Terminal) -> None:
+    """Say what an export wrote, and which cells have no picture."""
+    lines = [f"{exported.pictures:,} pictures and catalog.csv in {folder}"]
+    if exported.failed:
+        lines.append(f"{len(exported.failed):,} cells failed and have no picture; failed.csv says why")
+        lines += [f"  {line}" for line in exported.failed[:_FAILURES_SHOWN]]
+    if len(exported.failed) > _FAILURES_SHOWN:
+        lines.append(f"  and {len(exported.failed) - _FAILURES_SHOWN:,} more")
+    if exported.to_do:
+        lines.append(f"{exported.to_do:,} cells are not done yet")
+    for line in lines:
+        out.say(line)
 
 
 def _state(status: SweepStatus) -> Text:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.console import Console
 
 from flows.command.options import RootOption  # noqa: TC001  typer reads annotations at run time
+from flows.command.terminal import Terminal
 
 if TYPE_CHECKING:
     from tasks.fsck.pictures import FaultyRow
@@ -19,7 +19,7 @@ _NOTHING_CHANGED: Final = "nothing was changed; pass --yes to do it"
 
 YesOption = Annotated[bool, typer.Option("--yes", help="Do it; without, only show what would be taken away.")]
 
-out = Console()
+out = Terminal()
 
 
 def rm(
@@ -36,7 +36,7 @@ def rm(
     opened = open_root(root, probed=yes)
     ended = finish_removals(opened) if yes else 0
     if ended:
-        _say(f"ended {ended} removals that had begun before")
+        out.say(f"ended {ended} removals that had begun before")
     try:
         found = find_sweep(opened, sweep)
     except InputError:
@@ -45,14 +45,16 @@ def rm(
         raise
     planned = plan_removal(opened, found.sweep_id, found.name)
     shared = planned.total - len(planned.cells)
-    _say(f"sweep {found.name} ({found.sweep_id[:8]}): {planned.total:,} cells, {shared:,} of them in other sweeps too")
+    out.say(
+        f"sweep {found.name} ({found.sweep_id[:8]}): {planned.total:,} cells, {shared:,} of them in other sweeps too"
+    )
     cells = f"the rows of {len(planned.cells):,} cells"
     pictures = f"{len(planned.pictures):,} pictures ({planned.picture_bytes:,} bytes) with their thumbnails"
     if not yes:
-        _say(f"would remove {cells}, {pictures}, and the page of the sweep; {_NOTHING_CHANGED}")
+        out.say(f"would remove {cells}, {pictures}, and the page of the sweep; {_NOTHING_CHANGED}")
         return
     remove(opened, planned)
-    _say(f"removed {cells}, {pictures}, and the page of the sweep")
+    out.say(f"removed {cells}, {pictures}, and the page of the sweep")
 
 
 def repair(
@@ -72,22 +74,18 @@ def repair(
     _list("cells whose picture is gone or differs", planned.cells)
     _list("models whose weights are gone or differ", planned.models)
     if not planned.cells and not planned.models:
-        _say("nothing to repair")
+        out.say("nothing to repair")
     elif yes:
         dropped = do_repair(opened, planned)
-        _say(f"dropped {dropped:,} rows; run their sweeps and trainings again to make them anew")
+        out.say(f"dropped {dropped:,} rows; run their sweeps and trainings again to make them anew")
     else:
-        _say(_NOTHING_CHANGED)
+        out.say(_NOTHING_CHANGED)
 
 
 def _list(title: str, rows: tuple[FaultyRow, ...]) -> None:
     if rows:
-        _say(f"{len(rows):,} {title}")
+        out.say(f"{len(rows):,} {title}")
     for row in rows[:_SHOWN]:
-        _say(f"  {row.id[:8]} {row.where}: {row.what}")
+        out.say(f"  {row.id[:8]} {row.where}: {row.what}")
     if len(rows) > _SHOWN:
-        _say(f"  and {len(rows) - _SHOWN:,} more")
-
-
-def _say(line: str) -> None:
-    out.print(line, highlight=False, soft_wrap=True, markup=False)
+        out.say(f"  and {len(rows) - _SHOWN:,} more")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from tasks.catalog.parquet import Rows
     from tasks.store import Store
 
 _Found = TypeVar("_Found")
@@ -180,9 +181,18 @@ class Catalog:
         """Return how many rows have each value of a column, e.g. the failed attempts of each cell."""
         return _read.count(self.ledger(table), column, live=live)
 
-    def read(self, table: str, columns: Sequence[str] | None = None, *, live: bool = True) -> pa.Table:
-        """Return an exact snapshot as an Arrow table; `live` adds rows that are committed and not yet published."""
-        return _read.read(self.ledger(table), columns, live=live)
+    def read(
+        self, table: str, columns: Sequence[str] | None = None, *, live: bool = True, where: Rows | None = None
+    ) -> pa.Table:
+        """Return an exact snapshot as an Arrow table.
+
+        Args:
+            table: Name of the table.
+            columns: Names of columns; None for all.
+            live: Whether to add rows that are committed and not yet published.
+            where: A column of strings and the values that it has in the rows to return; None for all rows.
+        """
+        return _read.read(self.ledger(table), columns, live=live, where=where)
 
     def snapshot(
         self, table: str, parse: Callable[[bytes], _Found], *, live: bool = True

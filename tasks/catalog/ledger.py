@@ -177,6 +177,8 @@ class Ledger:
                 raise Moved(name)
             try:
                 record = records.decode(name, data)
+                if self.table.key and not all(isinstance(row.get(self.table.key), str) for row in record.rows):
+                    raise ValueError(f"commit record {name!r} has a row without {self.table.key!r}")  # noqa: TRY301
             except ValueError as error:
                 LOGGER.error("%s; it is left alone: run `nst fsck`", error)  # noqa: TRY400  no traceback is needed
                 continue

@@ -122,6 +122,17 @@ def _takes(table: Table, state: State, keys: dict[str, str], record: Record, row
     return True
 
 
+def _anchor(ledger: Ledger, newest: str | None) -> bytes | None:
+    if newest is None:
+        return ledger.codec.anchor(ledger.table, None)
+    try:
+        return ledger.codec.anchor(ledger.table, ledger.store.get(newest))
+    except TypeError:
+        raise  # a column has another type than in the anchor: a fault of this version, not of the file
+    except (OSError, ValueError, KeyError) as error:  # what Arrow raises about bytes that are no Parquet
+        raise ledger.damaged(newest, error) from error
+
+
 def anchor(ledger: Ledger) -> None:
     """Write the zero-row file that sorts first and holds the newest schema, unless it has all columns already.
 
@@ -132,6 +143,6 @@ def anchor(ledger: Ledger) -> None:
     while True:
         known = ledger.store.list(prefix)
         number = int(known[0].key.removeprefix(prefix).split(".")[0]) - 1 if known else 9998
-        data = ledger.codec.anchor(ledger.table, ledger.store.get(known[0].key) if known else None)
+        data = _anchor(ledger, known[0].key if known else None)
         if data is None or ledger.store.put(f"{prefix}{number:04d}{ledger.codec.suffix}", data, create=True):
             return

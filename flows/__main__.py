@@ -1,24 +1,23 @@
 """The `nst` command. Parses arguments, calls one function per command, prints; every import waits for its command.
 
-Exit codes: 0 done, 1 something failed, 2 the user must change something, 130 interrupted. A bug shows its traceback.
+Exit codes: 0 done, 1 something failed, 2 the user must change something, 130 interrupted, 70 a bug, which shows its
+traceback.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from flows.command.terminal import Terminal
 from flows.packages import refuse_foreign_packages
 
 refuse_foreign_packages()
 
-from nst.errors import ManifestError, TransientError, UserError  # noqa: E402
+from flows.command.leaving import leave_by  # noqa: E402
 from tasks.work.c_libraries import quiet_c_libraries  # noqa: E402
 
 app = typer.Typer(
@@ -29,8 +28,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-out = Console()
-err = Console(stderr=True)
+out = Terminal()
+err = Terminal(stderr=True)
 
 ManifestArgument = Annotated[str, typer.Argument(help="URI or path of the manifest (YAML).")]
 RootOption = Annotated[
@@ -98,18 +97,19 @@ def run(
     yes: Annotated[bool, typer.Option("--yes", help="Run also when the estimate exceeds budget.hours.")] = False,
 ) -> None:
     """Run what is not done yet. Safe to interrupt: run again and only the rest runs."""
+    err.say(f"reading and planning {manifest}")
     from flows.command.progress import ProgressBar
     from flows.here import run_here, run_inline
     from flows.order.request import Request, order_of
     from tasks.root import open_root
-    from tasks.work.workers import find_devices
+    from tasks.work.devices import choose_devices
 
-    chosen = tuple(part.strip() for part in devices.split(",") if part.strip()) or tuple(find_devices())
+    chosen = choose_devices(devices.split(","))
     order = order_of(Request(manifest, open_root(root, probed=True), inputs, chosen, confirmed=yes))
     with ProgressBar(err, order.noun) as bar:
-        summary = (run_inline if inline else run_here)(order, bar.show, bar.show_step)
+        summary = (run_inline if inline else run_here)(order, bar.show, bar.show_step, err.say)
     for line in summary.lines(root):
-        out.print(line, highlight=False, soft_wrap=True)
+        out.say(line)
     raise typer.Exit(summary.exit_code)
 
 
@@ -137,7 +137,7 @@ def export(
     opened = open_root(root)
     if not export_named_model(opened, sweep, folder, out):
         count = export_sweep(opened.catalog, find_sweep(opened, sweep).sweep_id, folder)
-        out.print(f"{count} pictures and catalog.csv in {folder}", highlight=False)
+        out.say(f"{count} pictures and catalog.csv in {folder}")
 
 
 @app.command()
@@ -166,7 +166,7 @@ def import_(
     from tasks.root import open_root
 
     model_id = import_model(open_root(root, probed=True).catalog, files, name)
-    out.print(f"model {model_id}", highlight=False)
+    out.say(f"model {model_id}")
 
 
 @app.command()
@@ -185,12 +185,12 @@ def stylize(
     """Stylize one photograph with a trained model."""
     from tasks.models.stylize import stylize_file
     from tasks.root import open_root
-    from tasks.work.workers import find_devices
+    from tasks.work.devices import choose_devices
 
-    device = (devices or find_devices()[0]).split(",")[0].strip()
+    device = choose_devices(devices.split(","))[0]
     catalog = open_root(root).catalog
     file = stylize_file(catalog, photo, model=model, style=style, out=output, size=size, alpha=alpha, device=device)
-    out.print(file, highlight=False)
+    out.say(file)
 
 
 @app.command()
@@ -206,7 +206,7 @@ def fsck(
 
     report = check(open_root(root), read_data=read_data)
     for line in report.lines():
-        out.print(line, highlight=False, soft_wrap=True)
+        out.say(line)
     if report.problems:
         raise typer.Exit(1)
 
@@ -236,18 +236,30 @@ def samples(folder: Annotated[Path, typer.Argument(help="Folder to write to; mad
     from tasks.samples import write_samples
 
     for path in write_samples(folder):
-        out.print(path, highlight=False)
+        out.say(path)
+
+
+@app.command()
+def runs(
+    number: Annotated[int, typer.Option("--database", min=0, help="Number of the database, runs-<number>.db.")] = 0,
+) -> None:
+    """Show Prefect's pages of past runs, until Control-C."""
+    from flows.command.runs import show_past_runs
+
+    show_past_runs(number, out)
 
 
 @app.command()
 def doctor(root: RootOption = "out") -> None:
     """Show what devices, weights, storage and Prefect are found, and what to do."""
+    from rich.text import Text
+
     from tasks.doctor import examine
 
     levels = set()
     for finding in examine(root):
-        mark = {"ok": "[green]ok  [/]", "note": "[yellow]note[/]", "bad": "[red]bad [/]"}[finding.level]
-        out.print(f"{mark} {finding.subject}: {finding.text}", highlight=False, soft_wrap=True)
+        color = {"ok": "green", "note": "yellow", "bad": "red"}[finding.level]
+        out.print(Text(f"{finding.level:4}", color), f"{finding.subject}: {finding.text}", soft_wrap=True)
         levels.add(finding.level)
     if "bad" in levels:
         raise typer.Exit(1)
@@ -256,23 +268,7 @@ def doctor(root: RootOption = "out") -> None:
 def main() -> None:
     """Run the command; an error that the user can do something about becomes one clear line."""
     quiet_c_libraries()
-    try:
-        app()
-    except ManifestError as error:
-        typer.echo(str(error), err=True)
-        sys.exit(2)
-    except UserError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
-    except TransientError as error:
-        typer.echo(f"error: {error}; what is done is kept, run again for the rest", err=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; what is done is kept, run again for the rest", err=True)
-        sys.exit(130)
-    except BrokenPipeError:  # `nst plan | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    leave_by(app, err)
 
 
 if __name__ == "__main__":

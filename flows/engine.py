@@ -12,9 +12,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, ParamSpec, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar
 
-from nst.errors import NstError
+from flows.stop import GRACE_S
+from nst.errors import Stopped
 from tasks.effect import attempt, policy_of
 
 if TYPE_CHECKING:
@@ -31,13 +32,6 @@ _watcher: ContextVar[Watcher | None] = ContextVar("nst_watcher", default=None)
 _POLL_S = 0.2
 
 
-class Stopped(NstError):
-    """The run was asked to stop: what is committed stays, the rest is left to the next run.
-
-    A signal, not a failure: it is an `NstError` so that no handler reports it as a bug.
-    """
-
-
 class Engine(Protocol):
     """Carries effects out, several at a time, and shows how far the run is. Used as a context manager."""
 
@@ -47,7 +41,7 @@ class Engine(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Cancel the effects that have not begun and wait for those that have."""
+        """Cancel the effects that have not begun and wait for those that have; after a stop for `GRACE_S` at most."""
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Carry the effect `fn` out under its policy, in a thread."""
@@ -76,24 +70,50 @@ def notify_watcher(done: int, total: int, text: str) -> None:
         watcher(done, total, text)
 
 
+class EffectThreads:
+    """A bounded number of threads; they can be left behind when they do not end.
+
+    Args:
+        number: Threads, and so effects that run at one time.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._threads = ThreadPoolExecutor(number, thread_name_prefix="effect")
+        self._unfinished: set[Future[Any]] = set()
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Call `fn` in a thread."""
+        future = self._threads.submit(fn, *args, **kwargs)
+        self._unfinished.add(future)
+        future.add_done_callback(self._unfinished.discard)
+        return future
+
+    def end(self, within_s: float | None) -> None:
+        """Cancel the calls that have not begun and wait for those that have, at most this many seconds."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        wait(tuple(self._unfinished), timeout=within_s)
+
+
 class InlineEngine:
     """Threads of this process and nothing else: no server, no records of task runs, no import of Prefect.
 
     Args:
         max_workers: Number of threads, and so of effects that run at one time.
+        stopping: Set by whoever stops the run; by default nobody but the engine.
     """
 
-    def __init__(self, max_workers: int = 1) -> None:
-        self.stopping = threading.Event()
-        self._threads = ThreadPoolExecutor(max_workers, thread_name_prefix="effect")
+    def __init__(self, max_workers: int = 1, stopping: threading.Event | None = None) -> None:
+        self.stopping = stopping or threading.Event()
+        self._threads = EffectThreads(max_workers)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        stopped = self.stopping.is_set()
         if error is not None:
-            self.stopping.set()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+            self.stopping.set()  # wakes the pauses before retries
+        self._threads.end(GRACE_S if stopped else None)
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Carry `fn` out under its policy, in a thread."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
@@ -21,22 +20,26 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext, SyncClientContext
+from prefect.states import Cancelled, Failed
+from prefect.utilities.urls import url_for
 
-from flows.engine import Stopped, notify_watcher
-from nst.errors import TransientError
+from flows.engine import EffectThreads, notify_watcher
+from flows.stop import GRACE_S, begin, outcome
+from nst.errors import Stopped, TransientError
 from tasks.effect import policy_of
 from tasks.prefect.page import PrefectPage
 from tasks.prefect.server import current_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
     from types import TracebackType
 
     from prefect.client.schemas.objects import State, TaskRun
 
     from flows.order.order import Order
     from flows.order.summary import Summary
-    from tasks.work.workers import OnStep
+    from tasks.work.workers import DevicePool
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,17 +52,20 @@ class PrefectEngine:
         max_workers: Number of threads, and so of effects that run at one time.
         key: Names the artifacts of the page; the name of the manifest, so that its runs share a history.
         noun: What the progress counts: cells or models.
+        stopping: Set by whoever stops the run; by default the flow's cancellation alone.
     """
 
-    def __init__(self, max_workers: int = 1, key: str = "run", noun: str = "cells") -> None:
-        self.stopping = threading.Event()
+    def __init__(
+        self, max_workers: int = 1, key: str = "run", noun: str = "cells", stopping: threading.Event | None = None
+    ) -> None:
+        self.stopping = stopping or threading.Event()
         self.begun = 0
         """Task runs begun so far."""
         self._count_lock = threading.Lock()
         self._key = key
         self._noun = noun
         self._max_workers = max_workers
-        self._tasks: dict[Callable[..., Any], Task[..., None]] = {}
+        self._tasks: dict[Callable[..., Any], Task[..., State[Any] | None]] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -71,15 +77,16 @@ class PrefectEngine:
         client = self._stack.enter_context(SyncClientContext.get_or_create()).client
         self._page = PrefectPage(client, self._flow_run_id, self._key, self._noun)
         self._progress = (0, 0, "")
-        self._threads = ThreadPoolExecutor(self._max_workers, thread_name_prefix="effect")
+        self._threads = EffectThreads(self._max_workers)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Wait for the effects that have begun, show the last progress, say how many records the server is to store."""
+        stopped = self.stopping.is_set()
         if error is not None:
             self.stopping.set()
         with self._stack:
-            self._threads.shutdown(wait=True, cancel_futures=True)
+            self._threads.end(GRACE_S if stopped else None)
             if self._progress[1]:
                 self._page.progress(*self._progress, now=True)
             server = current_server()
@@ -103,15 +110,19 @@ class PrefectEngine:
         if contact_sheet_jpeg is not None:
             self._page.contact_sheet(contact_sheet_jpeg)
 
-    def _carry_out(self, task: Task[..., None], call: _Call) -> Any:
+    def _carry_out(self, task: Task[..., State[Any] | None], call: _Call) -> Any:
         if self.stopping.is_set():
             raise Stopped("the run was stopped")
         with self._count_lock:
             self.begun += 1
-        task(call)
+        state: State[Any] = task(call, return_state=True)  # type: ignore[assignment]  # a state inside of a state
+        if call.error is not None:
+            raise call.error
+        if not call.returned:
+            state.result()  # raises whatever Prefect itself met
         return call.result
 
-    def _task(self, fn: Callable[..., Any]) -> Task[..., None]:
+    def _task(self, fn: Callable[..., Any]) -> Task[..., State[Any] | None]:
         if fn not in self._tasks:
             policy = policy_of(fn)
             self._tasks[fn] = Task(
@@ -128,45 +139,87 @@ class PrefectEngine:
         return self._tasks[fn]
 
 
-async def carry_out(order: Order[Any], on_step: OnStep | None = None) -> Summary:
+def end_of(summary: Summary) -> State[Any] | None:
+    """Return the state in which a run ends that counts as failed; None for one that is Completed."""
+    if not summary.has_failed:
+        return None
+    return Failed(message=f"{summary.failed} of {summary.total} failed; {summary.failures[0]}")
+
+
+def run_page() -> str:
+    """Return the address of the current flow run's page, on whatever server it is."""
+    context = FlowRunContext.get()
+    assert context is not None
+    return (context.flow_run and url_for(context.flow_run)) or "unknown, since PREFECT_UI_URL is not set"
+
+
+async def carry_out(
+    order: Order[Any], pool: DevicePool | None = None, stopping: threading.Event | None = None
+) -> Summary:
     """Run a planned order inside the current flow run.
 
     Args:
         order: The planned sweep or training.
-        on_step: Called with the progress of batches and trainings.
+        pool: The order's device workers; by default they are started here.
+        stopping: Set by whoever stops the run.
+
+    Raises:
+        Stopped: The run was stopped.
     """
-    with PrefectEngine(max_workers=len(order.devices), key=order.prepared.name, noun=order.noun) as engine:
-        return await in_thread(engine, lambda: order.run(engine, on_step))
+    with PrefectEngine(len(order.devices), order.prepared.name, order.noun, stopping) as engine:
+        return await in_thread(engine, lambda: order.run(engine, pool or order.workers()))
 
 
 async def in_thread(engine: PrefectEngine, steps: Callable[[], R]) -> R:
     """Return what the synchronous function `steps` returns, run in a thread of an `async` flow.
 
-    When the flow is cancelled (Control-C, SIGTERM, Prefect's cancel button), the engine is stopped and the end of the
-    steps is awaited: they commit what is finished.
+    When the flow is cancelled (SIGTERM to a deployed run, Prefect's cancel button), the engine is stopped and the end
+    of the steps is awaited as `flows.stop` says.
+
+    Raises:
+        Stopped: The engine was stopped.
     """
-    running = asyncio.ensure_future(asyncio.to_thread(steps))
+    running = begin(steps)
     try:
-        return await asyncio.shield(running)
+        return await asyncio.to_thread(outcome, running, engine.stopping)
     except asyncio.CancelledError:
-        engine.stopping.set()
-        with suppress(Stopped):
-            await running
+        if not engine.stopping.is_set():  # by a second signal, which does not wait
+            engine.stopping.set()
+            with suppress(Stopped):
+                await asyncio.to_thread(outcome, running, engine.stopping)
         raise
 
 
 class _Call:
     """A call whose arguments and result are hidden from Prefect."""
 
-    __slots__ = ("args", "fn", "kwargs", "result")
+    __slots__ = ("args", "error", "fn", "kwargs", "result", "returned")
 
     def __init__(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.fn, self.args, self.kwargs = fn, args, kwargs
+        self.error: Exception | None = None
         self.result: Any = None
+        self.returned = False
 
 
-def _run(call: _Call) -> None:
-    call.result = call.fn(*call.args, **call.kwargs)
+def _run(call: _Call) -> State[Any] | None:
+    """Carry a call out and return how Prefect shows its end, if that is not what Prefect itself would say.
+
+    A call that is stopped is Cancelled, which Prefect never retries. One whose outcome is a failure on record, as that
+    of a training may be, is Failed, although the effect returned.
+    """
+    call.error = None
+    try:
+        call.result = call.fn(*call.args, **call.kwargs)
+    except Stopped as stop:
+        call.error = stop
+        return Cancelled(message=str(stop))
+    except Exception as error:
+        call.error = error
+        raise
+    call.returned = True
+    failure = getattr(call.result, "failure", None)
+    return Failed(message=str(failure)) if failure else None
 
 
 def _label(parameters: dict[str, Any]) -> str:

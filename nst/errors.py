@@ -11,7 +11,7 @@
     |   |-- StorageError       the object store gave up after its deadline
     |   `-- WorkerLost         the device worker died (killed, lost GPU)
     |-- NightFailed            some manifests of a nightly run failed (flows.order.night)
-    `-- Stopped                a signal, not a failure: the run was asked to end (flows.engine)
+    `-- Stopped                a signal, not a failure: the run was asked to end (flows.stop)
 
 The class *is* the retry policy: `TransientError` is retried, nothing else is.
 """
@@ -19,7 +19,11 @@ The class *is* the retry policy: `TransientError` is retried, nothing else is.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class NstError(Exception):
@@ -72,7 +76,20 @@ class StorageError(TransientError):
 
 
 class WorkerLost(TransientError):
-    """A device worker process died."""
+    """A device worker process died.
+
+    Attributes:
+        workplace: The columns `worker` and `device` of the catalog, as far as they are known.
+    """
+
+    workplace: Mapping[str, str | None] = MappingProxyType({})
+
+
+class Stopped(NstError):
+    """The run was asked to stop: what is committed stays, the rest is left to the next run.
+
+    A signal, not a failure: it is an `NstError` so that no handler reports it as a bug.
+    """
 
 
 FaultKind = Literal["missing", "unknown", "choice", "other"]

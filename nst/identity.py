@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
 
+from nst.config.start import StartPicture
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
@@ -29,6 +31,9 @@ SCHEMA: Final = 1
 WEIGHTS_LOCATION: Final = "backbone.weights"
 """Key of the fragment that says where the weights of the backbone lie."""
 
+START_LOCATION: Final = "init.uri"
+"""Key of the fragment that says where a given starting picture lies."""
+
 _NO_IMAGE: Final = bytes(16)
 
 
@@ -41,8 +46,9 @@ def fragments(config: Settings, fields: Iterable[str] | None = None) -> dict[str
     """Return the canonical text of each setting, or of those of `fields`.
 
     The backbone comes in two parts. `backbone` determines the pixels together with the digest of the weights;
-    `WEIGHTS_LOCATION` only says where the weights lie. The seed of a backbone counts for random weights alone. A
-    setting of `ADDED_LATER` has no text at its default, so that what was made before the setting existed keeps its id.
+    `WEIGHTS_LOCATION` only says where the weights lie. The seed of a backbone counts for random weights alone. A given
+    starting picture comes in two parts as well: its digest counts (`method_key`), and not where it lies. A setting of
+    `ADDED_LATER` has no text at its default, so that what was made before the setting existed keeps its id.
     """
     parts = {}
     settings = type(config)
@@ -53,6 +59,9 @@ def fragments(config: Settings, fields: Iterable[str] | None = None) -> dict[str
             continue
         if field == "backbone" and value.weights != "random":
             parts[WEIGHTS_LOCATION] = f"{WEIGHTS_LOCATION}:{canonical([value.weights, value.seed])}"
+        if isinstance(value, StartPicture):
+            parts[START_LOCATION] = f"{START_LOCATION}:{canonical(value.uri)}"
+            value = "picture"
         parts[field] = fragment(field, value)
     return parts
 
@@ -77,10 +86,11 @@ def settings_key(parts: Mapping[str, str], fields: Iterable[str]) -> bytes:
     return digest16("\n".join([text for field in fields if (text := parts[field])]))
 
 
-def method_key(config: Method, weights_digest: str, output: OutputFormat) -> bytes:
-    """Return the key of the method with its version, the weights, and the output format if it is lossy."""
-    encoding = [output.format, output.quality] if output.format != "png" else []
-    return digest16(canonical([SCHEMA, config.name, type(config).VERSION, weights_digest, encoding]))
+def method_key(config: Method, weights_digest: str, output: OutputFormat, start: ImageRef | None = None) -> bytes:
+    """Return the key of the method with its version, the weights, a given start, and what the format changes."""
+    encoding = [*([output.format, output.quality] if output.format != "png" else []), *_alpha(output)]
+    given = [{"start": start.digest}] if start else []
+    return digest16(canonical([SCHEMA, config.name, type(config).VERSION, weights_digest, encoding, *given]))
 
 
 def content_key(content: ImageRef | None) -> bytes:
@@ -119,10 +129,12 @@ def cell_id(
     style: StyleRef | None,
     weights_digest: str,
     output: OutputFormat,
+    *,
+    start: ImageRef | None = None,
 ) -> str:
     """Return the id of one cell: 32 hexadecimal digits."""
     settings = settings_key(fragments(config), pixel_fields(type(config)))
-    return join(settings + method_key(config, weights_digest, output), content_key(content) + style_key(style))
+    return join(settings + method_key(config, weights_digest, output, start), content_key(content) + style_key(style))
 
 
 def address(cell: Cell) -> str:
@@ -133,8 +145,11 @@ def address(cell: Cell) -> str:
 
 
 def written_method_key(config: Method, output: OutputFormat) -> bytes:
-    """Return the part of an address that names the method, the weights as written, and the output format."""
-    return digest16(canonical([config.name, *config.weights_as_written, output.format, output.quality]))
+    """Return the part of an address that names the method, its files as written, and the output format."""
+    start = [{"start": config.start_picture.uri}] if config.start_picture else []
+    return digest16(
+        canonical([config.name, *config.weights_as_written, output.format, output.quality, *_alpha(output), *start])
+    )
 
 
 def written_inputs_key(content: ImageRef | None, style: StyleRef | None) -> bytes:
@@ -156,6 +171,11 @@ def hex_of(parts: Iterable[str], *, size: int = 16) -> str:
     for part in parts:
         total.update(part.encode())
     return total.hexdigest()
+
+
+def _alpha(output: OutputFormat) -> list[Any]:
+    """Return what kept transparency adds to a key: nothing without it."""
+    return [{"alpha": True}] if output.alpha else []
 
 
 def _mix(style: StyleRef) -> list[Any]:

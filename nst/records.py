@@ -73,6 +73,8 @@ class OutputFormat:
 
     format: Literal["png", "jpeg", "webp"] = "png"
     quality: int = 95
+    alpha: bool = False
+    """Whether the transparency of the content image is kept; not for JPEG."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class Cell:
     """1 + the number of failed attempts in the catalog when the cell was planned."""
     model: ModelRef | None = None
     """The trained network, None for methods without."""
+    start: ImageRef | None = None
+    """The picture that the optimisation starts from where the settings name one (`Method.start_picture`)."""
 
 
 @dataclass(frozen=True, slots=True)

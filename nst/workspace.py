@@ -57,6 +57,11 @@ class Request:
     """The mask of each style image; empty without masks."""
     model: NetworkFile | None = None
     """The trained network, for methods that run one."""
+    start: Pixels | None = None
+    """The picture that the optimisation starts from where the settings name one (`Method.start_picture`)."""
+
+    def __post_init__(self) -> None:
+        assert (self.start is None) == (self.config.start_picture is None), "a start is given where it is named"
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from tasks.models.backbone_weights import cache_fault, cached_weights
 from tasks.prefect.server import check_configured, configured_url
 from tasks.store import Patience, open_store
 from tasks.store.probe import probe
-from tasks.work.workers import find_devices
+from tasks.work.devices import find_devices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -44,6 +44,11 @@ class Failure:
         """Return the failure that an error means."""
         return cls(cell_id, type(error).__name__, str(error))
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether the next attempt may succeed without a change: `nst.errors.TransientError` and its kinds."""
+        return self.error_class in {"TransientError", "StorageError", "WorkerLost"}
+
     def __str__(self) -> str:
         return f"{self.error_class}: {self.message}"
 

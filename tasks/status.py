@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import InputError
 from tasks.catalog.parquet import from_file
+from tasks.effect import effect
 from tasks.heartbeat import running_sweeps
+from tasks.root import Root
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
-
-    from tasks.root import Root
 
 _Run = tuple[str, str, datetime, list[str]]
 """Rows of one sweep: its id, its name, when it was submitted, and the ids of cells."""
@@ -109,6 +109,19 @@ def _tallies(runs: Iterable[_Run], done: Container[str], tried: Container[str]) 
         open_cells = [cell for cell in cells if cell not in done]
         failed = sum(cell in tried for cell in open_cells)
         yield sweep_id, _Tally(name, submitted, len(cells) - len(open_cells), failed, len(open_cells) - failed)
+
+
+@effect(retries=2, retry_delays_s=(2, 10))
+def count_done(root: Root, cells: Iterable[str]) -> int:
+    """Return how many of these cells the store holds rows of, whatever this process remembers of the catalog.
+
+    Raises:
+        StorageError: A file of published rows is missing, and so is what it was made from.
+    """
+    catalog = Root(root.uri, single_publisher=root.single_publisher).catalog
+    catalog.heal("results")
+    done = catalog.keys("results")
+    return sum(cell in done for cell in cells)
 
 
 def find_sweep(root: Root, wanted: str) -> SweepStatus:

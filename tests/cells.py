@@ -70,10 +70,11 @@ def request(
     mask: Labels | None = None,
     style_masks: Sequence[Labels] = (),
     model: NetworkFile | None = None,
+    start: Pixels | None = None,
 ) -> Request:
     """Return one cell; styles without weights count equally."""
     shares = tuple(weights) or (1.0,) * len(styles)
-    return Request(cell_id, content, tuple(styles), shares, mix, config, mask, tuple(style_masks), model)
+    return Request(cell_id, content, tuple(styles), shares, mix, config, mask, tuple(style_masks), model, start)
 
 
 def run(*requests: Request) -> list[Stylized]:

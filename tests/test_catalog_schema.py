@@ -53,6 +53,10 @@ def test_a_row_holds_every_setting_of_its_method_as_the_manifest_has_it(method: 
     (row,) = catalog.read("results").to_pylist()
     assert row["method"] == method
     for key, value in config.model_dump(mode="json", exclude={"name"}).items():
+        if key == "early_stop":
+            assert value is None
+            assert (row["early_stop_tolerance"], row["early_stop_patience"]) == (None, None)
+            continue
         if key in {"optimizer", "pyramid", "backbone"}:
             found = {part: row[key if part == "name" else f"{key}_{part}"] for part in value}
         else:
@@ -68,6 +72,19 @@ def test_flattened_settings_say_what_was_configured() -> None:
     assert "optimizer_history" not in flat
     assert json.loads(str(flat["content_layers"])) == {"relu2_2": 1.0}
     assert flat["style_representation"] == "gram"
+
+
+def test_a_block_that_may_be_left_out_has_columns_of_its_own() -> None:
+    stopping = parameters.flatten(GatysConfig.model_validate({"early_stop": {"patience": 7}}))
+    assert (stopping["early_stop_tolerance"], stopping["early_stop_patience"]) == (0.001, 7)
+    assert not [key for key in parameters.flatten(GatysConfig()) if key.startswith("early_stop")]
+
+
+def test_a_word_in_place_of_a_number_or_a_block_is_null_in_the_column_of_the_other() -> None:
+    given = parameters.flatten(GatysConfig.model_validate({"size": "original", "init": {"uri": "a.png"}}))
+    assert (given["size"], given["init_uri"]) == (None, "a.png")
+    assert "init" not in given
+    assert parameters.flatten(GatysConfig())["init"] == "content"
 
 
 def test_losses_have_a_column_for_every_rectified_layer_of_vgg19() -> None:

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from flows.engine import InlineEngine, Stopped, completed, notify_watcher, watching
-from nst.errors import InputError, StorageError
+from flows.engine import InlineEngine, completed, notify_watcher, watching
+from nst.errors import InputError, Stopped, StorageError
 from tasks.effect import effect
 
 

@@ -8,7 +8,8 @@ from nst.config.optimizer import AdamConfig, LbfgsConfig
 from nst.losses.objective import Losses, Objective
 from nst.losses.style import STYLE_LOSSES, style_target
 from nst.losses.terms import content_terms, style_terms, tv_term
-from nst.optimize.loop import BatchAdam, Trace, build_optimizer, optimize_images
+from nst.optimize.loop import BatchAdam, build_optimizer, optimize_images
+from nst.optimize.trace import Trace
 
 
 @pytest.fixture
@@ -168,9 +169,8 @@ def test_no_step_waits_for_the_device(config):
 
 def test_trace_keeps_the_first_the_last_and_every_nth_step_of_each_image(start):
     trace, pictures = Trace(), start(2, 3, 4, 4)
-    optimize_images(
-        build_optimizer(AdamConfig(), pictures, None), bowl, steps=7, trace=trace, trace_every=3, level=1, done=10
-    )
+    optimize_images(build_optimizer(AdamConfig(), pictures, None), bowl, steps=10, trace=trace, trace_every=0)
+    optimize_images(build_optimizer(AdamConfig(), pictures, None), bowl, steps=7, trace=trace, trace_every=3, level=1)
     first, second = trace.read()
     assert [(row.step, row.level) for row in first] == [(11, 1), (13, 1), (16, 1), (17, 1)]
     assert first[0].loss == pytest.approx(bowl(pictures)[0].total[0].item())

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import duckdb
@@ -115,6 +117,23 @@ def test_a_row_tells_the_whole_truth(ran):
     assert blend.style_mix == "losses"
 
 
+def test_every_row_names_its_worker_its_device_and_its_software(ran):
+    folder, _ = ran
+    labels = set()
+    for table in ("results", "failures"):
+        rows = pd.read_parquet(folder / "out/catalog" / table)
+        assert set(rows.device) == {"cpu"}
+        assert set(rows.python_version) == {platform.python_version()}
+        assert set(rows.torch_version.str.split("+").str[0]) == {version("torch").split("+")[0]}
+        assert set(rows.nst_version) == {version("nst-batch")}
+        assert rows.worker.str.fullmatch(r"cpu-[0-9a-f]{6}").all()
+        assert rows.device_name.notna().all()
+        end = rows.finished_at if table == "results" else rows.failed_at
+        assert (rows.started_at <= end).all()
+        labels |= set(rows.worker)
+    assert len(labels) == 1  # one worker process did it all
+
+
 def test_pandas_duckdb_and_polars_read_the_same_rows(ran):
     folder, _ = ran
     root = folder / "out/catalog/results"
@@ -197,12 +216,14 @@ def test_a_user_error_is_one_line_and_exit_code_2(tmp_path):
     for command in ("plan", "run"):
         bad = nst(command, "bad.yaml", cwd=tmp_path)
         assert bad.returncode == 2
-        assert bad.stderr.startswith("bad.yaml:4:16: error: ")
+        error = bad.stderr.removeprefix("reading and planning bad.yaml\n")  # `run` says what it waits for
+        assert error.startswith("bad.yaml:4:16: error: ")
         assert "gatys" in bad.stderr
         assert not (tmp_path / "out").exists()
     missing = nst("run", "none.yaml", cwd=tmp_path)
     assert missing.returncode == 2
-    assert len(missing.stderr.splitlines()) == 1
+    assert len(missing.stderr.splitlines()) == 2
+    assert missing.stderr.splitlines()[0] == "reading and planning none.yaml"
     (tmp_path / "inputs.yaml").write_text("name: x\ncontents: [a.jpg]\nstyles: [b.jpg, c.jpg]\nmethod: gatys\n")
     inputs = nst("run", "inputs.yaml", cwd=tmp_path)
     assert inputs.returncode == 2

@@ -16,7 +16,6 @@ import yaml
 from trainings import manifest, write_pictures
 
 from tasks.prefect import process as prefect_process
-from tasks.prefect.process import call
 from tasks.prefect.server import private_server
 
 ROOT = Path(__file__).parent.parent
@@ -54,7 +53,7 @@ def deploy_file(folder, root):
 
 
 def finished_runs(server):
-    runs = call(server.api_url, "POST", "/flow_runs/filter", {"sort": "START_TIME_ASC"})
+    runs = server.call("POST", "/flow_runs/filter", {"sort": "START_TIME_ASC"})
     return [run for run in runs if run["state_type"] in {"COMPLETED", "FAILED", "CRASHED"}]
 
 
@@ -67,18 +66,19 @@ def test_the_schedule_fires_trains_and_then_finds_nothing_to_train(server, tmp_p
     nightly.write_text(manifest(steps=3))
     environment = {
         **os.environ,
+        "NST_ROOT": str(root),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
         "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "PREFECT_WORKER_PREFETCH_SECONDS": "1",
     }
-    call(server.api_url, "POST", "/work_pools/", {"name": "nst", "type": "process"})
+    server.call("POST", "/work_pools/", {"name": "nst", "type": "process"})
     prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
     deploy = [*prefect, "deploy", "--all", "--prefect-file", str(deploy_file(tmp_path, root))]
     done = subprocess.run(deploy, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     until = time.monotonic() + 60
-    while not call(server.api_url, "POST", "/flow_runs/count", {}):
+    while not server.call("POST", "/flow_runs/count", {}):
         assert time.monotonic() < until, "nothing is scheduled: " + (tmp_path / "prefect/runs-0.log").read_text()
         time.sleep(0.2)
     log = tmp_path / "worker.log"

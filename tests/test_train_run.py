@@ -270,6 +270,11 @@ def test_a_night_trains_what_is_new_and_one_fault_holds_up_no_other(folder):
     models, failures = (pd.read_parquet(folder / "night/catalog" / name) for name in ("models", "failures"))
     assert models["name"].tolist() == ["c-dots"]  # d asks for the same
     assert failures.error_class.tolist() == ["Unhealthy"]
+    assert (
+        failures[["worker", "device", "device_name", "nst_version", "torch_version", "started_at"]]
+        .notna()
+        .all(axis=None)
+    )
     evidence = Path(failures.evidence_uri[0].removeprefix("file://"))
     assert json.loads(evidence.read_text())["why"] == failures.error_message[0]
     assert np.ptp(decode(evidence.with_suffix(".png").read_bytes()), axis=(0, 1)).max() <= 2

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 from tasks.status import sweep_statuses
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from flows.command.terminal import Terminal
     from tasks.root import Root
     from tasks.status import SweepStatus
 
 
-def print_status(root: Root, out: Console) -> None:
+def print_status(root: Root, out: Terminal) -> None:
     """List the sweeps of a root, one line each."""
     statuses = sweep_statuses(root)
     if not statuses:
-        out.print(f"no sweep has been submitted to {root.uri}")
+        out.say(f"no sweep has been submitted to {root.uri}")
         return
     table = Table("sweep", "id", "submitted (UTC)", "cells", "done", "failed", "to do", "state")
     for status in statuses:
@@ -29,9 +29,9 @@ def print_status(root: Root, out: Console) -> None:
     out.print(table)
 
 
-def _state(status: SweepStatus) -> str:
+def _state(status: SweepStatus) -> Text:
     if status.running:
-        return "[cyan]running[/]"
+        return Text("running", "cyan")
     if status.to_do:
-        return "[yellow]incomplete[/]"
-    return "[red]failures[/]" if status.failed else "[green]done[/]"
+        return Text("incomplete", "yellow")
+    return Text("failures", "red") if status.failed else Text("done", "green")

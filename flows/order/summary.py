@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ class Summary:
         """Exit code of the command: 1 if anything failed."""
         return 1 if self.failed else 0
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the run counts as failed: a training without its models does, a sweep without some cells does not."""
+        return False
+
     def note(self, default: str = "") -> str:
         """Return what the progress says: the number of failures, if there are any."""
         return f"{self.failed} failed" if self.failed else default
@@ -63,12 +69,20 @@ class Summary:
         raise NotImplementedError
 
     def _failure_lines(self) -> Iterator[str]:
-        if self.failed:
-            yield f"{self.failed} failed; run again to try them again"
-            for failure in self.failures[:_FAILURES_SHOWN]:
-                yield f"  {failure.cell_id[:8]} {failure}"
-            if self.failed > _FAILURES_SHOWN:
-                yield f"  and {self.failed - _FAILURES_SHOWN} more in the catalog's failures table"
+        """Yield what failed and what helps; equal failures share a line."""
+        if not self.failed:
+            return
+        passing = all(failure.may_pass for failure in self.failures)
+        yield f"{self.failed} failed; " + (
+            "run again to try them again" if passing else "mend what is named here, then run again to try only them"
+        )
+        ids: dict[str, list[str]] = {}
+        for failure in self.failures:
+            ids.setdefault(str(failure), []).append(failure.cell_id[:8])
+        for text, equal in islice(ids.items(), _FAILURES_SHOWN):
+            yield f"  {equal[0]}{f' and {len(equal) - 1} more' if len(equal) > 1 else ''}: {text}"
+        if len(ids) > _FAILURES_SHOWN:
+            yield f"  {len(ids) - _FAILURES_SHOWN} other causes are in the catalog's failures table"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,15 +92,25 @@ class SweepSummary(Summary):
     Attributes:
         sweep_id: Id of the sweep.
         gallery: URI of its page, "" if the run made none.
+        lost: Cells that the store accepted the rows of, and that are not in the catalog at the end.
     """
 
     sweep_id: str
     gallery: str = ""
+    lost: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the command: 1 if anything failed or was lost."""
+        return 1 if self.failed or self.lost else 0
 
     def lines(self, root: str) -> Iterator[str]:
         """Yield what the run did and where to look; `root` as the user wrote it."""
         before = f", {self.done_before} were done before" if self.done_before else ""
         yield f"sweep {self.name} ({self.sweep_id[:8]}): {self.done} done in {duration(self.seconds)}{before}"
+        if self.lost:
+            yield f"{self.lost} of {self.done_before + self.done} done cells are not in the catalog, although the store"
+            yield "  accepted their rows; run again to compute them, and `nst fsck` to see what else is missing"
         yield from self._failure_lines()
         if self.gallery:
             yield f"pictures: {self.gallery}"
@@ -102,6 +126,11 @@ class TrainingSummary(Summary):
     """
 
     models: list[str] = field(default_factory=list)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the run counts as failed: models are missing."""
+        return self.failed > 0
 
     def lines(self, root: str) -> Iterator[str]:
         """Yield what the run did and where to look; `root` as the user wrote it."""

@@ -21,6 +21,7 @@ from flows.order.order import Order
 from flows.order.summary import SweepSummary
 from flows.order.tables import sweep_table
 from flows.order.training import train_missing
+from nst.errors import Stopped
 from nst.plan.rates import LearnedRates
 from tasks.effect import call_with_policy
 from tasks.heartbeat import beating
@@ -30,19 +31,20 @@ from tasks.pages.report import report
 from tasks.planning.history import known_rates
 from tasks.planning.registration import register_sweep
 from tasks.planning.sweep import PreparedSweep, prepare_sweep, replan
+from tasks.status import count_done
 from tasks.work.calibration import calibrate
+from tasks.work.devices import find_devices
 from tasks.work.fanout import Chunk, Fanout
-from tasks.work.workers import DevicePool, find_devices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from rich.table import Table
 
     from flows.engine import Engine
     from flows.order.request import Request
     from tasks.inputs.manifest_source import ManifestSource
-    from tasks.work.workers import OnStep
+    from tasks.work.workers import DevicePool
 
 PUBLISH_EVERY_S: Final = 60.0
 """While a sweep runs, its committed rows reach the catalog at least this often."""
@@ -86,46 +88,64 @@ class SweepOrder(Order[PreparedSweep]):
         """Return the plan as a table, for `nst plan`."""
         return sweep_table(self.prepared)
 
-    def run(self, engine: Engine, on_step: OnStep | None = None) -> SweepSummary:
+    def run(self, engine: Engine, pool: DevicePool) -> SweepSummary:
         """Run the cells that are not done yet; errors as `run_sweep`."""
-        return run_sweep(self.prepared, self.devices, engine, on_step)
+        return run_sweep(self.prepared, pool, engine)
 
 
-def run_sweep(
-    prepared: PreparedSweep, devices: Sequence[str], engine: Engine, on_step: OnStep | None = None
-) -> SweepSummary:
+def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> SweepSummary:
     """Run the cells of a planned sweep that are not done yet.
 
     Args:
         prepared: The plan.
-        devices: One worker each.
-        engine: Carries out the chunks; with as many threads as there are devices.
-        on_step: Called with the progress of batches and trainings.
+        pool: The device workers; they are stopped when the last cell is done.
+        engine: Carries out the chunks; with as many threads as there are workers.
 
     Raises:
         UserError: The weights of a backbone cannot be obtained; nothing was started.
         TransientError: The store did not answer; what is committed is kept, and running again does the rest.
+        Stopped: The engine was stopped; what is committed is published, and the page shows it.
     """
     clock = time.monotonic()
     plan, root = prepared.plan, prepared.root
     summary = SweepSummary(sweep_id=plan.sweep_id, name=plan.name, total=plan.total, done_before=plan.done)
-    register_sweep(prepared)
-    if plan.to_do:
-        for backbone, weights in prepared.weights.items():
-            if weights.uri == "torchvision":
-                fetch_weights(backbone.name)
-        with beating(root.store, plan.sweep_id), DevicePool(root, devices, on_step) as pool:
+    is_new = register_sweep(prepared)
+    call_with_policy(publish_all, root.catalog)  # from now on plain readers find tables below the root
+    if not plan.to_do:
+        if is_new:  # done by other sweeps, or under other names
+            _show(prepared, engine, summary)
+        return summary
+    for backbone, weights in prepared.weights.items():
+        if weights.uri == "torchvision":
+            fetch_weights(backbone.name)
+    stop: Stopped | None = None
+    try:
+        with beating(root.store, plan.sweep_id), pool:
             prepared = _train_first(prepared, pool, engine)
             _stylize(prepared, pool, engine, summary)
+    except Stopped as signal:  # what is done is published and shown as at any other end
+        stop = signal
     call_with_policy(publish_all, root.catalog)
     summary.seconds = time.monotonic() - clock
-    if plan.to_do:
-        tidy(root.catalog)
-        known_rates(root.catalog)  # keeps them for the next plan
-        page = report(prepared)
-        summary.gallery = page.uri
-        engine.show(page.rows, page.contact_sheet)
+    acknowledged = summary.done_before + summary.done
+    summary.lost = max(0, acknowledged - call_with_policy(count_done, root, prepared.plan.cells.ids))
+    if not summary.lost:  # a damaged root is left as it is, for `nst fsck`
+        if not stop:
+            tidy(root.catalog)
+            known_rates(root.catalog)  # keeps them for the next plan
+        _show(prepared, engine, summary)
+    if stop:
+        raise Stopped(
+            f"{summary.done_before + summary.done} of {summary.total} cells are done", hint=f"page: {summary.gallery}"
+        ) from stop
     return summary
+
+
+def _show(prepared: PreparedSweep, engine: Engine, summary: SweepSummary) -> None:
+    """Write the sweep's page and contact sheet, and show them where the engine has a page."""
+    page = report(prepared)
+    summary.gallery = page.uri
+    engine.show(page.rows, page.contact_sheet)
 
 
 def _train_first(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> PreparedSweep:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from flows.order.summary import duration
 from nst.plan.merging import merge_reasons
@@ -58,7 +59,7 @@ def training_table(prepared: PreparedTraining) -> Table:
         state = prepared.state(spec)
         styles = ", ".join(style.name for style in spec.styles[:3]) + (", ..." if len(spec.styles) > 3 else "")
         color = "green" if state == "trained" else "yellow"
-        table.add_row(spec.model_id[:8], spec.config.family, styles, f"{spec.config.steps:,}", f"[{color}]{state}[/]")
+        table.add_row(spec.model_id[:8], spec.config.family, styles, f"{spec.config.steps:,}", Text(state, color))
     return table
 
 

@@ -69,6 +69,8 @@ def check_shapes(
 ) -> list[Convolution]:
     """Return the convolutions up to the deepest of some layers, all of whose tensors are there with the right shapes.
 
+    The weights of a VGG may be narrower than the architecture: then the convolutions have fewer filters.
+
     Args:
         architecture: Name of the backbone.
         layers: Names of the layers that are to be computed.

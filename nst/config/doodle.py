@@ -8,9 +8,10 @@ from pydantic import Field, model_validator
 
 from nst.config.backbone import BackboneConfig
 from nst.config.effects import NoEffect
-from nst.config.fields import LayerWeights, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight
+from nst.config.fields import LayerWeights, Noise, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.method import PixelMethod
-from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
+from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
+from nst.config.start import FromContentOrNoise, Size
 
 _PATCH_DEFAULTS: Final = {"style_layers": ["relu3_1", "relu4_1"], "style_weight": 3.0, "tv_weight": 3.0}
 """The defaults that change with `how: patches`."""
@@ -35,6 +36,8 @@ class DoodleConfig(PixelMethod):
         NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),
     )
 
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop"})
+
     name: Literal["doodle"] = "doodle"
 
     how: Literal["gram", "patches"] = "gram"
@@ -42,9 +45,10 @@ class DoodleConfig(PixelMethod):
     `patches`: by patches of features, matched together with the masks over the patches (Champandard 2016); slower, and
     closer to the style's own forms."""
 
-    size: Pixels = 512
+    size: Size = 512
     """Length in pixels of the side that `resize` names (512 in the examples of alexjc/neural-doodle and of
-    DmitryUlyanov/fast-neural-doodle)."""
+    DmitryUlyanov/fast-neural-doodle); or `original`, the size of the content image, or of its mask where there is no
+    image."""
 
     resize: Literal["long", "short"] = "long"
     """Which side of the content image, or of its mask where there is no image, is scaled to `size`."""
@@ -83,8 +87,9 @@ class DoodleConfig(PixelMethod):
     """Weight of the squared gradient of the picture in [0, 1]. With `how: patches` the default is 3, since patches see
     less of the noise."""
 
-    init: Literal["noise", "content"] = "noise"
-    """What the picture starts from (noise in alexjc/neural-doodle and in DmitryUlyanov/fast-neural-doodle)."""
+    init: FromContentOrNoise = "noise"
+    """What the picture starts from: noise (as in alexjc/neural-doodle and in DmitryUlyanov/fast-neural-doodle), the
+    content image, or a given picture: `{uri: sketch.png}`."""
 
     noise: Noise = 0.02
     """Share of noise in the grey picture that `init: noise` starts from. 1 is noise alone, as in alexjc/neural-doodle;
@@ -99,6 +104,7 @@ class DoodleConfig(PixelMethod):
     last level in DmitryUlyanov/fast-neural-doodle)."""
 
     optimizer: OptimizerConfig = LbfgsConfig()
+    early_stop: EarlyStop = None
     pyramid: PyramidConfig = PyramidConfig(levels=3)
     """Sizes at which the picture is optimised, coarse to fine (three, each half of the next, in
     alexjc/neural-doodle)."""

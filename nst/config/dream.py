@@ -8,9 +8,10 @@ from pydantic import Field
 
 from nst.config.backbone import BackboneConfig
 from nst.config.effects import NoEffect
-from nst.config.fields import LayerWeights, Needs, Pixels, Precision, Seed, TraceEvery, Weight
+from nst.config.fields import LayerWeights, Needs, Precision, Seed, TraceEvery, Weight
 from nst.config.method import PixelMethod
 from nst.config.optimizer import PyramidConfig
+from nst.config.start import Size
 
 
 class DreamConfig(PixelMethod):
@@ -32,8 +33,9 @@ class DreamConfig(PixelMethod):
     """Layers whose activations are increased, with their weights (relu4_3 of VGG-16 in gordicaleksa/pytorch-deepdream;
     the notebook has GoogLeNet). Shallow layers give strokes and textures, deep ones eyes, faces and houses."""
 
-    size: Pixels = 512
-    """Length in pixels of the side that `resize` names; with `init: noise`, of both sides."""
+    size: Size = 512
+    """Length in pixels of the side that `resize` names; or `original`, the size of the content image itself; with
+    `init: noise`, the length of both sides."""
 
     resize: Literal["long", "short"] = "long"
     """Which side of the content image is scaled to `size`."""
@@ -77,4 +79,4 @@ class DreamConfig(PixelMethod):
     @property
     def canvas(self) -> tuple[int, int] | None:
         """Width and height of the picture: a square with `init: noise`, else None."""
-        return (self.size, self.size) if self.init == "noise" else None
+        return self.square if self.init == "noise" else None

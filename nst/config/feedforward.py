@@ -9,6 +9,7 @@ from pydantic import Field
 from nst.config.effects import NoEffect
 from nst.config.fields import Needs, Pixels, Precision, Seed
 from nst.config.method import Method
+from nst.config.start import Size
 from nst.config.training import TRAINING_CONFIGS, Training
 
 if TYPE_CHECKING:
@@ -57,8 +58,9 @@ class FeedforwardConfig(Method):
     """`stylize`: the content in the style of the network. `texture`: a new picture from noise alone, by a `texture_net`
     that was trained with this mode."""
 
-    size: Pixels = 512
-    """Length in pixels of the side that `resize` names; with `mode: texture`, of both sides."""
+    size: Size = 512
+    """Length in pixels of the side that `resize` names; or `original`, the size of the content image itself; with
+    `mode: texture`, the length of both sides."""
 
     resize: Literal["long", "short"] = "long"
     """Which side of the content image is scaled to `size`."""
@@ -125,7 +127,7 @@ class FeedforwardConfig(Method):
     @property
     def canvas(self) -> tuple[int, int] | None:
         """Width and height of the picture: a square with `mode: texture`, else None."""
-        return (self.size, self.size) if self.mode == "texture" else None
+        return self.square if self.mode == "texture" else None
 
     @property
     def cost(self) -> float:

@@ -10,7 +10,6 @@ from nst.config.backbone import BackboneConfig
 from nst.config.effects import NoEffect
 from nst.config.fields import (
     LayerWeights,
-    Pixels,
     Precision,
     Representation,
     Seed,
@@ -19,8 +18,9 @@ from nst.config.fields import (
     Weight,
 )
 from nst.config.method import PixelMethod
-from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
+from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
 from nst.config.presets import PRESETS, over_preset
+from nst.config.start import FromAnything, Size
 
 
 class GatysConfig(PixelMethod):
@@ -32,10 +32,10 @@ class GatysConfig(PixelMethod):
 
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"preset", "trace_every"})
 
-    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"laplacian_weight", "laplacian_pool"})
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"laplacian_weight", "laplacian_pool", "early_stop"})
 
-    PRESET: ClassVar[str] = "preset"
-    INDEPENDENT_VALIDATORS: ClassVar[frozenset[str]] = frozenset({"_from_name", "_apply_preset"})
+    DECIDES: ClassVar[frozenset[str]] = PixelMethod.DECIDES | {"preset"}
+    INDEPENDENT_VALIDATORS: ClassVar[frozenset[str]] = PixelMethod.INDEPENDENT_VALIDATORS | {"_apply_preset"}
 
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
         *PixelMethod.NO_EFFECT,
@@ -56,8 +56,8 @@ class GatysConfig(PixelMethod):
     """Units of the weights. `relative` divides each loss by the energy of its target, so that a weight means the same
     on every backbone; all others are the absolute units of an implementation (`nst.losses.units`)."""
 
-    size: Pixels = 512
-    """Length in pixels of the side that `resize` names."""
+    size: Size = 512
+    """Length in pixels of the side that `resize` names; or `original`, the size of the content image itself."""
 
     resize: Literal["long", "short"] = "long"
     """Which side of the content image is scaled to `size` (the long side in jcjohnson/neural-style)."""
@@ -99,17 +99,19 @@ class GatysConfig(PixelMethod):
     """Side in pixels of the squares over which the picture is averaged before its Laplacian is taken, at every level of
     the pyramid (4 in Li et al. 2017 and in askerlee/lapstyle)."""
 
-    init: Literal["content", "noise", "style"] = "content"
-    """What the picture starts from: the content image, noise (as in Gatys et al. 2016), or the style image."""
+    init: FromAnything = "content"
+    """What the picture starts from: the content image, noise (as in Gatys et al. 2016), the style image, or a given
+    picture: `{uri: sketch.png}`."""
 
     noise: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of seeded noise mixed into the picture that `init: content` or `init: style` starts from."""
+    """Share of seeded noise mixed into the picture that the optimisation starts from, unless it is noise already."""
 
     seed: Seed = 0
     """Seed of the noise that the picture starts from or that `noise` mixes in. Without noise it makes no difference."""
 
     steps: Steps = 300
     optimizer: OptimizerConfig = LbfgsConfig()
+    early_stop: EarlyStop = None
     pyramid: PyramidConfig = PyramidConfig()
 
     color: Literal["style", "luminance", "histogram"] = "style"

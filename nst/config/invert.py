@@ -7,9 +7,10 @@ from typing import ClassVar, Literal
 from nst.config.architectures import chain
 from nst.config.backbone import BackboneConfig
 from nst.config.effects import NoEffect
-from nst.config.fields import LayerName, Needs, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight
+from nst.config.fields import LayerName, Needs, Noise, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.method import PixelMethod
-from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
+from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
+from nst.config.start import Size
 
 
 class InvertConfig(PixelMethod):
@@ -25,6 +26,8 @@ class InvertConfig(PixelMethod):
         NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),
     )
 
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop"})
+
     name: Literal["invert"] = "invert"
 
     what: Literal["content", "style"] = "content"
@@ -34,8 +37,9 @@ class InvertConfig(PixelMethod):
     layer: LayerName = "relu4_2"
     """Layer whose features are inverted; with `what: style`, the last layer whose Gram matrix is inverted."""
 
-    size: Pixels = 256
-    """Length in pixels of the side that `resize` names; with `what: style`, of both sides."""
+    size: Size = 256
+    """Length in pixels of the side that `resize` names; or `original`, the size of the content image itself; with
+    `what: style`, the length of both sides."""
 
     resize: Literal["long", "short"] = "long"
     """Which side of the content image is scaled to `size`."""
@@ -54,6 +58,7 @@ class InvertConfig(PixelMethod):
 
     steps: Steps = 300
     optimizer: OptimizerConfig = LbfgsConfig()
+    early_stop: EarlyStop = None
     pyramid: PyramidConfig = PyramidConfig()
     backbone: BackboneConfig = BackboneConfig()
     precision: Precision = "float32"
@@ -76,4 +81,4 @@ class InvertConfig(PixelMethod):
     @property
     def canvas(self) -> tuple[int, int] | None:
         """Width and height of the picture: a square with `what: style`, else None."""
-        return (self.size, self.size) if self.what == "style" else None
+        return self.square if self.what == "style" else None

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pydantic import model_validator
+
+from nst.config.backbone import DISTILLED
 from nst.config.block import NamedBlock, Settings
 from nst.config.effects import NoEffect
+from nst.config.layers import reachable_defaults
+from nst.config.optimizer import AdamConfig
+from nst.config.start import ASSUMED_SIDE, StartPicture
 
 if TYPE_CHECKING:
     from nst.config.backbone import BackboneConfig
     from nst.config.fields import Needs, Precision
-    from nst.config.optimizer import PyramidConfig
+    from nst.config.optimizer import EarlyStopConfig, PyramidConfig
 
 
 class Method(NamedBlock, Settings):
@@ -28,9 +34,16 @@ class Method(NamedBlock, Settings):
 
     if TYPE_CHECKING:  # every method declares these fields, each with its own description and default
         name: Any
-        size: int
+        size: Any  # a whole number of pixels, or "original"
         resize: Literal["long", "short"]
         precision: Precision
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fit_layers(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            value = value | dict(reachable_defaults(cls.model_fields, value))
+        return value
 
     @property
     def needs(self) -> Needs:
@@ -50,14 +63,36 @@ class Method(NamedBlock, Settings):
     @property
     def side(self) -> int:
         """Side in pixels of the square by which the number of cells in a batch is chosen."""
-        return max(self.canvas) if self.canvas else self.size
+        return max(self.canvas or self.square)
 
     @property
     def pixels(self) -> float:
         """Number of pixels of the picture; an estimate for a 4:3 image where the content image decides it."""
         if self.canvas:
             return float(self.canvas[0] * self.canvas[1])
-        return self.size**2 * (0.75 if self.resize == "long" else 4 / 3)
+        return self.square[0] ** 2 * (4 / 3 if self.resize == "short" and not self.takes_original_size else 0.75)
+
+    @property
+    def square(self) -> tuple[int, int]:
+        """Width and height in pixels of a square picture; an assumption with `size: original`."""
+        side = ASSUMED_SIDE if self.takes_original_size else int(self.size)
+        return side, side
+
+    @property
+    def takes_original_size(self) -> bool:
+        """Whether the picture has the size of the content image."""
+        return bool(self.size == "original")
+
+    @property
+    def start_picture(self) -> StartPicture | None:
+        """The picture that the optimisation starts from where the settings name one."""
+        init = getattr(self, "init", None)
+        return init if isinstance(init, StartPicture) else None
+
+    def conflicts(self) -> Iterator[tuple[str, str, str]]:
+        """Yield the settings that do not fit together: the setting at fault, what is wrong, and a hint."""
+        if self.takes_original_size and self.canvas:
+            yield "size", "with these settings there is no content image whose size could be taken", "give a number"
 
     @property
     def cost(self) -> float:
@@ -90,9 +125,23 @@ class PixelMethod(Method):
         NoEffect("steps", {"pyramid.levels": (1,)}, unless={"pyramid.first_steps": (None,)}),
         NoEffect("pyramid.factor", {"pyramid.levels": (1,)}),
         NoEffect("pyramid.warm_start", {"pyramid.levels": (1,)}),
-        NoEffect("backbone.input", {"backbone.weights": ("random",)}),
+        NoEffect("backbone.input", {"backbone.weights": ("random", *DISTILLED)}),
         NoEffect("backbone.seed", unless={"backbone.weights": ("random",)}),
     )
+
+    @property
+    def stop(self) -> EarlyStopConfig | None:
+        """When a picture is left as it is before all steps are done; None for a method whose pictures never are."""
+        stop: EarlyStopConfig | None = getattr(self, "early_stop", None)
+        return stop
+
+    def conflicts(self) -> Iterator[tuple[str, str, str]]:
+        """Yield the settings that do not fit together, an early stop and carried moments of Adam among them."""
+        yield from super().conflicts()
+        optimizer = getattr(self, "optimizer", None)
+        if self.stop and self.pyramid.warm_start and self.pyramid.levels > 1 and isinstance(optimizer, AdamConfig):
+            message = "a picture that stops early has no moments of Adam for the next level, which warm_start carries"
+            yield "early_stop", message, "remove 'early_stop', or set pyramid.warm_start: false"
 
     @property
     def cost(self) -> float:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from nst.config.backbone import BackboneConfig
 from nst.config.effects import NoEffect
-from nst.config.fields import LayerWeights, Needs, Pixels, Precision, Seed, Steps, TraceEvery, Weight
+from nst.config.fields import LayerWeights, Needs, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.method import PixelMethod
-from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
+from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
+from nst.config.start import FromContentOrNoise, Size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class MrfConfig(PixelMethod):
@@ -28,15 +32,17 @@ class MrfConfig(PixelMethod):
         NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),
     )
 
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop"})
+
     name: Literal["mrf"] = "mrf"
 
     what: Literal["transfer", "synthesis"] = "transfer"
     """What is made. `transfer`: a stylized content image. `synthesis`: a new picture from noise, without a content
     image."""
 
-    size: Pixels = 384
-    """Length in pixels of the side that `resize` names; with `what: synthesis`, of both sides (384 in
-    chuanli11/CNNMRF)."""
+    size: Size = 384
+    """Length in pixels of the side that `resize` names; or `original`, the size of the content image itself; with
+    `what: synthesis`, the length of both sides (384 in chuanli11/CNNMRF)."""
 
     resize: Literal["long", "short"] = "long"
     """Which side of the content image is scaled to `size`."""
@@ -75,8 +81,9 @@ class MrfConfig(PixelMethod):
     tv_weight: Weight = 1.0
     """Weight of the paper's regulariser, the squared gradient of the picture in [0, 1]."""
 
-    init: Literal["content", "noise"] = "content"
-    """What the picture starts from with `what: transfer`; with `what: synthesis` it starts from noise."""
+    init: FromContentOrNoise = "content"
+    """What the picture starts from with `what: transfer`: the content image, noise, or a given picture:
+    `{uri: sketch.png}`. With `what: synthesis` it starts from noise."""
 
     seed: Seed = 0
     """Seed of the noise."""
@@ -91,6 +98,7 @@ class MrfConfig(PixelMethod):
     72 and 112 pixels, Adam with a learning rate of 0.05 ended at a loss 7 to 20 % lower, with more of the style and
     less of the content: halve the `style_weight` with it."""
 
+    early_stop: EarlyStop = None
     pyramid: PyramidConfig = PyramidConfig(levels=3)
     """Sizes at which the picture is optimised, coarse to fine (three, each half of the next, in the paper)."""
 
@@ -106,7 +114,13 @@ class MrfConfig(PixelMethod):
     @property
     def canvas(self) -> tuple[int, int] | None:
         """Width and height of the picture: a square with `what: synthesis`, else None."""
-        return (self.size, self.size) if self.what == "synthesis" else None
+        return self.square if self.what == "synthesis" else None
+
+    def conflicts(self) -> Iterator[tuple[str, str, str]]:
+        """Yield the settings that do not fit together: a synthesis starts from noise."""
+        yield from super().conflicts()
+        if self.what == "synthesis" and self.start_picture:
+            yield "init", "a synthesis starts from noise, not from a given picture", "remove 'init'"
 
     @property
     def copies(self) -> list[tuple[float, float]]:

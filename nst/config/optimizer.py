@@ -58,6 +58,20 @@ OptimizerConfig = Annotated[
 ]
 
 
+class EarlyStopConfig(Block):
+    """A picture is left as it is once its loss stands still, at each level of the pyramid by itself.
+
+    The criterion looks at each picture alone, so that its batch makes no difference.
+    """
+
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.001
+    """A loss stands still when its lowest value so far has fallen by no more than this share over the last `patience`
+    steps."""
+
+    patience: Annotated[int, Field(ge=1, le=10_000)] = 20
+    """Number of steps over which the fall of the loss is looked at; no level takes fewer, unless `steps` is less."""
+
+
 class PyramidConfig(Block):
     """Coarse to fine: the picture is optimised at growing sizes; each level starts from the result before it."""
 
@@ -81,3 +95,12 @@ class PyramidConfig(Block):
             (scale, self.first_steps if level == 0 and self.first_steps else steps)
             for level, scale in enumerate(scales)
         ]
+
+
+EarlyStop = Annotated[
+    EarlyStopConfig | None,
+    Field(
+        description="When a picture is left as it is before all `steps` are done; by default never. The column "
+        "`steps_done` tells how many steps it took."
+    ),
+]

@@ -8,7 +8,7 @@ from nst.config.backbone import AveragingBackbone, BackboneConfig
 from nst.config.effects import NoEffect
 from nst.config.fields import LayerWeights, Needs, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.method import PixelMethod
-from nst.config.optimizer import LbfgsConfig, OptimizerConfig, PyramidConfig
+from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
 
 
 class TextureConfig(PixelMethod):
@@ -21,6 +21,8 @@ class TextureConfig(PixelMethod):
         NoEffect("size", unless={"width": (None,), "height": (None,)}),
         NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),
     )
+
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop"})
 
     name: Literal["texture"] = "texture"
 
@@ -60,6 +62,7 @@ class TextureConfig(PixelMethod):
     leongatys/DeepTextures)."""
 
     optimizer: OptimizerConfig = LbfgsConfig()
+    early_stop: EarlyStop = None
     pyramid: PyramidConfig = PyramidConfig()
 
     backbone: AveragingBackbone = BackboneConfig(pooling="average")

@@ -175,6 +175,16 @@ class Output(Block):
     quality: Annotated[int, Field(ge=1, le=100)] = 95
     """Quality of JPEG and WebP."""
 
+    alpha: bool = False
+    """Whether the picture is as transparent as the content image is, pixel by pixel; PNG and WebP only. Without it,
+    and in all computation, transparent pixels are laid over white."""
+
+    @model_validator(mode="after")
+    def _jpeg_is_opaque(self) -> Output:
+        if self.alpha and self.format == "jpeg":
+            raise ValueError("JPEG holds no transparency; write format: png or format: webp, or remove 'alpha'")
+        return self
+
 
 class ManifestBlock(Block):
     """Everything that a manifest may say."""
@@ -214,7 +224,7 @@ class ManifestBlock(Block):
     """What the sweep may cost: `cells` and `hours`."""
 
     output: Output = Output()
-    """How pictures are encoded: `format` and `quality`."""
+    """How pictures are encoded: `format`, `quality` and `alpha`."""
 
     batch_size: Annotated[int, Field(ge=1, le=256)] | None = None
     """Largest number of cells optimised together; by default as many as make about a million pixels, at most 8."""

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from nst.config.architectures import layers_of
-from nst.manifest.explain import explain, holds_layers
+from nst.config.layers import holds_layers
+from nst.config.method import Method
+from nst.manifest.explain import explain
 from nst.yaml.problems import Fault, wrong_type
 
 if TYPE_CHECKING:
@@ -115,6 +117,13 @@ def check_layers(raw: Mapping[str, Any], config: Settings) -> Iterator[Fault]:
             path: Path = (setting, written.index(layer)) if isinstance(written, list) else (setting,)
             path = (setting, layer) if isinstance(written, dict) else path
             yield Fault(path, f"{name} has no layer {layer!r}", known, key=isinstance(written, dict))
+
+
+def check_conflicts(config: Settings) -> Iterator[Fault]:
+    """Yield a fault for every setting of a method that does not fit to its others (`Method.conflicts`)."""
+    if isinstance(config, Method):
+        for setting, message, hint in config.conflicts():
+            yield Fault((setting,), message, hint)
 
 
 @cache

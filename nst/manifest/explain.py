@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import BaseModel
 
 from nst.config.architectures import LAYERS
-from nst.config.fields import LayerMark
+from nst.config.layers import holds_layers
 from nst.yaml.problems import Fault, describe, missing_key, not_one_of, number, unknown_key, wrong_type
+from nst.yaml.scalars import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -77,16 +78,21 @@ def _unknown_key(path: Path, loc: tuple[str | int, ...], settings: type[BaseMode
 def _choice(path: Path, value: Any, loc: tuple[str | int, ...], settings: type[BaseModel]) -> Fault:
     if isinstance(value, dict):
         path, value = (*path, "name"), value.get("name")
-    options = [word for field in _fields_at(settings, loc) for word in _options(field.annotation)]
-    return not_one_of(path, value, dict.fromkeys(options))
+    annotations = [field.annotation for field in _fields_at(settings, loc)]
+    options = [word for annotation in annotations for word in _options(annotation)]
+    fault = not_one_of(path, value, dict.fromkeys(options))
+    by_uri = any("uri" in block.model_fields for annotation in annotations for block in blocks(annotation))
+    hint = f"a file is written as {{uri: {shorten(value)}}}" if by_uri and isinstance(value, str) else ""
+    return replace(fault, hint=fault.hint or hint)
 
 
 def _options(annotation: Any) -> Iterator[str]:
     """Yield the words to choose from: those of a literal, and the names of the blocks of a union."""
     if typing.get_origin(annotation) is Literal:
         yield from map(str, typing.get_args(annotation))
-    elif found := blocks(annotation):
-        yield from (str(block.model_fields["name"].default) for block in found)
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if "name" in annotation.model_fields:
+            yield str(annotation.model_fields["name"].default)
     else:
         for inner in typing.get_args(annotation):
             yield from _options(inner)
@@ -133,16 +139,6 @@ def _message(details: ErrorDetails, value: Any) -> str:
     if details["type"] == "finite_number":
         return f"found {describe(value)}, expected a finite number"
     return str(details["ctx"]["error"] if details["type"] == "value_error" else details["msg"])
-
-
-def holds_layers(field: FieldInfo) -> bool:
-    """Return whether the texts of a setting are names of layers."""
-    return any(isinstance(mark, LayerMark) for mark in field.metadata) or _marks_layers(field.annotation)
-
-
-def _marks_layers(annotation: Any) -> bool:
-    inner = typing.get_args(annotation)
-    return any(isinstance(part, LayerMark) or _marks_layers(part) for part in inner)
 
 
 def _fields_at(settings: type[BaseModel], loc: tuple[str | int, ...]) -> list[FieldInfo]:

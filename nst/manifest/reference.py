@@ -145,8 +145,10 @@ def sections_of(names: Iterable[str]) -> dict[str, list[str]]:
         for setting in settings_of(_CONFIGS[name]):
             section = _place(owners[setting.described])
             inner = [path for path in paths(_CONFIGS[name]) if path.startswith(f"{setting.key}.")]
-            for path in inner or [setting.key]:
-                found[path][setting.key if inner else section] = None
+            for path in inner:
+                found[path][setting.key] = None
+            if setting.kind != link(setting.key, "block"):  # a block has no column for the whole of it
+                found[setting.key][section] = None
     return {path: list(sections) for path, sections in found.items()}
 
 
@@ -187,7 +189,7 @@ def _configuration(name: str, owners: Mapping[tuple[str, str, str], list[str]]) 
         if (place := _place(owners[setting.described])) == name:
             own.append(setting)
         else:
-            elsewhere[place].append(f"`{setting.key}` ({setting.default})")
+            elsewhere[place].append(f"`{setting.key}` ({setting.default or '`null`'})")
     also = [f"And the {link(place)}: {', '.join(settings)}." for place, settings in elsewhere.items()]
     return Section(name, (summary(_CONFIGS[name]), _table(own), *also))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.config import METHOD_CONFIGS
+from nst.config.start import StartPicture
 from nst.config.training import TRAINING_CONFIGS
 from nst.manifest.blocks import ManifestBlock
 from nst.manifest.methods import paths
@@ -104,7 +105,7 @@ def _short_forms(value: Any, definitions: dict[str, Any]) -> Any:
         target = definitions[value["$ref"].rsplit("/", 1)[1]]
         keys = target.get("properties", {})
         name = keys.get("name", {})
-        if "uri" in keys:
+        if "uri" in keys and target["title"] != StartPicture.__name__:
             return {"anyOf": [{"type": "string", "minLength": 1}, value]}
         names = [name["const"]] if "const" in name else name.get("enum")
         return {"anyOf": [{"enum": names}, value]} if names else value

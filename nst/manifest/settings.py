@@ -52,7 +52,7 @@ def settings_of(model: type[BaseModel], kinds: Mapping[str, str] | None = None) 
     found = []
     for key, info in model.model_fields.items():
         inner = blocks(info.annotation)
-        kind = (kinds or {}).get(key) or (link(key, "block") if inner else _words(schema[key]))
+        kind = (kinds or {}).get(key) or _kind(key, schema[key], is_block=bool(inner))
         meaning = info.description or summary_of(inner)
         found.append(Setting(key, kind, meaning, _default(info)))
     return found
@@ -119,14 +119,22 @@ def _default(info: FieldInfo) -> str:
     return "" if info.default is None else f"`{written(info.default)}`"
 
 
+def _kind(key: str, schema: dict[str, Any], *, is_block: bool) -> str:
+    """Return the type of a setting in words, with a link to its section if it is a block or may be one."""
+    if not is_block:
+        return _words(schema)
+    words = [_words(option) for option in schema.get("oneOf", ()) if "$ref" not in option]
+    return " or ".join([*words, link(key, "block")])
+
+
 def _words(schema: dict[str, Any]) -> str:
     """Return a type in words, from its JSON Schema."""
     if "const" in schema:
         return f"`{schema['const']}`"
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
-    if "anyOf" in schema:
-        return " or ".join(_words(option) for option in schema["anyOf"] if option.get("type") != "null")
+    if options := schema.get("anyOf") or schema.get("oneOf"):
+        return " or ".join(_words(option) for option in options if option.get("type") != "null")
     words = {
         "integer": "whole number", "number": "number", "string": "text", "boolean": "true or false",
         "array": "list", "object": "layers, a list or with weights",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nst.config.backbone import BackboneConfig
     from nst.config.fields import Needs
     from nst.config.method import Method
+    from nst.config.start import StartPicture
     from nst.manifest.bases import ReadBase
     from nst.manifest.blocks import ContentSpec, StyleSpec
     from nst.manifest.declaration import Declaration
@@ -57,6 +58,14 @@ class Manifest:
                 found.setdefault(config.loss_network, (*path, "backbone"))
         return found
 
+    def start_pictures(self) -> dict[StartPicture, Path]:
+        """Return the distinct starting pictures that settings name, and where each is first written."""
+        found: dict[StartPicture, Path] = {}
+        for first, path in zip(self.variants.first, self.variants.paths, strict=True):
+            if start := self.variants.config(first).start_picture:
+                found.setdefault(start, (*path, "init"))
+        return found
+
 
 def parse_manifest(text: str, file: str, read_base: ReadBase | None = None) -> Manifest:
     """Return the manifest of a sweep; arguments as `read_declaration`, errors as `check_manifest`."""
@@ -80,6 +89,9 @@ def check_manifest(declaration: Declaration) -> Manifest:
     needed = needed_images(raw, methods, variants)
     if needed is not None and not declaration.base_unreadable:
         _check_images(raw, needed, report)
+    if block is not None and block.output.alpha and needed is not None and "content" not in needed:
+        message = "with these settings there is no content image whose transparency could be kept"
+        report.add(("output", "alpha"), message, "remove 'alpha'", key=True)
     if block is not None and variants is not None:
         check_masks(block, variants, report)
     report.raise_any()
@@ -91,7 +103,7 @@ def check_manifest(declaration: Declaration) -> Manifest:
         styles=block.styles,
         variants=variants,
         budget=block.budget,
-        output=OutputFormat(block.output.format, block.output.quality),
+        output=OutputFormat(block.output.format, block.output.quality, block.output.alpha),
         batch_size=block.batch_size,
         positions=declaration.positions,
     )

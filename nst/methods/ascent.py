@@ -14,7 +14,8 @@ from nst.methods.descent import RANGE, progress
 from nst.methods.finish import finish
 from nst.methods.start import picture_size, plan_levels, starting_pictures
 from nst.ops import resize
-from nst.optimize.loop import Trace, optimize_images
+from nst.optimize.loop import optimize_images
+from nst.optimize.trace import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,9 +76,7 @@ class Ascent:
                 on_step=report,
             )
             added_B3HW, done = picture_B3HW - base_B3HW, done + steps
-        return finish(
-            requests, picture_B3HW, start_B3HW, finish_colors=None, objective=objective, trace=trace, steps=done
-        )
+        return finish(requests, picture_B3HW, start_B3HW, finish_colors=None, objective=objective, trace=trace)
 
 
 class NormalisedSteps:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from nst.errors import InputError
 from nst.methods.finish import finish
 from nst.methods.start import plan_levels, starting_pictures
 from nst.ops import resize
-from nst.optimize.loop import BatchAdam, Trace, build_optimizer, optimize_images
+from nst.optimize.loop import BatchAdam, build_optimizer, optimize_images
+from nst.optimize.trace import Trace
 from nst.workspace import Stylized
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class Descent:
                 level=level,
                 done=done,
                 trace_every=config.trace_every,
+                early_stop=config.stop,
                 on_step=report,
             )
             previous, done = optimizer, done + steps
@@ -84,7 +87,6 @@ class Descent:
             finish_colors=self.finish_colors,
             objective=objective,
             trace=trace,
-            steps=done,
         )
 
 
@@ -122,13 +124,21 @@ def run_accepted(
         >>> run_accepted([request], lambda request: InputError("no style"), run=list)[0].error.message
         'no style'
     """
-    refused = {index: error for index, request in enumerate(requests) if (error := refusal(request)) is not None}
+    refused = {index: error for index, request in enumerate(requests) if (error := _refused(request, refusal))}
     accepted = [request for index, request in enumerate(requests) if index not in refused]
     results = iter(run(accepted) if accepted else [])
     return [
         Stylized(request.cell_id, None, None, (), 0, refused[index]) if index in refused else next(results)
         for index, request in enumerate(requests)
     ]
+
+
+def _refused(request: Request, refusal: Callable[[Request], NstError | None]) -> NstError | None:
+    """Return the error with which a request is refused, or None; a size that is refused is a fault of this request."""
+    try:
+        return refusal(request)
+    except InputError as error:
+        return error
 
 
 def configs_of(requests: Sequence[Request], kind: type[Config]) -> list[Config]:

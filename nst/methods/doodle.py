@@ -71,8 +71,8 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
             tv_term(targets.vector([config.tv_weight for config in configs])),
         )
 
-    from_content = config.init == "content"
-    start = [(targets.content, 0.0, 0) if from_content else (GREY, config.noise, config.seed) for config in configs]
+    given = requests[0].start or (targets.content if config.init == "content" else None)
+    start = [(given, 0.0, 0) if given else (GREY, config.noise, config.seed) for config in configs]
     return Descent(targets, config.optimizer, start, objective)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nst.losses.objective import Losses, Objective, Term
-    from nst.optimize.loop import Trace
+    from nst.optimize.trace import Trace
     from nst.workspace import Request
 
 SATURATED = 0.95
@@ -37,7 +37,6 @@ def finish(
     finish_colors: Callable[[Tensor], Tensor] | None,
     objective: Objective,
     trace: Trace,
-    steps: int,
 ) -> list[Stylized]:
     """Return one result per request: the 8-bit picture with its losses, or a `NumericalError` for that cell alone.
 
@@ -47,8 +46,7 @@ def finish(
         start_B3HW: The starting pictures, of any size.
         finish_colors: Changes the colours of the pictures before they are saved; None for no change.
         objective: The objective of pictures of this size.
-        trace: Losses along the steps.
-        steps: Number of evaluations of the loss and its gradient.
+        trace: Losses along the steps, and the number of steps of each picture.
     """
     saved_B3HW = pictures_B3HW.clamp(0.0, 1.0)
     if finish_colors is not None:
@@ -62,12 +60,13 @@ def finish(
         to_arrays(bytes_B3HW),
         cell_losses(objective, losses),
         traces,
+        trace.taken(len(requests)),
         verdicts(pictures_B3HW, start_B3HW, losses),
         strict=True,
     )
     return [
         Stylized(request.cell_id, None if error else image, None if error else measured, rows, steps, error)
-        for request, image, measured, rows, error in results
+        for request, image, measured, rows, steps, error in results
     ]
 
 

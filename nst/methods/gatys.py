@@ -78,7 +78,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
 
     share = 1.0 if config.init == "noise" else config.noise
     start = [
-        (targets.content if config.init == "content" else request.styles[0], share, own.seed)
+        (request.start or (targets.content if config.init == "content" else request.styles[0]), share, own.seed)
         for request, own in zip(requests, configs, strict=True)
     ]
     return Descent(targets, config.optimizer, start, objective, keep_colors if config.color == "luminance" else None)

@@ -68,7 +68,8 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
         )
 
     from_content = transfer and config.init == "content"
-    start = [(targets.content, 0.0, 0) if from_content else (GREY, 1.0, config.seed) for config in configs]
+    given = requests[0].start or (targets.content if from_content else None)
+    start = [(given, 0.0, 0) if given else (GREY, 1.0, config.seed) for config in configs]
     return Descent(targets, config.optimizer, start, objective)
 
 

@@ -13,7 +13,7 @@ import torch
 from nst.config.architectures import deepest, least_side
 from nst.config.method import PixelMethod
 from nst.errors import InputError
-from nst.pictures.images import Pixels, resize_to, target_size
+from nst.pictures.images import Pixels, original_size, resize_to, target_size
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -89,6 +89,8 @@ def picture_size(request: Request) -> tuple[int, int]:
     else:
         assert request.content_mask is not None, "requests without a content image or mask were refused"
         rows, columns = request.content_mask.index.shape
+    if config.takes_original_size:
+        return original_size(columns, rows)
     return target_size(columns, rows, config.size, config.resize)
 
 

@@ -1,28 +1,28 @@
 """The loop of an optimisation: proposes pictures, measures them and records losses. Knows no method and no file.
 
-Nothing waits for the device during the steps: the recorded losses stay on the device until `Trace.read`.
+The recorded losses stay on the device until `Trace.read`; during the steps nothing waits for the device, except that
+an early stop looks now and then whether every picture has stopped (`nst.optimize.standstill`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 
 from nst.config.optimizer import AdamConfig
-from nst.config.terms import PARTS
 from nst.ops import resize
 from nst.optimize.lbfgs import BatchLBFGS, gradient_scale
-from nst.records import TraceRecord
+from nst.optimize.standstill import Standstill
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-    from nst.config.optimizer import LbfgsConfig, OptimizerConfig
+    from nst.config.optimizer import EarlyStopConfig, LbfgsConfig, OptimizerConfig
     from nst.losses.objective import Losses
+    from nst.optimize.trace import Trace
 
 
 class Optimizer(Protocol):
@@ -121,37 +121,6 @@ class BatchAdam:
         other.square = resize(self.square, height, width, mode="bilinear").clamp_min(0.0)
 
 
-@dataclass(slots=True)
-class Trace:
-    """Losses at some steps, kept on the device until they are read.
-
-    Attributes:
-        steps: (step, level) of each record.
-        rows: Losses of each record, shape (1 + number of `PARTS`, B): the total, then the parts.
-    """
-
-    steps: list[tuple[int, int]] = field(default_factory=list)
-    rows: list[Tensor] = field(default_factory=list)
-
-    def add(self, step: int, level: int, losses: Losses) -> None:
-        """Record the losses of a step."""
-        self.steps.append((step, level))
-        self.rows.append(torch.stack([losses.total, *(losses.part(name) for name in PARTS)]))
-
-    def read(self) -> list[tuple[TraceRecord, ...]]:
-        """Return the records of each image, or nothing if there are none; waits for the device once."""
-        if not self.rows:
-            return []
-        values = torch.stack(self.rows).double().permute(2, 0, 1).tolist()
-        return [
-            tuple(
-                TraceRecord(step, level, loss, dict(zip(PARTS, parts, strict=True)))
-                for (step, level), (loss, *parts) in zip(self.steps, image, strict=True)
-            )
-            for image in values
-        ]
-
-
 def build_optimizer(config: OptimizerConfig, start_BCHW: Tensor, bounds: tuple[float, float] | None) -> Optimizer:
     """Return the optimiser that the settings name, at its start.
 
@@ -174,6 +143,7 @@ def optimize_images(
     level: int = 0,
     done: int = 0,
     trace_every: int = 10,
+    early_stop: EarlyStopConfig | None = None,
     on_step: Callable[[int], None] | None = None,
 ) -> Tensor:
     """Return the result of an optimiser after `steps` evaluations of the loss and its gradient.
@@ -182,17 +152,28 @@ def optimize_images(
         optimizer: The optimiser at its start.
         objective: Returns the losses of pictures and their gradient, shape (B, C, H, W).
         steps: Number of evaluations.
-        trace: Records the losses of every step that `trace_every` divides, of the first step and of the last.
+        trace: Records the losses of every step that `trace_every` divides, of the first step and of the last, and how
+            many steps each picture took.
         level: Level of the pyramid, for the trace.
-        done: Number of steps of all levels before, for the trace and `on_step`.
+        done: Number of steps of all levels before, for `on_step`.
         trace_every: Number of steps between two records; 0 for no records.
+        early_stop: When a picture is left as it is; None to go on to the end.
         on_step: Called after every step with the number of steps done; the device may not have finished them.
     """
+    standstill = Standstill(early_stop) if early_stop else None
     for step in range(1, steps + 1):
         losses, gradient_BCHW = objective(optimizer.propose())
         optimizer.observe(losses.total, gradient_BCHW)
         if trace_every and (step % trace_every == 0 or step in {1, steps}):
-            trace.add(done + step, level, losses)
+            trace.add(step, level, losses)
+        if standstill:
+            standstill.observe(step, losses, optimizer.result())
         if on_step is not None:
             on_step(done + step)
-    return optimizer.result()
+        if standstill and standstill.is_complete():
+            break
+    if standstill is None:
+        trace.end(level, steps)
+        return optimizer.result()
+    trace.end(level, standstill.ends(), standstill.last if trace_every else None)
+    return standstill.pictures

@@ -92,7 +92,14 @@ _INK = {"L", "RGB", "CMYK", "LAB"}
 
 
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> np.ndarray:
-    """Return the picture in a file as an HWC uint8 RGB array in sRGB, upright and opaque.
+    """Return the picture in a file as an HWC uint8 RGB array in sRGB, upright and opaque; else as `decode_layers`."""
+    return decode_layers(data, max_pixels=max_pixels, max_bytes=max_bytes)[0]
+
+
+def decode_layers(
+    data: bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the picture in a file as `decode` does, and its alpha, uint8 of shape (H, W); None if it is opaque.
 
     Args:
         data: Bytes of the whole file.
@@ -113,8 +120,8 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BY
             with Image.open(BytesIO(data), formats=_TRIED) as image:
                 _check_size(image, max_pixels)
                 image.load()
-                picture = _flatten(_to_srgb(_upright(image)))
-                return np.array(picture, dtype=np.uint8)
+                picture = _to_srgb(_upright(image))
+                return np.array(_flatten(picture), dtype=np.uint8), _alpha(picture)
     except InputError:
         raise
     except UnidentifiedImageError:
@@ -211,6 +218,14 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     if isinstance(key, int):
         grey.putalpha(Image.fromarray(np.where(samples == key, 0, 255).astype(np.uint8)))
     return grey
+
+
+def _alpha(image: Image.Image) -> np.ndarray | None:
+    """Return the alpha of the image, or None if no pixel is transparent."""
+    if image.mode != "RGBA":
+        return None
+    alpha_HW = np.array(image.getchannel("A"), dtype=np.uint8)
+    return None if alpha_HW.min() == 255 else alpha_HW
 
 
 def _flatten(image: Image.Image) -> Image.Image:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin
 
 from nst.errors import InputError
-from nst.pictures.decoding import FORMATS, MAX_BYTES, MAX_PIXELS, decode
+from nst.pictures.decoding import FORMATS, MAX_BYTES, MAX_PIXELS, decode, decode_layers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,9 +28,12 @@ __all__ = [
     "FORMATS",
     "MAX_BYTES",
     "MAX_PIXELS",
+    "MAX_SIDE",
     "Pixels",
     "decode",
+    "decode_layers",
     "encode",
+    "original_size",
     "read_provenance",
     "resize",
     "resize_to",
@@ -39,6 +42,9 @@ __all__ = [
     "target_size",
     "thumbnail",
 ]
+
+MAX_SIDE: Final = 16_384
+"""Longest side in pixels of a picture, the largest `size` of a manifest (`nst.config.fields.Pixels`)."""
 
 EXTENSIONS: Final = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 """File extensions by `OutputFormat.format`."""
@@ -58,7 +64,9 @@ class Pixels:
     digest: str
     """SHA-256 of the bytes of the image's file."""
     array: np.ndarray
-    """The image at its full size, HWC uint8 RGB."""
+    """The image at its full size, HWC uint8 RGB, transparent pixels laid over white."""
+    alpha: np.ndarray | None = None
+    """How opaque each pixel of its file is, uint8 of shape (H, W); None if all are opaque."""
 
 
 def target_size(width: int, height: int, size: int, side: Literal["long", "short"] = "long") -> tuple[int, int]:
@@ -83,6 +91,18 @@ def target_size(width: int, height: int, size: int, side: Literal["long", "short
     return new[0], new[1]
 
 
+def original_size(width: int, height: int) -> tuple[int, int]:
+    """Return (width, height) of a picture that has the size of its content, within the bounds of all pictures.
+
+    Raises:
+        InputError: A side is longer than `MAX_SIDE`.
+    """
+    if max(width, height) > MAX_SIDE:
+        message = f"the content is {width} x {height} pixels, more than the {MAX_SIDE} that a side may have"
+        raise InputError(message, hint="give `size` as a number")
+    return width, height
+
+
 def style_size(style: Pixels, long_side: float) -> tuple[int, int]:
     """Return (width, height) of a style image at a long side of `long_side` pixels; both sides are at least 1."""
     height, width = style.array.shape[:2]
@@ -97,7 +117,7 @@ def resize(array: np.ndarray, size: int, side: Literal["long", "short"] = "long"
 
 
 def resize_to(array: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Return the picture at exactly `width` x `height` pixels, by Pillow's antialiased Lanczos filter; HWC uint8."""
+    """Return the picture, HWC or HW uint8, at `width` x `height` pixels, by Pillow's antialiased Lanczos filter."""
     if (array.shape[1], array.shape[0]) == (width, height):
         return np.ascontiguousarray(array)
     return np.array(Image.fromarray(array).resize((width, height), Image.Resampling.LANCZOS))
@@ -124,7 +144,9 @@ def rotate(array: np.ndarray, degrees: float) -> np.ndarray:
     return np.array(turned.crop((left, top, left + inner_width, top + inner_height)))
 
 
-def encode(array: np.ndarray, output: OutputFormat, provenance: Mapping[str, str]) -> bytes:
+def encode(
+    array: np.ndarray, output: OutputFormat, provenance: Mapping[str, str], alpha: np.ndarray | None = None
+) -> bytes:
     """Return the bytes of the picture's file; equal arguments give equal bytes with one version of Pillow's codecs.
 
     Args:
@@ -132,11 +154,16 @@ def encode(array: np.ndarray, output: OutputFormat, provenance: Mapping[str, str
         output: Format and quality. JPEG is 4:4:4 from quality 90 on, since brush strokes show in the colour.
         provenance: Record of what made the picture, written into the file: in PNG as an iTXt chunk `nst`, in JPEG and
             WebP as EXIF ImageDescription `nst {...}`. JPEG holds at most 64 kB of it.
+        alpha: How opaque each pixel is, uint8 of shape (H, W) of any size, which is resized to that of the picture;
+            None for an opaque picture. Not for JPEG.
     """
     assert array.dtype == np.uint8, array.dtype
     assert array.ndim == 3, array.shape
     assert array.shape[2] == 3, array.shape
     image, out = Image.fromarray(array), BytesIO()
+    if alpha is not None:
+        assert output.format != "jpeg", "JPEG holds no transparency"
+        image.putalpha(Image.fromarray(resize_to(alpha, *image.size)))
     text = json.dumps(dict(provenance), sort_keys=True)  # ASCII, all that EXIF strings can hold
     if output.format == "png":
         info = PngImagePlugin.PngInfo()

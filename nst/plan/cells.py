@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from nst.config.backbone import BackboneConfig
     from nst.config.method import Method
+    from nst.config.start import StartPicture
     from nst.manifest.sweep import Manifest
     from nst.manifest.variants import Variants
 
@@ -48,6 +49,7 @@ class Cells:
         points: Per cell, the number of its point in the product of contents, styles and variants.
         ids: Per cell, its id.
         weights_digests: Per structure of the variants, the digest of the backbone's weights, "" without a backbone.
+        starts: Per structure, the picture that the optimisation starts from where the settings name one.
         models: By structure and style, the trained network of methods that run one.
         excluded: Number of cells that rules leave out.
         merged_points: The points that make the picture of an earlier one, with the number of the cell that stands for
@@ -62,6 +64,7 @@ class Cells:
     points: Sequence[int]
     ids: list[str]
     weights_digests: tuple[str, ...]
+    starts: tuple[ImageRef | None, ...]
     models: Mapping[tuple[int, int], ModelRef]
     excluded: int
     merged_points: Mapping[int, int]
@@ -88,7 +91,9 @@ class Cells:
         """Return one cell as a record."""
         _, style, variant = self.indices(number)
         model = self.models.get((self.variants.structure[variant], style))
-        return Cell(self.ids[number], *self.images(number), self.variants.config(variant), self.output, attempt, model)
+        start = self.starts[self.variants.structure[variant]]
+        config = self.variants.config(variant)
+        return Cell(self.ids[number], *self.images(number), config, self.output, attempt, model, start)
 
     def images(self, number: int) -> Images:
         """Return the content and the style of a cell, None for an image that its method does not use."""
@@ -147,6 +152,8 @@ def expand(
     styles: Sequence[StyleRef],
     weights_digests: Mapping[BackboneConfig, str],
     choose: ChooseModel | None = None,
+    *,
+    start_pictures: Mapping[StartPicture, ImageRef] | None = None,
 ) -> Cells:
     """Return the cells of a manifest.
 
@@ -156,6 +163,7 @@ def expand(
         styles: The same for its styles.
         weights_digests: The digest of the weights of each of `manifest.backbones()`.
         choose: Returns the trained network of a cell, given its settings and its style if it has one.
+        start_pictures: The image of each of `manifest.start_pictures()`.
 
     Raises:
         UserError: Nothing is left, a rule leaves out nothing, a trained network cannot be chosen, or there are more
@@ -169,9 +177,14 @@ def expand(
     selection = select(manifest, content_refs, style_refs)
     firsts = [variants.config(first) for first in variants.first]
     digests = tuple(weights_digests[network] if (network := config.loss_network) else "" for config in firsts)
-    ids = pictures = _identify(manifest, content_refs, style_refs, digests, models, keys=variants.settings)
+    starts = tuple((start_pictures or {})[named] if (named := config.start_picture) else None for config in firsts)
+    ids = pictures = _identify(
+        manifest, content_refs, style_refs, digests, starts=starts, models=models, keys=variants.settings
+    )
     if any(variants.no_effect):
-        pictures = _identify(manifest, content_refs, style_refs, digests, models, keys=variants.effective)
+        pictures = _identify(
+            manifest, content_refs, style_refs, digests, starts=starts, models=models, keys=variants.effective
+        )
     points: Sequence[int] = range(len(ids))
     if selection.count < len(ids):
         ids, pictures = list(compress(ids, selection.keep)), list(compress(pictures, selection.keep))
@@ -188,6 +201,7 @@ def expand(
         points=points,
         ids=ids,
         weights_digests=digests,
+        starts=starts,
         models=models,
         excluded=selection.excluded,
         merged_points=merged,
@@ -224,8 +238,9 @@ def _identify(
     contents: Sequence[ImageRef | None],
     styles: Sequence[StyleRef | None],
     digests: Sequence[str],
-    models: Mapping[tuple[int, int], ModelRef],
     *,
+    starts: Sequence[ImageRef | None],
+    models: Mapping[tuple[int, int], ModelRef],
     keys: Sequence[bytes],
 ) -> list[str]:
     """Return the ids of all points, given the keys of the variants' settings.
@@ -234,8 +249,8 @@ def _identify(
     """
     variants = manifest.variants
     methods = [
-        method_key(variants.config(first), digest, manifest.output)
-        for first, digest in zip(variants.first, digests, strict=True)
+        method_key(variants.config(first), digest, manifest.output, start)
+        for first, digest, start in zip(variants.first, digests, starts, strict=True)
     ]
     left = [settings + methods[s] for settings, s in zip(keys, variants.structure, strict=True)]
     # What a cell is made from is the same for all variants with the same needs; a network belongs to a structure.

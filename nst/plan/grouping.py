@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Container
 
+    from nst.config.method import Method
     from nst.plan.cells import Cells
 
 _BATCH_PIXELS: Final = 2**20
@@ -41,7 +42,7 @@ def _groups(cells: Cells) -> list[list[int]]:
     row = len(cells.styles) * width
     count = len(cells.variants.first)
     groups: dict[int, list[int]] = {}
-    of_any_content = {s for s in range(count) if not cells.structure_config(s).SHARES_CONTENT}
+    of_any_content = {s for s in range(count) if not _shares_content(cells.structure_config(s))}
     for number, point in enumerate(cells.points):
         structure = structures[point % width]
         key = structure if structure in of_any_content else point // row * count + structure
@@ -50,6 +51,11 @@ def _groups(cells: Cells) -> list[list[int]]:
         else:
             groups[key] = [number]
     return list(groups.values())
+
+
+def _shares_content(config: Method) -> bool:
+    """Return whether the cells of a batch must have the same content, by which they also have the same size."""
+    return config.SHARES_CONTENT or config.takes_original_size
 
 
 def _batch_size(cells: Cells, number: int) -> int:

@@ -55,6 +55,7 @@ IDENTITY: Final = (
         style_mix="How several style images are mixed: `targets` or `losses`.",
         weights_digest="SHA-256 that identifies the weights, the backbone's or the trained network's.",
         model_id="Trained model that made the picture, or whose training failed; null for methods without one.",
+        init_digest="SHA-256 of the bytes of a given picture that the optimisation started from; null without.",
     ),
 )
 
@@ -87,8 +88,8 @@ RUN: Final = (
 WORKPLACE: Final = (
     *described(
         "string",
-        worker="Label of the worker that computed it; no host or user name.",
-        device="Device of torch, e.g. `cpu` or `cuda:0`.",
+        worker="Label of the worker process: its device and a random part, e.g. `cuda:0-3f9c21`; no host or user name.",
+        device="Device of torch, e.g. `cpu` or `cuda:0`; a worker of one GPU names it `cuda`.",
         device_name="What the device calls itself.",
         nst_version="Version of nst.",
         torch_version="Version of torch.",
@@ -107,6 +108,7 @@ PICTURE: Final = (
     Column("picture_height", "int64", "Height in pixels."),
     Column("picture_format", "string", "`png`, `jpeg` or `webp`."),
     Column("thumbnail_uri", "string", "URI of the small version for galleries."),
+    Column("picture_alpha", "bool", "Whether the picture has the transparency of its content (`output.alpha`)."),
 )
 
 FAILURE: Final = (

@@ -55,11 +55,10 @@ def column_name(prefix: str, field: str) -> str:
 
 def _of_model(model: type[BaseModel], prefix: str) -> Iterator[Column]:
     for field, info in model.model_fields.items():
-        nested = list(blocks(info.annotation))
         description = " ".join((info.description or "").split())
-        if nested:
-            for block in nested:
-                yield from _of_model(block, column_name(prefix, field))
+        for block in blocks(info.annotation):
+            yield from _of_model(block, column_name(prefix, field))
+        if not _is_plain(info.annotation):
             continue
         about = description or f"Setting `{prefix + '.' if prefix else ''}{field}` of the manifest."
         if field == "name" and prefix:
@@ -68,15 +67,17 @@ def _of_model(model: type[BaseModel], prefix: str) -> Iterator[Column]:
 
 
 def _values(config: BaseModel, prefix: str) -> Iterator[tuple[str, object]]:
-    for field in type(config).model_fields:
+    for field, info in type(config).model_fields.items():
         value = getattr(config, field)
         name = column_name(prefix, field)
         if isinstance(value, BaseModel):
             yield from _values(value, name)
+        elif value is None and not _is_plain(info.annotation):
+            continue  # a block that is left out
         elif isinstance(value, Mapping | list | tuple | set | frozenset):
             yield name, compact(value)
         else:
-            yield name, value
+            yield name, None if isinstance(value, str) and _is_number(info.annotation) else value
 
 
 def compact(value: Any) -> str:
@@ -109,8 +110,21 @@ def blocks(annotation: Any) -> Iterator[type[BaseModel]]:
             yield option
 
 
+def _is_plain(annotation: Any) -> bool:
+    """Return whether a field may hold anything but a block."""
+    return any(option not in set(blocks(annotation)) for option in options(annotation))
+
+
+def _is_number(annotation: Any) -> bool:
+    """Return whether the column of a field holds numbers; a word that the field may have instead is null there."""
+    return _type(annotation) in {"int64", "float64"}
+
+
 def _type(annotation: Any) -> Type:
-    kinds = {_simple(option) for option in options(annotation)}
+    plain = [option for option in options(annotation) if option not in set(blocks(annotation))]
+    kinds = {_simple(option) for option in plain}
+    if kinds > {"string"} and all(get_origin(option) is Literal for option in plain if _simple(option) == "string"):
+        kinds.discard("string")  # words in place of a number
     if kinds == {"int64", "float64"}:
         return "float64"
     return kinds.pop() if len(kinds) == 1 else "string"

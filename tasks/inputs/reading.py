@@ -7,7 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from nst.errors import InputError
-from nst.pictures.images import decode
+from nst.pictures.images import Pixels, decode_layers
 from nst.pictures.masks import plain_labels, read_labels
 from tasks.inputs.uris import read_uri
 
@@ -54,9 +54,14 @@ def read_picture(ref: ImageRef | MaskRef) -> np.ndarray:
     Raises:
         InputError: As `read_planned`, or it is no picture; the message begins with its URI.
     """
+    return read_pixels(ref).array
+
+
+def read_pixels(ref: ImageRef | MaskRef) -> Pixels:
+    """Return a planned image with its alpha; errors as `read_picture`."""
     data = read_planned(ref.uri, ref.digest)
     with naming(ref.uri):
-        return decode(data)
+        return Pixels(ref.digest, *decode_layers(data))
 
 
 def read_mask(ref: MaskRef) -> Labels:

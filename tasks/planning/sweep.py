@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
 
     from nst.config.backbone import BackboneConfig
+    from nst.config.start import StartPicture
     from nst.manifest.blocks import ContentSpec, StyleSpec
     from nst.plan.cells import Cells
     from nst.plan.rates import Calibration, Rate
@@ -125,7 +126,7 @@ def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str
     found = _find_inputs(manifest, base, digests, root.store)
     choose = ModelChoice(root, digests, base, source.folder, inputs)
     identities = {backbone: weights.digest for backbone, weights in found.weights.items()}
-    cells = expand(manifest, found.contents, found.styles, identities, choose)
+    cells = expand(manifest, found.contents, found.styles, identities, choose, start_pictures=found.starts)
     digests.save()
     done = root.catalog.keys("results")
     failed = root.catalog.counts("failures")
@@ -165,6 +166,7 @@ class _Inputs:
     contents: list[ImageRef]
     styles: list[StyleRef]
     weights: Mapping[BackboneConfig, WeightsRef]
+    starts: Mapping[StartPicture, ImageRef]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +198,14 @@ def _find_inputs(manifest: Manifest, base: BaseUri, digests: Digests, store: Sto
     variants = manifest.variants
     users = ((variants.config(first), path) for first, path in zip(variants.first, variants.paths, strict=True))
     weights = identify_weights(users, base, digests, faults, store)
+    starts: dict[StartPicture, FoundImage] = {}
+    for start, path in manifest.start_pictures().items():
+        with faults.at(*path, "uri"):
+            stat = find_image(start.uri, base, "to start from")
+            starts[start] = FoundImage(stem(stat.key), stat, None)
     faults.raise_any()
-    return _Inputs(image_refs(contents, digests), list(_style_refs(styles, digests)), weights)
+    start_refs = dict(zip(starts, image_refs(list(starts.values()), digests), strict=True))
+    return _Inputs(image_refs(contents, digests), list(_style_refs(styles, digests)), weights, start_refs)
 
 
 def _named(

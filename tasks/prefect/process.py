@@ -1,37 +1,34 @@
 """The process of a private Prefect server: started, awaited, stopped, and never left running.
 
-The server depends on a pipe: it holds the reading end as its standard input and stops when the writing end is closed,
-which the system does however the owner ends. (A *forked* child of the owner would hold the pipe open too; our device
-workers are spawned.) The server itself holds a lock on its database file, so that two runs at one time, or a run and a
-server that is still stopping, never share a database: the next run takes the next file.
+The server (`serve.py`) depends on a pipe and ends with its owner. (A *forked* child of the owner would hold the pipe
+open too; our device workers are spawned.) It holds a lock on its database file, so that two runs at one time, or a run
+and a server that is still stopping, never share a database: the next run takes the next file.
 
-Run as a module, this file *is* the server's process.
+Other users of the machine and web pages are kept out: requests need a random password, browsers may call from the
+server's own address alone, and folder and database are the user's alone.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
 import http.client
 import json
 import os
-import runpy
-import signal
+import secrets
 import socket
 import subprocess
 import sys
-import threading
 import time
-from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from nst.errors import UserError
+from tasks.prefect import serve
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-_STOP_GRACE_S = 10
 _LOG_LINES = 15
 
 _SETTINGS = {
@@ -63,11 +60,13 @@ class ServerProcess:
         api_url: Address on loopback, with `/api` at its end.
         log_path: File with what the server prints.
         process: The process; its standard input is the pipe that keeps it running.
+        auth: `user:password`, which each request must bring.
     """
 
     api_url: str
     log_path: Path
     process: subprocess.Popen[bytes]
+    auth: str = field(repr=False)
 
     def alive(self) -> bool:
         """Return whether the process still runs."""
@@ -99,48 +98,72 @@ class ServerProcess:
         assert self.process.stdin is not None
         self.process.stdin.close()
         try:
-            self.process.wait(_STOP_GRACE_S + 2)
+            self.process.wait(serve.STOP_GRACE_S + 2)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
 
 
-def start(state_dir: Path) -> ServerProcess:
-    """Start a server on a free port of loopback with the first free database of the folder.
+def start(state_dir: Path, number: int | None = None) -> ServerProcess:
+    """Start a server on a free port of loopback.
+
+    Args:
+        state_dir: Folder of the databases.
+        number: Number of an existing database; by default the first free one is taken, or made.
 
     Raises:
-        UserError: The folder cannot be used.
+        UserError: The folder or the database cannot be used.
     """
+    if number is not None and not (state_dir / f"runs-{number}.db").exists():
+        raise UserError(f"no runs are kept in {state_dir}/runs-{number}.db", hint="`nst run` keeps its runs there")
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
-        database, lock = _free_database(state_dir.resolve())
+        state_dir.chmod(0o700)
+        database, lock = _free_database(state_dir.resolve(), number or 0)
     except OSError as error:
         raise UserError(
             f"the state folder of the private Prefect server cannot be used: {error}",
             hint="set XDG_STATE_HOME to a folder that you may write to, or run with --inline",
         ) from error
+    if number is not None and database.stem != f"runs-{number}":
+        lock.close()
+        raise UserError(f"runs-{number}.db is in use by a run", hint="open the page that the run has printed")
     # The user's Prefect settings are meant for other servers.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment |= _SETTINGS
     environment["PREFECT_HOME"] = str(database.parent)
     environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = f"sqlite+aiosqlite:///{database}"
-    port = _free_port()
+    port, auth = _free_port(), f"nst:{secrets.token_urlsafe(24)}"
+    address = f"http://{serve.HOST}:{port}"
+    environment["PREFECT_SERVER_API_AUTH_STRING"] = auth
+    environment["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] = address
+    environment["PREFECT_SERVER_UI_API_URL"] = f"{address}/api"
+    if database.exists():
+        database.chmod(0o600)
     log_path = database.with_suffix(".log")
     with lock, log_path.open("wb") as log:
         process = subprocess.Popen(  # noqa: S603  # our own module
-            [sys.executable, "-m", __name__, str(port)],
+            [sys.executable, "-P", str(Path(serve.__file__).resolve()), str(port)],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
             env=environment,
             pass_fds=[lock.fileno()],
+            umask=0o077,
             start_new_session=True,  # Control-C is the owner's to handle: its last records must still be stored
         )
-    return ServerProcess(f"http://127.0.0.1:{port}/api", log_path, process)
+    return ServerProcess(f"{address}/api", log_path, process, auth)
 
 
-def call(api_url: str, method: str, path: str, body: object = None) -> Any:
+def call(api_url: str, method: str, path: str, body: object = None, *, auth: str = "") -> Any:
     """Return the JSON answer of a server on loopback: no proxies, no retries.
+
+    Args:
+        api_url: Address with `/api` at its end.
+        method: `GET` or `POST`.
+        path: What follows `/api`.
+        body: Sent as JSON.
+        auth: `user:password`, "" for a server that asks for none.
 
     Raises:
         OSError, http.client.HTTPException: No answer, or an answer that is an error.
@@ -149,7 +172,10 @@ def call(api_url: str, method: str, path: str, body: object = None) -> Any:
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
     with contextlib.closing(connection):
         payload = None if body is None else json.dumps(body)
-        connection.request(method, parts.path + path, payload, {"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json"}
+        if auth:
+            headers["Authorization"] = "Basic " + base64.b64encode(auth.encode()).decode()
+        connection.request(method, parts.path + path, payload, headers)
         response = connection.getresponse()
         text = response.read()
     if response.status >= http.client.BAD_REQUEST:
@@ -157,9 +183,8 @@ def call(api_url: str, method: str, path: str, body: object = None) -> Any:
     return json.loads(text)
 
 
-def _free_database(state_dir: Path) -> tuple[Path, IO[bytes]]:
-    """Return the first database file that no server holds, and its lock."""
-    number = 0
+def _free_database(state_dir: Path, number: int = 0) -> tuple[Path, IO[bytes]]:
+    """Return the first database file from this number on that no server holds, and its lock."""
     while True:
         database = state_dir / f"runs-{number}.db"
         lock = database.with_suffix(".lock").open("wb")
@@ -174,24 +199,5 @@ def _free_database(state_dir: Path) -> tuple[Path, IO[bytes]]:
 
 def _free_port() -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((serve.HOST, 0))
         return int(probe.getsockname()[1])
-
-
-def _serve(port: str) -> None:
-    """Run the server in this process until standard input ends."""
-
-    def follow_owner() -> None:
-        while os.read(0, 4096):
-            pass
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(_STOP_GRACE_S)
-        os._exit(1)
-
-    threading.Thread(target=follow_owner, daemon=True).start()
-    sys.argv = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
-    runpy.run_module("prefect", run_name="__main__")
-
-
-if __name__ == "__main__":
-    _serve(sys.argv[1])

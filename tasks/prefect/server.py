@@ -12,13 +12,14 @@ import contextlib
 import http.client
 import logging
 import os
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from nst.errors import TransientError, UserError
+from nst.errors import UserError
 from tasks.prefect import process as prefect_process
 from tasks.prefect.process import ServerProcess, call
 
@@ -40,15 +41,28 @@ class Server:
     Attributes:
         api_url: Address with `/api` at its end; the user interface is at the same address without it.
         private: Whether the server was started for this run.
+        auth: `user:password` of a private server.
+        process: The process of a private server.
     """
 
     api_url: str
     private: bool
+    auth: str = field(default="", repr=False)
+    process: ServerProcess | None = None
     _expected: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the private server has died: the run goes on, and nobody needs to hear of its page any more."""
+        return self.process is not None and not self.process.alive()
 
     def expect(self, flow_run_id: str, task_runs: int) -> None:
         """Note how many task runs a flow run began: a private server is stopped only when all of them are stored."""
         self._expected[flow_run_id] = task_runs
+
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        """Return the JSON answer of a private server; see `tasks.prefect.process.call`."""
+        return call(self.api_url, method, path, body, auth=self.auth)
 
     def drained(self, flow_run_id: str, task_runs: int, stall_s: float = 15) -> bool:
         """Wait until this many finished task runs of a flow run are stored; return False if no more arrive.
@@ -64,7 +78,7 @@ class Server:
         }
         stored, since = -1, time.monotonic()
         while True:
-            now_stored = int(call(self.api_url, "POST", "/task_runs/count", finished))
+            now_stored = int(self.call("POST", "/task_runs/count", finished))
             if now_stored >= task_runs:
                 return True
             if now_stored != stored:
@@ -97,11 +111,10 @@ def private_server(state_dir: Path | None = None, *, start_deadline_s: float = _
 
     Raises:
         UserError: The configured server does not answer, or the private one does not start.
-        TransientError: The private server died during the run, and the run with it.
     """
     global _current  # noqa: PLW0603  # it belongs to the process, as the environment does
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_environment({"DO_NOT_TRACK": "1"}))
+        stack.enter_context(_environment({"DO_NOT_TRACK": "1", **_no_proxy()}))
         process: ServerProcess | None = None
         if not os.environ.get("PREFECT_API_URL"):
             process = prefect_process.start(state_dir or default_state_dir())
@@ -116,20 +129,17 @@ def private_server(state_dir: Path | None = None, *, start_deadline_s: float = _
             yield Server(configured, private=False)
             return
         assert process is not None
+        _import_what_a_run_needs()
         process.wait_until_healthy(start_deadline_s)
-        _close_dead_runs(process.api_url)
-        stack.enter_context(_client_settings(process.api_url, {"client.max_retries": _RETRIES}))
-        server = Server(process.api_url, private=True)
+        server = Server(process.api_url, private=True, auth=process.auth, process=process)
+        _close_dead_runs(server)
+        more = {"client.max_retries": _RETRIES, "api.auth_string": server.auth}
+        stack.enter_context(_environment({"PREFECT_API_AUTH_STRING": server.auth}))
+        stack.enter_context(_client_settings(process.api_url, more))
         _current = server
+        stack.enter_context(_quiet_when_lost(process))
         try:
             yield server
-        except Exception as error:
-            if process.alive():
-                raise
-            raise TransientError(
-                "the private Prefect server died during the run",
-                hint="what was finished is in the catalog; run again for the rest, or with --inline",
-            ) from error
         finally:
             _current = None
             try:
@@ -137,6 +147,13 @@ def private_server(state_dir: Path | None = None, *, start_deadline_s: float = _
                     server._drain()  # noqa: SLF001
             finally:
                 _end_client_services(discard=not process.alive())
+
+
+def _no_proxy() -> dict[str, str]:
+    """Return the variables that keep loopback out of every proxy, with what the user keeps out already."""
+    kept = [os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY")]
+    value = ",".join([*filter(None, kept), "127.0.0.1", "localhost"])
+    return {"no_proxy": value, "NO_PROXY": value}
 
 
 def default_state_dir() -> Path:
@@ -170,7 +187,15 @@ def configured_url() -> str | None:
     return PREFECT_API_URL.value() or None
 
 
-def _close_dead_runs(api_url: str) -> None:
+def _import_what_a_run_needs() -> None:
+    """Import in a second or two, in which the server starts, what the first flow run would import otherwise."""
+    import prefect.client.orchestration
+    import prefect.events.worker
+    import prefect.flow_engine
+    import prefect.task_engine  # noqa: F401
+
+
+def _close_dead_runs(server: Server) -> None:
     """Mark flow runs as crashed that an earlier run left as running: no other process uses this database."""
     left = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}}
     state = {
@@ -179,8 +204,8 @@ def _close_dead_runs(api_url: str) -> None:
         "message": "The process of the run ended without reporting its state.",
     }
     with contextlib.suppress(OSError, http.client.HTTPException):
-        for flow_run in call(api_url, "POST", "/flow_runs/filter", left):
-            call(api_url, "POST", f"/flow_runs/{flow_run['id']}/set_state", {"state": state, "force": True})
+        for flow_run in server.call("POST", "/flow_runs/filter", left):
+            server.call("POST", f"/flow_runs/{flow_run['id']}/set_state", {"state": state, "force": True})
 
 
 @contextlib.contextmanager
@@ -194,6 +219,8 @@ def _client_settings(api_url: str, more: Mapping[str, Any] = MappingProxyType({}
         # Prefect read the environment when it was imported; its own threads see only these global settings.
         refresh_global_settings_context()
         setup_logging()
+        for name in ("prefect.flow_runs", "prefect.task_runs"):
+            logging.getLogger(name).addFilter(_is_no_stop)
 
     level = os.environ.get("PREFECT_LOGGING_LEVEL", "WARNING")
     with contextlib.ExitStack() as stack:
@@ -203,6 +230,35 @@ def _client_settings(api_url: str, more: Mapping[str, Any] = MappingProxyType({}
         # Settings of an enclosing context would win over the global ones.
         stack.enter_context(temporary_settings({"api.url": api_url, "logging.level": level, **more}))
         yield
+
+
+@contextlib.contextmanager
+def _quiet_when_lost(process: ServerProcess) -> Iterator[None]:
+    """Say one line when the server dies inside this context, in place of Prefect's own lines for each record."""
+    ended = threading.Event()
+    silenced: list[logging.Logger] = []
+
+    def watch() -> None:
+        process.process.wait()
+        if not ended.is_set():
+            names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "prefect"]
+            silenced.extend(logger for logger in map(logging.getLogger, names) if not logger.disabled)
+            for logger in silenced:
+                logger.disabled = True
+            log.warning("the private Prefect server died; the run goes on without its page")
+
+    threading.Thread(target=watch, daemon=True, name="server-watch").start()
+    try:
+        yield
+    finally:
+        ended.set()
+        for logger in silenced:
+            logger.disabled = False
+
+
+def _is_no_stop(record: logging.LogRecord) -> bool:
+    """Return whether a line of Prefect's log is about something else than a stop, which Prefect logs as an error."""
+    return "Finished in state Cancelled" not in record.getMessage()
 
 
 def _end_client_services(*, discard: bool) -> None:

@@ -13,12 +13,14 @@ from __future__ import annotations
 import hashlib
 import threading
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nst.errors import WorkerLost
 from tasks.effect import effect
 from tasks.jobs import BatchOutcome, Failure, Job
 from tasks.work.rows import failure_row, failures_id
+from tasks.work.workplace import software
 
 if TYPE_CHECKING:
     from nst.records import Cell
@@ -58,6 +60,7 @@ class Fanout:
 
         Raises:
             TransientError: The store did not answer; the rest of the chunk is not done.
+            Stopped: The pool was closed; the rest of the chunk is not done, and nobody is guilty.
         """
         for job in chunk.jobs:
             if job.batch.batch_id not in self._outcomes:
@@ -71,8 +74,7 @@ class Fanout:
         try:
             return self._pool.run(job)
         except WorkerLost:
-            if self._pool.closed:  # the run is being stopped: nobody is guilty
-                raise
+            pass
         outcomes = [self._run_alone(job.only(cell, alone_id(job, cell))) for cell in job.batch.cells]
         return BatchOutcome(
             batch_id=job.batch.batch_id,
@@ -81,15 +83,14 @@ class Fanout:
         )
 
     def _run_alone(self, job: Job) -> BatchOutcome:
+        started = datetime.now(UTC)
         try:
             return self._pool.run(job, crashes=1)
         except WorkerLost as error:
-            if self._pool.closed:
-                raise
-            return self._give_up(job, job.batch.cells[0], error)
+            return self._give_up(job, job.batch.cells[0], error, started)
 
-    def _give_up(self, job: Job, cell: Cell, error: WorkerLost) -> BatchOutcome:
-        row = failure_row(job, cell, error, "worker")
+    def _give_up(self, job: Job, cell: Cell, error: WorkerLost, started: datetime) -> BatchOutcome:
+        row = failure_row(job, cell, error, "worker", {"started_at": started, **software(), **error.workplace})
         self._catalog.commit("failures", job.sweep_id, failures_id(job), [row])
         return BatchOutcome(job.batch.batch_id, done=(), failed=(Failure.of(cell.cell_id, error),))
 

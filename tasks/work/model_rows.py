@@ -12,7 +12,7 @@ from tasks.models.choose import TRAINING_METHOD
 from tasks.work.rows import error_columns, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     import numpy as np
@@ -104,15 +104,15 @@ def curve_rows(model_id: str, curve: Sequence[TrainingRecord]) -> list[dict[str,
 
 
 def failed_training_row(
-    job: TrainingJob, error: BaseException, *, evidence: str = "", started: datetime | None = None
+    job: TrainingJob, error: BaseException, workplace: Mapping[str, Any], *, evidence: str = ""
 ) -> dict[str, Any]:
     """Return the row of a failed training in the `failures` table.
 
     Args:
         job: What was to be trained.
         error: What happened.
+        workplace: The columns about the worker, its software and the start of the training, as far as they are known.
         evidence: URI of the last losses of an unhealthy training, "" for none.
-        started: When the training began.
     """
     spec = job.spec
     return {
@@ -125,7 +125,7 @@ def failed_training_row(
         "style_digests": to_json([style.digest for style in spec.styles]),
         "weights_digest": spec.weights_digest,
         "attempt": job.attempt,
-        "started_at": started,
+        **workplace,
         **error_columns(error, TRAINING_METHOD),
         "evidence_uri": evidence or None,
     }

@@ -20,6 +20,8 @@ _TRACEBACK_LINES: Final = 12
 """Lines of traceback that the row of an unexpected failure keeps."""
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nst.records import Cell, CellLosses, StyleRef, TraceRecord
     from tasks.jobs import Job
 
@@ -40,6 +42,7 @@ def identity_columns(job: Job, cell: Cell) -> dict[str, Any]:
         "content_digest": (content.digest or None) if content else None,
         "content_mask_uri": content.mask.uri if content and content.mask else None,
         "content_mask_digest": content.mask.digest if content and content.mask else None,
+        "init_digest": cell.start.digest if cell.start else None,
         "style_name": style.name if style else None,
         "style_uris": to_json([image.uri for image in style.images]) if style else None,
         "style_digests": to_json([image.digest for image in style.images]) if style else None,
@@ -76,7 +79,7 @@ def trace_row(cell: Cell, record: TraceRecord) -> dict[str, Any]:
     }
 
 
-def failure_row(job: Job, cell: Cell, error: BaseException, stage: str) -> dict[str, Any]:
+def failure_row(job: Job, cell: Cell, error: BaseException, stage: str, workplace: Mapping[str, Any]) -> dict[str, Any]:
     """Return one row of the `failures` table.
 
     Args:
@@ -84,8 +87,9 @@ def failure_row(job: Job, cell: Cell, error: BaseException, stage: str) -> dict[
         cell: The cell that failed.
         error: What happened.
         stage: Where it failed: "read", "stylize", "write" or "worker".
+        workplace: The columns about the worker, its software and the start of the batch, as far as they are known.
     """
-    return {**identity_columns(job, cell), **error_columns(error, stage)}
+    return {**identity_columns(job, cell), **workplace, **error_columns(error, stage)}
 
 
 def error_columns(error: BaseException, stage: str) -> dict[str, Any]:

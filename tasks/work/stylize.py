@@ -16,22 +16,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from nst.config.method import PixelMethod
 from nst.errors import InputError, OutOfMemory, TransientError
 from nst.methods import stylize_batch
 from nst.pictures import images, metrics
-from nst.pictures.images import Pixels
 from nst.workspace import NetworkFile, Recent, Request, Stylized, Workspace
-from tasks.inputs.reading import read_mask, read_picture
+from tasks.inputs.reading import read_mask, read_pixels
 from tasks.jobs import BatchOutcome, Failure, Job
 from tasks.layout import picture_key, thumbnail_key
 from tasks.models.backbone_weights import load_weights
 from tasks.models.files import load_model
 from tasks.work.rows import failure_row, failures_id, identity_columns, loss_columns, trace_row
-from tasks.work.workplace import peak_memory, reset_peak_memory, versions
+from tasks.work.workplace import peak_memory, reset_peak_memory, workplace
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from nst.pictures.images import Pixels
     from nst.pictures.masks import Labels
     from nst.records import Cell, ImageRef, MaskRef
     from tasks.root import Root
@@ -83,14 +84,14 @@ class Stylist:
         stylized = self._stylize([request for _, request in ready], self._workspace(job), on_step)
         seconds = time.perf_counter() - clock
 
+        here = {"started_at": started, **workplace(self.device)}
         about_batch = {
             "batch_seconds": seconds,
             "batch_size": len(ready),
             "seconds": seconds / max(1, len(ready)),
             "cost": job.batch.cost / len(job.batch.cells),
             "peak_memory_bytes": peak_memory(self.device),
-            "started_at": started,
-            **versions(self.device),
+            **here,
         }
         rows: list[dict[str, Any]] = []
         traces: list[dict[str, Any]] = []
@@ -107,7 +108,8 @@ class Stylist:
                 continue
             rows.append({**identity_columns(job, cell), **about_batch, **row, "finished_at": datetime.now(UTC)})
             traces += [trace_row(cell, record) for record in outcome.trace]
-        self._commit(job, rows, traces, failures)
+        failed_rows = [failure_row(job, failed.cell, failed.error, failed.stage, here) for failed in failures]
+        self._commit(job, rows, traces, failed_rows)
         return BatchOutcome(
             batch_id=job.batch.batch_id,
             done=tuple(row["cell_id"] for row in rows),
@@ -136,6 +138,7 @@ class Stylist:
                     content_mask=self._labels(cell.content.mask) if cell.content and cell.content.mask else None,
                     style_masks=tuple(self._labels(image.mask) for image in styles if image.mask),
                     model=self._model(cell),
+                    start=self._pixels(cell.start) if cell.start else None,
                 )
             except InputError as error:
                 failures.append(_FailedCell(cell, error, "read"))
@@ -144,7 +147,7 @@ class Stylist:
         return ready
 
     def _pixels(self, ref: ImageRef) -> Pixels:
-        return self._images.get(ref.digest, lambda: Pixels(ref.digest, read_picture(ref)))
+        return self._images.get(ref.digest, lambda: read_pixels(ref))
 
     def _labels(self, mask: MaskRef) -> Labels:
         return self._masks.get(mask.digest, lambda: read_mask(mask))
@@ -181,7 +184,8 @@ class Stylist:
         """Write the picture and its thumbnail; return their columns, losses and metrics."""
         image = outcome.image
         assert image is not None
-        picture = images.encode(image, cell.output, _provenance(job, cell))
+        alpha = request.content.alpha if cell.output.alpha and request.content else None
+        picture = images.encode(image, cell.output, _provenance(job, cell), alpha)
         thumbnail = images.thumbnail(image)
         digest = hashlib.sha256(picture).hexdigest()
         key, small = picture_key(digest, cell.output.format), thumbnail_key(digest)
@@ -193,23 +197,24 @@ class Stylist:
             **outcome.report,
             **_measure(image, request),
             "steps_done": outcome.steps,
+            **_actual(cell, outcome, image, job.batch.cost / len(job.batch.cells)),
             "picture_uri": store.url(key),
             "picture_digest": digest,
             "picture_bytes": len(picture),
             "picture_width": image.shape[1],
             "picture_height": image.shape[0],
             "picture_format": cell.output.format,
+            "picture_alpha": alpha is not None,
             "thumbnail_uri": store.url(small),
         }
 
     def _commit(
-        self, job: Job, rows: list[dict[str, Any]], traces: list[dict[str, Any]], failures: list[_FailedCell]
+        self, job: Job, rows: list[dict[str, Any]], traces: list[dict[str, Any]], failures: list[dict[str, Any]]
     ) -> None:
         """Commit failures and traces before results: where results are on record, everything is."""
         batch_id, catalog = job.batch.batch_id, self.root.catalog
         if failures:
-            failure_rows = [failure_row(job, failed.cell, failed.error, failed.stage) for failed in failures]
-            catalog.commit("failures", job.sweep_id, failures_id(job), failure_rows)
+            catalog.commit("failures", job.sweep_id, failures_id(job), failures)
         if traces:
             catalog.commit("traces", job.sweep_id, batch_id, traces)
         if rows:
@@ -219,6 +224,25 @@ class Stylist:
 def _measure(image: np.ndarray, request: Request) -> dict[str, float]:
     content = request.content.array if request.content else None
     return metrics.measure(image, content, [style.array for style in request.styles], request.style_weights)
+
+
+def _actual(cell: Cell, outcome: Stylized, image: np.ndarray, cost: float) -> dict[str, Any]:
+    """Return the columns that planning could only assume: the cost, and the size of a picture as large as its content.
+
+    Args:
+        cell: The cell.
+        outcome: What the method returned.
+        image: The picture.
+        cost: The cost that the plan assumed.
+    """
+    config, columns = cell.config, dict[str, Any]()
+    if config.takes_original_size:
+        height, width = image.shape[:2]
+        cost *= width * height / config.pixels
+        columns["size"] = max(width, height) if config.resize == "long" else min(width, height)
+    if isinstance(config, PixelMethod) and config.stop:
+        cost *= outcome.steps / sum(steps for _, steps in config.pyramid.schedule(config.steps))
+    return {**columns, "cost": cost}
 
 
 def _provenance(job: Job, cell: Cell) -> Mapping[str, str]:

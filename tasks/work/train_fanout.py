@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nst.errors import WorkerLost
 from tasks.effect import effect
 from tasks.jobs import Failure, TrainingOutcome
 from tasks.work.model_rows import failed_training_row
+from tasks.work.workplace import software
 
 if TYPE_CHECKING:
     from tasks.catalog import Catalog
@@ -33,12 +35,12 @@ class TrainingFanout:
 
         Raises:
             TransientError: The store did not answer.
+            Stopped: The pool was closed; the next run goes on from the last checkpoint.
         """
+        started = datetime.now(UTC)
         try:
             return self._pool.run(job)
         except WorkerLost as error:
-            if self._pool.closed:  # the run is being stopped: the training is not guilty
-                raise
-            row = failed_training_row(job, error)
+            row = failed_training_row(job, error, {"started_at": started, **software(), **error.workplace})
             self._catalog.commit("failures", job.spec.model_id, f"attempt-{job.attempt}", [row])
             return TrainingOutcome(job.spec.model_id, Failure.of(job.spec.model_id, error))

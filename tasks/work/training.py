@@ -22,7 +22,7 @@ from tasks.models.files import load_model, read_masks, read_styles, write_eviden
 from tasks.work.checkpoints import Checkpoints, Progress
 from tasks.work.dataset import Dataset, prepare_dataset
 from tasks.work.model_rows import Finished, curve_rows, failed_training_row, model_row
-from tasks.work.workplace import reset_peak_memory
+from tasks.work.workplace import reset_peak_memory, workplace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -172,6 +172,8 @@ class _Training:
         if isinstance(error, Unhealthy):
             evidence = write_evidence(self.catalog.store, self.job, error, self.progress.curve)
             self.checkpoints.clear()
-        row = failed_training_row(self.job, error, evidence=evidence, started=self.started)
+        row = failed_training_row(
+            self.job, error, {"started_at": self.started, **workplace(self.device)}, evidence=evidence
+        )
         self.catalog.commit("failures", self.job.spec.model_id, f"attempt-{self.job.attempt}", [row])
         return Failure.of(self.job.spec.model_id, error)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import multiprocessing
 import platform
 import resource
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
-
-import torch
 
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_MAX: Final = -4
@@ -30,14 +29,24 @@ def keep_freed_memory() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, -1)  # never
 
 
+def workplace(device: str) -> dict[str, Any]:
+    """Return the columns about this worker, its device and the versions of its software."""
+    return {"worker": multiprocessing.current_process().name, **versions(device)}
+
+
 def versions(device: str) -> dict[str, Any]:
     """Return the columns about the device and the versions of the software."""
+    import torch  # the flow's process, which asks for `software` alone, never loads it
+
     name = torch.cuda.get_device_name() if device.startswith("cuda") else _processor()
+    return {"device": device, "device_name": name, **software(), "torch_version": torch.__version__}
+
+
+def software() -> dict[str, Any]:
+    """Return the columns about the versions of the software, as the packages on disk state them."""
     return {
-        "device": device,
-        "device_name": name,
         "nst_version": version("nst-batch"),
-        "torch_version": torch.__version__,
+        "torch_version": version("torch"),
         "python_version": platform.python_version(),
     }
 
@@ -56,12 +65,16 @@ def _processor() -> str:
 def reset_peak_memory(device: str) -> None:
     """Begin a new measurement of peak memory; has no effect on a CPU."""
     if device.startswith("cuda"):
+        import torch
+
         torch.cuda.reset_peak_memory_stats()
 
 
 def peak_memory(device: str) -> int:
     """Return the peak memory in bytes: since `reset_peak_memory` on a GPU, of the whole process on a CPU."""
     if device.startswith("cuda"):
+        import torch
+
         return int(torch.cuda.max_memory_allocated())
     scale = 1 if platform.system() == "Darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale

@@ -39,8 +39,9 @@ def _walk(model: type[BaseModel], prefix: str, keys: list[str]) -> Iterator[tupl
         blocks = list(parameters.blocks(info.annotation))
         for block in blocks:
             yield from _walk(block, column, [*keys, field])
-        if not blocks:
-            kinds = [get_origin(option) or option for option in parameters.options(info.annotation)]
+        plain = [option for option in parameters.options(info.annotation) if option not in blocks]
+        if plain:
+            kinds = [get_origin(option) or option for option in plain]
             structured = any(
                 isinstance(k, type) and issubclass(k, Mapping | Sequence | AbstractSet) and k is not str for k in kinds
             )

@@ -1,0 +1,69 @@
+"""Which devices this machine has, found without importing torch, and how many threads their workers may have."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from nst.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def find_devices() -> list[str]:
+    """Return this machine's devices, best first, without importing torch: every GPU, or else the CPU."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        ids = [part.strip() for part in visible.split(",") if part.strip() not in {"", "-1"}]
+        return [f"cuda:{part}" for part in ids] or ["cpu"]
+    if shutil.which("nvidia-smi"):
+        listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)  # noqa: S607
+        count = sum(line.startswith("GPU ") for line in listing.stdout.splitlines())
+        if count:
+            return [f"cuda:{index}" for index in range(count)]
+    return ["mps"] if sys.platform == "darwin" and os.uname().machine == "arm64" else ["cpu"]
+
+
+def choose_devices(names: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the devices that a user names, looked for on this machine, or all that it has if none is named.
+
+    Raises:
+        UserError: The machine has no device of one of these names.
+    """
+    found = find_devices()
+    chosen = tuple(name for name in map(str.strip, names) if name) or tuple(found)
+    for name in chosen:
+        if name not in found and not _has(name):
+            raise UserError(
+                f"this machine has no device {name!r}, expected cpu, mps or cuda:<number>",
+                hint=f"found: {', '.join(found)}; `nst doctor` looks at each",
+            )
+    return chosen
+
+
+def _has(name: str) -> bool:
+    """Return whether torch finds a device; asked only for devices that were not found without it."""
+    if name == "cpu":
+        return True
+    kind, _, number = name.partition(":")
+    if kind not in {"cuda", "mps"}:
+        return False
+    import torch
+
+    if kind == "mps":
+        return not number and torch.backends.mps.is_available()
+    return (int(number) if number.isdecimal() else 0) < torch.cuda.device_count() and (not number or number.isdecimal())
+
+
+def usable_cores() -> int:
+    """Return how many threads all workers may have together: the machine's cores, or fewer by OMP_NUM_THREADS.
+
+    Who shares the machine with others sets that variable, since threads that wait for a busy core burn processor time:
+    on two busy cores, a step of a training took over three times the processor time with two threads as with one.
+    """
+    wanted, cores = os.environ.get("OMP_NUM_THREADS", ""), os.cpu_count() or 1
+    return min(cores, int(wanted) or cores) if wanted.isdecimal() else cores

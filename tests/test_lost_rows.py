@@ -1,0 +1,68 @@
+"""What the store accepted and lost is counted at the end of a run, is said, and runs again."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from flows.here import run_inline
+from flows.order.request import Request, order_of
+from nst.pictures.images import encode
+from nst.records import OutputFormat
+from tasks.root import open_root
+
+pytestmark = pytest.mark.process
+
+MANIFEST = """\
+name: small
+contents: [a.png, b.png]
+styles: [a.png, b.png]
+method: {name: gatys, size: 24, steps: 1, backbone: {name: vgg16, weights: random}}
+batch_size: 1
+"""
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    for name, seed in (("a", 0), ("b", 1)):
+        pixels = np.random.default_rng(seed).integers(0, 256, (40, 48, 3), np.uint8)
+        (tmp_path / f"{name}.png").write_bytes(encode(pixels, OutputFormat(), {}))
+    (tmp_path / "small.yaml").write_text(MANIFEST)
+    return tmp_path / "small.yaml"
+
+
+def order(manifest, root):
+    return order_of(Request(str(manifest), open_root(str(root)), "", ("cpu",)))
+
+
+def test_rows_that_vanish_from_the_store_are_said_and_run_again(manifest, tmp_path):
+    root = tmp_path / "out"
+
+    def lose(done, total, text):
+        """Lose the first batch's record after the store has accepted it."""
+        if done == 1:
+            for file in (root / "state/results/wal").rglob("*.json"):
+                file.unlink()
+
+    summary = run_inline(order(manifest, root), lose)
+    assert summary.done == 4
+    assert summary.lost == 1
+    assert summary.exit_code == 1
+    text = "\n".join(summary.lines("out"))
+    assert "1 of 4 done cells are not in the catalog" in text
+    assert "nst fsck" in text
+    again = run_inline(order(manifest, root), lambda *_: None)
+    assert (again.done_before, again.done, again.lost, again.exit_code) == (3, 1, 0, 0)
+
+
+def test_a_root_that_is_deleted_in_the_middle_is_said(manifest, tmp_path):
+    root = tmp_path / "out"
+
+    def delete(done, total, text):
+        if done == 2:
+            shutil.rmtree(root)
+
+    summary = run_inline(order(manifest, root), delete)
+    assert (summary.done, summary.lost, summary.exit_code) == (4, 2, 1)

@@ -1,0 +1,280 @@
+"""A stop is no failure: real runs, really interrupted, in a pipe and in a terminal, with and without Prefect."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flows.engine import InlineEngine
+from flows.stop import begin, outcome, stop_signals
+from nst.errors import Stopped
+from nst.pictures.images import encode
+from nst.records import OutputFormat
+
+MANIFEST = """\
+name: long
+contents: content.png
+styles: style.png
+method: {name: gatys, size: 32, steps: 40, init: noise, content_layers: [relu1_1], style_layers: [relu1_1],
+         backbone: {name: vgg16, weights: random}}
+sweep: {seed: {count: 2000}}
+batch_size: 1
+"""
+LAST_LINE = "interrupted; what is done is kept, run again for the rest"
+DEADLINE_S = 200
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("content", "style"):
+        array = rng.integers(0, 256, (8, 8, 3), np.uint8).repeat(5, 0).repeat(5, 1)
+        (tmp_path / f"{name}.png").write_bytes(encode(array, OutputFormat(), {}))
+    (tmp_path / "long.yaml").write_text(MANIFEST)
+    return tmp_path
+
+
+def command(*more):
+    return [sys.executable, "-m", "flows", "run", "long.yaml", *more]
+
+
+def start(folder, *more):
+    return subprocess.Popen(
+        command(*more), cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        env={**os.environ, "XDG_STATE_HOME": str(folder / "state")},
+    )  # fmt: skip
+
+
+def wait_for(happened, process):
+    """Return when something has happened; the process must not end before."""
+    until = time.monotonic() + DEADLINE_S
+    while not happened():
+        assert time.monotonic() < until, "it never happened"
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.01)
+
+
+def children(process):
+    files = Path(f"/proc/{process.pid}/task").glob("*/children")
+    return [int(pid) for file in files for pid in file.read_text().split()]
+
+
+def committed(folder):
+    return len(list((folder / "out/state/results/wal").glob("*/*.json")))
+
+
+def check_root(folder, at_least):
+    """Check that all that was committed is published, that the page shows it, and that nobody is blamed."""
+    done = pd.read_parquet(folder / "out/catalog/results")
+    assert at_least <= len(done) < 2000
+    assert len(done) == committed(folder)
+    assert pd.read_parquet(folder / "out/catalog/failures").empty
+    (page,) = (folder / "out/gallery").glob("*/index.html")
+    assert "long: 2,000 cells" in page.read_text()
+    return f"{len(done)} of 2000 cells are done"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_publishes_and_writes_the_page(folder, number):
+    process = start(folder, "--inline")
+    wait_for(lambda: committed(folder) >= 2, process)
+    os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+    said, _ = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert check_root(folder, 2) in said
+    assert said.splitlines()[-1] == LAST_LINE
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("prefect")
+def test_prefect_records_a_stop_as_cancelled_and_retries_nothing(folder):
+    process = start(folder)
+    wait_for(lambda: committed(folder) >= 2, process)
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert "ERROR" not in said
+    assert check_root(folder, 2) in said
+    assert said.splitlines()[-1] == LAST_LINE
+    with contextlib.closing(sqlite3.connect(folder / "state/nst/prefect/runs-0.db")) as records:
+        assert records.execute("select state_type, run_count from flow_run").fetchall() == [("CANCELLED", 1)]
+        runs = records.execute("select state_type, run_count from task_run").fetchall()
+    assert {state for state, _ in runs} <= {"COMPLETED", "CANCELLED"}
+    assert {count for _, count in runs} <= {0, 1}
+
+
+def test_control_c_in_a_terminal_says_that_what_is_done_is_kept(folder):
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        os.execv(sys.executable, command("--inline"))
+    shown = bytearray()
+
+    def read():
+        while True:
+            try:
+                data = os.read(terminal, 4096)
+            except OSError:  # the other end is closed
+                return
+            shown.extend(data)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    until = time.monotonic() + DEADLINE_S
+    while committed(folder) < 1 and time.monotonic() < until:
+        time.sleep(0.01)
+    os.write(terminal, b"\x03")
+    _, status = os.waitpid(pid, 0)
+    reader.join(DEADLINE_S)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 130, shown.decode()
+    assert shown.decode().rstrip().splitlines()[-1].endswith(LAST_LINE)
+    check_root(folder, 1)
+
+
+def test_an_interrupt_before_the_run_says_the_same(folder):
+    """A manifest on a server that takes the connection and never answers: the command waits in planning."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        uri = f"http://127.0.0.1:{server.getsockname()[1]}/never.yaml"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows", "plan", uri], cwd=folder, text=True, stderr=subprocess.PIPE
+        )
+        server.settimeout(DEADLINE_S)
+        connection, _ = server.accept()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=DEADLINE_S)
+        connection.close()
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == LAST_LINE
+    assert "Traceback" not in said
+
+
+def test_plain_readers_open_a_root_before_its_first_picture(folder):
+    process = start(folder, "--inline")
+    wait_for(lambda: list(folder.glob("out/state/running/*.json")), process)
+    results = pd.read_parquet(folder / "out/catalog/results")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=DEADLINE_S)
+    assert {"cell_id", "style_name", "loss", "picture_uri"} <= set(results.columns)
+    assert len(results) <= committed(folder)
+
+
+def test_an_orphaned_worker_blames_no_cell(folder):
+    process = start(folder, "--inline")
+    wait_for(lambda: committed(folder) >= 1, process)
+    workers = children(process)
+    process.kill()  # the parent alone: its worker is in the middle of a batch, and reports its last step to nobody
+    until = time.monotonic() + DEADLINE_S
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < until:
+        time.sleep(0.05)
+    process.communicate()
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    assert not list((folder / "out/state/failures/wal").glob("*/*.json"))
+
+
+def test_reporting_to_an_owner_that_is_gone_does_nothing():
+    from multiprocessing import Pipe
+
+    from tasks.work.serve import _reporter, _tell
+
+    owner, worker = Pipe()
+    owner.close()
+    _reporter(worker, "key")(5, 5)
+    _tell(worker, "done", "x" * 1_000_000)
+
+
+def test_a_bug_exits_with_70_and_shows_its_trace():
+    code = (
+        "import sys, flows.__main__ as nst\n"
+        "nst.app.command('bug')(lambda: {}['x'])\n"
+        "sys.argv = ['nst', 'bug']\n"
+        "nst.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 70
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1] == "KeyError: 'x'"
+
+
+def test_a_stop_does_not_wait_for_steps_that_never_end(monkeypatch):
+    monkeypatch.setattr("flows.stop.GRACE_S", 0.2)
+    never, stopping = threading.Event(), threading.Event()
+    running = begin(never.wait)
+    stopping.set()
+    with pytest.raises(Stopped, match="did not publish"):
+        outcome(running, stopping)
+    never.set()
+
+
+def test_an_effect_that_never_ends_does_not_hold_a_stopped_engine(monkeypatch):
+    monkeypatch.setattr("flows.engine.GRACE_S", 0.2)
+    never, began, engine = threading.Event(), threading.Event(), InlineEngine(1)
+
+    def work():
+        began.set()
+        never.wait()
+
+    with engine:
+        future = engine.submit(work)
+        assert began.wait(DEADLINE_S)
+        engine.stopping.set()
+    assert not future.done()
+    never.set()
+
+
+def test_the_second_signal_is_an_interrupt_and_ignored_signals_stay_ignored():
+    stopping = threading.Event()
+    before = signal.getsignal(signal.SIGINT), signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with stop_signals(stopping):
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+            signal.raise_signal(signal.SIGINT)
+            assert stopping.is_set()
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is before[0]
+    finally:
+        signal.signal(signal.SIGTERM, before[1])
+
+
+def test_status_after_a_stop_counts_what_is_done(folder):
+    process = start(folder, "--inline")
+    wait_for(lambda: committed(folder) >= 1, process)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=DEADLINE_S)
+    plan = subprocess.run(
+        [sys.executable, "-m", "flows", "plan", "long.yaml", "--json"], cwd=folder, capture_output=True, check=True
+    )
+    assert json.loads(plan.stdout)["reasons"]["done"] == committed(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("prefect")
+def test_a_run_outlives_its_private_server_and_says_one_line(folder):
+    (folder / "long.yaml").write_text(MANIFEST.replace("2000", "12"))
+    process = start(folder)
+    wait_for(lambda: committed(folder) >= 2, process)
+    (server,) = (pid for pid in children(process) if b"prefect/serve.py" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    os.kill(server, signal.SIGKILL)
+    said, _ = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, said
+    assert "12 done" in said
+    assert said.count("the private Prefect server died; the run goes on without its page") == 1
+    assert "ERROR" not in said
+    assert "Traceback" not in said

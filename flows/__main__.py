@@ -18,6 +18,8 @@ from flows.packages import refuse_foreign_packages
 refuse_foreign_packages()
 
 from flows.command.leaving import leave_by  # noqa: E402
+from flows.command.options import RootOption  # noqa: E402, TC001  typer reads annotations at run time
+from flows.command.upkeep import repair, rm  # noqa: E402
 from tasks.work.c_libraries import quiet_c_libraries  # noqa: E402
 
 app = typer.Typer(
@@ -32,8 +34,9 @@ out = Terminal()
 err = Terminal(stderr=True)
 
 ManifestArgument = Annotated[str, typer.Argument(help="URI or path of the manifest (YAML).")]
-RootOption = Annotated[
-    str, typer.Option("--root", envvar="NST_ROOT", help="Folder or URI (s3://bucket/prefix) of pictures and catalog.")
+OverridesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="Changes to the manifest: method.size=256 sweep.seed='[1, 2]'."),
 ]
 InputsOption = Annotated[
     str, typer.Option("--inputs", help="Folder or URI for relative inputs; by default the manifest's own folder.")
@@ -63,6 +66,7 @@ def options(
 @app.command()
 def plan(
     manifest: ManifestArgument,
+    overrides: OverridesArgument = None,
     root: RootOption = "out",
     inputs: InputsOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
@@ -74,7 +78,7 @@ def plan(
     from flows.order.request import Request, order_of
     from tasks.root import open_root
 
-    request = Request(manifest, open_root(root), inputs, confirmed=True)
+    request = Request(manifest, open_root(root), inputs, confirmed=True, overrides=tuple(overrides or ()))
     order = order_of(request)
     if calibrate:
         order.calibrate()
@@ -88,6 +92,7 @@ def plan(
 @app.command()
 def run(
     manifest: ManifestArgument,
+    overrides: OverridesArgument = None,
     root: RootOption = "out",
     inputs: InputsOption = "",
     devices: DevicesOption = "",
@@ -105,7 +110,8 @@ def run(
     from tasks.work.devices import choose_devices
 
     chosen = choose_devices(devices.split(","))
-    order = order_of(Request(manifest, open_root(root, probed=True), inputs, chosen, confirmed=yes))
+    changes = tuple(overrides or ())
+    order = order_of(Request(manifest, open_root(root, probed=True), inputs, chosen, confirmed=yes, overrides=changes))
     with ProgressBar(err, order.noun) as bar:
         summary = (run_inline if inline else run_here)(order, bar.show, bar.show_step, err.say)
     for line in summary.lines(root):
@@ -209,6 +215,10 @@ def fsck(
         out.say(line)
     if report.problems:
         raise typer.Exit(1)
+
+
+app.command()(repair)
+app.command()(rm)
 
 
 @app.command()

@@ -105,7 +105,9 @@ def style_key(style: StyleRef | None) -> bytes:
     if style is None:
         return _NO_IMAGE
     masks = [image.mask.digest if image.mask else None for image in style.images]
-    return digest16(canonical([[image.digest for image in style.images], *_mix(style), *_masks(masks)]))
+    return digest16(
+        canonical([[image.digest for image in style.images], *_mix(style), *_masks(masks), *_scales(style)])
+    )
 
 
 def network_key(style: bytes, model: ModelRef) -> bytes:
@@ -157,7 +159,9 @@ def written_inputs_key(content: ImageRef | None, style: StyleRef | None) -> byte
     uris = [content.uri if content else None, [image.uri for image in style.images] if style else None]
     images = [content, *(style.images if style else ())]
     masks = [image.mask.uri if image and image.mask else None for image in images]
-    return digest16(canonical([*uris, *(_mix(style) if style else []), *_masks(masks)]))
+    return digest16(
+        canonical([*uris, *(_mix(style) if style else []), *_masks(masks), *(_scales(style) if style else [])])
+    )
 
 
 def digest16(text: str) -> bytes:
@@ -184,6 +188,11 @@ def _mix(style: StyleRef) -> list[Any]:
         return []
     whole = sum(style.weights)
     return [style.mix, [float(f"{weight / whole:.12g}") for weight in style.weights]]
+
+
+def _scales(style: StyleRef) -> list[Any]:
+    """Return what the sizes of single images add to a key: nothing if the method sizes all of them alike."""
+    return [{"scales": list(style.scales)}] if style.scales else []
 
 
 def _masks(masks: list[str | None]) -> list[Any]:

@@ -48,6 +48,8 @@ class StyleRef:
     images: tuple[ImageRef, ...]
     weights: tuple[float, ...]
     mix: Mix = "targets"
+    scales: tuple[float, ...] = ()
+    """Size of each image, divided by the size that the method gives to style images; empty where all are 1."""
 
 
 @dataclass(frozen=True, slots=True)

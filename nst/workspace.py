@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from copy import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import torch
 
 from nst.backbones import Backbone, build_backbone
 from nst.networks import Network, network_from
+from nst.recent import Recent, bytes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     from torch import Tensor
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from nst.pictures.masks import Labels
     from nst.records import CellLosses, TraceRecord
 
-Value = TypeVar("Value")
+_ROOM_FOR_STATISTICS: Final = 2**29
+_ROOM_FOR_FEATURES: Final = 2**29
+"""Bytes of kept statistics of styles and of kept features of contents, at least one of each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,37 +84,6 @@ class Stylized:
     """Values of the columns that only the method fills in (`Method.REPORTS`)."""
 
 
-class Recent(Generic[Value]):
-    """A memory of the values that were used last, which computes missing values.
-
-    Args:
-        size: Largest number of values to keep.
-    """
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self._owner: Hashable = None
-        self._values: OrderedDict[Hashable, Value] = OrderedDict()
-
-    def owned_by(self, owner: Hashable) -> Recent[Value]:
-        """Return a view of this memory for another owner: both share its room, but no value of the other's keys."""
-        other = copy(self)
-        other._owner = owner  # noqa: SLF001 - of a copy of this object
-        return other
-
-    def get(self, key: Hashable, compute: Callable[[], Value]) -> Value:
-        """Return the value of `key`, computed if it is not in memory."""
-        key = (self._owner, key)
-        if key in self._values:
-            self._values.move_to_end(key)
-            return self._values[key]
-        value = compute()
-        self._values[key] = value
-        while len(self._values) > self.size:
-            self._values.popitem(last=False)
-        return value
-
-
 class Workspace:
     """The warm state of one worker process on one device.
 
@@ -131,8 +102,8 @@ class Workspace:
         self.device = torch.device(device)
         self.load_weights = load_weights
         self.backbones: Recent[Backbone] = Recent(2)
-        self.statistics: Recent[dict[str, tuple[Tensor, ...]]] = Recent(256)
-        self.features: Recent[dict[str, Tensor]] = Recent(2)
+        self.statistics: Recent[dict[str, tuple[Tensor, ...]]] = Recent(_ROOM_FOR_STATISTICS, bytes_of)
+        self.features: Recent[dict[str, Tensor]] = Recent(_ROOM_FOR_FEATURES, bytes_of)
         self.networks: Recent[Network] = Recent(4)
 
     def with_weights(self, digest: str, load_weights: Callable[[BackboneConfig], Mapping[str, Tensor]]) -> Workspace:
@@ -179,4 +150,4 @@ class Workspace:
     def forget(self) -> None:
         """Drop everything that is kept, for instance after the device ran out of memory."""
         for recent in (self.backbones, self.statistics, self.features, self.networks):
-            recent._values.clear()  # noqa: SLF001 - of this module's own class
+            recent.clear()

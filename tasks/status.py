@@ -61,6 +61,19 @@ def sweep_statuses(root: Root) -> list[SweepStatus]:
     return sorted(statuses, key=lambda status: status.submitted_at, reverse=True)
 
 
+@effect(retries=2, retry_delays_s=(2, 10))
+def count_done(root: Root, cells: Iterable[str]) -> int:
+    """Return how many of these cells the store holds rows of, whatever this process remembers of the catalog.
+
+    Raises:
+        StorageError: A file of published rows is missing, and so is what it was made from.
+    """
+    catalog = Root(root.uri, single_publisher=root.single_publisher).catalog
+    catalog.heal("results")
+    done = catalog.keys("results")
+    return sum(cell in done for cell in cells)
+
+
 @dataclass(slots=True)
 class _Tally:
     """What is known of the cells of one sweep, in one file of the table or in all."""
@@ -109,19 +122,6 @@ def _tallies(runs: Iterable[_Run], done: Container[str], tried: Container[str]) 
         open_cells = [cell for cell in cells if cell not in done]
         failed = sum(cell in tried for cell in open_cells)
         yield sweep_id, _Tally(name, submitted, len(cells) - len(open_cells), failed, len(open_cells) - failed)
-
-
-@effect(retries=2, retry_delays_s=(2, 10))
-def count_done(root: Root, cells: Iterable[str]) -> int:
-    """Return how many of these cells the store holds rows of, whatever this process remembers of the catalog.
-
-    Raises:
-        StorageError: A file of published rows is missing, and so is what it was made from.
-    """
-    catalog = Root(root.uri, single_publisher=root.single_publisher).catalog
-    catalog.heal("results")
-    done = catalog.keys("results")
-    return sum(cell in done for cell in cells)
 
 
 def find_sweep(root: Root, wanted: str) -> SweepStatus:

@@ -171,7 +171,15 @@ def test_pandas_nulls_and_numpy_numbers_are_plain_json():
     assert data["fixed"]["style_weight"] == 7
     assert data["only"]["content"] == ""
     assert data["sources"]["values"] == [
-        {"content": None, "mask": None, "styles": ["s3://in/night.jpg"], "masks": [], "weights": [1.0], "mix": None}
+        {
+            "content": None,
+            "mask": None,
+            "styles": ["s3://in/night.jpg"],
+            "masks": [],
+            "weights": [1.0],
+            "mix": None,
+            "scales": [],
+        }
     ]
 
 

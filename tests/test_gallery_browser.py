@@ -112,6 +112,7 @@ def tab(tmp_path_factory):
         }
         row |= {"style_weights": "[0.25,0.75]", "style_mix": "losses"}
         if i % 2:
+            row |= {"style_scales": "[0.5,1.0]"}
             row |= {"content_mask_uri": "s3://in/m.png", "style_mask_uris": '["#ff0000","s3://in/n.png"]'}
         if i == 5:
             rows.append({**row, "error_class": "NumericalError", "error_message": f"NaN {HOSTILE}"})
@@ -271,6 +272,7 @@ def test_the_yaml_of_a_cell_is_a_manifest_of_that_cell(tab):
             ("s3://in/b.png", 0.75),
         ]
         assert mixed.masks == (("#ff0000", "s3://in/n.png") if i % 2 else (None, None))
+        assert mixed.scales == ((0.5, 1.0) if i % 2 else (1.0, 1.0))
         text = tab.js("document.querySelector('#yaml').textContent")
         assert f"style_weight: {'1e-7' if config.style_weight < 1 else 1}" in text
         assert len(manifest.variants) == 1

@@ -38,11 +38,14 @@ BASES = {
 TWO_LEVELS = {"levels": 2}
 FIRST = {"levels": 1, "first_steps": 1}
 ADAM = {"optimizer": {"name": "adam"}}
+GIVEN = {"uri": "start.png"}
 SYNTHESIS = {"what": "synthesis"}
 
 TRIALS = [  # method, setting, two values, settings under which it has no effect, settings under which it has one
     ("gatys", "seed", (1, 2), {}, {"noise": 0.5}),
     ("gatys", "seed", (1, 2), {"init": "style"}, {"init": "noise"}),
+    ("gatys", "seed", (1, 2), {"init": GIVEN}, {"init": GIVEN, "noise": 0.5}),
+    ("gatys", "resize", ("long", "short"), {"size": "original"}, {}),
     ("gatys", "noise", (0.1, 0.9), {"init": "noise"}, {"init": "content"}),
     ("gatys", "tv", ("squared", "euclidean"), {"tv_weight": 0}, {"tv_weight": 100}),
     ("gatys", "laplacian_pool", (1, 4), {}, {"laplacian_weight": 10, "init": "noise"}),
@@ -52,6 +55,7 @@ TRIALS = [  # method, setting, two values, settings under which it has no effect
     ("gatys", "pyramid.warm_start", (False, True), {"pyramid": TWO_LEVELS}, {**ADAM, "pyramid": TWO_LEVELS}),
     ("gatys", "backbone.input", ("torchvision", "caffe"), {}, None),
     ("mrf", "seed", (1, 2), {}, {"init": "noise"}),
+    ("mrf", "seed", (1, 2), {"init": GIVEN}, {"init": "noise"}),
     ("mrf", "init", ("content", "noise"), SYNTHESIS, {}),
     ("mrf", "resize", ("long", "short"), SYNTHESIS, {}),
     ("mrf", "content_layers", ({"relu1_1": 1.0}, {"relu2_1": 1.0}), SYNTHESIS, {"init": "noise"}),
@@ -59,6 +63,8 @@ TRIALS = [  # method, setting, two values, settings under which it has no effect
     ("mrf", "pyramid.warm_start", (False, True), {"pyramid": TWO_LEVELS}, {**ADAM, "pyramid": TWO_LEVELS}),
     ("doodle", "seed", (1, 2), {"init": "content"}, {}),
     ("doodle", "noise", (0.1, 0.9), {"init": "content"}, {}),
+    ("doodle", "seed", (1, 2), {"init": GIVEN}, {}),
+    ("doodle", "resize", ("long", "short"), {"size": "original"}, {}),
     ("doodle", "semantic_weight", (0.0, 10.0), {"how": "gram"}, None),
     ("doodle", "patch_size", (1, 3), {"how": "gram"}, {"how": "patches"}),
     ("doodle", "stride", (1, 2), {"how": "gram"}, {"how": "patches"}),
@@ -111,6 +117,7 @@ def paint(config):
             STYLES[:1] if "style" in needs else (),
             mask=MASK if masked else None,
             style_masks=[MASK] if masked else (),
+            start=STYLES[1] if config.start_picture else None,
             model=network(config.family) if config.name == "feedforward" else None,
         )
     )

@@ -1,10 +1,14 @@
 """What a worker keeps warm is computed once, and the oldest goes first."""
 
+import numpy as np
+import pytest
 import torch
+from cells import picture
 
 from nst.backbones import random_weights
 from nst.config.backbone import BackboneConfig
-from nst.workspace import Recent, Workspace
+from nst.recent import Recent, bytes_of
+from nst.workspace import Workspace
 
 
 def test_recent_computes_once_and_forgets_what_was_used_longest_ago():
@@ -42,3 +46,34 @@ def test_a_backbone_is_built_anew_for_other_weights_of_the_same_name():
     assert backbones["one"][0] is backbones["one"][1]
     assert backbones["one"][0] is not backbones["other"][0]
     assert shared.with_weights("other", dict).features.get("cat", lambda: "lost") == "other"
+
+
+def test_recent_is_bounded_by_what_its_values_weigh():
+    recent = Recent(100, len)
+    for key in "abc":
+        recent.get(key, lambda: "x" * 40)
+    assert recent.weight == 80
+    assert recent.get("b", lambda: "lost") == "x" * 40
+    recent.get("large", lambda: "y" * 95)
+    assert recent.weight == 95
+    assert recent.get("huge", lambda: "z" * 1000) == "z" * 1000
+    assert recent.get("huge", lambda: "lost") == "z" * 1000, "the last value is kept whatever it weighs"
+    assert recent.get("b", lambda: "lost") == "lost"
+
+
+def test_many_small_values_have_room_where_few_large_ones_have():
+    recent = Recent(2**20, bytes_of)
+    for key in range(500):
+        recent.get(key, lambda: np.zeros(1000, np.uint8))
+    assert recent.weight == 500_000
+    for key in range(5):
+        recent.get(("large", key), lambda: np.zeros(2**19, np.uint8))
+    assert recent.weight == 2**20
+
+
+def test_bytes_are_those_of_all_arrays_in_a_value():
+    assert bytes_of(picture(1, 32, 40)) == 32 * 40 * 3
+    statistics = {"relu1_1": (torch.zeros(4, 4), torch.zeros(2, dtype=torch.float64)), "relu2_1": None}
+    assert bytes_of(statistics) == 64 + 16
+    with pytest.raises(TypeError, match="set"):
+        bytes_of([{1}])

@@ -22,6 +22,7 @@ class Request:
         root: The root; probed, unless nothing but the plan is wanted (`tasks.root.open_root`).
         inputs: Folder or URI that relative inputs are resolved against; "" means the manifest's own folder.
         devices: Devices to use, one worker each (`tasks.work.workers.find_devices`).
+        overrides: Changes to the manifest, `key=value` each (`nst.manifest.overrides`).
         confirmed: Whether an estimate above the manifest's budget of hours is accepted.
     """
 
@@ -30,6 +31,7 @@ class Request:
     inputs: str = ""
     devices: tuple[str, ...] = ("cpu",)
     confirmed: bool = False
+    overrides: tuple[str, ...] = ()
 
 
 def order_of(request: Request) -> SweepOrder | TrainingOrder:
@@ -38,5 +40,5 @@ def order_of(request: Request) -> SweepOrder | TrainingOrder:
     Raises:
         UserError: The manifest or an input cannot be used, or the budget is exceeded.
     """
-    source = read_manifest(request.manifest)
+    source = read_manifest(request.manifest, request.overrides)
     return plan_training(request, source) if source.declaration.kind == "train" else plan_sweep(request, source)

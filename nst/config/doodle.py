@@ -30,6 +30,7 @@ class DoodleConfig(PixelMethod):
         *PixelMethod.NO_EFFECT,
         NoEffect("seed", unless={"init": ("noise",)}),
         NoEffect("noise", unless={"init": ("noise",)}),
+        NoEffect("resize", {"size": ("original",)}),
         NoEffect("semantic_weight", {"how": ("gram",)}),
         NoEffect("patch_size", {"how": ("gram",)}),
         NoEffect("stride", {"how": ("gram",)}),

@@ -24,6 +24,7 @@ class DreamConfig(PixelMethod):
         NoEffect("seed", {"noise": (0.0,), "jitter": (0,)}, unless={"init": ("noise",)}),
         NoEffect("noise", {"init": ("noise",)}),
         NoEffect("resize", {"init": ("noise",)}),
+        NoEffect("resize", {"size": ("original",)}),
         NoEffect("pyramid.warm_start"),
     )
 

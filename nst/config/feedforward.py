@@ -35,6 +35,7 @@ class FeedforwardConfig(Method):
     SHARES_CONTENT: ClassVar[bool] = False
 
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
+        NoEffect("resize", {"size": ("original",)}),
         NoEffect("seed", unless={"family": ("texture_net", "doodle_net")}),
         NoEffect("alpha", {"mode": ("texture",)}),
         NoEffect("alpha", {"family": ("doodle_net",)}),
@@ -123,6 +124,11 @@ class FeedforwardConfig(Method):
         if self.network.PAINTS == "masks":
             return "content"
         return "allowed" if self.network.KNOWS == "any" else "none"
+
+    @property
+    def sizes_styles(self) -> bool:
+        """Whether the size of a style image makes a difference: other networks have learned the size in training."""
+        return self.network.KNOWS == "any"
 
     @property
     def canvas(self) -> tuple[int, int] | None:

@@ -41,6 +41,7 @@ class GatysConfig(PixelMethod):
         *PixelMethod.NO_EFFECT,
         NoEffect("seed", {"noise": (0.0,)}, unless={"init": ("noise",)}),
         NoEffect("noise", {"init": ("noise",)}),
+        NoEffect("resize", {"size": ("original",)}),
         NoEffect("tv", {"tv_weight": (0.0,)}),
         NoEffect("laplacian_pool", {"laplacian_weight": (0.0,)}),
         NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),

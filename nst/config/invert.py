@@ -23,6 +23,7 @@ class InvertConfig(PixelMethod):
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
         *PixelMethod.NO_EFFECT,
         NoEffect("resize", {"what": ("style",)}),
+        NoEffect("resize", {"size": ("original",)}),
         NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),
     )
 

@@ -56,6 +56,11 @@ class Method(NamedBlock, Settings):
         return "none"
 
     @property
+    def sizes_styles(self) -> bool:
+        """Whether the size of a style image makes a difference."""
+        return True
+
+    @property
     def canvas(self) -> tuple[int, int] | None:
         """Width and height of the picture in pixels; None where the content image decides its proportions."""
         return None

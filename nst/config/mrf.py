@@ -27,6 +27,7 @@ class MrfConfig(PixelMethod):
         NoEffect("seed", {"what": ("transfer",)}, unless={"init": ("noise",)}),
         NoEffect("init", {"what": ("synthesis",)}),
         NoEffect("resize", {"what": ("synthesis",)}),
+        NoEffect("resize", {"size": ("original",)}),
         NoEffect("content_layers", {"what": ("synthesis",)}),
         NoEffect("content_weight", {"what": ("synthesis",)}),
         NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),

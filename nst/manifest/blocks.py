@@ -54,6 +54,7 @@ def _check_mask(mask: Any) -> Any:
 
 Uri = Annotated[str, Field(min_length=1, max_length=2048)]
 Mask = Annotated[Uri | None, BeforeValidator(_check_mask)]
+Scale = Annotated[float, Field(gt=0, le=4)]
 Name = Annotated[str, Field(pattern=_TYPED_NAME)]
 
 
@@ -114,6 +115,9 @@ class MixImage(FromUri):
     mask: Mask = Field(default=None, validate_default=False)
     """Its label image, or the colour of the one region that it is for: several styles in several regions."""
 
+    scale: Scale = 1.0
+    """Size of this image, divided by the size that the method gives to style images (`style_scale`)."""
+
     @field_validator("uri")
     @classmethod
     def _one_image(cls, value: str) -> str:
@@ -140,6 +144,10 @@ class StyleSpec(FromUri):
     mask: Mask = Field(default=None, validate_default=False)
     """Label image of the image at `uri`, or one colour for the whole of it; the images of a mix have their own."""
 
+    scale: Scale = 1.0
+    """Size of the images at `uri`, divided by the size that the method gives to style images (`style_scale`): a smaller
+    image makes finer strokes. The images of a mix have their own."""
+
     @model_validator(mode="after")
     def _one_source(self) -> StyleSpec:
         if (self.uri is None) == (self.images is None):
@@ -147,6 +155,8 @@ class StyleSpec(FromUri):
             raise ValueError(f"found {found}, expected one of them")
         if self.images and self.mask:
             raise ValueError("found 'mask' beside 'images', expected a mask for each image of the mix")
+        if self.images and self.scale != 1.0:
+            raise ValueError("found 'scale' beside 'images', expected a scale for each image of the mix")
         check_one_image(self.uri, self.mask)
         return self
 
@@ -154,6 +164,11 @@ class StyleSpec(FromUri):
     def masks(self) -> tuple[str | None, ...]:
         """The masks of its images."""
         return tuple(image.mask for image in self.images) if self.images else (self.mask,)
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """The scales of its images, or of each image at `uri`."""
+        return tuple(image.scale for image in self.images) if self.images else (self.scale,)
 
 
 class Budget(Block):
@@ -208,7 +223,7 @@ class ManifestBlock(Block):
     styles: Annotated[tuple[StyleSpec, ...], BeforeValidator(listed), Field(min_length=1)] = Field(
         default=(), validate_default=False
     )
-    """Styles: one or a list of URIs, globs, prefixes, `{uri, name, mask}` or `{name, mix, images}`. Left out for
+    """Styles: one or a list of URIs, globs, prefixes, `{uri, name, mask, scale}` or `{name, mix, images}`. Left out for
     methods without them."""
 
     method: Any = None

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from nst.manifest.bases import with_bases
+from nst.manifest.overrides import with_overrides
 from nst.yaml.problems import describe
 from nst.yaml.reporter import Reporter
 from nst.yaml.text import load
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nst.errors import Problem
     from nst.manifest.bases import ReadBase
     from nst.yaml.positions import Where
@@ -42,16 +45,19 @@ class Declaration:
         return Reporter(self.positions, self.problems, complete=not self.base_unreadable)
 
 
-def read_declaration(text: str, file: str, read_base: ReadBase | None = None) -> Declaration:
+def read_declaration(
+    text: str, file: str, read_base: ReadBase | None = None, overrides: Sequence[str] = ()
+) -> Declaration:
     """Return what the YAML text of a manifest says.
 
     Args:
         text: The manifest.
         file: What messages call it.
         read_base: Reads the manifests that it extends; without it, `extends` is refused.
+        overrides: Changes that are laid over all of that (`nst.manifest.overrides`).
 
     Raises:
-        ManifestError: The text is not YAML, or not a mapping.
+        ManifestError: The text is not YAML, or not a mapping; or a change cannot be read.
     """
     document, complete = with_bases(load(text, file), file, read_base)
     if not isinstance(document.value, dict):
@@ -59,4 +65,5 @@ def read_declaration(text: str, file: str, read_base: ReadBase | None = None) ->
         report = Reporter(document.positions, document.problems)
         report.add((), f"found {found}, expected a mapping", "start with `name: my-sweep`")
         report.raise_any()
+    document = with_overrides(document, overrides)
     return Declaration(document.value, document.positions, document.problems, not complete)

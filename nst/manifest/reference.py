@@ -29,6 +29,12 @@ _INTRODUCTION: Final = """
 Every key of the two kinds of manifest, with its type, its default and its meaning. `nst schema` and
 `nst schema --training` print JSON Schemas of them for editors. This page is generated from the code:
 `nst schema --reference` prints it.
+
+`nst plan` and `nst run` take changes behind the manifest, each a dotted path and a value in YAML:
+`nst run evening.yaml method.size=512 sweep.style_weight='[30, 100]'`. They are laid over the manifest as a manifest is
+laid over the one that it `extends`: blocks are merged, everything else is replaced, and `null` drops what the manifest
+says. Behind `sweep.` comes the name of an axis with all its dots. Of two changes of one key the last one counts. The
+manifest that is kept below the root says what was run, changes included.
 """
 _ABOUT_SWEEPS: Final = """
 A sweep says which pictures to make: every content with every style, at every point of the axes.

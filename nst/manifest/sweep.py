@@ -94,6 +94,7 @@ def check_manifest(declaration: Declaration) -> Manifest:
         report.add(("output", "alpha"), message, "remove 'alpha'", key=True)
     if block is not None and variants is not None:
         check_masks(block, variants, report)
+        _check_scales(block, variants, report)
     report.raise_any()
     assert block is not None
     assert variants is not None
@@ -107,6 +108,17 @@ def check_manifest(declaration: Declaration) -> Manifest:
         batch_size=block.batch_size,
         positions=declaration.positions,
     )
+
+
+def _check_scales(block: ManifestBlock, variants: Variants[Method], report: Reporter) -> None:
+    """Report sizes of style images for methods that have learned the size in training."""
+    learned = [config.name for config in map(variants.config, variants.first) if not config.sizes_styles]
+    for index, style in enumerate(block.styles if learned else ()):
+        for number, scale in enumerate(style.scales):
+            if scale != 1.0:
+                inner: Path = ("images", number) if style.images else ()
+                message = f"with these settings {learned[0]} has learned the size of its styles in training"
+                report.add(("styles", index, *inner, "scale"), message, "remove 'scale'", key=True)
 
 
 def _check_images(raw: dict[str, Any], needed: Needs, report: Reporter) -> None:

@@ -84,12 +84,12 @@ def _style_terms(targets: Targets, configs: Sequence[DoodleConfig], size: Size) 
         return guided_style_terms(targets, config.style_layers, size, long_side, weights)
     layers = tuple(config.style_layers)
     features = {
-        style.digest: targets.features(resize_to(style.array, *style_size(style, long_side)), layers)
+        style.key: targets.features(resize_to(style.array, *style_size(style, long_side)), layers)
         for request in targets.requests
         for style in request.styles
     }
     maps = {
-        layer: tuple(tuple(features[style.digest][layer] for style in request.styles) for request in targets.requests)
+        layer: tuple(tuple(features[style.key][layer] for style in request.styles) for request in targets.requests)
         for layer in layers
     }
     guides = _guides(targets, maps, size, config.semantic_weight)

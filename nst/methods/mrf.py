@@ -77,14 +77,14 @@ def _style_terms(targets: Targets, configs: Sequence[MrfConfig], long_side: int)
     """Return a term of the patch loss for every layer."""
     config = configs[0]
     layers = tuple(config.style_layers)
-    features: dict[str, list[dict[str, Tensor]]] = {}
+    features: dict[tuple[str, float], list[dict[str, Tensor]]] = {}
     for style in (style for request in targets.requests for style in request.styles):
-        if style.digest not in features:
+        if style.key not in features:
             copies = style_copies(style, long_side * config.style_scale, config)
-            features[style.digest] = [targets.features(copy, layers) for copy in copies]
+            features[style.key] = [targets.features(copy, layers) for copy in copies]
     maps = {
         layer: tuple(
-            tuple(by_layer[layer] for style in request.styles for by_layer in features[style.digest])
+            tuple(by_layer[layer] for style in request.styles for by_layer in features[style.key])
             for request in targets.requests
         )
         for layer in layers

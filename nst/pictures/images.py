@@ -67,6 +67,13 @@ class Pixels:
     """The image at its full size, HWC uint8 RGB, transparent pixels laid over white."""
     alpha: np.ndarray | None = None
     """How opaque each pixel of its file is, uint8 of shape (H, W); None if all are opaque."""
+    scale: float = 1.0
+    """Size of a style image, divided by the size that the method gives to style images."""
+
+    @property
+    def key(self) -> tuple[str, float]:
+        """What distinguishes what a method makes of the image from what it makes of others."""
+        return self.digest, self.scale
 
 
 def target_size(width: int, height: int, size: int, side: Literal["long", "short"] = "long") -> tuple[int, int]:
@@ -104,9 +111,9 @@ def original_size(width: int, height: int) -> tuple[int, int]:
 
 
 def style_size(style: Pixels, long_side: float) -> tuple[int, int]:
-    """Return (width, height) of a style image at a long side of `long_side` pixels; both sides are at least 1."""
+    """Return (width, height) of a style image, given the long side in pixels of images of scale 1; at least 1 each."""
     height, width = style.array.shape[:2]
-    scale = long_side / max(width, height)
+    scale = style.scale * long_side / max(width, height)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 

@@ -61,6 +61,11 @@ def pool(samples: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
     return np.concatenate([s[order[: b - a]] for s, a, b in zip(samples, bounds[:-1], bounds[1:], strict=True)])
 
 
+def project(colours: np.ndarray) -> np.ndarray:
+    """Return the sorted positions of a sample's colours along each of 48 fixed directions, float32, shape (48, N)."""
+    return np.sort(_sphere() @ colours.T.astype(np.float32), axis=1)
+
+
 def distance(a: np.ndarray, b: np.ndarray) -> float:
     """Return the sliced Wasserstein-1 distance of two samples of equal size, in CIELAB units; 0 for equal palettes.
 
@@ -70,9 +75,12 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
     Source:
         Rabin et al. 2011, "Wasserstein barycenter and its application to texture mixing".
     """
-    directions = _sphere()
-    gaps = np.sort(directions @ a.T.astype(np.float32), axis=1) - np.sort(directions @ b.T.astype(np.float32), axis=1)
-    return float(2.0 * np.abs(gaps).mean(dtype=np.float64))
+    return gap(project(a), project(b))
+
+
+def gap(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the `distance` of two samples of equal size, given their projections as `project` returns them."""
+    return float(2.0 * np.abs(a - b).mean(dtype=np.float64))
 
 
 @cache

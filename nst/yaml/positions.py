@@ -88,7 +88,7 @@ class Where:
                 span = (layer.keys if key else layer.values).get(written)
                 if span is None:
                     span = layer.keys.get(written) or layer.values.get(written)
-                if span is not None and (end or not path or layer is self.layers[0]):
+                if span is not None:
                     return layer, span
         return self.layers[0], Span(1, 1, 2)
 
@@ -125,8 +125,8 @@ def is_merged(path: Path) -> bool:
 
 
 def _merge(base: Any, ours: Any, path: Path) -> Any:
-    if path and path[0] == "method" and isinstance(base, str) and isinstance(ours, dict):
-        base = {"name": base}  # a block written as its bare name
+    if path and path[0] in {"method", "training"} and isinstance(base, str) and isinstance(ours, dict):
+        base = {"family" if path == ("training",) else "name": base}  # a block written as its bare name
     if not (isinstance(base, dict) and isinstance(ours, dict) and is_merged(path)):
         return ours
     if path and "name" in ours and "name" in base and ours["name"] != base["name"]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Final
+from typing import Any, Final
 
 from nst.errors import ManifestError, Problem
 from nst.yaml.positions import Document, Layer, Where
@@ -12,6 +13,8 @@ from nst.yaml.reader import FatalError, Reader
 MAX_CHARACTERS: Final = 2_000_000
 
 _NOT_YAML: Final = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ESCAPED: Final = re.compile(rf"{_NOT_YAML.pattern}|[\x7f\x85\u2028\u2029]")
+"""What `dump` escapes: what YAML refuses, and what it takes for the end of a line."""
 
 
 def load(text: str, file: str) -> Document:
@@ -25,7 +28,7 @@ def load(text: str, file: str) -> Document:
         ManifestError: The text is not YAML, or breaks a limit; nothing else is ever raised.
     """
     text = text.removeprefix("\ufeff")
-    _check_characters(text, file)
+    check_characters(text, file)
     layer = Layer(file, tuple(text.splitlines()))
     reader = Reader(text, layer)
     try:
@@ -35,7 +38,22 @@ def load(text: str, file: str) -> Document:
     return Document(value, Where((layer,)), tuple(reader.problems))
 
 
-def _check_characters(text: str, file: str) -> None:
+def dump(value: Any) -> str:
+    """Return a text that `load` reads as the same value: JSON, which is YAML, without characters that YAML refuses.
+
+    Args:
+        value: Mappings with texts as keys, lists, texts, finite numbers, truth values and None.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return _ESCAPED.sub(lambda odd: f"\\u{ord(odd[0]):04x}", text)
+
+
+def check_characters(text: str, file: str) -> None:
+    """Check the length and the characters of a text.
+
+    Raises:
+        ManifestError: The text is too long, or has a character that is not allowed in YAML.
+    """
     if len(text) > MAX_CHARACTERS:
         message = f"found {len(text)} characters, expected at most {MAX_CHARACTERS}"
         raise ManifestError((Problem(file, 1, 1, message),))

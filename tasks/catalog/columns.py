@@ -55,6 +55,8 @@ IDENTITY: Final = (
         style_mix="How several style images are mixed: `targets` or `losses`.",
         weights_digest="SHA-256 that identifies the weights, the backbone's or the trained network's.",
         model_id="Trained model that made the picture, or whose training failed; null for methods without one.",
+        style_scales="JSON list of the sizes of the style images, divided by the size that the method gives to "
+        "style images; null where all are 1.",
         init_digest="SHA-256 of the bytes of a given picture that the optimisation started from; null without.",
     ),
 )

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     import pyarrow as pa
 
     from tasks.catalog.schema import Table
+
+
+Rows = tuple[str, "AbstractSet[str]"]
+"""Rows of a table, chosen by the values of a column of strings."""
 
 
 class Codec(Protocol):
@@ -22,8 +27,8 @@ class Codec(Protocol):
     def write(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> bytes:
         """Return a file of rows as commit records hold them, sorted."""
 
-    def merge(self, table: Table, files: Sequence[bytes]) -> bytes:
-        """Return one file with the rows of several, sorted, in the newest schema, no column dropped."""
+    def merge(self, table: Table, files: Sequence[bytes], without: Rows | None = None) -> bytes:
+        """Return the rows of several files but those `without`, sorted, in the newest schema, no column dropped."""
 
     def column(self, table: Table, file: bytes, column: str) -> list[Any]:
         """Return the values of one column, None where a file lacks it."""
@@ -41,9 +46,18 @@ class Parquet:
         """Return the rows as one sorted Parquet file; a column that no row has is all null."""
         return _bytes(_sorted(table, to_arrow(table, rows)))
 
-    def merge(self, table: Table, files: Sequence[bytes]) -> bytes:
-        """Return the rows of several files; a column that only a newer nst knows is kept."""
-        return _bytes(_sorted(table, unify(table, [from_file(file) for file in files])))
+    def merge(self, table: Table, files: Sequence[bytes], without: Rows | None = None) -> bytes:
+        """Return the rows of several files but those `without`; a column that only a newer nst knows is kept."""
+        parts = [from_file(file) for file in files]
+        if without is not None:
+            import pyarrow as pa
+            import pyarrow.compute as pc
+
+            column, values = without
+            parts = [
+                part.filter(pc.invert(pc.is_in(part[column], pa.array(sorted(values), pa.string())))) for part in parts
+            ]
+        return _bytes(_sorted(table, unify(table, parts)))
 
     def column(self, table: Table, file: bytes, column: str) -> list[Any]:
         """Return the values of one column."""

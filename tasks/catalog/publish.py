@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tasks.catalog import layout
+from tasks.catalog.compact import clear
 from tasks.catalog.heal import heal
 from tasks.catalog.ledger import Ledger, Moved
 from tasks.catalog.log import Claim, State
@@ -28,7 +29,7 @@ def publish(ledger: Ledger) -> int:
     Raises:
         StorageError: The store does not answer, or files of the log stay missing.
     """
-    waiting = ledger.pending()
+    listed = waiting = ledger.pending()
     ledger.sync()
     known: dict[str, Record] = {}
     published, attempt = 0, 0
@@ -37,6 +38,7 @@ def publish(ledger: Ledger) -> int:
             heal(ledger, known)
             records, waiting = _next(ledger, waiting, known)
             if not records:
+                clear(ledger, listed)  # so that the next listing is short, however long the sweep
                 return published
             claim = plan(ledger.table, ledger.state, records, ledger.clock())
             if ledger.append(claim):

@@ -5,10 +5,10 @@ Run it on a root that nothing writes to: during a sweep it may report a file tha
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from nst.errors import UserError
 from tasks.catalog import layout, log, records
 from tasks.catalog.log import State
 from tasks.catalog.parquet import from_file
@@ -65,7 +65,7 @@ def _check_log(ledger: Ledger, report: Report) -> tuple[State | None, dict[str, 
             return None, {}
         try:
             claim = log.decode(number, data or b"")
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, UserError) as error:
             report.problem(key, f"claim is not readable: {error}", "restore it from a backup")
             return None, {}
         if repeated := state.keys & set(claim.keys):
@@ -83,7 +83,7 @@ def _check_checkpoints(ledger: Ledger, report: Report) -> None:
     for stat in ledger.store.list(layout.checkpoints(table)):
         try:
             saved = State.unpack(ledger.store.get(stat.key))
-        except (ValueError, KeyError, zlib.error) as error:
+        except ValueError as error:
             report.problem(stat.key, f"checkpoint is not readable: {error}", "delete it: it is made again")
             continue
         fresh = State()

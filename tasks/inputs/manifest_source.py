@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from nst.errors import ManifestError, Problem
 from nst.manifest.declaration import read_declaration
+from nst.yaml.text import dump
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.uris import read_uri
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nst.manifest.declaration import Declaration
 
 _MOST_BYTES: Final = 4 * 1024**2
@@ -22,7 +26,7 @@ class ManifestSource:
 
     Attributes:
         uri: URI or path of the manifest, as the user named it.
-        text: Its YAML.
+        text: Its YAML; with changes, a manifest that says the same with all changes made.
         declaration: What the YAML says, laid over the manifests that it extends.
     """
 
@@ -36,15 +40,27 @@ class ManifestSource:
         return BaseUri.of(self.uri)
 
 
-def read_manifest(uri: str) -> ManifestSource:
+def read_manifest(uri: str, overrides: Sequence[str] = ()) -> ManifestSource:
     """Read a manifest.
+
+    Args:
+        uri: URI or path of the manifest.
+        overrides: Changes that are laid over it, `key=value` each (`nst.manifest.overrides`).
 
     Raises:
         ManifestError: It is not UTF-8 text, not YAML or not a mapping, or the same of a manifest that it extends.
         InputError: It does not exist or is too large.
     """
     text, folder = _read_text(uri), BaseUri.of(uri)
-    return ManifestSource(uri, text, read_declaration(text, uri, lambda base: _read_text(folder.join(base))))
+    declaration = read_declaration(text, uri, lambda base: _read_text(folder.join(base)), overrides)
+    return ManifestSource(uri, _changed_text(uri, declaration, overrides) if overrides else text, declaration)
+
+
+def _changed_text(uri: str, declaration: Declaration, overrides: Sequence[str]) -> str:
+    """Return a manifest that says what another one says with changes and with all that it extends."""
+    raw = {key: value for key, value in declaration.raw.items() if key != "extends"}
+    heading = f"# {PurePosixPath(uri).name} with {' '.join(overrides)}"
+    return f"{heading}\n{dump(raw)}\n"
 
 
 def _read_text(uri: str) -> str:

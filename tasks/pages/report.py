@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nst.errors import NstError
 from nst.pictures.images import decode, thumbnail
 from tasks.inputs.uris import read_uri
-from tasks.layout import picture_key, thumbnail_key
+from tasks.layout import page_folder, picture_key, thumbnail_key
 from tasks.pages.contact_sheet import SheetCell, contact_sheet
 from tasks.pages.export import short, sweep_rows, varying
 from tasks.pages.gallery import build_gallery
@@ -64,7 +64,7 @@ def report(prepared: PreparedSweep) -> Page:
     contents = _headers({content.name: content for content in plan.cells.contents if content})
     styles = _headers({style.name: style.images[0] for style in plan.cells.styles if style})
     title = f"{plan.name}: {len(cells):,} cells"
-    folder = f"gallery/{plan.name}-{plan.sweep_id[:8]}"
+    folder = page_folder(plan.name, plan.sweep_id)
     for row in (rows := records(cells.head(_GALLERY_CELLS))):
         if row["picture_uri"] is not None:  # where the pictures lie now: the root may be a copy
             row["picture_uri"] = store.url(picture_key(row["picture_digest"], row["picture_format"]))

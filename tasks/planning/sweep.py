@@ -239,4 +239,5 @@ def _style_refs(styles: Sequence[_FoundStyle], digests: Digests) -> Iterator[Sty
     for name, style in zip(names, styles, strict=True):
         weights = [image.weight for image in style.spec.images] if style.spec.images else [1.0]
         shares = tuple(weight / sum(weights) for weight in weights)
-        yield StyleRef(name, tuple(image_refs(style.images, digests)), shares, style.spec.mix)
+        scales = style.spec.scales if set(style.spec.scales) != {1.0} else ()
+        yield StyleRef(name, tuple(image_refs(style.images, digests)), shares, style.spec.mix, scales)

@@ -49,6 +49,7 @@ def identity_columns(job: Job, cell: Cell) -> dict[str, Any]:
         "style_mask_uris": _masks(style, "uri") if style else None,
         "style_mask_digests": _masks(style, "digest") if style else None,
         "style_weights": to_json(style.weights) if style else None,
+        "style_scales": to_json(style.scales) if style and style.scales else None,
         "style_mix": style.mix if style and len(style.images) > 1 else None,
         "weights_digest": job.batch.weights_digest or (cell.model.digest if cell.model else None) or None,
         "model_id": cell.model.model_id if cell.model else None,

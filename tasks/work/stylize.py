@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import torch
-
 from nst.config.method import PixelMethod
-from nst.errors import InputError, OutOfMemory, TransientError
-from nst.methods import stylize_batch
-from nst.pictures import images, metrics
-from nst.workspace import NetworkFile, Recent, Request, Stylized, Workspace
+from nst.errors import InputError, TransientError
+from nst.pictures import images
+from nst.recent import Recent, bytes_of
+from nst.workspace import NetworkFile, Request, Stylized, Workspace
 from tasks.inputs.reading import read_mask, read_pixels
 from tasks.jobs import BatchOutcome, Failure, Job
 from tasks.layout import picture_key, thumbnail_key
 from tasks.models.backbone_weights import load_weights
 from tasks.models.files import load_model
+from tasks.work.halving import as_told, stylize_in_memory
+from tasks.work.measuring import Measuring
 from tasks.work.rows import failure_row, failures_id, identity_columns, loss_columns, trace_row
 from tasks.work.workplace import peak_memory, reset_peak_memory, workplace
 
@@ -34,14 +34,16 @@ if TYPE_CHECKING:
 
     from nst.pictures.images import Pixels
     from nst.pictures.masks import Labels
-    from nst.records import Cell, ImageRef, MaskRef
+    from nst.records import Cell, ImageRef, MaskRef, StyleRef
     from tasks.root import Root
 
 OnStep = Callable[[int, int], None]
 """Called with (step, all steps) of a batch."""
 
-_DECODED_IMAGES: Final = 64
-"""Decoded images kept warm per worker."""
+_ROOM_FOR_IMAGES: Final = 2**30
+_ROOM_FOR_MASKS: Final = 2**28
+"""Bytes of decoded images and of masks that a worker keeps warm, at least one of each: an image of 100 million pixels
+takes 300 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,9 @@ class Stylist:
         self.root = root
         self.device = device
         self.workspace = Workspace(device, lambda _: {})  # every batch brings the weights of its backbone
-        self._images: Recent[Pixels] = Recent(_DECODED_IMAGES)
-        self._masks: Recent[Labels] = Recent(_DECODED_IMAGES)
+        self._images: Recent[Pixels] = Recent(_ROOM_FOR_IMAGES, bytes_of)
+        self._masks: Recent[Labels] = Recent(_ROOM_FOR_MASKS, bytes_of)
+        self._measuring = Measuring()
 
     def run(self, job: Job, on_step: OnStep | None = None) -> BatchOutcome:
         """Stylize the cells of `job` and commit their rows.
@@ -81,7 +84,7 @@ class Stylist:
         reset_peak_memory(self.device)
         failures: list[_FailedCell] = []
         ready = self._read(job, failures)
-        stylized = self._stylize([request for _, request in ready], self._workspace(job), on_step)
+        stylized = stylize_in_memory([request for _, request in ready], self._workspace(job), on_step)
         seconds = time.perf_counter() - clock
 
         here = {"started_at": started, **workplace(self.device)}
@@ -104,7 +107,7 @@ class Stylist:
             except TransientError:
                 raise
             except Exception as error:  # noqa: BLE001  one cell's fault must not cost the batch
-                failures.append(_FailedCell(cell, error, "write"))
+                failures.append(_FailedCell(cell, as_told(error, self.device), "write"))
                 continue
             rows.append({**identity_columns(job, cell), **about_batch, **row, "finished_at": datetime.now(UTC)})
             traces += [trace_row(cell, record) for record in outcome.trace]
@@ -131,7 +134,7 @@ class Stylist:
                 request = Request(
                     cell_id=cell.cell_id,
                     content=self._pixels(cell.content) if cell.content and cell.content.uri else None,
-                    styles=tuple(self._pixels(image) for image in styles),
+                    styles=self._styles(cell.style) if cell.style else (),
                     style_weights=cell.style.weights if cell.style else (),
                     mix=cell.style.mix if cell.style else "targets",
                     config=cell.config,
@@ -149,6 +152,11 @@ class Stylist:
     def _pixels(self, ref: ImageRef) -> Pixels:
         return self._images.get(ref.digest, lambda: read_pixels(ref))
 
+    def _styles(self, style: StyleRef) -> tuple[Pixels, ...]:
+        images = map(self._pixels, style.images)
+        scales = style.scales or (1.0,) * len(style.images)
+        return tuple(replace(image, scale=scale) for image, scale in zip(images, scales, strict=True))
+
     def _labels(self, mask: MaskRef) -> Labels:
         return self._masks.get(mask.digest, lambda: read_mask(mask))
 
@@ -158,27 +166,6 @@ class Stylist:
         if not cell.model.uri:
             raise InputError(f"its model {cell.model.identity[:8]} is not trained", hint="see the failures, run again")
         return load_model(cell.model.uri, cell.model.digest)
-
-    def _stylize(
-        self, requests: Sequence[Request], workspace: Workspace, on_step: OnStep | None
-    ) -> list[Stylized | Exception]:
-        """Stylize all requests together, or in halves where memory is short; an error of a batch is each request's."""
-        if not requests:
-            return []
-        try:
-            return [outcome.error or outcome for outcome in stylize_batch(requests, workspace, on_step)]
-        except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
-            if len(requests) == 1:
-                message = f"{self.device} has too little memory for one cell at this size"
-                return [OutOfMemory(message, hint="choose a smaller size")]
-            half = len(requests) // 2
-            first, second = requests[:half], requests[half:]
-            return self._stylize(first, workspace, on_step) + self._stylize(second, workspace, on_step)
-        except TransientError:
-            raise
-        except Exception as error:  # noqa: BLE001  recorded with its trace in each cell's failure row
-            return [error] * len(requests)
 
     def _write_picture(self, job: Job, cell: Cell, request: Request, outcome: Stylized) -> dict[str, Any]:
         """Write the picture and its thumbnail; return their columns, losses and metrics."""
@@ -195,7 +182,7 @@ class Stylist:
         return {
             **(loss_columns(outcome.losses) if outcome.losses else {}),
             **outcome.report,
-            **_measure(image, request),
+            **self._measuring.measure(image, request),
             "steps_done": outcome.steps,
             **_actual(cell, outcome, image, job.batch.cost / len(job.batch.cells)),
             "picture_uri": store.url(key),
@@ -219,11 +206,6 @@ class Stylist:
             catalog.commit("traces", job.sweep_id, batch_id, traces)
         if rows:
             catalog.commit("results", job.sweep_id, batch_id, rows)
-
-
-def _measure(image: np.ndarray, request: Request) -> dict[str, float]:
-    content = request.content.array if request.content else None
-    return metrics.measure(image, content, [style.array for style in request.styles], request.style_weights)
 
 
 def _actual(cell: Cell, outcome: Stylized, image: np.ndarray, cost: float) -> dict[str, Any]:

@@ -127,14 +127,15 @@ function yamlOf(i) {
   }
   const lines = [`name: cell-${DATA.ids[i].slice(0, 12)}`];
   const source = DATA.sources.values[DATA.sources.index[i]];
-  const entry = (uri, mask, key, value) => // a content may be a mask alone
-    `{${[["uri", uri], ["mask", mask], [key, value]].filter((pair) => pair[1]).map((pair) => `${pair[0]}: ${quote(pair[1])}`).join(", ")}}`;
-  const named = (uri, mask, kind) => entry(uri, mask, "name", AXES.has(kind) ? valueOf(kind, i) : DATA.only[kind]);
+  const scaleOf = (k) => ((source.scales[k] ?? 1) === 1 ? null : source.scales[k]);
+  const entry = (uri, mask, key, value, scale) => // a content may be a mask alone
+    `{${[["uri", uri], ["mask", mask], [key, value], ["scale", scale]].filter((pair) => pair[1]).map((pair) => `${pair[0]}: ${quote(pair[1])}`).join(", ")}}`;
+  const named = (uri, mask, kind, scale) => entry(uri, mask, "name", AXES.has(kind) ? valueOf(kind, i) : DATA.only[kind], scale);
   if (source.content || source.mask) lines.push("contents:", `  - ${named(source.content, source.mask, "content")}`);
-  if (source.styles.length === 1) lines.push("styles:", `  - ${named(source.styles[0], source.masks[0], "style")}`);
+  if (source.styles.length === 1) lines.push("styles:", `  - ${named(source.styles[0], source.masks[0], "style", scaleOf(0))}`);
   if (source.styles.length > 1) {
     lines.push("styles:", `  - name: ${quote(AXES.has("style") ? valueOf("style", i) : DATA.only.style)}`, `    mix: ${source.mix || "targets"}`, "    images:");
-    source.styles.forEach((uri, k) => lines.push(`      - ${entry(uri, source.masks[k], "weight", source.weights[k] ?? 1)}`));
+    source.styles.forEach((uri, k) => lines.push(`      - ${entry(uri, source.masks[k], "weight", source.weights[k] ?? 1, scaleOf(k))}`));
   }
   lines.push("method:");
   const write = (node, indent) => {

@@ -20,7 +20,8 @@ _NUMBERS: Final = ("steps_done", "seconds", "peak_memory_bytes", "picture_bytes"
 """Columns about the run that are worth sorting by."""
 
 _SOURCES: Final = (
-    "content_uri", "content_mask_uri", "style_uris", "style_mask_uris", "style_weights", "style_mix"
+    "content_uri", "content_mask_uri", "style_uris", "style_mask_uris", "style_weights", "style_mix",
+    "style_scales",
 )  # fmt: skip
 
 
@@ -166,7 +167,8 @@ def _sources(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "masks": json.loads(masks or "[]"),
             "weights": json.loads(weights or "[]"),
             "mix": mix,
+            "scales": json.loads(scales or "[]"),
         }
-        for content, mask, styles, masks, weights, mix in coded["values"]
+        for content, mask, styles, masks, weights, mix, scales in coded["values"]
     ]
     return coded

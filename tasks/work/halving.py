@@ -1,0 +1,78 @@
+"""Stylizes requests together as far as the memory of the device allows: a batch that is too large is halved.
+
+Which cells a batch has, and its id, follow from the plan alone; only how many of them are computed at one time follows
+from the memory. A cell is the same in a batch and alone, up to rounding.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import TYPE_CHECKING, Final
+
+import torch
+
+from nst.errors import OutOfMemory, TransientError
+from nst.methods import stylize_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from nst.workspace import Request, Stylized, Workspace
+
+_LACK_OF_MEMORY: Final = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "bad allocation")
+"""Words of the RuntimeErrors by which torch tells that memory is short: those of its CPU allocator on Linux and on
+Windows, of MPS, and of C++. For CUDA it has a class."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error tells that a device, or the machine itself, has too little memory."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _LACK_OF_MEMORY)
+
+
+def as_told(error: Exception, device: str) -> Exception:
+    """Return what a failed cell is told: lack of memory in one word for all devices, other errors as they are."""
+    if not is_out_of_memory(error):
+        return error
+    return OutOfMemory(f"{device} has too little memory for one cell at this size", hint="choose a smaller size")
+
+
+def stylize_in_memory(
+    requests: Sequence[Request], workspace: Workspace, on_step: Callable[[int, int], None] | None = None
+) -> list[Stylized | Exception]:
+    """Return one result or error per request; an error of a batch is each request's, except that memory was short.
+
+    Raises:
+        TransientError: The store of the weights did not answer.
+    """
+    if not requests:
+        return []
+    outcomes = _attempt(requests, workspace, on_step)
+    if outcomes is not None:
+        return outcomes
+    _free(workspace.device)  # here, where nothing refers to the frames of the attempt any more
+    if len(requests) == 1:
+        return [as_told(MemoryError(), str(workspace.device))]
+    half = len(requests) // 2
+    first = stylize_in_memory(requests[:half], workspace, on_step)
+    return first + stylize_in_memory(requests[half:], workspace, on_step)
+
+
+def _attempt(
+    requests: Sequence[Request], workspace: Workspace, on_step: Callable[[int, int], None] | None
+) -> list[Stylized | Exception] | None:
+    """Return one result or error per request, or None if memory is too short for all of them together."""
+    try:
+        return [outcome.error or outcome for outcome in stylize_batch(requests, workspace, on_step)]
+    except TransientError:
+        raise
+    except Exception as error:  # noqa: BLE001  recorded with its trace in each cell's failure row
+        return None if is_out_of_memory(error) else [error] * len(requests)
+
+
+def _free(device: torch.device) -> None:
+    """Give the memory of tensors that nothing refers to back to the device."""
+    gc.collect()
+    if device.type in {"cuda", "mps"}:
+        getattr(torch, device.type).empty_cache()

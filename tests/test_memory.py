@@ -1,0 +1,131 @@
+"""Too little memory on a CPU: the batch is halved as on a GPU, its cells and its id stay."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from cells import blocks
+from PIL import Image
+from sweeps import picture_of, write_pictures
+
+from nst.errors import OutOfMemory
+from tasks.root import open_root
+from tasks.work.halving import as_told, is_out_of_memory
+
+MANIFEST = """\
+name: eight
+contents: large.png
+styles: waves.png
+method:
+  name: gatys
+  size: 160
+  steps: 1
+  content_layers: relu2_1
+  style_layers: [relu1_1, relu2_1]
+  backbone: {name: vgg16, weights: random}
+sweep: {style_weight: [1, 2, 3, 4, 5, 6, 7, 8]}
+batch_size: 8
+"""
+
+WORKER = f"""
+import json, sys
+sys.path[:0] = [{str(Path(__file__).parent)!r}]
+import torch
+from orders import planned
+from tasks.work.stylize import Stylist
+from tasks.work.workplace import keep_freed_memory
+
+def kilobytes(what):
+    (line,) = [line for line in open("/proc/self/status") if line.startswith(what)]
+    return int(line.split()[1])
+
+keep_freed_memory()
+torch.set_num_threads(1)
+how, manifest, root = sys.argv[1:]
+prepared = planned(manifest, root)
+(batch,) = prepared.plan.batches()
+job = prepared.job(batch)
+stylist = Stylist(prepared.root, "cpu")
+told = {{"before": kilobytes("VmSize")}}
+if how == "alone":
+    stylist.run(job.only(batch.cells[0], "alone"))
+else:
+    outcome = stylist.run(job)
+    told |= {{"done": list(outcome.done), "failed": [str(failed) for failed in outcome.failed]}}
+    told |= {{"cells": [cell.cell_id for cell in batch.cells], "batch": batch.batch_id, "outcome": outcome.batch_id}}
+print(json.dumps({{**told, "peak": kilobytes("VmPeak")}}))
+"""
+
+
+def work(how: str, folder: Path, root: str, kilobytes: int | str = "unlimited") -> Any:
+    """Run the batch, or its first cell alone, in a process whose address space `ulimit -v` bounds."""
+    limited = 'ulimit -v "$1"; shift; exec "$@"'
+    command = [sys.executable, "-c", WORKER, how, str(folder / "m.yaml"), str(folder / root)]
+    ran = subprocess.run(
+        ["bash", "-c", limited, "bash", str(kilobytes), *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+@pytest.mark.process
+@pytest.mark.skipif(platform.system() != "Linux", reason="/proc is Linux's")
+def test_a_batch_that_does_not_fit_is_halved_until_it_does(tmp_path):
+    Image.fromarray(blocks(3, 120, 160)).save(write_pictures(tmp_path) / "large.png")
+    (tmp_path / "m.yaml").write_text(MANIFEST)
+    alone, whole = work("alone", tmp_path, "alone"), work("batch", tmp_path, "whole")
+    limit = alone["peak"] + (alone["peak"] - alone["before"])
+    assert whole["peak"] > limit, "the whole batch must need more than the process may have"
+    halved = work("batch", tmp_path, "halved", limit)
+    assert halved["failed"] == []
+    assert halved["done"] == halved["cells"] == whole["done"]
+    assert halved["outcome"] == halved["batch"] == whole["batch"]
+    assert halved["peak"] <= limit
+    pictures = [{row["cell_id"]: row for row in results(tmp_path / root)} for root in ("whole", "halved")]
+    for cell_id in halved["done"]:
+        together, apart = (picture_of(rows[cell_id]).astype(int) for rows in pictures)
+        assert np.abs(together - apart).max() <= 1
+        assert pictures[1][cell_id]["batch_size"] == 8
+
+
+def results(root: Path) -> list[dict[str, Any]]:
+    open_root(str(root)).catalog.publish("results")
+    return pq.read_table(root / "catalog/results").to_pylist()
+
+
+def real_errors():
+    """Yield what torch, numpy and Python really raise when they are asked for a million gigabytes."""
+    for ask in (
+        lambda: torch.empty(2**50, dtype=torch.uint8),
+        lambda: np.ones(2**50, np.uint8),
+        lambda: bytearray(2**50),
+    ):
+        with pytest.raises(Exception) as caught:
+            ask()
+        yield caught.value
+
+
+def test_every_way_to_say_that_memory_is_short_is_understood():
+    for error in real_errors():
+        assert is_out_of_memory(error), repr(error)
+        assert isinstance(as_told(error, "cpu"), OutOfMemory)
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shape mismatch"), ValueError("out of memory"), OSError("disk full")])
+def test_other_errors_are_not_taken_for_it(error):
+    assert not is_out_of_memory(error)
+    assert as_told(error, "cpu") is error

@@ -69,6 +69,12 @@ def test_every_method_can_be_tried_out(method):
     assert kept_calibrations("cpu") == {rate_of(config): measured}
 
 
+@pytest.mark.slow
+def test_distilled_weights_are_tried_out_as_they_are():
+    config = METHOD_CONFIGS["gatys"].model_validate({"backbone": {"weights": "draft"}})
+    assert calibrate([config], "cpu").keys() == {("gatys", "vgg19 draft", "float32")}
+
+
 def test_networks_that_may_not_exist_are_not_tried_out():
     assert calibrate([FeedforwardConfig(model="some")], "cpu") == {}
 

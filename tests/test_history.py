@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from nst.config.gatys import GatysConfig
+from nst.plan.rates import rate_of
 from tasks.planning.history import known_rates, known_versions
 from tasks.root import open_root
 
@@ -13,7 +15,7 @@ GATYS, MRF = ("gatys", "vgg19", "float32"), ("mrf", "vgg16", "float32")
 
 
 def commit(catalog, number, *rows, publish=True):
-    names = ("method", "backbone", "precision", "seconds", "cost", "address", "method_version")
+    names = ("method", "backbone", "precision", "seconds", "cost", "address", "method_version", "backbone_weights")
     done = [{"cell_id": f"{number}-{n}", **dict(zip(names, row, strict=False))} for n, row in enumerate(rows)]
     catalog.commit("results", "sweep", f"batch-{number}", done)
     if publish:
@@ -51,6 +53,13 @@ def test_a_file_that_was_read_is_not_read_again(catalog):
     commit(catalog, 2, (*GATYS, 3.0, 10.0))
     catalog.store.delete(file)  # whoever reads it now does not find it
     assert known_rates(again(catalog)) == {GATYS: 0.25}
+
+
+def test_a_distilled_network_has_a_rate_of_its_own(catalog):
+    weights = {"torchvision": 2.0, "file.safetensors": 4.0, "draft": 1.0}
+    commit(catalog, 1, *((*GATYS, seconds, 1.0, None, None, name) for name, seconds in weights.items()))
+    configs = [GatysConfig(backbone={"weights": name}) for name in weights]
+    assert [known_rates(catalog)[rate_of(config)] for config in configs] == [3.0, 3.0, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,6 @@ from tasks.status import count_done
 from tasks.work.calibration import calibrate
 from tasks.work.devices import find_devices
 from tasks.work.fanout import Chunk, Fanout
-from tasks.work.workers import DevicePool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,9 +109,11 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
     clock = time.monotonic()
     plan, root = prepared.plan, prepared.root
     summary = SweepSummary(sweep_id=plan.sweep_id, name=plan.name, total=plan.total, done_before=plan.done)
-    register_sweep(prepared)
+    is_new = register_sweep(prepared)
     call_with_policy(publish_all, root.catalog)  # from now on plain readers find tables below the root
     if not plan.to_do:
+        if is_new:  # done by other sweeps, or under other names
+            _show(prepared, engine, summary)
         return summary
     for backbone, weights in prepared.weights.items():
         if weights.uri == "torchvision":
@@ -132,14 +133,19 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
         if not stop:
             tidy(root.catalog)
             known_rates(root.catalog)  # keeps them for the next plan
-        page = report(prepared)
-        summary.gallery = page.uri
-        engine.show(page.rows, page.contact_sheet)
+        _show(prepared, engine, summary)
     if stop:
         raise Stopped(
             f"{summary.done_before + summary.done} of {summary.total} cells are done", hint=f"page: {summary.gallery}"
         ) from stop
     return summary
+
+
+def _show(prepared: PreparedSweep, engine: Engine, summary: SweepSummary) -> None:
+    """Write the sweep's page and contact sheet, and show them where the engine has a page."""
+    page = report(prepared)
+    summary.gallery = page.uri
+    engine.show(page.rows, page.contact_sheet)
 
 
 def _train_first(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> PreparedSweep:

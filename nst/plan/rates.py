@@ -6,6 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nst.config.backbone import DISTILLED
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -13,13 +15,19 @@ if TYPE_CHECKING:
     from nst.records import Batch
 
 Rate = tuple[str, str, str]
-"""What a cell's seconds per unit of cost depend on: the names of the method, of the backbone ("" without one), and of
-the precision."""
+"""What a cell's seconds per unit of cost depend on: the method, the network that measures (`network_of`), and the
+precision."""
 
 
 def rate_of(config: Method) -> Rate:
     """Return what the seconds of a cell with these settings depend on."""
-    return config.name, config.loss_network.name if config.loss_network else "", config.precision
+    backbone = config.loss_network
+    return config.name, network_of(backbone.name, backbone.weights) if backbone else "", config.precision
+
+
+def network_of(backbone: str, weights: str) -> str:
+    """Return the name of a network as far as its speed depends on it: distilled weights make a smaller network."""
+    return f"{backbone} {weights}" if weights in DISTILLED else backbone
 
 
 class LearnedRates(dict[Rate, float]):

@@ -61,10 +61,13 @@ def find_weights(config: BackboneConfig, base: BaseUri, digests: Digests) -> Wei
         return WeightsRef("random", f"random{config.RANDOM_VERSION}-{config.name}-{config.seed}")
     if config.weights == "torchvision":
         return WeightsRef("torchvision", f"torchvision-{ARCHITECTURES[config.name].file.removesuffix('.pth')}")
-    uri = (
-        _PACKAGED.joinpath(f"{config.weights}.safetensors").as_uri() if config.distilled else base.join(config.weights)
-    )
+    uri = packaged_uri(config) if config.distilled else base.join(config.weights)
     return WeightsRef(uri, f"sha256-{digests.of([stat_uri(uri)])[0]}")
+
+
+def packaged_uri(config: BackboneConfig) -> str:
+    """Return the URI of the distilled weights that the package holds under the name that a backbone gives."""
+    return _PACKAGED.joinpath(f"{config.weights}.safetensors").as_uri()
 
 
 def shapes_of(weights: WeightsRef, store: Store) -> Shapes:

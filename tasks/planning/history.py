@@ -13,6 +13,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import NstError
+from nst.plan.rates import network_of
 from tasks.catalog.parquet import from_file
 
 if TYPE_CHECKING:
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 
 _KEY: Final = "state/rates.json"
 
-_COLUMNS: Final = ("method", "backbone", "precision", "seconds", "cost")
+_COLUMNS: Final = ("method", "backbone", "backbone_weights", "precision", "seconds", "cost")
 
 _Sums = list[tuple[str, str, str, float, float]]
-"""For each rate that a file knows, method, backbone and precision, and the sums of seconds and cost."""
+"""For each rate that a file knows, the three parts of the rate, and the sums of seconds and of cost."""
 
 
 def known_rates(catalog: Catalog) -> dict[Rate, float]:
@@ -89,9 +90,11 @@ def _row(method: str, backbone: str, precision: str, seconds: float, cost: float
 def _sums(file: bytes) -> _Sums:
     table = from_file(file, _COLUMNS)
     sums: defaultdict[tuple[str, str, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
-    for method, backbone, precision, seconds, cost in zip(*(c.to_pylist() for c in table.columns), strict=True):
+    for method, backbone, weights, precision, seconds, cost in zip(
+        *(c.to_pylist() for c in table.columns), strict=True
+    ):
         if seconds and cost:
-            total = sums[method, backbone or "", precision]
+            total = sums[method, network_of(backbone, weights) if backbone else "", precision]
             total[0] += seconds
             total[1] += cost
     return [(*rate, seconds, cost) for rate, (seconds, cost) in sums.items()]

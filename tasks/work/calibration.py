@@ -6,6 +6,7 @@ own, whose peak memory is then that of the trial. Figures for larger pictures fo
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import time
@@ -15,12 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.plan.rates import Calibration, rate_of
+from tasks.inputs.uris import read_uri
+from tasks.inputs.weights import packaged_uri
 from tasks.planning.calibration import keep_calibrations
 from tasks.work.devices import usable_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from torch import Tensor
+
+    from nst.config.backbone import BackboneConfig
     from nst.config.method import Method
     from nst.plan.rates import Rate
     from nst.workspace import Request
@@ -71,7 +77,7 @@ def _measure(config: Method, device: str) -> Calibration | None:
     from tasks.work.workplace import peak_memory, reset_peak_memory
 
     torch.set_num_threads(usable_cores())
-    workspace = Workspace(device, lambda _: {})
+    workspace = Workspace(device, _packaged_weights)
     small, large = (_trial(config, side, _STEPS[0]) for side in _SIDES)
     longer = _trial(config, _SIDES[1], _STEPS[1])
     peaks, seconds, costs = [], [], []
@@ -97,6 +103,14 @@ def _measure(config: Method, device: str) -> Calibration | None:
     )
 
 
+def _packaged_weights(config: BackboneConfig) -> Mapping[str, Tensor]:
+    """Return weights that the package holds; a trial asks for no others."""
+    from tasks.models.backbone_weights import load_weights
+
+    uri = packaged_uri(config)
+    return load_weights(config, uri, f"sha256-{hashlib.sha256(read_uri(uri)).hexdigest()}")
+
+
 def _trial(config: Method, side: int, steps: int) -> Request:
     """Return a cell of noise with the settings of a configuration, small and short."""
     import numpy as np
@@ -107,7 +121,8 @@ def _trial(config: Method, side: int, steps: int) -> Request:
 
     changes: dict[str, Any] = {"size": side, "steps": steps, "pyramid": {"levels": 1}, "trace_every": 0}
     raw = {**config.model_dump(), **changes}
-    raw["backbone"]["weights"] = "random"
+    if config.loss_network and not config.loss_network.distilled:
+        raw["backbone"]["weights"] = "random"
     raw.update({name: None for name in ("width", "height", "example_size") if name in raw})
     if raw.get("optimizer", {}).get("history", 0) > _HISTORY:
         raw["optimizer"]["history"] = _HISTORY

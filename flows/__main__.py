@@ -7,20 +7,19 @@ traceback.
 from __future__ import annotations
 
 import json
-import os
-import sys
-import traceback
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from flows.command.terminal import Terminal
 from flows.packages import refuse_foreign_packages
 
 refuse_foreign_packages()
 
-from nst.errors import ManifestError, Stopped, TransientError, UserError  # noqa: E402
+from flows.command.leaving import leave_by  # noqa: E402
+from flows.command.options import RootOption  # noqa: E402, TC001  typer reads annotations at run time
+from flows.command.upkeep import repair, rm  # noqa: E402
 from tasks.work.c_libraries import quiet_c_libraries  # noqa: E402
 
 app = typer.Typer(
@@ -31,19 +30,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-INTERRUPTED: Final = 130
-BUG: Final = 70
-
-out = Console()
-err = Console(stderr=True)
+out = Terminal()
+err = Terminal(stderr=True)
 
 ManifestArgument = Annotated[str, typer.Argument(help="URI or path of the manifest (YAML).")]
 OverridesArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="KEY=VALUE", help="Changes to the manifest: method.size=256 sweep.seed='[1, 2]'."),
-]
-RootOption = Annotated[
-    str, typer.Option("--root", envvar="NST_ROOT", help="Folder or URI (s3://bucket/prefix) of pictures and catalog.")
 ]
 InputsOption = Annotated[
     str, typer.Option("--inputs", help="Folder or URI for relative inputs; by default the manifest's own folder.")
@@ -77,12 +70,19 @@ def plan(
     root: RootOption = "out",
     inputs: InputsOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Try each method out for a few seconds on this machine's device.")
+    ] = False,
 ) -> None:
     """Show what would run, what is done already and why, how long it takes and how many bytes it writes."""
     from flows.order.request import Request, order_of
     from tasks.root import open_root
 
-    order = order_of(Request(manifest, open_root(root), inputs, confirmed=True, overrides=tuple(overrides or ())))
+    request = Request(manifest, open_root(root), inputs, confirmed=True, overrides=tuple(overrides or ()))
+    order = order_of(request)
+    if calibrate:
+        order.calibrate()
+        order = order_of(request)
     if as_json:
         typer.echo(json.dumps(order.plan_json(), indent=2))
     else:
@@ -102,19 +102,20 @@ def run(
     yes: Annotated[bool, typer.Option("--yes", help="Run also when the estimate exceeds budget.hours.")] = False,
 ) -> None:
     """Run what is not done yet. Safe to interrupt: run again and only the rest runs."""
+    err.say(f"reading and planning {manifest}")
     from flows.command.progress import ProgressBar
     from flows.here import run_here, run_inline
     from flows.order.request import Request, order_of
     from tasks.root import open_root
-    from tasks.work.devices import find_devices
+    from tasks.work.devices import choose_devices
 
-    chosen = tuple(part.strip() for part in devices.split(",") if part.strip()) or tuple(find_devices())
+    chosen = choose_devices(devices.split(","))
     changes = tuple(overrides or ())
     order = order_of(Request(manifest, open_root(root, probed=True), inputs, chosen, confirmed=yes, overrides=changes))
     with ProgressBar(err, order.noun) as bar:
-        summary = (run_inline if inline else run_here)(order, bar.show, bar.show_step)
+        summary = (run_inline if inline else run_here)(order, bar.show, bar.show_step, err.say)
     for line in summary.lines(root):
-        out.print(line, highlight=False, soft_wrap=True)
+        out.say(line)
     raise typer.Exit(summary.exit_code)
 
 
@@ -135,14 +136,14 @@ def export(
 ) -> None:
     """Write a sweep's pictures under readable names, with a CSV; or a model's weights, with a card."""
     from flows.command.models import export_named_model
+    from flows.command.sweeps import print_export
     from tasks.pages.export import export_sweep
     from tasks.root import open_root
     from tasks.status import find_sweep
 
     opened = open_root(root)
     if not export_named_model(opened, sweep, folder, out):
-        count = export_sweep(opened.catalog, find_sweep(opened, sweep).sweep_id, folder)
-        out.print(f"{count} pictures and catalog.csv in {folder}", highlight=False)
+        print_export(export_sweep(opened.catalog, find_sweep(opened, sweep).sweep_id, folder), folder, out)
 
 
 @app.command()
@@ -171,7 +172,7 @@ def import_(
     from tasks.root import open_root
 
     model_id = import_model(open_root(root, probed=True).catalog, files, name)
-    out.print(f"model {model_id}", highlight=False)
+    out.say(f"model {model_id}")
 
 
 @app.command()
@@ -190,12 +191,12 @@ def stylize(
     """Stylize one photograph with a trained model."""
     from tasks.models.stylize import stylize_file
     from tasks.root import open_root
-    from tasks.work.devices import find_devices
+    from tasks.work.devices import choose_devices
 
-    device = (devices or find_devices()[0]).split(",")[0].strip()
+    device = choose_devices(devices.split(","))[0]
     catalog = open_root(root).catalog
     file = stylize_file(catalog, photo, model=model, style=style, out=output, size=size, alpha=alpha, device=device)
-    out.print(file, highlight=False)
+    out.say(file)
 
 
 @app.command()
@@ -211,9 +212,13 @@ def fsck(
 
     report = check(open_root(root), read_data=read_data)
     for line in report.lines():
-        out.print(line, highlight=False, soft_wrap=True)
+        out.say(line)
     if report.problems:
         raise typer.Exit(1)
+
+
+app.command()(repair)
+app.command()(rm)
 
 
 @app.command()
@@ -241,18 +246,30 @@ def samples(folder: Annotated[Path, typer.Argument(help="Folder to write to; mad
     from tasks.samples import write_samples
 
     for path in write_samples(folder):
-        out.print(path, highlight=False)
+        out.say(path)
+
+
+@app.command()
+def runs(
+    number: Annotated[int, typer.Option("--database", min=0, help="Number of the database, runs-<number>.db.")] = 0,
+) -> None:
+    """Show Prefect's pages of past runs, until Control-C."""
+    from flows.command.runs import show_past_runs
+
+    show_past_runs(number, out)
 
 
 @app.command()
 def doctor(root: RootOption = "out") -> None:
     """Show what devices, weights, storage and Prefect are found, and what to do."""
+    from rich.text import Text
+
     from tasks.doctor import examine
 
     levels = set()
     for finding in examine(root):
-        mark = {"ok": "[green]ok  [/]", "note": "[yellow]note[/]", "bad": "[red]bad [/]"}[finding.level]
-        out.print(f"{mark} {finding.subject}: {finding.text}", highlight=False, soft_wrap=True)
+        color = {"ok": "green", "note": "yellow", "bad": "red"}[finding.level]
+        out.print(Text(f"{finding.level:4}", color), f"{finding.subject}: {finding.text}", soft_wrap=True)
         levels.add(finding.level)
     if "bad" in levels:
         raise typer.Exit(1)
@@ -261,39 +278,7 @@ def doctor(root: RootOption = "out") -> None:
 def main() -> None:
     """Run the command; an error that the user can do something about becomes one clear line."""
     quiet_c_libraries()
-    try:
-        app()
-    except SystemExit as leaving:
-        if leaving.code != INTERRUPTED:  # what typer makes of KeyboardInterrupt
-            raise
-        leave_interrupted()
-    except Stopped as stop:
-        leave_interrupted(str(stop))
-    except ManifestError as error:
-        typer.echo(str(error), err=True)
-        sys.exit(2)
-    except UserError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
-    except TransientError as error:
-        typer.echo(f"error: {error}; what is done is kept, run again for the rest", err=True)
-        sys.exit(1)
-    except BrokenPipeError:  # `nst plan | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except Exception:  # noqa: BLE001  a bug
-        traceback.print_exc()
-        sys.exit(BUG)
-
-
-def leave_interrupted(what_became: str = "") -> NoReturn:
-    """Say that the command was interrupted, and leave at once: threads that still wait for a store are left behind."""
-    if what_became:
-        typer.echo(what_became, err=True)
-    typer.echo("interrupted; what is done is kept, run again for the rest", err=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(INTERRUPTED)
+    leave_by(app, err)
 
 
 if __name__ == "__main__":

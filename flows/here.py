@@ -4,60 +4,92 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
 
 from flows.engine import InlineEngine, Watcher, watching
+from flows.order.summary import Summary
 from flows.stop import begin, outcome, stop_signals
-from nst.errors import Stopped
+from nst.errors import Stopped, TransientError
 from tasks.prefect.server import private_server
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
     from flows.order.order import Order
-    from flows.order.summary import Summary
     from tasks.work.workers import OnStep
 
 
-def run_inline(order: Order[Any], watcher: Watcher, on_step: OnStep | None = None) -> Summary:
+Say = Callable[[str], None]
+"""Called with a line for the user: what the run waits for, and where its page is."""
+
+
+def run_inline(order: Order[Any], watcher: Watcher, on_step: OnStep, say: Say) -> Summary:
     """Run an order with threads of this process, without Prefect: tests, debugging, `nst run --inline`.
 
     Args:
         order: The planned sweep or training.
         watcher: Called with the progress of the run.
         on_step: Called with the progress of batches and trainings.
+        say: Called with what the run waits for.
 
     Raises:
         Stopped: Control-C or SIGTERM ended the run.
     """
     stopping = threading.Event()
-    with stop_signals(stopping), watching(watcher), InlineEngine(len(order.devices), stopping) as engine:
-        return outcome(begin(lambda: order.run(engine, on_step)), stopping)
+    if order.to_do:
+        say(f"starting workers on {', '.join(order.devices)}")
+    with (
+        stop_signals(stopping),
+        watching(watcher),
+        order.workers(on_step) as pool,
+        InlineEngine(len(order.devices), stopping) as engine,
+    ):
+        return outcome(begin(lambda: order.run(engine, pool)), stopping)
 
 
-def run_here(order: Order[Any], watcher: Watcher, on_step: OnStep | None = None) -> Summary:
+def run_here(order: Order[Any], watcher: Watcher, on_step: OnStep, say: Say) -> Summary:
     """Run an order as a Prefect flow; arguments as `run_inline`. An order that is done already needs no server."""
     if not order.to_do:
-        return run_inline(order, watcher, on_step)
-    with private_server(), watching(watcher):
+        return run_inline(order, watcher, on_step, say)
+    say(f"starting workers on {', '.join(order.devices)}, and Prefect")
+    with (
+        order.workers(on_step) as pool,
+        private_server() as server,
+        watching(watcher),
+    ):  # workers load while the server starts
         from prefect import flow  # after the server's settings are in the environment
-        from prefect.exceptions import CancelledRun
         from prefect.states import Cancelled
 
-        from flows.prefect_engine import carry_out
+        from flows.prefect_engine import carry_out, end_of, run_page
 
-        stopping = threading.Event()
+        stopping, became = threading.Event(), Future[Summary]()
 
         @flow(name=order.kind, flow_run_name=f"{order.kind} {{manifest}}", persist_result=False)
-        async def ordered(manifest: str, root: str) -> Summary | State[Any]:  # noqa: ARG001  shown on the run's page
+        async def ordered(manifest: str, root: str) -> State[Any] | None:  # noqa: ARG001  shown on the run's page
+            say(f"page of the run: {run_page()}{f'  password: {server.auth}' if server.auth else ''}")
             try:
                 with stop_signals(stopping):  # once more: Prefect has put its own handler of SIGTERM in place
-                    return await carry_out(order, on_step, stopping)
+                    summary = await carry_out(order, pool, stopping)
             except Stopped as stop:
+                became.set_exception(stop)
                 return Cancelled(message=str(stop))
+            except Exception as error:
+                became.set_exception(error)
+                raise
+            became.set_result(summary)
+            return end_of(summary)
+
+        async def run_flow() -> None:
+            await ordered(order.prepared.source.uri, order.prepared.root.uri, return_state=True)
 
         try:
             with stop_signals(stopping):
-                return cast("Summary", asyncio.run(ordered(order.prepared.source.uri, order.prepared.root.uri)))
-        except CancelledRun as cancelled:
-            raise Stopped(str(cancelled)) from None
+                asyncio.run(run_flow())
+        except Exception as error:
+            if not server.lost:
+                raise
+            if not became.done():
+                raise TransientError("the private Prefect server died before the run began") from error
+        return became.result(timeout=0)

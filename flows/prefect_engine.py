@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext, SyncClientContext
-from prefect.exceptions import CancelledRun
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Failed
+from prefect.utilities.urls import url_for
 
 from flows.engine import EffectThreads, notify_watcher
 from flows.stop import GRACE_S, begin, outcome
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from flows.order.order import Order
     from flows.order.summary import Summary
-    from tasks.work.workers import OnStep
+    from tasks.work.workers import DevicePool
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -115,10 +115,11 @@ class PrefectEngine:
             raise Stopped("the run was stopped")
         with self._count_lock:
             self.begun += 1
-        try:
-            task(call)
-        except CancelledRun:
-            raise Stopped("the run was stopped") from None
+        state: State[Any] = task(call, return_state=True)  # type: ignore[assignment]  # a state inside of a state
+        if call.error is not None:
+            raise call.error
+        if not call.returned:
+            state.result()  # raises whatever Prefect itself met
         return call.result
 
     def _task(self, fn: Callable[..., Any]) -> Task[..., State[Any] | None]:
@@ -138,21 +139,35 @@ class PrefectEngine:
         return self._tasks[fn]
 
 
+def end_of(summary: Summary) -> State[Any] | None:
+    """Return the state in which a run ends that counts as failed; None for one that is Completed."""
+    if not summary.has_failed:
+        return None
+    return Failed(message=f"{summary.failed} of {summary.total} failed; {summary.failures[0]}")
+
+
+def run_page() -> str:
+    """Return the address of the current flow run's page, on whatever server it is."""
+    context = FlowRunContext.get()
+    assert context is not None
+    return (context.flow_run and url_for(context.flow_run)) or "unknown, since PREFECT_UI_URL is not set"
+
+
 async def carry_out(
-    order: Order[Any], on_step: OnStep | None = None, stopping: threading.Event | None = None
+    order: Order[Any], pool: DevicePool | None = None, stopping: threading.Event | None = None
 ) -> Summary:
     """Run a planned order inside the current flow run.
 
     Args:
         order: The planned sweep or training.
-        on_step: Called with the progress of batches and trainings.
+        pool: The order's device workers; by default they are started here.
         stopping: Set by whoever stops the run.
 
     Raises:
         Stopped: The run was stopped.
     """
     with PrefectEngine(len(order.devices), order.prepared.name, order.noun, stopping) as engine:
-        return await in_thread(engine, lambda: order.run(engine, on_step))
+        return await in_thread(engine, lambda: order.run(engine, pool or order.workers()))
 
 
 async def in_thread(engine: PrefectEngine, steps: Callable[[], R]) -> R:
@@ -178,20 +193,33 @@ async def in_thread(engine: PrefectEngine, steps: Callable[[], R]) -> R:
 class _Call:
     """A call whose arguments and result are hidden from Prefect."""
 
-    __slots__ = ("args", "fn", "kwargs", "result")
+    __slots__ = ("args", "error", "fn", "kwargs", "result", "returned")
 
     def __init__(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.fn, self.args, self.kwargs = fn, args, kwargs
+        self.error: Exception | None = None
         self.result: Any = None
+        self.returned = False
 
 
 def _run(call: _Call) -> State[Any] | None:
-    """Carry a call out; one that is stopped ends as Cancelled, which Prefect never retries."""
+    """Carry a call out and return how Prefect shows its end, if that is not what Prefect itself would say.
+
+    A call that is stopped is Cancelled, which Prefect never retries. One whose outcome is a failure on record, as that
+    of a training may be, is Failed, although the effect returned.
+    """
+    call.error = None
     try:
         call.result = call.fn(*call.args, **call.kwargs)
     except Stopped as stop:
+        call.error = stop
         return Cancelled(message=str(stop))
-    return None
+    except Exception as error:
+        call.error = error
+        raise
+    call.returned = True
+    failure = getattr(call.result, "failure", None)
+    return Failed(message=str(failure)) if failure else None
 
 
 def _label(parameters: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from flows.order.sweep import plan_sweep
 from flows.prefect_engine import carry_out
 from tasks.inputs.manifest_source import read_manifest
 from tasks.root import open_root
-from tasks.work.devices import find_devices
+from tasks.work.devices import choose_devices
 
 
 @flow(name="sweep", flow_run_name="sweep {manifest}", persist_result=False)
@@ -31,6 +31,6 @@ async def sweep(
     Returns:
         The summary (`flows.order.summary.SweepSummary`).
     """
-    chosen = tuple(devices or find_devices())
+    chosen = choose_devices(devices or ())
     request = Request(manifest, open_root(root, probed=True), inputs, chosen, confirmed)
     return asdict(await carry_out(plan_sweep(request, read_manifest(manifest))))

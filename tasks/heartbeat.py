@@ -11,7 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from nst.errors import StorageError
+from nst.errors import StorageError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,11 +49,23 @@ def beating(store: Store, sweep_id: str) -> Iterator[None]:
             store.delete(key)
 
 
+def refuse_while_running(store: Store) -> None:
+    """Refuse to take rows away while somebody counts on them.
+
+    Raises:
+        UserError: A sweep is running below the root.
+    """
+    if running := running_sweeps(store):
+        names = ", ".join(sorted(sweep_id[:8] for sweep_id in running))
+        hint = f"wait until it ends; a run that was killed counts as running for {FRESH_S:.0f} s"
+        raise UserError(f"sweep {names} is running below {store.uri}", hint=hint)
+
+
 def running_sweeps(store: Store) -> set[str]:
     """Return the ids of the sweeps whose heartbeat is fresh."""
     running = set()
     for stat in store.list(_PREFIX):
-        with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
+        with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
             if time.time() - float(json.loads(store.get(stat.key))["at"]) < FRESH_S:
                 running.add(stat.key.removeprefix(_PREFIX).removesuffix(".json"))
     return running

@@ -44,6 +44,11 @@ class Failure:
         """Return the failure that an error means."""
         return cls(cell_id, type(error).__name__, str(error))
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether the next attempt may succeed without a change: `nst.errors.TransientError` and its kinds."""
+        return self.error_class in {"TransientError", "StorageError", "WorkerLost"}
+
     def __str__(self) -> str:
         return f"{self.error_class}: {self.message}"
 
@@ -56,6 +61,8 @@ class BatchOutcome:
     done: tuple[str, ...]
     """Ids of cells."""
     failed: tuple[Failure, ...]
+    seconds: float = 0.0
+    """Wall-clock seconds of its optimisation; 0 if they were not measured."""
 
 
 @dataclass(frozen=True, slots=True)

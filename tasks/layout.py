@@ -7,6 +7,8 @@ models/samples/<model_id>/<steps>.jpg                                validation 
 models/evidence/<model_id>/attempt-<n>.json, .png                    last losses and picture of an unhealthy training
 state/trainings/<model_id>/checkpoint-<steps>-<digest>.safetensors   all that a training needs to go on
 manifests/<name>-<id>.yaml                                           texts of the manifests that were run
+gallery/<name>-<id>/                                                 pages of the sweeps
+state/removals/<id>.json                                             sweeps whose removal has begun and not ended
 
 Pictures and weights are named by the digest of their bytes, so that writing them twice is harmless and a root may be
 copied or moved whole.
@@ -20,6 +22,7 @@ from typing import Final, NamedTuple
 PICTURES: Final = "pictures/"
 MODELS: Final = "models/"
 TRAININGS: Final = "state/trainings/"
+REMOVALS: Final = "state/removals/"
 
 _CHECKPOINT: Final = re.compile(r"state/trainings/([^/]+)/checkpoint-(\d{9})-([0-9a-f]{16})\.safetensors")
 
@@ -72,6 +75,16 @@ def parse_checkpoint_key(key: str) -> CheckpointKey | None:
     """Return what the key of a checkpoint says, None for other keys."""
     match = _CHECKPOINT.fullmatch(key)
     return CheckpointKey(match[1], int(match[2]), match[3]) if match else None
+
+
+def page_folder(name: str, sweep_id: str) -> str:
+    """Return the prefix of the page of a sweep, without a slash at its end."""
+    return f"gallery/{name}-{sweep_id[:8]}"
+
+
+def removal_key(sweep_id: str) -> str:
+    """Return the key of the note that a sweep is being removed."""
+    return f"{REMOVALS}{sweep_id}.json"
 
 
 def manifest_key(name: str, identity: str) -> str:

@@ -39,8 +39,10 @@ BATCHES = {
     "s1": [CELLS[i : i + 2] for i in range(0, 14, 2)],
     "s2": [CELLS[i : i + 3] for i in range(3, 20, 2)],
 }
+DROPPED = "c05"
+"""A cell that two batches hold and that is dropped again and again."""
 GAVE_UP = "the store did not answer before the deadline"
-LEAST_OPS, MOST_OPS = 1_500, 12_000
+LEAST_OPS, MOST_OPS = 1_800, 13_000
 
 
 class Crash(BaseException):
@@ -166,8 +168,9 @@ class JsonCodec:
         order = [name for name in table.sort if name not in table.columns or table.columns[name].type != "timestamp"]
         return json.dumps(sorted(rows, key=lambda row: [row.get(name) for name in order])).encode()
 
-    def merge(self, table, files) -> bytes:
-        return self.write(table, [row for file in files for row in json.loads(file)])
+    def merge(self, table, files, without=("", ())) -> bytes:
+        column, values = without or ("", ())
+        return self.write(table, [row for file in files for row in json.loads(file) if row.get(column) not in values])
 
     def column(self, table, file, column) -> list[Any]:
         return [row.get(column) for row in json.loads(file)]
@@ -193,7 +196,7 @@ class Observer:
         """A snapshot holds all that was promised before it began, and every row once."""
         once = Counter((row["cell_id"], row.get("step")) for row in rows)
         twice = sorted(key for key, times in once.items() if times > 1)
-        missing = sorted(promised - {row["cell_id"] for row in rows})
+        missing = sorted(promised - {DROPPED} - {row["cell_id"] for row in rows})
         if twice:
             self.fault(f"{who} read rows twice: {twice}")
         if missing:
@@ -202,6 +205,8 @@ class Observer:
     def settle(self, rows: Sequence[dict[str, Any]]) -> None:
         """A published row never changes."""
         for row in rows:
+            if row["cell_id"] == DROPPED:
+                continue
             key = f"{row['cell_id']}/{row.get('step')}"
             if self.published.setdefault(key, row) != row:
                 self.fault(f"published row {key} changed")
@@ -234,7 +239,7 @@ class Simulation:
     def worker(self, name: str, sweep: str) -> None:
         catalog = self.catalog()
         for number, cells in enumerate(BATCHES[sweep]):
-            if set(cells) <= self.observer.acked:
+            if set(cells) <= self.observer.acked - ({DROPPED} if self.world.dice.random() < 0.2 else set()):
                 continue
             rows = [{"cell_id": cell, "loss": float(self.world.ops)} for cell in cells]
             if self.table == "traces":
@@ -270,8 +275,8 @@ class Simulation:
         rows = self.rows(catalog, live=True)
         self.observer.check(rows, promised, "live reader")
         done = catalog.keys(self.table)
-        if promised - done:
-            self.observer.fault(f"keys() missed {sorted(promised - done)}")
+        if missed := promised - done - {DROPPED}:
+            self.observer.fault(f"keys() missed {sorted(missed)}")
         self.world.stats["reads"] += 2
         return rows
 
@@ -310,6 +315,7 @@ class Simulation:
             "publisher 1": lambda: self.while_busy(lambda c: c.publish(table)),
             "publisher 2": lambda: self.while_busy(lambda c: c.publish(table), 5),
             "compactor": lambda: self.while_busy(lambda c: c.compact(table, open_files=2), 10),
+            "dropper": lambda: self.while_busy(lambda c: c.drop(table, "cell_id", {DROPPED}), 40),
             "collector": lambda: self.while_busy(lambda c: c.gc(table, grace=0), 15),
             "reader": lambda: self.while_busy(self.read, 5),
             "published reader": lambda: self.while_busy(self.read_published, 5),
@@ -341,6 +347,21 @@ class Simulation:
         if alive:
             self.observer.fault(f"{sorted(alive)} never ended")
         return self._calm()
+
+    def drop_and_commit_again(self, catalog: Catalog) -> None:
+        """A dropped cell is nowhere; committed again, it is there once."""
+        catalog.drop(self.table, "cell_id", {DROPPED})
+        for look in (self.rows(self.catalog(), live=True), self.raw(catalog.store)):
+            if any(row["cell_id"] == DROPPED for row in look) or DROPPED in self.catalog().keys(self.table):
+                self.observer.fault("a dropped cell is still there")
+        again: dict[str, Any] = {"cell_id": DROPPED, "loss": 0.5}
+        if self.table == "traces":
+            again |= {"step": 0, "level": 0}
+        catalog.commit(self.table, "s1", "b2", [again])
+        catalog.publish(self.table)
+        catalog.gc(self.table, grace=0)
+        if sum(row["cell_id"] == DROPPED for row in self.raw(catalog.store)) != 1:
+            self.observer.fault("a cell that was committed again is not there once")
 
     def _start(self, name: str, do: Callable[[], None]) -> Any:
         def body() -> str:
@@ -375,6 +396,7 @@ class Simulation:
         observer.check(exact, set(CELLS), "the final snapshot")
         observer.settle(exact)
         observer.check(raw, set(CELLS), "the final plain read")
+        self.drop_and_commit_again(catalog)
         if left := [key for key in world.objects if "/wal/" in key]:
             observer.fault(f"commit records left after collection: {left}")
         if any(

@@ -51,14 +51,27 @@ def test_a_committed_row_is_done_before_and_after_it_is_published(store: Store) 
 
 def test_a_batch_that_commits_again_changes_nothing(store: Store) -> None:
     catalog = Catalog(store)
-    assert catalog.commit("results", "s", "b", rows("a", seconds=1.0))
-    assert not catalog.commit("results", "s", "b", rows("a", seconds=2.0))
+    catalog.commit("results", "s", "b", rows("a", seconds=1.0))
     catalog.publish("results")
-    assert not catalog.commit("results", "s", "b", rows("a", seconds=3.0))
+    catalog.commit("results", "s", "b", rows("a", seconds=3.0))
+    assert Catalog(store).read("results", ["seconds"]).to_pylist() == [{"seconds": 1.0}]
+    catalog.publish("results")
     catalog.gc("results", grace=0)
-    assert catalog.commit("results", "s", "b", rows("a", seconds=4.0))  # the record was cleared away: it comes back
+    catalog.commit("results", "s", "b", rows("a", seconds=4.0))
     assert catalog.publish("results") == 0
     assert Catalog(store).read("results", ["seconds"]).to_pylist() == [{"seconds": 1.0}]
+
+
+def test_a_record_of_a_table_without_a_key_counts_once(store: Store) -> None:
+    catalog = Catalog(store)
+    assert catalog.commit("sweeps", "s", "cells", rows("a", sweep_id="s", position=1))
+    assert not Catalog(store).commit("sweeps", "s", "cells", rows("a", sweep_id="s", position=2))
+    catalog.publish("sweeps")
+    assert not Catalog(store).commit("sweeps", "s", "cells", rows("a", sweep_id="s", position=3))
+    catalog.gc("sweeps", grace=0)
+    assert not Catalog(store).commit("sweeps", "s", "cells", rows("a", sweep_id="s", position=4))
+    assert catalog.publish("sweeps") == 0
+    assert Catalog(store).read("sweeps", ["position"]).to_pylist() == [{"position": 1}]
 
 
 def test_two_sweeps_that_compute_one_cell_leave_one_row(store: Store) -> None:
@@ -165,6 +178,19 @@ def test_records_are_cleared_away_only_after_their_grace(catalog: Catalog) -> No
     assert catalog.gc("results") == 0
     assert catalog.gc("results", grace=0) == 1
     assert again(catalog).keys("results") == {"a"}
+
+
+def test_publishing_clears_the_records_of_an_hour_ago_away(tmp_path: Path) -> None:
+    now = [NOW.timestamp()]
+    catalog = Catalog(open_store(tmp_path), clock=lambda: now[0])
+    for i in range(5):
+        catalog.commit("results", "s", f"b{i}", rows(f"c{i}"))
+        catalog.publish("results")
+        now[0] += 3600
+    waiting = catalog.store.list(layout.records("results"))
+    assert len(waiting) == 1  # however long the sweep runs, a publication lists what is new
+    assert again(catalog).keys("results") == {f"c{i}" for i in range(5)}
+    assert again(catalog).read("results").num_rows == 5
 
 
 def test_a_lost_file_is_made_again_from_its_records(catalog: Catalog) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import warnings
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -93,6 +96,41 @@ def test_duckdb_and_polars_read_the_bucket(s3) -> None:
     options = {"aws_endpoint_url": s3.url, "aws_allow_http": "true"}
     frame = pl.read_parquet(f"{root}/catalog/results/**/*.parquet", storage_options=options).sort("cell_id")
     assert frame.select("cell_id", "loss", "steps").rows() == found
+
+
+UNCEASING = """
+import sys
+from tasks.catalog import Catalog
+from tasks.store import open_store
+catalog = Catalog(open_store(sys.argv[1]))
+for number in range(10_000):
+    catalog.commit("results", "s", f"b{number}", [{"cell_id": f"c{number}"}])
+    catalog.publish("results")
+    catalog.compact("results", open_files=3)
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.process
+def test_a_plain_read_beside_unceasing_compaction_has_every_row_or_fails(tmp_path: Path) -> None:
+    reads, missing = int(os.environ.get("NST_READS", "30")), 0
+    with subprocess.Popen(
+        [sys.executable, "-c", UNCEASING, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        try:
+            for _ in range(reads):
+                published = int(writer.stdout.readline())
+                try:
+                    cells = set(pd.read_parquet(tmp_path / "catalog/results").cell_id)
+                except FileNotFoundError:  # never a shorter table in silence
+                    missing += 1
+                else:
+                    assert cells >= {f"c{number}" for number in range(published + 1)}
+        finally:
+            writer.kill()
+    print(f"{missing} of {reads} reads met a file that compaction had just replaced")
+    assert missing < reads
 
 
 def grown(table: Table, name: str) -> Table:

@@ -49,6 +49,7 @@ class Deployment(Strict):
     name: str
     description: str
     entrypoint: str = Field(pattern=r"^flows\.\w+\.\w+$")
+    build: tuple[dict[str, dict[str, str]], ...] = ()
     work_pool: WorkPool
     enforce_parameter_schema: Literal[True]
     concurrency_limit: ConcurrencyLimit | None = None
@@ -96,9 +97,10 @@ def test_what_runs_every_night_is_declared_with_its_time_and_root():
     assert nightly.keys() == {"train-nightly", "compact-nightly"}
     for deployment in nightly.values():
         assert deployment.parameters["root"]
+        assert deployment.build == ({"tasks.prefect.deploying.require_root": {"root": "{{ $NST_ROOT }}"}},)
         assert all(schedule.active for schedule in deployment.schedules)
     assert nightly["train-nightly"].concurrency_limit.collision_strategy == "CANCEL_NEW"  # one night at a time
-    assert train_nightly.retries == 2  # a failed night is tried again
+    assert not train_nightly.retries  # a run that waits for its retry would keep out a night that is fired by hand
 
 
 def test_no_secret_is_in_the_file():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks.catalog import Catalog, layout
+from tasks.catalog.log import State
 from tasks.fsck.check import Report, fsck
 from tasks.root import open_root
 from tasks.store import open_store
@@ -133,6 +134,10 @@ DAMAGE: dict[str, tuple[Callable[[Store], object], str]] = {
     "a record is damaged": (lambda s: s.put(layout.record("results", "s/b2"), b"{}"), "not readable"),
     "a checkpoint is damaged": (lambda s: s.put(layout.checkpoint("results", 2), b"x"), "checkpoint is not readable"),
     "a checkpoint is wrong": (wrong_checkpoint, "differs from the log"),
+    "a checkpoint is of another log": (
+        lambda s: s.put(layout.checkpoint("results", 7), State(number=7).pack()),
+        "claims that the log does not have",
+    ),
     "the anchor is missing": (lambda s: s.delete(files(s, layout.anchors("results"))[0]), "anchor is missing"),
     "the anchor has rows": (
         lambda s: s.put(files(s, layout.anchors("results"))[0], s.get(files(s)[0])),

@@ -18,7 +18,7 @@ from nst.plan.batches import make_plan
 from nst.plan.cells import expand
 from nst.records import ImageRef, OutputFormat, StyleRef
 from tasks.catalog import parameters
-from tasks.pages.export import varying
+from tasks.pages.rows import varying
 
 pytestmark = pytest.mark.xdist_group("mixed")  # its sweep runs once
 

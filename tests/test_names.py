@@ -19,6 +19,7 @@ from tasks.planning.registration import register_sweep
 from tasks.planning.sweep import prepare_sweep
 from tasks.root import open_root
 from tasks.status import sweep_statuses
+from tasks.work.workers import DevicePool
 
 MANIFEST = """\
 name: twins
@@ -57,7 +58,7 @@ def test_two_names_of_equal_bytes_are_one_cell_two_files_and_two_places(folder):
     (folder / "m.yaml").write_text(MANIFEST.format(contents="b.png, a.png, c.png"))
     root = open_root(str(folder / "out"))
     order = order_of(Request(root=root, manifest=str(folder / "m.yaml"), inputs="", devices=("cpu",), confirmed=True))
-    summary = order.run(InlineEngine(1))
+    summary = order.run(InlineEngine(1), DevicePool(root, ["cpu"]))
     assert (summary.done, summary.failed) == (2, 0)
     results = root.catalog.read("results").to_pandas()
     assert sorted(results.content_name) == ["a", "b"]
@@ -78,6 +79,15 @@ def test_two_names_of_equal_bytes_are_one_cell_two_files_and_two_places(folder):
     assert len(set(data["keys"])) == 3
     assert data["ids"][0] == data["ids"][2] != data["ids"][1]
     assert data["thumbs"][0] == data["thumbs"][2] is not None
+
+    # A later sweep computes nothing, and its page has its own names.
+    (folder / "c.png").rename(folder / "d.png")
+    (folder / "m.yaml").write_text(MANIFEST.replace("twins", "later").format(contents="d.png"))
+    order = order_of(Request(root=root, manifest=str(folder / "m.yaml"), inputs="", devices=("cpu",), confirmed=True))
+    summary = order.run(InlineEngine(1), DevicePool(root, ["cpu"]))
+    assert (summary.done_before, summary.done) == (1, 0)
+    (page,) = folder.glob("out/gallery/later-*/index.html")
+    assert '"content": "d"' in page.read_text() or '"content":"d"' in page.read_text()
 
 
 def test_a_file_that_got_another_name_is_on_record_under_both_names(folder):

@@ -8,34 +8,15 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plans import cells_of, contents, image, manifest, styles
 
-from nst.config import GatysConfig, InvertConfig, TextureConfig
+from nst.config import GatysConfig
 from nst.errors import UserError
 from nst.identity import address, cell_id
 from nst.manifest.sweep import parse_manifest
 from nst.plan.batches import make_plan
 from nst.plan.cells import expand
-from nst.records import ImageRef, StyleRef
-
-
-def image(name, digest=None):
-    return ImageRef(name, f"{name}.jpg", digest or (name.encode().hex() * 64)[:64])
-
-
-def contents(*names):
-    return [image(name) for name in names]
-
-
-def styles(*names):
-    return [StyleRef(name, (image(name),), (1.0,)) for name in names]
-
-
-def manifest(sweep="{}", method="{name: gatys, size: 256, noise: 0.1}", extra=""):
-    return parse_manifest(f"name: x\ncontents: a\nstyles: b\nmethod: {method}\nsweep: {sweep}\n{extra}", "x.yaml")
-
-
-def cells_of(parsed, c=("cat", "dog"), s=("wave", "swan", "iris")):
-    return expand(parsed, contents(*c), styles(*s), dict.fromkeys(parsed.backbones(), "w"))
+from nst.records import ImageRef
 
 
 def test_cells_are_contents_times_styles_times_variants_in_that_order():
@@ -185,45 +166,6 @@ def test_other_weights_are_a_changed_input():
     assert plan.reason(0) == "input changed"
 
 
-def test_cost_is_pixels_times_steps_over_the_levels():
-    one = GatysConfig(size=400, steps=10)
-    assert one.pixels == 400 * 300
-    assert one.cost == 400 * 300 * 10
-    pyramid = GatysConfig(size=400, steps=10, pyramid={"levels": 3, "factor": 0.5, "first_steps": 100})
-    assert pyramid.cost == 400 * 300 * 10 + 200 * 150 * 10 + 100 * 75 * 100
-    assert GatysConfig(size=300, resize="short").pixels == 300 * 400
-
-
-def test_the_estimate_comes_from_history_or_is_unknown():
-    parsed = manifest("{seed: {count: 4}, precision: [float32, bfloat16]}")
-    cells = cells_of(parsed, c=("cat",), s=("wave",))
-    assert make_plan("x", cells).seconds is None
-    half = {("gatys", "vgg19", "float32"): 1e-6}
-    assert make_plan("x", cells, history=half).seconds is None
-    plan = make_plan("x", cells, history={**half, ("gatys", "vgg19", "bfloat16"): 5e-7})
-    each = GatysConfig(size=256).cost
-    assert plan.seconds == pytest.approx(4 * each * 1.5e-6)
-    assert plan.cost == pytest.approx(8 * each)
-    assert sum(batch.cost for batch in plan.batches()) == pytest.approx(plan.cost)
-
-
-def test_chunks_are_about_as_long_as_asked():
-    cells = cells_of(manifest("{seed: {count: 40}}"))
-    each = GatysConfig(size=256).cost
-    plan = make_plan("x", cells, history={("gatys", "vgg19", "float32"): 1 / each})  # a second per cell, 8 per batch
-    chunks = list(plan.chunks(target_seconds=20))
-    assert [len(chunk) for chunk in chunks] == [3] * 10
-    assert [batch.batch_id for chunk in chunks for batch in chunk] == [batch.batch_id for batch in plan.batches()]
-
-
-@pytest.mark.parametrize("most", [1, 2, 7, 29, 1000])
-def test_chunks_are_never_more_than_allowed(most):
-    plan = make_plan("x", cells_of(manifest("{seed: {count: 40}}")))
-    chunks = list(plan.chunks(max_chunks=most))
-    assert len(chunks) == min(most, plan.batch_count) or len(chunks) <= most
-    assert sum(len(chunk) for chunk in chunks) == plan.batch_count
-
-
 def test_the_sweep_id_follows_from_the_name_and_the_cells():
     one, two = (cells_of(manifest("{seed: {count: 3}}")) for _ in range(2))
     assert make_plan("x", one).sweep_id == make_plan("x", two, set(one.ids)).sweep_id
@@ -296,10 +238,3 @@ def test_points_that_look_at_one_image_alone_are_not_multiplied_by_the_other():
         assert cell.cell_id == cell_id(cell.config, cell.content, cell.style, "w", cell.output)
         assert cells.addresses()(number) == address(cell)
     assert sum(len(batch.cells) for batch in make_plan("x", cells).batches()) == 10
-
-
-def test_the_cost_of_a_new_picture_is_its_own_size():
-    assert TextureConfig(size=100, width=300).pixels == 30_000
-    assert TextureConfig(size=100, steps=7).cost == 70_000
-    assert InvertConfig(size=100, what="style").pixels == 10_000
-    assert InvertConfig(size=100).pixels == 7_500

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gc
+import http.client
 import io
+import json
 import os
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
 
-from nst.errors import InputError, StorageError
+from nst.errors import InputError, Stopped, StorageError
 from tasks.effect import effect
+from tasks.jobs import Failure, TrainingOutcome
 
 pytestmark = [
     pytest.mark.slow,
@@ -42,6 +47,11 @@ def server(tmp_path_factory):
     assert not os.environ.get("PREFECT_API_URL")
     with private_server(tmp_path_factory.mktemp("prefect")) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def work_pool(server):
+    server.call("POST", "/work_pools/", {"name": "nst", "type": "process"})
 
 
 def run_flow(order, *, max_workers=2, key="test"):
@@ -224,10 +234,74 @@ def test_the_client_is_pointed_to_the_server_in_every_thread(server):
     assert os.environ["PREFECT_API_URL"] == server.api_url
 
 
-def test_deploy_yaml_deploys(server, monkeypatch):
+def test_nightly_runs_are_not_deployed_without_a_root(server, work_pool, monkeypatch):
+    monkeypatch.delenv("NST_ROOT", raising=False)
+    folder, command = Path(__file__).parent.parent, [sys.executable, "-m", "prefect", "--no-prompt", "deploy"]
+    for name in ("train-nightly/train-nightly", "compact/compact-nightly"):
+        deploy = [*command, "--name", name.partition("/")[2], "--prefect-file", "deploy.yaml"]
+        done = subprocess.run(deploy, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode, done.stdout
+        assert "error: NST_ROOT is not set" in done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+        with pytest.raises(http.client.HTTPException, match="404"):
+            server.call("GET", f"/deployments/name/{name}")
+
+
+def test_an_outcome_that_is_a_failure_is_shown_as_failed_and_comes_back(server):
+    def train(_):
+        return TrainingOutcome("0123", Failure("0123", "Unhealthy", "the loss is not finite"))
+
+    outcome, flow_run_id = run_flow(lambda engine: engine.submit(train, None).result())
+    assert outcome.failure.message == "the loss is not finite"
+    assert server.drained(flow_run_id, 1)
+    (run,) = task_runs(server, flow_run_id)
+    assert (run["state_type"], run["run_count"]) == ("FAILED", 1)
+    assert "not finite" in run["state"]["message"]
+
+
+def test_a_stopped_effect_is_cancelled_and_not_retried(server):
+    @effect(retries=2, retry_delays_s=(600,))
+    def work(_):
+        raise Stopped("the worker was stopped")
+
+    error, flow_run_id = run_flow(lambda engine: engine.submit(work, None).exception())
+    assert isinstance(error, Stopped)
+    assert server.drained(flow_run_id, 1)
+    assert [run["state_type"] for run in task_runs(server, flow_run_id)] == ["CANCELLED"]
+
+
+def answer(server, path, *, method="GET", **headers):
+    parts = urlsplit(server.api_url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
+    with contextlib.closing(connection):
+        connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        return response.status, dict(response.getheaders()), response.read()
+
+
+def test_a_private_server_keeps_others_out(server):
+    assert answer(server, "/api/admin/settings")[0] == 401
+    assert answer(server, "/api/admin/settings", Authorization="Basic bnN0Om5zdA==")[0] == 401
+    for path in ("/api/health", "/runs"):  # of a page whose name was pointed to 127.0.0.1 after it was loaded
+        assert answer(server, path, Host="evil.example")[0] == 400
+    own, foreign = server.api_url.removesuffix("/api"), "http://evil.example"
+    asked = {"method": "OPTIONS", "Access_Control_Request_Method": "POST"}
+    assert answer(server, "/api/flow_runs/filter", Origin=own, **asked)[1]["access-control-allow-origin"] == own
+    assert "access-control-allow-origin" not in answer(server, "/api/flow_runs/filter", Origin=foreign, **asked)[1]
+    folder = Path(server.process.log_path).parent
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "runs-0.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_pages_ask_the_server_that_serves_them(server):
+    settings = json.loads(answer(server, "/ui-settings")[2])
+    assert settings["api_url"] == server.api_url
+    assert answer(server, "/runs", Accept="text/html")[0] == 200
+
+
+def test_deploy_yaml_deploys(server, work_pool, monkeypatch):
     root = Path(__file__).parent.parent
     prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
-    server.call("POST", "/work_pools/", {"name": "nst", "type": "process"})
     monkeypatch.setenv("NST_ROOT", "s3://bucket/root")
     deploy = [*prefect, "deploy", "--all", "--prefect-file", "deploy.yaml"]
     done = subprocess.run(deploy, cwd=root, capture_output=True, text=True, check=False)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from nst.errors import TransientError, UserError
+from nst.errors import UserError
 from tasks.prefect import process as prefect_process
 from tasks.prefect.process import call
 from tasks.prefect.server import Server, default_state_dir, private_server
@@ -139,34 +139,3 @@ def test_draining_gives_up_on_records_that_do_not_arrive():
 def test_an_error_answer_is_an_error():
     with api([None]) as url, pytest.raises(http.client.HTTPException, match="503"):
         call(url, "POST", "/task_runs/count", {})
-
-
-def test_a_server_that_dies_during_the_run_is_named(tmp_path, monkeypatch):
-    """A stand-in for the server answers its health check, then dies."""
-    code = (
-        "import http.server, sys\n"
-        "class Handler(http.server.BaseHTTPRequestHandler):\n"
-        "    def do_GET(self): self.send_response(200); self.end_headers(); self.wfile.write(b'true')\n"
-        "    def do_POST(self): self.send_response(200); self.end_headers(); self.wfile.write(b'[]')\n"
-        "server = http.server.HTTPServer(('127.0.0.1', 0), Handler)\n"
-        "print(server.server_port, flush=True)\n"
-        "server.serve_forever()\n"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    port = int(process.stdout.readline())
-    process.stdout.close()
-    stand_in = prefect_process.ServerProcess(f"http://127.0.0.1:{port}/api", tmp_path / "log", process, "nst:x")
-    monkeypatch.setattr(prefect_process, "start", lambda _: stand_in)
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-
-    def run():
-        with private_server(tmp_path):
-            assert os.environ["PREFECT_API_URL"] == stand_in.api_url
-            process.kill()
-            process.wait()
-            raise ConnectionRefusedError
-
-    with pytest.raises(TransientError, match="died during the run") as caught:
-        run()
-    assert isinstance(caught.value.__cause__, ConnectionRefusedError)
-    assert "PREFECT_API_URL" not in os.environ

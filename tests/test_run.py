@@ -197,6 +197,11 @@ def test_status_export_and_fsck_agree_with_the_run(ran, tmp_path):
         "cat__blend__style_weight=1.png", "cat__blend__style_weight=100.png",
         "cat__waves__style_weight=1.png", "cat__waves__style_weight=100.png",
     ]  # fmt: skip
+    assert "4 cells failed and have no picture" in exported.stdout
+    with (tmp_path / "pictures/failed.csv").open() as file:
+        failed = list(csv.DictReader(file))
+    assert [row["content_name"] for row in failed] == ["broken"] * 4
+    assert all("broken.jpg" in row["error_message"] for row in failed)
     with (tmp_path / "pictures/catalog.csv").open() as file:
         assert sorted(row["file"] for row in csv.DictReader(file)) == names
     fsck = nst("fsck", cwd=folder)
@@ -216,12 +221,14 @@ def test_a_user_error_is_one_line_and_exit_code_2(tmp_path):
     for command in ("plan", "run"):
         bad = nst(command, "bad.yaml", cwd=tmp_path)
         assert bad.returncode == 2
-        assert bad.stderr.startswith("bad.yaml:4:16: error: ")
+        error = bad.stderr.removeprefix("reading and planning bad.yaml\n")  # `run` says what it waits for
+        assert error.startswith("bad.yaml:4:16: error: ")
         assert "gatys" in bad.stderr
         assert not (tmp_path / "out").exists()
     missing = nst("run", "none.yaml", cwd=tmp_path)
     assert missing.returncode == 2
-    assert len(missing.stderr.splitlines()) == 1
+    assert len(missing.stderr.splitlines()) == 2
+    assert missing.stderr.splitlines()[0] == "reading and planning none.yaml"
     (tmp_path / "inputs.yaml").write_text("name: x\ncontents: [a.jpg]\nstyles: [b.jpg, c.jpg]\nmethod: gatys\n")
     inputs = nst("run", "inputs.yaml", cwd=tmp_path)
     assert inputs.returncode == 2

@@ -139,7 +139,7 @@ method: {METHOD.replace("gatys", "doodle, pyramid: {levels: 1}")}
     page = _page(prepared)
     heads = json.loads(re.search(r'id="data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])["heads"]
     assert heads["content"]["two"].startswith("data:image")
-    assert export_sweep(prepared.root.catalog, prepared.plan.sweep_id, folder / "files") == 1
+    assert export_sweep(prepared.root.catalog, prepared.plan.sweep_id, folder / "files").pictures == 1
     assert (folder / "files/two__waves.png").exists()
 
 

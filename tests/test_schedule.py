@@ -66,6 +66,7 @@ def test_the_schedule_fires_trains_and_then_finds_nothing_to_train(server, tmp_p
     nightly.write_text(manifest(steps=3))
     environment = {
         **os.environ,
+        "NST_ROOT": str(root),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
         "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
         "PREFECT_WORKER_QUERY_SECONDS": "1",

@@ -68,6 +68,11 @@ def wait_for(happened, process):
         time.sleep(0.01)
 
 
+def children(process):
+    files = Path(f"/proc/{process.pid}/task").glob("*/children")
+    return [int(pid) for file in files for pid in file.read_text().split()]
+
+
 def committed(folder):
     return len(list((folder / "out/state/results/wal").glob("*/*.json")))
 
@@ -173,8 +178,7 @@ def test_plain_readers_open_a_root_before_its_first_picture(folder):
 def test_an_orphaned_worker_blames_no_cell(folder):
     process = start(folder, "--inline")
     wait_for(lambda: committed(folder) >= 1, process)
-    children = Path(f"/proc/{process.pid}/task").glob("*/children")
-    workers = [int(pid) for file in children for pid in file.read_text().split()]
+    workers = children(process)
     process.kill()  # the parent alone: its worker is in the middle of a batch, and reports its last step to nobody
     until = time.monotonic() + DEADLINE_S
     while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < until:
@@ -258,3 +262,19 @@ def test_status_after_a_stop_counts_what_is_done(folder):
         [sys.executable, "-m", "flows", "plan", "long.yaml", "--json"], cwd=folder, capture_output=True, check=True
     )
     assert json.loads(plan.stdout)["reasons"]["done"] == committed(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("prefect")
+def test_a_run_outlives_its_private_server_and_says_one_line(folder):
+    (folder / "long.yaml").write_text(MANIFEST.replace("2000", "12"))
+    process = start(folder)
+    wait_for(lambda: committed(folder) >= 2, process)
+    (server,) = (pid for pid in children(process) if b"prefect/serve.py" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    os.kill(server, signal.SIGKILL)
+    said, _ = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, said
+    assert "12 done" in said
+    assert said.count("the private Prefect server died; the run goes on without its page") == 1
+    assert "ERROR" not in said
+    assert "Traceback" not in said

@@ -24,6 +24,7 @@ from nst.records import OutputFormat
 from tasks.doctor import examine
 from tasks.models.backbone_weights import fetch_weights, load_weights
 from tasks.work.stylize import Stylist
+from tasks.work.workers import DevicePool
 
 TENSORS = {
     "features.0.weight": torch.ones(2, 3, 3, 3),
@@ -103,7 +104,7 @@ def test_another_file_in_the_cache_stops_a_run_before_its_cells_and_is_bad_to_th
     (tmp_path / "m.yaml").write_text("name: x\ncontents: cat.png\nstyles: cat.png\nmethod: gatys\n")
     prepared = planned(tmp_path / "m.yaml", tmp_path / "out")
     with pytest.raises(UserError) as caught:
-        run_sweep(prepared, ["cpu"], InlineEngine(1))
+        run_sweep(prepared, DevicePool(prepared.root, ["cpu"]), InlineEngine(1))
     assert str(cached) in caught.value.message
     assert digest[:16] in caught.value.message
     assert "\n" not in caught.value.message
@@ -148,7 +149,9 @@ def test_cells_whose_backbone_changed_after_planning_fail_with_the_name_of_its_f
     assert failure.error_class == "InputError"
     assert "own.safetensors: the file has changed" in failure.message
     own.write_bytes(save(random_weights("vgg16", 0, "relu1_1")))
-    assert Stylist(prepared.root, "cpu").run(prepared.job(batch)).done == (batch.cells[0].cell_id,)
+    outcome = Stylist(prepared.root, "cpu").run(prepared.job(batch))
+    assert outcome.done == (batch.cells[0].cell_id,)
+    assert outcome.seconds == prepared.root.catalog.read("results", ["batch_seconds"]).to_pylist()[0]["batch_seconds"]
 
 
 def test_the_names_of_torchvisions_files_are_torchvisions():

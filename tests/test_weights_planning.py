@@ -109,6 +109,19 @@ def test_weights_of_another_shape_or_network_are_refused(folder):
     assert "another network" in problem.hint
 
 
+def test_a_narrower_vgg_is_accepted_and_one_that_does_not_fit_together_is_refused(folder):
+    whole = random_weights("vgg16", 0, "relu5_1")
+    halves = {key: tensor[: len(tensor) // 2] for key, tensor in whole.items()}
+    narrow = {key: t[:, : t.shape[1] // 2] if t.dim() == 4 and t.shape[1] > 3 else t for key, t in halves.items()}
+    (folder / "narrow.safetensors").write_bytes(save({key: tensor.clone() for key, tensor in narrow.items()}))
+    (folder / "m.yaml").write_text(SWEEP.replace("WEIGHTS", "narrow.safetensors"))
+    assert planned(folder / "m.yaml", folder / "out").plan.total == 1
+    broken = {key: whole[key] if key.startswith("features.2.") else tensor.clone() for key, tensor in narrow.items()}
+    (folder / "broken.safetensors").write_bytes(save(broken))
+    message = refused(folder, "broken.safetensors").message
+    assert "features.2.weight (conv1_2 of vgg16) has shape (64, 64, 3, 3); expected (64, 32, 3, 3)" in message
+
+
 @pytest.mark.parametrize("name", ["picture.png", "picture.safetensors", "picture.pth"])
 def test_a_file_of_another_kind_is_refused(folder, name):
     (folder / name).write_bytes((folder / "c.png").read_bytes())

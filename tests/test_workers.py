@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from nst.config import GatysConfig
-from nst.errors import NstError, Stopped
+from nst.errors import NstError, Stopped, UserError
 from nst.identity import hex_of
 from nst.pictures.images import encode
 from nst.records import Batch, Cell, ImageRef, OutputFormat, StyleRef
@@ -21,7 +21,7 @@ from tasks.inputs.uris import stat_uri
 from tasks.jobs import Job
 from tasks.maintenance import publish_all
 from tasks.root import open_root
-from tasks.work.devices import find_devices, usable_cores
+from tasks.work.devices import choose_devices, find_devices, usable_cores
 from tasks.work.fanout import Chunk, Fanout, alone_id
 from tasks.work.workers import DevicePool
 
@@ -146,12 +146,12 @@ def test_a_worker_leaves_with_its_parent(root, tmp_path):
     with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
-        time.sleep(2)  # let it set up its watch; an earlier death is noticed through the closed pipe
         parent.kill()
-    for _ in range(150):
+    until = time.monotonic() + 200
+    while time.monotonic() < until:
         if not alive(child):
             return
-        time.sleep(0.1)
+        time.sleep(0.05)
     os.kill(child, signal.SIGKILL)
     pytest.fail("the worker outlived its parent")
 
@@ -169,6 +169,20 @@ def test_devices_are_those_that_the_environment_shows(monkeypatch):
     assert find_devices() == ["cuda:2", "cuda:5"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert find_devices() == ["cpu"]
+
+
+@pytest.mark.parametrize("name", ["cuda:97", "cuda:x", "tpu", "CPU", "cpu:1", "mps:3"])
+def test_a_device_that_this_machine_lacks_is_refused_before_the_start(name):
+    with pytest.raises(UserError, match=f"no device '{name}'") as caught:
+        choose_devices(["cpu", name])
+    assert "nst doctor" in caught.value.hint
+
+
+def test_devices_are_those_that_are_named_or_all(monkeypatch):
+    assert choose_devices(["cpu", " cpu", ""]) == ("cpu", "cpu")  # two workers
+    assert choose_devices([""]) == choose_devices() == tuple(find_devices())
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    assert choose_devices(["cuda:5"]) == ("cuda:5",)
 
 
 def test_who_shares_a_machine_bounds_its_threads(monkeypatch):

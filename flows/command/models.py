@@ -13,18 +13,17 @@ from tasks.models.card import differences, export_model, model_rows
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rich.console import Console
-
+    from flows.command.terminal import Terminal
     from tasks.root import Root
 
 
-def print_models(root: Root, ids: list[str], out: Console, *, as_json: bool) -> None:
+def print_models(root: Root, ids: list[str], out: Terminal, *, as_json: bool) -> None:
     """List the trained models of a root, or show the differences between those that are named."""
     rows = model_rows(root.catalog, ids)
     if as_json:
         out.print_json(json.dumps(rows, default=str))
     elif not rows:
-        out.print(f"no model has been trained below {root.uri}")
+        out.say(f"no model has been trained below {root.uri}")
     elif len(ids) > 1:
         table = Table("", *(row["model_id"][:8] for row in rows), title="differences, then losses, metrics and costs")
         for name, values in differences(rows):
@@ -34,7 +33,7 @@ def print_models(root: Root, ids: list[str], out: Console, *, as_json: bool) -> 
         out.print(_models_table(rows))
 
 
-def export_named_model(root: Root, wanted: str, folder: Path, out: Console) -> bool:
+def export_named_model(root: Root, wanted: str, folder: Path, out: Terminal) -> bool:
     """Write the weights and card of a model; return False if no model has this id."""
     try:
         rows = model_rows(root.catalog, [wanted])
@@ -42,9 +41,9 @@ def export_named_model(root: Root, wanted: str, folder: Path, out: Console) -> b
         return False
     files = export_model(root.catalog, rows[0], folder)
     for file in files:
-        out.print(file, highlight=False)
+        out.say(file)
     if not any(file.suffix == ".onnx" for file in files):
-        out.print("no ONNX: its packages are missing (pip install 'nst-batch[onnx]')", highlight=False, markup=False)
+        out.say("no ONNX: its packages are missing (pip install 'nst-batch[onnx]')")
     return True
 
 

@@ -56,14 +56,14 @@ class ProgressBar:
         now = time.monotonic()
         if not self._live and (now - self._logged > _LOG_INTERVAL_S or done == total):
             self._logged = now
-            self._console.print(f"{done}/{total} {self._noun} {text}".rstrip(), highlight=False)
+            self._console.print(f"{done}/{total} {self._noun} {text}".rstrip())
 
     def show_step(self, key: str, step: int, steps: int) -> None:
         """Show the step of a batch or a training; its bar disappears with the last step."""
         if not self._live:
             if time.monotonic() - self._logged > _LOG_INTERVAL_S:
                 self._logged = time.monotonic()
-                self._console.print(f"{key[:8]}: step {step}/{steps}", highlight=False)
+                self._console.print(f"{key[:8]}: step {step}/{steps}")
             return
         if key not in self._parts:
             self._parts[key] = self._progress.add_task(key[:8], total=steps, note="steps")

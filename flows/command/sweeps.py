@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
+from rich.text import Text
 
 from tasks.status import sweep_statuses
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from flows.command.terminal import Terminal
     from tasks.root import Root
     from tasks.status import SweepStatus
 
+_FAILURES_SHOWN: Final = 10
 
-def print_status(root: Root, out: Console) -> None:
+
+def print_status(root: Root, out: Terminal) -> None:
     """List the sweeps of a root, one line each."""
     statuses = sweep_statuses(root)
     if not statuses:
-        out.print(f"no sweep has been submitted to {root.uri}")
+        out.say(f"no sweep has been submitted to {root.uri}")
         return
     table = Table("sweep", "id", "submitted (UTC)", "cells", "done", "failed", "to do", "state")
     for status in statuses:
@@ -29,9 +31,23 @@ def print_status(root: Root, out: Console) -> None:
     out.print(table)
 
 
-def _state(status: SweepStatus) -> str:
+def print_export(exported: Exported, folder: Path, out: Terminal) -> None:
+    """Say what an export wrote, and which cells have no picture."""
+    lines = [f"{exported.pictures:,} pictures and catalog.csv in {folder}"]
+    if exported.failed:
+        lines.append(f"{len(exported.failed):,} cells failed and have no picture; failed.csv says why")
+        lines += [f"  {line}" for line in exported.failed[:_FAILURES_SHOWN]]
+    if len(exported.failed) > _FAILURES_SHOWN:
+        lines.append(f"  and {len(exported.failed) - _FAILURES_SHOWN:,} more")
+    if exported.to_do:
+        lines.append(f"{exported.to_do:,} cells are not done yet")
+    for line in lines:
+        out.say(line)
+
+
+def _state(status: SweepStatus) -> Text:
     if status.running:
-        return "[cyan]running[/]"
+        return Text("running", "cyan")
     if status.to_do:
-        return "[yellow]incomplete[/]"
-    return "[red]failures[/]" if status.failed else "[green]done[/]"
+        return Text("incomplete", "yellow")
+    return Text("failures", "red") if status.failed else Text("done", "green")

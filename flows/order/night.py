@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from flows.order.request import Request
 from flows.order.training import plan_training, summary_of, train_missing
-from nst.errors import NstError, Stopped
+from nst.errors import NstError, Stopped, TransientError
 from tasks.inputs.manifest_source import read_manifest
 from tasks.nightly import nightly_manifests, write_report
 from tasks.work.workers import DevicePool
@@ -36,6 +36,8 @@ class NightRow:
     failed: int = 0
     seconds: float = 0.0
     error: str = ""
+    may_pass: bool = False
+    """Whether what failed may succeed at the next attempt: the store did not answer, or a worker died."""
 
 
 class NightFailed(NstError):
@@ -58,9 +60,13 @@ def run_night(root: Root, folder: str, inputs: str, devices: Sequence[str], engi
     began = datetime.now(UTC)
     with ExitStack() as stack:
         workers = cache(lambda: stack.enter_context(DevicePool(root, devices)))  # started when first needed
+        requests = [
+            Request(manifest, root, inputs, tuple(devices)) for manifest in nightly_manifests(root.store, folder)
+        ]
+        rows = [_train_manifest(request, engine, workers) for request in requests]
         rows = [
-            _train_manifest(Request(manifest, root, inputs, tuple(devices)), engine, workers)
-            for manifest in nightly_manifests(root.store, folder)
+            _train_manifest(request, engine, workers) if row.may_pass else row
+            for request, row in zip(requests, rows, strict=True)
         ]
     report = write_report(root.store, began, [asdict(row) for row in rows])
     engine.show([asdict(row) for row in rows], None)
@@ -79,10 +85,13 @@ def _train_manifest(request: Request, engine: Engine, workers: Callable[[], Devi
         summary = train_missing(prepared, workers(), engine) if prepared.to_do else summary_of(prepared)
     except Stopped:
         raise
+    except TransientError as error:
+        return NightRow(manifest, error=str(error).splitlines()[0], may_pass=True)
     except Exception as error:  # noqa: BLE001
         # Not even a bug stops the other manifests; the report and the failed flow show its traceback.
         known = isinstance(error, NstError)
         text = str(error).splitlines()[0] if known else "".join(traceback.format_exception(error))
         return NightRow(manifest, error=text)
     reason = str(summary.failures[0]) if summary.failures else ""
-    return NightRow(manifest, summary.done, summary.done_before, summary.failed, summary.seconds, reason)
+    passing = bool(summary.failures) and all(failure.may_pass for failure in summary.failures)
+    return NightRow(manifest, summary.done, summary.done_before, summary.failed, summary.seconds, reason, passing)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from tasks.planning.sweep import PreparedSweep
 from tasks.planning.training import PreparedTraining
+from tasks.work.workers import DevicePool
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,7 +28,7 @@ class Order(ABC, Generic[Prepared]):
         kind: `sweep` or `train`, the name of its flow.
         noun: What is counted: `cells` or `models`.
         prepared: The plan.
-        devices: Devices to use, one worker each.
+        devices: Devices to use, one worker each, at least one.
     """
 
     kind: ClassVar[str]
@@ -45,19 +46,31 @@ class Order(ABC, Generic[Prepared]):
     def plan_table(self) -> Table:
         """Return what `nst plan` prints."""
 
+    def calibrate(self) -> None:
+        """Try out on this machine's device what the plan has no durations for, for a few seconds; the plan stays."""
+
     def plan_json(self) -> dict[str, Any]:
         """Return what `nst plan --json` prints."""
         return self.prepared.to_json()
 
+    def workers(self, on_step: OnStep | None = None) -> DevicePool:
+        """Start the device workers that are needed; they load while the caller prepares the rest.
+
+        Args:
+            on_step: Called with the progress of batches and trainings.
+        """
+        return DevicePool(self.prepared.root, self.devices[: self.to_do], on_step)
+
     @abstractmethod
-    def run(self, engine: Engine, on_step: OnStep | None = None) -> Summary:
+    def run(self, engine: Engine, pool: DevicePool) -> Summary:
         """Do what is not done yet.
 
         Args:
             engine: Carries out the effects; with as many threads as there are devices.
-            on_step: Called with the progress of batches and trainings.
+            pool: The device workers, which are stopped when the last of them is done.
 
         Raises:
             UserError: The weights of a backbone cannot be obtained; nothing was started.
             TransientError: The store did not answer; what is committed is kept, and running again does the rest.
+            Stopped: The engine was stopped; what is committed is kept.
         """

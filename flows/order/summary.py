@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ class Summary:
         """Exit code of the command: 1 if anything failed."""
         return 1 if self.failed else 0
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the run counts as failed: a training without its models does, a sweep without some cells does not."""
+        return False
+
     def note(self, default: str = "") -> str:
         """Return what the progress says: the number of failures, if there are any."""
         return f"{self.failed} failed" if self.failed else default
@@ -63,12 +69,20 @@ class Summary:
         raise NotImplementedError
 
     def _failure_lines(self) -> Iterator[str]:
-        if self.failed:
-            yield f"{self.failed} failed; run again to try them again"
-            for failure in self.failures[:_FAILURES_SHOWN]:
-                yield f"  {failure.cell_id[:8]} {failure}"
-            if self.failed > _FAILURES_SHOWN:
-                yield f"  and {self.failed - _FAILURES_SHOWN} more in the catalog's failures table"
+        """Yield what failed and what helps; equal failures share a line."""
+        if not self.failed:
+            return
+        passing = all(failure.may_pass for failure in self.failures)
+        yield f"{self.failed} failed; " + (
+            "run again to try them again" if passing else "mend what is named here, then run again to try only them"
+        )
+        ids: dict[str, list[str]] = {}
+        for failure in self.failures:
+            ids.setdefault(str(failure), []).append(failure.cell_id[:8])
+        for text, equal in islice(ids.items(), _FAILURES_SHOWN):
+            yield f"  {equal[0]}{f' and {len(equal) - 1} more' if len(equal) > 1 else ''}: {text}"
+        if len(ids) > _FAILURES_SHOWN:
+            yield f"  {len(ids) - _FAILURES_SHOWN} other causes are in the catalog's failures table"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -112,6 +126,11 @@ class TrainingSummary(Summary):
     """
 
     models: list[str] = field(default_factory=list)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the run counts as failed: models are missing."""
+        return self.failed > 0
 
     def lines(self, root: str) -> Iterator[str]:
         """Yield what the run did and where to look; `root` as the user wrote it."""

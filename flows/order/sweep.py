@@ -22,27 +22,29 @@ from flows.order.summary import SweepSummary
 from flows.order.tables import sweep_table
 from flows.order.training import train_missing
 from nst.errors import Stopped
-from nst.plan.batches import TARGET_SECONDS
+from nst.plan.rates import LearnedRates
 from tasks.effect import call_with_policy
 from tasks.heartbeat import beating
 from tasks.maintenance import publish_all, tidy
 from tasks.models.backbone_weights import fetch_weights
 from tasks.pages.report import report
+from tasks.planning.history import known_rates
 from tasks.planning.registration import register_sweep
 from tasks.planning.sweep import PreparedSweep, prepare_sweep, replan
 from tasks.status import count_done
+from tasks.work.calibration import calibrate
+from tasks.work.devices import find_devices
 from tasks.work.fanout import Chunk, Fanout
-from tasks.work.workers import DevicePool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from rich.table import Table
 
     from flows.engine import Engine
     from flows.order.request import Request
     from tasks.inputs.manifest_source import ManifestSource
-    from tasks.work.workers import OnStep
+    from tasks.work.workers import DevicePool
 
 PUBLISH_EVERY_S: Final = 60.0
 """While a sweep runs, its committed rows reach the catalog at least this often."""
@@ -78,25 +80,26 @@ class SweepOrder(Order[PreparedSweep]):
         """Number of cells that are not done yet."""
         return self.prepared.plan.to_do
 
+    def calibrate(self) -> None:
+        """Measure seconds and memory of every kind of cells that is to be run, and keep them in the user's cache."""
+        calibrate((config for config, _ in self.prepared.plan.largest_batches()), find_devices()[0])
+
     def plan_table(self) -> Table:
         """Return the plan as a table, for `nst plan`."""
         return sweep_table(self.prepared)
 
-    def run(self, engine: Engine, on_step: OnStep | None = None) -> SweepSummary:
+    def run(self, engine: Engine, pool: DevicePool) -> SweepSummary:
         """Run the cells that are not done yet; errors as `run_sweep`."""
-        return run_sweep(self.prepared, self.devices, engine, on_step)
+        return run_sweep(self.prepared, pool, engine)
 
 
-def run_sweep(
-    prepared: PreparedSweep, devices: Sequence[str], engine: Engine, on_step: OnStep | None = None
-) -> SweepSummary:
+def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> SweepSummary:
     """Run the cells of a planned sweep that are not done yet.
 
     Args:
         prepared: The plan.
-        devices: One worker each.
-        engine: Carries out the chunks; with as many threads as there are devices.
-        on_step: Called with the progress of batches and trainings.
+        pool: The device workers; they are stopped when the last cell is done.
+        engine: Carries out the chunks; with as many threads as there are workers.
 
     Raises:
         UserError: The weights of a backbone cannot be obtained; nothing was started.
@@ -106,16 +109,18 @@ def run_sweep(
     clock = time.monotonic()
     plan, root = prepared.plan, prepared.root
     summary = SweepSummary(sweep_id=plan.sweep_id, name=plan.name, total=plan.total, done_before=plan.done)
-    register_sweep(prepared)
+    is_new = register_sweep(prepared)
     call_with_policy(publish_all, root.catalog)  # from now on plain readers find tables below the root
     if not plan.to_do:
+        if is_new:  # done by other sweeps, or under other names
+            _show(prepared, engine, summary)
         return summary
     for backbone, weights in prepared.weights.items():
         if weights.uri == "torchvision":
             fetch_weights(backbone.name)
     stop: Stopped | None = None
     try:
-        with beating(root.store, plan.sweep_id), DevicePool(root, devices, on_step) as pool:
+        with beating(root.store, plan.sweep_id), pool:
             prepared = _train_first(prepared, pool, engine)
             _stylize(prepared, pool, engine, summary)
     except Stopped as signal:  # what is done is published and shown as at any other end
@@ -124,16 +129,23 @@ def run_sweep(
     summary.seconds = time.monotonic() - clock
     acknowledged = summary.done_before + summary.done
     summary.lost = max(0, acknowledged - call_with_policy(count_done, root, prepared.plan.cells.ids))
-    if not stop:
-        tidy(root.catalog)
+    if not summary.lost:  # a damaged root is left as it is, for `nst fsck`
+        if not stop:
+            tidy(root.catalog)
+            known_rates(root.catalog)  # keeps them for the next plan
+        _show(prepared, engine, summary)
+    if stop:
+        raise Stopped(
+            f"{summary.done_before + summary.done} of {summary.total} cells are done", hint=f"page: {summary.gallery}"
+        ) from stop
+    return summary
+
+
+def _show(prepared: PreparedSweep, engine: Engine, summary: SweepSummary) -> None:
+    """Write the sweep's page and contact sheet, and show them where the engine has a page."""
     page = report(prepared)
     summary.gallery = page.uri
     engine.show(page.rows, page.contact_sheet)
-    if stop:
-        raise Stopped(
-            f"{summary.done_before + summary.done} of {summary.total} cells are done", hint=f"page: {page.uri}"
-        ) from stop
-    return summary
 
 
 def _train_first(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> PreparedSweep:
@@ -151,10 +163,13 @@ def _stylize(prepared: PreparedSweep, pool: DevicePool, engine: Engine, summary:
     """Fan the chunks out over the devices, publishing now and then."""
     fanout = Fanout(pool, prepared.root.catalog)
     published = time.monotonic()
+    rates = LearnedRates(prepared.plan.history)
     engine.progress(summary.handled, summary.total, "")
     # Two chunks per device: a device never waits for the flow to hand out the next.
-    for _, future in completed(engine, fanout.stylize, _chunks(prepared, pool.devices), 2 * len(pool.devices)):
-        for outcome in future.result():
+    chunks = _chunks(prepared, CHUNKS_PER_DEVICE * len(pool.devices), rates)
+    for chunk, future in completed(engine, fanout.stylize, chunks, 2 * len(pool.devices)):
+        for job, outcome in zip(chunk.jobs, future.result(), strict=True):
+            rates.learn(job.batch, outcome.seconds, len(outcome.done))
             summary.done += len(outcome.done)
             summary.add_failures(outcome.failed)
         engine.progress(summary.handled, summary.total, summary.note())
@@ -163,10 +178,7 @@ def _stylize(prepared: PreparedSweep, pool: DevicePool, engine: Engine, summary:
             published = time.monotonic()
 
 
-def _chunks(prepared: PreparedSweep, devices: Sequence[str]) -> Iterator[Chunk]:
-    """Yield the plan's batches as chunks of jobs."""
-    seconds = TARGET_SECONDS
-    if prepared.plan.seconds is not None:
-        seconds = min(seconds, prepared.plan.seconds / (CHUNKS_PER_DEVICE * len(devices)))
-    for batches in prepared.plan.chunks(seconds):
+def _chunks(prepared: PreparedSweep, least: int, rates: LearnedRates) -> Iterator[Chunk]:
+    """Yield the plan's batches as chunks of jobs; rates that are learned meanwhile decide how large the next one is."""
+    for batches in prepared.plan.chunks(least=least, rates=rates):
         yield Chunk(tuple(prepared.job(batch) for batch in batches))

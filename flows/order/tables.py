@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from flows.order.summary import duration
 from nst.plan.merging import merge_reasons
 
 if TYPE_CHECKING:
+    from nst.plan.batches import Plan
     from tasks.planning.sweep import PreparedSweep
     from tasks.planning.training import PreparedTraining
 
@@ -32,11 +34,21 @@ def sweep_table(prepared: PreparedSweep) -> Table:
     if untrained := sum(len(training.to_do) for training in prepared.trainings):
         table.add_row("models to train first", f"{untrained:,}")
     table.add_row("batches", f"{plan.batch_count:,}")
-    seconds = plan.seconds
-    estimate = "unknown: nothing like it in the catalog yet" if seconds is None else f"about {duration(seconds)}"
-    table.add_row("time", estimate)
+    table.add_row("time", _time(plan))
+    if memory := prepared.memory:
+        needed, there_is = memory
+        text = f"about {_size(needed)} for a batch, of {_size(there_is)}"
+        table.add_row("memory", text if needed <= there_is else f"[yellow]{text}: more than there is[/]")
     table.add_row("pictures", f"about {_size(plan.output_bytes)}")
     return table
+
+
+def _time(plan: Plan) -> str:
+    """Return the estimated duration, and for how many cells there is none."""
+    if plan.seconds is None:
+        return "unknown: nothing like it in the catalog yet; --calibrate tries it out"
+    known = f"about {duration(plan.seconds)}"
+    return f"{known}, and {plan.unknown:,} cells unlike any in the catalog yet" if plan.unknown else known
 
 
 def training_table(prepared: PreparedTraining) -> Table:
@@ -47,7 +59,7 @@ def training_table(prepared: PreparedTraining) -> Table:
         state = prepared.state(spec)
         styles = ", ".join(style.name for style in spec.styles[:3]) + (", ..." if len(spec.styles) > 3 else "")
         color = "green" if state == "trained" else "yellow"
-        table.add_row(spec.model_id[:8], spec.config.family, styles, f"{spec.config.steps:,}", f"[{color}]{state}[/]")
+        table.add_row(spec.model_id[:8], spec.config.family, styles, f"{spec.config.steps:,}", Text(state, color))
     return table
 
 

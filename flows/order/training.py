@@ -20,17 +20,14 @@ from tasks.maintenance import publish_all
 from tasks.models.backbone_weights import fetch_weights
 from tasks.planning.training import PreparedTraining, prepare_training, register_training
 from tasks.work.train_fanout import TrainingFanout
-from tasks.work.workers import DevicePool
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.table import Table
 
     from flows.engine import Engine
     from flows.order.request import Request
     from tasks.inputs.manifest_source import ManifestSource
-    from tasks.work.workers import OnStep
+    from tasks.work.workers import DevicePool
 
 
 def plan_training(request: Request, source: ManifestSource) -> TrainingOrder:
@@ -61,41 +58,25 @@ class TrainingOrder(Order[PreparedTraining]):
         """Return the plan as a table, for `nst plan`."""
         return training_table(self.prepared)
 
-    def run(self, engine: Engine, on_step: OnStep | None = None) -> TrainingSummary:
-        """Train the models that are not trained yet; errors as `run_training`."""
-        return run_training(self.prepared, self.devices, engine, on_step)
+    def run(self, engine: Engine, pool: DevicePool) -> TrainingSummary:
+        """Train the models that are not trained yet; errors as `train_missing`."""
+        with pool:
+            return train_missing(self.prepared, pool, engine) if self.to_do else summary_of(self.prepared)
 
 
-def run_training(
-    prepared: PreparedTraining, devices: Sequence[str], engine: Engine, on_step: OnStep | None = None
-) -> TrainingSummary:
-    """Train the models of a manifest that are not trained yet, on device workers that this run starts.
+def train_missing(prepared: PreparedTraining, pool: DevicePool, engine: Engine, note: str = "") -> TrainingSummary:
+    """Train the models of a manifest that are not trained yet.
 
     Args:
         prepared: The plan.
-        devices: One worker each; each trains one model at a time.
-        engine: Carries out the trainings; with as many threads as there are devices.
-        on_step: Called with the progress of trainings.
+        pool: The device workers; each trains one model at a time.
+        engine: Carries out the trainings; with as many threads as there are workers.
+        note: What the progress says.
 
     Raises:
         UserError: The weights of the backbone cannot be obtained; nothing was started.
         TransientError: The store did not answer; running again goes on from the last checkpoints.
-    """
-    needed = devices[: len(prepared.to_do)]
-    if not needed:
-        return summary_of(prepared)
-    with DevicePool(prepared.root, needed, on_step) as pool:
-        return train_missing(prepared, pool, engine)
-
-
-def train_missing(prepared: PreparedTraining, pool: DevicePool, engine: Engine, note: str = "") -> TrainingSummary:
-    """Train the models of a manifest that are not trained yet, on workers that run already; errors as `run_training`.
-
-    Args:
-        prepared: The plan.
-        pool: The device workers.
-        engine: Carries out the trainings.
-        note: What the progress says.
+        Stopped: The engine was stopped; running again goes on from the last checkpoints.
     """
     clock = time.monotonic()
     catalog = prepared.root.catalog

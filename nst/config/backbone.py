@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -11,6 +11,12 @@ from nst.config.block import NamedBlock
 
 CLASSIFIERS: Final = tuple(name for name, backbone in ARCHITECTURES.items() if backbone.classifies)
 """Names of the backbones that end in scores of classes."""
+
+DISTILLED: Final = ("embedded", "draft")
+"""The weights that the package holds, by `backbone.weights`: a narrower VGG-19 up to `DEEPEST`."""
+
+DEEPEST: Final = "relu4_1"
+"""The last layer of the `DISTILLED` weights."""
 
 if TYPE_CHECKING:
     Name = str
@@ -31,12 +37,16 @@ class BackboneConfig(NamedBlock):
     classifier (Iandola et al. 2016)."""
 
     weights: Annotated[str, Field(min_length=1)] = "torchvision"
-    """Where the weights come from: `torchvision` (ImageNet weights, downloaded once, digest checked), `random` (drawn
-    from `seed` with scaled variance, offline), or the URI of a .safetensors or .pth file."""
+    """Where the weights come from: `torchvision` (ImageNet weights, downloaded once, digest checked); `embedded` (in
+    the package: a VGG-19 distilled to three quarters of its filters, up to relu4_1); `draft` (likewise, to a quarter:
+    rougher, and several times as fast); `random` (drawn from `seed` with scaled variance); or the URI of a .safetensors
+    or .pth file. With `embedded` and `draft`, layers that the manifest leaves out are those of the default that the
+    weights have."""
 
     input: Literal["torchvision", "caffe"] = "torchvision"
     """Input that the weights expect. `torchvision`: RGB in [0, 1], standardised by ImageNet's mean and deviation.
-    `caffe`: RGB in [0, 255] minus (123.68, 116.779, 103.939). `random` weights always take `torchvision`."""
+    `caffe`: RGB in [0, 255] minus (123.68, 116.779, 103.939). `random` weights always take `torchvision`, `embedded`
+    and `draft` always `caffe`."""
 
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of `random` weights; other weights ignore it."""
@@ -48,6 +58,17 @@ class BackboneConfig(NamedBlock):
     padding: Literal["zeros", "reflect", "replicate"] = "zeros"
     """How convolutions continue their input beyond its border; `reflect` avoids dark borders
     (leongatys/NeuralImageSynthesis)."""
+
+    @property
+    def distilled(self) -> bool:
+        """Whether the package holds the weights."""
+        return self.weights in DISTILLED
+
+    @model_validator(mode="after")
+    def _is_vgg19(self) -> Self:
+        if self.distilled and self.name != "vgg19":
+            raise ValueError(f"the weights {self.weights} are of a vgg19; found name: {self.name}")
+        return self
 
     @model_validator(mode="before")
     @classmethod

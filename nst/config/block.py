@@ -47,11 +47,11 @@ class Settings(Block):
     """Fields, also of blocks, that have no effect while other fields have certain values. Points of a sweep that differ
     in such fields alone give one cell, which keeps the id of the first of them."""
 
-    PRESET: ClassVar[str] = ""
-    """Name of the field, if any, whose value decides the defaults of all other fields."""
+    DECIDES: ClassVar[frozenset[str]] = frozenset({"backbone"})
+    """Names of the fields whose values decide what other fields are filled with where these are left out."""
 
-    INDEPENDENT_VALIDATORS: ClassVar[frozenset[str]] = frozenset({"_from_name"})
-    """Names of the validators of the whole block that make no field depend on another field than `PRESET`. A block with
+    INDEPENDENT_VALIDATORS: ClassVar[frozenset[str]] = frozenset({"_from_name", "_fit_layers"})
+    """Names of the validators of the whole block that make no field depend on fields outside `DECIDES`. A block with
     no other validators lets a sweep check the values of each axis separately; otherwise a sweep checks every point."""
 
 

@@ -14,6 +14,9 @@ from nst.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
+_NARROWS: Final = frozenset({"vgg16", "vgg19"})
+"""Backbones whose weights may have fewer filters than the architecture, from layer to layer as many as they like."""
+
 _VGG_FILTERS: Final = (64, 128, 256, 512, 512)
 """Number of filters of the convolutions in each block of a VGG."""
 
@@ -79,7 +82,7 @@ def check_shapes(
     order = layers_of(architecture)
     needed = order[: order.index(deepest(architecture, layers)) + 1]
     convolutions = convolutions_of(architecture)
-    if architecture != "squeezenet":  # whose maps are joined, so that widths would have to agree
+    if architecture in _NARROWS:
         convolutions = _narrowed(convolutions, shapes)
     wanted = [convolution for convolution in convolutions if convolution.layer in needed]
     for convolution in wanted:
@@ -99,10 +102,10 @@ def check_shapes(
     return wanted
 
 
-def _narrowed(chain: list[Convolution], shapes: Mapping[str, tuple[int, ...]]) -> list[Convolution]:
+def _narrowed(convolutions: list[Convolution], shapes: Mapping[str, tuple[int, ...]]) -> list[Convolution]:
     """Return the convolutions of a chain with the numbers of filters of the weights, where these are fewer."""
     narrowed: list[Convolution] = []
-    for convolution in chain:
+    for convolution in convolutions:
         channels = narrowed[-1].filters if narrowed else convolution.channels
         shape = shapes.get(f"{convolution.key}.weight", ())
         filters = min(convolution.filters, shape[0]) if len(shape) == 4 and shape[0] else convolution.filters

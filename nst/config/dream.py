@@ -21,7 +21,7 @@ class DreamConfig(PixelMethod):
 
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
         *PixelMethod.NO_EFFECT,
-        NoEffect("seed", {"init": ("content",), "noise": (0.0,), "jitter": (0,)}),
+        NoEffect("seed", {"noise": (0.0,), "jitter": (0,)}, unless={"init": ("noise",)}),
         NoEffect("noise", {"init": ("noise",)}),
         NoEffect("resize", {"init": ("noise",)}),
         NoEffect("resize", {"size": ("original",)}),

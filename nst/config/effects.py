@@ -22,8 +22,8 @@ class NoEffect:
         unless: The values that other settings must not have.
 
     Example:
-        >>> str(NoEffect("seed", {"init": ("content", "style"), "noise": (0.0,)}))
-        'seed has no effect with init: content or style, noise: 0'
+        >>> str(NoEffect("seed", {"noise": (0.0,)}, unless={"init": ("noise",)}))
+        'seed has no effect with noise: 0, init other than noise'
         >>> str(NoEffect("size", unless={"width": (None,)}))
         'size has no effect with a given width'
     """

@@ -34,8 +34,8 @@ class GatysConfig(PixelMethod):
 
     ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"laplacian_weight", "laplacian_pool", "early_stop"})
 
-    PRESET: ClassVar[str] = "preset"
-    INDEPENDENT_VALIDATORS: ClassVar[frozenset[str]] = frozenset({"_from_name", "_apply_preset"})
+    DECIDES: ClassVar[frozenset[str]] = PixelMethod.DECIDES | {"preset"}
+    INDEPENDENT_VALIDATORS: ClassVar[frozenset[str]] = PixelMethod.INDEPENDENT_VALIDATORS | {"_apply_preset"}
 
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
         *PixelMethod.NO_EFFECT,

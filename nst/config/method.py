@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pydantic import model_validator
+
+from nst.config.backbone import DISTILLED
 from nst.config.block import NamedBlock, Settings
 from nst.config.effects import NoEffect
+from nst.config.layers import reachable_defaults
 from nst.config.optimizer import AdamConfig
 from nst.config.start import ASSUMED_SIDE, StartPicture
 
@@ -33,6 +37,13 @@ class Method(NamedBlock, Settings):
         size: Any  # a whole number of pixels, or "original"
         resize: Literal["long", "short"]
         precision: Precision
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fit_layers(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            value = value | dict(reachable_defaults(cls.model_fields, value))
+        return value
 
     @property
     def needs(self) -> Needs:
@@ -119,7 +130,7 @@ class PixelMethod(Method):
         NoEffect("steps", {"pyramid.levels": (1,)}, unless={"pyramid.first_steps": (None,)}),
         NoEffect("pyramid.factor", {"pyramid.levels": (1,)}),
         NoEffect("pyramid.warm_start", {"pyramid.levels": (1,)}),
-        NoEffect("backbone.input", {"backbone.weights": ("random",)}),
+        NoEffect("backbone.input", {"backbone.weights": ("random", *DISTILLED)}),
         NoEffect("backbone.seed", unless={"backbone.weights": ("random",)}),
     )
 

@@ -1,8 +1,8 @@
 """Validates and identifies the points of a sweep over one kind of settings, without building each of them.
 
-Settings that axes touch are validated group by group (`nst.manifest.groups`), once for every value of a preset, which
-decides what the settings that are left out are filled with. The identity of a variant is then put together from the
-canonical texts of its settings.
+Settings that axes touch are validated group by group (`nst.manifest.groups`), once for every value of the settings
+that decide what others are filled with where these are left out (`Settings.DECIDES`). The identity of a variant
+is then put together from the canonical texts of its settings.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pydantic import ValidationError
 
 from nst.identity import fragments, pixel_fields, settings_key
 from nst.manifest.checking import check, check_conflicts, check_layers, check_loose
-from nst.manifest.groups import Group, group_dimensions
+from nst.manifest.groups import group_dimensions, joined
 from nst.manifest.idle import NOTHING, Checked, Idle
 from nst.manifest.named import Config
 from nst.manifest.variants import Variants, unravel
 
 if TYPE_CHECKING:
     from nst.config.effects import NoEffect
-    from nst.manifest.groups import Indices
+    from nst.manifest.groups import Group, Indices
     from nst.manifest.named import NamedSettings
     from nst.manifest.points import Axis, Sweep
     from nst.yaml.problems import Fault
@@ -38,11 +38,12 @@ slow, and one fault elsewhere can make every value of a long axis fail."""
 
 @dataclass(frozen=True, slots=True)
 class _Tables:
-    """The settings of all points that share the value of the preset.
+    """The settings of all points that share the values of the deciding settings.
 
     Attributes:
-        base: All settings, at the first value of every axis but the preset's.
-        groups: For each group without the preset, by the indices along its dimensions, the settings that it touches.
+        base: All settings, at the first value of every axis but those of the deciding settings.
+        groups: For each group without deciding settings, by the indices along its dimensions, the settings that it
+            touches.
     """
 
     base: Checked
@@ -71,16 +72,16 @@ class _Builder(Generic[Config]):
         self._reporter = report
         self._reported_ranges: set[str] = set()
         groups = group_dimensions(named.settings, sweep, whole=whole)
-        with_preset = (group for group in groups if named.settings.PRESET in group.fields)
-        self._preset = next(with_preset, Group((), frozenset()))
-        self._groups = [group for group in groups if group is not self._preset]
+        deciding = [group for group in groups if group.fields & named.settings.DECIDES]
+        self._deciding = joined(deciding)
+        self._groups = [group for group in groups if group not in deciding]
 
     def build(self) -> Variants[Config] | None:
         self._check_base()
         start = dict.fromkeys(range(len(self._sweep.dimensions)), 0)
         tables: dict[Indices, _Tables] = {}
-        for indices in self._preset.points(self._sweep):
-            point = start | dict(zip(self._preset.dimensions, indices, strict=True))
+        for indices in self._deciding.points(self._sweep):
+            point = start | dict(zip(self._deciding.dimensions, indices, strict=True))
             base = self._validate(point) or NOTHING
             tables[indices] = _Tables(base, [self._table(group, point) for group in self._groups])
             if self._reporter.problems and len(tables) > _MOST_FAILURES:
@@ -185,12 +186,12 @@ class _Builder(Generic[Config]):
         by_indices: dict[tuple[Indices, ...], int] = {}
         varies = self._settings.VARIES
         fields = pixel_fields(self._settings)
-        preset = self._preset.dimensions
+        deciding = self._deciding.dimensions
         selectors = [group.dimensions for group in self._groups]
         fixed = [not group.fields <= varies for group in self._groups]
-        idle = Idle(self._settings, self._preset, self._groups)
+        idle = Idle(self._settings, self._deciding, self._groups)
         for point in itertools.product(*map(range, self._sweep.lengths)):
-            outer = tuple(point[d] for d in preset)
+            outer = tuple(point[d] for d in deciding)
             table = tables[outer]
             chosen = [tuple(point[d] for d in dimensions) for dimensions in selectors]
             parts = [group[indices] for group, indices in zip(table.groups, chosen, strict=True)]

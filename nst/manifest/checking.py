@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from nst.config.architectures import layers_of
+from nst.config.layers import holds_layers
 from nst.config.method import Method
-from nst.manifest.explain import explain, holds_layers
+from nst.manifest.explain import explain
 from nst.yaml.problems import Fault, wrong_type
 
 if TYPE_CHECKING:

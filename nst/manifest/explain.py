@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import BaseModel
 
 from nst.config.architectures import LAYERS
-from nst.config.fields import LayerMark
+from nst.config.layers import holds_layers
 from nst.yaml.problems import Fault, describe, missing_key, not_one_of, number, unknown_key, wrong_type
 from nst.yaml.scalars import shorten
 
@@ -139,16 +139,6 @@ def _message(details: ErrorDetails, value: Any) -> str:
     if details["type"] == "finite_number":
         return f"found {describe(value)}, expected a finite number"
     return str(details["ctx"]["error"] if details["type"] == "value_error" else details["msg"])
-
-
-def holds_layers(field: FieldInfo) -> bool:
-    """Return whether the texts of a setting are names of layers."""
-    return any(isinstance(mark, LayerMark) for mark in field.metadata) or _marks_layers(field.annotation)
-
-
-def _marks_layers(annotation: Any) -> bool:
-    inner = typing.get_args(annotation)
-    return any(isinstance(part, LayerMark) or _marks_layers(part) for part in inner)
 
 
 def _fields_at(settings: type[BaseModel], loc: tuple[str | int, ...]) -> list[FieldInfo]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from nst.config.block import Settings
     from nst.manifest.points import Sweep
@@ -45,8 +45,17 @@ def group_dimensions(settings: type[Settings], sweep: Sweep, *, whole: bool) -> 
     groups: list[Group] = []
     for number, dimension in enumerate(sweep.dimensions):
         fields = frozenset(axis.keys[0] for axis in dimension)
-        joined = [group for group in groups if group.fields & fields]
-        groups = [group for group in groups if group not in joined]
-        dimensions = (*(d for group in joined for d in group.dimensions), number)
-        groups.append(Group(tuple(sorted(dimensions)), fields.union(*(group.fields for group in joined))))
+        touching = [group for group in groups if group.fields & fields]
+        groups = [group for group in groups if group not in touching]
+        groups.append(joined([*touching, Group((number,), fields)]))
     return groups
+
+
+def joined(groups: Iterable[Group]) -> Group:
+    """Return the group of all dimensions of some groups."""
+    dimensions: list[int] = []
+    fields: frozenset[str] = frozenset()
+    for group in groups:
+        dimensions += group.dimensions
+        fields |= group.fields
+    return Group(tuple(sorted(dimensions)), fields)

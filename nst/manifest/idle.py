@@ -36,13 +36,13 @@ class Idle:
 
     Args:
         settings: The settings, which state the rules.
-        preset: The dimensions of the preset.
+        deciding: The dimensions of the settings that decide what others are filled with.
         groups: All other dimensions.
     """
 
-    def __init__(self, settings: type[Settings], preset: Group, groups: Sequence[Group]) -> None:
+    def __init__(self, settings: type[Settings], deciding: Group, groups: Sequence[Group]) -> None:
         touched = frozenset[str]().union(*(group.fields for group in groups))
-        if preset.dimensions:  # a preset decides the defaults of all settings
+        if deciding.dimensions:  # they may decide every other setting
             touched = frozenset(settings.model_fields)
         self._candidates = [rule for rule in settings.NO_EFFECT if rule.field in touched]
         reads = frozenset[str]().union(*(rule.reads for rule in self._candidates))

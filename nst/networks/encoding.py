@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from nst.backbones import BACKBONES, VGG
+from nst.backbones import BACKBONES, VGG, inputs_of
 from nst.config.convolutions import convolutions_of
 from nst.config.training import AdainTraining, MganTraining
 from nst.errors import InputError
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nst.backbones import Backbone
-    from nst.backbones.backbone import Inputs
     from nst.config.backbone import BackboneConfig
     from nst.config.training import Training
     from nst.networks.network import Origin
@@ -74,5 +73,5 @@ def encoder_from(config: BackboneConfig, layer: str, tensors: Mapping[str, Tenso
         for part in ("weight", "bias")
         if f"encoder.{convolution.name}_{part}" in tensors
     }
-    inputs: Inputs = "torchvision" if config.weights == "random" else config.input
+    inputs = inputs_of(config)
     return VGG(config.name, [layer], weights, inputs=inputs, pooling=config.pooling, padding=config.padding)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.identity import hex_of
 from nst.plan.grouping import compose
 from nst.plan.merging import merge_reasons
+from nst.plan.rates import rate_of
 from nst.records import Batch
 
 if TYPE_CHECKING:
@@ -16,10 +17,7 @@ if TYPE_CHECKING:
 
     from nst.config.method import Method
     from nst.plan.cells import Cells
-
-Rate = tuple[str, str, str]
-"""What a cell's seconds per unit of cost depend on: the names of the method, of the backbone ("" without one), and of
-the precision."""
+    from nst.plan.rates import Rate
 
 NEW: Final = "new"
 DONE: Final = "done"
@@ -48,8 +46,10 @@ class Plan:
         cells: All cells of the sweep, done or not.
         reasons: Number of cells by the reason for which they are run, and of those that are done.
         cost: Cost of all cells that are to be run (`nst.config.method.Method.cost`).
-        seconds: Estimated duration on one device; None if the history lacks the rate of a cell.
+        seconds: Estimated duration on one device of the cells whose rates are known; None if no rate is.
+        unknown: Number of cells that are to be run and whose rates the history lacks.
         output_bytes: Rough size of what will be written.
+        history: Seconds per unit of cost, where they are known.
     """
 
     sweep_id: str
@@ -58,10 +58,11 @@ class Plan:
     reasons: Counter[str]
     cost: float
     seconds: float | None
+    unknown: int
     output_bytes: int
+    history: Mapping[Rate, float]
     _batches: list[list[int]]
     _failed: Mapping[str, int]
-    _history: Mapping[Rate, float]
     _reason: Callable[[int], str]
 
     @property
@@ -94,25 +95,62 @@ class Plan:
             yield self._batch(numbers)
 
     def chunks(
-        self, target_seconds: float = TARGET_SECONDS, max_chunks: int = MAX_CHUNKS
+        self,
+        target_seconds: float = TARGET_SECONDS,
+        max_chunks: int = MAX_CHUNKS,
+        *,
+        least: int = 1,
+        rates: Mapping[Rate, float] | None = None,
     ) -> Iterator[tuple[Batch, ...]]:
-        """Yield the batches in at most `max_chunks` chunks of about `target_seconds` each; a task run does one chunk.
+        """Yield the batches in chunks of about `target_seconds` each; a task run does one chunk.
 
-        Where the history lacks the rate of a batch, a chunk is one batch, as far as `max_chunks` allows.
+        A batch whose rate is not known is a chunk by itself, as far as `max_chunks` allows.
+
+        Args:
+            target_seconds: Duration of a chunk on one device.
+            max_chunks: The most chunks.
+            least: About the least number of chunks that the sweep is divided into, so that all devices have work to the
+                end.
+            rates: Seconds per unit of cost; by default those of the history. They are looked up when a chunk is made,
+                so that a mapping that grows while the sweep runs decides about the chunks to come.
         """
-        least = self.cost / max_chunks
+        rates = self.history if rates is None else rates
+        costs = self.costs()
         chunk: list[Batch] = []
         cost = seconds = 0.0
         for batch in self.batches():
-            seconds_per_cost = self._history.get(_rate(batch.cells[0].config))
+            if not chunk:
+                known = [rates.get(rate) for rate in costs]
+                whole = sum((c * r for c, r in zip(costs.values(), known, strict=True) if r is not None), 0.0)
+                target = target_seconds if None in known else min(target_seconds, whole / least)
+            rate = rates.get(rate_of(batch.cells[0].config))
             chunk.append(batch)
             cost += batch.cost
-            seconds += target_seconds if seconds_per_cost is None else batch.cost * seconds_per_cost
-            if seconds >= target_seconds and cost >= least:
+            seconds += target if rate is None else batch.cost * rate
+            if seconds >= target and cost >= self.cost / max_chunks:
                 yield tuple(chunk)
                 chunk, cost, seconds = [], 0.0, 0.0
         if chunk:
             yield tuple(chunk)
+
+    def largest_batches(self) -> list[tuple[Method, int]]:
+        """Return the settings of each structure that is to be run, with the most cells of one of its batches."""
+        most: dict[int, int] = {}
+        for numbers in self._batches:
+            structure = self.cells.structure(numbers[0])
+            most[structure] = max(most.get(structure, 0), len(numbers))
+        return [(self.cells.structure_config(structure), count) for structure, count in most.items()]
+
+    def costs(self) -> dict[Rate, float]:
+        """Return the cost of the cells that are to be run, by what their seconds depend on."""
+        counts: Counter[int] = Counter()
+        for numbers in self._batches:
+            counts[self.cells.structure(numbers[0])] += len(numbers)
+        found: defaultdict[Rate, float] = defaultdict(float)
+        for structure, count in counts.items():
+            config = self.cells.structure_config(structure)
+            found[rate_of(config)] += count * config.cost
+        return dict(found)
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan's figures and the first value of everything that varies, for `nst plan --json`."""
@@ -133,6 +171,7 @@ class Plan:
             "batches": self.batch_count,
             "cost": self.cost,
             "seconds": self.seconds,
+            "cells_of_unknown_duration": self.unknown,
             "output_bytes": self.output_bytes,
         }
 
@@ -176,31 +215,31 @@ def make_plan(
         reasons.update(reason(number) for batch in batches for number in batch)
     else:
         reasons[NEW] = to_do
-    cost, seconds, output_bytes = _estimate(cells, batches, history)
+    cost, seconds, unknown, output_bytes = _estimate(cells, batches, history)
     sweep_id = hex_of((name, "\n", *cells.ids), size=8)
-    return Plan(sweep_id, name, cells, reasons, cost, seconds, output_bytes, batches, failed, history, reason)
+    return Plan(sweep_id, name, cells, reasons, cost, seconds, unknown, output_bytes, history, batches, failed, reason)
 
 
-def _estimate(cells: Cells, batches: list[list[int]], history: Mapping[Rate, float]) -> tuple[float, float | None, int]:
-    """Return the cost of the batches, their seconds on one device if every rate is known, and the bytes they write."""
+def _estimate(
+    cells: Cells, batches: list[list[int]], history: Mapping[Rate, float]
+) -> tuple[float, float | None, int, int]:
+    """Return the cost of the batches, their seconds as far as known, the cells without a rate, and the bytes written.
+
+    The seconds are None if there are cells and no rate of theirs is known.
+    """
     counts = Counter[int]()
     for batch in batches:
         counts[cells.structure(batch[0])] += len(batch)
-    total, seconds, output_bytes = 0.0, 0.0, 0
-    known = True
+    total, seconds, unknown, output_bytes = 0.0, 0.0, 0, 0
     for structure, count in counts.items():
         config = cells.structure_config(structure)
         cost = count * config.cost
-        rate = history.get(_rate(config))
-        known = known and rate is not None
+        rate = history.get(rate_of(config))
+        unknown += count if rate is None else 0
         total += cost
         seconds += cost * (rate or 0.0)
         output_bytes += count * round(config.pixels * _BYTES_PER_PIXEL[cells.output.format] + _EXTRA_BYTES)
-    return total, seconds if known else None, output_bytes
-
-
-def _rate(config: Method) -> Rate:
-    return config.name, config.loss_network.name if config.loss_network else "", config.precision
+    return total, None if unknown and unknown == counts.total() else seconds, unknown, output_bytes
 
 
 def _reasons(

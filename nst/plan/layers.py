@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nst.config.architectures import layers_of
+from nst.config.layers import holds_layers
 from nst.config.method import Method
 from nst.config.training import Training
-from nst.manifest.explain import holds_layers
 
 if TYPE_CHECKING:
     from nst.config.block import Settings

@@ -11,12 +11,13 @@ How and why: `log.py` (claims), `heal.py` (redo), `publish.py`, `compact.py`, `r
 
 from __future__ import annotations
 
-import hashlib
 import time
+import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nst.errors import UserError
 from tasks.catalog import compact as _compact
+from tasks.catalog import drop as _drop
 from tasks.catalog import layout, records
 from tasks.catalog import publish as _publish
 from tasks.catalog import read as _read
@@ -27,10 +28,11 @@ from tasks.catalog.parquet import Codec, Parquet
 from tasks.catalog.schema import SCHEMAS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     import pyarrow as pa
 
+    from tasks.catalog.parquet import Rows
     from tasks.store import Store
 
 _Found = TypeVar("_Found")
@@ -45,7 +47,7 @@ class Catalog:
     Args:
         store: The objects of the root.
         single_publisher: True on stores without create-only writes (`tasks.store.probe`): publishers then take turns by
-            tickets (`lease.py`), and a record's name carries its digest, so that no record overwrites another.
+            tickets (`lease.py`).
         threads: Requests in flight at once; with 0 all are made one by one in the calling thread.
         codec, clock, sleep, checkpoint_every: Replaced by tests.
     """
@@ -93,12 +95,14 @@ class Catalog:
         Args:
             table: Name of the table.
             group: Folder of the record: the sweep's id, or the model's.
-            record_id: Unique within the group; a batch that runs again uses the same id.
+            record_id: Name of what is committed, such as a batch; it has the same id when it runs again. A table with a
+                key takes any number of records with one id; the row that is published first counts.
             rows: Values by column; missing columns are null, timestamps are aware datetimes.
             common: Values that all rows share; a row may override them.
 
         Returns:
-            False if a record with this id exists already; the existing record counts, whatever it holds.
+            False if the table has no key and a record with this id was committed already, which counts, whatever it
+            holds.
 
         Raises:
             ValueError: A column is unknown, a row lacks the table's key, or an id cannot be part of an object's key.
@@ -106,13 +110,18 @@ class Catalog:
         """
         ledger = self.ledger(table)
         data = records.encode(ledger.table, rows, common or {})
-        name = f"{layout.safe(group)}/{layout.safe(record_id)}"
-        if not self.single_publisher:
-            return self.store.put(layout.record(table, name), data, create=True)
-        if ledger.table.key:
-            name += "-" + hashlib.sha256(data).hexdigest()[:16]
+        group, record_id = layout.safe(group), layout.safe(record_id)
+        if ledger.table.key:  # a name that no record had before: what was dropped from the table can be committed again
+            return self.store.put(
+                layout.record(table, f"{group}/{record_id}-{uuid.uuid4().hex[:16]}"), data, create=True
+            )
+        with ledger.lock:
+            state = ledger.sync()
+            name = state.record_name(group, record_id)
+            if name in state.records:
+                return False
         key = layout.record(table, name)
-        return self.store.head(key) is None and self.store.put(key, data, create=True)
+        return (not self.single_publisher or self.store.head(key) is None) and self.store.put(key, data, create=True)
 
     def publish(self, table: str) -> int:
         """Publish what was committed before this call and return the number of rows that became visible."""
@@ -132,7 +141,20 @@ class Catalog:
         with ledger.lock, lease(ledger, needed=self.single_publisher):
             return _compact.compact(ledger, open_files=open_files, closed_files=closed_files)
 
-    def gc(self, table: str, *, grace: float = 3600.0) -> int:
+    def drop(self, table: str, column: str, values: Collection[str]) -> int:
+        """Publish what is committed, drop rows for good, and return how many; policy in `drop.py`.
+
+        Args:
+            table: Name of the table.
+            column: The table's key; of a table without a key, any column of strings.
+            values: The values of that column in the rows to be dropped.
+        """
+        ledger = self.ledger(table)
+        with ledger.lock, lease(ledger, needed=self.single_publisher):
+            _publish.publish(ledger)
+            return _drop.drop(ledger, column, frozenset(values))
+
+    def gc(self, table: str, *, grace: float = _compact.RECORDS_KEPT_S) -> int:
         """Remove commit records published at least `grace` seconds ago and return how many."""
         ledger = self.ledger(table)
         with ledger.lock, lease(ledger, needed=self.single_publisher):
@@ -159,9 +181,18 @@ class Catalog:
         """Return how many rows have each value of a column, e.g. the failed attempts of each cell."""
         return _read.count(self.ledger(table), column, live=live)
 
-    def read(self, table: str, columns: Sequence[str] | None = None, *, live: bool = True) -> pa.Table:
-        """Return an exact snapshot as an Arrow table; `live` adds rows that are committed and not yet published."""
-        return _read.read(self.ledger(table), columns, live=live)
+    def read(
+        self, table: str, columns: Sequence[str] | None = None, *, live: bool = True, where: Rows | None = None
+    ) -> pa.Table:
+        """Return an exact snapshot as an Arrow table.
+
+        Args:
+            table: Name of the table.
+            columns: Names of columns; None for all.
+            live: Whether to add rows that are committed and not yet published.
+            where: A column of strings and the values that it has in the rows to return; None for all rows.
+        """
+        return _read.read(self.ledger(table), columns, live=live, where=where)
 
     def snapshot(
         self, table: str, parse: Callable[[bytes], _Found], *, live: bool = True

@@ -143,6 +143,7 @@ SWEEPS: Final = (
         manifest_uri="Where the manifest was read.",
     ),
     Column("submitted_at", "timestamp", "When the sweep was first submitted, UTC."),
+    Column("alias", "bool", "True in the rows of a cell under further names of its images; null in its first row."),
 )
 
 TRACES: Final = (

@@ -2,17 +2,29 @@
 
 Only the number of files makes reading slow. A compaction is a claim of the log like any other: replaced files are
 removed after the new file is written, so that plain readers may see rows twice in between, and never miss a row.
+
+A plain reader that listed the folder just before, and opens a replaced file just after, finds it missing. Keeping the
+file for a while would not help: it would be listed all that time, with its rows twice, and whoever lists the folder
+just before the removal would find it missing as well. So rows are read twice for as short a time as possible, and files
+are merged seldom: at the end of a run, and nightly.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from tasks.catalog import layout
 from tasks.catalog.heal import heal
 from tasks.catalog.ledger import Ledger, Moved
 from tasks.catalog.log import Claim, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+RECORDS_KEPT_S = 600.0
+"""For how long commit records stay after they were published, seconds."""
 
 SMALL_ROWS = 10_000
 MOST_ROWS = 200_000
@@ -66,7 +78,7 @@ def plan(state: State, now: float, open_files: int, closed_files: int) -> Claim 
     return None
 
 
-def gc(ledger: Ledger, *, grace: float = 3600.0) -> int:
+def gc(ledger: Ledger, *, grace: float = RECORDS_KEPT_S) -> int:
     """Remove commit records that were published at least `grace` seconds ago and return how many.
 
     Old checkpoints but the newest two go too. Claims stay: they are the table's history and small.
@@ -79,10 +91,20 @@ def gc(ledger: Ledger, *, grace: float = 3600.0) -> int:
         except Moved:
             ledger.back_off(attempt)
             continue
-        state, now = ledger.state, ledger.clock()
-        old = [n for n in waiting if n in state.records and state.times[state.records[n]] + grace <= now]
-        ledger.delete(layout.record(ledger.table.name, name) for name in old)
+        cleared = clear(ledger, waiting, grace=grace)
         saved = ledger.store.list(layout.checkpoints(ledger.table.name))
         ledger.delete(stat.key for stat in saved[:-2])
-        return len(old)
+        return cleared
     return 0
+
+
+def clear(ledger: Ledger, names: Iterable[str], *, grace: float = RECORDS_KEPT_S) -> int:
+    """Remove those of these commit records that were published at least `grace` seconds ago and return how many.
+
+    Records of claims whose files this process has not seen in their places are left alone.
+    """
+    state, now = ledger.state, ledger.clock()
+    claimed = ((name, state.records[name]) for name in names if name in state.records)
+    old = [name for name, number in claimed if number < ledger.healed and state.times[number] + grace <= now]
+    ledger.delete(layout.record(ledger.table.name, name) for name in old)
+    return len(old)

@@ -49,12 +49,17 @@ def build(ledger: Ledger, claim: Claim, known: Mapping[str, Record] | None = Non
 
     Raises:
         Moved: The records or inputs are gone, which means that the file was written and has been replaced since.
+        UserError: A record or an input is damaged.
     """
-    if claim.op == "compact":
+    if claim.op != "add":
         files = ledger.fetch(list(claim.inputs))
         if any(file is None for file in files):
             raise Moved(claim.inputs[0])
-        return ledger.codec.merge(ledger.table, [file for file in files if file is not None])
+        without = (claim.column, frozenset(claim.values)) if claim.op == "drop" else None
+        try:
+            return ledger.codec.merge(ledger.table, [file for file in files if file is not None], without)
+        except (OSError, ValueError, KeyError) as error:  # what Arrow raises about bytes that are no Parquet
+            raise ledger.damaged(f"catalog/{ledger.table.name}/", error) from error
     return ledger.codec.write(ledger.table, rows(ledger, claim, known))
 
 

@@ -27,7 +27,7 @@ def anchors(table: str) -> str:
 
 def segment(table: str, month: str, op: str, number: int, *, digest: str, suffix: str) -> str:
     """Return the key of the file that claim `number` publishes; numbers are never reused, and so neither are keys."""
-    stem = "seg" if op == "add" else "compact"
+    stem = "seg" if op == "add" else op
     return f"catalog/{table}/month={month}/{stem}-{number:08d}-{digest[:8]}{suffix}"
 
 

@@ -89,9 +89,11 @@ class _Turn:
             if stat.key == self.key:
                 continue
             try:
-                until = json.loads(store.get(stat.key))["until"]
+                until = float(json.loads(store.get(stat.key))["until"])
             except FileNotFoundError:
                 continue
+            except (ValueError, KeyError, TypeError):  # no publisher wrote it, and it must not stop them all
+                until = 0.0
             if until > self.ledger.clock():
                 store.delete(self.key)
                 return False

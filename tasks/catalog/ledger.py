@@ -8,12 +8,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from nst.errors import StorageError
+from nst.errors import StorageError, UserError
 from tasks.catalog import layout, log, records
 from tasks.catalog.log import Claim, State
 
@@ -81,7 +80,7 @@ class Ledger:
                 for data in self.fetch(keys):
                     if data is None:  # claims with later numbers were made after this one was asked for
                         return self.state
-                    self._fold(log.decode(self.state.number, data))
+                    self._fold(self._decode(self.state.number, data))
                 ahead = LOOK_AHEAD
 
     def append(self, claim: Claim) -> bool:
@@ -100,8 +99,21 @@ class Ledger:
     def claim(self, number: int) -> Claim:
         """Return a claim that is known to exist."""
         if number not in self.claims:
-            self.claims[number] = log.decode(number, self.store.get(layout.claim(self.table.name, number)))
+            self.claims[number] = self._decode(number, self.store.get(layout.claim(self.table.name, number)))
         return self.claims[number]
+
+    def _decode(self, number: int, data: bytes) -> Claim:
+        try:
+            return log.decode(number, data)
+        except ValueError as error:
+            raise self.damaged(layout.claim(self.table.name, number), error) from error
+
+    def damaged(self, key: str, error: Exception) -> UserError:
+        """Return the error to raise about an object that cannot be read, although the store has it."""
+        text = " ".join(str(error).split())[:200]
+        return UserError(
+            f"{self.store.url(key)} is damaged: {text}", hint="`nst fsck` lists everything that is damaged"
+        )
 
     def checkpoint(self) -> None:
         """Save the folded log; readers start from it. Derived from the log, so overwriting is harmless."""
@@ -120,7 +132,7 @@ class Ledger:
                 self.state = State.unpack(self.store.get(stat.key))
             except FileNotFoundError:
                 continue
-            except (ValueError, KeyError, zlib.error):
+            except ValueError:
                 LOGGER.warning("checkpoint %s is not readable; the log is read instead", stat.key)
                 continue
             break
@@ -141,13 +153,16 @@ class Ledger:
 
         Raises:
             Moved: A record is gone, which means that it was published and cleared away in the meantime.
-            ValueError: A record is not readable.
+            UserError: A record is not readable.
         """
         found = []
         for name, data in zip(names, self.fetch([layout.record(self.table.name, n) for n in names]), strict=True):
             if data is None:
                 raise Moved(name)
-            found.append(records.decode(name, data))
+            try:
+                found.append(records.decode(name, data))
+            except ValueError as error:
+                raise self.damaged(layout.record(self.table.name, name), error) from error
         return found
 
     def readable(self, names: list[str]) -> list[Record]:
@@ -162,6 +177,8 @@ class Ledger:
                 raise Moved(name)
             try:
                 record = records.decode(name, data)
+                if self.table.key and not all(isinstance(row.get(self.table.key), str) for row in record.rows):
+                    raise ValueError(f"commit record {name!r} has a row without {self.table.key!r}")  # noqa: TRY301
             except ValueError as error:
                 LOGGER.error("%s; it is left alone: run `nst fsck`", error)  # noqa: TRY400  no traceback is needed
                 continue

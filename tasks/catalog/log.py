@@ -1,8 +1,9 @@
 """The claim log: an append-only list of create-only objects that alone decides which rows are published.
 
-Claim n either publishes commit records (`add`) or replaces files by one (`compact`). It pins everything that its file
-depends on (records with digests, rows left out, month, inputs), so that the file is a pure function of the claim and
-any process may write it again. Numbers are never reused: the process that creates log object n decides change n.
+Claim n publishes commit records (`add`), replaces files by one with the same rows (`compact`), or replaces them by one
+without some of their rows (`drop`). It pins everything that its file depends on (records with digests, rows left out,
+month, inputs), so that the file is a pure function of the claim and any process may write it again. Numbers are never
+reused: the process that creates log object n decides change n.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from nst.errors import UserError
 from tasks.catalog import layout
 
 if TYPE_CHECKING:
@@ -26,19 +28,22 @@ class Claim:
 
     Attributes:
         number: Position in the log, from 0.
-        op: `add` publishes `records`; `compact` replaces `inputs`.
+        op: `add` publishes `records`; `compact` replaces `inputs`; `drop` does so too, and leaves rows out.
         month: Partition of its file, YYYY-MM, by the clock of the publisher that made the claim.
         at: When it was made, seconds since the epoch.
         rows: Number of rows of its file; 0 means that the claim has no file.
         records: (name, digest) of the commit records, in the order in which their rows count.
         skip: Positions of a record's rows that earlier claims or records published already.
         keys: Keys that this claim publishes, for tables that have one.
-        inputs: Files that a compaction replaces.
+        inputs: Files that a compaction or a drop replaces.
+        column: Column by which a drop chooses the rows that it leaves out; the table's key if it has one.
+        values: The values of that column in those rows.
+        groups: Groups whose commit records begin anew after a drop, under names that the log does not know.
         digest: SHA-256 of the claim's bytes, part of its file's name.
     """
 
     number: int
-    op: Literal["add", "compact"]
+    op: Literal["add", "compact", "drop"]
     month: str
     at: float
     rows: int
@@ -46,6 +51,9 @@ class Claim:
     skip: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
+    column: str = ""
+    values: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     digest: str = ""
 
     def file(self, table: str, suffix: str) -> str | None:
@@ -57,30 +65,50 @@ class Claim:
 
 def encode(claim: Claim) -> tuple[Claim, bytes]:
     """Return the claim with its digest, and its bytes, which differ from those of every other claim."""
-    body: dict[str, Any] = {"op": claim.op, "month": claim.month, "at": claim.at, "rows": claim.rows}
+    # A version that does not know drops must not take one for a compaction: it finds no `rows`, and stops.
+    rows = "rows_left" if claim.op == "drop" else "rows"
+    body: dict[str, Any] = {"op": claim.op, "month": claim.month, "at": claim.at, rows: claim.rows}
     body |= {"claim": uuid.uuid4().hex}  # so that equal claims of two processes are not taken for one
     if claim.op == "add":
         body |= {"records": claim.records, "skip": claim.skip, "keys": claim.keys}
     else:
         body |= {"inputs": claim.inputs}
+    if claim.op == "drop":
+        body |= {"column": claim.column, "values": claim.values, "groups": claim.groups}
     data = json.dumps(body, separators=(",", ":")).encode()
     return decode(claim.number, data), data
 
 
 def decode(number: int, data: bytes) -> Claim:
-    """Return the claim that log object `number` holds."""
-    body = json.loads(data)
+    """Return the claim that log object `number` holds.
+
+    Raises:
+        ValueError: The bytes are not a claim.
+        UserError: Only a newer nst knows this kind of claim.
+    """
+    try:
+        return _decode(number, json.loads(data), hashlib.sha256(data).hexdigest())
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"it is no claim: {type(error).__name__}: {error}") from error
+
+
+def _decode(number: int, body: Mapping[str, Any], digest: str) -> Claim:
+    if body["op"] not in {"add", "compact", "drop"}:
+        raise UserError(f"claim {number} was written by a newer nst: {body['op']!r} is unknown", hint="upgrade nst")
     return Claim(
         number=number,
         op=body["op"],
         month=body["month"],
         at=body["at"],
-        rows=body["rows"],
+        rows=body["rows_left" if body["op"] == "drop" else "rows"],
         records=tuple((name, digest) for name, digest in body.get("records", ())),
         skip={name: tuple(rows) for name, rows in body.get("skip", {}).items()},
         keys=tuple(body.get("keys", ())),
         inputs=tuple(body.get("inputs", ())),
-        digest=hashlib.sha256(data).hexdigest(),
+        column=body.get("column", ""),
+        values=tuple(body.get("values", ())),
+        groups=tuple(body.get("groups", ())),
+        digest=digest,
     )
 
 
@@ -91,10 +119,11 @@ class State:
     Attributes:
         number: Claims folded, which is also the number of the next claim.
         live: Files that together hold every published row once, with their row counts.
-        dead: Files replaced by compactions; never live again.
+        dead: Files that were replaced; never live again.
         records: Claimed commit records with the number of their claim; never forgotten, since a late request of a dead
             process may write a record again after it was cleared away.
         keys: Every published key.
+        editions: How often the commit records of a group began anew.
         times: When each claim was made, seconds since the epoch.
     """
 
@@ -103,6 +132,7 @@ class State:
     dead: set[str] = field(default_factory=set)
     records: dict[str, int] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
+    editions: dict[str, int] = field(default_factory=dict)
     times: list[float] = field(default_factory=list)
 
     def apply(self, claim: Claim, table: str, suffix: str) -> None:
@@ -116,12 +146,20 @@ class State:
             self.live[file] = claim.rows
         self.records.update((name, claim.number) for name, _ in claim.records)
         self.keys.update(claim.keys)
+        self.keys.difference_update(claim.values)  # of a table without a key no key is known
+        for group in claim.groups:
+            self.editions[group] = self.editions.get(group, 0) + 1
         self.times.append(claim.at)
         self.number += 1
 
     def new(self, names: Iterable[str]) -> list[str]:
         """Return the commit records that belong to no claim yet."""
         return [name for name in names if name not in self.records]
+
+    def record_name(self, group: str, record_id: str) -> str:
+        """Return the name of a group's commit record, another one each time that the group's records began anew."""
+        edition = self.editions.get(group, 0)
+        return f"{group}/{record_id}.{edition}" if edition else f"{group}/{record_id}"
 
     def pack(self) -> bytes:
         """Return the state as a checkpoint: compressed JSON, equal for equal states."""
@@ -131,19 +169,31 @@ class State:
             "dead": sorted(self.dead),
             "records": dict(sorted(self.records.items())),
             "keys": sorted(self.keys),
+            "editions": dict(sorted(self.editions.items())),
             "times": self.times,
         }
         return zlib.compress(json.dumps(body, separators=(",", ":")).encode(), 1)
 
     @classmethod
     def unpack(cls, data: bytes) -> State:
-        """Return the state that a checkpoint holds."""
-        body = json.loads(zlib.decompress(data))
+        """Return the state that a checkpoint holds.
+
+        Raises:
+            ValueError: The bytes are not a checkpoint.
+        """
+        try:
+            return cls._unpack(json.loads(zlib.decompress(data)))
+        except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
+            raise ValueError(f"it is no checkpoint: {type(error).__name__}: {error}") from error
+
+    @classmethod
+    def _unpack(cls, body: Mapping[str, Any]) -> State:
         return cls(
             number=body["number"],
             live=body["live"],
             dead=set(body["dead"]),
             records=body["records"],
             keys=set(body["keys"]),
+            editions=body.get("editions", {}),
             times=body["times"],
         )

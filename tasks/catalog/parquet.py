@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import io
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     from tasks.catalog.schema import Table
+
+
+_ROWS_AT_ONCE: Final = 16_384
+
+Rows = tuple[str, "AbstractSet[str]"]
+"""Rows of a table, chosen by the values of a column of strings."""
 
 
 class Codec(Protocol):
@@ -22,8 +30,8 @@ class Codec(Protocol):
     def write(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> bytes:
         """Return a file of rows as commit records hold them, sorted."""
 
-    def merge(self, table: Table, files: Sequence[bytes]) -> bytes:
-        """Return one file with the rows of several, sorted, in the newest schema, no column dropped."""
+    def merge(self, table: Table, files: Sequence[bytes], without: Rows | None = None) -> bytes:
+        """Return the rows of several files but those `without`, sorted, in the newest schema, no column dropped."""
 
     def column(self, table: Table, file: bytes, column: str) -> list[Any]:
         """Return the values of one column, None where a file lacks it."""
@@ -41,9 +49,14 @@ class Parquet:
         """Return the rows as one sorted Parquet file; a column that no row has is all null."""
         return _bytes(_sorted(table, to_arrow(table, rows)))
 
-    def merge(self, table: Table, files: Sequence[bytes]) -> bytes:
-        """Return the rows of several files; a column that only a newer nst knows is kept."""
-        return _bytes(_sorted(table, unify(table, [from_file(file) for file in files])))
+    def merge(self, table: Table, files: Sequence[bytes], without: Rows | None = None) -> bytes:
+        """Return the rows of several files but those `without`; a column that only a newer nst knows is kept."""
+        parts = [from_file(file) for file in files]
+        if without is not None:
+            import pyarrow.compute as pc
+
+            parts = [part.filter(pc.invert(_has(part, *without))) for part in parts]
+        return _bytes(_sorted(table, unify(table, parts)))
 
     def column(self, table: Table, file: bytes, column: str) -> list[Any]:
         """Return the values of one column."""
@@ -88,19 +101,60 @@ def to_arrow(table: Table, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def from_file(file: bytes, columns: Sequence[str] | None = None) -> pa.Table:
-    """Return the rows of a file with all columns or the named ones; a column that the file lacks is all null."""
+def from_file(file: bytes, columns: Sequence[str] | None = None, where: Rows | None = None) -> pa.Table:
+    """Return the rows of a file with all columns or the named ones; a column that the file lacks is all null.
+
+    Args:
+        file: Bytes of a Parquet file.
+        columns: Names of columns; None for all.
+        where: The rows to return; None for all.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(io.BytesIO(file), page_checksum_verification=True) as parquet:
         names = parquet.schema_arrow.names
         wanted = names if columns is None else [name for name in columns if name in names]
-        found = parquet.read(columns=wanted, use_threads=False)
-        nulls = pa.nulls(parquet.metadata.num_rows)
+        found = parquet.read(columns=wanted, use_threads=False) if where is None else _chosen(parquet, wanted, where)
+        nulls = pa.nulls(parquet.metadata.num_rows if where is None else found.num_rows)
     if columns is None:
         return found
     return pa.table([found.column(name) if name in wanted else nulls for name in columns], names=list(columns))
+
+
+def walk(file: bytes, column: str | None) -> Iterator[tuple[int, list[Any]]]:
+    """Yield the rows of a file some thousands at a time, every page read: their number, and their values of a column.
+
+    Args:
+        file: Bytes of a Parquet file.
+        column: Name of a column; None for no values.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(io.BytesIO(file), page_checksum_verification=True) as parquet:
+        for batch in parquet.iter_batches(_ROWS_AT_ONCE, use_threads=False):
+            yield batch.num_rows, batch.column(column).to_pylist() if column else []
+
+
+def _chosen(parquet: pq.ParquetFile, columns: Sequence[str], where: Rows) -> pa.Table:
+    """Return the rows with these values, a few thousand rows in memory at a time."""
+    import pyarrow as pa
+
+    column, values = where
+    schema = pa.schema([parquet.schema_arrow.field(name) for name in columns])
+    chosen = [
+        batch.filter(_has(batch, column, values)).select(columns)
+        for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=sorted({*columns, column}), use_threads=False)
+    ]
+    return pa.Table.from_batches([batch for batch in chosen if batch.num_rows], schema)
+
+
+def _has(rows: pa.Table | pa.RecordBatch, column: str, values: AbstractSet[str]) -> Any:
+    """Return for each row whether its value in a column of strings is among these."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.is_in(rows.column(column), value_set=pa.array(values, pa.string()))
 
 
 def unify(table: Table, parts: Iterable[pa.Table], columns: Sequence[str] | None = None) -> pa.Table:

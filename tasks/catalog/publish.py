@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tasks.catalog import layout
+from tasks.catalog.compact import clear
 from tasks.catalog.heal import heal
 from tasks.catalog.ledger import Ledger, Moved
 from tasks.catalog.log import Claim, State
@@ -28,7 +29,7 @@ def publish(ledger: Ledger) -> int:
     Raises:
         StorageError: The store does not answer, or files of the log stay missing.
     """
-    waiting = ledger.pending()
+    listed = waiting = ledger.pending()
     ledger.sync()
     known: dict[str, Record] = {}
     published, attempt = 0, 0
@@ -37,6 +38,7 @@ def publish(ledger: Ledger) -> int:
             heal(ledger, known)
             records, waiting = _next(ledger, waiting, known)
             if not records:
+                clear(ledger, listed)  # so that the next listing is short, however long the sweep
                 return published
             claim = plan(ledger.table, ledger.state, records, ledger.clock())
             if ledger.append(claim):
@@ -120,6 +122,17 @@ def _takes(table: Table, state: State, keys: dict[str, str], record: Record, row
     return True
 
 
+def _anchor(ledger: Ledger, newest: str | None) -> bytes | None:
+    if newest is None:
+        return ledger.codec.anchor(ledger.table, None)
+    try:
+        return ledger.codec.anchor(ledger.table, ledger.store.get(newest))
+    except TypeError:
+        raise  # a column has another type than in the anchor: a fault of this version, not of the file
+    except (OSError, ValueError, KeyError) as error:  # what Arrow raises about bytes that are no Parquet
+        raise ledger.damaged(newest, error) from error
+
+
 def anchor(ledger: Ledger) -> None:
     """Write the zero-row file that sorts first and holds the newest schema, unless it has all columns already.
 
@@ -130,6 +143,6 @@ def anchor(ledger: Ledger) -> None:
     while True:
         known = ledger.store.list(prefix)
         number = int(known[0].key.removeprefix(prefix).split(".")[0]) - 1 if known else 9998
-        data = ledger.codec.anchor(ledger.table, ledger.store.get(known[0].key) if known else None)
+        data = _anchor(ledger, known[0].key if known else None)
         if data is None or ledger.store.put(f"{prefix}{number:04d}{ledger.codec.suffix}", data, create=True):
             return

@@ -55,17 +55,20 @@ def count(ledger: Ledger, column: str, *, live: bool) -> dict[str, int]:
     return dict(counts)
 
 
-def read(ledger: Ledger, columns: Sequence[str] | None, *, live: bool) -> pa.Table:
+def read(ledger: Ledger, columns: Sequence[str] | None, *, live: bool, where: parquet.Rows | None = None) -> pa.Table:
     """Return the table's rows in the newest schema, every row once, sorted as the table's files are.
 
     Args:
         ledger: The table.
         columns: Names of the columns to return, in this order; None for all.
         live: Whether to include rows that are committed and not yet published.
+        where: The rows to return, by the values of a column; None for all. No file is in memory as a whole then.
     """
     if columns is not None:
         _check(ledger, columns)
-    files, rows = snapshot(ledger, live=live, parse=lambda file: parquet.from_file(file, columns))
+    files, rows = snapshot(ledger, live=live, parse=lambda file: parquet.from_file(file, columns, where))
+    if where is not None:
+        rows = [row for row in rows if row.get(where[0]) in where[1]]
     fresh = parquet.to_arrow(ledger.table, rows)
     parts = [*files, fresh if columns is None else fresh.select(list(columns))]
     found = parquet.unify(ledger.table, parts, columns)
@@ -89,8 +92,13 @@ def snapshot(
             for position, row in enumerate(record.rows)
             if position not in set(claim.skip.get(record.name, ()))
         ]
-        found = ledger.fetch(files)
-        return [parse(data or _unwritten(ledger, file)) for file, data in zip(files, found, strict=True)], rows
+        # A few files are read at once and parsed one by one: a large table is never in memory as a whole, and parsing
+        # in many threads takes longer and more memory.
+        found: list[_Found] = []
+        for start in range(0, len(files), step := max(1, ledger.threads)):
+            some = files[start : start + step]
+            found += [_parsed(ledger, f, data, parse) for f, data in zip(some, ledger.fetch(some), strict=True)]
+        return found, rows
 
     return _until_still(ledger, once)
 
@@ -99,6 +107,19 @@ def _unpublished(ledger: Ledger, *, live: bool) -> list[Record]:
     """Return the records that belong to no claim; the log is folded after they were listed, and only then."""
     waiting = ledger.pending() if live else []
     return ledger.readable(ledger.sync().new(waiting))
+
+
+def _parsed(ledger: Ledger, file: str, data: bytes | None, parse: Callable[[bytes], _Found]) -> _Found:
+    """Return what `parse` makes of a file.
+
+    Raises:
+        UserError: The file is damaged.
+    """
+    content = _unwritten(ledger, file) if data is None else data
+    try:
+        return parse(content)
+    except (OSError, ValueError, KeyError) as error:  # what Arrow raises about bytes that are no Parquet
+        raise ledger.damaged(file, error) from error
 
 
 def _unwritten(ledger: Ledger, file: str) -> bytes:

@@ -63,7 +63,7 @@ def decode(name: str, data: bytes) -> Record:
         body = json.loads(data)
         common, rows = body["common"], body["rows"]
         merged = [{**common, **row} for row in rows]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"commit record {name!r} is not readable: {error}") from error
     return Record(name, hashlib.sha256(data).hexdigest(), merged)
 

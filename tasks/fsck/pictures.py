@@ -1,56 +1,133 @@
-"""Checks that every done cell has its picture, and that the picture has the digest and size of its row."""
+"""Checks that every done cell has its picture, and that the picture has the digest and size of its row.
+
+Pictures are looked at in shards by the first digits of their digests, so that a million of them need little memory.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
 
 from tasks.layout import PICTURES
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    import pyarrow as pa
+
     from tasks.catalog import Catalog
     from tasks.fsck.findings import Report
     from tasks.store import Stat
 
-_HINT = "restore it from a backup: its cell counts as done and does not run again"
+_HINT: Final = "restore it from a backup, or let `nst repair` drop its row, so that the cell runs again"
+_ONE_LISTING: Final = 50_000
+"""Up to this many rows all pictures are listed at once; beyond, in 256 shards."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultyRow:
+    """A done row whose picture cannot be trusted.
+
+    Attributes:
+        id: The cell, or the model.
+        where: Key of the picture, or of the weights.
+        what: What is wrong.
+    """
+
+    id: str
+    where: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What a done row says of its picture."""
+
+    digest: str
+    cell_id: str
+    size: int | None
 
 
 def check_pictures(catalog: Catalog, report: Report, read_data: float) -> None:
-    """Check the pictures of all done rows, unpublished ones included, and count those that no row names."""
-    store = catalog.store
-    rows = catalog.read("results", ["cell_id", "picture_digest", "picture_bytes"]).to_pylist()
+    """Report every fault of a picture."""
+    for fault in faulty_pictures(catalog, report, read_data):
+        report.problem(fault.where, fault.what, _HINT)
+
+
+def faulty_pictures(catalog: Catalog, report: Report, read_data: float) -> Iterator[FaultyRow]:
+    """Yield the done rows, unpublished ones included, whose picture is missing or is not the one that was written.
+
+    Args:
+        catalog: The catalog of the root.
+        report: Gains the counts of pictures, and a note about those that no row names.
+        read_data: Share of the pictures whose bytes are read and hashed, 0..1.
+    """
+    table = catalog.read("results", ["picture_digest", "cell_id", "picture_bytes"]).sort_by("picture_digest")
+    digits = 0 if table.num_rows <= _ONE_LISTING else 2
+    shards = groupby(_rows(table), key=lambda row: row.digest[:digits])
+    shard, rows = next(shards, ("", iter(())))
+    orphans = 0
+    for prefix in [""] if not digits else [f"{number:02x}" for number in range(256)]:
+        here: list[_Row] = []
+        if shard == prefix:
+            here = list(rows)
+            shard, rows = next(shards, ("", iter(())))
+        orphans += yield from _check_shard(catalog, report, prefix, here, read_data)
+    digests = table.column("picture_digest")
+    for cell_id in table.filter(digests.is_null()).column("cell_id").to_pylist():
+        yield FaultyRow(cell_id, f"cell {cell_id}", "done, but its row names no picture")
+    if orphans:
+        report.notes.append(f"{orphans} pictures belong to no done row: left by batches that did not end, harmless")
+        report.counts["orphan pictures"] += orphans
+
+
+def _rows(table: pa.Table) -> Iterator[_Row]:
+    """Yield the rows that name a picture, in the order of the digests."""
+    for batch in table.to_batches(max_chunksize=10_000):
+        for row in zip(*(batch.column(number).to_pylist() for number in range(3)), strict=True):
+            if row[0] is not None:
+                yield _Row(*row)
+
+
+def _check_shard(
+    catalog: Catalog, report: Report, prefix: str, rows: list[_Row], read_data: float
+) -> Generator[FaultyRow, None, int]:
+    """Yield the faults of the rows whose digests begin with a prefix; return the number of pictures without a row."""
     present: dict[str, list[Stat]] = {}
-    for stat in store.list(PICTURES):
-        present.setdefault(stat.key.rsplit("/", 1)[1].split(".")[0], []).append(stat)
-    named: dict[str, str] = {}
+    for stat in catalog.store.list(f"{PICTURES}{prefix}"):
+        present.setdefault(_digest_of(stat), []).append(stat)
+    chosen: dict[str, _Row] = {}
     for row in rows:
-        digest = row["picture_digest"]
-        if digest is None:
-            report.problem(f"cell {row['cell_id']}", "done, but its row names no picture", "report this as a bug")
-            continue
-        named[digest] = row["cell_id"]
-        stats = present.get(digest)
+        stats = present.get(row.digest)
         if not stats:
-            report.problem(f"{PICTURES}{digest[:2]}/{digest}", f"picture of cell {row['cell_id']} is missing", _HINT)
-        elif row["picture_bytes"] not in {None, *(stat.size for stat in stats)}:
-            what = f"{stats[0].size} bytes, but the row of cell {row['cell_id']} says {row['picture_bytes']}"
-            report.problem(stats[0].key, what, _HINT)
-    chosen = [s for digest in named for s in present.get(digest, []) if _chosen(digest, read_data)]
-    ledger = catalog.ledger("results")
+            where = f"{PICTURES}{row.digest[:2]}/{row.digest}"
+            yield FaultyRow(row.cell_id, where, f"picture of cell {row.cell_id} is missing")
+        elif row.size not in {None, *(stat.size for stat in stats)}:
+            what = f"{stats[0].size} bytes, but the row of cell {row.cell_id} says {row.size}"
+            yield FaultyRow(row.cell_id, stats[0].key, what)
+        elif _chosen(row.digest, read_data):
+            chosen[row.digest] = row
 
     def verify(stat: Stat) -> tuple[Stat, bool, int]:
-        data = store.get(stat.key)
-        return stat, hashlib.sha256(data).hexdigest() == stat.key.rsplit("/", 1)[1].split(".")[0], len(data)
+        data = catalog.store.get(stat.key)
+        return stat, hashlib.sha256(data).hexdigest() == _digest_of(stat), len(data)
 
-    for stat, right, size in ledger.each(verify, chosen):
+    to_read = [stat for digest in chosen for stat in present[digest]]
+    for stat, right, size in catalog.ledger("results").each(verify, to_read):
         report.counts["pictures read"] += 1
         report.counts["bytes read"] += size
         if not right:
-            report.problem(stat.key, "the picture's bytes do not have its digest", _HINT)
+            for row in (row for row in rows if row.digest == _digest_of(stat)):
+                yield FaultyRow(row.cell_id, stat.key, "the picture's bytes do not have its digest")
+    named = {row.digest for row in rows}
     report.counts["pictures"] += len(named)
-    if orphans := sum(len(stats) for digest, stats in present.items() if digest not in named):
-        report.notes.append(f"{orphans} pictures belong to no done row: left by batches that did not end, harmless")
-        report.counts["orphan pictures"] += orphans
+    return sum(len(stats) for digest, stats in present.items() if digest not in named)
+
+
+def _digest_of(stat: Stat) -> str:
+    return stat.key.rsplit("/", 1)[1].split(".")[0]
 
 
 def _chosen(digest: str, share: float) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import nst
 from nst.config.architectures import ARCHITECTURES
 from tasks.inputs.tensor_headers import tensor_shapes
 from tasks.inputs.uris import read_uri, stat_uri
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 2 * 1024**3
 """Most bytes of a file of weights."""
+
+
+_PACKAGED: Final = Path(nst.__file__).parent / "backbones"
+"""Where the weights lie that the package holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class WeightsRef:
 
     @property
     def is_file(self) -> bool:
-        """Whether they are a file that the user named."""
+        """Whether they are a file that the user named or that the package holds."""
         return self.digest.startswith("sha256-")
 
 
@@ -56,8 +61,13 @@ def find_weights(config: BackboneConfig, base: BaseUri, digests: Digests) -> Wei
         return WeightsRef("random", f"random{config.RANDOM_VERSION}-{config.name}-{config.seed}")
     if config.weights == "torchvision":
         return WeightsRef("torchvision", f"torchvision-{ARCHITECTURES[config.name].file.removesuffix('.pth')}")
-    uri = base.join(config.weights)
+    uri = packaged_uri(config) if config.distilled else base.join(config.weights)
     return WeightsRef(uri, f"sha256-{digests.of([stat_uri(uri)])[0]}")
+
+
+def packaged_uri(config: BackboneConfig) -> str:
+    """Return the URI of the distilled weights that the package holds under the name that a backbone gives."""
+    return _PACKAGED.joinpath(f"{config.weights}.safetensors").as_uri()
 
 
 def shapes_of(weights: WeightsRef, store: Store) -> Shapes:

@@ -1,78 +1,102 @@
-"""Writes the pictures of a sweep into a folder under readable names, with a CSV of their rows."""
+"""Writes the pictures of a sweep into a folder under readable names, with tables of their rows and of what failed."""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import tempfile
+import unicodedata
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, Literal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from nst.errors import InputError
-from tasks.catalog import parameters
 from tasks.layout import picture_key
+from tasks.pages.rows import short, sweep_rows, varying
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
     from tasks.catalog import Catalog
 
-_LONGEST_NAME: Final = 150
+_LONGEST_NAME: Final = 200
+"""Bytes of a file's name; file systems take 255, and archives and synchronising programs add to them."""
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""What spreadsheets take for the beginning of a formula."""
 
 
-def sweep_rows(
-    catalog: Catalog, sweep_id: str, table: str = "results", *, how: Literal["inner", "left"] = "inner"
-) -> pd.DataFrame:
-    """Return the rows of a sweep's cells, in the order and under the names of its manifest.
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export wrote.
 
-    Args:
-        catalog: The catalog of the root.
-        sweep_id: Id of the sweep; the rows themselves may come from other sweeps with the same cells.
-        table: `results` or `failures`.
-        how: "left" keeps cells without a row; the columns of the table are empty then.
+    Attributes:
+        pictures: Number of pictures, one for each row of `catalog.csv`.
+        failed: One line for each cell that has no picture because it failed; `failed.csv` says why.
+        to_do: Number of cells that have not been tried.
     """
-    import pyarrow.compute as pc
 
-    names = ["content_name", "style_name"]
-    cells = catalog.read("sweeps", ["sweep_id", "cell_id", "position", *names])
-    cells = cells.filter(pc.equal(cells["sweep_id"], sweep_id)).drop_columns("sweep_id")
-    rows = catalog.read(table)
-    rows = rows.filter(pc.is_in(rows["cell_id"], cells["cell_id"].combine_chunks())).drop_columns(names)
-    merged: pd.DataFrame = cells.to_pandas().merge(rows.to_pandas(), on="cell_id", how=how)
-    return merged.sort_values("position", ignore_index=True)
+    pictures: int
+    failed: tuple[str, ...]
+    to_do: int
 
 
-def varying(rows: pd.DataFrame) -> list[str]:
-    """Return the parameter columns that take more than one value in these rows, the method first.
-
-    With several methods, a column counts only if it varies within one of them: the method explains the rest.
-    """
-    groups = [group for _, group in rows.groupby("method", sort=False)]
-    found = [
-        column.name for column in parameters.columns() if any(len(group[column.name].unique()) > 1 for group in groups)
-    ]
-    return ["method", *found] if len(groups) > 1 else found
-
-
-def export_sweep(catalog: Catalog, sweep_id: str, folder: Path) -> int:
-    """Write every picture of a sweep and `catalog.csv`; return the number of pictures.
+def export_sweep(catalog: Catalog, sweep_id: str, folder: Path) -> Exported:
+    """Write every picture of a sweep, `catalog.csv`, and `failed.csv` if cells failed: everything or nothing.
 
     Raises:
-        InputError: No cell of the sweep is done yet, or the folder cannot be written.
+        InputError: No cell of the sweep is done yet, a picture is missing, or the folder cannot be written.
     """
     rows = sweep_rows(catalog, sweep_id)
     if rows.empty:
         raise InputError("nothing of this sweep is done yet")
     names = file_names(rows)
+    failed = _failed(catalog, sweep_id, set(rows.cell_id))
+    total = catalog.read("sweeps", ["sweep_id", "cell_id"], where=("sweep_id", {sweep_id})).num_rows
+    rows.insert(0, "file", names)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, digest, form in zip(names, rows.picture_digest, rows.picture_format, strict=True):
-            (folder / name).write_bytes(_picture(catalog, picture_key(digest, form)))
-        rows.insert(0, "file", names)
-        rows.dropna(axis="columns", how="all").to_csv(folder / "catalog.csv", index=False)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".nst-export-", dir=folder.parent) as aside:
+            for name, digest, form in zip(names, rows.picture_digest, rows.picture_format, strict=True):
+                (Path(aside) / name).write_bytes(_picture(catalog, picture_key(digest, form)))
+            _write_csv(rows, Path(aside) / "catalog.csv")
+            if len(failed):
+                _write_csv(failed, Path(aside) / "failed.csv")
+            _move(Path(aside), folder)
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
-    return len(names)
+    lines = tuple(
+        f"{cell_id[:8]} {kind}: {message}"
+        for cell_id, kind, message in zip(failed.cell_id, failed.error_class, failed.error_message, strict=True)
+    )
+    return Exported(len(names), lines, total - len(names) - len(lines))
+
+
+def _failed(catalog: Catalog, sweep_id: str, done: set[str]) -> pd.DataFrame:
+    """Return the last failed attempt of each cell that is not done."""
+    rows = sweep_rows(catalog, sweep_id, "failures").sort_values(["position", "attempt"])
+    return rows[~rows.cell_id.isin(done)].drop_duplicates("position", keep="last")
+
+
+def _move(aside: Path, folder: Path) -> None:
+    """Give the finished files their places; what an older export left under other names stays."""
+    folder.mkdir(exist_ok=True)
+    for file in sorted(aside.iterdir()):
+        os.replace(file, folder / file.name)  # noqa: PTH105  one call per picture
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()  # the context removes it
+
+
+def _write_csv(rows: pd.DataFrame, file: Path) -> None:
+    """Write the columns that have values; text that spreadsheets would run as a formula is quoted by an apostrophe."""
+    filled = rows.dropna(axis="columns", how="all")
+    filled.map(_harmless).to_csv(file, index=False)
+
+
+def _harmless(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _picture(catalog: Catalog, key: str) -> bytes:
@@ -85,24 +109,41 @@ def _picture(catalog: Catalog, key: str) -> bytes:
 
 
 def file_names(rows: pd.DataFrame) -> list[str]:
-    """Return one readable, unique, portable file name per row: content, style, and the parameters that vary."""
+    """Return one readable file name per row: content, style, and the parameters that vary.
+
+    Names are unique also where capitals and composed letters do not count, and short enough for every file system.
+    """
     import pandas as pd
 
     columns = varying(rows)
     stems = []
     for row in rows.to_dict("records"):
         # A missing name is None or NaN: pandas decides by what else the column holds.
-        parts = [row[key] for key in ("content_name", "style_name") if isinstance(row[key], str)]
+        parts = [row[key] for key in ("content_name", "style_name") if isinstance(row.get(key), str)]
         parts += [f"{column}={short(row[column])}" for column in columns if not pd.isna(row[column])]
         parts = parts or [row["method"]]
-        stems.append(re.sub(r"[^\w=.+-]+", "-", "__".join(parts))[:_LONGEST_NAME])
-    seen = Counter(stems)
-    return [
-        f"{stem if seen[stem] == 1 else f'{stem}__{cell_id[:8]}'}.{'jpg' if kind == 'jpeg' else kind}"
-        for stem, cell_id, kind in zip(stems, rows.cell_id, rows.picture_format, strict=True)
-    ]
+        stem = re.sub(r"[^\w=.+-]+", "-", "__".join(parts)).lstrip(
+            ".=+-"
+        )  # neither hidden, nor an option, nor a formula
+        stems.append(_cut(stem or row["method"], _LONGEST_NAME))
+    seen = Counter(map(_folded, stems))
+    taken = {folded for folded, times in seen.items() if times == 1}
+    names = []
+    for stem, cell_id, kind in zip(stems, rows.cell_id, rows.picture_format, strict=True):
+        name = stem
+        if seen[_folded(stem)] > 1:
+            longer = (f"{stem}__{cell_id[:8]}{number}" for number in ("", *(f"-{n}" for n in range(2, len(stems) + 2))))
+            name = next(each for each in longer if _folded(each) not in taken)
+            taken.add(_folded(name))
+        names.append(f"{name}.{'jpg' if kind == 'jpeg' else kind}")
+    return names
 
 
-def short(value: Any) -> str:
-    """Return a value as file names and labels show it."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _cut(text: str, most: int) -> str:
+    """Return the longest beginning of a text that takes at most this many bytes in UTF-8."""
+    return text.encode()[:most].decode(errors="ignore")
+
+
+def _folded(name: str) -> str:
+    """Return what file systems compare that ignore capitals and the composition of letters."""
+    return unicodedata.normalize("NFC", name).casefold()

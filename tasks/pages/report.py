@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 from nst.errors import NstError
 from nst.pictures.images import decode, thumbnail
 from tasks.inputs.uris import read_uri
-from tasks.layout import picture_key, thumbnail_key
+from tasks.layout import page_folder, picture_key, thumbnail_key
 from tasks.pages.contact_sheet import SheetCell, contact_sheet
-from tasks.pages.export import short, sweep_rows, varying
 from tasks.pages.gallery import build_gallery
+from tasks.pages.rows import short, sweep_rows, varying
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,14 +58,16 @@ class Page:
 def report(prepared: PreparedSweep) -> Page:
     """Write the contact sheet and the gallery of a sweep over those of earlier runs."""
     plan, store = prepared.plan, prepared.root.store
-    cells = sweep_table(prepared.root.catalog, plan.sweep_id)
+    cells = sweep_table(prepared.root.catalog, plan.sweep_id, _GALLERY_CELLS)
     done = cells[cells.picture_uri.notna()]
     labels = varying(cells[cells.method.notna()])
     contents = _headers({content.name: content for content in plan.cells.contents if content})
     styles = _headers({style.name: style.images[0] for style in plan.cells.styles if style})
-    title = f"{plan.name}: {len(cells):,} cells"
-    folder = f"gallery/{plan.name}-{plan.sweep_id[:8]}"
-    for row in (rows := records(cells.head(_GALLERY_CELLS))):
+    title = f"{plan.name}: {plan.total:,} cells"
+    if plan.total > _GALLERY_CELLS:
+        title += f", the first {_GALLERY_CELLS:,} shown"
+    folder = page_folder(plan.name, plan.sweep_id)
+    for row in (rows := records(cells)):
         if row["picture_uri"] is not None:  # where the pictures lie now: the root may be a copy
             row["picture_uri"] = store.url(picture_key(row["picture_digest"], row["picture_format"]))
             row["thumbnail_uri"] = store.url(thumbnail_key(row["picture_digest"]))
@@ -75,14 +77,20 @@ def report(prepared: PreparedSweep) -> Page:
     page_uri = store.url(f"{folder}/index.html")
     page = build_gallery(rows, title=title, page_uri=page_uri, contents=contents, styles=styles)
     store.put(f"{folder}/index.html", page.encode())
-    table = records(done.head(_TABLE_ROWS)[[*_TABLE_COLUMNS, *labels]])
+    table = records(done.head(_TABLE_ROWS).reindex(columns=[*_TABLE_COLUMNS, *labels]))
     return Page(page_uri, table, sheet)
 
 
-def sweep_table(catalog: Catalog, sweep_id: str) -> pd.DataFrame:
-    """Return one row per cell of a sweep in the manifest's order: its result, or else its last failed attempt."""
-    results = sweep_rows(catalog, sweep_id, how="left").set_index("position")
-    failures = sweep_rows(catalog, sweep_id, "failures").sort_values(["position", "attempt"])
+def sweep_table(catalog: Catalog, sweep_id: str, limit: int | None = None) -> pd.DataFrame:
+    """Return one row per cell of a sweep in the manifest's order: its result, or else its last failed attempt.
+
+    Args:
+        catalog: The catalog of the root.
+        sweep_id: Id of the sweep.
+        limit: Only the first cells, this many; None for all.
+    """
+    results = sweep_rows(catalog, sweep_id, how="left", limit=limit).set_index("position")
+    failures = sweep_rows(catalog, sweep_id, "failures", limit=limit).sort_values(["position", "attempt"])
     failures = failures.drop_duplicates("position", keep="last").set_index("position")
     undone = failures.index.intersection(results.index[results.picture_uri.isna()])
     columns = results.columns.union(failures.columns, sort=False)

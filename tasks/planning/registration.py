@@ -20,8 +20,8 @@ _CELLS_PER_RECORD: Final = 20_000
 _Row = dict[str, Any]
 
 
-def register_sweep(prepared: PreparedSweep) -> None:
-    """Put the sweep's cells on record, and its manifest below the root; doing it again changes nothing.
+def register_sweep(prepared: PreparedSweep) -> bool:
+    """Put the sweep's cells on record, and its manifest below the root; return whether anything was new.
 
     A cell has one row under its own name, at its place. It has another row, after those of all cells, for each further
     name of its images: the same bytes may be two files of one manifest, and files may have got other names since the
@@ -49,8 +49,9 @@ def register_sweep(prepared: PreparedSweep) -> None:
         further = [row for rows in (own, further) for row in rows if hash(tuple(row.values())) not in known]
     if further:
         names = hex_of(f"{row['cell_id']}\n{row['content_name']}\n{row['style_name']}\n" for row in further)
-        rows = [{"position": position + number, **row} for number, row in enumerate(further)]
-        catalog.commit("sweeps", plan.sweep_id, f"names-{names}", rows, common=common)
+        rows = [{"position": position + number, "alias": True, **row} for number, row in enumerate(further)]
+        is_new |= catalog.commit("sweeps", plan.sweep_id, f"names-{names}", rows, common=common)
+    return is_new
 
 
 def _named(cell_id: str, images: Images) -> _Row:

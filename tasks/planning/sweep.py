@@ -5,31 +5,34 @@ Everything that can be wrong with a sweep is found here, before anything starts.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nst.errors import UserError
 from nst.manifest.sweep import Manifest, check_manifest
-from nst.plan.batches import Plan, Rate, make_plan
+from nst.plan.batches import Plan, make_plan
 from nst.plan.cells import expand
+from nst.plan.rates import rate_of
 from nst.records import StyleRef
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.digests import Digests
 from tasks.inputs.images import FoundImage, find_image, find_images, find_mask, image_refs, stem, unique
 from tasks.jobs import Job
+from tasks.planning.calibration import kept_calibrations
+from tasks.planning.history import known_rates, known_versions
 from tasks.planning.inputs import InputFaults, identify_weights
 from tasks.planning.model_choice import ModelChoice
 from tasks.store import Stat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from nst.config.backbone import BackboneConfig
     from nst.config.start import StartPicture
     from nst.manifest.blocks import ContentSpec, StyleSpec
+    from nst.plan.cells import Cells
+    from nst.plan.rates import Calibration, Rate
     from nst.records import Batch, ImageRef
-    from tasks.catalog import Catalog
     from tasks.inputs.manifest_source import ManifestSource
     from tasks.inputs.weights import WeightsRef
     from tasks.planning.training import PreparedTraining
@@ -49,6 +52,7 @@ class PreparedSweep:
         inputs: Folder or URI for relative inputs; "" means the manifest's own folder.
         weights: Weights of the backbones.
         trainings: The training manifests whose models the cells run, trained or not.
+        calibrations: What short trials on this machine measured, by kind of cells.
     """
 
     plan: Plan
@@ -58,6 +62,16 @@ class PreparedSweep:
     inputs: str
     weights: Mapping[BackboneConfig, WeightsRef]
     trainings: tuple[PreparedTraining, ...]
+    calibrations: Mapping[Rate, Calibration]
+
+    @property
+    def memory(self) -> tuple[float, float] | None:
+        """The memory of the largest batch and that of the device, in bytes; None where no kind was calibrated."""
+        needed = []
+        for config, cells in self.plan.largest_batches():
+            if measured := self.calibrations.get(rate_of(config)):
+                needed.append((measured.batch_bytes(cells * config.pixels), measured.device_bytes))
+        return max(needed, default=None)
 
     @property
     def name(self) -> str:
@@ -66,7 +80,8 @@ class PreparedSweep:
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan, for `nst plan --json`."""
-        return self.plan.to_json()
+        needed, there_is = self.memory or (None, None)
+        return {**self.plan.to_json(), "batch_memory_bytes": needed, "device_memory_bytes": there_is}
 
     def job(self, batch: Batch) -> Job:
         """Return the job of a batch."""
@@ -114,10 +129,20 @@ def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str
     cells = expand(manifest, found.contents, found.styles, identities, choose, start_pictures=found.starts)
     digests.save()
     done = root.catalog.keys("results")
-    known, history = _history(root.catalog) if done else ({}, {})
     failed = root.catalog.counts("failures")
+    calibrations = kept_calibrations()
+    history = {kind: measured.seconds_per_cost for kind, measured in calibrations.items()}
+    history |= known_rates(root.catalog) if done else {}
+    known = known_versions(root.catalog, _open_addresses(cells, done)) if done else {}
     plan = make_plan(manifest.name, cells, done, failed=failed, known=known, history=history)
-    return PreparedSweep(plan, root, source, manifest, inputs, found.weights, tuple(choose.trainings.values()))
+    trainings = tuple(choose.trainings.values())
+    return PreparedSweep(plan, root, source, manifest, inputs, found.weights, trainings, calibrations)
+
+
+def _open_addresses(cells: Cells, done: Container[str]) -> frozenset[str]:
+    """Return the addresses of the cells that are to be run."""
+    address = cells.addresses()
+    return frozenset(address(number) for number, cell in enumerate(cells.ids) if cell not in done)
 
 
 def _check_budget(plan: Plan, budget_hours: float | None, devices: int) -> None:
@@ -216,21 +241,3 @@ def _style_refs(styles: Sequence[_FoundStyle], digests: Digests) -> Iterator[Sty
         shares = tuple(weight / sum(weights) for weight in weights)
         scales = style.spec.scales if set(style.spec.scales) != {1.0} else ()
         yield StyleRef(name, tuple(image_refs(style.images, digests)), shares, style.spec.mix, scales)
-
-
-def _history(catalog: Catalog) -> tuple[dict[str, int], dict[Rate, float]]:
-    """Return what the catalog knows of done cells: method versions by address, and seconds per unit of cost."""
-    columns = ["address", "method_version", "method", "backbone", "precision", "seconds", "cost"]
-    table = catalog.read("results", columns)
-    known: dict[str, int] = {}
-    seconds: Counter[Rate] = Counter()
-    costs: Counter[Rate] = Counter()
-    for address, version, method, backbone, precision, spent, cost in zip(
-        *(table.column(name).to_pylist() for name in columns), strict=True
-    ):
-        if address is not None:
-            known[address] = max(version, known.get(address, version))
-        if spent and cost:
-            seconds[method, backbone or "", precision] += spent
-            costs[method, backbone or "", precision] += cost
-    return known, {rate: seconds[rate] / costs[rate] for rate in seconds}

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from PIL import Image
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 
+from tasks.prefect.server import current_server
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from uuid import UUID
@@ -94,7 +96,9 @@ class PrefectPage:
             return call()
         except Exception as error:  # noqa: BLE001  # whatever it is, a page is not worth a run
             self._broken = True
-            log.warning("Prefect's page is no longer updated: %r", error)
+            server = current_server()
+            if server is None or not server.lost:
+                log.warning("Prefect's page is no longer updated: %r", error)
             return None
 
 

@@ -104,21 +104,30 @@ class ServerProcess:
             self.process.wait()
 
 
-def start(state_dir: Path) -> ServerProcess:
-    """Start a server on a free port of loopback with the first free database of the folder.
+def start(state_dir: Path, number: int | None = None) -> ServerProcess:
+    """Start a server on a free port of loopback.
+
+    Args:
+        state_dir: Folder of the databases.
+        number: Number of an existing database; by default the first free one is taken, or made.
 
     Raises:
-        UserError: The folder cannot be used.
+        UserError: The folder or the database cannot be used.
     """
+    if number is not None and not (state_dir / f"runs-{number}.db").exists():
+        raise UserError(f"no runs are kept in {state_dir}/runs-{number}.db", hint="`nst run` keeps its runs there")
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
         state_dir.chmod(0o700)
-        database, lock = _free_database(state_dir.resolve())
+        database, lock = _free_database(state_dir.resolve(), number or 0)
     except OSError as error:
         raise UserError(
             f"the state folder of the private Prefect server cannot be used: {error}",
             hint="set XDG_STATE_HOME to a folder that you may write to, or run with --inline",
         ) from error
+    if number is not None and database.stem != f"runs-{number}":
+        lock.close()
+        raise UserError(f"runs-{number}.db is in use by a run", hint="open the page that the run has printed")
     # The user's Prefect settings are meant for other servers.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment |= _SETTINGS
@@ -174,9 +183,8 @@ def call(api_url: str, method: str, path: str, body: object = None, *, auth: str
     return json.loads(text)
 
 
-def _free_database(state_dir: Path) -> tuple[Path, IO[bytes]]:
-    """Return the first database file that no server holds, and its lock."""
-    number = 0
+def _free_database(state_dir: Path, number: int = 0) -> tuple[Path, IO[bytes]]:
+    """Return the first database file from this number on that no server holds, and its lock."""
     while True:
         database = state_dir / f"runs-{number}.db"
         lock = database.with_suffix(".lock").open("wb")

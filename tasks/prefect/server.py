@@ -12,13 +12,14 @@ import contextlib
 import http.client
 import logging
 import os
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from nst.errors import TransientError, UserError
+from nst.errors import UserError
 from tasks.prefect import process as prefect_process
 from tasks.prefect.process import ServerProcess, call
 
@@ -41,12 +42,19 @@ class Server:
         api_url: Address with `/api` at its end; the user interface is at the same address without it.
         private: Whether the server was started for this run.
         auth: `user:password` of a private server.
+        process: The process of a private server.
     """
 
     api_url: str
     private: bool
     auth: str = field(default="", repr=False)
+    process: ServerProcess | None = None
     _expected: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the private server has died: the run goes on, and nobody needs to hear of its page any more."""
+        return self.process is not None and not self.process.alive()
 
     def expect(self, flow_run_id: str, task_runs: int) -> None:
         """Note how many task runs a flow run began: a private server is stopped only when all of them are stored."""
@@ -103,7 +111,6 @@ def private_server(state_dir: Path | None = None, *, start_deadline_s: float = _
 
     Raises:
         UserError: The configured server does not answer, or the private one does not start.
-        TransientError: The private server died during the run, and the run with it.
     """
     global _current  # noqa: PLW0603  # it belongs to the process, as the environment does
     with contextlib.ExitStack() as stack:
@@ -122,22 +129,17 @@ def private_server(state_dir: Path | None = None, *, start_deadline_s: float = _
             yield Server(configured, private=False)
             return
         assert process is not None
+        _import_what_a_run_needs()
         process.wait_until_healthy(start_deadline_s)
-        server = Server(process.api_url, private=True, auth=process.auth)
+        server = Server(process.api_url, private=True, auth=process.auth, process=process)
         _close_dead_runs(server)
         more = {"client.max_retries": _RETRIES, "api.auth_string": server.auth}
         stack.enter_context(_environment({"PREFECT_API_AUTH_STRING": server.auth}))
         stack.enter_context(_client_settings(process.api_url, more))
         _current = server
+        stack.enter_context(_quiet_when_lost(process))
         try:
             yield server
-        except Exception as error:
-            if process.alive():
-                raise
-            raise TransientError(
-                "the private Prefect server died during the run",
-                hint="what was finished is in the catalog; run again for the rest, or with --inline",
-            ) from error
         finally:
             _current = None
             try:
@@ -185,6 +187,14 @@ def configured_url() -> str | None:
     return PREFECT_API_URL.value() or None
 
 
+def _import_what_a_run_needs() -> None:
+    """Import in a second or two, in which the server starts, what the first flow run would import otherwise."""
+    import prefect.client.orchestration
+    import prefect.events.worker
+    import prefect.flow_engine
+    import prefect.task_engine  # noqa: F401
+
+
 def _close_dead_runs(server: Server) -> None:
     """Mark flow runs as crashed that an earlier run left as running: no other process uses this database."""
     left = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}}
@@ -220,6 +230,30 @@ def _client_settings(api_url: str, more: Mapping[str, Any] = MappingProxyType({}
         # Settings of an enclosing context would win over the global ones.
         stack.enter_context(temporary_settings({"api.url": api_url, "logging.level": level, **more}))
         yield
+
+
+@contextlib.contextmanager
+def _quiet_when_lost(process: ServerProcess) -> Iterator[None]:
+    """Say one line when the server dies inside this context, in place of Prefect's own lines for each record."""
+    ended = threading.Event()
+    silenced: list[logging.Logger] = []
+
+    def watch() -> None:
+        process.process.wait()
+        if not ended.is_set():
+            names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "prefect"]
+            silenced.extend(logger for logger in map(logging.getLogger, names) if not logger.disabled)
+            for logger in silenced:
+                logger.disabled = True
+            log.warning("the private Prefect server died; the run goes on without its page")
+
+    threading.Thread(target=watch, daemon=True, name="server-watch").start()
+    try:
+        yield
+    finally:
+        ended.set()
+        for logger in silenced:
+            logger.disabled = False
 
 
 def _is_no_stop(record: logging.LogRecord) -> bool:

@@ -6,6 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+from typing import TYPE_CHECKING
+
+from nst.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def find_devices() -> list[str]:
@@ -20,6 +26,37 @@ def find_devices() -> list[str]:
         if count:
             return [f"cuda:{index}" for index in range(count)]
     return ["mps"] if sys.platform == "darwin" and os.uname().machine == "arm64" else ["cpu"]
+
+
+def choose_devices(names: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the devices that a user names, looked for on this machine, or all that it has if none is named.
+
+    Raises:
+        UserError: The machine has no device of one of these names.
+    """
+    found = find_devices()
+    chosen = tuple(name for name in map(str.strip, names) if name) or tuple(found)
+    for name in chosen:
+        if name not in found and not _has(name):
+            raise UserError(
+                f"this machine has no device {name!r}, expected cpu, mps or cuda:<number>",
+                hint=f"found: {', '.join(found)}; `nst doctor` looks at each",
+            )
+    return chosen
+
+
+def _has(name: str) -> bool:
+    """Return whether torch finds a device; asked only for devices that were not found without it."""
+    if name == "cpu":
+        return True
+    kind, _, number = name.partition(":")
+    if kind not in {"cuda", "mps"}:
+        return False
+    import torch
+
+    if kind == "mps":
+        return not number and torch.backends.mps.is_available()
+    return (int(number) if number.isdecimal() else 0) < torch.cuda.device_count() and (not number or number.isdecimal())
 
 
 def usable_cores() -> int:

@@ -2,12 +2,13 @@
 
 The owner may be killed at any moment, also in the middle of a batch. Telling it something therefore never fails, since
 an error would be recorded as a failure of the cells that are being computed. An orphan commits its batch or leaves
-without a word: it holds its device for a second at most.
+without a word.
 """
 
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import pickle
 import signal
@@ -94,12 +95,12 @@ def _picklable(error: Exception) -> Exception:
 
 
 def _exit_with_parent() -> None:
-    """Leave when the parent is gone, also in the middle of a batch: an orphan must not hold the device."""
-    parent = os.getppid()
+    """Leave when the owner is gone, also in the middle of a batch: an orphan must not hold the device."""
+    owner = multiprocessing.parent_process()
+    assert owner is not None
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
+        owner.join()  # a pipe tells, also when the owner ended before this line
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True, name="parent-watch").start()

@@ -117,6 +117,7 @@ class Stylist:
             batch_id=job.batch.batch_id,
             done=tuple(row["cell_id"] for row in rows),
             failed=tuple(Failure.of(failed.cell.cell_id, failed.error) for failed in failures),
+            seconds=seconds,
         )
 
     def _workspace(self, job: Job) -> Workspace:

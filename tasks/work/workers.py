@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Self, overload
 
-from nst.errors import Stopped, UserError, WorkerLost
+from nst.errors import Stopped, WorkerLost
 from tasks.work.devices import usable_cores
 from tasks.work.serve import serve
 
@@ -38,14 +38,9 @@ class DevicePool:
         root: The root that the workers write to.
         devices: "cpu", "mps", "cuda:<id>"; one worker each. Naming a device twice gives it two workers.
         on_step: Progress of a job, called from the thread that waits for it.
-
-    Raises:
-        UserError: No device is named.
     """
 
     def __init__(self, root: Root, devices: Sequence[str], on_step: OnStep | None = None) -> None:
-        if not devices:
-            raise UserError("no device to run on", hint="--devices cpu")
         self._on_step = on_step
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         threads = max(1, usable_cores() // max(1, sum(device == "cpu" for device in devices)))

@@ -43,7 +43,7 @@ try:
     main()
 except SystemExit as end:
     code = end.code
-print(json.dumps({"code": code or 0, "seconds": time.perf_counter() - start,
+print(json.dumps({"code": code or 0, "seconds": time.perf_counter() - start, "cpu": time.process_time(),
                   "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}), file=sys.stderr)
 """
 
@@ -107,7 +107,8 @@ def main() -> None:
         print(json.dumps(found, indent=2))
         return
     for name, row in found.items():
-        print(f"nst {name:22}{row['seconds']:8.1f} s{row['mb']:8.0f} MB  exit code {row['code']:.0f}")
+        figures = f"{row['seconds']:8.1f} s{row['cpu']:8.1f} s CPU{row['mb']:8.0f} MB"
+        print(f"nst {name:22}{figures}  exit code {row['code']:.0f}")
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nst.config.block import NamedBlock, Settings
 from nst.config.fields import Pixels, Precision, Seed, Weight
+from nst.config.layers import reachable_defaults
 
 if TYPE_CHECKING:
     from nst.config.backbone import BackboneConfig
@@ -109,6 +110,13 @@ class Training(Settings):
 
     validate_every: Annotated[int, Field(ge=1)] = 1000
     """Number of steps between two sets of validation pictures."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fit_layers(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            value = value | dict(reachable_defaults(cls.model_fields, value))
+        return value
 
     @property
     def photographs(self) -> bool:

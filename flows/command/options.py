@@ -1,0 +1,11 @@
+"""Options that commands of several files have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+RootOption = Annotated[
+    str, typer.Option("--root", envvar="NST_ROOT", help="Folder or URI (s3://bucket/prefix) of pictures and catalog.")
+]

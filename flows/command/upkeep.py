@@ -1,0 +1,91 @@
+"""`nst rm` and `nst repair`: what they would take away is shown first, and taken away with `--yes`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from flows.command.options import RootOption  # noqa: TC001  typer reads annotations at run time
+from flows.command.terminal import Terminal
+
+if TYPE_CHECKING:
+    from tasks.fsck.pictures import FaultyRow
+
+_SHOWN: Final = 10
+"""Rows that a repair lists."""
+
+_NOTHING_CHANGED: Final = "nothing was changed; pass --yes to do it"
+
+YesOption = Annotated[bool, typer.Option("--yes", help="Do it; without, only show what would be taken away.")]
+
+out = Terminal()
+
+
+def rm(
+    sweep: Annotated[str, typer.Argument(help="Name of a sweep, or the beginning of its id.")],
+    root: RootOption = "out",
+    yes: YesOption = False,
+) -> None:
+    """Remove a sweep, and its cells and pictures that no other sweep names. Submitting it again brings it back."""
+    from nst.errors import InputError
+    from tasks.removal import finish_removals, plan_removal, remove
+    from tasks.root import open_root
+    from tasks.status import find_sweep
+
+    opened = open_root(root, probed=yes)
+    ended = finish_removals(opened) if yes else 0
+    if ended:
+        out.say(f"ended {ended} removals that had begun before")
+    try:
+        found = find_sweep(opened, sweep)
+    except InputError:
+        if ended:  # this sweep's, presumably
+            return
+        raise
+    planned = plan_removal(opened, found.sweep_id, found.name)
+    shared = planned.total - len(planned.cells)
+    out.say(
+        f"sweep {found.name} ({found.sweep_id[:8]}): {planned.total:,} cells, {shared:,} of them in other sweeps too"
+    )
+    cells = f"the rows of {len(planned.cells):,} cells"
+    pictures = f"{len(planned.pictures):,} pictures ({planned.picture_bytes:,} bytes) with their thumbnails"
+    if not yes:
+        out.say(f"would remove {cells}, {pictures}, and the page of the sweep; {_NOTHING_CHANGED}")
+        return
+    remove(opened, planned)
+    out.say(f"removed {cells}, {pictures}, and the page of the sweep")
+
+
+def repair(
+    root: RootOption = "out",
+    read_data: Annotated[
+        float, typer.Option("--read-data", min=0, max=1, help="Share of the pictures whose bytes are read and checked.")
+    ] = 1.0,
+    yes: YesOption = False,
+) -> None:
+    """Drop the rows whose picture or weights are gone or differ, so that they run again."""
+    from tasks.fsck.repair import plan_repair
+    from tasks.fsck.repair import repair as do_repair
+    from tasks.root import open_root
+
+    opened = open_root(root, probed=yes)
+    planned = plan_repair(opened, read_data=read_data)
+    _list("cells whose picture is gone or differs", planned.cells)
+    _list("models whose weights are gone or differ", planned.models)
+    if not planned.cells and not planned.models:
+        out.say("nothing to repair")
+    elif yes:
+        dropped = do_repair(opened, planned)
+        out.say(f"dropped {dropped:,} rows; run their sweeps and trainings again to make them anew")
+    else:
+        out.say(_NOTHING_CHANGED)
+
+
+def _list(title: str, rows: tuple[FaultyRow, ...]) -> None:
+    if rows:
+        out.say(f"{len(rows):,} {title}")
+    for row in rows[:_SHOWN]:
+        out.say(f"  {row.id[:8]} {row.where}: {row.what}")
+    if len(rows) > _SHOWN:
+        out.say(f"  and {len(rows) - _SHOWN:,} more")

@@ -1,0 +1,63 @@
+"""The rows of a sweep as its manifest orders and names them, for its page and its export."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from tasks.catalog import parameters
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from tasks.catalog import Catalog
+
+_NAMES = ("content_name", "style_name")
+
+
+def sweep_rows(
+    catalog: Catalog,
+    sweep_id: str,
+    table: str = "results",
+    *,
+    how: Literal["inner", "left"] = "inner",
+    limit: int | None = None,
+) -> pd.DataFrame:
+    """Return the rows of a sweep's cells, in the order and under the names of its manifest.
+
+    Columns that are null in all these rows are left out: of the hundreds of columns a sweep fills some dozens.
+
+    Args:
+        catalog: The catalog of the root.
+        sweep_id: Id of the sweep; the rows themselves may come from other sweeps with the same cells.
+        table: `results` or `failures`.
+        how: "left" keeps cells without a row; the columns of the table are empty then.
+        limit: Only the first cells of the manifest, this many; None for all.
+    """
+    names = ["sweep_id", "cell_id", "position", *_NAMES]
+    cells = catalog.read("sweeps", names, where=("sweep_id", {sweep_id})).sort_by("position").drop_columns("sweep_id")
+    cells = cells if limit is None else cells.slice(0, limit)
+    rows = catalog.read(table, where=("cell_id", set(cells["cell_id"].to_pylist()))).drop_columns(list(_NAMES))
+    merged: pd.DataFrame = cells.to_pandas().merge(_filled(rows).to_pandas(), on="cell_id", how=how)
+    return merged.sort_values("position", ignore_index=True)
+
+
+def _filled(rows: pa.Table) -> pa.Table:
+    needed = {"cell_id", "method", "attempt", "picture_uri", "picture_digest", "error_class", "error_message"}
+    return rows.select([name for name in rows.column_names if name in needed or rows[name].null_count < rows.num_rows])
+
+
+def varying(rows: pd.DataFrame) -> list[str]:
+    """Return the parameter columns that take more than one value in these rows, the method first.
+
+    With several methods, a column counts only if it varies within one of them: the method explains the rest.
+    """
+    groups = [group for _, group in rows.groupby("method", sort=False)]
+    columns = [column.name for column in parameters.columns() if column.name in rows]
+    found = [name for name in columns if any(len(group[name].unique()) > 1 for group in groups)]
+    return ["method", *found] if len(groups) > 1 else found
+
+
+def short(value: Any) -> str:
+    """Return a value as file names and labels show it."""
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,114 @@
+"""Removes a sweep: first from the list of sweeps, then its cells and pictures that no other sweep names.
+
+A note below the root says what a removal that has begun will take away, so that after a crash at any step the next
+removal ends it. Cells that another sweep names by then, or the same sweep submitted again, stay.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from nst.errors import UserError
+from tasks.heartbeat import refuse_while_running
+from tasks.layout import REMOVALS, manifest_key, page_folder, picture_key, removal_key, thumbnail_key
+
+if TYPE_CHECKING:
+    from tasks.root import Root
+
+_TABLES: Final = ("results", "traces", "failures")
+"""The tables with rows of cells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What the removal of a sweep takes away.
+
+    Attributes:
+        sweep_id, name: The sweep.
+        edition: How often its commit records have begun anew: the sweep is to be hidden as long as this holds.
+        total: Its cells.
+        cells: Ids of those that no other sweep names.
+        pictures: Digest and format of the pictures of these cells that no other row names.
+        picture_bytes: Bytes of these pictures, their thumbnails left out.
+    """
+
+    sweep_id: str
+    name: str
+    edition: int
+    total: int
+    cells: tuple[str, ...]
+    pictures: tuple[tuple[str, str], ...]
+    picture_bytes: int
+
+
+def plan_removal(root: Root, sweep_id: str, name: str) -> Removal:
+    """Return what the removal of a sweep would take away; changes nothing."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    catalog = root.catalog
+    edition = catalog.ledger("sweeps").sync().editions.get(sweep_id, 0)
+    sweeps = catalog.read("sweeps", ["sweep_id", "cell_id"])
+    mine = pc.equal(sweeps["sweep_id"], sweep_id)
+    cells = set(sweeps.filter(mine)["cell_id"].to_pylist())
+    own = cells.difference(sweeps.filter(pc.invert(mine))["cell_id"].to_pylist())
+    results = catalog.read("results", ["cell_id", "picture_digest", "picture_format", "picture_bytes"])
+    taken = pc.is_in(results["cell_id"], pa.array(sorted(own), pa.string()))
+    gone = results.filter(taken)
+    shared = set(results.filter(pc.invert(taken))["picture_digest"].to_pylist())
+    sizes = {
+        (digest, form): size or 0
+        for _, digest, form, size in zip(*(gone[name].to_pylist() for name in gone.column_names), strict=True)
+        if digest is not None and digest not in shared
+    }
+    ordered = tuple(sorted(own))
+    return Removal(sweep_id, name, edition, len(cells), ordered, tuple(sorted(sizes)), sum(sizes.values()))
+
+
+def remove(root: Root, removal: Removal) -> None:
+    """Remove a sweep, and end every removal that has begun before; errors as `finish_removals`."""
+    refuse_while_running(root.store)
+    root.store.put(removal_key(removal.sweep_id), json.dumps(asdict(removal)).encode())
+    finish_removals(root)
+
+
+def finish_removals(root: Root) -> int:
+    """End the removals that have begun and return their number.
+
+    Raises:
+        UserError: A sweep is running below the root, or a note of a removal is damaged.
+    """
+    refuse_while_running(root.store)
+    notes = root.store.list(REMOVALS)
+    for note in notes:
+        try:
+            body: dict[str, Any] = json.loads(root.store.get(note.key))
+            pictures = tuple((digest, form) for digest, form in body.pop("pictures"))
+            removal = Removal(**{**body, "cells": tuple(body["cells"])}, pictures=pictures)
+        except (ValueError, KeyError, TypeError) as error:
+            hint = "delete it: the removal that it belongs to does not end, and nothing else depends on it"
+            raise UserError(f"{root.store.url(note.key)} is damaged: {error}", hint=hint) from error
+        _finish(root, removal)
+        root.store.delete(note.key)
+    return len(notes)
+
+
+def _finish(root: Root, removal: Removal) -> None:
+    """Take away what a removal says; every step may be done again."""
+    catalog, store = root.catalog, root.store
+    if catalog.ledger("sweeps").sync().editions.get(removal.sweep_id, 0) == removal.edition:
+        catalog.drop("sweeps", "sweep_id", {removal.sweep_id})
+    named = catalog.read("sweeps", ["sweep_id", "cell_id"])
+    unnamed = set(removal.cells).difference(named["cell_id"].to_pylist())
+    if unnamed:
+        for table in _TABLES:
+            catalog.drop(table, "cell_id", unnamed)
+    kept = set(catalog.read("results", ["picture_digest"])["picture_digest"].to_pylist())
+    gone = [(digest, form) for digest, form in removal.pictures if digest not in kept]
+    keys = [key for digest, form in gone for key in (picture_key(digest, form), thumbnail_key(digest))]
+    if removal.sweep_id not in named["sweep_id"].to_pylist():
+        keys += [stat.key for stat in store.list(page_folder(removal.name, removal.sweep_id) + "/")]
+        keys.append(manifest_key(removal.name, removal.sweep_id))
+    catalog.ledger("results").delete(keys)

@@ -1,0 +1,156 @@
+"""Short trials on a device: seconds and memory of each kind of cells that a plan holds, before the first of them runs.
+
+A trial paints two small pictures of noise for a few steps, with random weights of the same network, in a process of its
+own, whose peak memory is then that of the trial. Figures for larger pictures follow by proportion: they are estimates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from nst.plan.rates import Calibration, rate_of
+from tasks.inputs.uris import read_uri
+from tasks.inputs.weights import packaged_uri
+from tasks.planning.calibration import keep_calibrations
+from tasks.work.devices import usable_cores
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from torch import Tensor
+
+    from nst.config.backbone import BackboneConfig
+    from nst.config.method import Method
+    from nst.plan.rates import Rate
+    from nst.workspace import Request
+
+_SIDES: Final = (128, 192)
+"""Sides of the two pictures in pixels: large enough for the deepest layers, small enough for a few seconds."""
+
+_STEPS: Final = (2, 5)
+_HISTORY: Final = 4
+"""Pairs that L-BFGS remembers in a trial; the memory of the others is added by arithmetic."""
+
+
+def calibrate(configs: Iterable[Method], device: str) -> dict[Rate, Calibration]:
+    """Measure one configuration of each kind on a device, and keep the figures in the user's cache.
+
+    Kinds that run a trained network are left out: the network may not exist yet. So is what fails.
+
+    Args:
+        configs: Settings of the cells that are to be run.
+        device: Name of the device: `cpu`, `cuda:<n>`, `mps`.
+    """
+    kinds: dict[Rate, Method] = {}
+    for config in configs:
+        if not config.RUNS_NETWORK:
+            kinds.setdefault(rate_of(config), config)
+    measured = {}
+    for rate, config in kinds.items():
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as trial:
+            try:
+                found = trial.submit(_measure, config, device).result()
+            except BrokenProcessPool:  # killed, perhaps for its memory
+                found = None
+        if found is not None:
+            measured[rate] = found
+    keep_calibrations(device, measured)
+    return measured
+
+
+def _measure(config: Method, device: str) -> Calibration | None:
+    """Return what a trial measures, in a process that has not imported torch yet; None if its pictures fail."""
+    if device.startswith("cuda:"):
+        os.environ["CUDA_VISIBLE_DEVICES"] = device.removeprefix("cuda:")
+        device = "cuda"
+    import torch
+
+    from nst.methods import stylize_batch
+    from nst.workspace import Workspace
+    from tasks.work.workplace import peak_memory, reset_peak_memory
+
+    torch.set_num_threads(usable_cores())
+    workspace = Workspace(device, _packaged_weights)
+    small, large = (_trial(config, side, _STEPS[0]) for side in _SIDES)
+    longer = _trial(config, _SIDES[1], _STEPS[1])
+    peaks, seconds, costs = [], [], []
+    for request in (small, large, longer):
+        reset_peak_memory(device)
+        started = time.perf_counter()
+        (result,) = stylize_batch([request], workspace)
+        if result.error:
+            return None
+        seconds.append(time.perf_counter() - started)
+        peaks.append(peak_memory(device))
+        costs.append(request.config.cost)
+    more = seconds[2] - seconds[1]  # what a picture pays once, such as its targets, cancels out
+    pixels = [side**2 for side in _SIDES]
+    slope = max(0.0, (peaks[1] - peaks[0]) / (pixels[1] - pixels[0]))
+    optimizer = getattr(config, "optimizer", None)
+    history = getattr(optimizer, "history", 0)  # of Adam: none
+    return Calibration(
+        seconds_per_cost=more / (costs[2] - costs[1]) if more > 0 else seconds[2] / costs[2],
+        fixed_bytes=max(0.0, peaks[0] - slope * pixels[0]),
+        bytes_per_pixel=slope + 24.0 * max(0, history - _HISTORY),  # two pictures of three float32 values each
+        device_bytes=_device_bytes(device),
+    )
+
+
+def _packaged_weights(config: BackboneConfig) -> Mapping[str, Tensor]:
+    """Return weights that the package holds; a trial asks for no others."""
+    from tasks.models.backbone_weights import load_weights
+
+    uri = packaged_uri(config)
+    return load_weights(config, uri, f"sha256-{hashlib.sha256(read_uri(uri)).hexdigest()}")
+
+
+def _trial(config: Method, side: int, steps: int) -> Request:
+    """Return a cell of noise with the settings of a configuration, small and short."""
+    import numpy as np
+
+    from nst.pictures.images import Pixels
+    from nst.pictures.masks import plain_labels
+    from nst.workspace import Request
+
+    changes: dict[str, Any] = {"size": side, "steps": steps, "pyramid": {"levels": 1}, "trace_every": 0}
+    raw = {**config.model_dump(), **changes}
+    if config.loss_network and not config.loss_network.distilled:
+        raw["backbone"]["weights"] = "random"
+    raw.update({name: None for name in ("width", "height", "example_size") if name in raw})
+    if raw.get("optimizer", {}).get("history", 0) > _HISTORY:
+        raw["optimizer"]["history"] = _HISTORY
+    small = type(config).model_validate(raw)
+    noise = Pixels("noise", np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8))
+    mask = plain_labels("#000000") if config.masks == "needed" else None
+    return Request(
+        cell_id=f"trial-{side}",
+        content=noise if "content" in config.needs else None,
+        styles=(noise,) if "style" in config.needs else (),
+        style_weights=(1.0,) if "style" in config.needs else (),
+        mix="targets",
+        config=small,
+        content_mask=mask,
+        style_masks=(mask,) if mask else (),
+    )
+
+
+def _device_bytes(device: str) -> float:
+    """Return the memory of a GPU, or what is available of the machine's memory at this moment."""
+    if device == "cuda":
+        import torch
+
+        return float(torch.cuda.get_device_properties(0).total_memory)
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return float(line.split()[1]) * 1024
+    except OSError:
+        pass  # not Linux
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

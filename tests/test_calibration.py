@@ -1,0 +1,95 @@
+"""Seconds and memory before the first run, by short trials on this machine that the user's cache remembers."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from orders import planned
+
+from flows.order.sweep import SweepOrder
+from nst.config import METHOD_CONFIGS
+from nst.config.feedforward import FeedforwardConfig
+from nst.pictures.images import encode
+from nst.plan.rates import Calibration, rate_of
+from nst.records import OutputFormat
+from tasks.planning.calibration import keep_calibrations, kept_calibrations
+from tasks.work.calibration import calibrate
+
+MANIFEST = """\
+name: x
+contents: c.png
+styles: c.png
+methods:
+  - {name: gatys, size: SIZE, steps: 100, backbone: {name: squeezenet, weights: random}, \
+content_layers: fire2, style_layers: [relu1, fire3]}
+  - {name: class_visualisation, size: 64, steps: 20, backbone: {weights: random}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def sweep(folder, size):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
+    (folder / "c.png").write_bytes(encode(pixels, OutputFormat(), {}))
+    (folder / "m.yaml").write_text(MANIFEST.replace("SIZE", str(size)))
+    return planned(folder / "m.yaml", folder / "out")
+
+
+@pytest.mark.slow
+def test_a_plan_knows_seconds_and_memory_after_a_trial_and_warns_of_too_little_memory(tmp_path):
+    before = sweep(tmp_path, 64)
+    assert before.plan.seconds is None
+    assert before.memory is None
+    SweepOrder(before, ("cpu",)).calibrate()
+    after = sweep(tmp_path, 64)
+    assert after.plan.seconds > 0
+    assert after.plan.unknown == 0
+    needed, there_is = after.memory
+    assert 10e6 < needed < there_is
+    assert after.to_json()["batch_memory_bytes"] == needed
+    huge, there_is = sweep(tmp_path, 16384).memory
+    # L-BFGS remembers 50 pairs of pictures: the trial has four of them, the others are added by arithmetic.
+    assert huge > 16384**2 * 0.75 * 2 * 12 * 46
+    assert "gatys" in {method for method, _, _ in kept_calibrations("cpu")}
+    assert kept_calibrations() == kept_calibrations("cpu")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", sorted(METHOD_CONFIGS.keys() - {"feedforward", "gatys", "class_visualisation"}))
+def test_every_method_can_be_tried_out(method):
+    settings = {"name": method, "size": 512, "backbone": {"name": "vgg16", "weights": "torchvision"}}
+    config = METHOD_CONFIGS[method].model_validate(settings)
+    (measured,) = calibrate([config, config], "cpu").values()
+    assert measured.seconds_per_cost > 0
+    assert kept_calibrations("cpu") == {rate_of(config): measured}
+
+
+@pytest.mark.slow
+def test_distilled_weights_are_tried_out_as_they_are():
+    config = METHOD_CONFIGS["gatys"].model_validate({"backbone": {"weights": "draft"}})
+    assert calibrate([config], "cpu").keys() == {("gatys", "vgg19 draft", "float32")}
+
+
+def test_networks_that_may_not_exist_are_not_tried_out():
+    assert calibrate([FeedforwardConfig(model="some")], "cpu") == {}
+
+
+def test_trials_of_devices_are_kept_apart_and_a_damaged_memory_is_empty(tmp_path):
+    gatys, mrf = ("gatys", "vgg19", "float32"), ("mrf", "vgg19", "float32")
+    one, two = Calibration(1.0, 2.0, 3.0, 4.0), Calibration(5.0, 6.0, 7.0, 8.0)
+    keep_calibrations("cuda:0", {gatys: one})
+    keep_calibrations("cpu", {gatys: two})
+    keep_calibrations("cuda:0", {mrf: two})
+    assert kept_calibrations() == {gatys: one, mrf: two}
+    assert kept_calibrations("cpu") == {gatys: two}
+    (file,) = (tmp_path / "cache/nst").iterdir()
+    for damage in ("", "{", "[]", json.dumps({"cpu": {"x": 1}}), json.dumps({"cpu": 3})):
+        file.write_text(damage)
+        assert kept_calibrations("cpu") == {}
+    keep_calibrations("cpu", {gatys: one})
+    assert kept_calibrations("cpu") == {gatys: one}

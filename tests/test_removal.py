@@ -1,0 +1,242 @@
+"""`nst rm` and `nst repair`: what they take away, what they leave, and crashes in between."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from flows.__main__ import app
+from nst.errors import UserError
+from tasks.catalog import Catalog
+from tasks.fsck.check import fsck
+from tasks.fsck.repair import plan_repair, repair
+from tasks.heartbeat import beating, running_sweeps
+from tasks.layout import picture_key, thumbnail_key
+from tasks.removal import finish_removals, plan_removal, remove
+from tasks.root import Root, open_root
+from tasks.status import sweep_statuses
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tasks.store import Store
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+SWEEPS = {"aaaa1111": ("x", "y", "z"), "bbbb2222": ("y", "w")}
+PICTURES = {"x": b"same", "y": b"y", "z": b"z", "w": b"same"}  # two cells, one picture
+FAILED = "z"
+
+
+def submit(catalog: Catalog, sweep: str) -> None:
+    """Register a sweep and do what is to do of it; one cell fails."""
+    common = {"sweep_id": sweep, "sweep_name": f"n{sweep[0]}", "submitted_at": NOW}
+    rows = [{"cell_id": cell, "position": n} for n, cell in enumerate(SWEEPS[sweep])]
+    catalog.commit("sweeps", sweep, "cells", rows, common=common)
+    catalog.store.put(f"manifests/n{sweep[0]}-{sweep}.yaml", b"name")
+    catalog.store.put(f"gallery/n{sweep[0]}-{sweep}/index.html", b"page")
+    for cell in SWEEPS[sweep]:
+        if cell in catalog.keys("results"):
+            continue
+        if cell == FAILED:
+            attempt = 1 + catalog.counts("failures").get(cell, 0)
+            row = {"cell_id": cell, "attempt": attempt, "sweep_id": sweep}
+            catalog.commit("failures", sweep, f"{cell}-{attempt}", [row])
+            continue
+        data = PICTURES[cell]
+        digest = hashlib.sha256(data).hexdigest()
+        catalog.store.put(picture_key(digest, "png"), data)
+        catalog.store.put(thumbnail_key(digest), b"thumbnail")
+        row = {"cell_id": cell, "picture_digest": digest, "picture_format": "png", "picture_bytes": len(data)}
+        catalog.commit("traces", sweep, cell, [{"cell_id": cell, "step": 1, "level": 0}])
+        catalog.commit("results", sweep, cell, [row | {"sweep_id": sweep}])
+    for table in ("sweeps", "results", "traces", "failures"):
+        catalog.publish(table)
+
+
+def content(root: Root) -> dict[str, Any]:
+    """Everything that a user of the root sees."""
+    catalog = Root(root.uri).catalog
+    tables = {
+        table: sorted(map(tuple, catalog.read(table, columns).to_pandas().to_numpy().tolist()))
+        for table, columns in {
+            "sweeps": ["sweep_id", "cell_id"],
+            "results": ["cell_id", "picture_digest"],
+            "traces": ["cell_id"],
+            "failures": ["cell_id"],
+        }.items()
+    }
+    kept = ("pictures/", "thumbs/", "gallery/", "manifests/", "state/removals/")
+    return tables | {"objects": [s.key for s in root.store.list("") if s.key.startswith(kept)]}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    opened = open_root(str(tmp_path / "root"))
+    for sweep in SWEEPS:
+        submit(opened.catalog, sweep)
+    return opened
+
+
+def only(tmp_path: Path, sweep: str) -> Root:
+    """A root in which no other sweep was ever submitted."""
+    other = open_root(str(tmp_path / f"only-{sweep}"))
+    submit(other.catalog, sweep)
+    return other
+
+
+def test_a_removed_sweep_takes_its_own_cells_and_nothing_else(root: Root, tmp_path: Path) -> None:
+    planned = plan_removal(root, "aaaa1111", "na")
+    assert planned.cells == ("x", "z")  # y belongs to the other sweep too
+    assert planned.pictures == ()  # the picture of x is that of w
+    before = content(root)
+    assert content(root) == before  # planning changes nothing
+    remove(root, planned)
+    assert content(root) == content(only(tmp_path, "bbbb2222"))
+    assert [status.sweep_id for status in sweep_statuses(open_root(root.uri))] == ["bbbb2222"]
+    assert set(pd.read_parquet(f"{root.uri}/catalog/sweeps").sweep_id) == {"bbbb2222"}
+    assert fsck(open_root(root.uri)).ok
+
+
+def test_removing_all_sweeps_leaves_no_picture_and_submitting_brings_them_back(root: Root) -> None:
+    before = content(root)
+    for sweep in SWEEPS:
+        remove(root, plan_removal(root, sweep, f"n{sweep[0]}"))
+    assert content(root) == {"sweeps": [], "results": [], "traces": [], "failures": [], "objects": []}
+    again = open_root(root.uri)
+    for sweep in SWEEPS:
+        submit(again.catalog, sweep)
+    assert content(root) == before
+    assert Catalog(root.store).counts("failures") == {FAILED: 1}
+    assert fsck(open_root(root.uri)).ok
+
+
+class Crash(BaseException):
+    pass
+
+
+class Dying:
+    """A store whose process dies at its n-th change, before or after the change's effect."""
+
+    def __init__(self, store: Store, left: float, *, after: bool) -> None:
+        self.store, self.left, self.after = store, left, after
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    def put(self, *arguments: Any, **options: Any) -> Any:
+        return self._change(self.store.put, *arguments, **options)
+
+    def delete(self, *arguments: Any) -> Any:
+        return self._change(self.store.delete, *arguments)
+
+    def _change(self, do: Any, *arguments: Any, **options: Any) -> Any:
+        self.left -= 1
+        if self.left < 0 and not self.after:
+            raise Crash
+        done = do(*arguments, **options)
+        if self.left < 0:
+            raise Crash
+        return done
+
+
+def dying(uri: str, left: float, *, after: bool) -> Root:
+    root = Root(uri)
+    vars(root)["store"] = store = Dying(root.store, left, after=after)
+    vars(root)["catalog"] = Catalog(store, threads=0)
+    return root
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("resubmitted", [False, True])
+def test_a_removal_that_dies_at_any_step_is_ended_by_the_next(tmp_path: Path, after: bool, resubmitted: bool) -> None:
+    expected = content(only(tmp_path, "bbbb2222"))
+    steps = 0
+    while True:
+        root = open_root(str(tmp_path / f"root-{steps}"))
+        for sweep in SWEEPS:
+            submit(root.catalog, sweep)
+        whole = content(root)
+        victim = dying(root.uri, steps, after=after)
+        try:
+            remove(victim, plan_removal(victim, "aaaa1111", "na"))
+        except Crash:
+            steps += 1
+        else:
+            assert steps > 10
+            return
+        assert fsck(open_root(root.uri)).ok
+        next_root = open_root(root.uri)
+        if resubmitted and not any(s.sweep_id == "aaaa1111" for s in sweep_statuses(next_root)):
+            submit(next_root.catalog, "aaaa1111")
+            finish_removals(next_root)
+            now = content(root)
+            assert set(now.pop("failures")) == {(FAILED,)}  # a second attempt, where the first was still on record
+            assert now == {key: value for key, value in whole.items() if key != "failures"}
+            continue
+        if not finish_removals(next_root):  # it died before anything had begun, or after everything had ended
+            assert content(root) in (whole, expected)
+            continue
+        assert content(root) == expected
+        assert fsck(open_root(root.uri)).ok
+
+
+def test_nothing_is_taken_away_while_a_sweep_runs(root: Root) -> None:
+    before = content(root)
+    planned = plan_removal(root, "aaaa1111", "na")
+    with beating(root.store, "bbbb2222"):
+        while not running_sweeps(root.store):
+            pass
+        with pytest.raises(UserError, match="bbbb2222 is running"):
+            remove(root, planned)
+        with pytest.raises(UserError, match="bbbb2222 is running"):
+            repair(root, plan_repair(root))
+    assert content(root) == before
+
+
+def test_the_command_shows_first_and_removes_with_yes(root: Root) -> None:
+    nst = CliRunner()
+    before = content(root)
+    dry = nst.invoke(app, ["rm", "nb", "--root", root.uri])
+    assert dry.exit_code == 0, dry.output
+    assert "2 cells, 1 of them in other sweeps too" in dry.output
+    assert "would remove the rows of 1 cells, 0 pictures (0 bytes)" in dry.output
+    assert "pass --yes" in dry.output
+    assert content(root) == before
+    assert nst.invoke(app, ["rm", "nb", "--yes", "--root", root.uri]).exit_code == 0
+    assert {sweep for sweep, _ in content(root)["sweeps"]} == {"aaaa1111"}
+    assert nst.invoke(app, ["rm", "nb", "--yes", "--root", root.uri]).exit_code != 0  # there is none any more
+
+
+def test_repair_drops_the_rows_of_lost_and_changed_pictures_and_no_others(root: Root) -> None:
+    nst = CliRunner()
+    whole = content(root)
+    digests = {cell: hashlib.sha256(data).hexdigest() for cell, data in PICTURES.items()}
+    root.store.delete(picture_key(digests["y"], "png"))
+    root.store.put(picture_key(digests["x"], "png"), b"diff")  # the picture of w too; as many bytes
+    dry = nst.invoke(app, ["repair", "--root", root.uri])
+    assert "3 cells whose picture is gone or differs" in dry.output
+    assert content(root)["results"] == whole["results"]
+    done = nst.invoke(app, ["repair", "--yes", "--root", root.uri])
+    assert "dropped 3 rows" in done.output
+    assert content(root)["results"] == []
+    assert fsck(open_root(root.uri)).ok
+    again = open_root(root.uri)
+    for sweep in SWEEPS:
+        submit(again.catalog, sweep)
+    assert content(root)["results"] == whole["results"]
+    assert fsck(open_root(root.uri)).ok
+    assert "nothing to repair" in nst.invoke(app, ["repair", "--root", root.uri]).output
+
+
+def test_repair_lets_a_model_train_again_whose_weights_are_gone(root: Root) -> None:
+    catalog = root.catalog
+    catalog.commit("models", "m", "trained", [{"model_id": "m", "weights_digest": "0" * 64, "weights_bytes": 1}])
+    planned = plan_repair(root)
+    assert [fault.id for fault in planned.models] == ["m"]
+    assert repair(root, planned) == 1
+    assert open_root(root.uri).catalog.keys("models", "model_id") == set()

@@ -1,0 +1,56 @@
+"""What a name contains is shown in the terminal, and never obeyed."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+
+import pytest
+from rich.table import Table
+
+from flows.command.terminal import Terminal, printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2Jgone", r"\x1b[2Jgone"),
+        ("\x9b31m", r"\x9b31m"),
+        ("bell\x07 back\x08 return\r", r"bell\x07 back\x08 return\x0d"),
+        ("\u202egnp.exe", r"\u202egnp.exe"),
+        (os.fsdecode(b"caf\xe9.png"), r"caf\xe9.png"),
+        ("two\nlines\tand [x] [bold]brackets[/] :smile: ünïcode 猫", None),
+    ],
+)
+def test_what_a_terminal_would_obey_is_shown(text, shown):
+    assert printable(text) == (text if shown is None else shown)
+
+
+def test_lines_tables_and_titles_show_brackets_and_escapes():
+    table = Table("[x] header", title="[x] title \x1b[31m")
+    table.add_row("[bold]row\x1b]0;owned\x07[/]")
+    file = io.StringIO()
+    terminal = Terminal(file=file, width=100)
+    terminal.print(table)
+    terminal.say("[x] line \x1b[2J")
+    shown = file.getvalue()
+    assert "\x1b" not in shown
+    for text in ("[x] header", r"[x] title \x1b[31m", r"[bold]row\x1b]0;owned\x07[/]", r"[x] line \x1b[2J"):
+        assert text in shown
+
+
+def test_a_root_with_brackets_and_a_manifest_with_escapes(tmp_path):
+    name = "bad\x1b[31m.yaml"
+    (tmp_path / name).write_text("name: 3\n")
+
+    def nst(*arguments):
+        command = [sys.executable, "-m", "flows", *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert f"{tmp_path}/[x]y" in nst("status", "--root", "[x]y").stdout
+    refused = nst("plan", name)
+    assert refused.returncode == 2
+    assert r"bad\x1b[31m.yaml:1:7" in refused.stderr
+    assert "\x1b" not in refused.stderr

@@ -143,7 +143,11 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
     def blur(x: np.ndarray) -> np.ndarray:
         for axis in (0, 1):
             n = x.shape[axis] - side + 1
-            x = sum(w * (x[i : i + n] if axis == 0 else x[:, i : i + n]) for i, w in enumerate(window))
+            shifted = [x[i : i + n] if axis == 0 else x[:, i : i + n] for i in range(side)]
+            x = window[0] * shifted[0]
+            part = np.empty_like(x)  # one array for all products takes a third of the time of an array for each
+            for w, neighbour in zip(window[1:], shifted[1:], strict=True):
+                x += np.multiply(w, neighbour, out=part)
         return x
 
     # Moments around a common offset: with squares of 255, float32 would lose small variances.

@@ -24,6 +24,10 @@ batch_size: 1
 """
 
 
+def quiet(*_):
+    """Say nothing and show nothing."""
+
+
 @pytest.fixture
 def manifest(tmp_path):
     for name, seed in (("a", 0), ("b", 1)):
@@ -46,14 +50,14 @@ def test_rows_that_vanish_from_the_store_are_said_and_run_again(manifest, tmp_pa
             for file in (root / "state/results/wal").rglob("*.json"):
                 file.unlink()
 
-    summary = run_inline(order(manifest, root), lose)
+    summary = run_inline(order(manifest, root), lose, quiet, quiet)
     assert summary.done == 4
     assert summary.lost == 1
     assert summary.exit_code == 1
     text = "\n".join(summary.lines("out"))
     assert "1 of 4 done cells are not in the catalog" in text
     assert "nst fsck" in text
-    again = run_inline(order(manifest, root), lambda *_: None)
+    again = run_inline(order(manifest, root), quiet, quiet, quiet)
     assert (again.done_before, again.done, again.lost, again.exit_code) == (3, 1, 0, 0)
 
 
@@ -64,5 +68,5 @@ def test_a_root_that_is_deleted_in_the_middle_is_said(manifest, tmp_path):
         if done == 2:
             shutil.rmtree(root)
 
-    summary = run_inline(order(manifest, root), delete)
+    summary = run_inline(order(manifest, root), delete, quiet, quiet)
     assert (summary.done, summary.lost, summary.exit_code) == (4, 2, 1)

@@ -10,7 +10,10 @@ from rich.text import Text
 from tasks.status import sweep_statuses
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flows.command.terminal import Terminal
+    from tasks.pages.export import Exported
     from tasks.root import Root
     from tasks.status import SweepStatus
 

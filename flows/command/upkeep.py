@@ -45,9 +45,8 @@ def rm(
         raise
     planned = plan_removal(opened, found.sweep_id, found.name)
     shared = planned.total - len(planned.cells)
-    out.say(
-        f"sweep {found.name} ({found.sweep_id[:8]}): {planned.total:,} cells, {shared:,} of them in other sweeps too"
-    )
+    named = f"{found.name} ({found.sweep_id[:8]})"
+    out.say(f"sweep {named}: {planned.total:,} cells, {shared:,} of them in other sweeps too")
     cells = f"the rows of {len(planned.cells):,} cells"
     pictures = f"{len(planned.pictures):,} pictures ({planned.picture_bytes:,} bytes) with their thumbnails"
     if not yes:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 
 from nst.config import METHOD_CONFIGS
+from nst.redaction import redacted
 from tasks.catalog.columns import Column, Type
 
 
@@ -76,7 +77,7 @@ def _values(config: BaseModel, prefix: str) -> Iterator[tuple[str, object]]:
         elif isinstance(value, Mapping | list | tuple | set | frozenset):
             yield name, compact(value)
         else:
-            yield name, value
+            yield name, redacted(value) if isinstance(value, str) else value
 
 
 def compact(value: Any) -> str:

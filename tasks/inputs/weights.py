@@ -19,7 +19,7 @@ class WeightsRef:
     """The weights of a backbone.
 
     Attributes:
-        uri: `random`, `torchvision`, or the absolute URI of a file.
+        uri: `random`, `torchvision`, or the absolute URI of a file; a signed link with its signature.
         digest: Their identity, part of the ids of cells and models: `sha256-` and the digest of the file,
             `torchvision-` and the name of torchvision's file, or the seed of random weights.
     """
@@ -32,7 +32,7 @@ def find_weights(config: BackboneConfig, base: BaseUri, digests: Digests) -> Wei
     """Return the weights that a backbone names; a file is read for its digest, torchvision's are not.
 
     Raises:
-        InputError: The file does not exist, or it may not be named.
+        InputError: The file does not exist, is too large, or may not be named.
     """
     if config.weights == "random":
         return WeightsRef("random", f"random{config.RANDOM_VERSION}-{config.name}-{config.seed}")

@@ -12,18 +12,17 @@ import os
 import pickle
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from nst.config.architectures import ARCHITECTURES
 from nst.errors import InputError, StorageError, UserError
+from tasks.inputs.digests import MOST_BYTES
 from tasks.inputs.reading import check_planned, read_planned
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from nst.config.backbone import BackboneConfig
-
-_MAX_BYTES: Final = 2 * 1024**3
 
 
 def load_weights(config: BackboneConfig, uri: str, digest: str) -> dict[str, Tensor]:
@@ -46,7 +45,7 @@ def load_weights(config: BackboneConfig, uri: str, digest: str) -> dict[str, Ten
             check_planned(str(path), hashlib.file_digest(file, "sha256").hexdigest(), planned)
         tensors = _torchvision(config.name)
     else:
-        tensors = _parse(read_planned(uri, planned, max_bytes=_MAX_BYTES), uri)
+        tensors = _parse(read_planned(uri, planned, max_bytes=MOST_BYTES), uri)
     if not any(name.startswith("features.") for name in tensors):
         raise InputError(
             f"{uri} holds no tensor named features.<n>.weight; found {', '.join(sorted(tensors)[:3])} ...",

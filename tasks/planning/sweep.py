@@ -15,6 +15,7 @@ from nst.manifest.sweep import Manifest, check_manifest
 from nst.plan.batches import Plan, Rate, make_plan
 from nst.plan.cells import expand
 from nst.records import StyleRef
+from nst.redaction import redacted
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.digests import Digests
 from tasks.inputs.images import FoundImage, find_image, find_images, find_mask, image_refs, stem, unique
@@ -111,7 +112,7 @@ def replan(prepared: PreparedSweep) -> PreparedSweep:
 def register_sweep(prepared: PreparedSweep) -> None:
     """Put the sweep's cells on record, and its manifest below the root; doing it again changes nothing."""
     plan, root = prepared.plan, prepared.root
-    root.store.put(manifest_key(plan.name, plan.sweep_id), prepared.source.text.encode())
+    root.store.put(manifest_key(plan.name, plan.sweep_id), redacted(prepared.source.text).encode())
     common = {
         "sweep_id": plan.sweep_id,
         "sweep_name": plan.name,
@@ -129,7 +130,7 @@ def register_sweep(prepared: PreparedSweep) -> None:
 
 
 def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str) -> PreparedSweep:
-    base, digests = BaseUri.of(source.uri, inputs), Digests(root.store)
+    base, digests = BaseUri.of(source.uri, inputs, root.uri), Digests(root.store)
     found = _find_inputs(manifest, base, digests)
     choose = ModelChoice(root, digests, base, source.folder, inputs)
     identities = {backbone: weights.digest for backbone, weights in found.weights.items()}

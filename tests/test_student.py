@@ -40,6 +40,7 @@ def test_disagreement_of_equal_opposite_and_longer_gradients():
     assert disagreement(0.0 * gradient, 0.0 * gradient, 0.1).isfinite().all()
 
 
+@pytest.mark.slow
 def test_the_gradient_of_the_disagreement_is_that_of_finite_differences():
     training = trainer(precision="float64")
     training.lesson.begin(training.sampler)
@@ -81,6 +82,7 @@ def test_the_first_weights_are_the_closed_form_and_are_computed_once(monkeypatch
     torch.testing.assert_close(child.weights()[0], tensors)
 
 
+@pytest.mark.slow
 def test_a_student_with_all_filters_agrees_with_its_teacher():
     full = trainer(
         filters=(64, 64, 128), crops=40, size=24, photographs=np.stack([blocks(s, 24, 24) for s in range(9)])
@@ -90,6 +92,7 @@ def test_a_student_with_all_filters_agrees_with_its_teacher():
     assert loss < 0.1
 
 
+@pytest.mark.slow
 def test_training_brings_the_gradients_closer():
     training = trainer()
     before = training.step().loss
@@ -118,6 +121,7 @@ def test_its_file_is_the_weights_of_a_backbone_in_half_precision():
         network(images)
 
 
+@pytest.mark.slow
 def test_validation_pictures_are_descents_towards_the_style():
     training = trainer()
     training.step()

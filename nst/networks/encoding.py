@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from nst.backbones import BACKBONES, VGG, inputs_of
+from nst.backbones import BACKBONES, VGG
 from nst.config.convolutions import check_encoder, convolutions_of
 from nst.config.training import AdainTraining, MganTraining
 from nst.errors import InputError
@@ -78,5 +78,5 @@ def encoder_from(config: BackboneConfig, layer: str, tensors: Mapping[str, Tenso
         for part in ("weight", "bias")
         if f"encoder.{convolution.name}_{part}" in tensors
     }
-    inputs = inputs_of(config)
+    inputs = config.expected_input
     return VGG(config.name, [layer], weights, inputs=inputs, pooling=config.pooling, padding=config.padding)

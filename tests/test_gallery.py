@@ -124,6 +124,14 @@ def test_axes_are_what_varies_and_followers_what_follows():
     assert [axes["style_weight"][i] for i in data["axes"][2]["index"][:2]] == [10.0, 1.0]
 
 
+def test_layers_that_only_some_weights_reach_follow_the_weights():
+    rows = [row(f"{w}{s}", "p", "x", backbone={"weights": w}, style_weight=s)
+            for w in ("embedded", "draft", "random") for s in (3.0, 30.0)]  # fmt: skip
+    data = tabulate(rows, PAGE)
+    assert [axis["key"] for axis in data["axes"]] == ["style_weight", "backbone_weights"]
+    assert {"content_layers", "style_layers"} <= data["followers"].keys()
+
+
 def test_a_done_row_wins_over_failures_and_the_last_failure_counts():
     rows = [row("a", error="first"), row("b", error="once"), row("a"), row("b", error="twice"), row("a", error="late")]
     data = tabulate(rows, PAGE)

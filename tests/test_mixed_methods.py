@@ -163,6 +163,19 @@ def test_what_follows_from_the_method_is_no_news():
     assert varying(rows[rows.method == "gatys"]) == ["style_weight"]
 
 
+def test_what_follows_from_the_weights_is_no_news():
+    """Layers that are left out are those that the weights have; the sheet's labels have no room for them."""
+    rows = pd.DataFrame([
+        {"method": "gatys", "backbone_weights": weights, "content_layers": layers, "style_weight": weight}
+        for weights, layers in (("embedded", '{"relu4_1":1}'), ("draft", '{"relu4_1":1}'), ("random", '{"relu4_2":1}'))
+        for weight in (3.0, 30.0)
+    ])  # fmt: skip
+    rows = rows.reindex(columns=["method", *(column.name for column in parameters.columns())])
+    assert varying(rows) == ["style_weight", "backbone_weights"]
+    apart = rows.assign(content_layers=['{"relu4_1":1}', '{"relu3_1":1}'] * 3)
+    assert varying(apart) == ["content_layers", "style_weight", "backbone_weights"]
+
+
 SMALL = "size: 48, steps: 2, backbone: {name: vgg16, weights: random}"
 SHORT = "size: 48, steps: 2, backbone: {name: squeezenet, weights: random}, pyramid: {levels: 1}"
 MANIFEST = f"""\

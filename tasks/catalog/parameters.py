@@ -26,6 +26,14 @@ def columns() -> tuple[Column, ...]:
     return union(METHOD_CONFIGS.values())
 
 
+@cache
+def deciding() -> frozenset[str]:
+    """Return the columns of the settings that decide what others are filled with where these are left out."""
+    fields = frozenset[str]().union(*(config.DECIDES for config in METHOD_CONFIGS.values()))
+    prefixes = tuple(f"{field}_" for field in fields)
+    return frozenset(c.name for c in columns() if c.name in fields or c.name.startswith(prefixes))
+
+
 def union(configs: Iterable[type[BaseModel]]) -> tuple[Column, ...]:
     """Return a column for every setting that one of the configurations has.
 

@@ -50,12 +50,22 @@ def _filled(rows: pa.Table) -> pa.Table:
 def varying(rows: pd.DataFrame) -> list[str]:
     """Return the parameter columns that take more than one value in these rows, the method first.
 
-    With several methods, a column counts only if it varies within one of them: the method explains the rest.
+    With several methods, a column counts only if it varies within one of them: the method explains the rest. Likewise,
+    a column that follows from a setting which decides the defaults of others, such as the backbone's weights, tells
+    nothing beside it.
     """
     groups = [group for _, group in rows.groupby("method", sort=False)]
     columns = [column.name for column in parameters.columns() if column.name in rows]
     found = [name for name in columns if any(len(group[name].unique()) > 1 for group in groups)]
+    deciding = [name for name in found if name in parameters.deciding()]
+    found = [name for name in found if name in deciding or not any(_follows(rows, name, other) for other in deciding)]
     return ["method", *found] if len(groups) > 1 else found
+
+
+def _follows(rows: pd.DataFrame, column: str, other: str) -> bool:
+    """Return whether a column has one value for each method and value of the other column."""
+    groups = rows.groupby(["method", other], dropna=False)[column]
+    return all(len(values.unique()) == 1 for _, values in groups)
 
 
 def short(value: Any) -> str:

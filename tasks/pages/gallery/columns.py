@@ -28,8 +28,9 @@ _SOURCES: Final = (
 def tabulate(rows: Sequence[Mapping[str, Any]], page_uri: str) -> dict[str, Any]:
     """Return what the script of the page reads (`model.js`): plain JSON values, no NaN.
 
-    Axes are the parameters that vary. A parameter that follows from another (two axes paired by `zip`, a setting that
-    only one optimiser has) is not an axis but a follower, shown with the cell.
+    Axes are the parameters that vary. A parameter that follows from
+    another (two axes paired by `zip`, a setting that only one optimiser has, layers that only some weights reach) is
+    not an axis but a follower, shown with the cell.
     """
     cells = _row_per_cell(rows)
     settings = {c.name: [_plain(row.get(c.name), c.type) for row in cells] for c in _settings()}
@@ -42,8 +43,13 @@ def tabulate(rows: Sequence[Mapping[str, Any]], page_uri: str) -> dict[str, Any]
         column = _coded([str(_plain(row.get(f"{kind}_name")) or "") for row in cells])
         if len(column["values"]) > 1:
             axes.append({"key": kind, "label": kind, **column})
+    first = {"method", *parameters.deciding()}  # what decides the defaults of others
+    deciding = [column for key, column in varying.items() if key in first]
     for key, column in varying.items():
-        if any(_follows(column["index"], axis["index"]) for axis in axes if axis["key"] not in {"content", "style"}):
+        leaders = [axis for axis in axes if axis["key"] not in {"content", "style"}]
+        if key not in first:
+            leaders += deciding
+        if any(_follows(column["index"], leader["index"]) for leader in leaders):
             followers[key] = column
         else:
             axes.append({"key": key, "label": key, **column})

@@ -76,7 +76,7 @@ def _weights() -> Iterator[Finding]:
             yield Finding("ok", "weights", f"torchvision's {name} in {path.parent}")
         else:
             text = f"torchvision's {name} is not in {path.parent}: it is downloaded at first use ({known.megabytes} MB)"
-            yield Finding("note", "weights", f"{text}; offline, use backbone.weights: random")
+            yield Finding("note", "weights", f"{text}; offline, use backbone: {{weights: embedded}}")
 
 
 def _storage(root: str) -> Iterator[Finding]:

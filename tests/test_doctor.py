@@ -64,4 +64,4 @@ def test_a_prefect_server_that_does_not_answer_is_told(tmp_path):
 def test_missing_weights_are_a_note_with_a_way_out(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert {level for level, _ in findings(str(tmp_path), "weights")} == {"note"}
-    assert all("random" in text for _, text in findings(str(tmp_path), "weights"))
+    assert all("weights: embedded" in text for _, text in findings(str(tmp_path), "weights"))

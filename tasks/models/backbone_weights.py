@@ -101,7 +101,7 @@ def _torchvision(name: str) -> dict[str, Tensor]:
     except OSError as error:  # urllib's errors are OSErrors
         raise UserError(
             f"torchvision's weights of {name} are neither in torch's cache nor can they be downloaded: {error}",
-            hint="offline, use backbone: {weights: embedded}, which comes with nst, or the URI of a .safetensors file",
+            hint="offline, use backbone: {weights: embedded}, which comes with nst, or weights: random",
         ) from error
     except RuntimeError as error:  # the digest of the download is wrong
         raise StorageError(f"torchvision's weights of {name}: {error}") from error

@@ -1,9 +1,10 @@
-"""The errors of nst, and the record of one fault in a manifest. Imports nothing of nst: every room may raise from it.
+"""The errors of nst, and the record of one fault in a manifest. Every room may raise from it.
 
     NstError
     |-- UserError              edit something; exit code 2; never retried
     |   |-- ManifestError      the manifest: every problem at once, with file:line:column
     |   `-- InputError         an input that the user named: an image, a weights file, a folder
+    |       `-- UnreadableError  more bytes than are read, or bytes that come too slowly (tasks.store.contract)
     |-- NumericalError         a loss or a picture went wrong; recorded, not retried
     |   `-- Unhealthy          a training cannot go on (nst.training.health)
     |-- OutOfMemory            the device's memory is too small for the cell even alone
@@ -13,7 +14,8 @@
     |-- NightFailed            some manifests of a nightly run failed (flows.order.night)
     `-- Stopped                a signal, not a failure: the run was asked to end (flows.stop)
 
-The class *is* the retry policy: `TransientError` is retried, nothing else is.
+The class *is* the retry policy: `TransientError` is retried, nothing else is. No message and no hint holds the
+credentials of a location (`nst.redaction`), since errors are printed, logged and kept in tables.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+from nst.redaction import redacted
+
 
 class NstError(Exception):
     """Base of all errors that nst raises on purpose.
@@ -35,9 +39,9 @@ class NstError(Exception):
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = redacted(message)
+        self.hint = redacted(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message

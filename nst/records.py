@@ -1,11 +1,12 @@
 """The small frozen records that pass between modules and processes: no tensors, no open files, no behaviour.
 
-Images are passed as URIs with digests; pixels are read where they are used.
+Images are passed as URIs with digests; pixels are read where they are used. A `uri` is stored and shown, and has no
+credentials; a signed link is in `link` alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ class MaskRef:
     uri: str
     digest: str
     """SHA-256 of the bytes in hexadecimal digits; of a colour, the colour itself."""
+    link: str = field(default="", repr=False)
+    """Where the bytes are read if that is not `uri`: a link with its query, which is neither stored nor shown."""
+    fault: str = ""
+    """Why the bytes were not read when the run was planned: there are too many, or they come too slowly."""
 
     @property
     def is_color(self) -> bool:
@@ -36,8 +41,12 @@ class ImageRef:
     uri: str
     """"" for a content that is a mask alone."""
     digest: str
-    """SHA-256 of the bytes in hexadecimal digits; "" for a mask alone."""
+    """SHA-256 of the bytes in hexadecimal digits; "" for a mask alone. Of an image with a `fault`, of its location."""
     mask: MaskRef | None = None
+    link: str = field(default="", repr=False)
+    """As `MaskRef.link`."""
+    fault: str = ""
+    """As `MaskRef.fault`."""
 
 
 @dataclass(frozen=True, slots=True)

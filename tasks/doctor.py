@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import tempfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Literal
@@ -14,7 +15,8 @@ from nst.errors import NstError, UserError
 from tasks.models.backbone_weights import cache_fault, cached_weights
 from tasks.prefect.server import check_configured, configured_url
 from tasks.store import Patience, open_store
-from tasks.store.probe import probe
+from tasks.store.local import LocalStore
+from tasks.store.probe import StoreCapabilities, probe
 from tasks.work.devices import find_devices
 
 if TYPE_CHECKING:
@@ -80,18 +82,28 @@ def _weights() -> Iterator[Finding]:
 def _storage(root: str) -> Iterator[Finding]:
     try:
         store = open_store(root, Patience(deadline=15))
-        found = probe(store)
+        found = probe(store) if not isinstance(store, LocalStore) else _probe_folder(store.root)
     except (NstError, OSError) as error:
         yield Finding("bad", "storage", str(error))
         return
     text = f"{store.uri}: {found.detail}"
     yield Finding("ok" if found.create_only else "note", "storage", text)
-    if store.uri.startswith("file://"):
-        existing = store.uri.removeprefix("file://")
-        while not os.path.isdir(existing):  # noqa: PTH112  the probe made it, but it may be removed by now
-            existing = os.path.dirname(existing)  # noqa: PTH120
-        free = shutil.disk_usage(existing).free
+    if isinstance(store, LocalStore):
+        free = shutil.disk_usage(_existing(store.root)).free
         yield Finding("ok" if free > 2**30 else "note", "storage", f"{free / 2**30:.1f} GiB free")
+
+
+def _probe_folder(folder: str) -> StoreCapabilities:
+    """Probe the file system of a folder, which need not exist yet, and leave nothing there."""
+    with tempfile.TemporaryDirectory(prefix=".nst-doctor-", dir=_existing(folder)) as made:
+        return probe(LocalStore(made))
+
+
+def _existing(folder: str) -> str:
+    """Return a path, or the nearest one above it that exists."""
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)  # noqa: PTH120
+    return folder
 
 
 def _server() -> Iterator[Finding]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from tasks.store import open_store
-from tasks.store.probe import probe
+from tasks.store import Patience, open_store
+from tasks.store.probe import keeps_create_only
 
 if TYPE_CHECKING:
     from tasks.catalog import Catalog
@@ -19,10 +19,12 @@ class Root:
     Args:
         uri: Path or URI of the root, e.g. `out` or `s3://bucket/prefix`.
         single_publisher: Whether the store lacks create-only writes, so that publishers must take turns.
+        known: Whether the store has answered another process before (`tasks.store.patience`).
     """
 
-    def __init__(self, uri: str, *, single_publisher: bool = False) -> None:
+    def __init__(self, uri: str, *, single_publisher: bool = False, known: bool = False) -> None:
         self._given = uri
+        self._known = known
         self.single_publisher = single_publisher
 
     @property
@@ -33,7 +35,7 @@ class Root:
     @cached_property
     def store(self) -> Store:
         """The objects below the root."""
-        return open_store(self._given)
+        return open_store(self._given, Patience(known=self._known))
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -46,7 +48,7 @@ class Root:
         return f"Root({self.uri!r}, single_publisher={self.single_publisher})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (partial(Root, single_publisher=self.single_publisher), (self.uri,))
+        return (partial(Root, single_publisher=self.single_publisher, known=True), (self.uri,))
 
 
 def open_root(uri: str, *, probed: bool = False) -> Root:
@@ -55,14 +57,14 @@ def open_root(uri: str, *, probed: bool = False) -> Root:
     Args:
         uri: Path or URI of the root.
         probed: Whether to try out if the store keeps create-only writes, which all code that writes to the catalog must
-            know. Local folders keep them (hard links); other stores are tried once per process (`tasks.store.probe`),
-            which takes seconds and the right to write. Without a probe the store is assumed to keep them.
+            know. Local folders keep them (hard links); other stores are tried once a day (`tasks.store.probe`), which
+            takes seconds and the right to write. Without a probe the store is assumed to keep them.
 
     Raises:
         InputError: An unknown protocol, or a URI without a bucket.
         StorageError, UserError: The probed store does not answer or refuses.
     """
     root = Root(uri)
-    if not root.uri.startswith("file://") and probed and not probe(root.store).create_only:
+    if not root.uri.startswith("file://") and probed and not keeps_create_only(root.store):
         return Root(uri, single_publisher=True)
     return root

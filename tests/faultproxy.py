@@ -9,6 +9,8 @@ Actions:
     stall:0.5        that many seconds of silence, then the true answer
     truncate         the true headers, half of the body, a reset
     strip_condition  forwards without If-None-Match: a server that ignores create-only writes
+    swallow          200 and nothing else, as a portal or a broken cache answers; the server sees nothing
+    strip_etag       the true answer without its ETag
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-CODES = {"503": "SlowDown", "500": "InternalError", "409": "ConditionalRequestConflict", "403": "AccessDenied"}
+CODES = {"503": "SlowDown", "500": "InternalError", "409": "ConditionalRequestConflict", "403": "AccessDenied",
+         "404": "NotFound"}  # fmt: skip
 HOP_BY_HOP = {"connection", "expect", "transfer-encoding", "keep-alive"}
 
 
@@ -128,6 +131,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         if action == "reset_request":
             return self._reset()
+        if action == "swallow":
+            self.send_response_only(200)
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
         return self._pass_on(body, action)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _handle  # noqa: N815 - named by http.server
@@ -143,7 +150,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._reset()
         self.send_response_only(status)
         for name, value in answered:
-            if name.lower() not in HOP_BY_HOP | {"content-length"}:
+            dropped = HOP_BY_HOP | {"content-length"} | ({"etag"} if action == "strip_etag" else set())
+            if name.lower() not in dropped:
                 self.send_header(name, value)
         length = dict(answered).get("Content-Length") if self.command == "HEAD" else str(len(answer))
         self.send_header("Content-Length", length or "0")

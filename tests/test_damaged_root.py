@@ -85,7 +85,7 @@ def test_a_damaged_object_is_one_line_in_status(root: Root, place: str, garbage:
     root.store.put(key, GARBAGE[garbage])
     code, text = nst(monkeypatch, capfd, "status", "--root", root.uri)
     assert code == 2
-    assert len(text.splitlines()) == 1
+    assert len([line for line in text.splitlines() if not line.startswith("reading and planning ")]) == 1
     assert key in text
     assert "nst fsck" in text
 
@@ -95,7 +95,7 @@ def test_a_damaged_claim_is_one_line_in_plan_and_run(root: Root, tmp_path: Path,
     root.store.put(layout.claim("results", 1), PORTAL)
     code, text = nst(monkeypatch, capfd, what, str(tmp_path / "small.yaml"), "--root", root.uri)
     assert code == 2
-    assert len(text.splitlines()) == 1
+    assert len([line for line in text.splitlines() if not line.startswith("reading and planning ")]) == 1
     assert layout.claim("results", 1) in text
 
 

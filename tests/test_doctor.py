@@ -7,7 +7,10 @@ import socket
 import subprocess
 import sys
 
+import pytest
+
 from tasks.doctor import examine
+from tasks.store import open_store
 
 
 def findings(root, subject):
@@ -17,6 +20,25 @@ def findings(root, subject):
 def test_a_local_root_has_create_only_writes(tmp_path):
     levels = [level for level, _ in findings(str(tmp_path / "root"), "storage")]
     assert "bad" not in levels
+
+
+@pytest.mark.parametrize("root", ["", "deep/er", "is"])
+def test_a_root_is_examined_without_leaving_anything(tmp_path, root):
+    (tmp_path / "is").mkdir()
+    assert "bad" not in [level for level, _ in findings(str(tmp_path / root), "storage")]
+    assert [path.name for path in tmp_path.rglob("*")] == ["is"]
+
+
+def test_a_bucket_is_examined_without_leaving_anything(s3):
+    root = f"{s3.bucket()}/root"
+    ((level, _),) = findings(root, "storage")
+    assert level == "ok"
+    assert open_store(root).list("") == []
+
+
+def test_a_root_that_is_a_file_is_bad(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert [level for level, _ in findings(str(tmp_path / "file"), "storage")] == ["bad"]
 
 
 def test_a_bucket_that_is_not_there_is_told(s3):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import pickle
+import subprocess
+import sys
 import uuid
 from typing import TYPE_CHECKING
 
@@ -9,7 +13,9 @@ import pytest
 from faultproxy import FaultProxy, Rule
 
 from nst.errors import StorageError, UserError
+from tasks.root import Root
 from tasks.store import Patience, Store, open_store, probe
+from tasks.store.probe import _FOUND, REMEMBERED, is_remembered, keeps_create_only
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,8 +148,126 @@ def test_nobody_listens(s3: S3Server, monkeypatch: pytest.MonkeyPatch):
     gone.close()
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", gone.url.replace("http://", "http://me:secret@"))
     with pytest.raises(StorageError, match=f"at {gone.url}") as caught:
-        open_store("s3://bucket/x", Patience(0.2, stall=0.2, longest_wait=0.05)).get("k")
+        open_store("s3://bucket/x", Patience(0.2, stall=0.2, longest_wait=0.05, known=True)).get("k")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"])
+@pytest.mark.parametrize("operation", METHODS)
+def test_nobody_at_the_first_contact_is_the_users_to_mend_and_is_not_tried_again(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch, host: str, operation: str
+):
+    gone = FaultProxy(s3.url)
+    gone.close()
+    url = gone.url.replace("127.0.0.1", host)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
+    with pytest.raises(UserError, match=f"no connection to {url}"):
+        use(open_store("s3://bucket/x", Patience(deadline=1e9)), operation)  # a retry would never end
+    with pytest.raises(UserError, match=f"no connection to {url}"):
+        probe(open_store("s3://bucket/x", Patience(deadline=1e9)))
+
+
+def test_a_store_that_answered_once_keeps_its_patience(s3: S3Server, monkeypatch: pytest.MonkeyPatch, bucket: str):
+    proxy = FaultProxy(s3.url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+    store = open_store(f"{bucket}/{uuid.uuid4().hex}", Patience(0.3, stall=5, first_wait=0.01, longest_wait=0.05))
+    store.put("k", b"1")
+    crossed = pickle.loads(pickle.dumps(store))
+    proxy.rules = [Rule("reset_request")]  # ends the connections that are open
+    proxy.close()
+    for one in (store, crossed):
+        with pytest.raises(StorageError, match=r"gave up after \d+ attempts"):
+            one.get("k")
+
+
+def test_a_root_that_crosses_into_a_worker_has_been_reached_before(s3: S3Server, monkeypatch: pytest.MonkeyPatch):
+    gone = FaultProxy(s3.url)
+    gone.close()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", gone.url)
+    code = "import pickle, sys; print(pickle.loads(sys.stdin.buffer.read()).store._patience.known)"
+    worker = [sys.executable, "-c", code]
+    done = subprocess.run(worker, input=pickle.dumps(Root("s3://bucket/x")), capture_output=True, check=True)
+    assert done.stdout == b"True\n"
+
+
+@pytest.mark.parametrize("operation", ["put", "create", "list"])
+def test_another_server_than_s3_is_the_users_to_mend(behind: Store, proxy: FaultProxy, operation: str):
+    proxy.rules = [Rule("status:404")]
+    with pytest.raises(UserError, match=f"404 at {proxy.url}"):
+        use(behind, operation)
+    assert proxy.hurt() == 1
+
+
+@pytest.mark.parametrize("operation", [name for name in METHODS if name != "delete"])
+def test_a_page_that_answers_everything_is_no_store(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch, bucket: str, operation: str
+):
+    portal = FaultProxy(s3.url, [Rule("swallow")])
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", portal.url)
+    with pytest.raises(UserError, match="none of an S3 server"):
+        use(open_store(f"{bucket}/x", Patience(deadline=1e9)), operation)
+    portal.close()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("operation", ["put", "create"])
+def test_an_acknowledged_write_that_is_not_stored_is_written_again(
+    behind: Store, proxy: FaultProxy, operation: str, times: int
+):
+    proxy.rules = [Rule("swallow", method="PUT", hits=set(range(1, times + 1)))]
+    use(behind, operation)
+    proxy.rules = []
+    aftermath(behind, operation)
+
+
+@pytest.mark.parametrize("operation", ["put", "create"])
+def test_a_proxy_that_stores_nothing_is_an_error_and_no_success(behind: Store, proxy: FaultProxy, operation: str):
+    proxy.rules = [Rule("swallow", method="PUT")]
+    store = open_store(behind.uri, Patience(0.1, stall=5, first_wait=0.01, longest_wait=0.05))
+    with pytest.raises(StorageError, match="acknowledged, and"):
+        use(store, operation)
+
+
+@pytest.mark.parametrize("operation", ["put", "create"])
+def test_a_server_without_etags_is_asked_for_what_it_holds(behind: Store, proxy: FaultProxy, operation: str):
+    proxy.rules = [Rule("strip_etag", method="PUT")]
+    use(behind, operation)
+    assert "HEAD" in {method for method, _, _ in proxy.log}
+    proxy.rules = []
+    aftermath(behind, operation)
+
+
+def test_a_probe_is_remembered_for_a_day_by_the_store_itself(behind: Store, proxy: FaultProxy):
+    def forget():
+        _FOUND.clear()
+        proxy.log.clear()
+
+    forget()
+    assert keeps_create_only(behind)
+    assert len(proxy.log) > 100
+    forget()
+    assert keeps_create_only(behind)
+    assert len(proxy.log) == 1
+    memory = json.loads(behind.get(REMEMBERED))
+    damaged = [
+        b"",
+        b"[" * 4000,
+        b"[]",
+        b"{}",
+        b"\xff",
+        b" " * 5000,
+        json.dumps({**memory, "uri": "s3://a/copy"}).encode(),
+    ]
+    damaged += [json.dumps({**memory, "probed_at": at}).encode() for at in (memory["probed_at"] - 90_000, 1e12, "x")]
+    for text in damaged:
+        behind.put(REMEMBERED, text)
+        assert not is_remembered(behind)
+
+
+def test_a_store_that_failed_its_probe_is_probed_again(behind: Store, proxy: FaultProxy):
+    proxy.rules = [Rule("strip_condition", method="PUT")]
+    assert not keeps_create_only(behind)
+    assert [stat.key for stat in behind.list("")] == ["old"]
 
 
 def test_a_server_that_ignores_conditions_is_found(behind: Store, proxy: FaultProxy):

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from datetime import UTC, datetime
 
 import pytest
 
 from nst.config.backbone import BackboneConfig
-from nst.errors import InputError
+from nst.errors import InputError, UserError
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.digests import Digests
 from tasks.inputs.images import find_images
 from tasks.inputs.uris import stat_uri
 from tasks.inputs.weights import find_weights
+from tasks.models.choose import TrainedModel, find_model
+from tasks.models.importing import import_model
+from tasks.root import open_root
 from tasks.store import open_store
 
 
@@ -74,7 +79,9 @@ def test_a_broken_memory_of_digests_costs_only_reading_again(tmp_path):
     photo = tmp_path / "x.jpg"
     photo.write_bytes(b"first")
     store = open_store(tmp_path / "root")
-    for broken in (b"{", b"[]", json.dumps({f"file://{photo}": ["nonsense", "0"]}).encode()):
+    entries = [{f"file://{photo}": value} for value in (5, [], ["x"], [1, 2], None, ["nonsense", "0"])]
+    damaged = [b"{", b"[]", b"\xff", b"[" * 100_000, *(json.dumps(entry).encode() for entry in entries)]
+    for broken in damaged:
         store.put("state/digests.json", broken)
         assert Digests(store).of([stat_uri(f"file://{photo}")]) == [hashlib.sha256(b"first").hexdigest()]
 
@@ -93,3 +100,43 @@ def test_weights_are_identified_by_what_they_are(tmp_path):
     assert identity(weights="own.safetensors") == f"sha256-{hashlib.sha256(b'weights').hexdigest()}"
     with pytest.raises(InputError, match="does not exist"):
         identity(weights="none.safetensors")
+
+
+def test_bytes_that_are_overwritten_in_place_are_noticed_although_size_and_time_are_the_same(tmp_path):
+    photo = tmp_path / "x.jpg"
+    photo.write_bytes(b"first")
+    digests = Digests(open_store(tmp_path / "root"))
+    digests.of([stat_uri(str(photo))])
+    before = photo.stat()
+    while photo.stat().st_ctime_ns == before.st_ctime_ns:  # the clock of the file system goes in steps
+        with photo.open("r+b") as file:
+            file.write(b"other")
+    os.utime(photo, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (photo.stat().st_mtime_ns, photo.stat().st_size) == (before.st_mtime_ns, before.st_size)
+    assert digests.of([stat_uri(str(photo))]) == [hashlib.sha256(b"other").hexdigest()]
+
+
+def model(model_id, name):
+    return TrainedModel(model_id, "adain", name, (), (), "", "", datetime.now(UTC))
+
+
+def test_a_model_is_chosen_by_its_name_or_by_the_beginning_of_its_id():
+    models = [
+        model("abcd" * 8, "matta"),
+        model("1234" * 8, "twice"),
+        model("5678" * 8, "twice"),
+        model("9" * 32, "1234"),
+    ]
+    assert find_model(models, "matta") == find_model(models, "abcda") == models[0]
+    for wanted in ("twice", "1234"):
+        with pytest.raises(InputError, match="2 models are named"):
+            find_model(models, wanted)
+    assert find_model(models, "1234" * 8) == models[1]
+    with pytest.raises(InputError, match="no model 'abc'"):
+        find_model(models, "abc")
+
+
+@pytest.mark.parametrize("name", ["latest", "my.safetensors", "my.yaml"])
+def test_a_model_gets_no_name_by_which_it_could_not_be_chosen(tmp_path, name):
+    with pytest.raises(UserError, match="no model can be named"):
+        import_model(open_root(str(tmp_path)).catalog, ["decoder.safetensors"], name)

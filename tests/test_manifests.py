@@ -79,4 +79,4 @@ def test_makes_models(file):
 def test_the_quickstart_is_12_cells_that_need_no_download():
     manifest = parse_manifest((ROOT / "quickstart.yaml").read_text(), "quickstart.yaml")
     assert len(manifest.contents) * len(manifest.styles) * len(manifest.variants) == 12
-    assert {backbone.weights for backbone in manifest.backbones()} == {"random"}
+    assert {backbone.weights for backbone in manifest.backbones()} == {"embedded"}

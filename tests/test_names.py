@@ -66,7 +66,7 @@ def test_two_names_of_equal_bytes_are_one_cell_two_files_and_two_places(folder):
     (status,) = sweep_statuses(root)
     assert (status.total, status.done, status.to_do) == (2, 2, 0)
 
-    assert export_sweep(root.catalog, order.prepared.plan.sweep_id, folder / "files") == 3
+    assert export_sweep(root.catalog, order.prepared.plan.sweep_id, folder / "files").pictures == 3
     files = {path.name: path.read_bytes() for path in (folder / "files").glob("*.png")}
     assert sorted(files) == ["a__s.png", "b__s.png", "c__s.png"]
     assert files["b__s.png"] == files["c__s.png"] != files["a__s.png"]

@@ -202,3 +202,21 @@ def test_a_file_deleted_during_a_listing_is_left_out(tmp_path: Path):
     store.put("a/1", b"")
     (tmp_path / "a" / "dangling").symlink_to(tmp_path / "gone")
     assert [stat.key for stat in store.list("")] == ["a/1"]
+
+
+def test_links_that_lead_back_are_not_followed(tmp_path: Path):
+    store = LocalStore(tmp_path)
+    store.put("a/1", b"")
+    store.put("b/2", b"")
+    for name, target in (("a/x", tmp_path), ("a/y", tmp_path), ("a/z", tmp_path / "b"), ("b/a", tmp_path / "a")):
+        (tmp_path / name).symlink_to(target)
+    (tmp_path / "self").symlink_to(tmp_path / "self")
+    assert {stat.key for stat in store.list("")} >= {"a/1", "b/2", "a/z/2", "b/a/1"}
+
+
+def test_a_digest_is_that_of_the_bytes(tmp_path: Path):
+    store = LocalStore(tmp_path)
+    store.put("k", b"abc")
+    assert store.digest("k") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-4
+    with pytest.raises(FileNotFoundError):
+        store.digest("gone")

@@ -11,9 +11,9 @@ import pytest
 from faultproxy import FaultProxy, Rule
 
 from nst.errors import InputError, StorageError
+from nst.redaction import redacted
 from tasks.inputs.uris import glob_uri, read_uri, stat_uri
 from tasks.store import Patience, Store, open_store
-from tasks.store.names import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,8 +124,8 @@ def test_only_known_protocols_are_spoken(use, uri: str, said: str, request: pyte
 
 
 def test_messages_hide_what_signs_a_link():
-    assert printable("https://me:secret@host/a.png?X-Amz-Signature=abc#x") == "https://host/a.png"
-    assert printable("s3://bucket/a?b.png") == "s3://bucket/a?b.png"
+    assert redacted("https://me:secret@host/a.png?X-Amz-Signature=abc#x") == "https://host/a.png"
+    assert redacted("s3://bucket/a?b.png") == "s3://bucket/a?b.png"
 
 
 @pytest.fixture

@@ -8,24 +8,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from nst.config.block import Block
-from nst.config.locations import INPUT_SCHEMES
-from nst.yaml.problems import did_you_mean, nearest, one_of
+from nst.config.locations import check_uri
 
 _TYPED_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-
-
-def check_uri(uri: str) -> str:
-    """Return a URI of a known scheme, or a path.
-
-    Raises:
-        ValueError: The scheme is unknown.
-    """
-    scheme, found, _ = uri.partition("://")
-    if found and scheme not in INPUT_SCHEMES:
-        hint = did_you_mean(nearest(scheme, INPUT_SCHEMES))
-        message = f"unknown URI scheme {scheme[:40]!r}, expected {one_of(INPUT_SCHEMES)}"
-        raise ValueError(f"{message}; {hint}" if hint else message)
-    return uri
 
 
 def listed(value: Any) -> Any:

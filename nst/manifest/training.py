@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from nst.config.block import Block
+from nst.config.locations import check_uri
 from nst.config.training import TRAINING_CONFIGS
 from nst.manifest.axes import parse_sweep
-from nst.manifest.blocks import FromUri, Mask, Name, Uri, check_one_image, check_uri, listed
+from nst.manifest.blocks import FromUri, Mask, Name, Uri, check_one_image, listed
 from nst.manifest.building import make_variants
 from nst.manifest.checking import check
 from nst.manifest.declaration import read_declaration

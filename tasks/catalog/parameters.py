@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 
 from nst.config import METHOD_CONFIGS
+from nst.redaction import redacted
 from tasks.catalog.columns import Column, Type
 
 
@@ -77,7 +78,8 @@ def _values(config: BaseModel, prefix: str) -> Iterator[tuple[str, object]]:
         elif isinstance(value, Mapping | list | tuple | set | frozenset):
             yield name, compact(value)
         else:
-            yield name, None if isinstance(value, str) and _is_number(info.annotation) else value
+            text = isinstance(value, str)
+            yield name, None if text and _is_number(info.annotation) else redacted(value) if text else value
 
 
 def compact(value: Any) -> str:

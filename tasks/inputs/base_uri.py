@@ -1,12 +1,18 @@
-"""The folder that the relative inputs of a manifest lie in, and which local files the manifest may name."""
+"""The folder that the relative inputs of a manifest lie in, and which files the manifest may name."""
 
 from __future__ import annotations
 
 import os
-import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from nst.config.locations import LocationError
 from nst.errors import InputError
+from tasks.inputs.bounds import Bounds, real_path
+from tasks.store.opening import locate
+
+if TYPE_CHECKING:
+    from nst.config.locations import Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,38 +20,44 @@ class BaseUri:
     """What relative URIs are relative to.
 
     Attributes:
-        uri: Folder path or URI without a trailing slash.
-        remote: Whether the manifest came from a bucket or the web. It is untrusted then: it may name no local file, or
-            only those below the folder that the user passed as --inputs.
+        folder: The folder.
+        bounds: Which of the files that are named may be images. A manifest from a bucket or the web is untrusted: it
+            may name no local file, or only those below the folder that the user passed as --inputs.
     """
 
-    uri: str
-    remote: bool = False
+    folder: Location
+    bounds: Bounds = field(default_factory=Bounds)
 
     @classmethod
-    def of(cls, manifest_uri: str, inputs: str = "") -> BaseUri:
-        """Return the base of a manifest: `inputs`, or else the manifest's own folder."""
-        remote = "://" in manifest_uri and not manifest_uri.startswith("file://")
-        folder = inputs.rstrip("/") or (manifest_uri.rpartition("/")[0] or ".")
-        return cls(folder, remote=remote)
+    def of(cls, manifest_uri: str, inputs: str = "", root: str = "") -> BaseUri:
+        """Return the base of a manifest: `inputs`, or else the manifest's own folder.
+
+        Args:
+            manifest_uri: URI or path of the manifest.
+            inputs: Folder or URI for its relative inputs, or "".
+            root: The root, whose files are no images to begin with, or "".
+
+        Raises:
+            InputError: One of them is no location.
+        """
+        manifest = locate(manifest_uri)
+        folder = locate(inputs.rstrip("/") or "/") if inputs else manifest.folder
+        within = folder.path if folder.is_local and not manifest.is_local else ""
+        return cls(folder, Bounds.of(within, root))
 
     def join(self, uri: str) -> str:
         """Return the absolute URI of an input.
 
         Raises:
-            InputError: A manifest from a bucket names a local file outside the folder that it may read.
+            InputError: It is no location; or the manifest is untrusted and names a local file outside its folder.
         """
-        if "://" in uri and not uri.startswith("file://"):
-            return uri
-        path = os.path.expanduser(uri.removeprefix("file://"))  # noqa: PTH111  globs are no Paths
-        if not posixpath.isabs(path) and "://" in self.uri and not self.uri.startswith("file://"):
-            scheme, _, rest = self.uri.partition("://")
-            return f"{scheme}://{posixpath.normpath(f'{rest}/{path}')}" if ".." in path else f"{self.uri}/{path}"
-        folder = os.path.abspath(self.uri.removeprefix("file://"))  # noqa: PTH100
-        full = os.path.normpath(os.path.join(folder, path))  # noqa: PTH118
-        if self.remote and ("://" in self.uri or not full.startswith(folder + os.sep)):
-            raise InputError(
-                f"{uri} is a local file, and the manifest came from object storage",
-                hint="name inputs by their own URI, or pass --inputs with the folder that it may read",
-            )
-        return f"file://{full}"
+        try:
+            found = self.folder.join(uri)
+        except LocationError as error:
+            raise InputError(error.message, hint=error.hint) from None
+        if not found.is_local:
+            return str(found)
+        path = os.path.abspath(os.path.expanduser(found.path))  # noqa: PTH100, PTH111  a pattern is no Path
+        if self.bounds.within:
+            self.bounds.check_within(real_path(path), uri)
+        return f"file://{path}"

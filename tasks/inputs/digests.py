@@ -1,6 +1,7 @@
 """SHA-256 digests of input files, remembered below the root: planning again reads only what is new or changed.
 
-A digest is remembered by URI, etag (or modification time) and size.
+A digest is remembered by URI, etag (or times and inode of a local file) and size. Of the query of a link only a hash is
+kept, since it may be a signature.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ import contextlib
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from nst.errors import NstError
-from tasks.inputs.uris import read_uri
+from nst.errors import NstError, UserError
+from nst.redaction import redacted
+from tasks.inputs.uris import digest_uri
+from tasks.store.contract import UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
 _KEY: Final = "state/digests.json"
 _THREADS: Final = 16
+MOST_BYTES: Final = 2 * 1024**3
+"""The largest file of any kind that is read; images are smaller."""
 
 
 class Digests:
@@ -30,20 +35,35 @@ class Digests:
         self._store = store
         self._known: dict[str, list[str]] = {}
         self._changed = False
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            loaded = json.loads(store.get(_KEY))
-            self._known = loaded if isinstance(loaded, dict) else {}
+        with contextlib.suppress(FileNotFoundError, UserError, ValueError, RecursionError):
+            self._known = _usable(json.loads(store.get(_KEY)))
 
     def of(self, stats: Iterable[Stat]) -> list[str]:
-        """Return the digest of each object, reading those that are new or changed."""
+        """Return the digest of each object, reading those that are new or changed.
+
+        Raises:
+            UnreadableError: One has more than `MOST_BYTES`, or its bytes come too slowly.
+            UserError, StorageError: One cannot be read.
+        """
+        found = self.each_of(stats, MOST_BYTES)
+        for digest in found:
+            if isinstance(digest, UnreadableError):
+                raise digest
+        return [str(digest) for digest in found]
+
+    def each_of(self, stats: Iterable[Stat], max_bytes: int) -> list[str | UnreadableError]:
+        """Return the digest of each object as `of`, or why its bytes were not read."""
         wanted = list(stats)
-        missing = [stat for stat in wanted if self._known.get(stat.key, [""])[0] != _token(stat)]
+        missing = {stat.key: stat for stat in wanted if self._remembered(stat) is None}
+        read: dict[str, str | UnreadableError] = {}
         if missing:
             with ThreadPoolExecutor(min(_THREADS, len(missing))) as threads:
-                for stat, digest in zip(missing, threads.map(_digest, missing), strict=True):
-                    self._known[stat.key] = [_token(stat), digest]
-            self._changed = True
-        return [self._known[stat.key][1] for stat in wanted]
+                read = dict(zip(missing, threads.map(lambda key: _digest(key, max_bytes), missing), strict=True))
+        for key, digest in read.items():
+            if isinstance(digest, str) and missing[key].etag:
+                self._known[_name(key)] = [_token(missing[key]), digest]
+                self._changed = True
+        return [self._remembered(stat) or read[stat.key] for stat in wanted]
 
     def save(self) -> None:
         """Write the digests that were computed; a store that refuses costs only speed."""
@@ -52,10 +72,33 @@ class Digests:
                 self._store.put(_KEY, json.dumps(self._known).encode())
             self._changed = False
 
+    def _remembered(self, stat: Stat) -> str | None:
+        token, digest = self._known.get(_name(stat.key), ("", ""))
+        return digest if stat.etag and token == _token(stat) else None
+
+
+def _usable(loaded: Any) -> dict[str, list[str]]:
+    """Return what is a digest in a memory that was read; anything else may stand in a damaged one."""
+    found = loaded.items() if isinstance(loaded, dict) else ()
+    return {
+        name: value
+        for name, value in found
+        if isinstance(value, list) and len(value) == 2 and all(isinstance(part, str) for part in value)
+    }
+
+
+def _name(uri: str) -> str:
+    """Return what a file is remembered by; links that differ in their query alone are different files."""
+    shown = redacted(uri)
+    return shown if shown == uri else f"{shown}#{hashlib.sha256(uri.encode()).hexdigest()[:16]}"
+
 
 def _token(stat: Stat) -> str:
     return f"{stat.etag}:{stat.size}"
 
 
-def _digest(stat: Stat) -> str:
-    return hashlib.sha256(read_uri(stat.key)).hexdigest()
+def _digest(uri: str, max_bytes: int) -> str | UnreadableError:
+    try:
+        return digest_uri(uri, max_bytes=max_bytes)
+    except UnreadableError as error:
+        return error

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from nst.config.locations import WEB_SCHEMES
 from nst.errors import InputError
 from nst.manifest.blocks import is_color
+from nst.pictures.decoding import MAX_BYTES
 from nst.records import ImageRef, MaskRef
+from nst.redaction import redacted
 from tasks.inputs.uris import glob_uri
 from tasks.store import Stat
+from tasks.store.contract import UnreadableError
+from tasks.store.opening import locate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +49,7 @@ def find_images(uri: str, base: BaseUri) -> list[Stat]:
     Raises:
         InputError: There is none, or it may not be named.
     """
-    return glob_uri(base.join(uri))
+    return glob_uri(base.join(uri), bounds=base.bounds)
 
 
 def find_mask(mask: str | None, base: BaseUri) -> Stat | str | None:
@@ -67,25 +74,44 @@ def find_image(uri: str, base: BaseUri, purpose: str) -> Stat:
 
 
 def image_refs(images: Sequence[FoundImage], digests: Digests) -> list[ImageRef]:
-    """Return the images with their digests, under unique names."""
+    """Return the images with their digests, under unique names.
+
+    An image that has too many bytes or comes too slowly has a fault, with which its cells fail; the others go on.
+    """
     stats = [stat for found in images for stat in (found.image, found.mask) if isinstance(stat, Stat)]
-    known = dict(zip((stat.key for stat in stats), digests.of(stats), strict=True))
+    known = dict(zip((stat.key for stat in stats), digests.each_of(stats, MAX_BYTES), strict=True))
     refs = []
     for name, found in zip(unique([found.name for found in images]), images, strict=True):
-        uri, digest = (found.image.key, known[found.image.key]) if found.image else ("", "")
-        refs.append(ImageRef(name, uri, digest, _mask_ref(found.mask, known)))
+        mask = MaskRef(*_read(found.mask, known)) if isinstance(found.mask, Stat) else _color(found.mask)
+        uri, digest, link, fault = _read(found.image, known) if found.image else ("", "", "", "")
+        refs.append(ImageRef(name, uri, digest, mask, link, fault))
     return refs
 
 
-def _mask_ref(mask: Stat | str | None, digests: dict[str, str]) -> MaskRef | None:
-    if isinstance(mask, Stat):
-        return MaskRef(mask.key, digests[mask.key])
+def _read(stat: Stat, known: dict[str, str | UnreadableError]) -> tuple[str, str, str, str]:
+    """Return the URI as it may be shown, the digest, the link if it is another, and the fault."""
+    uri, digest = redacted(stat.key), known[stat.key]
+    link = stat.key if uri != stat.key else ""
+    if isinstance(digest, UnreadableError):
+        return uri, hashlib.sha256(f"unread {uri} {stat.etag} {stat.size}".encode()).hexdigest(), link, str(digest)
+    return uri, digest, link, ""
+
+
+def _color(mask: str | None) -> MaskRef | None:
     return MaskRef(mask, mask) if mask else None
 
 
 def stem(uri: str) -> str:
-    """Return a file's name without its extension, as people would call the picture."""
-    return unquote(PurePosixPath(uri.split("?", maxsplit=1)[0]).stem) or "image"
+    """Return a file's name without its extension, as people would call the picture.
+
+    The name in a link is decoded, and its query is no part of it; a local name and that of an object are taken as they
+    are.
+    """
+    location = locate(uri)
+    path = location.path
+    if location.scheme in WEB_SCHEMES:
+        path = unquote(re.split("[?#]", path, maxsplit=1)[0])
+    return PurePosixPath(path).stem or "image"
 
 
 def unique(names: Sequence[str]) -> list[str]:

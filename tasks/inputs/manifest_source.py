@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from nst.errors import ManifestError, Problem
 from nst.manifest.declaration import read_declaration
+from nst.redaction import redacted
 from nst.yaml.text import dump
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.uris import read_uri
@@ -25,7 +26,7 @@ class ManifestSource:
     """A manifest as it was read, not yet checked.
 
     Attributes:
-        uri: URI or path of the manifest, as the user named it.
+        uri: URI or path of the manifest, as the user named it; of a link, without its query.
         text: Its YAML; with changes, a manifest that says the same with all changes made.
         declaration: What the YAML says, laid over the manifests that it extends.
     """
@@ -51,9 +52,9 @@ def read_manifest(uri: str, overrides: Sequence[str] = ()) -> ManifestSource:
         ManifestError: It is not UTF-8 text, not YAML or not a mapping, or the same of a manifest that it extends.
         InputError: It does not exist or is too large.
     """
-    text, folder = _read_text(uri), BaseUri.of(uri)
-    declaration = read_declaration(text, uri, lambda base: _read_text(folder.join(base)), overrides)
-    return ManifestSource(uri, _changed_text(uri, declaration, overrides) if overrides else text, declaration)
+    text, folder, shown = _read_text(uri), BaseUri.of(uri), redacted(uri)
+    declaration = read_declaration(text, shown, lambda base: _read_text(folder.join(base)), overrides)
+    return ManifestSource(shown, _changed_text(shown, declaration, overrides) if overrides else text, declaration)
 
 
 def _changed_text(uri: str, declaration: Declaration, overrides: Sequence[str]) -> str:
@@ -69,5 +70,7 @@ def _read_text(uri: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        problem = Problem(uri, line, 1, f"byte {data[error.start]:#04x} is not UTF-8 text", "save the file as UTF-8")
+        problem = Problem(
+            redacted(uri), line, 1, f"byte {data[error.start]:#04x} is not UTF-8 text", "save the file as UTF-8"
+        )
         raise ManifestError((problem,)) from error

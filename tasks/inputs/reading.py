@@ -7,9 +7,10 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from nst.errors import InputError
-from nst.pictures.images import Pixels, decode_layers
+from nst.pictures.images import MAX_BYTES, Pixels, decode_layers
 from nst.pictures.masks import plain_labels, read_labels
 from tasks.inputs.uris import read_uri
+from tasks.store.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,7 @@ def read_planned(uri: str, digest: str, *, max_bytes: int | None = None) -> byte
         InputError: The file is absent, too large, or not the planned one any more.
         StorageError: The store or site did not answer before the deadline.
     """
-    data = read_uri(uri, max_bytes=max_bytes)
+    data = read_uri(uri, max_bytes=max_bytes, patience=Patience(known=True))
     check_planned(uri, hashlib.sha256(data).hexdigest(), digest)
     return data
 
@@ -59,9 +60,20 @@ def read_picture(ref: ImageRef | MaskRef) -> np.ndarray:
 
 def read_pixels(ref: ImageRef | MaskRef) -> Pixels:
     """Return a planned image with its alpha; errors as `read_picture`."""
-    data = read_planned(ref.uri, ref.digest)
+    data = read_image(ref)
     with naming(ref.uri):
         return Pixels(ref.digest, *decode_layers(data))
+
+
+def read_image(ref: ImageRef | MaskRef) -> bytes:
+    """Return the bytes of a planned image.
+
+    Raises:
+        InputError: As `read_planned`, or its bytes could not be read when the run was planned.
+    """
+    if ref.fault:
+        raise InputError(ref.fault)
+    return read_planned(ref.link or ref.uri, ref.digest, max_bytes=MAX_BYTES)
 
 
 def read_mask(ref: MaskRef) -> Labels:

@@ -1,75 +1,156 @@
-"""Single files over http and https: read with a limit while the bytes arrive, never more than was allowed."""
+"""Single files over http and https: bounded in bytes while they arrive, and in time as a whole.
+
+A redirect leads to http and https alone.
+"""
 
 from __future__ import annotations
 
-import http.client
-import urllib.error
-import urllib.request
-from typing import TYPE_CHECKING, TypeVar
+import asyncio
+import hashlib
+import time
+import urllib.parse
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import aiohttp
+import yarl
+from fsspec.asyn import get_loop, sync
 
 from nst.errors import InputError
-from tasks.store.contract import Stat
-from tasks.store.names import printable
-from tasks.store.patience import PassingError, Patience, persist
+from tasks.store.contract import Stat, UnreadableError
+from tasks.store.patience import CONNECT_SECONDS, PassingError, Patience, UnreachableError, persist
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-_PASSING_STATUS = {408, 425, 429}
-_CHUNK = 1 << 20
+    from nst.config.locations import Location
+
+SLOWEST: Final = 100_000.0
+"""Bytes per second below which a transfer counts as too slow, once the patience has passed."""
+
+_PASSING_STATUS: Final = frozenset((408, 425, 429))
+_NO_HEAD: Final = frozenset((403, 405, 501))
+"""Answers to HEAD of sites that answer GET: a signed link is mostly signed for GET alone."""
+
+_PIECE: Final = 1 << 20
+_LITERAL: Final = "".join(map(chr, range(0x21, 0x7F)))
+"""The characters of a link that are sent as they are, among them the percent signs of what is quoted already."""
+
 T = TypeVar("T")
 
 
-def read_web(uri: str, max_bytes: int | None, patience: Patience) -> bytes:
+def read_web(location: Location, max_bytes: int | None, patience: Patience) -> bytes:
     """Return the bytes behind an http(s) link. Errors: as `read_uri`."""
-
-    def read(answer: http.client.HTTPResponse) -> bytes:
-        limit = max_bytes if max_bytes is not None else 1 << 62
-        announced = answer.headers.get("Content-Length", "")
-        if announced.isdigit() and int(announced) > limit:
-            raise _too_large(uri, limit)
-        parts: list[bytes] = []
-        while part := answer.read(_CHUNK):
-            parts.append(part)
-            if sum(map(len, parts)) > limit:
-                raise _too_large(uri, limit)
-        data = b"".join(parts)
-        if announced.isdigit() and len(data) != int(announced):
-            raise PassingError(f"{len(data)} of {announced} bytes arrived")
-        return data
-
-    return _ask(uri, "GET", read, patience)
+    return bytes(_fetch(location, max_bytes, patience, bytearray, bytearray.extend))
 
 
-def stat_web(uri: str, patience: Patience) -> Stat:
-    """Return what HEAD says; the etag falls back on the date, then the size. Errors: as `read_uri`."""
-
-    def look(answer: http.client.HTTPResponse) -> Stat:
-        size = answer.headers.get("Content-Length", "0")
-        etag = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or size
-        return Stat(uri, int(size), etag.strip('"'))
-
-    return _ask(uri, "HEAD", look, patience)
+def digest_web(location: Location, max_bytes: int | None, patience: Patience) -> str:
+    """Return the SHA-256 of what is behind an http(s) link, hex. Errors: as `read_uri`."""
+    return _fetch(location, max_bytes, patience, hashlib.sha256, lambda digest, piece: digest.update(piece)).hexdigest()
 
 
-def _too_large(uri: str, limit: int) -> InputError:
-    return InputError(f"{printable(uri)} has more than the {limit:,} bytes that are read")
+def stat_web(location: Location, patience: Patience) -> Stat:
+    """Return size and etag, or the date in place of the etag; "" if there is neither. Errors: as `read_uri`."""
+
+    async def look(answer: aiohttp.ClientResponse) -> Stat:
+        etag = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
+        return Stat(str(location), answer.content_length or 0, etag.strip('"'))
+
+    return _ask(location, "HEAD", look, patience)
 
 
-def _ask(uri: str, method: str, use: Callable[[http.client.HTTPResponse], T], patience: Patience) -> T:
+def _fetch(
+    location: Location,
+    max_bytes: int | None,
+    patience: Patience,
+    make: Callable[[], T],
+    add: Callable[[T, bytes], object],
+) -> T:
+    """Return what `make` makes and `add` adds all bytes to.
+
+    The body has the seconds of the patience, and those that its bytes take at the slowest rate: a body of any size may
+    come slowly, but none drop by drop.
+    """
+
+    async def read(answer: aiohttp.ClientResponse) -> T:
+        announced = answer.content_length
+        if max_bytes is not None and (announced or 0) > max_bytes:
+            raise _too_large(location, max_bytes)
+        done, size, begin = make(), 0, time.monotonic()
+        while piece := await _next_piece(answer, patience.deadline + size / SLOWEST - (time.monotonic() - begin)):
+            add(done, piece)
+            size += len(piece)
+            if max_bytes is not None and size > max_bytes:
+                raise _too_large(location, max_bytes)
+        if announced is not None and size != announced:
+            raise PassingError(f"{size} of {announced} bytes arrived")
+        return done
+
+    return _ask(location, "GET", read, patience)
+
+
+def _too_large(location: Location, max_bytes: int) -> UnreadableError:
+    return UnreadableError(f"{location} has more than the {max_bytes:,} bytes that are read")
+
+
+async def _next_piece(answer: aiohttp.ClientResponse, seconds: float) -> bytes:
+    """Return the next bytes of a body, none at its end.
+
+    Raises:
+        UnreadableError: They do not come within these seconds.
+    """
+    try:
+        async with asyncio.timeout(max(0.0, seconds)):
+            return await answer.content.read(_PIECE)
+    except aiohttp.ServerTimeoutError:
+        raise
+    except TimeoutError:
+        raise UnreadableError(f"{answer.url} comes too slowly, and is given up") from None
+
+
+def _ask(
+    location: Location, method: str, use: Callable[[aiohttp.ClientResponse], Awaitable[T]], patience: Patience
+) -> T:
+    """Return what `use` returns for the answer."""
+    link = yarl.URL(urllib.parse.quote(str(location), safe=_LITERAL), encoded=True)
+
     def once() -> T:
         try:
-            request = urllib.request.Request(uri, method=method, headers={"User-Agent": "nst"})  # noqa: S310
-            with urllib.request.urlopen(request, timeout=patience.stall) as answer:  # noqa: S310 - the caller checked
-                return use(answer)
-        except urllib.error.HTTPError as error:
-            with error:
-                if error.code >= 500 or error.code in _PASSING_STATUS:
-                    raise PassingError(f"HTTP {error.code}") from None
-                raise InputError(f"{printable(uri)}: HTTP {error.code}", hint="open the link in a browser") from None
-        except (http.client.InvalidURL, ValueError):
-            raise InputError(f"{printable(uri)} is not a valid link") from None
-        except (OSError, http.client.HTTPException) as error:
+            answer: T = sync(get_loop(), _answer, link, method, use, patience)
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlRedirectClientError):
+            raise InputError(f"{location} is not a valid link, or leads to one") from None
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise UnreachableError(f"no connection to {link.authority} ({type(error).__name__})") from error
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise PassingError(type(error).__name__) from error
+        return answer
 
-    return persist(once, patience, f"{method} {printable(uri)}")
+    return persist(once, patience, f"{method} {location}", link.authority)
+
+
+async def _answer(
+    link: yarl.URL, method: str, use: Callable[[aiohttp.ClientResponse], Awaitable[T]], patience: Patience
+) -> T:
+    limits = aiohttp.ClientTimeout(
+        total=None, sock_connect=min(patience.stall, CONNECT_SECONDS), sock_read=patience.stall
+    )
+    session = aiohttp.ClientSession(
+        timeout=limits,
+        trust_env=True,
+        auto_decompress=False,
+        headers={"User-Agent": "nst"},
+        skip_auto_headers=["Accept"],
+    )
+    async with session:
+        async with asyncio.timeout(patience.deadline):  # headers may come drop by drop as well
+            answer = await session.request(
+                method, link, headers={"Accept-Encoding": "identity"}, allow_redirects=True, max_redirects=10
+            )
+            if method == "HEAD" and answer.status in _NO_HEAD:
+                answer.close()
+                answer = await session.get(link, headers={"Accept-Encoding": "identity"})
+        async with answer:
+            if answer.status >= 500 or answer.status in _PASSING_STATUS:
+                raise PassingError(f"HTTP {answer.status}")
+            if answer.status >= 400:
+                raise InputError(f"{link}: HTTP {answer.status}", hint="open the link in a browser")
+            return await use(answer)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 import nst
 from nst.config.architectures import ARCHITECTURES
+from nst.config.locations import parse_location
 from tasks.inputs.tensor_headers import tensor_shapes
 from tasks.inputs.uris import read_uri, stat_uri
-from tasks.store.names import local_path, scheme_of
 
 if TYPE_CHECKING:
     from nst.config.backbone import BackboneConfig
@@ -37,7 +37,7 @@ class WeightsRef:
     """The weights of a backbone.
 
     Attributes:
-        uri: `random`, `torchvision`, or the absolute URI of a file.
+        uri: `random`, `torchvision`, or the absolute URI of a file; a signed link with its signature.
         digest: Their identity, part of the ids of cells and models: `sha256-` and the digest of the file,
             `torchvision-` and the name of torchvision's file, or the seed of random weights.
     """
@@ -55,7 +55,7 @@ def find_weights(config: BackboneConfig, base: BaseUri, digests: Digests) -> Wei
     """Return the weights that a backbone names; a file is read for its digest, torchvision's are not.
 
     Raises:
-        InputError: The file does not exist, or it may not be named.
+        InputError: The file does not exist, is too large, or may not be named.
     """
     if config.weights == "random":
         return WeightsRef("random", f"random{config.RANDOM_VERSION}-{config.name}-{config.seed}")
@@ -67,7 +67,7 @@ def find_weights(config: BackboneConfig, base: BaseUri, digests: Digests) -> Wei
 
 def packaged_uri(config: BackboneConfig) -> str:
     """Return the URI of the distilled weights that the package holds under the name that a backbone gives."""
-    return _PACKAGED.joinpath(f"{config.weights}.safetensors").as_uri()
+    return f"file://{_PACKAGED / config.weights}.safetensors"  # taken literally: nothing is encoded
 
 
 def shapes_of(weights: WeightsRef, store: Store) -> Shapes:
@@ -84,8 +84,9 @@ def shapes_of(weights: WeightsRef, store: Store) -> Shapes:
         InputError: The file is of another kind, or damaged.
         StorageError: The store or site did not answer before the deadline.
     """
-    if scheme_of(weights.uri) == "file":
-        path = Path(local_path(weights.uri))
+    location = parse_location(weights.uri)
+    if location.is_local:
+        path = Path(location.path)
         with path.open("rb") as file:
             return tensor_shapes(file, weights.uri, path.stat().st_size)
     key = f"state/weights/{weights.digest}.json"

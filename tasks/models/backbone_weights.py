@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from nst.config.architectures import ARCHITECTURES
 from nst.errors import InputError, StorageError, UserError
+from tasks.inputs.digests import MOST_BYTES
 from tasks.inputs.reading import check_planned, read_planned
-from tasks.inputs.weights import MAX_BYTES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,7 +46,7 @@ def load_weights(config: BackboneConfig, uri: str, digest: str) -> dict[str, Ten
             check_planned(str(path), hashlib.file_digest(file, "sha256").hexdigest(), planned)
         tensors = _torchvision(config.name)
     else:
-        tensors = _parse(read_planned(uri, planned, max_bytes=MAX_BYTES), uri)
+        tensors = _parse(read_planned(uri, planned, max_bytes=MOST_BYTES), uri)
     if not any(name.startswith("features.") for name in tensors):
         raise InputError(
             f"{uri} holds no tensor named features.<n>.weight; found {', '.join(sorted(tensors)[:3])} ...",

@@ -61,17 +61,22 @@ def trained_models(catalog: Catalog) -> list[TrainedModel]:
 
 
 def find_model(models: Sequence[TrainedModel], wanted: str) -> TrainedModel:
-    """Return the model with this id, or the only one whose id begins with it.
+    """Return the model with this id, or the only one that has this name or whose id begins so.
 
     Raises:
         InputError: No model fits, or several do.
     """
-    found = [model for model in models if len(wanted) >= _SHORTEST and model.model_id.startswith(wanted)]
+    found = [model for model in models if _is_meant(model, wanted)]
+    found = [model for model in found if model.model_id == wanted] or found
     if len(found) == 1:
         return found[0]
     if found:
-        raise InputError(f"{len(found)} models begin with {wanted!r}", hint=f"they are {_listed(found)}")
+        raise InputError(f"{len(found)} models are named {wanted!r} or begin so", hint=f"they are {_listed(found)}")
     raise InputError(f"no model {wanted!r}", hint=f"models: {_listed(models)}" if models else "train one with nst run")
+
+
+def _is_meant(model: TrainedModel, wanted: str) -> bool:
+    return model.name == wanted or (len(wanted) >= _SHORTEST and model.model_id.startswith(wanted))
 
 
 def latest_model(models: Sequence[TrainedModel], family: str, style_digests: Sequence[str]) -> TrainedModel:
@@ -94,7 +99,7 @@ def model_file(uri: str, digests: Digests) -> ModelRef:
     """Return the model in a .safetensors file, identified by the digest of its bytes.
 
     Raises:
-        InputError: The file does not exist.
+        InputError: The file does not exist or is too large.
     """
     digest = digests.of([stat_uri(uri)])[0]
     return ModelRef(f"sha256-{digest}", uri, digest)

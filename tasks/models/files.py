@@ -14,6 +14,7 @@ from nst.errors import InputError
 from nst.pictures.images import Pixels, encode, resize, resize_to
 from nst.records import OutputFormat
 from nst.workspace import NetworkFile
+from tasks.inputs.digests import MOST_BYTES
 from tasks.inputs.reading import read_mask, read_picture, read_planned
 from tasks.layout import evidence_key, samples_key, weights_key
 from tasks.models.tensor_files import dump_tensors, load_tensors
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from tasks.jobs import TrainingJob
     from tasks.store import Store
 
-_MAX_BYTES: Final = 2 * 1024**3
 _SAMPLE_PX: Final = 256
 _EVIDENCE_STEPS: Final = 200
 """Losses of the last steps that the evidence of an unhealthy training keeps."""
@@ -64,7 +64,7 @@ def load_model(uri: str, digest: str = "") -> NetworkFile:
     """
 
     def read() -> bytes:
-        return read_planned(uri, digest, max_bytes=_MAX_BYTES)
+        return read_planned(uri, digest, max_bytes=MOST_BYTES)
 
     return NetworkFile(digest or hashlib.sha256(read()).hexdigest(), lambda: parse_tensors(uri, read()))
 

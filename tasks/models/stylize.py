@@ -12,9 +12,10 @@ from nst.config.feedforward import FeedforwardConfig
 from nst.config.training import TRAINING_CONFIGS
 from nst.errors import UserError
 from nst.methods.feedforward import stylize_batch
-from nst.pictures.images import EXTENSIONS, Pixels, decode, encode
+from nst.pictures.images import EXTENSIONS, MAX_BYTES, Pixels, decode, encode
 from nst.pictures.masks import read_labels
 from nst.records import OutputFormat
+from nst.redaction import redacted
 from nst.workspace import NetworkFile, Request, Workspace
 from tasks.inputs.images import stem
 from tasks.inputs.reading import naming
@@ -95,7 +96,8 @@ def stylize_file(
         raise result.error
     assert result.image is not None
     target = out or Path(f"{stem(photo)}-{stem(style) if style else name}.png")
-    provenance = {"software": "nst", "content": photo, "style": style, "model": network.digest}
+    named = {"content": redacted(photo), "style": redacted(style)}
+    provenance = {"software": "nst", **named, "model": network.digest}
     open_store(str(target.parent)).put(target.name, encode(result.image, output, provenance))
     return target
 
@@ -110,6 +112,6 @@ def _network(catalog: Catalog, wanted: str) -> tuple[NetworkFile, str]:
 
 
 def _read(uri: str) -> Pixels:
-    data = read_uri(uri)
+    data = read_uri(uri, max_bytes=MAX_BYTES)
     with naming(uri):
         return Pixels(hashlib.sha256(data).hexdigest(), decode(data))

@@ -8,8 +8,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import NstError
-from nst.pictures.images import decode, thumbnail
-from tasks.inputs.uris import read_uri
+from nst.pictures.images import thumbnail
+from tasks.inputs.reading import read_picture
 from tasks.layout import page_folder, picture_key, thumbnail_key
 from tasks.pages.contact_sheet import SheetCell, contact_sheet
 from tasks.pages.gallery import build_gallery
@@ -124,6 +124,6 @@ def _headers(images: Mapping[str, ImageRef]) -> dict[str, bytes]:
     headers = {}
     for name, image in islice(images.items(), _HEADERS):
         with contextlib.suppress(NstError):
-            uri = image.uri or (image.mask.uri if image.mask else "")
-            headers[name] = thumbnail(decode(read_uri(uri)), _HEADER_PX)
+            shown = image if image.uri or image.mask is None else image.mask
+            headers[name] = thumbnail(read_picture(shown), _HEADER_PX)
     return headers

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nst.identity import hex_of
 from nst.plan.merging import aliases
+from nst.redaction import redacted
 from tasks.catalog.parquet import from_file
 from tasks.layout import manifest_key
 
@@ -28,7 +29,7 @@ def register_sweep(prepared: PreparedSweep) -> bool:
     sweep was first submitted.
     """
     plan, catalog = prepared.plan, prepared.root.catalog
-    prepared.root.store.put(manifest_key(plan.name, plan.sweep_id), prepared.source.text.encode())
+    prepared.root.store.put(manifest_key(plan.name, plan.sweep_id), redacted(prepared.source.text).encode())
     common = {
         "sweep_id": plan.sweep_id,
         "sweep_name": plan.name,

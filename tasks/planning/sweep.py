@@ -122,7 +122,7 @@ def replan(prepared: PreparedSweep) -> PreparedSweep:
 
 
 def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str) -> PreparedSweep:
-    base, digests = BaseUri.of(source.uri, inputs), Digests(root.store)
+    base, digests = BaseUri.of(source.uri, inputs, root.uri), Digests(root.store)
     found = _find_inputs(manifest, base, digests, root.store)
     choose = ModelChoice(root, digests, base, source.folder, inputs)
     identities = {backbone: weights.digest for backbone, weights in found.weights.items()}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nst.identity import hex_of
 from nst.manifest.training import TrainManifest, check_train_manifest
 from nst.plan.models import ModelSpec, data_digest, models_of
+from nst.redaction import redacted
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.digests import Digests
 from tasks.inputs.images import FoundImage, find_images, find_mask, image_refs, stem
@@ -110,7 +111,7 @@ def prepare_training(source: ManifestSource, root: Root, *, inputs: str = "") ->
     """
     manifest = check_train_manifest(source.declaration)
     digests = Digests(root.store)
-    found = _find_inputs(manifest, BaseUri.of(source.uri, inputs), digests, root)
+    found = _find_inputs(manifest, BaseUri.of(source.uri, inputs, root.uri), digests, root)
     digests.save()
     return PreparedTraining(
         name=manifest.name,
@@ -128,7 +129,7 @@ def prepare_training(source: ManifestSource, root: Root, *, inputs: str = "") ->
 def register_training(prepared: PreparedTraining) -> None:
     """Keep the text of the manifest below the root; doing it again changes nothing."""
     identity = hex_of((prepared.name, "\n", *(spec.model_id for spec in prepared.specs)), size=8)
-    prepared.root.store.put(manifest_key(prepared.name, identity), prepared.source.text.encode())
+    prepared.root.store.put(manifest_key(prepared.name, identity), redacted(prepared.source.text).encode())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What every object store promises to the rest of nst: five operations on whole objects.
+"""What every object store promises to the rest of nst: six operations on whole objects.
 
 Objects are written in one piece and never appended to; a reader sees all of the old bytes or all of the new ones.
 Keys are relative to the root, "/"-separated, without empty, "." or ".." parts.
@@ -12,6 +12,10 @@ from typing import Protocol, runtime_checkable
 from nst.errors import InputError
 
 
+class UnreadableError(InputError):
+    """A file or object of more bytes than are read, or whose bytes come too slowly."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stat:
     """One object as a listing shows it.
@@ -19,7 +23,8 @@ class Stat:
     Attributes:
         key: Key relative to the store's root; a full URI where `tasks.inputs.uris` made it.
         size: Bytes.
-        etag: A token that changes when the bytes change (S3's ETag; time, size and inode of a local file).
+        etag: A token that changes when the bytes change (S3's ETag; times, size and inode of a local file); "" where
+            there is none.
     """
 
     key: str
@@ -48,16 +53,20 @@ class Store(Protocol):
 
         Raises:
             FileNotFoundError: There is no such object.
-            InputError: It has more than `max_bytes`, and is not fetched.
+            UnreadableError: It has more than `max_bytes`, and is not fetched.
         """
+
+    def digest(self, key: str, *, max_bytes: int | None = None) -> str:
+        """Return the SHA-256 of an object, hex, read in pieces; errors as `get`."""
 
     def put(self, key: str, data: bytes, *, create: bool = False) -> bool:
         """Write an object whole.
 
         Returns:
-            True if the object holds exactly `data` now. With `create`, False if it held other bytes before. A retry
-            that finds the bytes of its own first attempt, whose answer was lost, returns True. Therefore two writers of
-            *equal* bytes both get True; who needs a single winner writes something unique into the bytes.
+            True if the store has shown that the object holds exactly `data` now, by its checksum or else by its size.
+            With `create`, False if it held other bytes before. A retry that finds the bytes of its own first attempt,
+            whose answer was lost, returns True. Therefore two writers of *equal* bytes both get True; who needs a
+            single winner writes something unique into the bytes.
         """
 
     def list(self, prefix: str) -> list[Stat]:
@@ -77,10 +86,10 @@ def check_size(size: int, max_bytes: int | None, url: str) -> None:
     """Refuse an object that is too large.
 
     Raises:
-        InputError: It has more than `max_bytes`.
+        UnreadableError: It has more than `max_bytes`.
     """
     if max_bytes is not None and size > max_bytes:
-        raise InputError(f"{url} has {size:,} bytes, at most {max_bytes:,} are read")
+        raise UnreadableError(f"{url} has {size:,} bytes, at most {max_bytes:,} are read")
 
 
 def check_key(key: str) -> str:

@@ -7,6 +7,7 @@ a lock makes that exact, because the objects exist in this process only; elsewhe
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import threading
 from datetime import datetime
 from typing import Any
@@ -57,6 +58,17 @@ class FsspecStore:
             check_size(found.size, max_bytes, self.url(key))
         return bytes(self._do("get", key, lambda: self._fs.cat_file(self._path(key))))
 
+    def digest(self, key: str, *, max_bytes: int | None = None) -> str:
+        """Return the SHA-256; see `Store.digest`."""
+        if max_bytes is not None and (found := self.head(key)) is not None:
+            check_size(found.size, max_bytes, self.url(key))
+
+        def attempt() -> str:
+            with self._fs.open(self._path(key), "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+
+        return str(self._do("get", key, attempt))
+
     def put(self, key: str, data: bytes, *, create: bool = False) -> bool:
         """Write an object whole; see `Store.put`."""
         return bool(self._do("put", key, lambda: self._put(key, data, create=create)))
@@ -90,6 +102,8 @@ class FsspecStore:
             if create and self._fs.exists(path):
                 return bool(self._fs.cat_file(path) == data)
             self._fs.pipe_file(path, data)
+            if (size := self._fs.info(path)["size"]) != len(data):
+                raise PassingError(f"{len(data)} bytes were acknowledged, and {size} are stored")
         return True
 
     def _path(self, key: str) -> str:

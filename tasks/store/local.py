@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import stat
 import time
@@ -25,6 +26,7 @@ from tasks.store.patience import PassingError, Patience, persist
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import BufferedReader
 
 ASIDE = ".nst-aside-"
 LEFTOVER_SECONDS = 86_400.0
@@ -62,6 +64,10 @@ class LocalStore:
         """Return all bytes of a regular file, not of a pipe or device; see `Store.get`."""
         return persist(lambda: self._attempt_get(key, max_bytes), self._patience, f"get {self.url(key)}")
 
+    def digest(self, key: str, *, max_bytes: int | None = None) -> str:
+        """Return the SHA-256; see `Store.digest`."""
+        return persist(lambda: self._attempt_digest(key, max_bytes), self._patience, f"get {self.url(key)}")
+
     def put(self, key: str, data: bytes, *, create: bool = False) -> bool:
         """Write an object whole; see `Store.put`."""
         return persist(lambda: self._attempt_put(key, data, create=create), self._patience, f"put {self.url(key)}")
@@ -75,12 +81,23 @@ class LocalStore:
         persist(lambda: self._attempt_delete(key), self._patience, f"delete {self.url(key)}")
 
     def _attempt_get(self, key: str, max_bytes: int | None) -> bytes:
+        with self._opened(key, max_bytes) as file:
+            data = file.read(-1 if max_bytes is None else max_bytes + 1)
+        check_size(len(data), max_bytes, self.url(key))  # it may have grown
+        return data
+
+    def _attempt_digest(self, key: str, max_bytes: int | None) -> str:
+        with self._opened(key, max_bytes) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    @contextlib.contextmanager
+    def _opened(self, key: str, max_bytes: int | None) -> Iterator[BufferedReader]:
         found = self._attempt_head(key)
         if found is None:
             raise FileNotFoundError(self.url(key))
         check_size(found.size, max_bytes, self.url(key))
-        with _translated("read", self.url(key)):
-            return Path(self.path(key)).read_bytes()
+        with _translated("read", self.url(key)), open(self.path(key), "rb") as file:
+            yield file
 
     def _attempt_put(self, key: str, data: bytes, *, create: bool) -> bool:
         path = self.path(key)
@@ -139,9 +156,14 @@ class LocalStore:
                 (found for found in self._walk(folder) if found.key.startswith(prefix)), key=lambda found: found.key
             )
 
-    def _walk(self, folder: str) -> Iterator[Stat]:
+    def _walk(self, folder: str, above: frozenset[str] = frozenset()) -> Iterator[Stat]:
+        """Yield the files below a folder; `above` holds the real paths of the folders that it was reached through."""
+        here = os.path.join(self.root, folder)
+        real = os.path.realpath(here)
+        if real in above:  # a link led back
+            return
         try:
-            entries = list(os.scandir(os.path.join(self.root, folder)))
+            entries = list(os.scandir(here))
         except (FileNotFoundError, NotADirectoryError):
             return
         for entry in entries:
@@ -150,11 +172,14 @@ class LocalStore:
                 if entry.name.startswith(ASIDE):
                     _remove_leftover(entry)
                 elif entry.is_dir():
-                    yield from self._walk(key)
+                    yield from self._walk(key, above | {real})
                 elif entry.is_file():
                     yield stat_of(key, entry.stat())
             except FileNotFoundError:  # deleted while it is listed
                 continue
+            except OSError as error:
+                if error.errno != errno.ELOOP:  # a link to itself
+                    raise
 
     def list(self, prefix: str) -> list[Stat]:
         """Return the objects whose key starts with `prefix`, sorted by key."""
@@ -162,8 +187,11 @@ class LocalStore:
 
 
 def stat_of(key: str, found: os.stat_result) -> Stat:
-    """Return a file's `Stat` under the name `key`."""
-    return Stat(key, found.st_size, f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}")
+    """Return a file's `Stat` under the name `key`.
+
+    Anybody can set the time of the last change of the bytes; that of the last change of the file is the system's.
+    """
+    return Stat(key, found.st_size, f"{found.st_mtime_ns:x}-{found.st_ctime_ns:x}-{found.st_size:x}-{found.st_ino:x}")
 
 
 def _write_aside(folder: str, data: bytes) -> str:

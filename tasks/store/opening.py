@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from nst.config.locations import ROOT_SCHEMES
+from nst.config.locations import INPUT_SCHEMES, ROOT_SCHEMES, LocationError, parse_location
 from nst.errors import InputError
 from tasks.store.local import LocalStore
-from tasks.store.names import local_path, scheme_of, unknown_scheme
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nst.config.locations import Location
     from tasks.store.contract import Store
     from tasks.store.patience import Patience
 
@@ -21,20 +23,30 @@ def open_store(uri_or_path: str | os.PathLike[str], patience: Patience | None = 
     Nothing is contacted or created yet: a wrong bucket or missing credentials surface at the first operation.
 
     Raises:
-        InputError: An unknown protocol, or a URI without a bucket.
+        InputError: It is no location of these protocols, or a URI without a bucket.
     """
-    uri = os.fspath(uri_or_path)
-    scheme = scheme_of(uri)
-    if scheme == "file":
-        if not local_path(uri):
-            raise InputError("an empty root", hint="name a folder or a URI such as s3://bucket/prefix")
-        return LocalStore(local_path(uri), patience)
-    if scheme not in ROOT_SCHEMES:
-        raise unknown_scheme(uri, ROOT_SCHEMES)
-    if scheme == "s3":
+    text = os.fspath(uri_or_path)
+    if not text:
+        raise InputError("an empty root", hint="name a folder or a URI such as s3://bucket/prefix")
+    location = locate(text, ROOT_SCHEMES)
+    if location.is_local:
+        return LocalStore(os.path.expanduser(location.path), patience)  # noqa: PTH111  a store's root is a string
+    if location.scheme == "s3":
         from tasks.store.s3 import S3Store
 
-        return S3Store(uri, patience)
+        return S3Store(str(location), patience)
     from tasks.store.generic import FsspecStore
 
-    return FsspecStore(uri, patience)
+    return FsspecStore(str(location), patience)
+
+
+def locate(text: str, schemes: Sequence[str] = INPUT_SCHEMES) -> Location:
+    """Return the location that a text names (`nst.config.locations.parse_location`).
+
+    Raises:
+        InputError: It is no location, or of another protocol.
+    """
+    try:
+        return parse_location(text, schemes)
+    except LocationError as error:
+        raise InputError(error.message, hint=error.hint) from None

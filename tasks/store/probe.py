@@ -2,20 +2,31 @@
 
 Some servers answer 200 to `If-None-Match: *` and overwrite (rclone serve s3, s3rver); others check first and write
 later, so that two racing writers both succeed (Swift). On such stores the catalog works with a single publisher.
+
+A probe takes hundreds of requests. That a store keeps create-only writes is therefore remembered for a day, in an
+object of the store itself, which a new server behind an old address does not have. That it does not keep them is never
+remembered.
 """
 
 from __future__ import annotations
 
+import json
 import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from tasks.store.contract import UnreadableError
 
 if TYPE_CHECKING:
     from tasks.store.contract import Store
 
 PREFIX = "probe/"
+REMEMBERED: Final = "state/create-only.json"
+REMEMBERED_SECONDS: Final = 86_400.0
+_MOST_BYTES: Final = 4096
 RACERS = 6
 ROUNDS = 20
 """Swift 2.38 has a single winner in every second round, with 4 racers as with 12: 6 rounds once took it for correct."""
@@ -48,10 +59,35 @@ def probe(store: Store) -> StoreCapabilities:
     return _FOUND[store.uri]
 
 
+def keeps_create_only(store: Store) -> bool:
+    """Return whether a store keeps create-only writes, from a probe that is at most a day old; errors as `probe`."""
+    if store.uri in _FOUND:
+        return _FOUND[store.uri].create_only
+    if is_remembered(store):
+        return True
+    if not probe(store).create_only:
+        return False
+    store.put(REMEMBERED, json.dumps({"uri": store.uri, "probed_at": time.time()}).encode())
+    return True
+
+
+def is_remembered(store: Store) -> bool:
+    """Return whether a probe of the last day is remembered; a copy of another root's memory counts for nothing."""
+    try:
+        found = json.loads(store.get(REMEMBERED, max_bytes=_MOST_BYTES))
+    except (FileNotFoundError, UnreadableError, ValueError, RecursionError):
+        return False
+    if not isinstance(found, dict) or found.get("uri") != store.uri:
+        return False
+    probed_at = found.get("probed_at")
+    return isinstance(probed_at, float) and 0 <= time.time() - probed_at < REMEMBERED_SECONDS
+
+
 def _try(store: Store) -> StoreCapabilities:
     folder = f"{PREFIX}{uuid.uuid4().hex}/"
+    created = store.put(f"{folder}first", b"one", create=True)  # a store that does not answer is asked nothing else
     try:
-        if not store.put(f"{folder}first", b"one", create=True):
+        if not created:
             return StoreCapabilities(create_only=False, detail="a new key was refused")
         second = store.put(f"{folder}first", b"two", create=True)
         if second or store.get(f"{folder}first") != b"one":

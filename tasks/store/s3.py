@@ -2,24 +2,27 @@
 
 Endpoint, region and credentials come from the standard environment and files of AWS (`AWS_ENDPOINT_URL_S3`,
 `AWS_PROFILE`, ...), read when the store is opened. An object is written by one PutObject, so that no part of it is ever
-visible; `If-None-Match: *` makes the write create-only. Listings are not cached. s3fs and botocore do not retry, since
-`Patience` does.
+visible; `If-None-Match: *` makes the write create-only. An answer of 200 proves no write, since a proxy or a portal may
+give it: the ETag must be the MD5 of the bytes, or else the object is looked at. Listings are not cached. s3fs and
+botocore do not retry, since `Patience` does.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import s3fs
 from fsspec.asyn import sync
 
-from nst.errors import InputError
+from nst.errors import InputError, UserError
 from tasks.store.contract import Stat, check_key, check_size
-from tasks.store.patience import PassingError, Patience, persist
-from tasks.store.s3_errors import TRANSLATED, status_of, translate
+from tasks.store.patience import CONNECT_SECONDS, PassingError, Patience, UnreachableError, persist
+from tasks.store.s3_errors import TRANSLATED, place_of, status_of, translate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,7 +36,8 @@ _ENVIRONMENT = (
 _CLIENTS: dict[tuple[object, ...], s3fs.S3FileSystem] = {}
 _LOCK = threading.Lock()
 SLOWEST = 100_000.0
-"""Bytes per second below which a write counts as hanging."""
+"""Bytes per second below which a transfer counts as hanging."""
+_PIECE = 1 << 20
 
 
 def _client(patience: Patience) -> s3fs.S3FileSystem:
@@ -41,7 +45,8 @@ def _client(patience: Patience) -> s3fs.S3FileSystem:
     key = (os.getpid(), patience.stall, *(os.environ.get(name) for name in _ENVIRONMENT))
     with _LOCK:
         if key not in _CLIENTS:
-            limits = {"connect_timeout": patience.stall, "read_timeout": patience.stall, "max_pool_connections": 32}
+            connect = min(patience.stall, CONNECT_SECONDS)
+            limits = {"connect_timeout": connect, "read_timeout": patience.stall, "max_pool_connections": 32}
             _CLIENTS[key] = s3fs.S3FileSystem(
                 config_kwargs={**limits, "retries": {"total_max_attempts": 1, "mode": "standard"}},
                 use_listings_cache=False,
@@ -82,7 +87,7 @@ class S3Store:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Cross into another process as the URI: credentials are read from the environment there."""
-        return (S3Store, (self.uri, self._patience))
+        return (S3Store, (self.uri, replace(self._patience, known=True)))
 
     def url(self, key: str) -> str:
         """Return s3://bucket/prefix/key."""
@@ -91,7 +96,16 @@ class S3Store:
     def get(self, key: str, *, max_bytes: int | None = None) -> bytes:
         """Return all bytes; see `Store.get`."""
         full = self._full(key)
-        return self._do("get", key, lambda: self._read(full, max_bytes))
+        return self._do("get", key, lambda: bytes(self._read(full, max_bytes, bytearray, bytearray.extend)))
+
+    def digest(self, key: str, *, max_bytes: int | None = None) -> str:
+        """Return the SHA-256; see `Store.digest`."""
+        full = self._full(key)
+
+        def attempt() -> str:
+            return self._read(full, max_bytes, hashlib.sha256, lambda found, piece: found.update(piece)).hexdigest()
+
+        return self._do("get", key, attempt)
 
     def put(self, key: str, data: bytes, *, create: bool = False) -> bool:
         """Write an object whole; see `Store.put`."""
@@ -100,7 +114,7 @@ class S3Store:
         def attempt() -> bool:
             if create:
                 return self._create(where) or self._holds(where["Key"], data)
-            self._call("put_object", **where)
+            self._write(where)
             return True
 
         return self._do("put", key, attempt)
@@ -109,10 +123,10 @@ class S3Store:
         """Return size and etag, or None."""
         full = self._full(key)
         try:
-            found = self._do("head", key, lambda: self._call("head_object", Bucket=self.bucket, Key=full))
+            found = self._do("head", key, lambda: self._look(full))
         except FileNotFoundError:
             return None
-        return Stat(key, int(found["ContentLength"]), str(found["ETag"]).strip('"'))
+        return Stat(key, int(found["ContentLength"]), found["ETag"].strip('"'))
 
     def delete(self, key: str) -> None:
         """Remove an object; if there is none, do nothing."""
@@ -127,11 +141,11 @@ class S3Store:
         found: list[Stat] = []
         where = {"Bucket": self.bucket, "Prefix": self._prefix + prefix}
         while True:
-            page = self._do("list", prefix, lambda: self._call("list_objects_v2", **where))
+            page = self._do("list", prefix, lambda: _from_s3(self._call("list_objects_v2", **where), "IsTruncated"))
             for item in page.get("Contents", ()):
                 if not item["Key"].endswith("/"):  # the empty objects by which some tools mark folders
                     key = item["Key"][len(self._prefix) :]
-                    found.append(Stat(key, int(item["Size"]), str(item["ETag"]).strip('"')))
+                    found.append(Stat(key, int(item["Size"]), item["ETag"].strip('"')))
             if not page.get("IsTruncated"):
                 return sorted(found, key=lambda stat: stat.key)
             where["ContinuationToken"] = page["NextContinuationToken"]
@@ -148,6 +162,9 @@ class S3Store:
 
         return self._run(call)
 
+    def _look(self, full: str) -> dict[str, Any]:
+        return _from_s3(self._call("head_object", Bucket=self.bucket, Key=full), "ETag")
+
     def _run(self, use: Callable[[Any], Awaitable[T]]) -> T:
         """Return what `use` returns for the botocore client of s3fs, whose own calls retry and drop arguments."""
 
@@ -160,26 +177,52 @@ class S3Store:
         answer: T = sync(self._fs.loop, run)
         return answer
 
-    def _read(self, full: str, max_bytes: int | None = None) -> bytes:
-        """Return all bytes in one attempt, and never fewer than the server announced."""
+    def _read(self, full: str, max_bytes: int | None, make: Callable[[], T], add: Callable[[T, bytes], object]) -> T:
+        """Return what `make` makes and `add` adds all bytes to, in one attempt; never fewer bytes than were announced.
 
-        async def read(client: Any) -> bytes:
+        Raises:
+            PassingError: Bytes are missing, or come more slowly than `SLOWEST`.
+        """
+
+        async def read(client: Any) -> T:
             answer = await asyncio.wait_for(client.get_object(Bucket=self.bucket, Key=full), 2 * self._patience.stall)
-            size = int(answer["ContentLength"])
-            async with answer["Body"] as body:
+            _from_s3(answer, "ETag")
+            size, done, read = int(answer["ContentLength"]), make(), 0
+            async with answer["Body"] as body, asyncio.timeout(2 * self._patience.stall + size / SLOWEST):
                 check_size(size, max_bytes, f"s3://{self.bucket}/{full}")
-                data: bytes = await body.read()
-            if len(data) != size:
-                raise PassingError(f"{len(data)} of {size} bytes arrived")
-            return data
+                while piece := await body.read(_PIECE):
+                    add(done, piece)
+                    read += len(piece)
+            if read != size:
+                raise PassingError(f"{read} of {size} bytes arrived")
+            return done
 
         return self._run(read)
+
+    def _write(self, where: dict[str, Any], **conditions: str) -> None:
+        """Put an object in one attempt, and have it shown that the store holds it.
+
+        Raises:
+            PassingError: The write was acknowledged, and the store does not hold the object.
+        """
+        data: bytes = where["Body"]
+        etag = str(self._call("put_object", **where, **conditions).get("ETag", "")).strip('"')
+        if etag == hashlib.md5(data, usedforsecurity=False).hexdigest():
+            return
+        try:
+            found = self._look(where["Key"])
+        except TRANSLATED as error:
+            if status_of(error) != 404:
+                raise
+            raise PassingError("the write was acknowledged, and there is no object") from None
+        if int(found["ContentLength"]) != len(data) or found["ETag"].strip('"') != etag != "":
+            raise PassingError("the write was acknowledged, and the object holds other bytes")
 
     def _create(self, where: dict[str, Any]) -> bool:
         """Put the object unless its key is taken; return whether it was put."""
         if not self.emulates_create:
             try:
-                self._call("put_object", IfNoneMatch="*", **where)
+                self._write(where, IfNoneMatch="*")
             except TRANSLATED as error:
                 if status_of(error) == 412:
                     return False
@@ -189,18 +232,18 @@ class S3Store:
             else:
                 return True
         try:
-            self._call("head_object", Bucket=where["Bucket"], Key=where["Key"])
+            self._look(where["Key"])
         except TRANSLATED as error:
             if status_of(error) != 404:
                 raise
-            self._call("put_object", **where)
+            self._write(where)
             return True
         return False
 
     def _holds(self, full: str, data: bytes) -> bool:
         """Return whether the key holds `data`: after a lost answer, the bytes that are in the way may be our own."""
         try:
-            return self._read(full) == data
+            return self._read(full, None, bytearray, bytearray.extend) == data
         except TRANSLATED as error:
             if status_of(error) != 404:
                 raise
@@ -215,6 +258,22 @@ class S3Store:
             try:
                 return attempt()
             except TRANSLATED as error:
-                raise translate(error, what, self._fs.endpoint_url) from error
+                raised = translate(error, what, self._fs.endpoint_url)
+                if isinstance(raised, FileNotFoundError) and verb in {"put", "list"}:  # no object that could be absent
+                    where = place_of(self._fs.endpoint_url)
+                    hint = "is it an S3 server? see AWS_ENDPOINT_URL_S3"
+                    raise UserError(f"{what}: HTTP 404 at {where}", hint=hint) from error
+                raise raised from error
 
-        return persist(once, self._patience, what)
+        return persist(once, self._patience, what, place_of(self._fs.endpoint_url))
+
+
+def _from_s3(answer: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return an answer that has what every answer of S3 has.
+
+    Raises:
+        UnreachableError: It has not: a page to log in, say, answers 200 to everything.
+    """
+    if key not in answer:
+        raise UnreachableError(f"an answer without {key}, which is none of an S3 server")
+    return answer

@@ -7,12 +7,21 @@ from typing import Any
 
 import aiohttp
 from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
 
 from nst.errors import UserError
-from tasks.store.names import printable
-from tasks.store.patience import PassingError
+from nst.redaction import redacted
+from tasks.store.patience import PassingError, UnreachableError
 
-TRANSLATED = (boto.BotoCoreError, boto.ClientError, aiohttp.ClientError, OSError, TimeoutError, ValueError)
+TRANSLATED = (
+    ResponseParserError,
+    boto.BotoCoreError,
+    boto.ClientError,
+    aiohttp.ClientError,
+    OSError,
+    TimeoutError,
+    ValueError,
+)
 _PASSING_STATUS = {408, 409, 425, 429}
 _PASSING_CODES = {
     "BadDigest", "ConditionalRequestConflict", "IncompleteBody", "InternalError", "OperationAborted", "RequestTimeout",
@@ -46,15 +55,26 @@ def translate(error: Exception, what: str, endpoint: str | None) -> Exception:
         `PassingError` if a retry may succeed, FileNotFoundError for an absent object, else `UserError`. Texts of the
         server other than the error code are left out, since some servers repeat keys and signatures in them.
     """
-    where = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "amazonaws.com"
-    where = printable(where)
+    where = place_of(endpoint)
     if status_of(error):
         return _translate_answer(error, what, where)
     if isinstance(error, _NO_CREDENTIALS):
         return UserError(f"{what}: no credentials", hint="set AWS_ACCESS_KEY_ID and its secret, or AWS_PROFILE")
     if isinstance(error, boto.ParamValidationError | ValueError):
         return UserError(f"{what}: not a valid bucket, key or endpoint ({where})", hint="write s3://bucket/prefix")
+    if isinstance(error, ResponseParserError):
+        return UnreachableError(f"an answer of {where} that is none of an S3 server")
+    if isinstance(error, boto.ConnectTimeoutError | boto.ProxyConnectionError) or isinstance(
+        getattr(error, "kwargs", {}).get("error"), aiohttp.ClientConnectorError
+    ):
+        return UnreachableError(f"no connection to {where} ({type(error).__name__})")
     return PassingError(f"{type(error).__name__} at {where}")
+
+
+def place_of(endpoint: str | None) -> str:
+    """Return the address of the server, given the endpoint that the client was configured with, if any."""
+    found = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "amazonaws.com"
+    return redacted(found)
 
 
 def _translate_answer(error: Exception, what: str, where: str) -> Exception:

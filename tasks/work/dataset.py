@@ -22,7 +22,7 @@ import numpy as np
 
 from nst.errors import InputError
 from nst.pictures.images import decode, resize
-from tasks.inputs.reading import read_planned
+from tasks.inputs.reading import read_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,7 +142,9 @@ def _write_header(file: BinaryIO, count: int, size: int) -> int:
 
 def _square(ref: ImageRef, size: int) -> np.ndarray | str:
     """Return the middle square of a photograph, or a message that says why the file is not a photograph."""
-    data = read_planned(ref.uri, ref.digest)
+    if ref.fault:
+        return ref.fault
+    data = read_image(ref)
     try:
         array = decode(data)
         # The long side of a ribbon would explode; a picture thinner than 1:4 is no photograph to learn from.

@@ -203,8 +203,13 @@ class Ledger:
         """Return `do(item)` for every item, several at once."""
         if self.threads < 2 or len(items) < 2:
             return [do(item) for item in items]
-        with ThreadPoolExecutor(min(self.threads, len(items)), "catalog") as pool:
-            return list(pool.map(do, items))
+        try:
+            with ThreadPoolExecutor(min(self.threads, len(items)), "catalog") as pool:
+                return list(pool.map(do, items))
+        except RuntimeError as error:
+            if "start new thread" not in str(error):
+                raise
+            return [do(item) for item in items]  # where memory has no room for another stack, one by one
 
     def _get(self, key: str) -> bytes | None:
         try:

@@ -24,6 +24,11 @@ _LACK_OF_MEMORY: Final = ("can't allocate memory", "not enough memory", "out of 
 Windows, of MPS, and of C++. For CUDA it has a class."""
 
 
+_OFTEN_LACK_OF_MEMORY: Final = ("could not create a primitive", "could not create a memory")
+"""What oneDNN says, torch's library for convolutions on a CPU, when memory is short, but also for other reasons: worth
+an attempt with fewer cells."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error tells that a device, or the machine itself, has too little memory."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
@@ -52,8 +57,6 @@ def stylize_in_memory(
     if outcomes is not None:
         return outcomes
     _free(workspace.device)  # here, where nothing refers to the frames of the attempt any more
-    if len(requests) == 1:
-        return [as_told(MemoryError(), str(workspace.device))]
     half = len(requests) // 2
     first = stylize_in_memory(requests[:half], workspace, on_step)
     return first + stylize_in_memory(requests[half:], workspace, on_step)
@@ -62,13 +65,16 @@ def stylize_in_memory(
 def _attempt(
     requests: Sequence[Request], workspace: Workspace, on_step: Callable[[int, int], None] | None
 ) -> list[Stylized | Exception] | None:
-    """Return one result or error per request, or None if memory is too short for all of them together."""
+    """Return one result or error per request, or None if memory may be too short for several of them together."""
     try:
         return [outcome.error or outcome for outcome in stylize_batch(requests, workspace, on_step)]
     except TransientError:
         raise
     except Exception as error:  # noqa: BLE001  recorded with its trace in each cell's failure row
-        return None if is_out_of_memory(error) else [error] * len(requests)
+        if len(requests) == 1:
+            return [as_told(error, str(workspace.device))]
+        fewer_may_do = is_out_of_memory(error) or any(words in str(error) for words in _OFTEN_LACK_OF_MEMORY)
+        return None if fewer_may_do else [error] * len(requests)
 
 
 def _free(device: torch.device) -> None:

@@ -129,3 +129,16 @@ def test_every_way_to_say_that_memory_is_short_is_understood():
 def test_other_errors_are_not_taken_for_it(error):
     assert not is_out_of_memory(error)
     assert as_told(error, "cpu") is error
+
+
+@pytest.mark.process
+def test_a_worker_of_which_onednn_fails_goes_on_without_it():
+    """In a process of its own: what is turned off stays off."""
+    code = (
+        "import torch; from tasks.work.halving import _do_without_onednn as without\n"
+        "assert not without(RuntimeError('shape mismatch')) and torch.backends.mkldnn.enabled\n"
+        "assert without(RuntimeError('could not create a primitive')) and not torch.backends.mkldnn.enabled\n"
+        "assert not without(RuntimeError('could not create a primitive'))  # so that nothing is tried for ever\n"
+        "assert torch.nn.functional.conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 3, 3)).item() == 9\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

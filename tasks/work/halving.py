@@ -13,6 +13,7 @@ import torch
 
 from nst.errors import OutOfMemory, TransientError
 from nst.methods import stylize_batch
+from tasks.work.workplace import return_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,9 +25,8 @@ _LACK_OF_MEMORY: Final = ("can't allocate memory", "not enough memory", "out of 
 Windows, of MPS, and of C++. For CUDA it has a class."""
 
 
-_OFTEN_LACK_OF_MEMORY: Final = ("could not create a primitive", "could not create a memory")
-"""What oneDNN says, torch's library for convolutions on a CPU, when memory is short, but also for other reasons: worth
-an attempt with fewer cells."""
+_ONEDNN_FAILS: Final = ("could not create a primitive", "could not create a memory")
+"""What oneDNN, torch's library for convolutions on a CPU, says when memory is short."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -57,7 +57,7 @@ def stylize_in_memory(
     if outcomes is not None:
         return outcomes
     _free(workspace.device)  # here, where nothing refers to the frames of the attempt any more
-    half = len(requests) // 2
+    half = len(requests) // 2  # of a single request 0: it is tried again, without oneDNN
     first = stylize_in_memory(requests[:half], workspace, on_step)
     return first + stylize_in_memory(requests[half:], workspace, on_step)
 
@@ -65,20 +65,32 @@ def stylize_in_memory(
 def _attempt(
     requests: Sequence[Request], workspace: Workspace, on_step: Callable[[int, int], None] | None
 ) -> list[Stylized | Exception] | None:
-    """Return one result or error per request, or None if memory may be too short for several of them together."""
+    """Return one result or error per request, or None if memory is too short and another attempt may do."""
     try:
         return [outcome.error or outcome for outcome in stylize_batch(requests, workspace, on_step)]
     except TransientError:
         raise
     except Exception as error:  # noqa: BLE001  recorded with its trace in each cell's failure row
-        if len(requests) == 1:
-            return [as_told(error, str(workspace.device))]
-        fewer_may_do = is_out_of_memory(error) or any(words in str(error) for words in _OFTEN_LACK_OF_MEMORY)
-        return None if fewer_may_do else [error] * len(requests)
+        if _do_without_onednn(error) or (is_out_of_memory(error) and len(requests) > 1):
+            return None
+        return [as_told(error, str(workspace.device))] * len(requests)
+
+
+def _do_without_onednn(error: Exception) -> bool:
+    """Turn oneDNN off if it failed, and return whether it did.
+
+    Once it found no memory for code that it generates, it fails in this thread for ever, however much memory there is
+    afterwards (its generator, Xbyak, keeps its last error by thread). torch's own convolutions take more time.
+    """
+    if not (torch.backends.mkldnn.enabled and any(words in str(error) for words in _ONEDNN_FAILS)):
+        return False
+    torch.backends.mkldnn.set_flags(_enabled=False)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    return True
 
 
 def _free(device: torch.device) -> None:
-    """Give the memory of tensors that nothing refers to back to the device."""
+    """Give the memory of tensors that nothing refers to back to the device and to the system."""
     gc.collect()
     if device.type in {"cuda", "mps"}:
         getattr(torch, device.type).empty_cache()
+    return_freed_memory()

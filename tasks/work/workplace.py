@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 _M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
 _M_MMAP_MAX: Final = -4
+_M_ARENA_MAX: Final = -8
 """Parameters of glibc's mallopt(3)."""
 
 
@@ -27,6 +29,21 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_MAX, 0)
         libc.mallopt(_M_TRIM_THRESHOLD, -1)  # never
+
+
+def return_freed_memory() -> None:
+    """Give the memory of freed tensors back to the system from now on, where the C library is glibc.
+
+    Memory that a process keeps (`keep_freed_memory`) serves only requests that fit into a gap of it, and nobody else:
+    not oneDNN, which asks the system for the code that it generates. Where memory was short once, time matters less.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_MAX, 65_536)
+        libc.mallopt(_M_MMAP_THRESHOLD, 128 * 1024)
+        libc.mallopt(_M_TRIM_THRESHOLD, 128 * 1024)
+        libc.mallopt(_M_ARENA_MAX, 1)  # a request that fails would reserve another arena of 64 MiB
+        libc.malloc_trim(0)
 
 
 def workplace(device: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -45,6 +46,10 @@ def test_the_wheel_holds_the_packages_and_what_they_read(site):
     assert {path.name for path in site.iterdir() if path.suffix != ".dist-info"} == {"flows", "tasks", "nst"}
     checkout = {path.name for path in (ROOT / "manifests").glob("*.yaml")}
     assert {path.name for path in (site / "tasks/manifests").glob("*.yaml")} == checkout
+    assert {path.name for path in site.glob("*.dist-info/licenses/*")} == {"LICENSE", "NOTICE"}
+    card = (site / "nst/backbones/CARD.md").read_text()
+    for weights in (site / "nst/backbones").glob("*.safetensors"):
+        assert hashlib.sha256(weights.read_bytes()).hexdigest() in card
     assert (site / "flows/deploy.yaml").read_bytes() == (ROOT / "deploy.yaml").read_bytes()
 
 

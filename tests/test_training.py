@@ -15,6 +15,7 @@ from nst.config.training import (
     DoodleNetTraining,
     JohnsonTraining,
     MganTraining,
+    StudentTraining,
     TextureNetTraining,
 )
 from nst.errors import InputError, UserError
@@ -40,6 +41,7 @@ FAMILIES = {
     "adain": (AdainTraining(**COMMON, layer="relu2_1"), 3),
     "mgan": (MganTraining(**COMMON, layer="relu2_1", style_scale=2.0), 1),
     "doodle_net": (DoodleNetTraining(**COMMON, scales=3), 1),
+    "student": (StudentTraining(**{**PERCEPTUAL, "learning_rate": 3e-3}, filters=(4, 4, 4), crops=4), 3),
 }
 
 

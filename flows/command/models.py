@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Column, Table
 
+from nst.config.training import TRAINING_CONFIGS
 from nst.errors import InputError
 from tasks.models.card import differences, export_model, model_rows
 
@@ -42,7 +43,9 @@ def export_named_model(root: Root, wanted: str, folder: Path, out: Terminal) -> 
     files = export_model(root.catalog, rows[0], folder)
     for file in files:
         out.say(file)
-    if not any(file.suffix == ".onnx" for file in files):
+    if TRAINING_CONFIGS[rows[0]["family"]].MAKES == "backbone":
+        out.say("no ONNX: the network makes no pictures; name its .safetensors file as backbone.weights")
+    elif not any(file.suffix == ".onnx" for file in files):
         out.say("no ONNX: its packages are missing (pip install 'nst-batch[onnx]')")
     return True
 

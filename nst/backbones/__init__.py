@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from nst.backbones.backbone import Inputs
     from nst.config.backbone import BackboneConfig
 
-__all__ = ["BACKBONES", "VGG", "Backbone", "SqueezeNet", "build_backbone", "inputs_of", "random_weights"]
+__all__ = ["BACKBONES", "VGG", "Backbone", "SqueezeNet", "build_backbone", "random_weights"]
 
 BACKBONES: Final[dict[str, type[Backbone]]] = {"vgg19": VGG, "vgg16": VGG, "squeezenet": SqueezeNet}
 """The class that computes each backbone, by `backbone.name`."""
@@ -52,7 +51,7 @@ def build_backbone(
         weights = random_weights(config.name, config.seed, deepest(config.name, layers))
     assert weights is not None, "only random weights may be left out"
     network = BACKBONES[config.name](
-        config.name, layers, weights, inputs=inputs_of(config), pooling=config.pooling, padding=config.padding
+        config.name, layers, weights, inputs=config.expected_input, pooling=config.pooling, padding=config.padding
     )
     network = network.to(device=device, dtype=dtype)
     memory_format = torch.channels_last if torch.device(device).type == "cuda" else torch.contiguous_format
@@ -60,13 +59,6 @@ def build_backbone(
         if buffer.dim() == 4:
             setattr(network, name, buffer.contiguous(memory_format=memory_format))
     return network.eval()
-
-
-def inputs_of(config: BackboneConfig) -> Inputs:
-    """Return the input convention of a backbone's weights."""
-    if config.weights == "random":  # trained for no convention; torchvision's brings the input to unit variance
-        return "torchvision"
-    return "caffe" if config.distilled else config.input
 
 
 def random_weights(name: str, seed: int, deepest_layer: str) -> dict[str, Tensor]:

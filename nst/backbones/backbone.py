@@ -132,6 +132,26 @@ class Backbone(nn.Module, ABC):
         }
         return shorter
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the weights under torchvision's names."""
+        return {f"{key}.{part}": self.get_buffer(f"{name}_{part}") for key, name, part in self._parts()}
+
+    def carrying(self, weights: Mapping[str, Tensor]) -> Self:
+        """Return a backbone that computes with other weights, into which gradients flow.
+
+        Args:
+            weights: All weights of this backbone, or narrower ones, under torchvision's names.
+        """
+        other = copy.copy(self)
+        replaced = {f"{name}_{part}": weights[f"{key}.{part}"] for key, name, part in self._parts()}
+        other._buffers = {**self._buffers, **replaced}  # noqa: SLF001 - of the copy, which must not share this dictionary
+        return other
+
+    def _parts(self) -> list[tuple[str, str, str]]:
+        """Return torchvision's name of each convolution that is computed, the name here, and `weight` or `bias`."""
+        computed = [c for c in convolutions_of(self.architecture) if c.layer in self.order]
+        return [(c.key, c.name, part) for c in computed for part in ("weight", "bias")]
+
     def convolve(self, name: str, map_BCHW: Tensor, *, stride: int = 1) -> Tensor:
         """Return the map after the convolution `name` (`Convolution.name`).
 

@@ -64,6 +64,13 @@ class BackboneConfig(NamedBlock):
         """Whether the package holds the weights."""
         return self.weights in DISTILLED
 
+    @property
+    def expected_input(self) -> Literal["torchvision", "caffe"]:
+        """The input that the weights expect, whatever `input` says."""
+        if self.weights == "random":  # trained for no input; torchvision's has unit variance
+            return "torchvision"
+        return "caffe" if self.distilled else self.input
+
     @model_validator(mode="after")
     def _is_vgg19(self) -> Self:
         if self.distilled and self.name != "vgg19":

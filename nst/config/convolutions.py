@@ -14,7 +14,7 @@ from nst.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-_NARROWS: Final = frozenset({"vgg16", "vgg19"})
+NARROWS: Final = frozenset({"vgg16", "vgg19"})
 """Backbones whose weights may have fewer filters than the architecture, from layer to layer as many as they like."""
 
 _VGG_FILTERS: Final = (64, 128, 256, 512, 512)
@@ -82,7 +82,7 @@ def check_shapes(
     order = layers_of(architecture)
     needed = order[: order.index(deepest(architecture, layers)) + 1]
     convolutions = convolutions_of(architecture)
-    if architecture in _NARROWS:
+    if architecture in NARROWS:
         convolutions = _narrowed(convolutions, shapes)
     wanted = [convolution for convolution in convolutions if convolution.layer in needed]
     for convolution in wanted:
@@ -100,6 +100,25 @@ def check_shapes(
             if shapes[key] != shape:
                 raise InputError(f"{about} has shape {shapes[key]}; expected {shape}")
     return wanted
+
+
+def check_encoder(architecture: str, layer: str, filters: int) -> None:
+    """Refuse weights of a VGG that are narrower than the architecture where a network decodes the features of a layer.
+
+    Args:
+        architecture: `vgg16` or `vgg19`.
+        layer: Layer at which the encoder ends.
+        filters: Number of filters that the weights have there.
+
+    Raises:
+        InputError: The number is another than that of the architecture.
+    """
+    (expected,) = (c.filters for c in convolutions_of(architecture) if c.layer == layer.replace("relu", "conv"))
+    if filters != expected:
+        raise InputError(
+            f"the weights have {filters} filters at {layer}; the decoder takes the {expected} of a full {architecture}",
+            hint="choose weights of the full width: torchvision, or a file",
+        )
 
 
 def _narrowed(convolutions: list[Convolution], shapes: Mapping[str, tuple[int, ...]]) -> list[Convolution]:

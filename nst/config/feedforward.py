@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from nst.config.effects import NoEffect
 from nst.config.fields import Needs, Pixels, Precision, Seed
 from nst.config.method import Method
 from nst.config.start import Size
-from nst.config.training import TRAINING_CONFIGS, Training
+from nst.config.training import TRAINING_CONFIGS, Training, refuse_to_paint
+from nst.errors import InputError
 
 if TYPE_CHECKING:
     Family = str
@@ -92,6 +93,15 @@ class FeedforwardConfig(Method):
     from the picture shrunk to one tile, in a single pass; colours may differ a little."""
 
     precision: Precision = "float32"
+
+    @field_validator("family")
+    @classmethod
+    def _makes_pictures(cls, family: str) -> str:
+        try:
+            refuse_to_paint(family)
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return family
 
     @property
     def by_style(self) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from nst.config.feedforward import FeedforwardConfig
+from nst.config.training import refuse_to_paint
 from nst.errors import InputError, NumericalError
 from nst.losses.objective import arithmetic
 from nst.methods.descent import configs_of, run_accepted
@@ -76,6 +77,10 @@ def refusal(request: Request, workspace: Workspace) -> NstError | None:
 
 
 def _unfit_network(config: FeedforwardConfig, network: Network) -> InputError | None:
+    try:
+        refuse_to_paint(network.family)
+    except InputError as error:
+        return InputError(f"model {config.model}: {error.message}", hint=error.hint)
     if network.family != config.family:
         return InputError(f"model {config.model} is of family {network.family}; family says {config.family}")
     found = "texture" if network.from_noise else "stylize"

@@ -17,6 +17,7 @@ from nst.networks.importing import import_network
 from nst.networks.johnson import TransformNet
 from nst.networks.mgan import MganNet
 from nst.networks.network import Network, Origin, Painting
+from nst.networks.student import StudentNet
 from nst.networks.texture_net import TextureNet
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ NETWORKS: Final[dict[str, type[Network]]] = {
     "doodle_net": DoodleNet,
     "johnson": TransformNet,
     "mgan": MganNet,
+    "student": StudentNet,
     "texture_net": TextureNet,
 }
 """The class of every family's networks, by the family's name."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from nst.backbones import BACKBONES, VGG, inputs_of
-from nst.config.convolutions import convolutions_of
+from nst.backbones import BACKBONES, VGG
+from nst.config.convolutions import check_encoder, convolutions_of
 from nst.config.training import AdainTraining, MganTraining
 from nst.errors import InputError
 from nst.networks.network import Network, pad_to_multiple
@@ -30,12 +30,17 @@ class EncodingNet(Network):
     Args:
         encoder: A backbone that returns `layer`.
         layer: `relu1_1`, `relu2_1`, `relu3_1` or `relu4_1`.
+
+    Raises:
+        InputError: The encoder has fewer filters at the layer than its architecture, which the decoder mirrors.
     """
 
     encodes = True
 
     def __init__(self, encoder: Backbone, layer: str = "relu4_1") -> None:
         super().__init__()
+        filters = encoder.get_buffer(f"{layer.replace('relu', 'conv')}_weight").shape[0]
+        check_encoder(encoder.architecture, layer, filters)
         self.encoder = encoder.eval()
         self.layer = layer
         self.multiple = 2 ** (int(layer[4]) - 1)
@@ -73,5 +78,5 @@ def encoder_from(config: BackboneConfig, layer: str, tensors: Mapping[str, Tenso
         for part in ("weight", "bias")
         if f"encoder.{convolution.name}_{part}" in tensors
     }
-    inputs = inputs_of(config)
+    inputs = config.expected_input
     return VGG(config.name, [layer], weights, inputs=inputs, pooling=config.pooling, padding=config.padding)

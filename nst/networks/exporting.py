@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from nst.config.training import refuse_to_paint
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -37,7 +39,9 @@ def to_onnx(network: Network, metadata: Mapping[str, str]) -> tuple[bytes, str]:
 
     Raises:
         ImportError: The extra `onnx` is not installed.
+        InputError: The network makes no pictures.
     """
+    refuse_to_paint(network.family)
     graph = network.graph()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own parts

@@ -91,6 +91,7 @@ class Network(nn.Module):
     Attributes:
         family: Family of the network's training, or the family that an imported network serves as.
         encodes: Whether the network encodes by a backbone, which is part of its file.
+        stored: Type of the numbers in the network's file; a network computes in its own type, whatever its file has.
         blends: Whether the network applies `Painting.alpha`; otherwise its pictures are blended with the photographs.
         smallest: Smallest number of rows and of columns that the network can work on.
         multiple: Number of pixels at whose multiples tiles start.
@@ -102,6 +103,7 @@ class Network(nn.Module):
 
     family: str = ""
     encodes: bool = False
+    stored: torch.dtype = torch.float32
     blends: bool = False
     smallest: int = 16
     multiple: int = 1

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from nst.backbones.backbone import Padding, Pooling
+
 RIDGE: Final = 1e-4
 """Penalty of the squared weights of a convolution, relative to the mean square of its inputs."""
 
@@ -33,7 +35,13 @@ _BATCH: Final = 8
 
 
 def distil(
-    architecture: str, teacher: Mapping[str, Tensor], pictures_NCHW: Tensor, filters: Mapping[str, int]
+    architecture: str,
+    teacher: Mapping[str, Tensor],
+    pictures_NCHW: Tensor,
+    filters: Mapping[str, int],
+    *,
+    pooling: Pooling = "max",
+    padding: Padding = "zeros",
 ) -> dict[str, Tensor]:
     """Return the weights of a VGG with fewer filters, under torchvision's names.
 
@@ -43,6 +51,8 @@ def distil(
         pictures_NCHW: Pictures by the teacher's input convention; what the small network is to agree on.
         filters: Number of filters of each convolution, from the first one without a gap: `conv1_1`, `conv1_2`, ...
             A convolution that keeps all filters, after layers that keep all theirs, is the teacher's up to rounding.
+        pooling: Whether pooling layers take the maximum or the average.
+        padding: How convolutions continue their input beyond its border.
 
     Source:
         Channels chosen by pivoted Cholesky decomposition (Harbrecht, Peters & Schneider 2012); layers refitted to a
@@ -50,21 +60,23 @@ def distil(
         the targets are the teacher's values before the ReLU, the inputs those of the small network.
     """
     convolutions = {convolution.layer: convolution for convolution in convolutions_of(architecture)}
+    pool = functional.max_pool2d if pooling == "max" else functional.avg_pool2d
+    mode = "constant" if padding == "zeros" else padding
     wide_NCHW = slim_NCHW = pictures_NCHW
     weights: dict[str, Tensor] = {}
     for layer in layers_of(architecture):
         if layer.startswith("pool"):
-            wide_NCHW, slim_NCHW = (functional.max_pool2d(map_NCHW, 2) for map_NCHW in (wide_NCHW, slim_NCHW))
+            wide_NCHW, slim_NCHW = pool(wide_NCHW, 2), pool(slim_NCHW, 2)
         if not layer.startswith("conv"):
             continue
         if layer not in filters:
             break
         key = convolutions[layer].key
-        wide_NCHW = _convolved(wide_NCHW, teacher[f"{key}.weight"], teacher[f"{key}.bias"])
+        wide_NCHW = _convolved(wide_NCHW, teacher[f"{key}.weight"], teacher[f"{key}.bias"], mode)
         kept = most_telling(_second_moments(wide_NCHW.relu()), filters[layer])
-        weight, bias = _fitted(slim_NCHW, wide_NCHW[:, kept])
+        weight, bias = _fitted(slim_NCHW, wide_NCHW[:, kept], mode)
         weights[f"{key}.weight"], weights[f"{key}.bias"] = weight, bias
-        wide_NCHW, slim_NCHW = wide_NCHW.relu(), _convolved(slim_NCHW, weight, bias).relu()
+        wide_NCHW, slim_NCHW = wide_NCHW.relu(), _convolved(slim_NCHW, weight, bias, mode).relu()
     return weights
 
 
@@ -93,8 +105,14 @@ def most_telling(moments_CC: Tensor, count: int) -> list[int]:
     return sorted(taken)
 
 
-def _convolved(map_NCHW: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return torch.cat([functional.conv2d(part, weight, bias, padding=1) for part in torch.split(map_NCHW, _BATCH)])
+def _convolved(map_NCHW: Tensor, weight: Tensor, bias: Tensor, mode: str) -> Tensor:
+    parts = torch.split(map_NCHW, _BATCH)
+    return torch.cat([functional.conv2d(_continued(part, mode), weight, bias) for part in parts])
+
+
+def _continued(map_NCHW: Tensor, mode: str) -> Tensor:
+    """Return a map that is continued by one position beyond its border."""
+    return functional.pad(map_NCHW, (1, 1, 1, 1), mode=mode)
 
 
 def _second_moments(map_NCHW: Tensor) -> Tensor:
@@ -103,11 +121,11 @@ def _second_moments(map_NCHW: Tensor) -> Tensor:
     return total / (map_NCHW.numel() // map_NCHW.shape[1])
 
 
-def _fitted(inputs_NCHW: Tensor, targets_NKHW: Tensor) -> tuple[Tensor, Tensor]:
+def _fitted(inputs_NCHW: Tensor, targets_NKHW: Tensor, mode: str) -> tuple[Tensor, Tensor]:
     """Return weight and bias of the 3 x 3 convolution of the inputs that comes closest to the targets."""
     squares, products = torch.zeros(()), torch.zeros(())
     for inputs, targets in zip(torch.split(inputs_NCHW, _BATCH), torch.split(targets_NKHW, _BATCH), strict=True):
-        patches = _rows(functional.unfold(inputs, 3, padding=1)[..., None])
+        patches = _rows(functional.unfold(_continued(inputs, mode), 3)[..., None])
         patches = torch.cat([patches, torch.ones_like(patches[:1])])  # the last input is the bias's
         squares = squares + _product(patches, patches)
         products = products + _product(patches, _rows(targets))

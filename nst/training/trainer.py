@@ -82,6 +82,7 @@ class Trainer:
         self.config, self.device, self.styles = config, workspace.device, len(styles)
         self.masks = [mask.digest for mask in masks]
         old, tensors = inherit(parent, config)
+        self._inherits = bool(tensors)
         self.style_digests = list(dict.fromkeys([*old, *(style.digest for style in styles)]))
         rows = [self.style_digests.index(style.digest) for style in styles]
         with torch.random.fork_rng(devices=[]):
@@ -122,7 +123,10 @@ class Trainer:
         Raises:
             Unhealthy: The training cannot go on. The weights are left as they were before the step.
         """
-        config, batch = self.config, self.sampler.batch(self.steps_done)
+        config = self.config
+        if not self.steps_done and not self._inherits:
+            self.lesson.begin(self.sampler)
+        batch = self.sampler.batch(self.steps_done)
         rate = learning_rate(config, self.steps_done)
         photographs_B3HW = None
         if batch.photographs is not None:
@@ -189,7 +193,7 @@ class Trainer:
         """Return the tensors and metadata of a model's file, from which `network_from` builds the network again."""
         tensors = {}
         for key, tensor in self.network.state_dict().items():
-            dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
+            dtype = self.network.stored if tensor.is_floating_point() else tensor.dtype
             tensors[key] = tensor.detach().to("cpu", dtype, copy=True).contiguous()
         return tensors, metadata_of(self.config, self.style_digests, self.steps_done, self.network.colors)
 

@@ -6,7 +6,7 @@ import json
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
-from nst.config.training import TRAINING_CONFIGS
+from nst.config.training import TRAINING_CONFIGS, StudentTraining
 from tasks.catalog import model_columns
 from tasks.inputs.uris import read_uri
 from tasks.layout import samples_key, weights_key
@@ -53,14 +53,14 @@ def differences(rows: Sequence[dict[str, Any]]) -> list[tuple[str, list[Any]]]:
 def export_model(catalog: Catalog, row: dict[str, Any], folder: Path) -> list[Path]:
     """Write a model's weights and card, and its sample pictures if there are any; return the files written.
 
-    Where the packages of the extra `onnx` are installed, the network is written as an ONNX graph too.
+    Where the packages of the extra `onnx` are installed, a network that makes pictures is written as an ONNX graph too.
     """
     styles = json.loads(row["style_names"])
     name = _file_name(f"{row['family']}-{styles[0] if len(styles) == 1 else row['name']}-{row['model_id'][:8]}")
     uri = catalog.store.url(weights_key(row["weights_digest"]))
     files = {f"{name}.safetensors": read_uri(uri)}
     inputs = ""
-    if find_spec("onnxscript"):
+    if TRAINING_CONFIGS[row["family"]].MAKES == "pictures" and find_spec("onnxscript"):
         files[f"{name}.onnx"], inputs = _onnx(uri, files[f"{name}.safetensors"])
     if row["samples_uri"]:
         samples = samples_key(row["model_id"], row["steps_done"])
@@ -92,33 +92,45 @@ def model_card(row: dict[str, Any], name: str, onnx_inputs: str = "") -> str:
         onnx_inputs: The inputs of its ONNX graph, "" if there is no graph.
     """
     trained = row["config"] is not None
-    style = "" if TRAINING_CONFIGS[row["family"]].KNOWS == "one" else " --style PAINTING"
-    above, given = ("masks", "MASK") if row["colors"] else ("photographs", "PHOTO")
+    measures = TRAINING_CONFIGS[row["family"]].MAKES == "backbone"
+    above = "masks" if row["colors"] else "photographs"
+    what = "backbone for style transfer by optimisation" if measures else "feed-forward network for style transfer"
     lines = [
         f"# {name}",
         "",
-        f"A feed-forward network for style transfer, family `{row['family']}`, "
+        f"A {what}, family `{row['family']}`, "
         + (f"trained by nst {row['nst_version']}." if trained else "trained elsewhere and imported."),
         "",
     ]
     if row["samples_uri"]:
         lines += [f"![Above: {above}. Below: what it makes of them.]({name}.jpg)", ""]
     lines += ["| | |", "|---|---|", *(f"| {fact} | {value} |" for fact, value in _facts(row, name))]
-    lines += [
-        "",
-        "## Use",
-        "```",
-        f"nst stylize {given} --model {name}.safetensors{style} -o OUT.png",
-        "```",
-        f"or in a sweep: `method: {{name: feedforward, family: {row['family']}, model: {name}.safetensors}}`.",
-        "The file's metadata says how the network is built; pictures go in and come out as RGB in [0, 1].",
-        "",
-    ]
+    lines += ["", "## Use", *(_use_as_backbone(row, name) if measures else _use(row, name)), ""]
     if onnx_inputs:
         lines += [f"`{name}.onnx` is the same network for any ONNX runtime: {onnx_inputs} -> `pictures`, float32.", ""]
     if trained:
         lines += ["## Settings", "```json", json.dumps(json.loads(row["config"]), indent=1), "```", ""]
     return "\n".join(lines)
+
+
+def _use(row: dict[str, Any], name: str) -> Iterator[str]:
+    style = "" if TRAINING_CONFIGS[row["family"]].KNOWS == "one" else " --style PAINTING"
+    given = "MASK" if row["colors"] else "PHOTO"
+    yield from ("```", f"nst stylize {given} --model {name}.safetensors{style} -o OUT.png", "```")
+    yield f"or in a sweep: `method: {{name: feedforward, family: {row['family']}, model: {name}.safetensors}}`."
+    yield "The file's metadata says how the network is built; pictures go in and come out as RGB in [0, 1]."
+
+
+def _use_as_backbone(row: dict[str, Any], name: str) -> Iterator[str]:
+    yield "As `backbone.weights` of a method that optimises pictures, with layers that the file reaches."
+    if row["config"]:
+        config = StudentTraining.model_validate_json(row["config"])
+        teacher = config.backbone
+        yield from ("```", "method:", "  name: gatys", f"  content_layers: [{', '.join(config.content_layers)}]")
+        yield f"  style_layers: [{', '.join(config.style_layers)}]"
+        yield f"  backbone: {{name: {teacher.name}, weights: {name}.safetensors, input: {teacher.expected_input}}}"
+        yield "```"
+    yield "The file holds float16 tensors under torchvision's names of a VGG, with fewer filters."
 
 
 def _facts(row: dict[str, Any], name: str) -> Iterator[tuple[str, str]]:

@@ -111,7 +111,9 @@ def latest_of_any_style(models: Sequence[TrainedModel]) -> TrainedModel:
     Raises:
         InputError: There is no such model.
     """
-    families = [family for family, known in TRAINING_CONFIGS.items() if known.KNOWS == "any"]
+    families = [
+        family for family, known in TRAINING_CONFIGS.items() if known.KNOWS == "any" and known.MAKES == "pictures"
+    ]
     for model in models:
         if model.family in families:
             return model

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from nst.config.feedforward import FeedforwardConfig
-from nst.config.training import TRAINING_CONFIGS
+from nst.config.training import TRAINING_CONFIGS, refuse_to_paint
 from nst.errors import UserError
 from nst.methods.feedforward import stylize_batch
 from nst.pictures.images import EXTENSIONS, MAX_BYTES, Pixels, decode, encode
@@ -72,6 +72,7 @@ def stylize_file(
     workspace = Workspace(device, lambda _: {})
     network, name = _network(catalog, model)
     family = workspace.network(network, torch.float32).family
+    refuse_to_paint(family)
     if style and TRAINING_CONFIGS[family].KNOWS == "one":
         raise UserError(f"model {name} is {family}, which is trained for one style", hint="leave out --style")
     config = FeedforwardConfig(

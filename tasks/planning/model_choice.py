@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nst.config.feedforward import FeedforwardConfig
+from nst.config.training import refuse_to_paint
 from nst.errors import InputError, ManifestError
 from nst.records import ModelRef
 from tasks.inputs.manifest_source import read_manifest
@@ -69,6 +70,7 @@ class ModelChoice:
         if config.model.endswith(".safetensors"):
             return model_file(self._base.join(config.model), self._digests)
         model = find_model(self._models, config.model)
+        refuse_to_paint(model.family)
         if model.family != config.family:
             raise InputError(
                 f"model {model.model_id[:8]} is {model.family}, expected {config.family}",

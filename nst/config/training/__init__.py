@@ -18,7 +18,9 @@ from nst.config.training.doodle_net import DoodleNetTraining
 from nst.config.training.johnson import JohnsonTraining
 from nst.config.training.mgan import MganTraining
 from nst.config.training.settings import DecayConfig, Training
+from nst.config.training.student import StudentTraining
 from nst.config.training.texture_net import TextureNetTraining
+from nst.errors import InputError
 
 __all__ = [
     "TRAINING_CONFIGS",
@@ -28,13 +30,21 @@ __all__ = [
     "DoodleNetTraining",
     "JohnsonTraining",
     "MganTraining",
+    "StudentTraining",
     "TextureNetTraining",
     "Training",
     "TrainingConfig",
+    "refuse_to_paint",
 ]
 
 TrainingConfig = Annotated[
-    AdainTraining | ConditionalTraining | JohnsonTraining | TextureNetTraining | MganTraining | DoodleNetTraining,
+    AdainTraining
+    | ConditionalTraining
+    | JohnsonTraining
+    | TextureNetTraining
+    | MganTraining
+    | DoodleNetTraining
+    | StudentTraining,
     Field(discriminator="family"),
 ]
 """The tagged union over `family`. Where several families have a setting of one name, the catalog describes its column
@@ -42,3 +52,14 @@ in the words of the first of them."""
 
 TRAINING_CONFIGS: Final[dict[str, type[Training]]] = variants(TrainingConfig, "family")
 """The class of every family's settings, by the family's name."""
+
+
+def refuse_to_paint(family: str) -> None:
+    """Refuse to make pictures with the networks of a family that measure pictures instead.
+
+    Raises:
+        InputError: The networks of the family make no pictures.
+    """
+    if TRAINING_CONFIGS[family].MAKES == "backbone":
+        found = f"a {family} network measures pictures and makes none"
+        raise InputError(found, hint="name its file as backbone.weights of a method that optimises pictures")

@@ -67,3 +67,8 @@ class MganTraining(Training):
     """Backbone that encodes the pictures and measures them (VGG-19 in the paper). With reflection padding a critic
     cannot tell real patches from painted ones by the borders of the pictures; chuanli11/MGANs leaves the borders
     out."""
+
+    @property
+    def encodes_at(self) -> str:
+        """Layer of the backbone whose features the network decodes."""
+        return self.layer

@@ -49,6 +49,9 @@ class Training(Settings):
     PAINTS: ClassVar[Literal["photographs", "masks"]] = "photographs"
     """What a network takes as content: photographs, or masks in the colours of the style's own mask."""
 
+    MAKES: ClassVar[Literal["pictures", "backbone"]] = "pictures"
+    """What a trained network is for: it makes pictures, or it measures them as a backbone."""
+
     BETA1: ClassVar[float] = 0.9
     """Decay of the mean gradient in Adam (0.9 in Kingma & Ba 2015)."""
 
@@ -137,6 +140,11 @@ class Training(Settings):
     def most_styles(self) -> int | None:
         """Largest number of style images of one network, None for any number. Every family needs at least one."""
         return 1 if self.KNOWS == "one" else None
+
+    @property
+    def encodes_at(self) -> str:
+        """Layer of the backbone whose features the network decodes; "" for a network that has no encoder."""
+        return ""
 
     @property
     def views(self) -> int:

@@ -9,6 +9,7 @@ from nst.training.lessons.lesson import Learner, Lesson, Syllabus
 from nst.training.lessons.markovian import MarkovianLesson
 from nst.training.lessons.perceptual import DiverseLesson, PerceptualLesson, RowLesson
 from nst.training.lessons.regions import RegionLesson
+from nst.training.lessons.student import StudentLesson
 
 __all__ = ["LESSONS", "Learner", "Lesson", "Syllabus"]
 
@@ -18,6 +19,7 @@ LESSONS: Final[dict[str, type[Lesson]]] = {
     "doodle_net": RegionLesson,
     "johnson": PerceptualLesson,
     "mgan": MarkovianLesson,
+    "student": StudentLesson,
     "texture_net": DiverseLesson,
 }
 """The class of every family's lesson, by the family's name."""

@@ -15,19 +15,16 @@ from nst.losses.style import batch_target
 from nst.losses.terms import content_terms, style_terms
 from nst.networks import Origin
 from nst.networks.adain import AdainNet, moments
-from nst.pictures.images import resize_to, target_size
-from nst.training.lessons.lesson import Lesson, stacked
+from nst.training.lessons.lesson import Lesson, scaled_short, stacked
 from nst.training.sampler import random_crop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from torch import Tensor
 
     from nst.config.training import AdainTraining, Training
     from nst.losses.objective import Objective
-    from nst.pictures.images import Pixels
     from nst.training.lessons.lesson import Syllabus
     from nst.workspace import Workspace
 
@@ -51,7 +48,7 @@ class ExchangeLesson(Lesson):
         self.backbone = workspace.backbone(config.backbone, layers, self.dtype)
         self.network = AdainNet.from_training(config, Origin(len(syllabus.styles), self.backbone))
         side = max(16, round(config.size * config.style_scale))
-        self.styles = [_short_side(style, side) for style in syllabus.styles]
+        self.styles = [scaled_short(style, side) for style in syllabus.styles]
         self.crop = min(side, config.size)
 
     def __call__(
@@ -85,8 +82,3 @@ class ExchangeLesson(Lesson):
             *style_terms(DEVIATIONS, targets, config.style_layers, config.style_weight * ones_B),
         ]
         return outputs_B3HW, self.objective(outputs_B3HW, terms)
-
-
-def _short_side(style: Pixels, side: int) -> np.ndarray:
-    rows, columns = style.array.shape[:2]
-    return resize_to(style.array, *target_size(columns, rows, side, "short"))

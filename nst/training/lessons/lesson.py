@@ -13,20 +13,22 @@ import torch
 from nst.losses.objective import Objective, extract
 from nst.losses.terms import tv_term
 from nst.ops import dtype_of, to_tensor
+from nst.pictures.images import resize_to, target_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import numpy as np
     from torch import Tensor, nn
 
     from nst.backbones import Backbone
     from nst.config.training import Training
-    from nst.losses.objective import Term
+    from nst.losses.objective import Losses, Term
     from nst.losses.style import Statistics
     from nst.networks import Network
     from nst.pictures.images import Pixels
     from nst.pictures.masks import Labels
+    from nst.training.sampler import Sampler
     from nst.workspace import Workspace
 
 
@@ -90,7 +92,7 @@ class Lesson:
 
     def __call__(
         self, photographs_B3HW: Tensor | None, styles: Sequence[int], seeds: Sequence[int], *, whole: bool = False
-    ) -> tuple[Tensor, Objective]:
+    ) -> tuple[Tensor, Callable[[Tensor], Losses]]:
         """Return pictures that the network makes, shape (B, 3, H, W), and the objective that measures them.
 
         Args:
@@ -101,6 +103,16 @@ class Lesson:
             whole: Whether a lesson that cuts random squares from the style images takes them whole instead.
         """
         raise NotImplementedError
+
+    def begin(self, sampler: Sampler) -> None:
+        """Compute the first weights of the network from what it will learn from.
+
+        Called once, before the first step of a training that begins without a parent and is not resumed. By default the
+        weights stay as they were drawn.
+
+        Args:
+            sampler: The batches of the training.
+        """
 
     def learners(self) -> dict[str, Learner]:
         """Return the modules that learn, by name: the network, and a critic if there is one."""
@@ -127,6 +139,12 @@ class Lesson:
         """Return the backbone's features of BHWC uint8 pictures by layer, shape (B, C, H, W) each."""
         with torch.no_grad():
             return extract(self.backbone, self.tensor(pictures), self.config.precision)
+
+
+def scaled_short(style: Pixels, side: int) -> np.ndarray:
+    """Return a style image whose short side has `side` pixels, HWC uint8."""
+    rows, columns = style.array.shape[:2]
+    return resize_to(style.array, *target_size(columns, rows, side, "short"))
 
 
 def stacked(rows: Sequence[Mapping[str, Statistics]], layers: Iterable[str]) -> dict[str, Statistics]:

@@ -191,12 +191,13 @@ def test_an_orphaned_worker_blames_no_cell(folder):
 def test_reporting_to_an_owner_that_is_gone_does_nothing():
     from multiprocessing import Pipe
 
-    from tasks.work.serve import _reporter, _tell
+    from tasks.work.serve import _Owner, _reporter
 
-    owner, worker = Pipe()
-    owner.close()
-    _reporter(worker, "key")(5, 5)
-    _tell(worker, "done", "x" * 1_000_000)
+    end, worker = Pipe()
+    end.close()
+    owner = _Owner(worker)
+    _reporter(owner, "key")(5, 5)
+    owner.tell("done", "key", "x" * 1_000_000)
 
 
 def test_a_bug_exits_with_70_and_shows_its_trace():

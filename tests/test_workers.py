@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import platform
 import signal
@@ -12,18 +13,18 @@ import pandas as pd
 import pytest
 
 from nst.config import GatysConfig
-from nst.errors import NstError, Stopped, UserError
+from nst.errors import NstError, Stopped, StorageError, UserError
 from nst.identity import hex_of
 from nst.pictures.images import encode
 from nst.records import Batch, Cell, ImageRef, OutputFormat, StyleRef
 from tasks.inputs.digests import Digests
 from tasks.inputs.uris import stat_uri
-from tasks.jobs import Job
+from tasks.jobs import BatchOutcome, Job
 from tasks.maintenance import publish_all
 from tasks.root import open_root
 from tasks.work.devices import choose_devices, find_devices, usable_cores
 from tasks.work.fanout import Chunk, Fanout, alone_id
-from tasks.work.workers import DevicePool
+from tasks.work.workers import DevicePool, _Worker
 
 STEPS = 6
 
@@ -191,3 +192,28 @@ def test_who_shares_a_machine_bounds_its_threads(monkeypatch):
     for wanted in ("", "0", "100000", "nonsense"):
         monkeypatch.setenv("OMP_NUM_THREADS", wanted)
         assert usable_cores() == os.cpu_count()
+
+
+def test_an_error_of_a_batch_waits_for_the_batch_that_is_open_and_lets_no_other_begin(root, job):
+    jobs = [Job(Batch(f"batch {n}", job.batch.cells, "random", 1.0), "sweep", "kills", "random") for n in (1, 2, 3)]
+    worker = _Worker(root, "cpu", 1)
+    worker.process = multiprocessing.current_process()
+    worker.connection, end = multiprocessing.Pipe()
+    outcome = BatchOutcome("batch 2", (), ())
+    seen = []
+
+    def work():
+        for key in ("batch 1", "batch 2"):
+            seen.append(end.recv().key)
+            end.send(("computed", key, None))
+        end.send(("error", "batch 1", StorageError("no answer")))
+        end.send(("done", "batch 2", outcome))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    (first, error), (second, done) = worker.run(jobs, None)
+    thread.join()
+    assert seen == ["batch 1", "batch 2"]
+    assert (first, type(error)) == (jobs[0], StorageError)
+    assert (second, done) == (jobs[1], outcome)
+    assert not end.poll(), "the third batch was not begun"

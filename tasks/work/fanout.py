@@ -20,6 +20,7 @@ from nst.errors import WorkerLost
 from tasks.effect import effect
 from tasks.jobs import BatchOutcome, Failure, Job
 from tasks.work.rows import failure_row, failures_id
+from tasks.work.workers import CRASHES_BEFORE_QUARANTINE
 from tasks.work.workplace import software
 
 if TYPE_CHECKING:
@@ -62,17 +63,28 @@ class Fanout:
             TransientError: The store did not answer; the rest of the chunk is not done.
             Stopped: The pool was closed; the rest of the chunk is not done, and nobody is guilty.
         """
-        for job in chunk.jobs:
-            if job.batch.batch_id not in self._outcomes:
-                outcome = self._run(job)
-                with self._lock:
-                    self._outcomes[job.batch.batch_id] = outcome
-        return tuple(self._outcomes.pop(job.batch.batch_id) for job in chunk.jobs)
+        left = [job for job in chunk.jobs if job.key not in self._outcomes]
+        while left:
+            results = self._pool.run_in_turn(left)
+            for _, result in results:
+                if not isinstance(result, Exception):
+                    self._keep(result)
+            for job, result in results:
+                if isinstance(result, WorkerLost):
+                    self._keep(self._run_again(job))
+                elif isinstance(result, Exception):
+                    raise result
+            left = left[len(results) :]
+        return tuple(self._outcomes.pop(job.key) for job in chunk.jobs)
 
-    def _run(self, job: Job) -> BatchOutcome:
-        """Run a batch; one that kills every worker it is given is run cell by cell."""
+    def _keep(self, outcome: BatchOutcome) -> None:
+        with self._lock:
+            self._outcomes[outcome.batch_id] = outcome
+
+    def _run_again(self, job: Job) -> BatchOutcome:
+        """Run a batch that was open when a worker died; one that kills every worker it is given is run cell by cell."""
         try:
-            return self._pool.run(job)
+            return self._pool.run(job, crashes=CRASHES_BEFORE_QUARANTINE - 1)
         except WorkerLost:
             pass
         outcomes = [self._run_alone(job.only(cell, alone_id(job, cell))) for cell in job.batch.cells]

@@ -3,6 +3,16 @@
 The owner may be killed at any moment, also in the middle of a batch. Telling it something therefore never fails, since
 an error would be recorded as a failure of the cells that are being computed. An orphan commits its batch or leaves
 without a word.
+
+While a thread writes the pictures of a batch and commits it, the next batch is computed. Each batch is acknowledged
+after its commit: a worker that dies loses what it has not acknowledged, two batches at most, and nothing else.
+
+What the owner is told is (kind, key of the job, value):
+
+    step      (step, all steps)
+    computed  None: the next batch may come
+    done      the outcome: everything is committed
+    error     what the job raised
 """
 
 from __future__ import annotations
@@ -14,6 +24,8 @@ import pickle
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks.work.c_libraries import quiet_c_libraries
@@ -48,31 +60,52 @@ def serve(connection: Connection, root: Root, device: str, threads: int) -> None
     torch.set_num_threads(threads)
     torch.backends.cudnn.deterministic = True
     stylist = Stylist(root, device)
+    owner = _Owner(connection)
+    writer = ThreadPoolExecutor(1, "writer")  # a single thread: batches are committed in the order of their jobs
     while True:
         try:
             job: Job | TrainingJob = connection.recv()
         except (EOFError, OSError):
             return
+        report = _reporter(owner, job.key)
+        if isinstance(job, TrainingJob):
+            from tasks.work.training import train
+
+            stylist.workspace.forget()  # the training wants the device for itself
+            owner.answer(job.key, partial(train, job, root.catalog, device, report))
+            continue
         try:
-            report = _reporter(connection, job.key)
-            if isinstance(job, TrainingJob):
-                from tasks.work.training import train
-
-                stylist.workspace.forget()  # the training wants the device for itself
-                _tell(connection, "done", train(job, root.catalog, device, report))
-            else:
-                _tell(connection, "done", stylist.run(job, report))
+            computed = stylist.compute(job, report)
         except Exception as error:  # noqa: BLE001  the parent decides what it means
-            _tell(connection, "error", _picklable(error))
+            owner.tell("error", job.key, _picklable(error))
+        else:
+            owner.tell("computed", job.key, None)
+            writer.submit(owner.answer, job.key, partial(stylist.commit, computed))
 
 
-def _tell(connection: Connection, kind: str, value: object) -> None:
-    """Send something to the owner, if it is still there."""
-    with contextlib.suppress(OSError):
-        connection.send((kind, value))
+class _Owner:
+    """The process that this worker belongs to; several threads may tell it something."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def tell(self, kind: str, key: str, value: object) -> None:
+        """Send something to the owner, if it is still there."""
+        with self._lock, contextlib.suppress(OSError):
+            self._connection.send((kind, key, value))
+
+    def answer(self, key: str, work: Callable[[], object]) -> None:
+        """Do the last part of a job, and tell the owner what came of it."""
+        try:
+            outcome = work()
+        except Exception as error:  # noqa: BLE001  the parent decides what it means
+            self.tell("error", key, _picklable(error))
+        else:
+            self.tell("done", key, outcome)
 
 
-def _reporter(connection: Connection, key: str) -> Callable[[int, int], None]:
+def _reporter(owner: _Owner, key: str) -> Callable[[int, int], None]:
     last = 0.0
 
     def report(step: int, steps: int) -> None:
@@ -80,7 +113,7 @@ def _reporter(connection: Connection, key: str) -> Callable[[int, int], None]:
         now = time.monotonic()
         if now - last >= _PROGRESS_INTERVAL_S or step == steps:
             last = now
-            _tell(connection, "step", (key, step, steps))
+            owner.tell("step", key, (step, steps))
 
     return report
 

@@ -56,6 +56,27 @@ class _FailedCell:
     """Where it failed: "read", "stylize" or "write"."""
 
 
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A batch whose pictures are computed and not yet written.
+
+    Attributes:
+        job: The batch.
+        ready: The cells whose inputs could be read, with their requests.
+        stylized: What became of each of them.
+        failures: The cells whose inputs could not be read.
+        here: Columns about where and when it was computed.
+        about: Columns about the batch, those of `here` among them.
+    """
+
+    job: Job
+    ready: list[tuple[Cell, Request]]
+    stylized: list[Stylized | Exception]
+    failures: list[_FailedCell]
+    here: Mapping[str, Any]
+    about: Mapping[str, Any]
+
+
 class Stylist:
     """Stylizes batches on one device, and keeps images, backbones and networks warm between them.
 
@@ -73,12 +94,14 @@ class Stylist:
         self._measuring = Measuring()
 
     def run(self, job: Job, on_step: OnStep | None = None) -> BatchOutcome:
-        """Stylize the cells of `job` and commit their rows.
+        """Stylize the cells of `job` and commit their rows; errors as `compute` and `commit`."""
+        return self.commit(self.compute(job, on_step))
 
-        A cell's own fault is a row in `failures`; the other cells go on.
+    def compute(self, job: Job, on_step: OnStep | None = None) -> Computed:
+        """Read the inputs of the cells of `job` and stylize them; nothing is written.
 
         Raises:
-            TransientError: The store did not answer; nothing of the batch is committed, and it may be run again.
+            TransientError: The store did not answer.
         """
         started, clock = datetime.now(UTC), time.perf_counter()
         reset_peak_memory(self.device)
@@ -86,9 +109,8 @@ class Stylist:
         ready = self._read(job, failures)
         stylized = stylize_in_memory([request for _, request in ready], self._workspace(job), on_step)
         seconds = time.perf_counter() - clock
-
         here = {"started_at": started, **workplace(self.device)}
-        about_batch = {
+        about = {
             "batch_seconds": seconds,
             "batch_size": len(ready),
             "seconds": seconds / max(1, len(ready)),
@@ -96,9 +118,20 @@ class Stylist:
             "peak_memory_bytes": peak_memory(self.device),
             **here,
         }
+        return Computed(job, ready, stylized, failures, here, about)
+
+    def commit(self, computed: Computed) -> BatchOutcome:
+        """Write the pictures of a batch and commit its rows; another thread may compute the next batch meanwhile.
+
+        A cell's own fault is a row in `failures`; the other cells go on.
+
+        Raises:
+            TransientError: The store did not answer; nothing of the batch is committed, and it may be run again.
+        """
+        job, failures = computed.job, list(computed.failures)
         rows: list[dict[str, Any]] = []
         traces: list[dict[str, Any]] = []
-        for (cell, request), outcome in zip(ready, stylized, strict=True):
+        for (cell, request), outcome in zip(computed.ready, computed.stylized, strict=True):
             if isinstance(outcome, Exception):
                 failures.append(_FailedCell(cell, outcome, "stylize"))
                 continue
@@ -109,15 +142,15 @@ class Stylist:
             except Exception as error:  # noqa: BLE001  one cell's fault must not cost the batch
                 failures.append(_FailedCell(cell, as_told(error, self.device), "write"))
                 continue
-            rows.append({**identity_columns(job, cell), **about_batch, **row, "finished_at": datetime.now(UTC)})
+            rows.append({**identity_columns(job, cell), **computed.about, **row, "finished_at": datetime.now(UTC)})
             traces += [trace_row(cell, record) for record in outcome.trace]
-        failed_rows = [failure_row(job, failed.cell, failed.error, failed.stage, here) for failed in failures]
+        failed_rows = [failure_row(job, failed.cell, failed.error, failed.stage, computed.here) for failed in failures]
         self._commit(job, rows, traces, failed_rows)
         return BatchOutcome(
             batch_id=job.batch.batch_id,
             done=tuple(row["cell_id"] for row in rows),
             failed=tuple(Failure.of(failed.cell.cell_id, failed.error) for failed in failures),
-            seconds=seconds,
+            seconds=computed.about["batch_seconds"],
         )
 
     def _workspace(self, job: Job) -> Workspace:

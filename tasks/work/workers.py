@@ -11,8 +11,9 @@ import queue
 import signal
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Self, overload
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
 from nst.errors import Stopped, WorkerLost
 from tasks.work.devices import usable_cores
@@ -24,11 +25,17 @@ if TYPE_CHECKING:
     from tasks.jobs import BatchOutcome, Job, TrainingJob, TrainingOutcome
     from tasks.root import Root
 
+if TYPE_CHECKING:
+    AnyJob = TypeVar("AnyJob", Job, TrainingJob, Job | TrainingJob)
+
 OnStep = Callable[[str, int, int], None]
 """Called with (id of batch or model, step, all steps) at most twice a second per device."""
 
 CRASHES_BEFORE_QUARANTINE: Final = 3
 """Workers that a job may kill before it is given up."""
+
+_OPEN_JOBS: Final = 2
+"""Jobs that a worker may have at one time: one that it computes, and one that it writes."""
 
 
 class DevicePool:
@@ -77,12 +84,30 @@ class DevicePool:
         worker = self._idle.get()
         try:
             for crash in range(1, crashes + 1):
-                try:
-                    return worker.run(job, self._on_step)
-                except WorkerLost:
-                    if crash == crashes:
-                        raise
-            raise AssertionError
+                outcome: BatchOutcome | TrainingOutcome | Exception = worker.run([job], self._on_step)[0][1]
+                if not isinstance(outcome, WorkerLost) or crash == crashes:
+                    break
+        finally:
+            self._idle.put(worker)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def run_in_turn(self, jobs: Sequence[Job]) -> list[tuple[Job, BatchOutcome | Exception]]:
+        """Run batches one after the other on the next idle worker, each written while the next one is computed.
+
+        After an error no further batch is begun.
+
+        Returns:
+            The first of the jobs, at least one, each with its outcome or what it raised; `WorkerLost` for what the
+            worker had not acknowledged when it died.
+
+        Raises:
+            Stopped: The pool was closed.
+        """
+        worker = self._idle.get()
+        try:
+            return worker.run(jobs, self._on_step)
         finally:
             self._idle.put(worker)
 
@@ -128,28 +153,40 @@ class _Worker:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
             child_end.close()
 
-    def run(self, job: Job | TrainingJob, on_step: OnStep | None) -> BatchOutcome | TrainingOutcome:
+    def run(self, jobs: Sequence[AnyJob], on_step: OnStep | None) -> list[tuple[AnyJob, Any]]:
+        """Run jobs as `DevicePool.run_in_turn` does."""
         self._refuse_if_stopping()
         if self.process is None or not self.process.is_alive():
             self.start()
         assert self.connection is not None
+        waiting = deque(jobs)
+        open_: dict[str, AnyJob] = {}
+        ended: list[tuple[AnyJob, Any]] = []
+        free = True  # whether the worker computes nothing
         try:
-            self.connection.send(job)
-            while True:
-                kind, value = self.connection.recv()
+            while waiting or open_:
+                if waiting and free and len(open_) < _OPEN_JOBS:
+                    job = waiting.popleft()
+                    open_[job.key] = job
+                    self.connection.send(job)
+                    free = False
+                    continue
+                kind, key, value = self.connection.recv()
                 if kind == "step":
                     if on_step:
-                        on_step(*value)
-                elif kind == "error":
-                    raise value
+                        on_step(key, *value)
+                elif kind == "computed":
+                    free = True
                 else:
-                    outcome: BatchOutcome | TrainingOutcome = value
-                    return outcome
-        except (EOFError, ConnectionError) as error:
+                    ended.append((open_.pop(key), value))
+                    if kind == "error":
+                        waiting.clear()
+        except (EOFError, ConnectionError):
             self._refuse_if_stopping()
             lost = WorkerLost(f"the worker of {self.device} died {self._cause_of_death()}")
             lost.workplace = {"worker": self.process.name if self.process else None, "device": self.device}
-            raise lost from error
+            ended += [(job, lost) for job in open_.values()]
+        return ended
 
     def _refuse_if_stopping(self) -> None:
         if self.stopping:

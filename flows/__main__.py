@@ -7,6 +7,7 @@ traceback.
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -106,14 +107,19 @@ def run(
     from flows.command.progress import ProgressBar
     from flows.here import run_here, run_inline
     from flows.order.request import Request, order_of
+    from tasks.prefect.server import starting_server
     from tasks.root import open_root
     from tasks.work.devices import choose_devices
 
     chosen = choose_devices(devices.split(","))
     changes = tuple(overrides or ())
-    order = order_of(Request(manifest, open_root(root, probed=True), inputs, chosen, confirmed=yes, overrides=changes))
-    with ProgressBar(err, order.noun) as bar:
-        summary = (run_inline if inline else run_here)(order, bar.show, bar.show_step, err.say)
+    with nullcontext() if inline else starting_server() as server:  # it starts beside planning
+        order = order_of(
+            Request(manifest, open_root(root, probed=True), inputs, chosen, confirmed=yes, overrides=changes)
+        )
+        with ProgressBar(err, order.noun) as bar:
+            shown = (order, bar.show, bar.show_step, err.say)
+            summary = run_inline(*shown) if inline or not order.to_do else run_here(*shown, server)
     for line in summary.lines(root):
         out.say(line)
     raise typer.Exit(summary.exit_code)
@@ -121,7 +127,7 @@ def run(
 
 @app.command()
 def status(root: RootOption = "out") -> None:
-    """List the sweeps under a root: done, failed, running, to do."""
+    """List the sweeps under a root: cells done, failed, not tried yet."""
     from flows.command.sweeps import print_status
     from tasks.root import open_root
 

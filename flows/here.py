@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import Future, wait
+from typing import TYPE_CHECKING, Any, Final
 
 from flows.engine import InlineEngine, Watcher, watching
 from flows.order.summary import Summary
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
     from flows.order.order import Order
+    from tasks.prefect.process import ServerProcess
     from tasks.work.workers import OnStep
 
+
+_POLL_S: Final = 0.2
 
 Say = Callable[[str], None]
 """Called with a line for the user: what the run waits for, and where its page is."""
@@ -49,14 +52,15 @@ def run_inline(order: Order[Any], watcher: Watcher, on_step: OnStep, say: Say) -
         return outcome(begin(lambda: order.run(engine, pool)), stopping)
 
 
-def run_here(order: Order[Any], watcher: Watcher, on_step: OnStep, say: Say) -> Summary:
-    """Run an order as a Prefect flow; arguments as `run_inline`. An order that is done already needs no server."""
-    if not order.to_do:
-        return run_inline(order, watcher, on_step, say)
+def run_here(order: Order[Any], watcher: Watcher, on_step: OnStep, say: Say, starting: ServerProcess | None) -> Summary:
+    """Run an order as a Prefect flow, on the private server that is starting or on the configured one.
+
+    Arguments and errors as `run_inline`.
+    """
     say(f"starting workers on {', '.join(order.devices)}, and Prefect")
     with (
         order.workers(on_step) as pool,
-        private_server() as server,
+        private_server(starting) as server,
         watching(watcher),
     ):  # workers load while the server starts
         from prefect import flow  # after the server's settings are in the environment
@@ -70,8 +74,7 @@ def run_here(order: Order[Any], watcher: Watcher, on_step: OnStep, say: Say) -> 
         async def ordered(manifest: str, root: str) -> State[Any] | None:  # noqa: ARG001  shown on the run's page
             say(f"page of the run: {run_page()}{f'  password: {server.auth}' if server.auth else ''}")
             try:
-                with stop_signals(stopping):  # once more: Prefect has put its own handler of SIGTERM in place
-                    summary = await carry_out(order, pool, stopping)
+                summary = await carry_out(order, pool, stopping)
             except Stopped as stop:
                 became.set_exception(stop)
                 return Cancelled(message=str(stop))
@@ -84,12 +87,14 @@ def run_here(order: Order[Any], watcher: Watcher, on_step: OnStep, say: Say) -> 
         async def run_flow() -> None:
             await ordered(order.prepared.source.uri, order.prepared.root.uri, return_state=True)
 
-        try:
-            with stop_signals(stopping):
-                asyncio.run(run_flow())
-        except Exception as error:
-            if not server.lost:
-                raise
-            if not became.done():
+        # In a thread of its own, which is left behind when the server has died: Prefect would ask it for half a minute.
+        with stop_signals(stopping):
+            flow_run = begin(lambda: asyncio.run(run_flow()))
+            while not flow_run.done() and not (server.lost and became.done()):
+                wait([flow_run], timeout=_POLL_S)
+        if not became.done():
+            error = flow_run.exception()
+            if server.lost:
                 raise TransientError("the private Prefect server died before the run began") from error
+            flow_run.result()
         return became.result(timeout=0)

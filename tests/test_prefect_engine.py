@@ -42,10 +42,10 @@ def collected():
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    from tasks.prefect.server import private_server
+    from tasks.prefect.server import private_server, starting_server
 
     assert not os.environ.get("PREFECT_API_URL")
-    with private_server(tmp_path_factory.mktemp("prefect")) as server:
+    with starting_server(tmp_path_factory.mktemp("prefect")) as starting, private_server(starting) as server:
         yield server
 
 

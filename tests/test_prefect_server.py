@@ -17,7 +17,7 @@ import pytest
 from nst.errors import UserError
 from tasks.prefect import process as prefect_process
 from tasks.prefect.process import call
-from tasks.prefect.server import Server, default_state_dir, private_server
+from tasks.prefect.server import Server, default_state_dir, private_server, starting_server
 
 
 def test_runs_at_one_time_never_share_a_database(tmp_path):
@@ -49,7 +49,8 @@ def test_a_server_that_does_not_answer_in_time_is_stopped(tmp_path, monkeypatch)
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     with (
         pytest.raises(UserError, match=r"did not answer within 0\.1 s") as caught,
-        private_server(tmp_path, start_deadline_s=0.1),
+        starting_server(tmp_path) as starting,
+        private_server(starting, start_deadline_s=0.1),
     ):
         pytest.fail("entered")
     assert "--inline" in caught.value.hint
@@ -75,7 +76,12 @@ def test_a_configured_server_that_does_not_answer_is_the_users_business(tmp_path
     url = "http://127.0.0.1:9/api"
     monkeypatch.setenv("PREFECT_API_URL", url)
     unreachable = pytest.raises(UserError, match="does not answer")
-    with temporary_settings({"api.url": url}), unreachable as caught, private_server(tmp_path):
+    with (
+        temporary_settings({"api.url": url}),
+        unreachable as caught,
+        starting_server(tmp_path) as starting,
+        private_server(starting),
+    ):
         pytest.fail("entered")
     assert "unset PREFECT_API_URL" in caught.value.hint
     assert not list(tmp_path.iterdir())

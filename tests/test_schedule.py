@@ -16,7 +16,7 @@ import yaml
 from trainings import manifest, write_pictures
 
 from tasks.prefect import process as prefect_process
-from tasks.prefect.server import private_server
+from tasks.prefect.server import private_server, starting_server
 
 ROOT = Path(__file__).parent.parent
 EVERY_S = 5
@@ -36,7 +36,7 @@ def server(tmp_path, monkeypatch):
         monkeypatch.setitem(prefect_process._SETTINGS, f"PREFECT_SERVER_SERVICES_{name}", "true")
     for name in ("LOOP_SECONDS", "RECENT_DEPLOYMENTS_LOOP_SECONDS"):
         monkeypatch.setitem(prefect_process._SETTINGS, f"PREFECT_SERVER_SERVICES_SCHEDULER_{name}", "1")
-    with private_server(tmp_path / "prefect") as server:
+    with starting_server(tmp_path / "prefect") as starting, private_server(starting) as server:
         yield server
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 import yaml
@@ -159,7 +160,8 @@ PLAIN = st.recursive(
 def test_what_another_program_writes_as_json_comes_back_equal(data):
     import json
 
-    text = json.dumps(data, allow_nan=True).replace("Infinity", ".inf")
+    strings_or_infinity = r'("(?:[^"\\]|\\.)*")|Infinity'  # the float Infinity is no JSON, and YAML spells it .inf
+    text = re.sub(strings_or_infinity, lambda found: found[1] or ".inf", json.dumps(data, allow_nan=True))
     if "\\ud" in text:
         return
     if '"<<"' in text or "\\u00" in text or "\\uff" in text:

@@ -26,7 +26,7 @@ def print_status(root: Root, out: Terminal) -> None:
     if not statuses:
         out.say(f"no sweep has been submitted to {root.uri}")
         return
-    table = Table("sweep", "id", "submitted (UTC)", "cells", "done", "failed", "to do", "state")
+    table = Table("sweep", "id", "submitted (UTC)", "cells", "done", "failed", "not tried", "state")
     for status in statuses:
         counts = (f"{count:,}" for count in (status.total, status.done, status.failed, status.to_do))
         submitted = f"{status.submitted_at:%Y-%m-%d %H:%M}"

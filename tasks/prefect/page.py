@@ -90,13 +90,13 @@ class PrefectPage:
         )
 
     def _safely(self, call: Callable[[], R]) -> R | None:
-        if self._broken:
+        server = current_server()
+        if self._broken or (server is not None and server.lost):  # a call would wait for half a minute
             return None
         try:
             return call()
         except Exception as error:  # noqa: BLE001  # whatever it is, a page is not worth a run
             self._broken = True
-            server = current_server()
             if server is None or not server.lost:
                 log.warning("Prefect's page is no longer updated: %r", error)
             return None

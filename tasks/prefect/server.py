@@ -102,11 +102,34 @@ def current_server() -> Server | None:
 
 
 @contextlib.contextmanager
-def private_server(state_dir: Path | None = None, *, start_deadline_s: float = _START_DEADLINE_S) -> Iterator[Server]:
-    """Provide this process with a Prefect server for the length of the context.
+def starting_server(state_dir: Path | None = None) -> Iterator[ServerProcess | None]:
+    """Start the process of a private server, which answers after seconds; it is stopped at the end of the context.
 
     Args:
         state_dir: Folder of the databases and logs; by default `nst/prefect` in the user's state folder.
+
+    Yields:
+        The process; None if `PREFECT_API_URL` names a server.
+
+    Raises:
+        UserError: The folder cannot be used.
+    """
+    if os.environ.get("PREFECT_API_URL"):
+        yield None
+        return
+    process = prefect_process.start(state_dir or default_state_dir())
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+@contextlib.contextmanager
+def private_server(starting: ServerProcess | None, *, start_deadline_s: float = _START_DEADLINE_S) -> Iterator[Server]:
+    """Provide this process with a Prefect server for the length of the context.
+
+    Args:
+        starting: The process of a private server; it is stopped if a Prefect profile names another server.
         start_deadline_s: Seconds after which a server that does not answer counts as not started.
 
     Raises:
@@ -115,29 +138,25 @@ def private_server(state_dir: Path | None = None, *, start_deadline_s: float = _
     global _current  # noqa: PLW0603  # it belongs to the process, as the environment does
     with contextlib.ExitStack() as stack:
         stack.enter_context(_environment({"DO_NOT_TRACK": "1", **_no_proxy()}))
-        process: ServerProcess | None = None
-        if not os.environ.get("PREFECT_API_URL"):
-            process = prefect_process.start(state_dir or default_state_dir())
-            stack.callback(process.stop)
         # The import of Prefect takes a second or two, in which the server starts. A profile may name a server too.
         configured = configured_url()
         if configured:
-            if process:
-                process.stop()
+            if starting:
+                starting.stop()
             check_configured(configured)
             stack.enter_context(_client_settings(configured))
             yield Server(configured, private=False)
             return
-        assert process is not None
+        assert starting is not None
         _import_what_a_run_needs()
-        process.wait_until_healthy(start_deadline_s)
-        server = Server(process.api_url, private=True, auth=process.auth, process=process)
+        starting.wait_until_healthy(start_deadline_s)
+        server = Server(starting.api_url, private=True, auth=starting.auth, process=starting)
         _close_dead_runs(server)
         more = {"client.max_retries": _RETRIES, "api.auth_string": server.auth}
         stack.enter_context(_environment({"PREFECT_API_AUTH_STRING": server.auth}))
-        stack.enter_context(_client_settings(process.api_url, more))
+        stack.enter_context(_client_settings(starting.api_url, more))
         _current = server
-        stack.enter_context(_quiet_when_lost(process))
+        stack.enter_context(_quiet_when_lost(starting))
         try:
             yield server
         finally:
@@ -146,7 +165,7 @@ def private_server(state_dir: Path | None = None, *, start_deadline_s: float = _
                 with contextlib.suppress(OSError, http.client.HTTPException):
                     server._drain()  # noqa: SLF001
             finally:
-                _end_client_services(discard=not process.alive())
+                _end_client_services(discard=not starting.alive())
 
 
 def _no_proxy() -> dict[str, str]:

@@ -53,7 +53,7 @@ def inline() -> tuple[float, float]:
 def under_prefect(state_dir: Path) -> dict[str, float]:
     """Return the seconds of each part of a flow of `TASK_RUNS` task runs on a private server."""
     from tasks.prefect import process as prefect_process
-    from tasks.prefect.server import current_server, private_server
+    from tasks.prefect.server import current_server, private_server, starting_server
 
     pids = []
     start = prefect_process.start
@@ -66,7 +66,7 @@ def under_prefect(state_dir: Path) -> dict[str, float]:
     prefect_process.start = noting_start
     parts = {}
     clock = time.perf_counter()
-    with private_server(state_dir):
+    with starting_server(state_dir) as starting, private_server(starting):
         parts["start"] = time.perf_counter() - clock
 
         from prefect import flow

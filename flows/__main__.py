@@ -18,6 +18,7 @@ from flows.packages import refuse_foreign_packages
 
 refuse_foreign_packages()
 
+from flows.command.init import init  # noqa: E402
 from flows.command.leaving import leave_by  # noqa: E402
 from flows.command.options import RootOption  # noqa: E402, TC001  typer reads annotations at run time
 from flows.command.upkeep import repair, rm  # noqa: E402
@@ -223,6 +224,7 @@ def fsck(
         raise typer.Exit(1)
 
 
+app.command()(init)
 app.command()(repair)
 app.command()(rm)
 

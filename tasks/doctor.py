@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 from nst.config.architectures import ARCHITECTURES
 from nst.errors import NstError, UserError
-from tasks.models.backbone_weights import cache_fault, cached_weights
+from tasks.inputs.weights import cached_weights
+from tasks.models.backbone_weights import cache_fault
 from tasks.prefect.server import check_configured, configured_url
 from tasks.store import Patience, open_store
 from tasks.store.local import LocalStore

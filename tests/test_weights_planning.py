@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
 import io
 import pickle
+import re
 import subprocess
 import sys
+import threading
 import zipfile
 
 import numpy as np
@@ -239,3 +242,60 @@ def test_planning_reads_headers_without_torch(folder):
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.fixture
+def _no_cache(tmp_path, monkeypatch):
+    monkeypatch.delenv("TORCH_HOME", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.mark.usefixtures("_no_cache")
+def test_a_download_that_cannot_be_had_is_refused_with_the_line_to_write(folder, monkeypatch):
+    monkeypatch.setattr("tasks.inputs.weights._TORCHVISION_SITE", "http://127.0.0.1:9")
+    problem = refused(folder, "torchvision")
+    assert (problem.line, problem.column) == (7, 36)
+    assert f"torchvision's weights of vgg16 are not in {folder}/cache/torch/hub/checkpoints" in problem.message
+    (offered,) = re.findall(r"write backbone: (\{.*\})", problem.hint)
+    (folder / "m.yaml").write_text(SWEEP.replace("{name: vgg16, weights: WEIGHTS}", offered))
+    assert planned(folder / "m.yaml", folder / "out").plan.to_do == 1
+    problem = refused(folder, "torchvision", TRAINING)
+    (folder / "m.yaml").write_text(TRAINING.replace("{name: vgg16, weights: WEIGHTS}", offered))
+    assert len(planned(folder / "m.yaml", folder / "out").to_do) == 1
+
+
+@pytest.mark.usefixtures("_no_cache")
+def test_a_download_that_can_be_had_or_is_there_is_planned(folder, monkeypatch):
+    class Site(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            self.send_response(200 if self.path == "/vgg16-397923af.pth" else 404)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    (folder / "m.yaml").write_text(SWEEP.replace("WEIGHTS", "torchvision"))
+    with http.server.HTTPServer(("127.0.0.1", 0), Site) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        monkeypatch.setattr("tasks.inputs.weights._TORCHVISION_SITE", f"http://127.0.0.1:{server.server_port}")
+        assert planned(folder / "m.yaml", folder / "out").plan.to_do == 1
+        server.shutdown()
+    monkeypatch.setattr("tasks.inputs.weights._TORCHVISION_SITE", "http://127.0.0.1:9")
+    there = folder / "cache/torch/hub/checkpoints/vgg16-397923af.pth"
+    there.parent.mkdir(parents=True)
+    there.touch()
+    assert planned(folder / "m.yaml", folder / "out").plan.to_do == 1
+
+
+@pytest.mark.usefixtures("_no_cache")
+def test_nothing_is_asked_for_when_all_is_done(folder, monkeypatch):
+    monkeypatch.setattr("tasks.inputs.weights._TORCHVISION_SITE", "http://127.0.0.1:9")
+    there = folder / "cache/torch/hub/checkpoints/vgg16-397923af.pth"
+    there.parent.mkdir(parents=True)
+    there.touch()
+    (folder / "m.yaml").write_text(SWEEP.replace("WEIGHTS", "torchvision"))
+    plan = planned(folder / "m.yaml", folder / "out").plan
+    there.unlink()
+    rows = [{"cell_id": cell_id} for cell_id in plan.cells.ids]
+    open_root(str(folder / "out")).catalog.commit("results", "sweep", "batch", rows)
+    assert planned(folder / "m.yaml", folder / "out").plan.to_do == 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,8 +15,11 @@ from typing import TYPE_CHECKING, Final
 import nst
 from nst.config.architectures import ARCHITECTURES
 from nst.config.locations import parse_location
+from nst.errors import InputError, StorageError, UserError
 from tasks.inputs.tensor_headers import tensor_shapes
 from tasks.inputs.uris import read_uri, stat_uri
+from tasks.inputs.web import stat_web
+from tasks.store import Patience
 
 if TYPE_CHECKING:
     from nst.config.backbone import BackboneConfig
@@ -27,6 +31,16 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 2 * 1024**3
 """Most bytes of a file of weights."""
 
+
+_TORCHVISION_SITE: Final = "https://download.pytorch.org/models"
+_SHORT_PATIENCE: Final = Patience(deadline=5.0, stall=5.0)
+
+_OFFLINE: Final = {
+    "vgg19": "weights: embedded",
+    "vgg16": "name: vgg19, weights: embedded",
+    "squeezenet": "weights: FILE}, or {weights: random",  # no classifier comes with nst
+}
+"""What a manifest may say in place of torchvision's weights of a backbone."""
 
 _PACKAGED: Final = Path(nst.__file__).parent / "backbones"
 """Where the weights lie that the package holds."""
@@ -68,6 +82,30 @@ def find_weights(config: BackboneConfig, base: BaseUri, digests: Digests) -> Wei
 def packaged_uri(config: BackboneConfig) -> str:
     """Return the URI of the distilled weights that the package holds under the name that a backbone gives."""
     return f"file://{_PACKAGED / config.weights}.safetensors"  # taken literally: nothing is encoded
+
+
+def cached_weights(name: str) -> Path:
+    """Return the file in torch's cache for torchvision's weights of a backbone, whether it exists or not."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "torch"
+    return Path(os.environ.get("TORCH_HOME", cache)) / "hub" / "checkpoints" / ARCHITECTURES[name].file
+
+
+def check_download(name: str) -> None:
+    """Refuse torchvision's weights of a backbone that are neither in torch's cache nor to be had from their site.
+
+    Raises:
+        InputError: They are not.
+    """
+    if cached_weights(name).is_file():
+        return
+    try:
+        stat_web(parse_location(f"{_TORCHVISION_SITE}/{ARCHITECTURES[name].file}"), _SHORT_PATIENCE)
+    except (UserError, StorageError, FileNotFoundError) as error:
+        raise InputError(
+            f"torchvision's weights of {name} are not in {cached_weights(name).parent}, and {_TORCHVISION_SITE} "
+            "does not answer",
+            hint=f"without a network, write backbone: {{{_OFFLINE[name]}}}",
+        ) from error
 
 
 def shapes_of(weights: WeightsRef, store: Store) -> Shapes:

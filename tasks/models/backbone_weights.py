@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import pickle
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nst.config.architectures import ARCHITECTURES
 from nst.errors import InputError, StorageError, UserError
 from tasks.inputs.digests import MOST_BYTES
 from tasks.inputs.reading import check_planned, read_planned
+from tasks.inputs.weights import cached_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,12 +53,6 @@ def load_weights(config: BackboneConfig, uri: str, digest: str) -> dict[str, Ten
         )
     used = ("features.", "classifier.") if ARCHITECTURES[config.name].classifies else ("features.",)
     return {name: tensor for name, tensor in tensors.items() if name.startswith(used)}
-
-
-def cached_weights(name: str) -> Path:
-    """Return the file in torch's cache for torchvision's weights of a backbone, whether it exists or not."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "torch"
-    return Path(os.environ.get("TORCH_HOME", cache)) / "hub" / "checkpoints" / ARCHITECTURES[name].file
 
 
 def fetch_weights(name: str) -> None:

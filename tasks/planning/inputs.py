@@ -9,7 +9,7 @@ from nst.config.convolutions import check_encoder, check_shapes, convolutions_of
 from nst.config.method import Method
 from nst.errors import InputError, ManifestError
 from nst.plan.layers import measured_layers
-from tasks.inputs.weights import WeightsRef, find_weights, shapes_of
+from tasks.inputs.weights import WeightsRef, check_download, find_weights, shapes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,6 +85,25 @@ def identify_weights(
             if backbone in shapes:
                 _check(weights[backbone], backbone.name, layers, decoded, shapes[backbone])
     return weights
+
+
+def check_downloads(needed: Iterable[tuple[BackboneConfig | None, Path]], positions: Where) -> None:
+    """Refuse weights of torchvision that are neither in torch's cache nor to be had now.
+
+    Args:
+        needed: The backbones of what is to be run, each with the place in the manifest of what uses it.
+        positions: Where the manifest's keys and values stand.
+
+    Raises:
+        ManifestError: With the first place of each.
+    """
+    faults, asked = InputFaults(positions), set()
+    for backbone, path in needed:
+        if backbone and backbone.weights == "torchvision" and backbone.name not in asked:
+            asked.add(backbone.name)
+            with faults.at(*path, "backbone", "weights"):
+                check_download(backbone.name)
+    faults.raise_any()
 
 
 def _check(weights: WeightsRef, architecture: str, layers: frozenset[str], decoded: str, shapes: Shapes) -> None:

@@ -20,7 +20,7 @@ from tasks.inputs.images import FoundImage, find_image, find_images, find_mask, 
 from tasks.jobs import Job
 from tasks.planning.calibration import kept_calibrations
 from tasks.planning.history import known_rates, known_versions
-from tasks.planning.inputs import InputFaults, identify_weights
+from tasks.planning.inputs import InputFaults, check_downloads, identify_weights
 from tasks.planning.model_choice import ModelChoice
 from tasks.store import Stat
 
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
 
     from nst.config.backbone import BackboneConfig
+    from nst.config.method import Method
     from nst.config.start import StartPicture
     from nst.manifest.blocks import ContentSpec, StyleSpec
     from nst.plan.cells import Cells
     from nst.plan.rates import Calibration, Rate
     from nst.records import Batch, ImageRef
+    from nst.yaml.positions import Path
     from tasks.inputs.manifest_source import ManifestSource
     from tasks.inputs.weights import WeightsRef
     from tasks.planning.training import PreparedTraining
@@ -135,6 +137,10 @@ def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str
     history |= known_rates(root.catalog) if done else {}
     known = known_versions(root.catalog, _open_addresses(cells, done)) if done else {}
     plan = make_plan(manifest.name, cells, done, failed=failed, known=known, history=history)
+    if plan.to_do:
+        to_do = {config.loss_network for config, _ in plan.largest_batches()}
+        needed = ((config.loss_network, path) for config, path in _users(manifest))
+        check_downloads(((network, path) for network, path in needed if network in to_do), manifest.positions)
     trainings = tuple(choose.trainings.values())
     return PreparedSweep(plan, root, source, manifest, inputs, found.weights, trainings, calibrations)
 
@@ -195,9 +201,7 @@ def _find_inputs(manifest: Manifest, base: BaseUri, digests: Digests, store: Sto
     for index, style in enumerate(manifest.styles):
         with faults.at("styles", index):
             styles += _find_styles(style, base)
-    variants = manifest.variants
-    users = ((variants.config(first), path) for first, path in zip(variants.first, variants.paths, strict=True))
-    weights = identify_weights(users, base, digests, faults, store)
+    weights = identify_weights(_users(manifest), base, digests, faults, store)
     starts: dict[StartPicture, FoundImage] = {}
     for start, path in manifest.start_pictures().items():
         with faults.at(*path, "uri"):
@@ -206,6 +210,12 @@ def _find_inputs(manifest: Manifest, base: BaseUri, digests: Digests, store: Sto
     faults.raise_any()
     start_refs = dict(zip(starts, image_refs(list(starts.values()), digests), strict=True))
     return _Inputs(image_refs(contents, digests), list(_style_refs(styles, digests)), weights, start_refs)
+
+
+def _users(manifest: Manifest) -> Iterator[tuple[Method, Path]]:
+    """Yield a configuration of each variant, with its place in the manifest."""
+    variants = manifest.variants
+    return ((variants.config(first), path) for first, path in zip(variants.first, variants.paths, strict=True))
 
 
 def _named(

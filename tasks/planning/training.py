@@ -19,7 +19,7 @@ from tasks.inputs.images import FoundImage, find_images, find_mask, image_refs, 
 from tasks.jobs import TrainingJob
 from tasks.layout import checkpoints, manifest_key, parse_checkpoint_key
 from tasks.models.choose import TRAINING_METHOD, find_model, model_file, trained_models
-from tasks.planning.inputs import InputFaults, identify_weights
+from tasks.planning.inputs import InputFaults, check_downloads, identify_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,13 +113,16 @@ def prepare_training(source: ManifestSource, root: Root, *, inputs: str = "") ->
     digests = Digests(root.store)
     found = _find_inputs(manifest, BaseUri.of(source.uri, inputs, root.uri), digests, root)
     digests.save()
+    specs, trained = _declared_models(manifest, found), frozenset(root.catalog.keys("models", "model_id"))
+    to_do = ((spec.config.backbone, ("training",)) for spec in specs if spec.model_id not in trained)
+    check_downloads(to_do, manifest.positions)
     return PreparedTraining(
         name=manifest.name,
         root=root,
         source=source,
-        specs=_declared_models(manifest, found),
+        specs=specs,
         photographs=tuple(found.photographs),
-        trained=frozenset(root.catalog.keys("models", "model_id")),
+        trained=trained,
         failed=_failed_attempts(root.catalog),
         weights=found.weights,
         parent=found.parent,

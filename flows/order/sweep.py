@@ -127,17 +127,16 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
         stop = signal
     call_with_policy(publish_all, root.catalog)
     summary.seconds = time.monotonic() - clock
-    acknowledged = summary.done_before + summary.done
-    summary.lost = max(0, acknowledged - call_with_policy(count_done, root, prepared.plan.cells.ids))
+    done = call_with_policy(count_done, root, prepared.plan.cells.ids)
+    summary.lost = max(0, summary.done_before + summary.done - done)
     if not summary.lost:  # a damaged root is left as it is, for `nst fsck`
         if not stop:
             tidy(root.catalog)
             known_rates(root.catalog)  # keeps them for the next plan
         _show(prepared, engine, summary)
     if stop:
-        raise Stopped(
-            f"{summary.done_before + summary.done} of {summary.total} cells are done", hint=f"page: {summary.gallery}"
-        ) from stop
+        # What a stopped worker committed and had not acknowledged yet is done, too.
+        raise Stopped(f"{done} of {summary.total} cells are done", hint=f"page: {summary.gallery}") from stop
     return summary
 
 

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from nst.errors import StorageError, UserError
+from nst.yaml.json_text import from_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +67,6 @@ def running_sweeps(store: Store) -> set[str]:
     running = set()
     for stat in store.list(_PREFIX):
         with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
-            if time.time() - float(json.loads(store.get(stat.key))["at"]) < FRESH_S:
+            if time.time() - float(from_json(store.get(stat.key))["at"]) < FRESH_S:
                 running.add(stat.key.removeprefix(_PREFIX).removesuffix(".json"))
     return running

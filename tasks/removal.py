@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import UserError
+from nst.yaml.json_text import from_json
 from tasks.heartbeat import refuse_while_running
 from tasks.layout import REMOVALS, manifest_key, page_folder, picture_key, removal_key, thumbnail_key
 
@@ -84,7 +85,7 @@ def finish_removals(root: Root) -> int:
     notes = root.store.list(REMOVALS)
     for note in notes:
         try:
-            body: dict[str, Any] = json.loads(root.store.get(note.key))
+            body: dict[str, Any] = from_json(root.store.get(note.key))
             pictures = tuple((digest, form) for digest, form in body.pop("pictures"))
             removal = Removal(**{**body, "cells": tuple(body["cells"])}, pictures=pictures)
         except (ValueError, KeyError, TypeError) as error:

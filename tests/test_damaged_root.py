@@ -30,6 +30,7 @@ PORTAL = b"<html><body>Please accept our terms</body></html>"
 """What a captive portal answers to every request."""
 
 GARBAGE = {"portal": PORTAL, "empty": b"", "list": b"[]", "number": b"17", "torn": b'{"op": "add", "month": "2026-1'}
+GARBAGE["nested"] = b"[" * 200_000
 
 MANIFEST = """\
 name: small

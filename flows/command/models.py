@@ -9,6 +9,7 @@ from rich.table import Column, Table
 
 from nst.config.training import TRAINING_CONFIGS
 from nst.errors import InputError
+from nst.yaml.json_text import from_json
 from tasks.models.card import differences, export_model, model_rows
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _models_table(rows: list[dict[str, Any]]) -> Table:
         table.add_column(number, justify="right", no_wrap=True)
     table.add_column("finished", no_wrap=True)
     for row in rows:
-        names = json.loads(row["style_names"])
+        names = from_json(row["style_names"])
         styles = ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
         numbers = (_short(row[name]) for name in ("steps_done", "content_loss", "style_loss"))
         finished = f"{row['finished_at']:%Y-%m-%d}"

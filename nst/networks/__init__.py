@@ -19,6 +19,7 @@ from nst.networks.mgan import MganNet
 from nst.networks.network import Network, Origin, Painting
 from nst.networks.student import StudentNet
 from nst.networks.texture_net import TextureNet
+from nst.yaml.json_text import from_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,7 +100,7 @@ def network_from(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> 
         return import_network(metadata, tensors)
     try:
         config = _CONFIG.validate_json(metadata["config"])
-        styles, colors = (tuple(json.loads(metadata.get(key, "[]"))) for key in ("styles", "colors"))
+        styles, colors = (tuple(from_json(metadata.get(key, "[]"))) for key in ("styles", "colors"))
     except (KeyError, ValidationError, ValueError) as error:
         found = f"the model's metadata cannot be read: {error}"
         raise InputError(found, hint="was it written by a newer version?") from error

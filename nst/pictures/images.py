@@ -17,6 +17,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from nst.errors import InputError
 from nst.pictures.decoding import FORMATS, MAX_BYTES, MAX_PIXELS, decode, decode_layers
+from nst.yaml.json_text import from_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -203,7 +204,7 @@ def read_provenance(data: bytes) -> dict[str, str]:
     except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError) as error:
         raise InputError(f"not a picture that nst writes: {error}") from error
     try:
-        value = json.loads(text)
+        value = from_json(text)
     except ValueError:
         return {}
     return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}

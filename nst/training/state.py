@@ -8,6 +8,7 @@ import torch
 
 from nst.errors import InputError
 from nst.identity import canonical, digest16
+from nst.yaml.json_text import from_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,13 +83,12 @@ def inherit(parent: NetworkFile | None, config: Training) -> tuple[list[str], di
     """
     if parent is None:
         return [], {}
-    import json
 
     metadata, tensors = parent.load()
     if metadata.get("family") != config.family:
         found = metadata.get("family", "an external network")
         raise InputError(f"the parent is {found}; a {config.family} training needs one of {config.family}")
-    return json.loads(metadata.get("styles", "[]")) if config.KNOWS == "many" else [], dict(tensors)
+    return from_json(metadata.get("styles", "[]")) if config.KNOWS == "many" else [], dict(tensors)
 
 
 def _below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from nst.errors import StorageError
+from nst.yaml.json_text import from_json
 from tasks.catalog import layout
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class _Turn:
             if stat.key == self.key:
                 continue
             try:
-                until = float(json.loads(store.get(stat.key))["until"])
+                until = float(from_json(store.get(stat.key))["until"])
             except FileNotFoundError:
                 continue
             except (ValueError, KeyError, TypeError):  # no publisher wrote it, and it must not stop them all

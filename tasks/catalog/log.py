@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from nst.errors import UserError
+from nst.yaml.json_text import from_json
 from tasks.catalog import layout
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def decode(number: int, data: bytes) -> Claim:
         UserError: Only a newer nst knows this kind of claim.
     """
     try:
-        return _decode(number, json.loads(data), hashlib.sha256(data).hexdigest())
+        return _decode(number, from_json(data), hashlib.sha256(data).hexdigest())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"it is no claim: {type(error).__name__}: {error}") from error
 
@@ -182,7 +183,7 @@ class State:
             ValueError: The bytes are not a checkpoint.
         """
         try:
-            return cls._unpack(json.loads(zlib.decompress(data)))
+            return cls._unpack(from_json(zlib.decompress(data)))
         except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
             raise ValueError(f"it is no checkpoint: {type(error).__name__}: {error}") from error
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from nst.yaml.json_text import from_json
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -60,7 +62,7 @@ def decode(name: str, data: bytes) -> Record:
         ValueError: The bytes are not a commit record.
     """
     try:
-        body = json.loads(data)
+        body = from_json(data)
         common, rows = body["common"], body["rows"]
         merged = [{**common, **row} for row in rows]
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import NstError, UserError
 from nst.redaction import redacted
+from nst.yaml.json_text import from_json
 from tasks.inputs.uris import digest_uri
 from tasks.store.contract import UnreadableError
 
@@ -35,8 +36,8 @@ class Digests:
         self._store = store
         self._known: dict[str, list[str]] = {}
         self._changed = False
-        with contextlib.suppress(FileNotFoundError, UserError, ValueError, RecursionError):
-            self._known = _usable(json.loads(store.get(_KEY)))
+        with contextlib.suppress(FileNotFoundError, UserError, ValueError):
+            self._known = _usable(from_json(store.get(_KEY)))
 
     def of(self, stats: Iterable[Stat]) -> list[str]:
         """Return the digest of each object, reading those that are new or changed.

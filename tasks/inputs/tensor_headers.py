@@ -6,12 +6,12 @@ unpickled with stand-ins for all that it names, so that nothing but text, number
 
 from __future__ import annotations
 
-import json
 import pickle
 import zipfile
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from nst.errors import InputError
+from nst.yaml.json_text import from_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,11 +48,11 @@ def _of_safetensors(file: IO[bytes], name: str, size: int) -> Shapes:
     if not 2 <= length <= min(size - 8, _MOST_HEADER_BYTES):
         raise InputError(f"{name} is not a safetensors file: it begins with no header", hint=_HINT)
     try:
-        header = json.loads(file.read(length))
+        header = from_json(file.read(length))
         found = {key: about for key, about in header.items() if key != "__metadata__"}
         shapes = {key: tuple(map(int, about["shape"])) for key, about in found.items()}
         end = max((int(about["data_offsets"][1]) for about in found.values()), default=0)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         raise InputError(f"{name} is not a safetensors file: its header cannot be read", hint=_HINT) from error
     if 8 + length + end != size:
         raise InputError(f"{name} has {size:,} bytes; its header says {8 + length + end:,}", hint="is it complete?")

@@ -16,6 +16,7 @@ import nst
 from nst.config.architectures import ARCHITECTURES
 from nst.config.locations import parse_location
 from nst.errors import InputError, StorageError, UserError
+from nst.yaml.json_text import from_json
 from tasks.inputs.tensor_headers import tensor_shapes
 from tasks.inputs.uris import read_uri, stat_uri
 from tasks.inputs.web import stat_web
@@ -129,7 +130,7 @@ def shapes_of(weights: WeightsRef, store: Store) -> Shapes:
             return tensor_shapes(file, weights.uri, path.stat().st_size)
     key = f"state/weights/{weights.digest}.json"
     try:
-        return {name: tuple(shape) for name, shape in json.loads(store.get(key)).items()}
+        return {name: tuple(shape) for name, shape in from_json(store.get(key)).items()}
     except (FileNotFoundError, ValueError, AttributeError, TypeError):  # not known, or damaged: it is read once more
         data = read_uri(weights.uri, max_bytes=MAX_BYTES)
         shapes = tensor_shapes(io.BytesIO(data), weights.uri, len(data))

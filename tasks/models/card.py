@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.config.training import TRAINING_CONFIGS, StudentTraining
+from nst.yaml.json_text import from_json
 from tasks.catalog import model_columns
 from tasks.inputs.uris import read_uri
 from tasks.layout import samples_key, weights_key
@@ -55,7 +56,7 @@ def export_model(catalog: Catalog, row: dict[str, Any], folder: Path) -> list[Pa
 
     Where the packages of the extra `onnx` are installed, a network that makes pictures is written as an ONNX graph too.
     """
-    styles = json.loads(row["style_names"])
+    styles = from_json(row["style_names"])
     name = _file_name(f"{row['family']}-{styles[0] if len(styles) == 1 else row['name']}-{row['model_id'][:8]}")
     uri = catalog.store.url(weights_key(row["weights_digest"]))
     files = {f"{name}.safetensors": read_uri(uri)}
@@ -109,7 +110,7 @@ def model_card(row: dict[str, Any], name: str, onnx_inputs: str = "") -> str:
     if onnx_inputs:
         lines += [f"`{name}.onnx` is the same network for any ONNX runtime: {onnx_inputs} -> `pictures`, float32.", ""]
     if trained:
-        lines += ["## Settings", "```json", json.dumps(json.loads(row["config"]), indent=1), "```", ""]
+        lines += ["## Settings", "```json", json.dumps(from_json(row["config"]), indent=1), "```", ""]
     return "\n".join(lines)
 
 
@@ -135,13 +136,13 @@ def _use_as_backbone(row: dict[str, Any], name: str) -> Iterator[str]:
 
 def _facts(row: dict[str, Any], name: str) -> Iterator[tuple[str, str]]:
     """Yield the rows of the card's table; what is not known has no row."""
-    styles = list(zip(json.loads(row["style_names"]), json.loads(row["style_digests"]), strict=True))
+    styles = list(zip(from_json(row["style_names"]), from_json(row["style_digests"]), strict=True))
     yield "model id", f"`{row['model_id']}`"
     yield "weights", f"`{name}.safetensors`, SHA-256 `{row['weights_digest']}`, {row['parameters']:,} numbers"
     for style, digest in styles[:_STYLES_SHOWN]:
         yield "style", f"{style} (SHA-256 `{digest}`)"
     if row["colors"]:
-        yield "colours of its masks", ", ".join(f"`{color}`" for color in json.loads(row["colors"]))
+        yield "colours of its masks", ", ".join(f"`{color}`" for color in from_json(row["colors"]))
     if len(styles) > _STYLES_SHOWN:
         yield "more styles", str(len(styles) - _STYLES_SHOWN)
     if row["data_digest"]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.config.training import TRAINING_CONFIGS
 from nst.errors import InputError
 from nst.records import ModelRef
+from nst.yaml.json_text import from_json
 from tasks.inputs.uris import stat_uri
 from tasks.layout import weights_key
 
@@ -132,8 +132,8 @@ def _trained_model(catalog: Catalog, row: dict[str, Any]) -> TrainedModel:
         model_id=row["model_id"],
         family=row["family"],
         name=row["name"],
-        styles=tuple(json.loads(row["style_names"])),
-        style_digests=tuple(json.loads(row["style_digests"])),
+        styles=tuple(from_json(row["style_names"])),
+        style_digests=tuple(from_json(row["style_digests"])),
         # Named by its digest and not by the row's URI: the root may have been copied since.
         weights_uri=catalog.store.url(weights_key(digest)),
         weights_digest=digest,

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from safetensors.torch import load, save
 
+from nst.yaml.json_text import from_json
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -44,4 +46,4 @@ def load_tensors(data: bytes) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 def _split(data: bytes) -> tuple[dict[str, dict[str, str]], bytes]:
     end = 8 + int.from_bytes(data[:8], "little")
-    return json.loads(data[8:end]), data[end:]
+    return from_json(data[8:end]), data[end:]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nst.plan.rates import Calibration
+from nst.yaml.json_text import from_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +28,7 @@ def kept_calibrations(device: str = "") -> dict[Rate, Calibration]:
     found: dict[Rate, Calibration] = {}
     with contextlib.suppress(TypeError, ValueError, AttributeError):
         for text, measured in kept.get(device, {}).items():
-            method, backbone, precision = json.loads(text)
+            method, backbone, precision = from_json(text)
             found[method, backbone, precision] = Calibration(**{key: float(value) for key, value in measured.items()})
     return found
 
@@ -48,7 +49,7 @@ def keep_calibrations(device: str, measured: Mapping[Rate, Calibration]) -> None
 
 def _read() -> dict[str, dict[str, dict[str, float]]]:
     try:
-        kept = json.loads(_path().read_text())
+        kept = from_json(_path().read_text())
     except (OSError, ValueError):
         return {}
     return kept if isinstance(kept, dict) else {}

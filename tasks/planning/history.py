@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import NstError
 from nst.plan.rates import network_of
+from nst.yaml.json_text import from_json
 from tasks.catalog.parquet import from_file
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _wanted(pairs: Iterable[tuple[Any, Any]], addresses: frozenset[str]) -> Iter
 def _kept(catalog: Catalog) -> dict[str, _Sums]:
     """Return what was kept; nothing if it is missing or damaged."""
     try:
-        kept = json.loads(catalog.store.get(_KEY))
+        kept = from_json(catalog.store.get(_KEY))
         return {file: [_row(*row) for row in rows] for file, rows in kept.items()}
     except (FileNotFoundError, ValueError, TypeError, AttributeError):
         return {}

@@ -27,6 +27,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from nst.errors import UserError
+from nst.yaml.json_text import from_json
 from tasks.prefect import serve
 
 _LOG_LINES = 15
@@ -180,7 +181,7 @@ def call(api_url: str, method: str, path: str, body: object = None, *, auth: str
         text = response.read()
     if response.status >= http.client.BAD_REQUEST:
         raise http.client.HTTPException(f"{method} {path}: {response.status} {text[:300]!r}")
-    return json.loads(text)
+    return from_json(text)
 
 
 def _free_database(state_dir: Path, number: int = 0) -> tuple[Path, IO[bytes]]:

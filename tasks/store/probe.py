@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from nst.yaml.json_text import from_json
 from tasks.store.contract import UnreadableError
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ def keeps_create_only(store: Store) -> bool:
 def is_remembered(store: Store) -> bool:
     """Return whether a probe of the last day is remembered; a copy of another root's memory counts for nothing."""
     try:
-        found = json.loads(store.get(REMEMBERED, max_bytes=_MOST_BYTES))
-    except (FileNotFoundError, UnreadableError, ValueError, RecursionError):
+        found = from_json(store.get(REMEMBERED, max_bytes=_MOST_BYTES))
+    except (FileNotFoundError, UnreadableError, ValueError):
         return False
     if not isinstance(found, dict) or found.get("uri") != store.uri:
         return False

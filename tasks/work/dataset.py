@@ -22,6 +22,7 @@ import numpy as np
 
 from nst.errors import InputError
 from nst.pictures.images import decode, resize
+from nst.yaml.json_text import from_json
 from tasks.inputs.reading import read_image
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def prepare_dataset(
     place = (folder or cache_folder()) / hashlib.sha256(text.encode()).hexdigest()[:32]
     if not place.is_dir():
         _make(refs, size, place)
-    about = json.loads((place / "about.json").read_text())
+    about = from_json((place / "about.json").read_text())
     return Dataset(np.load(place / "photographs.npy", mmap_mode="r"), tuple(about["skipped"]))
 
 

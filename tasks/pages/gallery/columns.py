@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
+from nst.yaml.json_text import from_json
 from tasks.catalog import columns as catalog
 from tasks.catalog import parameters, schema
 from tasks.pages.gallery.links import relative
@@ -169,11 +169,11 @@ def _sources(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         {
             "content": content,
             "mask": mask,
-            "styles": json.loads(styles or "[]"),
-            "masks": json.loads(masks or "[]"),
-            "weights": json.loads(weights or "[]"),
+            "styles": from_json(styles or "[]"),
+            "masks": from_json(masks or "[]"),
+            "weights": from_json(weights or "[]"),
             "mix": mix,
-            "scales": json.loads(scales or "[]"),
+            "scales": from_json(scales or "[]"),
         }
         for content, mask, styles, masks, weights, mix, scales in coded["values"]
     ]

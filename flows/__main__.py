@@ -66,6 +66,21 @@ def options(
 
 
 @app.command()
+def samples(folder: Annotated[Path, typer.Argument(help="Folder to write to; made if missing.")]) -> None:
+    """Write sample pictures and example manifests.
+
+    Photographs, paintings and masks, and a manifest for each method and family.
+    """
+    from tasks.samples import write_samples
+
+    for path in write_samples(folder):
+        out.say(path)
+
+
+app.command()(init)
+
+
+@app.command()
 def plan(
     manifest: ManifestArgument,
     overrides: OverridesArgument = None,
@@ -76,7 +91,10 @@ def plan(
         bool, typer.Option("--calibrate", help="Try each method out for a few seconds on this machine's device.")
     ] = False,
 ) -> None:
-    """Show what would run, what is done already and why, how long it takes and how many bytes it writes."""
+    """Show what would run, and how long it takes.
+
+    Also what is done already, why the rest is not, and how many bytes are written.
+    """
     from flows.order.request import Request, order_of
     from tasks.root import open_root
 
@@ -103,7 +121,10 @@ def run(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Run also when the estimate exceeds budget.hours.")] = False,
 ) -> None:
-    """Run what is not done yet. Safe to interrupt: run again and only the rest runs."""
+    """Run what is not done yet.
+
+    Safe to interrupt: run again, and only the rest runs.
+    """
     err.say(f"reading and planning {manifest}")
     from flows.command.progress import ProgressBar
     from flows.here import run_here, run_inline
@@ -128,7 +149,7 @@ def run(
 
 @app.command()
 def status(root: RootOption = "out") -> None:
-    """List the sweeps under a root: cells done, failed, not tried yet."""
+    """List the sweeps and what of each is done."""
     from flows.command.sweeps import print_status
     from tasks.root import open_root
 
@@ -141,16 +162,25 @@ def export(
     folder: Annotated[Path, typer.Argument(help="Folder to write to; made if missing.")],
     root: RootOption = "out",
 ) -> None:
-    """Write a sweep's pictures under readable names, with a CSV; or a model's weights, with a card."""
+    """Write a sweep's pictures, or a model.
+
+    The pictures have readable names, and a CSV beside them has their settings and numbers. A model's weights come
+    with a card, sample pictures and, with the extra `onnx`, an ONNX graph. Of several sweeps of one name the newest is
+    meant.
+    """
     from flows.command.models import export_named_model
     from flows.command.sweeps import print_export
     from tasks.pages.export import export_sweep
     from tasks.root import open_root
-    from tasks.status import find_sweep
+    from tasks.status import find_sweeps
 
     opened = open_root(root)
     if not export_named_model(opened, sweep, folder, out):
-        print_export(export_sweep(opened.catalog, find_sweep(opened, sweep).sweep_id, folder), folder, out)
+        found, *others = find_sweeps(opened, sweep)
+        if others:
+            ids = ", ".join(status.sweep_id[:8] for status in others)
+            err.say(f"exporting {found.sweep_id[:8]}, the newest sweep called {sweep}; others: {ids}")
+        print_export(export_sweep(opened.catalog, found.sweep_id, folder), folder, out)
 
 
 @app.command()
@@ -213,7 +243,11 @@ def fsck(
         float, typer.Option("--read-data", min=0, max=1, help="Share of the pictures whose bytes are read and checked.")
     ] = 1.0,
 ) -> None:
-    """Prove that every done row has its picture, and that records, claims and segments agree."""
+    """Prove that the root is whole.
+
+    Every row has its picture, with its digest; and what the catalog is made of (commit records, the log of claims, and
+    Parquet segments) agrees.
+    """
     from tasks.fsck.check import fsck as check
     from tasks.root import open_root
 
@@ -224,7 +258,6 @@ def fsck(
         raise typer.Exit(1)
 
 
-app.command()(init)
 app.command()(repair)
 app.command()(rm)
 
@@ -235,7 +268,10 @@ def schema(
     catalog: Annotated[bool, typer.Option("--catalog", help="Print the catalog's columns as Markdown.")] = False,
     training: Annotated[bool, typer.Option("--training", help="Print the schema of training manifests.")] = False,
 ) -> None:
-    """Print the JSON Schema of sweeps or of training manifests, for editors."""
+    """Print the JSON Schema of manifests.
+
+    Editors check manifests as you type with it; or print the reference of all keys or columns.
+    """
     if catalog:
         from tasks.catalog.reference import catalog_reference
 
@@ -249,17 +285,15 @@ def schema(
 
 
 @app.command()
-def samples(folder: Annotated[Path, typer.Argument(help="Folder to write to; made if missing.")]) -> None:
-    """Write sample photographs, paintings and masks, and an example manifest for each method."""
-    from tasks.samples import write_samples
-
-    for path in write_samples(folder):
-        out.say(path)
-
-
-@app.command()
 def runs(
-    number: Annotated[int, typer.Option("--database", min=0, help="Number of the database, runs-<number>.db.")] = 0,
+    number: Annotated[
+        int,
+        typer.Option(
+            "--database",
+            min=0,
+            help="Which database of past runs: of runs at one time, each writes one of its own, numbered from 0.",
+        ),
+    ] = 0,
 ) -> None:
     """Show Prefect's pages of past runs, until Control-C."""
     from flows.command.runs import show_past_runs
@@ -269,7 +303,10 @@ def runs(
 
 @app.command()
 def doctor(root: RootOption = "out") -> None:
-    """Show what devices, weights, storage and Prefect are found, and what to do."""
+    """Examine devices, weights, storage, Prefect.
+
+    Says what is found, and what to do about it.
+    """
     from rich.text import Text
 
     from tasks.doctor import examine

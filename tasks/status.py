@@ -124,15 +124,17 @@ def _tallies(runs: Iterable[_Run], done: Container[str], tried: Container[str]) 
         yield sweep_id, _Tally(name, submitted, len(cells) - len(open_cells), failed, len(open_cells) - failed)
 
 
-def find_sweep(root: Root, wanted: str) -> SweepStatus:
-    """Return the newest sweep that has this name or whose id begins with it.
+def find_sweeps(root: Root, wanted: str) -> list[SweepStatus]:
+    """Return the sweeps that have this name or whose id begins with it, at least one, the newest first.
+
+    A manifest that is changed is another sweep of the same name.
 
     Raises:
         InputError: There is no such sweep.
     """
     statuses = sweep_statuses(root)
-    for status in statuses:
-        if wanted == status.name or (len(wanted) >= 4 and status.sweep_id.startswith(wanted)):
-            return status
-    names = ", ".join(sorted({status.name for status in statuses})) or "none"
-    raise InputError(f"no sweep {wanted!r} below {root.uri}", hint=f"sweeps there: {names}")
+    found = [s for s in statuses if wanted == s.name or (len(wanted) >= 4 and s.sweep_id.startswith(wanted))]
+    if not found:
+        names = ", ".join(sorted({status.name for status in statuses})) or "none"
+        raise InputError(f"no sweep {wanted!r} below {root.uri}", hint=f"sweeps there: {names}")
+    return found

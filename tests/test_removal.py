@@ -213,6 +213,19 @@ def test_the_command_shows_first_and_removes_with_yes(root: Root) -> None:
     assert nst.invoke(app, ["rm", "nb", "--yes", "--root", root.uri]).exit_code != 0  # there is none any more
 
 
+def test_a_name_of_several_sweeps_is_refused_and_one_id_of_them_is_not(root: Root) -> None:
+    nst = CliRunner()
+    common = {"sweep_id": "cccc3333", "sweep_name": "nb", "submitted_at": NOW}
+    root.catalog.commit("sweeps", "cccc3333", "cells", [{"cell_id": "w", "position": 0}], common=common)
+    before = content(root)
+    refused = nst.invoke(app, ["rm", "nb", "--yes", "--root", root.uri])
+    assert str(refused.exception).startswith("2 sweeps answer to 'nb' (name one by its id, ")
+    assert "bbbb2222" in str(refused.exception)
+    assert "cccc3333" in str(refused.exception)
+    assert content(root) == before
+    assert nst.invoke(app, ["rm", "cccc", "--yes", "--root", root.uri]).exit_code == 0
+
+
 def test_repair_drops_the_rows_of_lost_and_changed_pictures_and_no_others(root: Root) -> None:
     nst = CliRunner()
     whole = content(root)

@@ -11,7 +11,7 @@ import pytest
 from nst.errors import InputError
 from tasks.heartbeat import beating, running_sweeps
 from tasks.root import open_root
-from tasks.status import find_sweep, sweep_statuses
+from tasks.status import find_sweeps, sweep_statuses
 from tasks.store import open_store
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -44,10 +44,10 @@ def test_a_sweep_is_found_by_name_or_by_the_beginning_of_its_id(tmp_path):
     catalog = root.catalog
     submit(catalog, "aaaa1111", "same", ["x"], NOW)
     submit(catalog, "bbbb2222", "same", ["y"], NOW + timedelta(hours=1))
-    assert find_sweep(root, "same").sweep_id == "bbbb2222"
-    assert find_sweep(root, "aaaa").sweep_id == "aaaa1111"
+    assert [found.sweep_id for found in find_sweeps(root, "same")] == ["bbbb2222", "aaaa1111"]
+    assert [found.sweep_id for found in find_sweeps(root, "aaaa")] == ["aaaa1111"]
     with pytest.raises(InputError, match="sweeps there: same"):
-        find_sweep(root, "aaa")
+        find_sweeps(root, "aaa")
 
 
 def test_a_sweep_is_running_while_its_heart_beats(tmp_path):

@@ -50,7 +50,10 @@ def init(
     minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="How long the sweep may take here.")] = 10,
     root: RootOption = "out",
 ) -> None:
-    """Write a first manifest for your pictures, of a size that this machine paints in ten minutes."""
+    """Write a first manifest for your pictures.
+
+    Size and steps are the largest that this machine paints within --minutes, found by trying for some seconds.
+    """
     from flows.order.summary import duration
     from nst.errors import UserError
     from tasks.inputs.base_uri import BaseUri
@@ -92,6 +95,8 @@ def init(
     summary = ", ".join(filter(None, (f"{counts} of {chosen[0]} px", time)))
     file.write_text(text(*chosen, summary), encoding="utf-8")
     out.say(f"wrote {file}: {summary}")
+    if plan.seconds and plan.seconds > minutes * 60:
+        out.say(f"that is more than {minutes:g} min at the least size: name fewer pictures, or let it run and stop it")
     out.say(f"next: nst run {file}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from tasks.status import sweep_statuses
@@ -26,10 +26,13 @@ def print_status(root: Root, out: Terminal) -> None:
     if not statuses:
         out.say(f"no sweep has been submitted to {root.uri}")
         return
-    table = Table("sweep", "id", "submitted (UTC)", "cells", "done", "failed", "not tried", "state")
+    table = Table(Column("sweep", overflow="fold"), *(Column(name, no_wrap=True) for name in ("id", "submitted")))
+    for number in ("cells", "done", "failed", "not tried"):
+        table.add_column(number, justify="right")
+    table.add_column("state", no_wrap=True)
     for status in statuses:
         counts = (f"{count:,}" for count in (status.total, status.done, status.failed, status.to_do))
-        submitted = f"{status.submitted_at:%Y-%m-%d %H:%M}"
+        submitted = f"{status.submitted_at:%Y-%m-%d %H:%M}Z"
         table.add_row(status.name, status.sweep_id[:8], submitted, *counts, _state(status))
     out.print(table)
 

@@ -27,22 +27,30 @@ def rm(
     root: RootOption = "out",
     yes: YesOption = False,
 ) -> None:
-    """Remove a sweep, and its cells and pictures that no other sweep names. Submitting it again brings it back."""
+    """Remove a sweep and what only it holds.
+
+    Its cells and pictures that no other sweep names go, too. Running its manifest again computes them anew.
+    """
     from nst.errors import InputError
     from tasks.removal import finish_removals, plan_removal, remove
     from tasks.root import open_root
-    from tasks.status import find_sweep
+    from tasks.status import find_sweeps
 
     opened = open_root(root, probed=yes)
     ended = finish_removals(opened) if yes else 0
     if ended:
         out.say(f"ended {ended} removals that had begun before")
     try:
-        found = find_sweep(opened, sweep)
+        found, *others = find_sweeps(opened, sweep)
     except InputError:
         if ended:  # this sweep's, presumably
             return
         raise
+    if others:
+        ids = ", ".join(status.sweep_id[:8] for status in (found, *others))
+        raise InputError(
+            f"{1 + len(others)} sweeps answer to {sweep!r}", hint=f"name one by its id, newest first: {ids}"
+        )
     planned = plan_removal(opened, found.sweep_id, found.name)
     shared = planned.total - len(planned.cells)
     named = f"{found.name} ({found.sweep_id[:8]})"
@@ -63,7 +71,10 @@ def repair(
     ] = 1.0,
     yes: YesOption = False,
 ) -> None:
-    """Drop the rows whose picture or weights are gone or differ, so that they run again."""
+    """Drop rows whose picture is gone or differs.
+
+    They run again with the next `nst run`; rows of models whose weights are gone likewise.
+    """
     from tasks.fsck.repair import plan_repair
     from tasks.fsck.repair import repair as do_repair
     from tasks.root import open_root

@@ -11,7 +11,7 @@ from tasks.planning.training import PreparedTraining
 from tasks.work.workers import DevicePool
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
     from flows.engine import Engine
     from flows.order.summary import Summary
@@ -43,7 +43,7 @@ class Order(ABC, Generic[Prepared]):
         """Number of cells or models that are not done yet."""
 
     @abstractmethod
-    def plan_table(self) -> Table:
+    def plan_table(self) -> Group:
         """Return what `nst plan` prints."""
 
     def calibrate(self) -> None:

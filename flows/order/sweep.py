@@ -27,7 +27,7 @@ from tasks.effect import call_with_policy
 from tasks.heartbeat import beating
 from tasks.maintenance import publish_all, tidy
 from tasks.models.backbone_weights import fetch_weights
-from tasks.pages.report import report
+from tasks.pages.report import report, written_page
 from tasks.planning.history import known_rates
 from tasks.planning.registration import register_sweep
 from tasks.planning.sweep import PreparedSweep, prepare_sweep, replan
@@ -39,7 +39,7 @@ from tasks.work.fanout import Chunk, Fanout
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.table import Table
+    from rich.console import Group
 
     from flows.engine import Engine
     from flows.order.request import Request
@@ -84,7 +84,7 @@ class SweepOrder(Order[PreparedSweep]):
         """Measure seconds and memory of every kind of cells that is to be run, and keep them in the user's cache."""
         calibrate((config for config, _ in self.prepared.plan.largest_batches()), find_devices()[0])
 
-    def plan_table(self) -> Table:
+    def plan_table(self) -> Group:
         """Return the plan as a table, for `nst plan`."""
         return sweep_table(self.prepared)
 
@@ -114,6 +114,7 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
     if not plan.to_do:
         if is_new:  # done by other sweeps, or under other names
             _show(prepared, engine, summary)
+        summary.gallery = summary.gallery or written_page(prepared)
         return summary
     for backbone, weights in prepared.weights.items():
         if weights.uri == "torchvision":

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from flows.command.terminal import printable
 from flows.order.summary import duration
 from nst.plan.merging import merge_reasons
 
@@ -17,10 +19,10 @@ if TYPE_CHECKING:
     from tasks.planning.training import PreparedTraining
 
 
-def sweep_table(prepared: PreparedSweep) -> Table:
+def sweep_table(prepared: PreparedSweep) -> Group:
     """Return what a sweep holds, what of it is done, what is to do and why."""
     plan = prepared.plan
-    table = Table(title=f"sweep {plan.name}  {plan.sweep_id[:8]}  below {prepared.root.uri}", show_header=False)
+    table = Table(show_header=False)
     table.add_row("cells", f"{plan.total:,}")
     methods = plan.cells.methods()
     if len(methods) > 1:
@@ -40,7 +42,7 @@ def sweep_table(prepared: PreparedSweep) -> Table:
         text = f"about {_size(needed)} for a batch, of {_size(there_is)}"
         table.add_row("memory", text if needed <= there_is else f"[yellow]{text}: more than there is[/]")
     table.add_row("pictures", f"about {_size(plan.output_bytes)}")
-    return table
+    return Group(_title(f"sweep {plan.name}  {plan.sweep_id[:8]}  below {prepared.root.uri}"), table)
 
 
 def _time(plan: Plan) -> str:
@@ -51,16 +53,21 @@ def _time(plan: Plan) -> str:
     return f"{known}, and {plan.unknown:,} cells unlike any in the catalog yet" if plan.unknown else known
 
 
-def training_table(prepared: PreparedTraining) -> Table:
+def training_table(prepared: PreparedTraining) -> Group:
     """Return the models of a training manifest, each with its state."""
-    title = f"training {prepared.name}  {len(prepared.photographs):,} photographs  below {prepared.root.uri}"
-    table = Table("model", "family", "styles", "steps", "state", title=title)
+    table = Table("model", "family", "styles", "steps", "state")
     for spec in prepared.specs:
         state = prepared.state(spec)
         styles = ", ".join(style.name for style in spec.styles[:3]) + (", ..." if len(spec.styles) > 3 else "")
         color = "green" if state == "trained" else "yellow"
         table.add_row(spec.model_id[:8], spec.config.family, styles, f"{spec.config.steps:,}", Text(state, color))
-    return table
+    photographs = f"{len(prepared.photographs):,} photographs"
+    return Group(_title(f"training {prepared.name}  {photographs}  below {prepared.root.uri}"), table)
+
+
+def _title(text: str) -> Text:
+    """Return a line that a narrow terminal folds wherever it must: it ends in a location."""
+    return Text(printable(text), overflow="fold")
 
 
 def _size(number: float) -> str:

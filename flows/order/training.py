@@ -22,7 +22,7 @@ from tasks.planning.training import PreparedTraining, prepare_training, register
 from tasks.work.train_fanout import TrainingFanout
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
     from flows.engine import Engine
     from flows.order.request import Request
@@ -54,7 +54,7 @@ class TrainingOrder(Order[PreparedTraining]):
         """Number of models that are not trained yet."""
         return len(self.prepared.to_do)
 
-    def plan_table(self) -> Table:
+    def plan_table(self) -> Group:
         """Return the plan as a table, for `nst plan`."""
         return training_table(self.prepared)
 

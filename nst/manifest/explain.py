@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import BaseModel
 
+from nst.config import METHOD_CONFIGS
 from nst.config.architectures import LAYERS
 from nst.config.layers import holds_layers
+from nst.config.training import TRAINING_CONFIGS
 from nst.yaml.problems import Fault, describe, missing_key, not_one_of, number, unknown_key, wrong_type
 from nst.yaml.scalars import shorten
 
@@ -43,6 +45,9 @@ _LENGTHS: Final[Mapping[str, tuple[str, str, str]]] = {
     "string_too_long": ("max_length", "at most", "character"),
 }
 
+_SETTINGS_OF: Final[dict[str, Mapping[str, type[BaseModel]]]] = {"method": METHOD_CONFIGS, "training": TRAINING_CONFIGS}
+"""Whose settings stand in a block of their own, by the key of the block."""
+
 
 def explain(details: ErrorDetails, path: Path, value: Any, settings: type[BaseModel]) -> Fault:
     """Return one error of pydantic as a fault.
@@ -71,8 +76,14 @@ def _unknown_key(path: Path, loc: tuple[str | int, ...], settings: type[BaseMode
     key, block = str(loc[-1]), loc[:-1]
     known = {name for owner in _blocks_at(settings, block) for name in owner.model_fields}
     siblings = [owner for owner in _blocks_at(settings, block[:-1]) if key in owner.model_fields] if block else []
-    named = [sibling.model_fields["name"].default for sibling in siblings if "name" in sibling.model_fields]
-    return unknown_key(path, known, hint=f"{key!r} is a setting of {named[0]}" if named else "")
+    owners = [f"of {sibling.model_fields['name'].default}" for sibling in siblings if "name" in sibling.model_fields]
+    if not block:
+        owners += [f"of the {name}: {name}.{key}" for name in _SETTINGS_OF if name in known and _is_setting(key, name)]
+    return unknown_key(path, known, hint=f"{key!r} is a setting {owners[0]}" if owners else "")
+
+
+def _is_setting(key: str, name: str) -> bool:
+    return any(key in config.model_fields for config in _SETTINGS_OF[name].values())
 
 
 def _choice(path: Path, value: Any, loc: tuple[str | int, ...], settings: type[BaseModel]) -> Fault:

@@ -93,6 +93,8 @@ def wrong_type(path: Path, value: Any, expected: type) -> Fault:
     """Return the fault that a value is not of the type `expected`: bool, int, float, str, list or dict."""
     quoted = f"the text {describe(value)}" if isinstance(value, str) else describe(value)
     hint = old_yaml_hint(value, expected) if isinstance(value, str) else ""
+    if expected is str and isinstance(value, bool | int | float):
+        hint = "put it in quotes if it is a text"
     return Fault(path, f"found {quoted}, expected {_TYPES[expected]}", hint)
 
 

@@ -105,7 +105,10 @@ def glob_uri(pattern: str, *, bounds: Bounds | None = None, patience: Patience |
         found = _glob_objects(pattern, location, bounds, patience)
     if not found:
         what = "matches no file" if magic_at(pattern) >= 0 else "names no file and no folder with images"
-        raise InputError(f"{pattern} {what}", hint="check the path; a prefix or folder stands for the images below it")
+        if location.is_local and os.path.isdir(location.path):  # noqa: PTH112  as for patterns
+            what = "is a folder without images"
+        hint = f"a folder stands for the images below it, whose names end in {', '.join(sorted(IMAGE_SUFFIXES))}"
+        raise InputError(f"{pattern} {what}", hint=hint)
     return sorted(found, key=lambda stat: stat.key)
 
 

@@ -55,6 +55,13 @@ class Page:
     contact_sheet: bytes
 
 
+def written_page(prepared: PreparedSweep) -> str:
+    """Return the URI of the page that an earlier run wrote, or ""."""
+    key = f"{page_folder(prepared.plan.name, prepared.plan.sweep_id)}/index.html"
+    store = prepared.root.store
+    return store.url(key) if store.head(key) else ""
+
+
 def report(prepared: PreparedSweep) -> Page:
     """Write the contact sheet and the gallery of a sweep over those of earlier runs."""
     plan, store = prepared.plan, prepared.root.store

@@ -1,4 +1,4 @@
-"""What a stop means, written once for every engine: Control-C, or SIGTERM from a batch system or an operator.
+"""What a stop means, written once for every engine: Control-C, SIGTERM from a batch system, or a terminal that is gone.
 
 A stop is no failure. The first signal sets an event. Whoever waits for something then raises `Stopped`: the window of
 submissions, a pause before a retry, a job on a device worker whose pool is closed. No policy retries `Stopped`, no
@@ -11,6 +11,7 @@ answer or a download in progress holds a stop up for that long and no longer. A 
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from concurrent.futures import Future, wait
@@ -33,20 +34,26 @@ _POLL_S: Final = 0.2
 
 @contextmanager
 def stop_signals(stopping: threading.Event) -> Iterator[None]:
-    """Let SIGINT and SIGTERM set `stopping` inside this context; the second signal raises KeyboardInterrupt.
+    """Let SIGINT, SIGTERM and SIGHUP set `stopping` inside this context; the second signal raises KeyboardInterrupt.
 
-    A signal that the process ignores stays ignored. In any thread but the main one, nothing is changed: Python hands
-    signals to the main thread alone.
+    A signal that the process ignores stays ignored, as with `nohup`. In any thread but the main one, nothing is
+    changed: Python hands signals to the main thread alone.
     """
+    terminals = [number for number in (1, 2) if os.isatty(number)]
 
-    def ask(_number: int, _frame: Any) -> None:
-        if stopping.is_set():
+    def ask(number: int, _frame: Any) -> None:
+        if number == signal.SIGHUP:  # nobody reads any more, and writing to a terminal that is gone is an error
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for terminal in terminals:
+                os.dup2(nowhere, terminal)
+            os.close(nowhere)
+        elif stopping.is_set():
             raise KeyboardInterrupt
         stopping.set()
 
     before = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.signal(number, ask)
     try:

@@ -14,7 +14,7 @@ from nst.errors import InputError, UserError
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.digests import Digests
 from tasks.inputs.images import find_images
-from tasks.inputs.uris import stat_uri
+from tasks.inputs.uris import glob_uri, stat_uri
 from tasks.inputs.weights import find_weights
 from tasks.models.choose import TrainedModel, find_model
 from tasks.models.importing import import_model
@@ -140,3 +140,14 @@ def test_a_model_is_chosen_by_its_name_or_by_the_beginning_of_its_id():
 def test_a_model_gets_no_name_by_which_it_could_not_be_chosen(tmp_path, name):
     with pytest.raises(UserError, match="no model can be named"):
         import_model(open_root(str(tmp_path)).catalog, ["decoder.safetensors"], name)
+
+
+def test_a_name_that_is_not_utf8_is_refused_when_the_folder_is_read(tmp_path):
+    (tmp_path / "fold").mkdir()
+    (tmp_path / "fold/ok.png").touch()
+    os.close(os.open(os.fsencode(tmp_path) + b"/fold/bad\xff.png", os.O_CREAT))
+    with pytest.raises(InputError, match=r"the name of .* is not UTF-8"):
+        glob_uri(f"{tmp_path}/fold/")
+    assert [stat.key for stat in glob_uri(f"{tmp_path}/fold/o*.png")] == [f"{tmp_path}/fold/ok.png"]
+    (tmp_path / "fold/\u00fc\u65e5.png").touch()
+    assert len(glob_uri(f"{tmp_path}/fold/[!b]*.png")) == 2

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from orders import planned
 from sweeps import TINY, write_pictures
 from test_run import nst
 
 from flows.order.request import Request, order_of
+from nst.errors import ManifestError
 from tasks.planning.registration import register_sweep
 from tasks.root import open_root
 
@@ -58,3 +60,19 @@ def test_the_commands_take_changes_anywhere_behind_the_manifest(tmp_path):
     assert wrong.returncode == 2
     assert wrong.stderr.startswith("<command line>:1:8: error: unknown key 'siez'; did you mean 'size'?\n")
     assert "1 | method.siez=40\n  |        ^^^^" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("method.style_weight=.nan", "found .nan, expected a finite number"),
+        ("batch_size=.inf", "found .inf, expected"),
+        (f"method.{'a.' * 5000}b=1", "found 5,002 keys, expected at most 20"),
+    ],
+)
+def test_a_change_that_no_text_can_hold_is_refused_at_its_place(tmp_path, change, found):
+    (write_pictures(tmp_path) / "m.yaml").write_text(MANIFEST)
+    with pytest.raises(ManifestError) as caught:
+        prepared(tmp_path, change)
+    assert found in str(caught.value)
+    assert str(caught.value).startswith("<command line>:1:")

@@ -45,7 +45,8 @@ def test_a_run_tells_its_page_and_past_runs_can_be_looked_at(tmp_path):
     (tmp_path / "one.yaml").write_text(MANIFEST)
     for name in ("tasks", "prefect", "uvicorn"):  # in the working folder: nobody may import them
         (tmp_path / f"{name}.py").write_text("raise SystemExit('a file in the working folder was imported')")
-    nowhere = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), "http://127.0.0.1:9")
+    nowhere = dict.fromkeys(("HTTP_PROXY", "http_proxy"), "http://127.0.0.1:9")
+    nowhere |= dict.fromkeys(("ALL_PROXY", "all_proxy"), "socks5://127.0.0.1:9")
     environment = {**os.environ, **nowhere, "XDG_STATE_HOME": str(tmp_path / "state")}
     nst = [sys.executable, "-P", "-m", "flows"]
 

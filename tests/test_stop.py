@@ -148,6 +148,20 @@ def test_control_c_in_a_terminal_says_that_what_is_done_is_kept(folder):
     check_root(folder, 1)
 
 
+def test_a_terminal_that_is_gone_is_a_stop(folder):
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        os.execv(sys.executable, command("--inline"))
+    until = time.monotonic() + DEADLINE_S
+    while committed(folder) < 1 and time.monotonic() < until:
+        time.sleep(0.01)
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 130
+    check_root(folder, 1)
+
+
 def test_an_interrupt_before_the_run_says_the_same(folder):
     """A manifest on a server that takes the connection and never answers: the command waits in planning."""
     with socket.create_server(("127.0.0.1", 0)) as server:

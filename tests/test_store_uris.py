@@ -172,5 +172,5 @@ def test_a_pipe_or_device_is_no_input(tmp_path: Path):
     for uri in (tmp_path / "pipe.png", "/dev/zero"):
         with pytest.raises(InputError, match="does not exist"):
             read_uri(str(uri))
-    with pytest.raises(InputError, match="is a folder without images|names no file"):
+    with pytest.raises(InputError, match="is a folder without images"):
         glob_uri(str(tmp_path))

@@ -55,22 +55,18 @@ def init(
     Size and steps are the largest that this machine paints within --minutes, found by trying for some seconds.
     """
     from flows.order.summary import duration
-    from nst.errors import UserError
     from tasks.inputs.base_uri import BaseUri
     from tasks.inputs.images import find_images
     from tasks.work.devices import find_devices
 
-    if file.exists():
-        raise UserError(f"{file} exists already", hint="name another file: nst init PHOTOGRAPHS PAINTINGS FILE")
-    if not file.parent.is_dir():
-        raise UserError(f"there is no folder {file.parent}", hint="make it first")
-    named = [_relative_to(file.parent, uri) for uri in (contents, styles)]
+    _check(contents, styles, file)
+    uris = [_relative_to(file.parent, uri) for uri in (contents, styles)]
     base = BaseUri.of(str(file), root=root)
-    photographs, paintings = (len(find_images(uri, base)) for uri in named)
+    photographs, paintings = (len(find_images(uri, base)) for uri in uris)
     device = find_devices()[0]
 
     def text(size: int, steps: int, summary: str = "") -> str:
-        shown = {"contents": _quoted(named[0]), "styles": _quoted(named[1]), "name": _name(file.stem)}
+        shown = {"contents": _quoted(uris[0]), "styles": _quoted(uris[1]), "name": _name(file.stem)}
         return _TEXT.format(**shown, size=size, steps=steps, summary=summary)
 
     with tempfile.TemporaryDirectory() as folder:
@@ -98,6 +94,22 @@ def init(
     if plan.seconds and plan.seconds > minutes * 60:
         out.say(f"that is more than {minutes:g} min at the least size: name fewer pictures, or let it run and stop it")
     out.say(f"next: nst run {file}")
+
+
+def _check(contents: str, styles: str, file: Path) -> None:
+    """Refuse what no manifest can be made of, before anything is tried out.
+
+    Raises:
+        UserError: A name is empty, the file exists, or its folder cannot be written to.
+    """
+    from nst.errors import UserError
+
+    if not contents or not styles:
+        raise UserError("found an empty name", hint="nst init PHOTOGRAPHS PAINTINGS FILE")
+    if file.exists():
+        raise UserError(f"{file} exists already", hint="name another file: nst init PHOTOGRAPHS PAINTINGS FILE")
+    if not os.access(file.parent, os.W_OK):
+        raise UserError(f"{file.parent} is no folder that can be written to", hint="make it, or name another one")
 
 
 def _planned(manifest: Path, folder: Path, root: str) -> SweepOrder:

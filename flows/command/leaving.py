@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 import traceback
@@ -18,6 +20,12 @@ FAILED: Final = 1
 CHANGE_SOMETHING: Final = 2
 BUG: Final = 70
 INTERRUPTED: Final = 130
+
+_OF_THE_SYSTEM: Final = frozenset({
+    errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EISDIR, errno.EMFILE, errno.ENAMETOOLONG, errno.ENFILE,
+    errno.ENODEV, errno.ENOENT, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS, errno.ESTALE,
+})  # fmt: skip
+"""What a disk, a mount or a folder refuses: the user's to change. Whatever else the system refuses is a bug of ours."""
 
 
 def leave_by(command: Callable[[], object], err: Terminal) -> None:
@@ -36,11 +44,8 @@ def leave_by(command: Callable[[], object], err: Terminal) -> None:
     except Stopped as stop:
         err.say(stop)
         _leave_interrupted(err)
-    except ManifestError as error:
-        err.say(error)
-        sys.exit(CHANGE_SOMETHING)
     except UserError as error:
-        err.say(f"error: {error}")
+        err.say(error if isinstance(error, ManifestError) else f"error: {error}")
         sys.exit(CHANGE_SOMETHING)
     except TransientError as error:
         err.say(f"error: {error}; what is done is kept, run again for the rest")
@@ -48,13 +53,22 @@ def leave_by(command: Callable[[], object], err: Terminal) -> None:
     except BrokenPipeError:  # `nst plan | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
-    except Exception:  # noqa: BLE001  a bug
+    except Exception as error:  # noqa: BLE001  what the system refuses, or a bug
+        if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
+            err.say(f"error: {error.filename or _unnamed(error)}: {error.strerror}")
+            sys.exit(CHANGE_SOMETHING)
         traceback.print_exc()
         sys.exit(BUG)
 
 
+def _unnamed(error: OSError) -> str:
+    """Return what an error is about that names no file: the working folder was removed, or the output is full."""
+    return "the working folder" if error.errno == errno.ENOENT else "the output"
+
+
 def _leave_interrupted(err: Terminal) -> NoReturn:
     """Leave at once: threads that still wait for a store are left behind."""
-    err.say("interrupted; what is done is kept, run again for the rest")
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        err.say("interrupted; what is done is kept, run again for the rest")
+        sys.stdout.flush()
     os._exit(INTERRUPTED)

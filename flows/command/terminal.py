@@ -6,12 +6,17 @@ lines or write others, a bidirectional override could turn it around, and a brac
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import re
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.text import Text
 
 _OBEYED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -30,11 +35,40 @@ def _escaped(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
+class _Output:
+    """`sys.stdout` or `sys.stderr`, whatever it is at the moment; what a terminal that is gone should show is lost."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(getattr(sys, self._name), attribute)
+
+    def write(self, text: str) -> int:
+        with _unless_gone():
+            getattr(sys, self._name).write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with _unless_gone():
+            getattr(sys, self._name).flush()
+
+
+@contextlib.contextmanager
+def _unless_gone() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+
+
 class Terminal(Console):
     """A console that prints texts as they are: no markup, no highlighting, no control characters."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(markup=False, highlight=False, emoji=False, **options)
+    def __init__(self, *, stderr: bool = False, **options: Any) -> None:
+        options.setdefault("file", _Output("stderr" if stderr else "stdout"))
+        super().__init__(markup=False, highlight=False, emoji=False, stderr=stderr, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return a text as it is shown; rich asks here for each text that is not styled, also inside of tables."""

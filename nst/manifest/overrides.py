@@ -24,6 +24,9 @@ COMMAND_LINE: Final = "<command line>"
 _NAMED: Final = frozenset({"method", "training"})
 """Keys whose blocks, and the blocks in them, may be written as a bare name."""
 
+_MOST_KEYS: Final = 20
+"""Keys of a dotted path, far more than any block of a manifest is deep."""
+
 
 def with_overrides(document: Document, overrides: Sequence[str]) -> Document:
     """Return a document with changes laid over it; of several changes of one key the last one counts.
@@ -58,6 +61,8 @@ def _read(manifest: Any, layer: Layer, number: int, override: str) -> Document:
     if written.split(".")[0] == "extends":
         _refuse(layer, Span(number, 1, len(written) + 1), "'extends' stands in the manifest itself")
     path = _path(written)
+    if len(path) > _MOST_KEYS:
+        _refuse(layer, Span(number, 1, len(written) + 1), f"found {len(path):,} keys, expected at most {_MOST_KEYS}")
     _place_keys(manifest, path, layer, number)
     # The value is read where it stands in the argument, so that its columns are those of the argument.
     start = len(written) + 2

@@ -27,13 +27,23 @@ class ManifestSource:
 
     Attributes:
         uri: URI or path of the manifest, as the user named it; of a link, without its query.
-        text: Its YAML; with changes, a manifest that says the same with all changes made.
-        declaration: What the YAML says, laid over the manifests that it extends.
+        written: Its YAML.
+        declaration: What the YAML says, laid over the manifests that it extends, with the changes laid over both.
+        overrides: The changes, `key=value` each.
     """
 
     uri: str
-    text: str
+    written: str
     declaration: Declaration
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The YAML; with changes, a manifest that says the same with all changes made. Only of a manifest that holds.
+
+        What does not hold may have no text: a number that is not finite, for instance.
+        """
+        return _changed_text(self.uri, self.declaration, self.overrides) if self.overrides else self.written
 
     @property
     def folder(self) -> BaseUri:
@@ -54,7 +64,7 @@ def read_manifest(uri: str, overrides: Sequence[str] = ()) -> ManifestSource:
     """
     text, folder, shown = _read_text(uri), BaseUri.of(uri), redacted(uri)
     declaration = read_declaration(text, shown, lambda base: _read_text(folder.join(base)), overrides)
-    return ManifestSource(shown, _changed_text(shown, declaration, overrides) if overrides else text, declaration)
+    return ManifestSource(shown, text, declaration, tuple(overrides))
 
 
 def _changed_text(uri: str, declaration: Declaration, overrides: Sequence[str]) -> str:

@@ -160,6 +160,9 @@ def _glob_local(text: str, given: str, bounds: Bounds) -> list[Stat]:
             return []
     bounds.check(real_path(folder or "."), text)
     names = _wanted(files_below(folder, pattern, bounds), pattern)
+    for name in names:
+        if not name.isascii() and any(0xD800 <= ord(character) <= 0xDFFF for character in name):
+            raise InputError(f"the name of {folder}{name} is not UTF-8", hint="rename the file, or name the others")
     return [stat_of(f"{lead}{folder}{name}", os.stat(f"{folder}{name}")) for name in names]  # noqa: PTH116
 
 

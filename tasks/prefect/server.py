@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("nst.prefect")
 
 _START_DEADLINE_S = 120
+_PROXIES = [name for kind in ("ALL", "HTTP", "HTTPS") for name in (f"{kind}_PROXY", f"{kind.lower()}_proxy")]
 _RETRIES = 2
 """Prefect's own five take over a minute of waiting, per request, for a server on loopback that has died."""
 _FINAL = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
@@ -138,6 +139,8 @@ def private_server(starting: ServerProcess | None, *, start_deadline_s: float = 
     global _current  # noqa: PLW0603  # it belongs to the process, as the environment does
     with contextlib.ExitStack() as stack:
         stack.enter_context(_environment({"DO_NOT_TRACK": "1", **_no_proxy()}))
+        if starting:  # a server on loopback; Prefect's client fails at a proxy of a kind that it does not speak
+            stack.enter_context(_environment({name: None for name in _PROXIES if _is_socks(os.environ.get(name))}))
         # The import of Prefect takes a second or two, in which the server starts. A profile may name a server too.
         configured = configured_url()
         if configured:
@@ -175,6 +178,10 @@ def _no_proxy() -> dict[str, str]:
     return {"no_proxy": value, "NO_PROXY": value}
 
 
+def _is_socks(address: str | None) -> bool:
+    return (address or "").lower().startswith("socks")
+
+
 def default_state_dir() -> Path:
     """Return `nst/prefect` in the user's state folder (XDG)."""
     base = Path(os.environ.get("XDG_STATE_HOME", ""))
@@ -189,8 +196,12 @@ def check_configured(api_url: str, timeout_s: float = 5) -> None:
     """
     from prefect.client.orchestration import get_client  # a second of imports
 
-    with get_client(httpx_settings={"timeout": timeout_s}, sync_client=True) as client:
-        error = client.api_healthcheck()
+    error: Exception | None
+    try:
+        with get_client(httpx_settings={"timeout": timeout_s}, sync_client=True) as client:
+            error = client.api_healthcheck()
+    except (ImportError, ValueError) as refused:  # a proxy of a kind that httpx does not speak; no address
+        error = refused
     if error is not None:
         raise UserError(
             f"the Prefect server at {api_url} does not answer: {error!r}",
@@ -200,10 +211,20 @@ def check_configured(api_url: str, timeout_s: float = 5) -> None:
 
 
 def configured_url() -> str | None:
-    """Return PREFECT_API_URL of the environment or of the active Prefect profile."""
-    from prefect.settings import PREFECT_API_URL  # a second of imports
+    """Return PREFECT_API_URL of the environment or of the active Prefect profile.
 
-    return PREFECT_API_URL.value() or None
+    Raises:
+        UserError: Prefect refuses its own settings.
+    """
+    try:
+        from prefect.settings import PREFECT_API_URL  # a second of imports
+
+        return PREFECT_API_URL.value() or None
+    except ValueError as error:  # of pydantic
+        raise UserError(
+            f"Prefect's settings cannot be read: {error}",
+            hint="look at the variables that begin with PREFECT_ and at the active profile, or run with --inline",
+        ) from error
 
 
 def _import_what_a_run_needs() -> None:
@@ -297,14 +318,19 @@ def _end_client_services(*, discard: bool) -> None:
 
 
 @contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def _environment(values: Mapping[str, str | None]) -> Iterator[None]:
+    """Give environment variables other values inside of the context; None removes one."""
     before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
+    _set(values)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        _set(before)
+
+
+def _set(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

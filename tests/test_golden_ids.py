@@ -18,7 +18,8 @@ from nst.records import ImageRef, MaskRef, OutputFormat, StyleRef
 
 GOLDEN = json.loads((Path(__file__).parent / "golden/ids.json").read_text())
 
-REQUIRED = {"feedforward": {"model": "m.safetensors"}}
+ONE_LEVEL = {"pyramid": {"levels": 1}}  # the default of `gatys` and `texture` when the ids were written
+REQUIRED = {"feedforward": {"model": "m.safetensors"}, "gatys": ONE_LEVEL, "texture": ONE_LEVEL}
 CONTENT, WAVE, STORM = (ImageRef(name, f"{name}.png", name * 8) for name in ("c", "w", "s"))
 PNG = OutputFormat()
 STYLE = StyleRef("wave", (WAVE,), (1.0,))
@@ -26,7 +27,8 @@ MIX = StyleRef("mix", (WAVE, STORM), (1.0, 3.0), "targets")
 
 
 def gatys(output=PNG, content=CONTENT, style=STYLE, **settings):
-    return cell_id(GatysConfig.model_validate({"name": "gatys", **settings}), content, style, "w" * 64, output)
+    one_level = {} if "preset" in settings else ONE_LEVEL
+    return cell_id(GatysConfig.model_validate({**one_level, **settings}), content, style, "w" * 64, output)
 
 
 def ids():

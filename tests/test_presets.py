@@ -6,8 +6,9 @@ import math
 
 import pytest
 
-from nst.config import GatysConfig
+from nst.config import GatysConfig, TextureConfig
 from nst.config.presets import PRESETS
+from nst.manifest.sweep import parse_manifest
 
 
 def test_a_preset_fills_in_only_what_is_not_given():
@@ -42,3 +43,23 @@ def test_the_figures_are_the_authors():
     assert coarsest == pytest.approx(128)
     assert math.isclose(sum(config.style_layers.values()), 1)
     assert config.style_layers["relu1_1"] / config.style_layers["relu5_1"] == pytest.approx(256)
+
+
+def test_a_pyramid_that_is_not_named_has_two_levels_where_the_picture_is_large():
+    assert GatysConfig().pyramid.levels == 2
+    assert GatysConfig(size="original").pyramid.levels == 2
+    assert (GatysConfig(size=128).pyramid.levels, GatysConfig(size=127).pyramid.levels) == (2, 1)
+    assert TextureConfig(size=64).pyramid.levels == 1
+    assert TextureConfig(size=64, width=128).pyramid.levels == 2
+    assert GatysConfig(pyramid={"levels": 1}).pyramid.levels == 1
+    for preset in set(PRESETS) - {"crowsonkb"}:
+        assert GatysConfig(preset=preset).pyramid.levels == 1
+    assert GatysConfig(preset="crowsonkb", size=64).pyramid.levels == 5
+
+
+def test_a_sweep_over_sizes_takes_the_pyramid_of_each_size():
+    manifest = parse_manifest(
+        "name: x\ncontents: a.png\nstyles: b.png\nmethod: gatys\nsweep: {size: [64, 256], style_weight: [1, 2]}\n", "m"
+    )
+    found = [(c.size, c.pyramid.levels) for c in map(manifest.variants.config, range(len(manifest.variants)))]
+    assert sorted(found) == [(64, 1), (64, 1), (256, 2), (256, 2)]

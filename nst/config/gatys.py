@@ -18,7 +18,7 @@ from nst.config.fields import (
     Weight,
 )
 from nst.config.method import PixelMethod
-from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
+from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig, coarse_to_fine
 from nst.config.presets import PRESETS, over_preset
 from nst.config.start import FromAnything, Size
 
@@ -34,8 +34,11 @@ class GatysConfig(PixelMethod):
 
     ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"laplacian_weight", "laplacian_pool", "early_stop"})
 
-    DECIDES: ClassVar[frozenset[str]] = PixelMethod.DECIDES | {"preset"}
-    INDEPENDENT_VALIDATORS: ClassVar[frozenset[str]] = PixelMethod.INDEPENDENT_VALIDATORS | {"_apply_preset"}
+    DECIDES: ClassVar[frozenset[str]] = PixelMethod.DECIDES | {"preset", "size"}
+    INDEPENDENT_VALIDATORS: ClassVar[frozenset[str]] = PixelMethod.INDEPENDENT_VALIDATORS | {
+        "_apply_preset",
+        "_fit_pyramid",
+    }
 
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
         *PixelMethod.NO_EFFECT,
@@ -114,6 +117,7 @@ class GatysConfig(PixelMethod):
     optimizer: OptimizerConfig = LbfgsConfig()
     early_stop: EarlyStop = None
     pyramid: PyramidConfig = PyramidConfig()
+    """Coarse to fine. Without this key two levels from 128 pixels on, and one below; a preset has its own."""
 
     color: Literal["style", "luminance", "histogram"] = "style"
     """Colours of the result. `style`: the colours of the style. `luminance`: the colours of the content, since only the
@@ -130,6 +134,13 @@ class GatysConfig(PixelMethod):
         return "allowed" if self.style_representation == "gram" else "none"
 
     @model_validator(mode="before")
+    @classmethod
+    def _fit_pyramid(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "pyramid" not in value:
+            return value | {"pyramid": coarse_to_fine(value.get("size", cls.model_fields["size"].default))}
+        return value
+
+    @model_validator(mode="before")  # before `_fit_pyramid`: the last one comes first
     @classmethod
     def _apply_preset(cls, value: Any) -> Any:
         preset = value.get("preset") if isinstance(value, dict) else None

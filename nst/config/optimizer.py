@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Discriminator, Field, Tag
 
@@ -95,6 +95,23 @@ class PyramidConfig(Block):
             (scale, self.first_steps if level == 0 and self.first_steps else steps)
             for level, scale in enumerate(scales)
         ]
+
+
+_LARGE: Final = 128
+"""Long side in pixels from which on a picture has forms that only a coarser level sees."""
+
+
+def coarse_to_fine(*sides: Any) -> dict[str, Any]:
+    """Return the pyramid of a picture whose manifest names none: two levels, or one if the picture is small.
+
+    Two levels cost a quarter more than one and give the large forms of a style, such as swirls and waves, where one
+    level gives a texture of short strokes, however many steps it takes (own trials, looked at).
+
+    Args:
+        sides: Sides of the picture in pixels as the manifest has them, or words such as `original`.
+    """
+    pixels = [side for side in sides if isinstance(side, int | float)]
+    return {"levels": 2 if max(pixels, default=_LARGE) >= _LARGE else 1}
 
 
 EarlyStop = Annotated[

@@ -46,6 +46,7 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "tv_weight": 0.0,
         "init": "content",
         "optimizer": {"name": "lbfgs", "history": 100},
+        "pyramid": {"levels": 1},
         "steps": 500,
     },
     # jcjohnson/neural-style@07c4b82 neural_style.lua: Gram / (C H W), squared TV on the 0..255 image.
@@ -57,6 +58,7 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "tv_weight": 0.001,
         "init": "noise",
         "optimizer": {"name": "lbfgs", "history": 100},
+        "pyramid": {"levels": 1},
         "steps": 1000,
     },
     # pytorch/examples@77f55b9 fast_neural_style: Gram / (C H W) of torchvision's VGG-16, content at relu2_2.
@@ -68,6 +70,7 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "content_weight": 1e5,
         "style_weight": 1e10,
         "tv_weight": 0.0,
+        "pyramid": {"levels": 1},
     },
 }
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+from pydantic import model_validator
 
 from nst.config.backbone import AveragingBackbone, BackboneConfig
 from nst.config.effects import NoEffect
 from nst.config.fields import LayerWeights, Needs, Noise, Pixels, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.method import PixelMethod
-from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
+from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig, coarse_to_fine
 
 
 class TextureConfig(PixelMethod):
@@ -21,6 +23,9 @@ class TextureConfig(PixelMethod):
         NoEffect("size", unless={"width": (None,), "height": (None,)}),
         NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),
     )
+
+    DECIDES: ClassVar[frozenset[str]] = PixelMethod.DECIDES | {"size", "width", "height"}
+    INDEPENDENT_VALIDATORS: ClassVar[frozenset[str]] = PixelMethod.INDEPENDENT_VALIDATORS | {"_fit_pyramid"}
 
     ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop"})
 
@@ -64,12 +69,22 @@ class TextureConfig(PixelMethod):
     optimizer: OptimizerConfig = LbfgsConfig()
     early_stop: EarlyStop = None
     pyramid: PyramidConfig = PyramidConfig()
+    """Coarse to fine. Without this key two levels from 128 pixels on, and one below."""
 
     backbone: AveragingBackbone = BackboneConfig(pooling="average")
     """The backbone. Its `pooling` is `average` by default, as in Gatys et al. 2015."""
 
     precision: Precision = "float32"
     trace_every: TraceEvery = 10
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fit_pyramid(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "pyramid" not in value:
+            size = value.get("size", cls.model_fields["size"].default)
+            sides = (value.get(side) or size for side in ("width", "height"))
+            return value | {"pyramid": coarse_to_fine(*sides)}
+        return value
 
     @property
     def needs(self) -> Needs:

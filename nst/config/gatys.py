@@ -116,7 +116,7 @@ class GatysConfig(PixelMethod):
     steps: Steps = 300
     optimizer: OptimizerConfig = LbfgsConfig()
     early_stop: EarlyStop = None
-    pyramid: PyramidConfig = PyramidConfig()
+    pyramid: PyramidConfig = PyramidConfig(levels=2)
     """Coarse to fine. Without this key two levels from 128 pixels on, and one below; a preset has its own."""
 
     color: Literal["style", "luminance", "histogram"] = "style"

@@ -68,7 +68,7 @@ class TextureConfig(PixelMethod):
 
     optimizer: OptimizerConfig = LbfgsConfig()
     early_stop: EarlyStop = None
-    pyramid: PyramidConfig = PyramidConfig()
+    pyramid: PyramidConfig = PyramidConfig(levels=2)
     """Coarse to fine. Without this key two levels from 128 pixels on, and one below."""
 
     backbone: AveragingBackbone = BackboneConfig(pooling="average")

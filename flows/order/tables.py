@@ -9,7 +9,6 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from flows.command.terminal import printable
 from flows.order.summary import duration
 from nst.plan.merging import merge_reasons
 
@@ -42,7 +41,7 @@ def sweep_table(prepared: PreparedSweep) -> Group:
         text = f"about {_size(needed)} for a batch, of {_size(there_is)}"
         table.add_row("memory", text if needed <= there_is else f"[yellow]{text}: more than there is[/]")
     table.add_row("pictures", f"about {_size(plan.output_bytes)}")
-    return Group(_title(f"sweep {plan.name}  {plan.sweep_id[:8]}  below {prepared.root.uri}"), table)
+    return Group(f"sweep {plan.name}  {plan.sweep_id[:8]}  below {prepared.root.uri}", table)
 
 
 def _time(plan: Plan) -> str:
@@ -62,12 +61,7 @@ def training_table(prepared: PreparedTraining) -> Group:
         color = "green" if state == "trained" else "yellow"
         table.add_row(spec.model_id[:8], spec.config.family, styles, f"{spec.config.steps:,}", Text(state, color))
     photographs = f"{len(prepared.photographs):,} photographs"
-    return Group(_title(f"training {prepared.name}  {photographs}  below {prepared.root.uri}"), table)
-
-
-def _title(text: str) -> Text:
-    """Return a line that a narrow terminal folds wherever it must: it ends in a location."""
-    return Text(printable(text), overflow="fold")
+    return Group(f"training {prepared.name}  {photographs}  below {prepared.root.uri}", table)
 
 
 def _size(number: float) -> str:

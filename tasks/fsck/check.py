@@ -1,4 +1,4 @@
-"""Proof that a root is whole: the log, its files, the commit records and the pictures agree. Changes nothing.
+"""Proof that a root is whole: the log, its files, the commit records and the pictures agree. Changes no object.
 
 Run it on a root that nothing writes to: during a sweep it may report a file that is being replaced.
 """

@@ -9,10 +9,13 @@ import contextlib
 import json
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pydantic import FiniteFloat, TypeAdapter
+
 from nst.errors import StorageError, UserError
-from nst.yaml.json_text import from_json
+from nst.yaml.json_text import checked_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,9 +24,19 @@ if TYPE_CHECKING:
 
 INTERVAL_S: Final = 15.0
 FRESH_S: Final = 60.0
-"""Age up to which a heartbeat counts."""
+"""Age up to which a heartbeat counts, and how far in the future it may be, since clocks differ."""
 
 _PREFIX: Final = "state/running/"
+
+
+@dataclass(frozen=True, slots=True)
+class _Beat:
+    """A heartbeat as its object holds it: when it was written, seconds since the epoch."""
+
+    at: FiniteFloat
+
+
+_BEAT: Final = TypeAdapter(_Beat)
 
 
 @contextlib.contextmanager
@@ -66,7 +79,7 @@ def running_sweeps(store: Store) -> set[str]:
     """Return the ids of the sweeps whose heartbeat is fresh."""
     running = set()
     for stat in store.list(_PREFIX):
-        with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
-            if time.time() - float(from_json(store.get(stat.key))["at"]) < FRESH_S:
+        with contextlib.suppress(FileNotFoundError, ValueError):  # it ended, or no run wrote this
+            if abs(time.time() - checked_json(_BEAT, store.get(stat.key)).at) < FRESH_S:
                 running.add(stat.key.removeprefix(_PREFIX).removesuffix(".json"))
     return running

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
+
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from nst.errors import UserError
-from nst.yaml.json_text import from_json
+from nst.yaml.json_text import checked_json
+from tasks.catalog.layout import safe
 from tasks.heartbeat import refuse_while_running
 from tasks.layout import REMOVALS, manifest_key, page_folder, picture_key, removal_key, thumbnail_key
 
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
 
 _TABLES: Final = ("results", "traces", "failures")
 """The tables with rows of cells."""
+
+_Safe = Annotated[str, AfterValidator(safe)]
+_Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Format = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +42,16 @@ class Removal:
         picture_bytes: Bytes of these pictures, their thumbnails left out.
     """
 
-    sweep_id: str
-    name: str
+    sweep_id: _Safe
+    name: _Safe
     edition: int
     total: int
     cells: tuple[str, ...]
-    pictures: tuple[tuple[str, str], ...]
+    pictures: tuple[tuple[_Digest, _Format], ...]
     picture_bytes: int
+
+
+_REMOVAL: Final = TypeAdapter(Removal)
 
 
 def plan_removal(root: Root, sweep_id: str, name: str) -> Removal:
@@ -85,10 +95,8 @@ def finish_removals(root: Root) -> int:
     notes = root.store.list(REMOVALS)
     for note in notes:
         try:
-            body: dict[str, Any] = from_json(root.store.get(note.key))
-            pictures = tuple((digest, form) for digest, form in body.pop("pictures"))
-            removal = Removal(**{**body, "cells": tuple(body["cells"])}, pictures=pictures)
-        except (ValueError, KeyError, TypeError) as error:
+            removal = checked_json(_REMOVAL, root.store.get(note.key))
+        except ValueError as error:
             hint = "delete it: the removal that it belongs to does not end, and nothing else depends on it"
             raise UserError(f"{root.store.url(note.key)} is damaged: {error}", hint=hint) from error
         _finish(root, removal)

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+import zlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import pytest
 
 from nst.errors import StorageError, UserError
 from tasks.catalog import Catalog, layout
+from tasks.catalog.lease import LIFE
 from tasks.store import open_store
 
 if TYPE_CHECKING:
@@ -236,6 +238,86 @@ def test_the_log_is_read_from_its_newest_checkpoint(tmp_path: Path) -> None:
     assert Catalog(store).keys("results") == everything
 
 
+def test_a_log_with_a_lost_claim_is_refused_and_not_filled(tmp_path: Path) -> None:
+    """Also where the gap is wider than what is asked for at once; a checkpoint above it knows what it said."""
+    store = open_store(tmp_path)
+    catalog = Catalog(store, checkpoint_every=40)
+    for i in range(40):
+        catalog.commit("results", "s", f"b{i}", rows(f"c{i}"))
+        catalog.publish("results")
+    for number in range(3, 30):
+        store.delete(layout.claim("results", number))
+    assert len(Catalog(store).keys("results")) == 40
+    store.delete(layout.checkpoint("results", 40))
+    log = store.list(layout.claims("results"))
+    for use in (Catalog(store).keys, Catalog(store).publish, Catalog(store).compact, Catalog(store).gc):
+        with pytest.raises(UserError, match=r"log/00000003.json is missing, but later claims are there .*nst fsck"):
+            use("results")
+    assert store.list(layout.claims("results")) == log
+
+
+def test_the_log_is_listed_once_however_often_is_published(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    listed: list[str] = []
+    list_all = store.list
+    store.list = lambda prefix: listed.append(prefix) or list_all(prefix)  # type: ignore[method-assign]
+    catalog = Catalog(store)
+    for i in range(4):
+        catalog.commit("results", "s", f"b{i}", rows(f"c{i}"))
+        catalog.publish("results")
+    assert listed.count(layout.claims("results")) == 1
+
+
+def test_a_claim_that_can_neither_be_made_nor_read_ends_the_publishing(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    catalog = Catalog(store)
+    catalog.commit("results", "s", "b", rows("a"))
+    put = store.put
+    store.put = lambda key, data, create=False: "/log/" not in key and put(key, data, create=create)  # type: ignore[method-assign]
+    for use in (catalog.publish, lambda table: catalog.drop(table, "cell_id", {"a"})):
+        with pytest.raises(StorageError, match=r"log/00000000.json can neither be made nor read .*nst fsck"):
+            use("results")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"number": 9},
+        {"number": "2"},
+        {"times": []},
+        {"times": ["now", "then"]},
+        {"live": {"x": 1}},
+        {"live": []},
+        {"keys": [["a"]]},
+        {"records": {"s/b0": 7}},
+        {"records": {"s/b0": -1}},
+        {"editions": {"s": "1"}},
+        {"dead": None},
+    ],
+)
+def test_a_checkpoint_of_wrong_types_is_passed_over(tmp_path: Path, change: dict) -> None:
+    store = open_store(tmp_path)
+    catalog = Catalog(store)
+    for i in range(2):
+        catalog.commit("results", "s", f"b{i}", rows(f"c{i}"))
+        catalog.publish("results")
+    body = json.loads(zlib.decompress(catalog.ledger("results").state.pack()))
+    store.put(layout.checkpoint("results", 2), zlib.compress(json.dumps(body | change).encode()))
+    new = Catalog(store)
+    assert new.keys("results") == {"c0", "c1"}
+    assert new.gc("results", grace=0) == 2
+    assert new.keys("results") == {"c0", "c1"}
+
+
+@pytest.mark.parametrize("until", ["1" + "0" * 400, "1e999", "4e9", '"soon"', "null", "[]"])
+def test_a_ticket_that_no_publisher_wrote_stops_nobody(tmp_path: Path, until: str) -> None:
+    store = open_store(tmp_path)
+    catalog = Catalog(store, single_publisher=True)
+    catalog.commit("results", "s", "b", rows("a"))
+    store.put(layout.tickets("results") + "other.json", f'{{"until": {until}}}'.encode())
+    assert catalog.publish("results") == 1
+
+
 def test_a_record_of_a_newer_version_waits_and_blocks_nobody(catalog: Catalog, caplog) -> None:
     newer = {"table": "results", "common": {}, "rows": [{"cell_id": "n", "column_of_tomorrow": 1}]}
     catalog.store.put(layout.record("results", "s/newer"), json.dumps(newer).encode())
@@ -282,10 +364,17 @@ def test_publishers_take_turns_where_the_store_cannot_refuse(tmp_path: Path) -> 
     assert sum(catalog.publish("results") for catalog in catalogs) == 4
     assert Catalog(store).read("results").num_rows == 4
     assert store.list("state/results/lease/") == []
-    store.put(layout.tickets("results") + "other.json", json.dumps({"until": 4e9}).encode())
     catalogs[0].commit("results", "s", "b2", rows("z"))
-    now = iter(range(10**6, 10**9, 100))
-    waiting = Catalog(store, single_publisher=True, clock=lambda: float(next(now)), sleep=lambda _: None)
+    now = 1e6
+
+    def keep_other(seconds: float = 0.0) -> None:
+        """Let time pass, in which another publisher keeps its ticket fresh."""
+        nonlocal now
+        now += 100 * bool(seconds)
+        store.put(layout.tickets("results") + "other.json", json.dumps({"until": now + LIFE}).encode())
+
+    keep_other()
+    waiting = Catalog(store, single_publisher=True, clock=lambda: now, sleep=keep_other)
     with pytest.raises(StorageError, match="another publisher"):
         waiting.publish("results")
     assert "z" in Catalog(store).keys("results")  # waiting to be published, never lost

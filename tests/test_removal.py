@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
+import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +19,8 @@ from nst.errors import UserError
 from tasks.catalog import Catalog
 from tasks.fsck.check import fsck
 from tasks.fsck.repair import plan_repair, repair
-from tasks.heartbeat import beating, running_sweeps
-from tasks.layout import picture_key, thumbnail_key
+from tasks.heartbeat import FRESH_S, beating, running_sweeps
+from tasks.layout import picture_key, removal_key, thumbnail_key
 from tasks.removal import finish_removals, plan_removal, remove
 from tasks.root import Root, open_root
 from tasks.status import sweep_statuses
@@ -196,6 +199,45 @@ def test_nothing_is_taken_away_while_a_sweep_runs(root: Root) -> None:
             remove(root, planned)
         with pytest.raises(UserError, match="bbbb2222 is running"):
             repair(root, plan_repair(root))
+    assert content(root) == before
+
+
+@pytest.mark.parametrize("at", ["9" * 400, "1e999", "4e9", "-4e9", "NaN", '"now"', "true", "null", "[]"])
+def test_a_heartbeat_that_no_run_wrote_stops_no_removal(root: Root, at: str) -> None:
+    root.store.put("state/running/x.json", f'{{"at": {at}}}'.encode())
+    assert running_sweeps(root.store) == set()
+    remove(root, plan_removal(root, "aaaa1111", "na"))
+
+
+def test_a_heartbeat_of_a_clock_that_is_a_little_ahead_counts(root: Root) -> None:
+    root.store.put("state/running/x.json", json.dumps({"at": time.time() + FRESH_S / 2}).encode())
+    assert running_sweeps(root.store) == {"x"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pictures": [["../../x", "png"]]},
+        {"pictures": [["0" * 64, "../png"]]},
+        {"pictures": [[1, 2]]},
+        {"pictures": 7},
+        {"cells": [["x"]]},
+        {"cells": "xyz"},
+        {"sweep_id": "../x"},
+        {"name": "../../x"},
+        {"name": 1},
+        {"edition": "0"},
+        {"total": None},
+    ],
+)
+def test_a_note_of_wrong_types_is_named_and_nothing_is_removed(root: Root, change: dict[str, Any]) -> None:
+    before = content(root)
+    key = removal_key("aaaa1111")
+    root.store.put(key, json.dumps(asdict(plan_removal(root, "aaaa1111", "na")) | change).encode())
+    with pytest.raises(UserError, match=rf"{key} is damaged: {next(iter(change))}.*delete it") as caught:
+        finish_removals(root)
+    assert len(str(caught.value).splitlines()) == 1
+    root.store.delete(key)
     assert content(root) == before
 
 

@@ -62,7 +62,7 @@ class ReusedNumbers(Catalog):
         for _ in range(30):
             files, done = self._files(table)
             waiting = at.pending()
-            rows = [r for n in waiting for r in records.decode(n, at.store.get(layout.record(table, n))).rows]
+            rows = [r for n in waiting for r in records.decode(at.table, n, at.store.get(layout.record(table, n))).rows]
             new = {f"{r['cell_id']}/{r.get('step')}": r for r in rows if r["cell_id"] not in done}
             if not new:
                 return 0
@@ -104,7 +104,9 @@ class ReusedNumbers(Catalog):
             try:
                 waiting = at.pending() if live else []
                 files, done = self._files(table)
-                rows = [r for n in waiting for r in records.decode(n, at.store.get(layout.record(table, n))).rows]
+                rows = [
+                    r for n in waiting for r in records.decode(at.table, n, at.store.get(layout.record(table, n))).rows
+                ]
                 fresh = {f"{r['cell_id']}/{r.get('step')}": r for r in rows if r["cell_id"] not in done}
                 found = [row for f in files for row in parse(at.store.get(f))]
             except FileNotFoundError:

@@ -188,6 +188,63 @@ def test_a_root_that_is_a_file_is_the_users_to_mend(tmp_path: Path):
         open_store(tmp_path / "file").put("deep/er/k", b"")
 
 
+@pytest.mark.parametrize(
+    ("what", "make"),
+    [
+        ("a link to nothing", lambda path: path.symlink_to("nowhere")),
+        ("a link to itself", lambda path: path.symlink_to(path)),
+        ("a folder", lambda path: path.mkdir()),
+        ("a pipe or device", os.mkfifo),
+    ],
+)
+def test_a_name_that_holds_no_file_is_neither_absent_nor_taken(tmp_path: Path, what: str, make):
+    store = LocalStore(tmp_path)
+    make(tmp_path / "k")
+    for use in (
+        store.get,
+        store.digest,
+        store.head,
+        lambda key: store.put(key, b"1", create=True),
+        lambda key: store.put(key, b"1"),
+    ):
+        with pytest.raises(UserError, match=f"{tmp_path}/k is {what}, not a file"):
+            use("k")
+    assert store.list("") == []
+    assert store.names() == [("k", what)]
+    assert asides(tmp_path) == []
+
+
+@pytest.mark.parametrize("link", ["root", "root/pictures", "root/a/b"])
+def test_what_lies_behind_a_link_to_nothing_is_not_absent(tmp_path: Path, link: str):
+    (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / link).symlink_to("unplugged")
+    store, key = LocalStore(tmp_path / "root"), f"{link}/deep/k".removeprefix("root/")
+    for use in (
+        store.get,
+        store.head,
+        store.digest,
+        store.list,
+        lambda key: store.put(key, b"1", create=True),
+        lambda key: store.put(key, b"1"),
+    ):
+        with pytest.raises(
+            UserError, match=rf"cannot .*: {tmp_path}/{link} is a link to nothing \(is the disk mounted"
+        ):
+            use(key)
+    (tmp_path / link).parent.joinpath("unplugged").mkdir()
+    assert store.head(key) is None
+    assert store.put(key, b"1", create=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that nobody can make folders in")
+def test_a_root_that_cannot_be_made_is_the_users_to_mend():
+    store = open_store("/proc/nst-test")
+    assert store.list("") == []
+    for create in (True, False):
+        with pytest.raises(UserError, match=r"cannot write file:///proc/nst-test/k: .* \(is the disk mounted\?\)"):
+            store.put("k", b"1", create=create)
+
+
 def test_paths_and_file_uris_name_the_same_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     open_store(f"file://{tmp_path}/a b").put("k", b"1")
     assert open_store(tmp_path / "a b").get("k") == b"1"

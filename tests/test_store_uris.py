@@ -170,7 +170,7 @@ def test_a_dead_site_is_a_storage_error_without_secrets(site: FaultProxy):
 def test_a_pipe_or_device_is_no_input(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe.png")
     for uri in (tmp_path / "pipe.png", "/dev/zero"):
-        with pytest.raises(InputError, match="does not exist"):
+        with pytest.raises(InputError, match="is a pipe or device, not a file"):
             read_uri(str(uri))
-    with pytest.raises(InputError, match="is a folder without images"):
+    with pytest.raises(InputError, match=r"is a folder without images|names no file"):
         glob_uri(str(tmp_path))

@@ -48,8 +48,6 @@ def compact(ledger: Ledger, *, open_files: int = 8, closed_files: int = 2) -> in
                 return replaced
             if ledger.append(claim):
                 replaced += len(claim.inputs)
-            else:
-                ledger.sync()
         except Moved:
             ledger.sync()
             ledger.back_off(attempt)

@@ -46,8 +46,6 @@ def drop(ledger: Ledger, column: str, values: AbstractSet[str]) -> int:
                 chosen = dict([next(iter(chosen.items()))])
             if ledger.append(_claim(ledger, column, chosen)):
                 dropped += sum(map(len, chosen.values()))
-            else:
-                ledger.sync()
         except Moved:
             ledger.sync()
             ledger.back_off(attempt)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+_ANCHOR: Final = re.compile(r"catalog/[a-z]+/month=0000-00/0-schema-([0-9]{4})\.[a-z]+")
 _SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,199}")
 
 
@@ -23,6 +24,17 @@ def files(table: str) -> str:
 def anchors(table: str) -> str:
     """Return the prefix of the zero-row files that sort first and hold the newest schema."""
     return f"catalog/{table}/month=0000-00/"
+
+
+def anchor(table: str, number: int, suffix: str) -> str:
+    """Return the key of an anchor; numbers count down, so that each newer anchor sorts before the older ones."""
+    return f"{anchors(table)}0-schema-{number:04d}{suffix}"
+
+
+def anchor_number(key: str) -> int | None:
+    """Return the number of the anchor that lies under a key, None if the key is that of no anchor."""
+    match = _ANCHOR.fullmatch(key)
+    return int(match[1]) if match else None
 
 
 def segment(table: str, month: str, op: str, number: int, *, digest: str, suffix: str) -> str:
@@ -54,6 +66,12 @@ def claims(table: str) -> str:
 def claim(table: str, number: int) -> str:
     """Return the key of a claim."""
     return f"state/{table}/log/{number:08d}.json"
+
+
+def claim_number(table: str, key: str) -> int | None:
+    """Return the number of the claim that lies under a key, None if the key is that of no claim."""
+    name = key.removeprefix(claims(table)).removesuffix(".json")
+    return int(name) if name.isascii() and name.isdecimal() and key == claim(table, int(name)) else None
 
 
 def checkpoints(table: str) -> str:

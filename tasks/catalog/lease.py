@@ -13,10 +13,13 @@ import json
 import random
 import uuid
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pydantic import FiniteFloat, TypeAdapter
 
 from nst.errors import StorageError
-from nst.yaml.json_text import from_json
+from nst.yaml.json_text import checked_json
 from tasks.catalog import layout
 
 if TYPE_CHECKING:
@@ -29,6 +32,16 @@ LIFE = 300.0
 
 PATIENCE = 900.0
 """Seconds for which a publisher waits for its turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ticket:
+    """A ticket as its object holds it: when it expires, seconds since the epoch."""
+
+    until: FiniteFloat
+
+
+_TICKET: Final = TypeAdapter(_Ticket)
 
 
 @contextmanager
@@ -90,12 +103,13 @@ class _Turn:
             if stat.key == self.key:
                 continue
             try:
-                until = float(from_json(store.get(stat.key))["until"])
+                until = checked_json(_TICKET, store.get(stat.key)).until
             except FileNotFoundError:
                 continue
-            except (ValueError, KeyError, TypeError):  # no publisher wrote it, and it must not stop them all
+            except ValueError:  # no publisher wrote it, and it must not stop them all
                 until = 0.0
-            if until > self.ledger.clock():
+            # Nor did a publisher write one that lasts far longer than a ticket does; clocks differ a little.
+            if 0 < until - self.ledger.clock() < 2 * LIFE:
                 store.delete(self.key)
                 return False
             store.delete(stat.key)

@@ -48,6 +48,7 @@ class Ledger:
         state: The claims folded so far.
         claims: Claims in memory, by number.
         saved: Number of claims in the newest checkpoint; None before the log was read.
+        least: Claims that the log has at least: a claim below that is not there is lost, and not one to make.
     """
 
     store: Store
@@ -61,6 +62,7 @@ class Ledger:
     state: State = field(default_factory=State)
     claims: dict[int, Claim] = field(default_factory=dict)
     saved: int | None = None
+    least: int = 0
     guard: Callable[[], None] = lambda: None
     """Called before every claim; raises if this process may make no more claims."""
     healed: int = 0
@@ -69,7 +71,11 @@ class Ledger:
     # ---- the log
 
     def sync(self) -> State:
-        """Fold all claims of the log and return the state; costs one request when nothing is new."""
+        """Fold all claims of the log and return the state; costs one request when nothing is new.
+
+        Raises:
+            UserError: A claim is damaged, or it is missing and a later one is there.
+        """
         with self.lock:
             if self.saved is None:
                 self._load()
@@ -79,16 +85,25 @@ class Ledger:
                 keys = [layout.claim(self.table.name, start + i) for i in range(ahead)]
                 for data in self.fetch(keys):
                     if data is None:  # claims with later numbers were made after this one was asked for
+                        if self.state.number < self.least:
+                            raise self._lost(self.state.number)
                         return self.state
                     self._fold(self._decode(self.state.number, data))
                 ahead = LOOK_AHEAD
 
     def append(self, claim: Claim) -> bool:
-        """Try to make `claim` the next of the log; return whether it is, and fold it into the state if so."""
+        """Try to make `claim` the next of the log and return whether it is; fold it, or else those that others made.
+
+        Raises:
+            StorageError: The store neither takes the claim nor shows another one in its place.
+        """
         assert claim.number == self.state.number
         self.guard()
         claim, data = log.encode(claim)
-        if not self.store.put(layout.claim(self.table.name, claim.number), data, create=True):
+        key = layout.claim(self.table.name, claim.number)
+        if not self.store.put(key, data, create=True):
+            if self.sync().number == claim.number:
+                raise StorageError(f"{self.store.url(key)} can neither be made nor read", hint="run `nst fsck`")
             return False
         self._fold(claim)
         large = len(self.state.keys) // 5_000  # saving a million keys takes seconds, reading a few more claims does not
@@ -97,9 +112,16 @@ class Ledger:
         return True
 
     def claim(self, number: int) -> Claim:
-        """Return a claim that is known to exist."""
+        """Return a claim that is known to exist.
+
+        Raises:
+            UserError: It is damaged or missing.
+        """
         if number not in self.claims:
-            self.claims[number] = self._decode(number, self.store.get(layout.claim(self.table.name, number)))
+            data = self._get(layout.claim(self.table.name, number))
+            if data is None:
+                raise self._lost(number)
+            self.claims[number] = self._decode(number, data)
         return self.claims[number]
 
     def _decode(self, number: int, data: bytes) -> Claim:
@@ -115,6 +137,10 @@ class Ledger:
             f"{self.store.url(key)} is damaged: {text}", hint="`nst fsck` lists everything that is damaged"
         )
 
+    def _lost(self, number: int) -> UserError:
+        text = f"{self.store.url(layout.claim(self.table.name, number))} is missing, but later claims are there"
+        return UserError(text, hint="restore it from a backup: claims are history; `nst fsck` checks the root")
+
     def checkpoint(self) -> None:
         """Save the folded log; readers start from it. Derived from the log, so overwriting is harmless."""
         number = self.state.number
@@ -126,7 +152,13 @@ class Ledger:
         self.claims = {claim.number: claim}  # only the newest is needed often
 
     def _load(self) -> None:
-        """Start from the newest checkpoint that can be read; from nothing if there is none."""
+        """Start from the newest checkpoint that can be read; from nothing if there is none.
+
+        How far the log goes is looked up once: to read on until a claim is missing would take a lost one for the end.
+        """
+        table = self.table.name
+        numbers = (layout.claim_number(table, stat.key) for stat in self.store.list(layout.claims(table)))
+        self.least = 1 + max((number for number in numbers if number is not None), default=-1)
         for stat in reversed(self.store.list(layout.checkpoints(self.table.name))):
             try:
                 self.state = State.unpack(self.store.get(stat.key))
@@ -160,7 +192,7 @@ class Ledger:
             if data is None:
                 raise Moved(name)
             try:
-                found.append(records.decode(name, data))
+                found.append(records.decode(self.table, name, data))
             except ValueError as error:
                 raise self.damaged(layout.record(self.table.name, name), error) from error
         return found
@@ -176,9 +208,7 @@ class Ledger:
             if data is None:
                 raise Moved(name)
             try:
-                record = records.decode(name, data)
-                if self.table.key and not all(isinstance(row.get(self.table.key), str) for row in record.rows):
-                    raise ValueError(f"commit record {name!r} has a row without {self.table.key!r}")  # noqa: TRY301
+                record = records.decode(self.table, name, data)
             except ValueError as error:
                 LOGGER.error("%s; it is left alone: run `nst fsck`", error)  # noqa: TRY400  no traceback is needed
                 continue

@@ -13,14 +13,24 @@ import json
 import uuid
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, Field, FiniteFloat, TypeAdapter
 
 from nst.errors import UserError
-from nst.yaml.json_text import from_json
+from nst.yaml.json_text import checked_json
 from tasks.catalog import layout
+from tasks.store.contract import check_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+_Count = Annotated[int, Field(ge=0)]
+_Key = Annotated[str, AfterValidator(check_key)]
+_Month = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}$")]
+_File = Annotated[
+    str, Field(pattern=r"^catalog/[a-z]+/month=[0-9]{4}-[0-9]{2}/(seg|compact|drop)-[0-9]{8,}-[0-9a-f]{8}\.[a-z]+$")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,29 +98,73 @@ def decode(number: int, data: bytes) -> Claim:
         UserError: Only a newer nst knows this kind of claim.
     """
     try:
-        return _decode(number, from_json(data), hashlib.sha256(data).hexdigest())
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"it is no claim: {type(error).__name__}: {error}") from error
-
-
-def _decode(number: int, body: Mapping[str, Any], digest: str) -> Claim:
-    if body["op"] not in {"add", "compact", "drop"}:
-        raise UserError(f"claim {number} was written by a newer nst: {body['op']!r} is unknown", hint="upgrade nst")
+        op = checked_json(_STORED_OP, data).op
+        if op not in {"add", "compact", "drop"}:
+            raise UserError(f"claim {number} was written by a newer nst: {op!r} is unknown", hint="upgrade nst")
+        body = checked_json(_STORED_CLAIM, data)
+        rows = body.rows_left if body.op == "drop" else body.rows
+        if rows is None:
+            raise ValueError("it does not say how many rows there are")  # noqa: TRY301
+    except ValueError as error:
+        raise ValueError(f"it is no claim: {error}") from error
     return Claim(
         number=number,
-        op=body["op"],
-        month=body["month"],
-        at=body["at"],
-        rows=body["rows_left" if body["op"] == "drop" else "rows"],
-        records=tuple((name, digest) for name, digest in body.get("records", ())),
-        skip={name: tuple(rows) for name, rows in body.get("skip", {}).items()},
-        keys=tuple(body.get("keys", ())),
-        inputs=tuple(body.get("inputs", ())),
-        column=body.get("column", ""),
-        values=tuple(body.get("values", ())),
-        groups=tuple(body.get("groups", ())),
-        digest=digest,
+        op=body.op,
+        month=body.month,
+        at=body.at,
+        rows=rows,
+        records=body.records,
+        skip=body.skip,
+        keys=body.keys,
+        inputs=body.inputs,
+        column=body.column,
+        values=body.values,
+        groups=body.groups,
+        digest=hashlib.sha256(data).hexdigest(),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredOp:
+    """The part of a claim that every version of nst understands."""
+
+    op: str
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredClaim:
+    """A claim as its object holds it; the attributes are those of `Claim`."""
+
+    op: Literal["add", "compact", "drop"]
+    month: _Month
+    at: FiniteFloat
+    rows: _Count | None = None
+    rows_left: _Count | None = None
+    records: tuple[tuple[_Key, str], ...] = ()
+    skip: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
+    inputs: tuple[_Key, ...] = ()
+    column: str = ""
+    values: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredState:
+    """A checkpoint as its object holds it; the attributes are those of `State`."""
+
+    number: _Count
+    live: dict[_File, _Count]
+    dead: set[str]
+    records: dict[str, _Count]
+    keys: set[str]
+    times: list[FiniteFloat]
+    editions: dict[str, _Count] = field(default_factory=dict)
+
+
+_STORED_OP: Final = TypeAdapter(_StoredOp)
+_STORED_CLAIM: Final = TypeAdapter(_StoredClaim)
+_STORED_STATE: Final = TypeAdapter(_StoredState)
 
 
 @dataclass(slots=True)
@@ -183,18 +237,11 @@ class State:
             ValueError: The bytes are not a checkpoint.
         """
         try:
-            return cls._unpack(from_json(zlib.decompress(data)))
-        except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
-            raise ValueError(f"it is no checkpoint: {type(error).__name__}: {error}") from error
-
-    @classmethod
-    def _unpack(cls, body: Mapping[str, Any]) -> State:
+            saved = checked_json(_STORED_STATE, zlib.decompress(data))
+            if len(saved.times) != saved.number or max(saved.records.values(), default=-1) >= saved.number:
+                raise ValueError("it names claims above its own number")  # noqa: TRY301
+        except (ValueError, zlib.error) as error:
+            raise ValueError(f"it is no checkpoint: {error}") from error
         return cls(
-            number=body["number"],
-            live=body["live"],
-            dead=set(body["dead"]),
-            records=body["records"],
-            keys=set(body["keys"]),
-            editions=body.get("editions", {}),
-            times=body["times"],
+            saved.number, saved.live, saved.dead, saved.records, saved.keys, editions=saved.editions, times=saved.times
         )

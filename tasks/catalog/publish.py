@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tasks.catalog import layout
 from tasks.catalog.compact import clear
 from tasks.catalog.heal import heal
-from tasks.catalog.ledger import Ledger, Moved
+from tasks.catalog.ledger import LOGGER, Ledger, Moved
 from tasks.catalog.log import Claim, State
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ def publish(ledger: Ledger) -> int:
             claim = plan(ledger.table, ledger.state, records, ledger.clock())
             if ledger.append(claim):
                 published += claim.rows
-            else:
-                ledger.sync()
         except Moved:
             ledger.sync()
             ledger.back_off(attempt)
@@ -122,27 +120,27 @@ def _takes(table: Table, state: State, keys: dict[str, str], record: Record, row
     return True
 
 
-def _anchor(ledger: Ledger, newest: str | None) -> bytes | None:
-    if newest is None:
-        return ledger.codec.anchor(ledger.table, None)
-    try:
-        return ledger.codec.anchor(ledger.table, ledger.store.get(newest))
-    except TypeError:
-        raise  # a column has another type than in the anchor: a fault of this version, not of the file
-    except (OSError, ValueError, KeyError) as error:  # what Arrow raises about bytes that are no Parquet
-        raise ledger.damaged(newest, error) from error
-
-
 def anchor(ledger: Ledger) -> None:
     """Write the zero-row file that sorts first and holds the newest schema, unless it has all columns already.
 
     Plain pandas takes the schema of the first file that it meets, and drops columns that this file lacks. The numbers
-    in the names of anchors count down, so that each newer anchor sorts before the older ones, which are kept.
+    in the names of anchors count down, so that each newer anchor sorts before the older ones, which are kept. An anchor
+    follows from the columns of a version of nst: one that is damaged is written again with those of this version.
     """
-    prefix = layout.anchors(ledger.table.name) + "0-schema-"
+    table, codec = ledger.table, ledger.codec
     while True:
-        known = ledger.store.list(prefix)
-        number = int(known[0].key.removeprefix(prefix).split(".")[0]) - 1 if known else 9998
-        data = _anchor(ledger, known[0].key if known else None)
-        if data is None or ledger.store.put(f"{prefix}{number:04d}{ledger.codec.suffix}", data, create=True):
+        stats = ledger.store.list(layout.anchors(table.name))
+        numbers = [number for stat in stats if (number := layout.anchor_number(stat.key)) is not None]
+        number = min(numbers, default=9999)
+        newest = layout.anchor(table.name, number, codec.suffix)
+        damaged = False
+        try:
+            data = codec.anchor(table, ledger.store.get(newest) if numbers else None)
+        except TypeError:
+            raise  # a column has another type than in the anchor: a fault of this version, not of the file
+        except (OSError, ValueError, KeyError) as error:  # what Arrow raises about bytes that are no Parquet
+            LOGGER.warning("%s is damaged and is written again: %s", ledger.store.url(newest), error)
+            data, damaged = codec.anchor(table, None), True
+        key = newest if damaged else layout.anchor(table.name, number - 1, codec.suffix)
+        if data is None or ledger.store.put(key, data, create=not damaged):
             return

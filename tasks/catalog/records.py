@@ -55,19 +55,58 @@ def encode(table: Table, rows: Sequence[Mapping[str, Any]], common: Mapping[str,
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def decode(name: str, data: bytes) -> Record:
+def decode(table: Table, name: str, data: bytes) -> Record:
     """Return the record that an object holds.
 
     Raises:
-        ValueError: The bytes are not a commit record.
+        ValueError: The bytes are not a commit record, a value does not fit its column, or a row lacks the table's key.
     """
     try:
         body = from_json(data)
         common, rows = body["common"], body["rows"]
+        for row in (common, *rows):
+            _check_stored(table, row)
         merged = [{**common, **row} for row in rows]
+        if table.key and not all(row.get(table.key) for row in merged):
+            raise ValueError(f"a row has no {table.key!r}")  # noqa: TRY301
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"commit record {name!r} is not readable: {error}") from error
     return Record(name, hashlib.sha256(data).hexdigest(), merged)
+
+
+def _check_stored(table: Table, row: Mapping[str, Any]) -> None:
+    """Make sure that the values of a row can be written to a file; columns that only a newer nst knows are left alone.
+
+    Raises:
+        ValueError: A value does not fit its column.
+    """
+    for name, value in row.items():
+        column = table.columns.get(name)
+        if column is not None and value is not None and not _fits(column.type, value):
+            raise ValueError(f"column {name!r} holds {column.type}, not {value!r:.80}")
+
+
+def _fits(kind: Type, value: Any) -> bool:
+    """Return whether a value, as JSON gives it, is one that `_fit` returns for a column of this type."""
+    if kind == "string":
+        return isinstance(value, str) and (value.isascii() or _is_text(value))
+    if kind == "timestamp":
+        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
+    if kind == "bool" or isinstance(value, bool):
+        return kind == "bool" and isinstance(value, bool)
+    if isinstance(value, int):
+        most = 2**63 if kind == "int64" else 2**53  # beyond that not every integer is a float
+        return -most <= value < most
+    return kind == "float64" and isinstance(value, float)
+
+
+def _is_text(value: str) -> bool:
+    """Return whether UTF-8 can hold a string: JSON can spell half a character."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _row(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:

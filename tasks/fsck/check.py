@@ -1,4 +1,4 @@
-"""Proof that a root is whole: the log, its files, the commit records and the pictures agree. Changes nothing.
+"""Proof that a root is whole: the log, its files, the commit records and the pictures agree. Changes no object.
 
 Run it on a root that nothing writes to: during a sweep it may report a file that is being replaced.
 """
@@ -14,6 +14,7 @@ from tasks.catalog.parquet import from_file, walk
 from tasks.catalog.schema import SCHEMAS
 from tasks.fsck.findings import Finding, Report
 from tasks.fsck.models import check_checkpoints, check_models
+from tasks.fsck.names import check_names
 from tasks.fsck.pictures import check_pictures
 
 if TYPE_CHECKING:
@@ -36,12 +37,13 @@ def fsck(root: Root, *, read_data: float = 1.0) -> Report:
     report, catalog = Report(), root.catalog
     for table in SCHEMAS:
         _check_table(catalog.ledger(table), report)
+    check_names(root.store, report)
     if report.ok:
         check_pictures(catalog, report, read_data)
         check_models(catalog, report)
         check_checkpoints(catalog, report)
     else:
-        report.notes.append("the pictures were not checked, since the tables that name them are damaged")
+        report.notes.append("pictures, models and checkpoints were not checked: mend the problems and check again")
     return report
 
 
@@ -58,7 +60,12 @@ def _check_log(ledger: Ledger, report: Report) -> tuple[State | None, dict[str, 
     """Fold the log from its first claim, and compare each checkpoint with the fold up to its number."""
     table, state, digests = ledger.table.name, State(), dict[str, str]()
     checkpoints = {stat.key for stat in ledger.store.list(layout.checkpoints(table))}
-    keys = [stat.key for stat in ledger.store.list(layout.claims(table))]
+    keys = []
+    for stat in ledger.store.list(layout.claims(table)):
+        if layout.claim_number(table, stat.key) is None:
+            report.notes.append(f"{stat.key} is no claim by its name; it is ignored")
+        else:
+            keys.append(stat.key)
     for number, (key, data) in enumerate(zip(keys, ledger.fetch(keys), strict=True)):
         if key != layout.claim(table, number):
             report.problem(
@@ -99,7 +106,7 @@ def _check_files(ledger: Ledger, state: State, report: Report) -> None:
     """Check that the live files are there and hold just the rows and keys that the log says."""
     table = ledger.table
     have = {stat.key for stat in ledger.store.list(layout.files(table.name))}
-    anchors = {key for key in have if key.startswith(layout.anchors(table.name))}
+    anchors = {key for key in have if layout.anchor_number(key) is not None}
     for key in sorted(have - set(state.live) - state.dead - anchors):
         report.problem(key, "no claim knows this file, but plain readers read it", "move it out of catalog/")
     if leftover := have & state.dead:
@@ -177,7 +184,7 @@ def _check_records(ledger: Ledger, state: State, digests: dict[str, str], report
     for name, data in zip(names, fetched, strict=True):
         key = layout.record(ledger.table.name, name)
         try:
-            record = records.decode(name, data or b"")
+            record = records.decode(ledger.table, name, data or b"")
         except ValueError as error:
             report.problem(key, str(error), "delete it: its batch runs again")
             continue
@@ -191,27 +198,23 @@ def _check_records(ledger: Ledger, state: State, digests: dict[str, str], report
 
 
 def _check_anchor(ledger: Ledger, report: Report) -> None:
-    """Check that the file which plain readers take the schema from has every column, with its type."""
-    anchors = ledger.store.list(layout.anchors(ledger.table.name))
+    """Check that the file which plain readers take the schema from has every column, and that all anchors are whole."""
+    prefix = layout.anchors(ledger.table.name)
+    anchors = [stat.key for stat in ledger.store.list(prefix) if layout.anchor_number(stat.key) is not None]
     if not anchors:
         if ledger.store.list(layout.files(ledger.table.name)):
-            report.problem(
-                layout.anchors(ledger.table.name), "the schema anchor is missing", "run any sweep: publishing writes it"
-            )
+            report.problem(prefix, "the schema anchor is missing", "run any sweep: publishing writes it")
         return
-    try:
-        newest = from_file(ledger.store.get(anchors[0].key))
-        stale = ledger.codec.anchor(ledger.table, ledger.store.get(anchors[0].key)) is not None
-    except Exception as error:  # noqa: BLE001  as above
-        report.problem(
-            anchors[0].key,
-            f"the schema anchor does not fit: {error}",
-            "delete it and run any sweep: publishing writes it",
-        )
-        return
-    if newest.num_rows:
-        report.problem(
-            anchors[0].key, "the schema anchor has rows", "delete it and run any sweep: publishing writes it"
-        )
-    if stale:
+    hint = "delete it and run any sweep: publishing writes it"
+    lacking = []
+    for key in anchors:
+        try:
+            data = ledger.store.get(key)
+            if from_file(data).num_rows:
+                report.problem(key, "the schema anchor has rows", hint)
+            lacking.append(ledger.codec.anchor(ledger.table, data) is not None)
+        except Exception as error:  # noqa: BLE001  as above
+            report.problem(key, f"the schema anchor does not fit: {error}", hint)
+            lacking.append(False)
+    if lacking[0]:
         report.notes.append(f"{ledger.table.name}: the next publishing adds columns that are new in this version")

@@ -13,7 +13,7 @@ from nst.errors import InputError
 
 
 class UnreadableError(InputError):
-    """A file or object of more bytes than are read, or whose bytes come too slowly."""
+    """A file or object of more bytes than are read, or whose bytes come too slowly; or a name that holds no file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,13 @@
 No reader ever sees part of an object, and no crash or full disk leaves part of one. Bytes are first written to a file
 with a hidden name in the folder of the object (another folder may be on another disk). `list` does not show such files,
 and removes those that a killed writer left a day ago.
+
+A name holds a file, which is an object, or nothing, or something else (a folder, a pipe, a link to nothing). `_look`
+alone says which, so that no two operations differ: something else is neither read as absent nor taken for an object
+when it is written, but named in an error.
 """
 
-# ruff: noqa: PTH100, PTH102, PTH105, PTH108, PTH112, PTH116, PTH118, PTH120, PTH123, PTH202
+# ruff: noqa: PTH100, PTH102, PTH105, PTH108, PTH110, PTH112, PTH114, PTH116, PTH118, PTH120, PTH123, PTH202, PTH208
 # os.path and not pathlib: this runs per cell and per record, at a third of the time.
 
 from __future__ import annotations
@@ -18,10 +22,10 @@ import stat
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from nst.errors import StorageError, UserError
-from tasks.store.contract import Stat, check_key, check_size
+from tasks.store.contract import Stat, UnreadableError, check_key, check_size
 from tasks.store.patience import PassingError, Patience, persist
 
 if TYPE_CHECKING:
@@ -29,6 +33,9 @@ if TYPE_CHECKING:
     from io import BufferedReader
 
 ASIDE = ".nst-aside-"
+NOTHING: Final = "nothing"
+FILE: Final = "a file"
+FOLDER: Final = "a folder"
 LEFTOVER_SECONDS = 86_400.0
 _PASSING = {errno.ESTALE, errno.EBUSY, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ETIMEDOUT, errno.EINTR}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -102,7 +109,7 @@ class LocalStore:
     def _attempt_put(self, key: str, data: bytes, *, create: bool) -> bool:
         path = self.path(key)
         with _translated("write", self.url(key)):
-            if create and os.path.lexists(path):
+            if self._found(key) is not None and create:
                 return self._holds(path, data)
             aside = _write_aside(os.path.dirname(path), data)
             try:
@@ -138,12 +145,25 @@ class LocalStore:
             raise PassingError("the object came and went while it was being created") from None
 
     def _attempt_head(self, key: str) -> Stat | None:
-        with _translated("stat", self.url(key)):
-            try:
-                found = os.stat(self.path(key))
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-            return stat_of(key, found) if stat.S_ISREG(found.st_mode) else None
+        with _translated("read", self.url(key)):
+            found = self._found(key)
+            return None if found is None else stat_of(key, found)
+
+    def _found(self, key: str) -> os.stat_result | None:
+        """Return what the system says of the file of a key, None if the name holds nothing.
+
+        Raises:
+            UnreadableError: The name holds something else.
+            _BrokenLinkError: It lies below a link to nothing.
+        """
+        path = self.path(key)
+        what, found = _look(path)
+        if what == NOTHING:
+            _check_links(path)
+            return None
+        if what != FILE:
+            raise UnreadableError(f"{self.url(key)} is {what}, not a file", hint="move it out of the way")
+        return found
 
     def _attempt_delete(self, key: str) -> None:
         with _translated("delete", self.url(key)), contextlib.suppress(FileNotFoundError, NotADirectoryError):
@@ -152,34 +172,43 @@ class LocalStore:
     def _attempt_list(self, prefix: str) -> list[Stat]:
         folder = prefix.rpartition("/")[0]
         with _translated("list", self.url(prefix)):
-            return sorted(
-                (found for found in self._walk(folder) if found.key.startswith(prefix)), key=lambda found: found.key
-            )
+            _check_links(os.path.join(self.root, folder))
+            stats = [stat_of(key, found) for key, what, found in self._walk(folder) if what == FILE and found]
+            return sorted((found for found in stats if found.key.startswith(prefix)), key=lambda found: found.key)
 
-    def _walk(self, folder: str, above: frozenset[str] = frozenset()) -> Iterator[Stat]:
-        """Yield the files below a folder; `above` holds the real paths of the folders that it was reached through."""
+    def names(self) -> list[tuple[str, str]]:
+        """Return every name below the root, folders included, with what it holds."""
+        with _translated("list", self.uri):
+            return sorted((key, what) for key, what, _ in self._walk(""))
+
+    def _walk(
+        self, folder: str, above: frozenset[str] = frozenset()
+    ) -> Iterator[tuple[str, str, os.stat_result | None]]:
+        """Yield the names below a folder, at any depth, with what `_look` says of them.
+
+        Args:
+            folder: Key of the folder.
+            above: The real paths of the folders that it was reached through.
+        """
         here = os.path.join(self.root, folder)
         real = os.path.realpath(here)
         if real in above:  # a link led back
             return
         try:
-            entries = list(os.scandir(here))
+            names = os.listdir(here)
         except (FileNotFoundError, NotADirectoryError):
             return
-        for entry in entries:
-            key = f"{folder}/{entry.name}" if folder else entry.name
-            try:
-                if entry.name.startswith(ASIDE):
-                    _remove_leftover(entry)
-                elif entry.is_dir():
-                    yield from self._walk(key, above | {real})
-                elif entry.is_file():
-                    yield stat_of(key, entry.stat())
-            except FileNotFoundError:  # deleted while it is listed
+        for name in names:
+            path = os.path.join(here, name)
+            if name.startswith(ASIDE):
+                _remove_leftover(path)
                 continue
-            except OSError as error:
-                if error.errno != errno.ELOOP:  # a link to itself
-                    raise
+            key = f"{folder}/{name}" if folder else name
+            what, found = _look(path)
+            if what != NOTHING:  # else it was deleted while it is listed
+                yield key, what, found
+            if what == FOLDER:
+                yield from self._walk(key, above | {real})
 
     def list(self, prefix: str) -> list[Stat]:
         """Return the objects whose key starts with `prefix`, sorted by key."""
@@ -192,6 +221,40 @@ def stat_of(key: str, found: os.stat_result) -> Stat:
     Anybody can set the time of the last change of the bytes; that of the last change of the file is the system's.
     """
     return Stat(key, found.st_size, f"{found.st_mtime_ns:x}-{found.st_ctime_ns:x}-{found.st_size:x}-{found.st_ino:x}")
+
+
+class _BrokenLinkError(OSError):
+    """A link on the way to a name leads nowhere: what lies behind it is unknown, not absent."""
+
+
+def _look(path: str) -> tuple[str, os.stat_result | None]:
+    """Return what a name holds, and what the system says of it.
+
+    It is `NOTHING`, `FILE`, `FOLDER`, or else words for what nst can use for nothing. Links are followed.
+    """
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return ("a link to nothing" if os.path.islink(path) else NOTHING), None
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return "a link to itself", None
+    if stat.S_ISREG(found.st_mode):
+        return FILE, found
+    return (FOLDER if stat.S_ISDIR(found.st_mode) else "a pipe or device"), found
+
+
+def _check_links(path: str) -> None:
+    """Make sure that a path is absent or there, and not behind a link that leads nowhere, as to a disk that is away.
+
+    Raises:
+        _BrokenLinkError: The nearest part of the path that there is, is such a link.
+    """
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)
+    if not os.path.exists(path):
+        raise _BrokenLinkError(errno.ENOENT, f"{path} is a link to nothing")
 
 
 def _write_aside(folder: str, data: bytes) -> str:
@@ -237,20 +300,20 @@ def _sync_folder(folder: str) -> None:
         os.close(descriptor)
 
 
-def _remove_leftover(entry: os.DirEntry[str]) -> None:
-    if time.time() - entry.stat().st_mtime > LEFTOVER_SECONDS:
-        with contextlib.suppress(OSError):
-            os.unlink(entry.path)
+def _remove_leftover(path: str) -> None:
+    with contextlib.suppress(OSError):
+        if time.time() - os.stat(path).st_mtime > LEFTOVER_SECONDS:
+            os.unlink(path)
 
 
 @contextlib.contextmanager
 def _translated(verb: str, url: str) -> Iterator[None]:
-    """Turn errors of the system into those of nst, except for FileNotFoundError."""
+    """Turn errors of the system into those of nst; what is read may be absent, which stays a FileNotFoundError."""
     try:
         yield
-    except FileNotFoundError:
-        raise
     except OSError as error:
+        if verb == "read" and isinstance(error, FileNotFoundError):
+            raise
         _raise(error, verb, url)
 
 
@@ -262,6 +325,8 @@ def _raise(error: OSError, verb: str, url: str) -> NoReturn:
         raise StorageError(
             text, hint="free some space or choose another root; nothing half-written was left"
         ) from error
+    if error.errno == errno.ENOENT:  # of a folder that cannot be made, or a link to nothing
+        raise UserError(text, hint="is the disk mounted?") from error
     if isinstance(error, PermissionError) or error.errno in {
         errno.EROFS,
         errno.EISDIR,

@@ -13,7 +13,7 @@ from nst.errors import InputError
 
 
 class UnreadableError(InputError):
-    """A file or object of more bytes than are read, or whose bytes come too slowly."""
+    """A file or object of more bytes than are read, whose bytes come too slowly, or of which no site gives any."""
 
 
 @dataclass(frozen=True, slots=True)

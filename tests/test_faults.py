@@ -146,9 +146,15 @@ def test_a_refusal_is_the_users_to_mend_and_is_not_tried_again(behind: Store, pr
 def test_nobody_listens(s3: S3Server, monkeypatch: pytest.MonkeyPatch):
     gone = FaultProxy(s3.url)
     gone.close()
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", gone.url.replace("http://", "http://me:secret@"))
-    with pytest.raises(StorageError, match=f"at {gone.url}") as caught:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", gone.url)
+    with pytest.raises(StorageError, match=f"no connection to {gone.url}"):
         open_store("s3://bucket/x", Patience(0.2, stall=0.2, longest_wait=0.05, known=True)).get("k")
+
+
+def test_a_password_in_the_endpoint_is_the_users_to_mend_and_not_told(s3: S3Server, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3.url.replace("http://", "http://me:secret@"))
+    with pytest.raises(UserError, match=f"not a valid bucket, key or endpoint .{s3.url}") as caught:
+        open_store("s3://bucket/x", Patience(deadline=1e9, known=True)).get("k")
     assert "secret" not in str(caught.value)
 
 

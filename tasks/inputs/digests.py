@@ -43,7 +43,7 @@ class Digests:
         """Return the digest of each object, reading those that are new or changed.
 
         Raises:
-            UnreadableError: One has more than `MOST_BYTES`, or its bytes come too slowly.
+            UnreadableError: One has more than `MOST_BYTES`, its bytes come too slowly, or no site gives any.
             UserError, StorageError: One cannot be read.
         """
         found = self.each_of(stats, MOST_BYTES)

@@ -76,7 +76,8 @@ def find_image(uri: str, base: BaseUri, purpose: str) -> Stat:
 def image_refs(images: Sequence[FoundImage], digests: Digests) -> list[ImageRef]:
     """Return the images with their digests, under unique names.
 
-    An image that has too many bytes or comes too slowly has a fault, with which its cells fail; the others go on.
+    An image that has too many bytes, comes too slowly or is a link that gives no answer of a web server has a fault,
+    with which its cells fail; the others go on.
     """
     stats = [stat for found in images for stat in (found.image, found.mask) if isinstance(stat, Stat)]
     known = dict(zip((stat.key for stat in stats), digests.each_of(stats, MAX_BYTES), strict=True))

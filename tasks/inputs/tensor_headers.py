@@ -1,20 +1,23 @@
 """The names and shapes of the tensors in a file of weights, read without torch and without running what a file says.
 
-Of a .safetensors file the header is read, which is JSON. The names and shapes of a .pth file stand in a pickle: it is
-unpickled with stand-ins for all that it names, so that nothing but text, numbers and containers is ever made of it.
+Of a .safetensors file the header is read, which is JSON. The names and shapes of a .pth file stand in a pickle, which
+`tasks.inputs.torch_pickle` reads. Reading takes bounded time and memory, whatever the file says, and so does torch with
+a file that is accepted here.
 """
 
 from __future__ import annotations
 
-import pickle
+import io
+import math
 import zipfile
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from nst.errors import InputError
 from nst.yaml.json_text import from_json
+from tasks.inputs.torch_pickle import StoredTensor, check_key, check_shape, read_pickle
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -23,6 +26,12 @@ _MOST_HEADER_BYTES: Final = 32 * 2**20
 
 _LEGACY_MAGIC: Final = 0x1950A86A20F9469CFC6C
 """The number that torch wrote at the start of its files before they were zip archives."""
+
+_BITS: Final = {
+    "BOOL": 8, "U8": 8, "I8": 8, "U16": 16, "I16": 16, "U32": 32, "I32": 32, "U64": 64, "I64": 64, "F64": 64, "F32": 32,
+    "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F6_E2M3": 6, "F6_E3M2": 6, "F4": 4, "C64": 64,
+}  # fmt: skip
+"""Bits of a number of each type in the safetensors format."""
 
 _HINT: Final = "weights are a .safetensors file, or a .pth file with a dictionary of tensors"
 
@@ -39,7 +48,7 @@ def tensor_shapes(file: IO[bytes], name: str, size: int) -> Shapes:
         InputError: The file is of another kind, or damaged.
     """
     if name.endswith((".pth", ".pt")):
-        return _of_torch(file, name)
+        return _of_torch(file, name, size)
     return _of_safetensors(file, name, size)
 
 
@@ -49,104 +58,70 @@ def _of_safetensors(file: IO[bytes], name: str, size: int) -> Shapes:
         raise InputError(f"{name} is not a safetensors file: it begins with no header", hint=_HINT)
     try:
         header = from_json(file.read(length))
-        found = {key: about for key, about in header.items() if key != "__metadata__"}
-        shapes = {key: tuple(map(int, about["shape"])) for key, about in found.items()}
-        end = max((int(about["data_offsets"][1]) for about in found.values()), default=0)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        tensors = {key: _tensor(about) for key, about in header.items() if key != "__metadata__"}
+        end = _end(places for _, places in tensors.values())
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{name} is not a safetensors file: its header cannot be read", hint=_HINT) from error
     if 8 + length + end != size:
         raise InputError(f"{name} has {size:,} bytes; its header says {8 + length + end:,}", hint="is it complete?")
-    return shapes
+    return {key: shape for key, (shape, _) in tensors.items()}
 
 
-def _of_torch(file: IO[bytes], name: str) -> Shapes:
+def _tensor(about: Mapping[str, Any]) -> tuple[tuple[int, ...], tuple[int, int]]:
+    """Return the shape of a tensor, and where its bytes begin and end, from its part of a header.
+
+    Raises:
+        ValueError, TypeError, KeyError: The header does not say so, or its numbers disagree.
+    """
+    shape, (begin, end) = check_shape(about["shape"]), check_shape(about["data_offsets"])
+    if 8 * (end - begin) != math.prod(shape) * _BITS[about["dtype"]]:
+        raise ValueError("a tensor has other bytes than its shape needs")
+    return shape, (begin, end)
+
+
+def _end(places: Iterable[tuple[int, int]]) -> int:
+    """Return where the last of the tensors ends, each given by the places where it begins and ends.
+
+    Raises:
+        ValueError: They do not follow each other without gaps and overlaps, as the format has it.
+    """
+    last = 0
+    for begin, end in sorted(places):
+        if begin != last:
+            raise ValueError("there are gaps between the tensors, or they overlap")
+        last = end
+    return last
+
+
+def _of_torch(file: IO[bytes], name: str, size: int) -> Shapes:
     try:
-        state = _unpickled(file)
+        state = _unpickled(file, size)
     except Exception as error:
         # A damaged pickle raises whatever the instruction raises that it happens to hold.
-        raise InputError(f"{name} is not a file of torch's weights: {_reason(error)}", hint=_HINT) from error
+        reason = str(error).partition("\n")[0] if isinstance(error, ValueError) else "it is damaged"
+        raise InputError(f"{name} is not a file of torch's weights: {reason}", hint=_HINT) from error
     if not isinstance(state, dict):
         raise InputError(f"{name} holds no dictionary of tensors", hint=_HINT)
-    return {str(key): value.shape for key, value in state.items() if isinstance(value, _Tensor)}
+    return {str(key): value.shape for key, value in state.items() if isinstance(value, StoredTensor)}
 
 
-def _unpickled(file: IO[bytes]) -> Any:
+def _unpickled(file: IO[bytes], size: int) -> Any:
     if file.read(4) == b"PK\x03\x04":
         with zipfile.ZipFile(file) as archive:
-            (info,) = (info for info in archive.infolist() if info.filename.endswith("/data.pkl"))
-            if info.file_size > _MOST_HEADER_BYTES:
-                raise ValueError("its list of tensors is too long")
-            with archive.open(info) as pickled:
-                return _Unpickler(pickled).load()
+            infos = archive.infolist()
+            if any(info.compress_type for info in infos) or sum(info.file_size for info in infos) > size:
+                raise ValueError("its parts unpack to more bytes than it has, which torch's never do")
+            lists = [info for info in infos if info.filename.lower().endswith("/data.pkl")]
+            if len(lists) != 1 or lists[0].file_size > _MOST_HEADER_BYTES:
+                raise ValueError(f"it holds {len(lists)} lists of tensors, or a very long one; expected one")
+            return read_pickle(io.BytesIO(archive.read(lists[0])))
     file.seek(0)
-    if _Unpickler(file).load() != _LEGACY_MAGIC:
+    pickles = io.BytesIO(file.read(_MOST_HEADER_BYTES))
+    if read_pickle(pickles) != _LEGACY_MAGIC:
         raise ValueError("it begins with no number of torch's")
-    _Unpickler(file).load()  # the version of the format
-    _Unpickler(file).load()  # sizes of numbers on the machine that wrote it
-    return _Unpickler(file).load()
-
-
-class _Tensor:
-    """Stands for a tensor."""
-
-    def __init__(self, shape: tuple[int, ...] = ()) -> None:
-        self.shape = shape
-
-
-class _StandIn:
-    """Stands for everything else: it can be called, filled and asked for anything, and does nothing."""
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        pass
-
-    def __call__(self, *_: Any, **__: Any) -> _StandIn:
-        return self
-
-    def __setstate__(self, _: Any) -> None:
-        pass
-
-    def append(self, _: Any) -> None:
-        """Take an item of a pickled list."""
-
-    def __setitem__(self, _: Any, __: Any) -> None:
-        pass
-
-
-class _Dictionary(dict[Any, Any]):
-    """Stands for a dictionary with attributes, which are left out."""
-
-    def __setstate__(self, _: Any) -> None:
-        pass
-
-
-def _rebuild(_: Any, __: Any, shape: tuple[int, ...], *___: Any) -> _Tensor:
-    """Stand for the functions that put a tensor together from (storage, offset, shape, strides, ...)."""
-    return _Tensor(tuple(map(int, shape)))
-
-
-def _rebuild_parameter(data: Any, *_: Any) -> Any:
-    return data
-
-
-_KNOWN: Final[Mapping[tuple[str, str], Any]] = {
-    ("collections", "OrderedDict"): _Dictionary,
-    ("torch._utils", "_rebuild_tensor"): _rebuild,
-    ("torch._utils", "_rebuild_tensor_v2"): _rebuild,
-    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    """Makes stand-ins of everything that a pickle names, so that no code of others is imported or called."""
-
-    def find_class(self, module: str, name: str, /) -> Any:
-        """Return the stand-in of a class or function."""
-        return _KNOWN.get((module, name), _StandIn)
-
-    def persistent_load(self, pid: Any, /) -> Any:
-        """Return the stand-in of a storage, whose bytes lie elsewhere in the file."""
-        return _StandIn(pid)
-
-
-def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    read_pickle(pickles)  # the version of the format
+    read_pickle(pickles)  # sizes of numbers on the machine that wrote it
+    state = read_pickle(pickles)
+    for key in read_pickle(pickles):  # those of the storages, which follow
+        check_key(key)
+    return state

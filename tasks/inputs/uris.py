@@ -11,7 +11,7 @@ from nst.errors import InputError
 from tasks.inputs.bounds import Bounds, real_path
 from tasks.inputs.folders import files_below
 from tasks.inputs.patterns import magic_at, matcher, spells_extension, split_pattern
-from tasks.store.contract import Stat, Store, check_key
+from tasks.store.contract import Stat, Store, UnreadableError, check_key
 from tasks.store.local import stat_of
 from tasks.store.opening import locate, open_store
 from tasks.store.patience import Patience
@@ -36,7 +36,7 @@ def read_uri(uri: str, *, max_bytes: int | None = None, patience: Patience | Non
         patience: Limits of the retries.
 
     Raises:
-        UnreadableError: More bytes than `max_bytes`, or bytes that come too slowly.
+        UnreadableError: More bytes than `max_bytes`, bytes that come too slowly, or a site that answers with no HTTP.
         InputError: Absent, no location, or an unknown protocol.
         StorageError: The store or site did not answer before the deadline.
     """
@@ -67,12 +67,19 @@ def digest_uri(uri: str, *, max_bytes: int | None = None) -> str:
 
 
 def stat_uri(uri: str, *, patience: Patience | None = None) -> Stat:
-    """Return size and etag of one file or object, with the URI as its key. Errors: as `read_uri`."""
+    """Return size and etag of one file or object, with the URI as its key. Errors: as `read_uri`.
+
+    A link whose answer to HEAD cannot be read is neither absent nor there: it has size 0 and no etag, and reading it
+    says whether it can be read.
+    """
     location = locate(uri)
     if location.scheme in WEB_SCHEMES:
         from tasks.inputs.web import stat_web
 
-        return stat_web(location, patience or Patience())
+        try:
+            return stat_web(location, patience or Patience())
+        except UnreadableError:
+            return Stat(uri, 0, "")
     store, key = _store_of(location, patience)
     found = store.head(key)
     if found is None:

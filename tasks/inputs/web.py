@@ -1,11 +1,13 @@
 """Single files over http and https: bounded in bytes while they arrive, and in time as a whole.
 
-A redirect leads to http and https alone.
+A redirect leads to http and https alone. Only what may pass is tried again: a link that leads nowhere, or is answered
+by what is no HTTP, cannot be read.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import time
 import urllib.parse
@@ -18,6 +20,7 @@ from fsspec.asyn import get_loop, sync
 from nst.errors import InputError
 from tasks.store.contract import Stat, UnreadableError
 from tasks.store.patience import CONNECT_SECONDS, PassingError, Patience, UnreachableError, persist
+from tasks.store.transport import NO_CONNECTION, may_pass
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,6 +34,7 @@ _PASSING_STATUS: Final = frozenset((408, 425, 429))
 _NO_HEAD: Final = frozenset((403, 405, 501))
 """Answers to HEAD of sites that answer GET: a signed link is mostly signed for GET alone."""
 
+_HINT: Final = "open the link in a browser"
 _PIECE: Final = 1 << 20
 _LITERAL: Final = "".join(map(chr, range(0x21, 0x7F)))
 """The characters of a link that are sent as they are, among them the percent signs of what is quoted already."""
@@ -111,20 +115,35 @@ def _ask(
     location: Location, method: str, use: Callable[[aiohttp.ClientResponse], Awaitable[T]], patience: Patience
 ) -> T:
     """Return what `use` returns for the answer."""
-    link = yarl.URL(urllib.parse.quote(str(location), safe=_LITERAL), encoded=True)
+    link = _link(location)
 
     def once() -> T:
         try:
             answer: T = sync(get_loop(), _answer, link, method, use, patience)
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlRedirectClientError):
-            raise InputError(f"{location} is not a valid link, or leads to one") from None
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        except NO_CONNECTION as error:
             raise UnreachableError(f"no connection to {link.authority} ({type(error).__name__})") from error
+        except (aiohttp.RedirectClientError, aiohttp.TooManyRedirects):
+            raise UnreadableError(f"{location} leads on to no link that can be read", hint=_HINT) from None
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise PassingError(type(error).__name__) from error
+            if may_pass(error):
+                raise PassingError(type(error).__name__) from error
+            raise UnreadableError(f"{location} is answered by what is no HTTP", hint=_HINT) from None
         return answer
 
     return persist(once, patience, f"{method} {location}", link.authority)
+
+
+def _link(location: Location) -> yarl.URL:
+    """Return a location as it is asked for.
+
+    Raises:
+        InputError: It is no link, whatever any server says.
+    """
+    with contextlib.suppress(ValueError):
+        link = yarl.URL(urllib.parse.quote(str(location), safe=_LITERAL), encoded=True)
+        if link.host and link.port and link.host.encode("idna"):  # as the look-up of its address does
+            return link
+    raise InputError(f"{location} is not a valid link", hint="write https://host/path")
 
 
 async def _answer(
@@ -149,8 +168,10 @@ async def _answer(
                 answer.close()
                 answer = await session.get(link, headers={"Accept-Encoding": "identity"})
         async with answer:
-            if answer.status >= 500 or answer.status in _PASSING_STATUS:
+            if 500 <= answer.status < 600 or answer.status in _PASSING_STATUS:
                 raise PassingError(f"HTTP {answer.status}")
-            if answer.status >= 400:
-                raise InputError(f"{link}: HTTP {answer.status}", hint="open the link in a browser")
+            if 400 <= answer.status < 500:
+                raise InputError(f"{link}: HTTP {answer.status}", hint=_HINT)
+            if not 200 <= answer.status < 300:
+                raise UnreadableError(f"{link}: HTTP {answer.status}, expected 200", hint=_HINT)
             return await use(answer)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
 import warnings
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from nst.config.architectures import ARCHITECTURES
 from nst.errors import InputError, StorageError, UserError
 from tasks.inputs.digests import MOST_BYTES
 from tasks.inputs.reading import check_planned, read_planned
+from tasks.inputs.tensor_headers import tensor_shapes
 from tasks.inputs.weights import cached_weights
 
 if TYPE_CHECKING:
@@ -106,12 +106,14 @@ def _parse(data: bytes, uri: str) -> dict[str, Tensor]:
     from safetensors.torch import load
 
     if uri.endswith((".pth", ".pt")):
+        tensor_shapes(io.BytesIO(data), uri, len(data))  # what it refuses may cost torch hours, or all memory
         try:
             with warnings.catch_warnings(
                 action="ignore"
             ):  # odd pickles are refused or loaded, and warnings about them help no user
                 loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        except Exception as error:
+            # A damaged file raises whatever the code raises that happens to read it.
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(f"{uri} is not a weights file that loads safely: {reason}") from error
         if not isinstance(loaded, dict):

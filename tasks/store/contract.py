@@ -13,7 +13,10 @@ from nst.errors import InputError
 
 
 class UnreadableError(InputError):
-    """A file or object of more bytes than are read, or whose bytes come too slowly; or a name that holds no file."""
+    """A file or object that cannot be read.
+
+    It has too many bytes, its bytes come too slowly, its name holds no file, or the site's answer is none.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from botocore.parsers import ResponseParserError
 from nst.errors import UserError
 from nst.redaction import redacted
 from tasks.store.patience import PassingError, UnreachableError
+from tasks.store.transport import NO_CONNECTION, may_pass
 
 TRANSLATED = (
     ResponseParserError,
@@ -30,6 +31,10 @@ _PASSING_CODES = {
 _NO_CREDENTIALS = (
     boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError, boto.ProfileNotFound,
     boto.NoAuthTokenError, boto.TokenRetrievalError, boto.UnauthorizedSSOTokenError,
+)  # fmt: skip
+_PASSING = (
+    boto.EndpointConnectionError, boto.ConnectionClosedError, boto.ReadTimeoutError, boto.ResponseStreamingError,
+    boto.IncompleteReadError, boto.ChecksumError, boto.FlexibleChecksumError,
 )  # fmt: skip
 
 
@@ -60,15 +65,35 @@ def translate(error: Exception, what: str, endpoint: str | None) -> Exception:
         return _translate_answer(error, what, where)
     if isinstance(error, _NO_CREDENTIALS):
         return UserError(f"{what}: no credentials", hint="set AWS_ACCESS_KEY_ID and its secret, or AWS_PROFILE")
-    if isinstance(error, boto.ParamValidationError | ValueError):
-        return UserError(f"{what}: not a valid bucket, key or endpoint ({where})", hint="write s3://bucket/prefix")
-    if isinstance(error, ResponseParserError):
-        return UnreachableError(f"an answer of {where} that is none of an S3 server")
-    if isinstance(error, boto.ConnectTimeoutError | boto.ProxyConnectionError) or isinstance(
-        getattr(error, "kwargs", {}).get("error"), aiohttp.ClientConnectorError
-    ):
+    if passing := _passing(error, where):
+        return passing
+    cause = _cause(error)
+    if isinstance(error, boto.ParamValidationError | boto.EndpointProviderError) or isinstance(cause, ValueError):
+        return UserError(
+            f"{what}: not a valid bucket, key or endpoint ({where})",
+            hint="write s3://bucket/prefix; an endpoint is https://host",
+        )
+    return UserError(
+        f"{what}: {type(cause).__name__} before {where} was asked",
+        hint="check region, AWS_ENDPOINT_URL_S3, AWS_CA_BUNDLE and the configuration files of AWS",
+    )
+
+
+def _cause(error: Exception) -> object:
+    """Return the error that botocore reports in its own words, or `error` if it reports none."""
+    return getattr(error, "kwargs", {}).get("error", error)
+
+
+def _passing(error: Exception, where: str) -> PassingError | None:
+    """Return the error to raise for one that may pass although no answer came; None if it comes again."""
+    cause = _cause(error)
+    if isinstance(error, boto.ConnectTimeoutError | boto.ProxyConnectionError) or isinstance(cause, NO_CONNECTION):
         return UnreachableError(f"no connection to {where} ({type(error).__name__})")
-    return PassingError(f"{type(error).__name__} at {where}")
+    if isinstance(error, ResponseParserError) or isinstance(cause, aiohttp.ClientResponseError):
+        return UnreachableError(f"an answer of {where} that is none of an S3 server")
+    if isinstance(error, _PASSING) or may_pass(cause):
+        return PassingError(f"{type(error).__name__} at {where}")
+    return None
 
 
 def place_of(endpoint: str | None) -> str:
@@ -81,7 +106,7 @@ def _translate_answer(error: Exception, what: str, where: str) -> Exception:
     status = status_of(error)
     code = str(_answer_of(error).get("Error", {}).get("Code", ""))
     seen = f"HTTP {status} {code}".rstrip()
-    if (status >= 500 and status != 501) or status in _PASSING_STATUS or code in _PASSING_CODES:
+    if (500 <= status < 600 and status != 501) or status in _PASSING_STATUS or code in _PASSING_CODES:
         return PassingError(seen)
     if code == "NoSuchBucket":
         return UserError(f"{what}: no such bucket at {where}", hint="create the bucket, or set AWS_ENDPOINT_URL_S3")

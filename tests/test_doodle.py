@@ -40,6 +40,7 @@ def windows(map_1CHW, size, stride):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "stride", "chunk", "weight"), [(3, 1, 7, 10.0), (2, 2, 1000, 0.3), (1, 1, 5, 2.0)])
 def test_matches_are_those_of_brute_force_over_features_and_masks(size, stride, chunk, weight):
     picture, mask = random(1, 4, 7, 8, seed=0), torch.softmax(3 * random(1, 3, 7, 8, seed=1), 1)

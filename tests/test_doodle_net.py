@@ -123,6 +123,7 @@ def training(**changes):
     return Trainer(config, [STYLE], workspace(), masks=[STYLE_MASK])
 
 
+@pytest.mark.slow
 def test_its_loss_is_that_of_doodle():
     weights = {"style_weight": 3.0, "tv_weight": 5.0, "precision": "float64", "style_layers": CONFIG.style_layers}
     config = small(DoodleConfig, **weights, size=32, steps=3, pyramid={"levels": 1}, optimizer="adam")
@@ -149,6 +150,7 @@ def test_every_picture_of_a_batch_is_measured_by_its_own_mask():
         torch.testing.assert_close(own(alone).total[0], together[number])
 
 
+@pytest.mark.slow
 def test_a_mask_that_lacks_a_region_has_a_finite_loss():
     lesson = training().lesson
     only_red = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1).expand(1, 3, 32, 32)

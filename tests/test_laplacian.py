@@ -60,6 +60,7 @@ def test_a_content_without_edges_does_not_divide_by_nothing(device, dtype):
     assert laplacian_energy(flat).item() == pytest.approx(ENERGY_FLOOR)
 
 
+@pytest.mark.slow
 def test_gradient_matches_finite_differences(images):
     target = laplacian(images[1:].double(), 3)
     energy = laplacian_energy(target)

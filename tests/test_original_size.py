@@ -18,7 +18,7 @@ MANIFEST = f"""\
 name: original
 contents: [cat.png, dog.png]
 styles: waves.png
-method: {{name: gatys, {TINY.replace("size: 32", "size: original")}}}
+method: {{name: gatys, {TINY.replace("size: 32", "size: original, pyramid: {levels: 1}")}}}
 """
 
 

@@ -146,6 +146,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(VALUES.filter(lambda value: value is not None))
 def test_any_value_arrives_as_it_is(value):
     written = dump(value).replace("\n", " ")

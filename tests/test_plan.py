@@ -122,6 +122,7 @@ def test_the_default_batch_is_about_a_million_pixels(size, expected):
     assert max(len(batch.cells) for batch in plan.batches()) == expected
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.sets(st.integers(0, 47)), st.integers(1, 9))
 def test_what_is_done_is_dropped_from_batches_and_never_regroups_them(numbers, size):

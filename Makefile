@@ -29,6 +29,7 @@ demo: install
 	$(BIN)/nst samples demo/samples
 	$(BIN)/nst run demo/samples/quickstart.yaml --root demo/out
 	$(BIN)/python -c "import pandas as pd; print(pd.read_parquet('demo/out/catalog/results').groupby('style_weight')[['style_loss', 'content_loss', 'ssim_content']].mean())"
+	@echo "Open demo/out/gallery/*/index.html in a browser. For pictures of your own: $(BIN)/nst init PHOTOGRAPHS PAINTINGS"
 
 lint: install
 	$(BIN)/ruff check .

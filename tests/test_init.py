@@ -11,7 +11,10 @@ from typer.testing import CliRunner
 
 from flows.__main__ import app
 from nst.pictures.images import encode
+from nst.plan.rates import Calibration
 from nst.records import OutputFormat
+from tasks.planning.calibration import keep_calibrations
+from tasks.work.devices import find_devices
 
 RNG = np.random.default_rng(0)
 
@@ -48,9 +51,21 @@ def test_a_manifest_for_the_pictures_at_hand_plans_with_an_estimate(tmp_path):
     written = yaml.safe_load((tmp_path / "new/first try.yaml").read_text())
     assert written["contents"] == "../my photos/"
     assert written["method"]["backbone"] == {"weights": "embedded"}
-    least = nst("init", "my photos/*.png", tmp_path / "paintings", "least.yaml", "--minutes", "0.1").output
-    assert "12 pictures of 192 px" in least  # nothing fits six seconds; no trial is needed any more
-    assert yaml.safe_load((tmp_path / "least.yaml").read_text())["styles"] == f"{tmp_path}/paintings/"
+
+
+@pytest.mark.parametrize(("minutes", "size", "steps"), [("0.1", 192, 40), ("2", 256, 120), ("5", 384, 150)])
+def test_the_largest_size_that_fits_the_minutes_is_taken(tmp_path, minutes, size, steps):
+    """At a known rate, 1e-6 s for a pixel and step, 12 pictures of 192, 256, 384, 512 px take 18, 88, 249, 590 s."""
+    known = {("gatys", "vgg19 embedded", "float32"): Calibration(1e-6, 0.0, 0.0, 1e12)}
+    keep_calibrations(find_devices()[0], known)
+    said = nst("init", "my photos/*.png", tmp_path / "paintings", "m.yaml", "--minutes", minutes).output
+    assert f"12 pictures of {size} px" in said
+    assert "trying out" not in said
+    written = yaml.safe_load((tmp_path / "m.yaml").read_text())
+    assert (written["method"]["size"], written["method"]["steps"]) == (size, steps)
+    assert written["styles"] == f"{tmp_path}/paintings/"
+    cost = json.loads(nst("plan", "m.yaml", "--json").stdout)["seconds"]
+    assert (cost <= 60 * float(minutes)) == ("more than" not in said)
 
 
 @pytest.mark.parametrize("contents", ["nowhere", "nowhere/", "*.jpg"])

@@ -31,7 +31,7 @@ def pixels(seed: int, size: int) -> Pixels:
 
 def seconds_per_cell(workspace: Workspace, batch: int, steps: int, size: int, precision: str) -> float:
     config = GatysConfig(
-        size=size, steps=steps, precision=precision, trace_every=0,
+        size=size, steps=steps, precision=precision, trace_every=0, pyramid={"levels": 1},
         backbone={"name": "vgg19", "weights": "random"}, **LAYERS,
     )  # fmt: skip
     content = pixels(0, size)

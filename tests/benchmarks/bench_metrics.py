@@ -63,7 +63,8 @@ def main() -> None:
     workspace = Workspace("cpu", lambda _: {})
     print(f"{'px':>5} {'fresh ms':>9} {'kept ms':>9} {'ratio':>6} {'cell s':>8} {'fresh %':>8} {'kept %':>7}")
     for size in map(int, settings.sizes.split(",")):
-        config = GatysConfig(size=size, steps=FEW_STEPS, backbone={"weights": "random"}, trace_every=0)
+        one_level = {"pyramid": {"levels": 1}, "trace_every": 0}
+        config = GatysConfig(size=size, steps=FEW_STEPS, backbone={"weights": "random"}, **one_level)
         request = Request("cell", content, (style,), (1.0,), "targets", config)
         width, height = target_size(4000, 3000, size)
         image = pixels(2, width, height).array

@@ -28,9 +28,8 @@ _SOURCES: Final = (
 def tabulate(rows: Sequence[Mapping[str, Any]], page_uri: str) -> dict[str, Any]:
     """Return what the script of the page reads (`model.js`): plain JSON values, no NaN.
 
-    Axes are the parameters that vary. A parameter that follows from
-    another (two axes paired by `zip`, a setting that only one optimiser has, layers that only some weights reach) is
-    not an axis but a follower, shown with the cell.
+    Axes are the parameters that vary. A parameter that follows from another (two axes paired by `zip`, a setting that
+    only one optimiser has, layers that only some weights reach) is not an axis but a follower, shown with the cell.
     """
     cells = _row_per_cell(rows)
     settings = {c.name: [_plain(row.get(c.name), c.type) for row in cells] for c in _settings()}

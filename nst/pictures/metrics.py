@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from nst.pictures import palette
-from nst.pictures.images import resize_to
+from nst.pictures import colour_histogram, palette, texture
+from nst.pictures.images import resize, resize_to
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,11 @@ METRICS: Final[dict[str, str]] = {
     "closer.",
     "palette_distance_style": "Sliced Wasserstein-1 distance between the colours of the picture and of the styles "
     "(pooled by weight), in CIELAB units; 0..about 100, lower = the style's colours.",
+    "histogram_distance_style": "Hellinger distance between the RGB-uv histograms of the picture and of the styles "
+    "(pooled by weight; Afifi 2021); 0..1, lower = the style's colours.",
+    "texture_distance_style": "Sliced Wasserstein-1 distance between small patches of the picture and of the styles "
+    "(pooled by weight), both shrunk to about 256 px on the short side, over the bands of a Laplacian pyramid "
+    "(Karras 2018); in grey levels from 0, lower = the style's strokes and grain. Null below 16 px.",
     "palette_distance_content": "Sliced Wasserstein-1 distance between the colours of the picture and of the content "
     "image, in CIELAB units; 0..about 100, lower = the content's colours.",
     "colorfulness": "Colourfulness (Hasler & Suesstrunk 2003); 0 = grey, 15 slightly, 45 averagely, 80 highly "
@@ -67,15 +72,36 @@ def content_reference(content: np.ndarray, width: int, height: int) -> ContentRe
     return ContentReference(array, grey, _shrink(grey), palette.project(palette.sample(array)))
 
 
-def style_reference(styles: Sequence[np.ndarray], weights: Sequence[float] | None = None) -> np.ndarray:
-    """Return the palette that pictures are compared with: of all style images, in proportion to their weights.
+@dataclass(frozen=True, eq=False)
+class StyleReference:
+    """What pictures of one size are compared with in their style, computed once for all of them."""
+
+    colours: np.ndarray
+    """The pooled palette of the style images (`palette.project`)."""
+    histogram: np.ndarray
+    """Their pooled histogram (`colour_histogram.histogram`)."""
+    textures: tuple[np.ndarray, ...]
+    """Their pooled textures (`texture.project`), with the long side of the pictures."""
+
+
+def style_reference(
+    styles: Sequence[np.ndarray], weights: Sequence[float] | None, width: int, height: int
+) -> StyleReference:
+    """Return what pictures of `width` x `height` pixels are compared with: all style images, by their weights.
 
     Args:
         styles: The style images, HWC uint8 RGB of any sizes; at least one.
         weights: Shares of the style images in the mix, adding up to 1; None for equal shares.
+        width: Width of the pictures in pixels.
+        height: Height of the pictures in pixels.
     """
     shares = weights or [1.0 / len(styles)] * len(styles)
-    return palette.project(palette.pool([palette.sample(style) for style in styles], shares))
+    long_side = max(width, height) // _factor(width, height)
+    return StyleReference(
+        palette.project(palette.pool([palette.sample(style) for style in styles], shares)),
+        colour_histogram.pool([colour_histogram.histogram(style) for style in styles], shares),
+        texture.pool([texture.project(resize(style, long_side)) for style in styles], shares),
+    )
 
 
 def measure(
@@ -94,16 +120,17 @@ def measure(
     """
     height, width = stylized.shape[:2]
     reference = None if content is None else content_reference(content, width, height)
-    return compare(stylized, reference, style_reference(styles, style_weights) if styles else None)
+    style = style_reference(styles, style_weights, width, height) if styles else None
+    return compare(stylized, reference, style)
 
 
-def compare(stylized: np.ndarray, content: ContentReference | None, style: np.ndarray | None) -> dict[str, float]:
+def compare(stylized: np.ndarray, content: ContentReference | None, style: StyleReference | None) -> dict[str, float]:
     """Return what `measure` returns, given what the picture is compared with; None for a missing image.
 
     Args:
         stylized: The picture, HWC uint8 RGB.
         content: The reference of its content image at the size of the picture.
-        style: The reference of its style.
+        style: The reference of its style at the size of the picture.
     """
     grey = luminance(stylized)
     colours = palette.project(palette.sample(stylized))
@@ -114,7 +141,11 @@ def compare(stylized: np.ndarray, content: ContentReference | None, style: np.nd
         found["psnr_content"] = psnr(stylized, content.array)
         found["palette_distance_content"] = palette.gap(colours, content.colours)
     if style is not None:
-        found["palette_distance_style"] = palette.gap(colours, style)
+        found["palette_distance_style"] = palette.gap(colours, style.colours)
+        found["histogram_distance_style"] = colour_histogram.gap(colour_histogram.histogram(stylized), style.histogram)
+        textures = texture.gap(texture.project(_shrink(stylized)), style.textures)
+        if textures is not None:
+            found["texture_distance_style"] = textures
     found["colorfulness"] = colorfulness(stylized)
     found["contrast"] = float(grey.std() / 255)
     found["pixel_noise"] = noise(grey)
@@ -217,12 +248,22 @@ def total_variation(array: np.ndarray) -> float:
     return float(sum(s.mean(dtype=np.float64) for s in steps if s.size) / 255)
 
 
-def _shrink(grey: np.ndarray) -> np.ndarray:
+def _factor(width: int, height: int) -> int:
+    """Return the whole number by which pictures are shrunk, so that their short side is about 256 pixels."""
+    return max(1, round(min(width, height) / 256))
+
+
+def _shrink(picture: np.ndarray) -> np.ndarray:
     """Return block means with a short side of about 256, which the authors of SSIM advise for a viewer's distance."""
-    factor = max(1, round(min(grey.shape) / 256))
-    height, width = (s // factor * factor for s in grey.shape)
-    blocks = grey[:height, :width].reshape(height // factor, factor, width // factor, factor)
-    return blocks.mean(axis=(1, 3)) if factor > 1 else grey
+    factor = _factor(*picture.shape[:2])
+    if factor == 1:
+        return picture
+    height, width = (side // factor for side in picture.shape[:2])
+    cut = picture[: height * factor, : width * factor]
+    means: np.ndarray = cut.reshape(height, factor, width, factor, *picture.shape[2:]).mean(
+        axis=(1, 3), dtype=np.float32
+    )
+    return means
 
 
 def _halve(x: np.ndarray) -> np.ndarray:

@@ -21,11 +21,11 @@ class Measuring:
 
     def __init__(self) -> None:
         self._contents: Recent[metrics.ContentReference] = Recent(_ROOM, bytes_of)
-        self._styles: Recent[np.ndarray] = Recent(_ROOM, bytes_of)
+        self._styles: Recent[metrics.StyleReference] = Recent(_ROOM, bytes_of)
 
     def measure(self, image: np.ndarray, request: Request) -> dict[str, float]:
         """Return the metrics of the picture of a request, HWC uint8 RGB, by name."""
-        return metrics.compare(image, self._content(image, request), self._style(request))
+        return metrics.compare(image, self._content(image, request), self._style(image, request))
 
     def _content(self, image: np.ndarray, request: Request) -> metrics.ContentReference | None:
         content, (height, width) = request.content, image.shape[:2]
@@ -34,9 +34,10 @@ class Measuring:
         key = (content.digest, width, height)
         return self._contents.get(key, lambda: metrics.content_reference(content.array, width, height))
 
-    def _style(self, request: Request) -> np.ndarray | None:
-        styles, weights = request.styles, request.style_weights
+    def _style(self, image: np.ndarray, request: Request) -> metrics.StyleReference | None:
+        styles, weights, (height, width) = request.styles, request.style_weights, image.shape[:2]
         if not styles:
             return None
-        key = (tuple(style.digest for style in styles), tuple(weights))
-        return self._styles.get(key, lambda: metrics.style_reference([style.array for style in styles], weights))
+        key = (tuple(style.digest for style in styles), tuple(weights), width, height)
+        arrays = [style.array for style in styles]
+        return self._styles.get(key, lambda: metrics.style_reference(arrays, weights, width, height))

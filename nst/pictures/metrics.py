@@ -260,9 +260,8 @@ def _shrink(picture: np.ndarray) -> np.ndarray:
         return picture
     height, width = (side // factor for side in picture.shape[:2])
     cut = picture[: height * factor, : width * factor]
-    means: np.ndarray = cut.reshape(height, factor, width, factor, *picture.shape[2:]).mean(
-        axis=(1, 3), dtype=np.float32
-    )
+    blocks = cut.reshape(height, factor, width, factor, *picture.shape[2:])
+    means: np.ndarray = blocks.mean(axis=(1, 3), dtype=np.float32)
     return means
 
 

@@ -96,7 +96,11 @@ def gap(a: Projections, b: Projections) -> float | None:
 
 
 def _bands(picture: np.ndarray) -> list[np.ndarray]:
-    """Return the bands of a Laplacian pyramid (Burt & Adelson 1983), from fine to coarse, without the coarsest picture."""
+    """Return the bands of a Laplacian pyramid, from fine to coarse, without its coarsest picture.
+
+    Source:
+        Burt & Adelson 1983.
+    """
     bands: list[np.ndarray] = []
     while len(bands) < BANDS and min(picture.shape[:2]) >= _SMALLEST:
         smaller = _smooth(picture)[::2, ::2]

@@ -1,0 +1,137 @@
+"""The neutral judge: SqueezeNet 1.1, through which pictures are not optimised unless a manifest says so.
+
+Shape letters: B images, C channels, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from nst.errors import InputError
+from nst.judges.description import Describer
+from nst.losses.gram import gram_distance, gram_energy
+from nst.losses.moments import moments_distance, moments_energy, moments_prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+    from nst.backbones import Backbone
+    from nst.judges.description import Description, Statistics, Structure
+
+STRUCTURE: Final = ("relu1", "fire3", "fire5", "fire6", "fire7", "fire8", "fire9")
+"""The seven layers of LPIPS through SqueezeNet."""
+
+STATISTICS: Final = ("relu1", "fire3", "fire5", "fire7")
+"""Layers by which styles are compared."""
+
+_NO_DIVISION_BY_ZERO: Final = 1e-10
+
+
+class NeutralJudge(Describer):
+    """Judges through SqueezeNet.
+
+    Args:
+        backbone: A SqueezeNet with torchvision's weights that returns the layers of `STRUCTURE`.
+        heads: LPIPS's weight of each channel by layer, shape (1, C, 1, 1) each; None where they are not at hand.
+
+    Raises:
+        InputError: A head has another shape than its layer.
+    """
+
+    def __init__(self, backbone: Backbone, heads: Mapping[str, Tensor] | None = None) -> None:
+        super().__init__(backbone, STRUCTURE, STATISTICS)
+        self._heads = heads
+
+    def measure(
+        self,
+        picture: Description,
+        content: Description | None,
+        style: Statistics | None,
+        copies: Sequence[tuple[float, Structure]],
+    ) -> dict[str, float]:
+        """Return the columns `NEUTRAL` of a picture by name, without those that lack an image.
+
+        Args:
+            picture: What was seen in the picture.
+            content: In its content image.
+            style: In its styles.
+            copies: In each style image, stretched to the size of the picture, with its share.
+
+        Source:
+            `transfer_score`, `style_gain` and `content_kept` are nst's own; the judges' benchmark counts how many pairs
+            of a good and a bad picture each column puts in order.
+        """
+        found: dict[str, float] = {}
+        if content and self._heads:
+            found["lpips_content"] = lpips_distance(picture.structure, content.structure, self._heads)
+        if style:
+            found["gram_distance_style"] = gram_gap(picture.statistics, style)
+            found["w2_distance_style"] = w2_gap(picture.statistics, style)
+        if content and style and copies:
+            kept = lpips_distance(picture.structure, content.structure)
+            unrelated = sum(share * lpips_distance(copy, content.structure) for share, copy in copies)
+            found["content_kept"] = _nearness(kept, unrelated)
+            found["style_gain"] = _nearness(found["w2_distance_style"], w2_gap(content.statistics, style))
+            found["transfer_score"] = found["content_kept"] * found["style_gain"]
+        return found
+
+
+def lpips_distance(a: Structure, b: Structure, heads: Mapping[str, Tensor] | None = None) -> float:
+    """Return the squared distance of unit features, mean over positions, summed over layers.
+
+    Args:
+        a: Feature maps by layer.
+        b: Feature maps of the same shapes.
+        heads: Weight of each channel by layer, shape (1, C, 1, 1); None weighs each channel by 1.
+
+    Source:
+        Zhang et al. 2018, eq. 1; richzhang/PerceptualSimilarity lpips/lpips.py, version 0.1.
+    """
+    total = 0.0
+    for layer, map_1CHW in a.items():
+        squares_1CHW = (_unit(map_1CHW) - _unit(b[layer])).square()
+        weighted_1CHW = squares_1CHW if heads is None else squares_1CHW * heads[layer]
+        total += float(weighted_1CHW.sum(1).mean())
+    return total
+
+
+def gram_gap(statistics: Statistics, style: Statistics) -> float:
+    """Return the relative distance of Gram matrices, the mean over layers (`nst.losses.gram`)."""
+    gaps = []
+    for layer, (_, target_1CC) in style.items():
+        own, target = (statistics[layer][1],), (target_1CC,)
+        gaps.append(float(gram_distance(own, target) / gram_energy(target)))
+    return sum(gaps) / len(gaps)
+
+
+def w2_gap(statistics: Statistics, style: Statistics) -> float:
+    """Return the relative squared Wasserstein-2 distance of Gaussians, the mean over layers (`nst.losses.moments`)."""
+    gaps = []
+    for layer, target in style.items():
+        distance = moments_distance(statistics[layer], moments_prepare(target))
+        gaps.append(float((distance / moments_energy(target)).clamp_min(0.0)))
+    return sum(gaps) / len(gaps)
+
+
+def lpips_heads(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return LPIPS's weight of each channel by layer, from the tensors of the `lpips` package's `squeeze.pth`.
+
+    Raises:
+        InputError: The tensors are others.
+    """
+    try:
+        heads = {layer: tensors[f"lin{i}.model.1.weight"].float() for i, layer in enumerate(STRUCTURE)}
+    except KeyError as error:
+        raise InputError(f"LPIPS's heads lack the tensor {error}", hint="is the package lpips damaged?") from error
+    return heads
+
+
+def _unit(map_1CHW: Tensor) -> Tensor:
+    return map_1CHW / (map_1CHW.square().sum(1, keepdim=True).sqrt() + _NO_DIVISION_BY_ZERO)
+
+
+def _nearness(distance: float, reference: float) -> float:
+    """Return 1 - distance / reference, at least 0; 0 where the reference is 0."""
+    return max(0.0, 1.0 - distance / reference) if reference > 0 else 0.0

@@ -19,6 +19,7 @@ from flows.packages import refuse_foreign_packages
 refuse_foreign_packages()
 
 from flows.command.init import init  # noqa: E402
+from flows.command.judge import judge  # noqa: E402
 from flows.command.leaving import leave_by  # noqa: E402
 from flows.command.options import RootOption  # noqa: E402, TC001  typer reads annotations at run time
 from flows.command.upkeep import repair, rm  # noqa: E402
@@ -181,6 +182,9 @@ def export(
             ids = ", ".join(status.sweep_id[:8] for status in others)
             err.say(f"exporting {found.sweep_id[:8]}, the newest sweep called {sweep}; others: {ids}")
         print_export(export_sweep(opened.catalog, found.sweep_id, folder), folder, out)
+
+
+app.command()(judge)
 
 
 @app.command()

@@ -21,7 +21,7 @@ from tasks.layout import REMOVALS, manifest_key, page_folder, picture_key, remov
 if TYPE_CHECKING:
     from tasks.root import Root
 
-_TABLES: Final = ("results", "traces", "failures")
+_TABLES: Final = ("results", "traces", "failures", "judgements")
 """The tables with rows of cells."""
 
 _Safe = Annotated[str, AfterValidator(safe)]

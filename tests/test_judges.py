@@ -40,9 +40,8 @@ def pixels(array):
 def neutral():
     config = BackboneConfig(name="squeezenet", weights="random", pooling="max")
     generator = torch.Generator().manual_seed(0)
-    heads = {}
-    for layer, channels in zip(STRUCTURE, (64, 128, 256, 384, 384, 512, 512), strict=True):
-        heads[layer] = torch.rand(1, channels, 1, 1, generator=generator)
+    channels = zip(STRUCTURE, (64, 128, 256, 384, 384, 512, 512), strict=True)
+    heads = {layer: torch.rand(1, count, 1, 1, generator=generator) for layer, count in channels}
     return NeutralJudge(build_backbone(config, STRUCTURE, None), heads)
 
 
@@ -62,11 +61,9 @@ def heads_of_the_package():
 def test_lpips_equals_the_package_on_the_same_weights():
     lpips = pytest.importorskip("lpips")
     theirs = lpips.LPIPS(net="squeeze", pnet_rand=True, verbose=False)
-    names = {}  # torchvision's index of a module -> the package's name of it, its slices number modules alike
-    for slice_name in (f"slice{i}" for i in range(1, 8)):
-        for index, module in getattr(theirs.net, slice_name).named_children():
-            names[index] = module
-    weights = {f"features.{i}.{k}": v for i, m in names.items() for k, v in m.state_dict().items()}
+    slices = [getattr(theirs.net, f"slice{i}") for i in range(1, 8)]  # they number modules as torchvision does
+    modules = dict(named for part in slices for named in part.named_children())
+    weights = {f"features.{i}.{k}": v for i, module in modules.items() for k, v in module.state_dict().items()}
     backbone = build_backbone(BackboneConfig(name="squeezenet"), STRUCTURE, weights)
     heads = lpips_heads(heads_of_the_package())
     a, b = (torch.from_numpy(texture(s)).permute(2, 0, 1)[None] / 255 for s in (1, 2))

@@ -29,8 +29,8 @@ NEUTRAL: Final[dict[str, str]] = {
     "relative to the style's energy, mean over the same layers; from 0, lower = more of the style.",
     "style_gain": "How much nearer the picture is to the style than the content image is, 1 - W(picture, style) / "
     "W(content, style), at least 0, with W the `w2_distance_style`; 0..1, 1 = the style's statistics.",
-    "transfer_score": "`style_gain` x `content_kept`; 0..1, 0 for an unchanged content image, a copy of the style, blur "
-    "and noise, higher = more of the style on more of the content.",
+    "transfer_score": "`style_gain` x `content_kept`; 0..1, 0 for an unchanged content image, a copy of the style, "
+    "blur and noise, higher = more of the style on more of the content.",
 }
 """Columns of the neutral judge: SqueezeNet 1.1, through which pictures are not optimised unless a manifest says so."""
 

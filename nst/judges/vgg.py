@@ -42,10 +42,13 @@ class VggJudge(Describer):
     Args:
         backbone: A VGG-19 that returns relu1_1, relu2_1 and relu3_1.
         references_13HW: Photographs, RGB in [0, 1], whose features say which directions are the principal ones.
+        structure: Whether contents are compared. The self-similarities depend on the scale of the features, and mean
+            what the literature means by them with torchvision's weights alone.
     """
 
-    def __init__(self, backbone: Backbone, references_13HW: Iterable[Tensor]) -> None:
+    def __init__(self, backbone: Backbone, references_13HW: Iterable[Tensor], *, structure: bool = True) -> None:
         super().__init__(backbone, STRUCTURE, tuple(DIRECTIONS))
+        self._compares_structure = structure
         with torch.no_grad():
             self._bases = principal_directions([self.describe(picture).statistics for picture in references_13HW])
 
@@ -66,7 +69,7 @@ class VggJudge(Describer):
         """
         del copies
         found: dict[str, float] = {}
-        if content:
+        if content and self._compares_structure:
             maps = (content.structure["relu3_1"], picture.structure["relu3_1"])
             found["cfsd_content"] = self_similarity_divergence(*maps)
         if style:

@@ -113,6 +113,34 @@ PICTURE: Final = (
     Column("picture_alpha", "bool", "Whether the picture has the transparency of its content (`output.alpha`)."),
 )
 
+JUDGE: Final = (
+    *described(
+        "string",
+        judge="Identity of the judge: of its weights, the size and the version of its formulas; null if not judged.",
+        judge_weights="JSON object of the digests of the judge's weights, by `squeezenet`, `lpips` and `vgg19`.",
+    ),
+    Column("judge_size", "int64", "Largest short side in pixels at which the judge sees pictures."),
+    Column(
+        "judge_neutral", "bool", "False if the picture was optimised through SqueezeNet, which is the neutral judge."
+    ),
+)
+
+JUDGEMENT: Final = (
+    *described(
+        "string",
+        judgement_id="Identity of the judgement: hash of the cell's id, the picture's digest and the judge.",
+        cell_id="The cell.",
+        picture_digest="SHA-256 of the bytes of the picture that was judged.",
+    ),
+    Column("judged_at", "timestamp", "When the picture was judged, UTC."),
+    Column(
+        "vgg_neutral",
+        "bool",
+        "False if the picture was optimised through a VGG, which cfsd_content and e_statistic then favour; null of a "
+        "trained network's picture.",
+    ),
+)
+
 FAILURE: Final = (
     Column("failed_at", "timestamp", "When the attempt failed, UTC."),
     *described(

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from nst.config.judgement import JUDGEMENTS, NEUTRAL
 from tasks.catalog import columns as fixed
 from tasks.catalog import model_columns, parameters
-from tasks.catalog.columns import Column
+from tasks.catalog.columns import Column, described
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +81,12 @@ def metrics() -> tuple[Column, ...]:
 
 def _results() -> tuple[Column, ...]:
     before = (*fixed.IDENTITY, *parameters.columns(), *fixed.LOSSES)
-    return (*before, *metrics(), *fixed.RUN, *fixed.WORKPLACE, *fixed.PICTURE)
+    judged = (*described("float64", **NEUTRAL), *fixed.JUDGE)
+    return (*before, *metrics(), *fixed.RUN, *fixed.WORKPLACE, *fixed.PICTURE, *judged)
+
+
+def _judgements() -> tuple[Column, ...]:
+    return (*fixed.JUDGEMENT, *described("float64", **JUDGEMENTS), *fixed.JUDGE)
 
 
 def _failures() -> tuple[Column, ...]:
@@ -112,6 +118,13 @@ SCHEMAS: Final[dict[str, Table]] = {
             sort=("cell_id", "level", "step"),
             key="cell_id",
             unique="record",
+        ),
+        Table(
+            "judgements",
+            "one row per picture and judge: what `nst judge` said, later than the run",
+            _judgements,
+            sort=("cell_id", "judged_at"),
+            key="judgement_id",
         ),
         Table("models", "one row per trained model", _models, sort=("model_id",), key="model_id"),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.catalog import parameters
+from tasks.catalog.judged import judged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +39,7 @@ def sweep_rows(
     cells = catalog.read("sweeps", names, where=("sweep_id", {sweep_id})).sort_by("position").drop_columns("sweep_id")
     cells = cells if limit is None else cells.slice(0, limit)
     rows = catalog.read(table, where=("cell_id", set(cells["cell_id"].to_pylist()))).drop_columns(list(_NAMES))
+    rows = judged(catalog, rows) if table == "results" else rows
     merged: pd.DataFrame = cells.to_pandas().merge(_filled(rows).to_pandas(), on="cell_id", how=how)
     return merged.sort_values("position", ignore_index=True)
 

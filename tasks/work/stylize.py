@@ -25,6 +25,7 @@ from tasks.layout import picture_key, thumbnail_key
 from tasks.models.backbone_weights import load_weights
 from tasks.models.files import load_model
 from tasks.work.halving import as_told, stylize_in_memory
+from tasks.work.judging import Judging
 from tasks.work.measuring import Measuring
 from tasks.work.rows import failure_row, failures_id, identity_columns, loss_columns, trace_row
 from tasks.work.workplace import peak_memory, reset_peak_memory, workplace
@@ -92,6 +93,7 @@ class Stylist:
         self._images: Recent[Pixels] = Recent(_ROOM_FOR_IMAGES, bytes_of)
         self._masks: Recent[Labels] = Recent(_ROOM_FOR_MASKS, bytes_of)
         self._measuring = Measuring()
+        self._judging = Judging(device)
 
     def run(self, job: Job, on_step: OnStep | None = None) -> BatchOutcome:
         """Stylize the cells of `job` and commit their rows; errors as `compute` and `commit`."""
@@ -216,6 +218,7 @@ class Stylist:
             **(loss_columns(outcome.losses) if outcome.losses else {}),
             **outcome.report,
             **self._measuring.measure(image, request),
+            **self._judging.columns(image, request),
             "steps_done": outcome.steps,
             **_actual(cell, outcome, image, job.batch.cost / len(job.batch.cells)),
             "picture_uri": store.url(key),

@@ -1,0 +1,68 @@
+"""`nst judge`: numbers that mean the same for every method, for pictures that are already made."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import typer
+
+from flows.command.options import RootOption  # noqa: TC001  typer reads annotations at run time
+from flows.command.terminal import Terminal
+
+_SHOWN: Final = 10
+"""Pictures that could not be judged and are listed."""
+
+out = Terminal()
+err = Terminal(stderr=True)
+
+
+def judge(
+    sweep: Annotated[str, typer.Argument(help="Name of a sweep, or the beginning of its id.")],
+    squeezenet: Annotated[
+        str, typer.Option("--squeezenet", help="File of SqueezeNet 1.1's weights; by default torchvision's.")
+    ] = "",
+    vgg19: Annotated[
+        str, typer.Option("--vgg19", help="File of VGG-19's weights; by default torchvision's, if in torch's cache.")
+    ] = "",
+    vgg19_input: Annotated[
+        Literal["torchvision", "caffe"], typer.Option("--vgg19-input", help="Input that VGG-19's weights expect.")
+    ] = "torchvision",
+    devices: Annotated[str, typer.Option("--device", help="cpu, mps or cuda:0; by default the first GPU.")] = "",
+    root: RootOption = "out",
+) -> None:
+    """Judge the pictures of a sweep by networks that did not make them.
+
+    No picture is computed again. What this judge has judged before is left alone; of several sweeps of one name all are
+    judged.
+    """
+    from flows.command.progress import ProgressBar
+    from tasks.models.judges import named_weights
+    from tasks.root import open_root
+    from tasks.status import find_sweeps
+    from tasks.work.devices import choose_devices
+    from tasks.work.judge_sweep import judge_sweep
+
+    opened = open_root(root, probed=True)
+    found = find_sweeps(opened, sweep)
+    weights = named_weights(squeezenet, vgg19, vgg19_input, opened.store)
+    for line in weights.missing:
+        err.say(f"not at hand: {line}")
+    failed = False
+    for status in found:
+        with ProgressBar(err, "pictures") as bar:
+            judged = judge_sweep(
+                opened,
+                status.sweep_id,
+                weights,
+                choose_devices(devices.split(","))[0],
+                lambda done, total, bar=bar: bar.show(done, total, ""),  # type: ignore[misc]
+            )
+        before = f", {judged.known:,} were judged before" if judged.known else ""
+        out.say(f"sweep {status.name} ({status.sweep_id[:8]}): {judged.judged:,} pictures judged{before}")
+        if judged.failed:
+            failed = True
+            out.say(f"{len(judged.failed):,} pictures could not be judged")
+        for line in judged.failed[:_SHOWN]:
+            out.say(f"  {line}")
+    out.say(f"catalog:  {root.rstrip('/')}/catalog/judgements")
+    raise typer.Exit(1 if failed else 0)

@@ -1,0 +1,133 @@
+"""Judges the pictures of a sweep that were made before: no picture is computed again."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from nst.errors import InputError
+from nst.pictures.images import Pixels, decode
+from nst.recent import Recent, bytes_of
+from nst.records import ImageRef
+from nst.yaml.json_text import from_json
+from tasks.inputs.reading import check_planned, read_pixels
+from tasks.layout import picture_key
+from tasks.models.judges import build_judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from nst.config.judgement import JudgeIdentity
+    from nst.judges import Judge
+    from tasks.models.judges import JudgeWeights
+    from tasks.root import Root
+
+_COLUMNS: Final = (
+    "cell_id", "content_uri", "content_digest", "style_uris", "style_digests", "style_weights", "picture_digest",
+    "picture_format", "backbone",
+)  # fmt: skip
+
+_AT_ONCE: Final = 32
+"""Judgements that are committed together."""
+
+_ROOM: Final = 2**29
+"""Bytes of decoded content and style images that are kept, at least one."""
+
+
+@dataclass(slots=True)
+class Judged:
+    """What became of the pictures of a sweep.
+
+    Attributes:
+        judged: Number of pictures that were judged now.
+        known: Number of pictures that this judge had judged before.
+        failed: One line for each picture that could not be judged.
+    """
+
+    judged: int = 0
+    known: int = 0
+    failed: list[str] = field(default_factory=list)
+
+
+def judge_sweep(
+    root: Root, sweep_id: str, weights: JudgeWeights, device: str, on_picture: Callable[[int, int], None]
+) -> Judged:
+    """Judge every picture of a sweep that this judge has not judged yet, and publish the judgements.
+
+    Judgements are committed a few at a time: what is done before a stop is kept, and the next call goes on from there.
+
+    Args:
+        root: The root.
+        sweep_id: Id of the sweep; its pictures may have been made by others.
+        weights: Weights of the judge.
+        device: A torch device.
+        on_picture: Called with (number of pictures looked at, number of all that are to be judged).
+
+    Raises:
+        InputError: A file of weights cannot be used.
+        StorageError: The store did not answer.
+    """
+    catalog = root.catalog
+    cells = catalog.read("sweeps", ["sweep_id", "cell_id"], where=("sweep_id", {sweep_id}))["cell_id"]
+    rows = catalog.read("results", _COLUMNS, where=("cell_id", set(cells.to_pylist()))).to_pylist()
+    judge, identity = build_judge(weights, device)
+    known = catalog.keys("judgements", "judgement_id")
+    waiting = [row for row in rows if _judgement_id(row, identity) not in known]
+    waiting.sort(key=lambda row: (row["content_digest"] or "", row["style_digests"] or ""))
+    report = Judged(known=len(rows) - len(waiting))
+    images: Recent[Pixels] = Recent(_ROOM, bytes_of)
+    try:
+        for start in range(0, len(waiting), _AT_ONCE):
+            found = []
+            for row in waiting[start : start + _AT_ONCE]:
+                try:
+                    found.append(_judgement(root, row, judge, identity, images))
+                except (InputError, FileNotFoundError) as error:
+                    report.failed.append(f"{row['cell_id'][:8]}: {error}")
+                on_picture(report.judged + len(found) + len(report.failed), len(waiting))
+            if found:
+                catalog.commit("judgements", sweep_id, f"{identity.digest}-{found[0]['judgement_id']}", found)
+                report.judged += len(found)
+    finally:
+        catalog.publish("judgements")
+    return report
+
+
+def _judgement(
+    root: Root, row: dict[str, Any], judge: Judge, identity: JudgeIdentity, images: Recent[Pixels]
+) -> dict[str, Any]:
+    """Return the row of `judgements` of one picture.
+
+    Raises:
+        InputError: An image is not there any more, or is another one.
+        FileNotFoundError: The picture is gone.
+    """
+    key = picture_key(row["picture_digest"], row["picture_format"])
+    data = root.store.get(key)
+    check_planned(root.store.url(key), hashlib.sha256(data).hexdigest(), row["picture_digest"])
+    content = _image(row["content_uri"], row["content_digest"], images) if row["content_uri"] else None
+    uris, digests = (from_json(row[name] or "[]") for name in ("style_uris", "style_digests"))
+    styles = [_image(uri, digest, images) for uri, digest in zip(uris, digests, strict=True)]
+    weights: Sequence[float] | None = from_json(row["style_weights"] or "null")
+    network = row["backbone"]
+    return {
+        "judgement_id": _judgement_id(row, identity),
+        "cell_id": row["cell_id"],
+        "picture_digest": row["picture_digest"],
+        "judged_at": datetime.now(UTC),
+        "vgg_neutral": not network.startswith("vgg") if network else None,
+        **judge.measure(decode(data), content, styles, weights),
+        **identity.columns,
+        "judge_neutral": network != "squeezenet",
+    }
+
+
+def _image(uri: str, digest: str, images: Recent[Pixels]) -> Pixels:
+    return images.get(digest, lambda: read_pixels(ImageRef(name="", uri=uri, digest=digest)))
+
+
+def _judgement_id(row: dict[str, Any], identity: JudgeIdentity) -> str:
+    about = f"{row['cell_id']} {row['picture_digest']} {identity.digest}"
+    return hashlib.sha256(about.encode()).hexdigest()[:32]

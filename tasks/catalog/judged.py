@@ -17,9 +17,10 @@ COLUMNS = (*JUDGEMENTS, *(column.name for column in JUDGE), "vgg_neutral")
 
 
 def judged(catalog: Catalog, results: pa.Table) -> pa.Table:
-    """Return rows of `results` with the newest judgement of each picture in the place of what the run recorded.
+    """Return rows of `results` with the best judgement of each picture in the place of what the run recorded.
 
-    A row that was not judged later keeps what its run recorded. The columns `vgg_neutral`, `cfsd_content` and
+    The best judgement is the one with the most values, and of several such the newest. A row that was not judged later
+    keeps what its run recorded. The columns `vgg_neutral`, `cfsd_content` and
     `e_statistic`, which only later judgements have, come last.
 
     Args:
@@ -29,10 +30,11 @@ def judged(catalog: Catalog, results: pa.Table) -> pa.Table:
     import pyarrow as pa
 
     wanted = set(results["cell_id"].to_pylist())
-    found = catalog.read("judgements", where=("cell_id", wanted)).sort_by("judged_at").to_pylist()
-    newest = {(row["cell_id"], row["picture_digest"]): row for row in found}
+    found = catalog.read("judgements", where=("cell_id", wanted)).to_pylist()
+    found.sort(key=lambda row: (sum(row[name] is not None for name in JUDGEMENTS), row["judged_at"]))
+    best = {(row["cell_id"], row["picture_digest"]): row for row in found}
     keys = zip(results["cell_id"].to_pylist(), results["picture_digest"].to_pylist(), strict=True)
-    judgements = [newest.get(key) for key in keys]
+    judgements = [best.get(key) for key in keys]
     types = {field.name: field.type for field in catalog.ledger("judgements").table.arrow()}
     for name in COLUMNS:
         recorded = results[name].to_pylist() if name in results.column_names else [None] * len(judgements)

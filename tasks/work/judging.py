@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nst.config.method import Method
     from nst.judges import Judge
     from nst.workspace import Request
+    from tasks.models.judges import JudgeWeights
 
 
 def judged_at_once(config: Method) -> bool:
@@ -30,10 +31,12 @@ class Judging:
 
     Args:
         device: Device that the judge computes on.
+        weights: Weights of the judge; None for those in torch's cache.
     """
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, weights: JudgeWeights | None = None) -> None:
         self._device = device
+        self._weights = weights
 
     def columns(self, image: np.ndarray, request: Request) -> dict[str, Any]:
         """Return the judgements of the picture of a request, HWC uint8 RGB, and the judge; empty if not judged."""
@@ -49,7 +52,7 @@ class Judging:
     def _judge(self) -> tuple[Judge, JudgeIdentity] | None:
         from tasks.models.judges import build_judge, weights_in_cache
 
-        weights = weights_in_cache()
+        weights = self._weights or weights_in_cache()
         try:
             return build_judge(weights, self._device) if weights.squeezenet else None
         except InputError:  # another file lies in the cache under that name, as `nst doctor` says; pictures do not wait

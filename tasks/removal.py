@@ -21,7 +21,7 @@ from tasks.layout import REMOVALS, manifest_key, page_folder, picture_key, remov
 if TYPE_CHECKING:
     from tasks.root import Root
 
-_TABLES: Final = ("results", "traces", "failures", "judgements")
+_TABLES: Final = ("results", "traces", "failures")
 """The tables with rows of cells."""
 
 _Safe = Annotated[str, AfterValidator(safe)]
@@ -114,6 +114,8 @@ def _finish(root: Root, removal: Removal) -> None:
     if unnamed:
         for table in _TABLES:
             catalog.drop(table, "cell_id", unnamed)
+        judged = catalog.read("judgements", ["judgement_id", "cell_id"], where=("cell_id", unnamed))
+        catalog.drop("judgements", "judgement_id", set(judged["judgement_id"].to_pylist()))
     kept = set(catalog.read("results", ["picture_digest"])["picture_digest"].to_pylist())
     gone = [(digest, form) for digest, form in removal.pictures if digest not in kept]
     keys = [key for digest, form in gone for key in (picture_key(digest, form), thumbnail_key(digest))]

@@ -20,6 +20,7 @@ from tasks.layout import picture_key
 from tasks.models.judges import JudgeWeights, build_judge, lpips_file, named_weights
 from tasks.pages.rows import sweep_rows
 from tasks.planning.registration import register_sweep
+from tasks.removal import plan_removal, remove
 from tasks.work.judge_sweep import judge_sweep
 from tasks.work.judging import Judging, judged_at_once
 from tasks.work.stylize import Stylist
@@ -113,6 +114,12 @@ def test_a_picture_that_is_gone_or_changed_is_named_and_the_others_are_judged(sw
     assert found.judged == 1
     assert len(found.failed) == 1
     assert found.failed[0].startswith(rows.cell_id[0][:8])
+
+
+def test_removing_a_sweep_takes_its_judgements_along(sweep, weights):
+    judge(sweep, weights[0])
+    remove(sweep.root, plan_removal(sweep.root, sweep.plan.sweep_id, "s"))
+    assert sweep.root.catalog.read("judgements").num_rows == 0
 
 
 def test_the_command_judges_by_name_and_says_what_is_missing(sweep, weights, monkeypatch, tmp_path):

@@ -7,6 +7,7 @@ from collections import Counter
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
+from nst.config.judgement import JUDGEMENTS
 from nst.yaml.json_text import from_json
 from tasks.catalog import columns as catalog
 from tasks.catalog import parameters, schema
@@ -106,7 +107,8 @@ def _settings() -> Iterable[catalog.Column]:
 
 def _numbers() -> Iterable[catalog.Column]:
     run = (c for c in (*catalog.RUN, *catalog.PICTURE) if c.name in _NUMBERS)
-    return (*(c for c in catalog.LOSSES if c.type == "float64"), *schema.metrics(), *run)
+    losses = (c for c in catalog.LOSSES if c.type == "float64")
+    return (*losses, *catalog.described("float64", **JUDGEMENTS), *schema.metrics(), *run)
 
 
 def _coded(values: Sequence[Any]) -> dict[str, Any]:

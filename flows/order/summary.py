@@ -93,11 +93,13 @@ class SweepSummary(Summary):
         sweep_id: Id of the sweep.
         gallery: URI of its page, "" if the run made none.
         lost: Cells that the store accepted the rows of, and that are not in the catalog at the end.
+        judged: Whether the pictures were judged as they were made.
     """
 
     sweep_id: str
     gallery: str = ""
     lost: int = 0
+    judged: bool = True
 
     @property
     def exit_code(self) -> int:
@@ -115,6 +117,8 @@ class SweepSummary(Summary):
         if self.gallery:
             yield f"pictures: {self.gallery}"
         yield f"catalog:  {root.rstrip('/')}/catalog/results"
+        if not self.judged and self.done:
+            yield f"scores that mean the same for every method: nst judge {self.name}"
 
 
 @dataclass(slots=True, kw_only=True)

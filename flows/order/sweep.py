@@ -35,6 +35,7 @@ from tasks.status import count_done
 from tasks.work.calibration import calibrate
 from tasks.work.devices import find_devices
 from tasks.work.fanout import Chunk, Fanout
+from tasks.work.judging import judges_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,6 +129,7 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
         stop = signal
     call_with_policy(publish_all, root.catalog)
     summary.seconds = time.monotonic() - clock
+    summary.judged = judges_all(config for config, _ in plan.largest_batches())
     done = call_with_policy(count_done, root, prepared.plan.cells.ids)
     summary.lost = max(0, summary.done_before + summary.done - done)
     if not summary.lost:  # a damaged root is left as it is, for `nst fsck`

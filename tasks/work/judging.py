@@ -6,8 +6,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nst.errors import InputError
+from tasks.inputs.weights import cached_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
 
     from nst.config.judgement import JudgeIdentity
@@ -24,6 +27,11 @@ def judged_at_once(config: Method) -> bool:
     judged later by `nst judge`.
     """
     return config.loss_network is not None and config.loss_network.weights != "draft"
+
+
+def judges_all(configs: Iterable[Method]) -> bool:
+    """Return whether a run judges the pictures of all these settings, as far as this machine can tell."""
+    return cached_weights("squeezenet").is_file() and all(map(judged_at_once, configs))
 
 
 class Judging:

@@ -19,8 +19,8 @@ from nst.config.judgement import JUDGEMENTS, NEUTRAL, SIDE, VGG, JudgeIdentity
 from nst.judges import Judge, NeutralJudge, VggJudge
 from nst.judges.judge import seen_size
 from nst.judges.neutral import STRUCTURE, lpips_distance, lpips_heads, w2_gap
-from nst.judges.vgg import DIRECTIONS, WEIGHTS, e_statistic, gaussian_divergence, self_similarity_divergence
-from nst.losses.moments import moments_statistics
+from nst.judges.vgg import DIRECTIONS, WEIGHTS, e_statistic, gaussian_divergence, projected, self_similarity_divergence
+from nst.losses.moments import moments_prepare, moments_statistics
 from nst.pictures.images import Pixels
 
 
@@ -87,7 +87,8 @@ def test_w2_is_the_frechet_distance():
     distance = np.square(m - m_t).sum() + np.trace(s + s_t - 2 * linalg.sqrtm(s @ s_t).real)
     energy = np.square(second[0].flatten(1).numpy()).sum(0).mean()
     statistics = [{"relu1": moments_statistics(features)} for features in (first, second)]
-    assert w2_gap(*statistics) == pytest.approx(distance / energy, rel=2e-3)
+    prepared = {"relu1": moments_prepare(statistics[1]["relu1"])}
+    assert w2_gap(*statistics, prepared) == pytest.approx(distance / energy, rel=2e-3)
 
 
 def test_self_similarity_divergence_is_the_sum_of_kl_over_positions():
@@ -122,8 +123,9 @@ def test_e_statistic_of_shifted_gaussians_is_the_weighted_log_of_their_divergenc
             found[layer] = (mean, torch.eye(count + 2)[None] + mean[:, :, None] * mean[:, None, :])
         statistics.append(found)
     expected = -sum(WEIGHTS[layer] * math.log(0.5 * count * 0.25) for layer, count in DIRECTIONS.items())
-    assert e_statistic(*statistics, bases) == pytest.approx(expected, rel=1e-9)
-    assert e_statistic(statistics[0], statistics[0], bases) == pytest.approx(46.7, abs=0.05)
+    picture, style = (projected(found, bases) for found in statistics)
+    assert e_statistic(picture, style) == pytest.approx(expected, rel=1e-9)
+    assert e_statistic(picture, picture) == pytest.approx(46.7, abs=0.05)
 
 
 def test_unchanged_copied_and_noisy_pictures_have_no_transfer_score(neutral, vgg):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     AnyJudge = NeutralJudge | VggJudge
 
 _ROOM: Final = 2**28
-"""Bytes of what is remembered of contents and styles, at least one of each network."""
+"""Bytes of what is remembered of contents, and of pairs of a content and a style; at least one of each."""
 
 
 class Judge:
@@ -42,6 +41,7 @@ class Judge:
         self._judges = tuple(judges)
         self._device = torch.device(device)
         self._descriptions: Recent[Description] = Recent(_ROOM, bytes_of)
+        self._references: Recent[Any] = Recent(_ROOM, bytes_of)
 
     @torch.no_grad()
     def measure(
@@ -69,20 +69,42 @@ class Judge:
         for judge in self._judges:
             if not judge.fits(size):
                 continue
-            describe = partial(self._describe, judge)
-            sizes = [_like(style, max(size)) for style in styles]
-            usable = styles if all(map(judge.fits, sizes)) else ()
-            own = [describe(style, style_size).statistics for style, style_size in zip(usable, sizes, strict=False)]
-            found |= judge.measure(
-                judge.describe(self._tensor(resize_to(picture, *size))),
-                describe(content, size) if content else None,
-                mixed(own, shares) if own else None,
-                [(share, describe(style, size).structure) for share, style in zip(shares, usable, strict=False)],
-            )
+            seen = judge.describe(self._tensor(resize_to(picture, *size)))
+            looked_at = self._describe(judge, content, size) if content else None
+            found |= judge.measure(seen, looked_at, self._reference(judge, content, styles, shares, size))
         return {name: found[name] for name in JUDGEMENTS if name in found}
 
+    def _reference(
+        self,
+        judge: AnyJudge,
+        content: Pixels | None,
+        styles: Sequence[Pixels],
+        shares: Sequence[float],
+        size: tuple[int, int],
+    ) -> Any:
+        """Return what a judge compares pictures of a content and styles with; None without a style that is usable."""
+        sizes = [_like(style, max(size)) for style in styles]
+        if not styles or not all(map(judge.fits, sizes)):
+            return None
+
+        def compute() -> Any:
+            own = [
+                judge.describe(self._tensor(resize_to(style.array, *style_size))).statistics
+                for style, style_size in zip(styles, sizes, strict=True)
+            ]
+            copies = [
+                (share, judge.describe(self._tensor(resize_to(style.array, *size))).structure)
+                for share, style in zip(shares, styles, strict=True)
+            ]
+            return judge.reference(
+                self._describe(judge, content, size) if content else None, mixed(own, shares), copies
+            )
+
+        about = (content.digest if content else "", *(style.digest for style in styles), *shares)
+        return self._references.get((type(judge), size, about), compute)
+
     def _describe(self, judge: AnyJudge, image: Pixels, size: tuple[int, int]) -> Description:
-        """Return what a judge sees in a content or style image at a size, remembered for the next picture."""
+        """Return what a judge sees in a content image at a size, remembered for the next picture."""
         key = (type(judge), image.digest, size)
         return self._descriptions.get(key, lambda: judge.describe(self._tensor(resize_to(image.array, *size))))
 

@@ -5,6 +5,7 @@ Shape letters: B images, C channels, H rows, W columns.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nst.errors import InputError
@@ -29,6 +30,23 @@ STATISTICS: Final = ("relu1", "fire3", "fire5", "fire7")
 _NO_DIVISION_BY_ZERO: Final = 1e-10
 
 
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What pictures of one content and style are compared with.
+
+    Attributes:
+        style: Statistics of the style.
+        prepared: The same as `moments_distance` takes them.
+        content_gap: `w2_gap` of the content image; 0 without one.
+        unrelated: `lpips_distance` of the style image to the content image; 0 without one.
+    """
+
+    style: Statistics
+    prepared: Statistics
+    content_gap: float = 0.0
+    unrelated: float = 0.0
+
+
 class NeutralJudge(Describer):
     """Judges through SqueezeNet.
 
@@ -44,37 +62,48 @@ class NeutralJudge(Describer):
         super().__init__(backbone, STRUCTURE, STATISTICS)
         self._heads = heads
 
+    def reference(
+        self, content: Description | None, style: Statistics, copies: Sequence[tuple[float, Structure]]
+    ) -> Reference:
+        """Return what pictures of one content and style are compared with, computed once for all of them.
+
+        Args:
+            content: What was seen in the content image.
+            style: In the styles.
+            copies: In each style image, stretched to the size of the pictures, with its share.
+        """
+        prepared = {layer: moments_prepare(target) for layer, target in style.items()}
+        if content is None:
+            return Reference(style, prepared)
+        unrelated = sum(share * lpips_distance(copy, content.structure) for share, copy in copies)
+        return Reference(style, prepared, w2_gap(content.statistics, style, prepared), unrelated)
+
     def measure(
-        self,
-        picture: Description,
-        content: Description | None,
-        style: Statistics | None,
-        copies: Sequence[tuple[float, Structure]],
+        self, picture: Description, content: Description | None, reference: Reference | None
     ) -> dict[str, float]:
         """Return the columns `NEUTRAL` of a picture by name, without those that lack an image.
 
         Args:
             picture: What was seen in the picture.
             content: In its content image.
-            style: In its styles.
-            copies: In each style image, stretched to the size of the picture, with its share.
+            reference: What pictures of this content and style are compared with.
 
         Source:
-            `transfer_score`, `style_gain` and `content_kept` are nst's own; the judges' benchmark counts how many pairs
-            of a good and a bad picture each column puts in order.
+            `transfer_score`, `style_gain` and `content_kept` are nst's own; the benchmark of scores counts how many
+            pairs of a good and a bad picture each column puts in order.
         """
         found: dict[str, float] = {}
         if content and self._heads:
             found["lpips_content"] = lpips_distance(picture.structure, content.structure, self._heads)
-        if style:
-            found["gram_distance_style"] = gram_gap(picture.statistics, style)
-            found["w2_distance_style"] = w2_gap(picture.statistics, style)
-        if content and style and copies:
-            kept = lpips_distance(picture.structure, content.structure)
-            unrelated = sum(share * lpips_distance(copy, content.structure) for share, copy in copies)
-            found["content_kept"] = _nearness(kept, unrelated)
-            found["style_gain"] = _nearness(found["w2_distance_style"], w2_gap(content.statistics, style))
-            found["transfer_score"] = found["content_kept"] * found["style_gain"]
+        if reference:
+            gap = w2_gap(picture.statistics, reference.style, reference.prepared)
+            found["gram_distance_style"] = gram_gap(picture.statistics, reference.style)
+            found["w2_distance_style"] = gap
+            if content:
+                kept = lpips_distance(picture.structure, content.structure)
+                found["content_kept"] = _nearness(kept, reference.unrelated)
+                found["style_gain"] = _nearness(gap, reference.content_gap)
+                found["transfer_score"] = found["content_kept"] * found["style_gain"]
         return found
 
 
@@ -106,11 +135,17 @@ def gram_gap(statistics: Statistics, style: Statistics) -> float:
     return sum(gaps) / len(gaps)
 
 
-def w2_gap(statistics: Statistics, style: Statistics) -> float:
-    """Return the relative squared Wasserstein-2 distance of Gaussians, the mean over layers (`nst.losses.moments`)."""
+def w2_gap(statistics: Statistics, style: Statistics, prepared: Statistics) -> float:
+    """Return the relative squared Wasserstein-2 distance of Gaussians, the mean over layers (`nst.losses.moments`).
+
+    Args:
+        statistics: Of the picture.
+        style: Of the style.
+        prepared: What `moments_prepare` returns of the style's statistics.
+    """
     gaps = []
     for layer, target in style.items():
-        distance = moments_distance(statistics[layer], moments_prepare(target))
+        distance = moments_distance(statistics[layer], prepared[layer])
         gaps.append(float((distance / moments_energy(target)).clamp_min(0.0)))
     return sum(gaps) / len(gaps)
 

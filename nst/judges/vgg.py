@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from nst.backbones import Backbone
     from nst.judges.description import Description, Statistics, Structure
 
+    Gaussians = Mapping[str, tuple[Tensor, Tensor]]
+    """(mean_K, covariance_KK) by layer."""
+
 STRUCTURE: Final = ("relu3_1",)
 
 DIRECTIONS: Final = {"relu1_1": 32, "relu2_1": 48, "relu3_1": 128}
@@ -52,28 +55,35 @@ class VggJudge(Describer):
         with torch.no_grad():
             self._bases = principal_directions([self.describe(picture).statistics for picture in references_13HW])
 
+    def reference(
+        self, content: Description | None, style: Statistics, copies: Sequence[tuple[float, Structure]]
+    ) -> Gaussians:
+        """Return what pictures of one style are compared with: the style's projected Gaussians by layer.
+
+        Args:
+            content: What was seen in the content image; not used.
+            style: In the styles.
+            copies: In copies of the styles; not used.
+        """
+        del content, copies
+        return projected(style, self._bases)
+
     def measure(
-        self,
-        picture: Description,
-        content: Description | None,
-        style: Statistics | None,
-        copies: Sequence[tuple[float, Structure]],
+        self, picture: Description, content: Description | None, reference: Gaussians | None
     ) -> dict[str, float]:
         """Return the columns `VGG` of a picture by name, without those that lack an image.
 
         Args:
             picture: What was seen in the picture.
             content: In its content image.
-            style: In its styles.
-            copies: In copies of the styles; not used.
+            reference: The style's projected Gaussians.
         """
-        del copies
         found: dict[str, float] = {}
         if content and self._compares_structure:
             maps = (content.structure["relu3_1"], picture.structure["relu3_1"])
             found["cfsd_content"] = self_similarity_divergence(*maps)
-        if style:
-            effectiveness = e_statistic(picture.statistics, style, self._bases)
+        if reference:
+            effectiveness = e_statistic(projected(picture.statistics, self._bases), reference)
             if effectiveness is not None:
                 found["e_statistic"] = effectiveness
         return found
@@ -113,7 +123,16 @@ def principal_directions(references: Sequence[Statistics]) -> dict[str, Tensor]:
     return bases
 
 
-def e_statistic(picture: Statistics, style: Statistics, bases: Mapping[str, Tensor]) -> float | None:
+def projected(statistics: Statistics, bases: Mapping[str, Tensor]) -> Gaussians:
+    """Return (mean_K, covariance_KK) of the features on the principal directions by layer, float64."""
+    gaussians = {}
+    for layer, basis_CK in bases.items():
+        mean_C, covariance_CC = _moments(statistics[layer])
+        gaussians[layer] = (basis_CK.T @ mean_C, basis_CK.T @ covariance_CC @ basis_CK)
+    return gaussians
+
+
+def e_statistic(picture: Gaussians, style: Gaussians) -> float | None:
     """Return the calibrated effectiveness of a style: the weighted sum over layers of minus the log divergence.
 
     The divergence is that of the picture's Gaussian from the style's, both projected on the principal directions.
@@ -126,12 +145,7 @@ def e_statistic(picture: Statistics, style: Statistics, bases: Mapping[str, Tens
     """
     total = 0.0
     for layer, weight in WEIGHTS.items():
-        basis_CK = bases[layer]
-        projected = []
-        for statistics in (picture, style):
-            mean_C, covariance_CC = _moments(statistics[layer])
-            projected.append((basis_CK.T @ mean_C, basis_CK.T @ covariance_CC @ basis_CK))
-        divergence = gaussian_divergence(*projected)
+        divergence = gaussian_divergence(picture[layer], style[layer])
         if not math.isfinite(divergence):
             return None
         total -= weight * math.log(max(divergence, _LEAST_DIVERGENCE))

@@ -36,6 +36,8 @@ class Measuring:
 
     def _style(self, request: Request) -> np.ndarray | None:
         styles, weights = request.styles, request.style_weights
+        if not styles and request.trained_style:
+            styles, weights = (request.trained_style,), (1.0,)
         if not styles:
             return None
         key = (tuple(style.digest for style in styles), tuple(weights))

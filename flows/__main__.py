@@ -206,13 +206,16 @@ def models(
 def import_(
     files: Annotated[list[str], typer.Argument(help="Paths or URIs of the network's .safetensors files.")],
     name: Annotated[str, typer.Option("--name", help="Name of the model; by default the first file's name.")] = "",
+    style: Annotated[
+        str, typer.Option("--style", help="The image that a network of one style was trained for, where you have it.")
+    ] = "",
     root: RootOption = "out",
 ) -> None:
     """Add a network that somebody else trained to the models."""
     from tasks.models.importing import import_model
     from tasks.root import open_root
 
-    model_id = import_model(open_root(root, probed=True).catalog, files, name)
+    model_id = import_model(open_root(root, probed=True).catalog, files, name, style)
     out.say(f"model {model_id}")
 
 

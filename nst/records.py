@@ -71,6 +71,9 @@ class ModelRef:
     """URI of its safetensors file; "" while it is not trained."""
     digest: str = ""
     """SHA-256 of that file."""
+    style: StyleRef | None = None
+    """The style that a network of one style was trained for, where it is on record. It is no part of any identity: the
+    network stands for it."""
 
     @property
     def model_id(self) -> str | None:

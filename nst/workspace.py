@@ -61,6 +61,9 @@ class Request:
     """The trained network, for methods that run one."""
     start: Pixels | None = None
     """The picture that the optimisation starts from where the settings name one (`Method.start_picture`)."""
+    trained_style: Pixels | None = None
+    """The style image that the network of a cell without a style was trained for, where it can be read. No method looks
+    at it: metrics compare the picture with it."""
 
     def __post_init__(self) -> None:
         assert (self.start is None) == (self.config.start_picture is None), "a start is given where it is named"

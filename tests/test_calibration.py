@@ -60,7 +60,9 @@ def test_a_plan_knows_seconds_and_memory_after_a_trial_and_warns_of_too_little_m
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", sorted(METHOD_CONFIGS.keys() - {"feedforward", "gatys", "class_visualisation"}))
+@pytest.mark.parametrize(
+    "method", sorted(METHOD_CONFIGS.keys() - {"feedforward", "gatys", "class_visualisation", "baseline"})
+)
 def test_every_method_can_be_tried_out(method):
     settings = {"name": method, "size": 512, "backbone": {"weights": "draft"}}
     config = METHOD_CONFIGS[method].model_validate(settings)

@@ -117,7 +117,7 @@ def test_bytes_that_are_overwritten_in_place_are_noticed_although_size_and_time_
 
 
 def model(model_id, name):
-    return TrainedModel(model_id, "adain", name, (), (), "", "", datetime.now(UTC))
+    return TrainedModel(model_id, "adain", name, (), (), (), "", "", datetime.now(UTC))
 
 
 def test_a_model_is_chosen_by_its_name_or_by_the_beginning_of_its_id():

@@ -32,6 +32,7 @@ BASES = {
     "dream": {**TINY, "layers": ["relu2_1"], "pyramid": {"levels": 1}},
     "class_visualisation": {"size": 64, "steps": 1, "backbone": RANDOM, "pyramid": {"levels": 1}},
     "feedforward": {"size": 48, "family": "johnson"},
+    "baseline": {"size": 32},
 }
 """Settings of each method for pictures that take no time."""
 
@@ -83,6 +84,10 @@ TRIALS = [  # method, setting, two values, settings under which it has no effect
     ("feedforward", "alpha", (0.3, 1.0), {"family": "texture_net", "mode": "texture"}, {}),
     ("feedforward", "style_scale", (0.5, 1.0), {}, None),
     ("feedforward", "resize", ("long", "short"), {"family": "texture_net", "mode": "texture"}, {}),
+    ("baseline", "resize", ("long", "short"), {"size": "original"}, {}),
+    ("baseline", "blur_sigma", (0.05, 0.2), {"kind": "noise"}, {"kind": "blur"}),
+    ("baseline", "noise_sigma", (0.05, 0.2), {"kind": "blur"}, {"kind": "noise"}),
+    ("baseline", "seed", (1, 2), {"kind": "colors"}, {"kind": "noise"}),
 ]
 """Without a last entry, no other value of another setting gives the setting an effect on these pictures."""
 

@@ -225,7 +225,7 @@ def test_a_file_in_a_bucket_is_read_once_for_its_shapes(tmp_path):
     assert shapes_of(weights, root) == first == {key: tuple(tensor.shape) for key, tensor in SHALLOW.items()}
 
 
-@pytest.mark.parametrize("method", [name for name in METHOD_CONFIGS if name != "feedforward"])
+@pytest.mark.parametrize("method", [name for name in METHOD_CONFIGS if METHOD_CONFIGS[name]().loss_network])
 def test_every_method_tells_layers_that_its_backbone_has(method):
     config = METHOD_CONFIGS[method].model_validate({"name": method})
     layers = measured_layers(config, config.backbone.name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
 
+from nst.config.baseline import BaselineConfig
 from nst.config.block import variants
 from nst.config.class_visualisation import ClassVisualisationConfig
 from nst.config.doodle import DoodleConfig
@@ -31,7 +32,8 @@ MethodConfig = Annotated[
     | DoodleConfig
     | DreamConfig
     | ClassVisualisationConfig
-    | FeedforwardConfig,
+    | FeedforwardConfig
+    | BaselineConfig,
     Field(discriminator="name"),
 ]
 """The tagged union over `method.name`. Where several methods have a setting of one name, the catalog describes its

@@ -36,7 +36,6 @@ class Method(NamedBlock, Settings):
         name: Any
         size: Any  # a whole number of pixels, or "original"
         resize: Literal["long", "short"]
-        precision: Precision
 
     @model_validator(mode="before")
     @classmethod
@@ -105,6 +104,11 @@ class Method(NamedBlock, Settings):
         raise NotImplementedError
 
     @property
+    def arithmetic(self) -> str:
+        """The precision in which its networks compute; "" for a method without a network."""
+        return getattr(self, "precision", "")
+
+    @property
     def loss_network(self) -> BackboneConfig | None:
         """The backbone that measures the pictures; None for a method that measures nothing."""
         return None
@@ -122,6 +126,7 @@ class PixelMethod(Method):
         steps: int
         pyramid: PyramidConfig
         backbone: BackboneConfig
+        precision: Precision
         trace_every: int
 
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"trace_every"})

@@ -211,6 +211,11 @@ class ManifestBlock(Block):
     """Styles: one or a list of URIs, globs, prefixes, `{uri, name, mask, scale}` or `{name, mix, images}`. Left out for
     methods without them."""
 
+    combine: Literal["product", "pairs"] = "product"
+    """Which contents meet which styles. `product`: every content every style. `pairs`: the first content the first
+    style, the second the second, and so on; there must be as many of the one as of the other. With the same images
+    under `contents` and `styles`, `pairs` is the identity test: each picture in its own style."""
+
     method: Any = None
     """The method by name, with the settings that are not its defaults. Required, or else `methods`."""
 

@@ -38,6 +38,7 @@ class Manifest:
     name: str
     contents: tuple[ContentSpec, ...]
     styles: tuple[StyleSpec, ...]
+    combine: Literal["product", "pairs"]
     variants: Variants[Method]
     budget: Budget
     output: OutputFormat
@@ -102,6 +103,7 @@ def check_manifest(declaration: Declaration) -> Manifest:
         name=block.name,
         contents=block.contents,
         styles=block.styles,
+        combine=block.combine,
         variants=variants,
         budget=block.budget,
         output=OutputFormat(block.output.format, block.output.quality, block.output.alpha),

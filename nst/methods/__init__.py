@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from nst.methods import class_visualisation, doodle, dream, feedforward, gatys, invert, mrf, texture
+from nst.methods import baseline, class_visualisation, doodle, dream, feedforward, gatys, invert, mrf, texture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +21,7 @@ class StylizeBatch(Protocol):
 
 
 METHODS: Final[dict[str, StylizeBatch]] = {
+    "baseline": baseline.stylize_batch,
     "class_visualisation": class_visualisation.stylize_batch,
     "doodle": doodle.stylize_batch,
     "dream": dream.stylize_batch,

@@ -31,6 +31,7 @@ __all__ = [
     "MAX_PIXELS",
     "MAX_SIDE",
     "Pixels",
+    "cover",
     "decode",
     "decode_layers",
     "encode",
@@ -129,6 +130,21 @@ def resize_to(array: np.ndarray, width: int, height: int) -> np.ndarray:
     if (array.shape[1], array.shape[0]) == (width, height):
         return np.ascontiguousarray(array)
     return np.array(Image.fromarray(array).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def cover(array: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Return the picture scaled until it covers `width` x `height` pixels, and cropped around its centre to that size.
+
+    Args:
+        array: HWC uint8.
+        width: Width of the result.
+        height: Height of the result.
+    """
+    rows, columns = array.shape[:2]
+    inner_rows = max(1, min(rows, round(columns * height / width)))
+    inner_columns = max(1, min(columns, round(rows * width / height)))
+    top, left = (rows - inner_rows) // 2, (columns - inner_columns) // 2
+    return resize_to(array[top : top + inner_rows, left : left + inner_columns], width, height)
 
 
 def rotate(array: np.ndarray, degrees: float) -> np.ndarray:

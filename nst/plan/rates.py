@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 Rate = tuple[str, str, str]
 """What a cell's seconds per unit of cost depend on: the method, the network that measures (`network_of`), and the
-precision."""
+precision; "" for a network or a precision that the method does not have."""
 
 
 def rate_of(config: Method) -> Rate:
     """Return what the seconds of a cell with these settings depend on."""
     backbone = config.loss_network
-    return config.name, network_of(backbone.name, backbone.weights) if backbone else "", config.precision
+    return config.name, network_of(backbone.name, backbone.weights) if backbone else "", config.arithmetic
 
 
 def network_of(backbone: str, weights: str) -> str:

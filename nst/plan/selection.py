@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from nst.errors import ManifestError, UserError
@@ -48,16 +49,21 @@ def select(manifest: Manifest, contents: Sequence[ImageRef | None], styles: Sequ
         styles: The styles, (None,) if no variant needs one.
 
     Raises:
-        UserError: Nothing is left, a rule leaves out nothing, or there are more cells than the budget allows.
+        UserError: Nothing is left, a rule leaves out nothing, contents and styles are to be pairs and are not as many,
+            or there are more cells than the budget allows.
     """
     variants = manifest.variants
+    pairs = manifest.combine == "pairs"
+    if pairs and None not in (*contents, *styles) and len(contents) != len(styles):
+        message = f"found {len(contents)} contents and {len(styles)} styles; pairs need as many of both"
+        raise ManifestError((manifest.positions.problem(("combine",), message, "e.g. the same images under both"),))
     columns = f"{len(contents)} contents x {len(styles)} styles x {len(variants)} points"
     total = len(contents) * len(styles) * len(variants)
     if total == 0:
         raise UserError(f"the sweep is empty: {columns}", hint="check the contents and styles of the manifest")
     if total > MAX_POINTS:
         raise UserError(f"the sweep has {columns}, expected a product of at most {MAX_POINTS}", hint="split it")
-    keep = _distinct(variants, len(contents), len(styles))
+    keep = _distinct(variants, len(contents), len(styles), pairs=pairs)
     distinct = keep.count(1)
     _exclude(keep, manifest, contents, styles)
     count = keep.count(1)
@@ -71,17 +77,27 @@ def select(manifest: Manifest, contents: Sequence[ImageRef | None], styles: Sequ
     return Selection(keep, count, distinct - count)
 
 
-def _distinct(variants: Variants[Method], contents: int, styles: int) -> bytearray:
-    """Return 1 for each point, 0 for one that differs from an earlier one in an image that it is not made from."""
-    distinct, number_of = variants.distinct_needs()
+def _distinct(variants: Variants[Method], contents: int, styles: int, *, pairs: bool) -> bytearray:
+    """Return 1 for each point, 0 for one that is not to be made.
 
-    def row(content: int, style: int) -> bytes:
-        once = [(not content or "content" in needs) and (not style or "style" in needs) for needs in distinct]
+    A point is not to be made if it differs from an earlier one only in an image that it is not made from, or, with
+    `pairs`, if it is made from a content and a style that are not at the same place in their lists.
+    """
+    distinct, number_of = variants.distinct_needs()
+    both = frozenset(("content", "style"))
+
+    @cache
+    def row(first_content: bool, first_style: bool, same_place: bool) -> bytes:
+        once = [
+            (first_content or "content" in needs)
+            and (first_style or "style" in needs)
+            and (same_place or not (pairs and both <= needs))
+            for needs in distinct
+        ]
         return bytes(map(once.__getitem__, number_of))
 
-    first = row(0, 0) + row(0, 1) * (styles - 1)
-    other = row(1, 0) + row(1, 1) * (styles - 1)
-    return bytearray(first + other * (contents - 1))
+    rows = (row(not content, not style, content == style) for content in range(contents) for style in range(styles))
+    return bytearray().join(rows)
 
 
 def _exclude(

@@ -46,7 +46,9 @@ IDENTITY: Final = (
         content_digest="SHA-256 of the content image's bytes.",
         content_mask_uri="Where the content's mask was read, or its colour `#rrggbb`; null without.",
         content_mask_digest="SHA-256 of the content's mask's bytes, or its colour.",
-        style_name="Name of the style within the sweep; null for methods without one.",
+        style_name="Name of the style within the sweep. Of a cell whose manifest names a network of one style by its "
+        "id or file, and no style: name of the style that the network was trained for, if that is on record. Null for "
+        "methods without one.",
         style_uris="JSON list of the style images' URIs.",
         style_digests="JSON list of the SHA-256 of the style images' bytes.",
         style_mask_uris="JSON list of where the style images' masks were read, or their colours; null without.",

@@ -24,6 +24,9 @@ Shapes = dict[str, tuple[int, ...]]
 _MOST_HEADER_BYTES: Final = 32 * 2**20
 """Most bytes of a header or pickle that are read; those of the networks known here have some thousand."""
 
+_NOTES: Final = "__metadata__"
+"""Key of the notes in the header of a .safetensors file."""
+
 _LEGACY_MAGIC: Final = 0x1950A86A20F9469CFC6C
 """The number that torch wrote at the start of its files before they were zip archives."""
 
@@ -52,13 +55,44 @@ def tensor_shapes(file: IO[bytes], name: str, size: int) -> Shapes:
     return _of_safetensors(file, name, size)
 
 
-def _of_safetensors(file: IO[bytes], name: str, size: int) -> Shapes:
+def tensor_notes(file: IO[bytes], name: str, size: int) -> dict[str, str]:
+    """Return the notes of a .safetensors file, a mapping from text to text; empty for a file without any.
+
+    Args:
+        file: The file, at its beginning.
+        name: Its path or URI.
+        size: Its bytes.
+
+    Raises:
+        InputError: It is no .safetensors file, or its header cannot be read.
+    """
+    header, _ = _header(file, name, size)
+    notes = header.get(_NOTES)
+    return {str(key): str(value) for key, value in notes.items()} if isinstance(notes, dict) else {}
+
+
+def _header(file: IO[bytes], name: str, size: int) -> tuple[dict[str, Any], int]:
+    """Return the header of a .safetensors file and the bytes that it takes.
+
+    Raises:
+        InputError: There is none.
+    """
     length = int.from_bytes(file.read(8), "little")
     if not 2 <= length <= min(size - 8, _MOST_HEADER_BYTES):
         raise InputError(f"{name} is not a safetensors file: it begins with no header", hint=_HINT)
     try:
         header = from_json(file.read(length))
-        tensors = {key: _tensor(about) for key, about in header.items() if key != "__metadata__"}
+    except ValueError as error:
+        raise InputError(f"{name} is not a safetensors file: its header cannot be read", hint=_HINT) from error
+    if not isinstance(header, dict):
+        raise InputError(f"{name} is not a safetensors file: its header cannot be read", hint=_HINT)
+    return header, length
+
+
+def _of_safetensors(file: IO[bytes], name: str, size: int) -> Shapes:
+    header, length = _header(file, name, size)
+    try:
+        tensors = {key: _tensor(about) for key, about in header.items() if key != _NOTES}
         end = _end(places for _, places in tensors.values())
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{name} is not a safetensors file: its header cannot be read", hint=_HINT) from error

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nst.config.training import TRAINING_CONFIGS
 from nst.errors import InputError
-from nst.records import ModelRef
+from nst.records import ImageRef, ModelRef
 from nst.yaml.json_text import from_json
 from tasks.inputs.uris import stat_uri
 from tasks.layout import weights_key
+from tasks.models.trained_style import trained_style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from tasks.inputs.digests import Digests
 
 _COLUMNS: Final = (
-    "model_id", "family", "name", "style_names", "style_digests", "weights_digest", "finished_at",
+    "model_id", "family", "name", "style_names", "style_uris", "style_digests", "weights_digest", "finished_at",
 )  # fmt: skip
 TRAINING_METHOD: Final = "training"
 """`method` of a failed training in the `failures` table."""
@@ -39,6 +40,7 @@ class TrainedModel:
     """Name of the training manifest, or of the imported file."""
     styles: tuple[str, ...]
     """Names of its styles, in order."""
+    style_uris: tuple[str, ...]
     style_digests: tuple[str, ...]
     weights_uri: str
     weights_digest: str
@@ -47,7 +49,8 @@ class TrainedModel:
     @property
     def ref(self) -> ModelRef:
         """The model as cells and trainings refer to it."""
-        return ModelRef(self.model_id, self.weights_uri, self.weights_digest)
+        images = [ImageRef(*style) for style in zip(self.styles, self.style_uris, self.style_digests, strict=True)]
+        return ModelRef(self.model_id, self.weights_uri, self.weights_digest, trained_style(self.family, images))
 
     def __str__(self) -> str:
         styles = f": {', '.join(self.styles[:3])}" if self.styles else ""
@@ -133,6 +136,7 @@ def _trained_model(catalog: Catalog, row: dict[str, Any]) -> TrainedModel:
         family=row["family"],
         name=row["name"],
         styles=tuple(from_json(row["style_names"])),
+        style_uris=tuple(from_json(row["style_uris"])),
         style_digests=tuple(from_json(row["style_digests"])),
         # Named by its digest and not by the row's URI: the root may have been copied since.
         weights_uri=catalog.store.url(weights_key(digest)),

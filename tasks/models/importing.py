@@ -5,36 +5,49 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nst.config.feedforward import LATEST
+from nst.config.training import TRAINING_CONFIGS
 from nst.errors import InputError, UserError
 from nst.networks import network_from
-from tasks.inputs.digests import MOST_BYTES
-from tasks.inputs.images import stem
-from tasks.inputs.uris import read_uri
+from tasks.inputs.digests import MOST_BYTES, Digests
+from tasks.inputs.images import FoundImage, image_refs, stem
+from tasks.inputs.reading import read_picture
+from tasks.inputs.uris import read_uri, stat_uri
 from tasks.models.files import parse_tensors, write_weights
+from tasks.models.trained_style import style_notes, styles_in
+from tasks.store.opening import locate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
+    from nst.records import ImageRef
     from tasks.catalog import Catalog
 
 
-def import_model(catalog: Catalog, uris: Sequence[str], name: str = "") -> str:
+def import_model(catalog: Catalog, uris: Sequence[str], name: str = "", style: str = "") -> str:
     """Write a network below the root, with a row in the `models` table; return the model's id.
+
+    The row and the notes of the file say which style a network of one style was trained for, as far as that is known:
+    from `style`, or else from the notes of the file itself. The style is part of the model: the same network with
+    another style, or with none, is another model.
 
     Args:
         catalog: The catalog of the root.
         uris: Paths or URIs of the network's files; AdaIN has two, a decoder and its encoder.
         name: Name of the model, by which it can be chosen; by default the first file's name.
+        style: Path or URI of the image that the network was trained for; "" if it is not known, or if the network takes
+            any style.
 
     Raises:
-        UserError: The name is one that a manifest understands as something else.
+        UserError: The name is one that a manifest understands as something else, or a style is given for a network of
+            several styles or of any, or for one whose file names another style.
         InputError: A file is not a safetensors file, or the tensors are those of no known network
-            (`nst.networks.importing`).
+            (`nst.networks.importing`); or the style is no picture.
     """
     name = name or stem(uris[0])
     if name == LATEST or name.endswith((".safetensors", ".yaml", ".yml")):
@@ -51,16 +64,40 @@ def import_model(catalog: Catalog, uris: Sequence[str], name: str = "") -> str:
         tensors |= part
     family = network_from(notes, tensors).family
     notes.setdefault("family", family)
+    if style:
+        notes |= style_notes([_style_image(style, family, notes, catalog)])
+    styles = styles_in(notes)
     files = write_weights(catalog.store, (tensors, notes))
     model_id = hashlib.sha256(f"imported {files['weights_digest']}".encode()).hexdigest()[:32]
     row = {
         "model_id": model_id,
         "family": family,
         "name": name,
-        **{f"style_{what}": json.dumps([]) for what in ("names", "uris", "digests")},
+        "style_names": json.dumps([image.name for image in styles]),
+        "style_uris": json.dumps([image.uri for image in styles]),
+        "style_digests": json.dumps([image.digest for image in styles]),
         **files,
         "finished_at": datetime.now(UTC),
     }
     catalog.commit("models", model_id, "imported", [row])
     catalog.publish("models")
     return model_id
+
+
+def _style_image(style: str, family: str, notes: Mapping[str, str], catalog: Catalog) -> ImageRef:
+    """Return the image that a network was trained for, once it is certain that it can be.
+
+    Raises:
+        UserError, InputError: As `import_model`.
+    """
+    if TRAINING_CONFIGS[family].KNOWS != "one":
+        raise UserError(f"this network is {family}, which is not trained for one style", hint="leave out --style")
+    location = locate(style)
+    uri = f"file://{Path(location.path).expanduser().absolute()}" if location.is_local else style
+    (image,) = image_refs([FoundImage(stem(uri), stat_uri(uri), None)], Digests(catalog.store))
+    read_picture(image)
+    told = [known.digest for known in styles_in(notes)]
+    if told and told != [image.digest]:
+        message = f"{style} is not the image that the file names as its style ({', '.join(told)[:64]})"
+        raise UserError(message, hint="leave out --style")
+    return image

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from nst.records import ImageRef
+    from nst.plan.cells import Cells
+    from nst.records import ImageRef, StyleRef
     from tasks.catalog import Catalog
     from tasks.planning.sweep import PreparedSweep
     from tasks.store import Store
@@ -69,7 +70,8 @@ def report(prepared: PreparedSweep) -> Page:
     done = cells[cells.picture_uri.notna()]
     labels = varying(cells[cells.method.notna()])
     contents = _headers({content.name: content for content in plan.cells.contents if content})
-    styles = _headers({style.name: style.images[0] for style in plan.cells.styles if style})
+    known = (*_trained_styles(plan.cells), *plan.cells.styles)
+    styles = _headers({style.name: style.images[0] for style in known if style})
     title = f"{plan.name}: {plan.total:,} cells"
     if plan.total > _GALLERY_CELLS:
         title += f", the first {_GALLERY_CELLS:,} shown"
@@ -124,6 +126,12 @@ def _sheet_cell(store: Store, row: dict[str, Any], labels: list[str]) -> SheetCe
     elif row["error_class"] is not None:
         error = f"{row['error_class']}: {row['error_message']}"
     return SheetCell(row["content_name"] or "", row["style_name"] or "", label, picture, error)
+
+
+def _trained_styles(cells: Cells) -> list[StyleRef | None]:
+    """Return the styles that the networks of cells without a style of their own were trained for."""
+    needs = cells.variants.needs
+    return [model.style for (structure, _), model in cells.models.items() if "style" not in needs[structure]]
 
 
 def _headers(images: Mapping[str, ImageRef]) -> dict[str, bytes]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tasks.catalog import Catalog
 
 _NAMES = ("content_name", "style_name")
+_TRAINED = "trained_style_name"
 
 
 def sweep_rows(
@@ -25,6 +26,8 @@ def sweep_rows(
     limit: int | None = None,
 ) -> pd.DataFrame:
     """Return the rows of a sweep's cells, in the order and under the names of its manifest.
+
+    A cell without a style in the manifest has the name of the style that its network was trained for, as in its row.
 
     Columns that are null in all these rows are left out: of the hundreds of columns a sweep fills some dozens.
 
@@ -38,14 +41,16 @@ def sweep_rows(
     names = ["sweep_id", "cell_id", "position", *_NAMES]
     cells = catalog.read("sweeps", names, where=("sweep_id", {sweep_id})).sort_by("position").drop_columns("sweep_id")
     cells = cells if limit is None else cells.slice(0, limit)
-    rows = catalog.read(table, where=("cell_id", set(cells["cell_id"].to_pylist()))).drop_columns(list(_NAMES))
+    rows = catalog.read(table, where=("cell_id", set(cells["cell_id"].to_pylist()))).drop_columns("content_name")
     rows = judged(catalog, rows) if table == "results" else rows
+    rows = rows.rename_columns({"style_name": _TRAINED})
     merged: pd.DataFrame = cells.to_pandas().merge(_filled(rows).to_pandas(), on="cell_id", how=how)
+    merged["style_name"] = merged.style_name.where(merged.style_name.notna(), merged.pop(_TRAINED))
     return merged.sort_values("position", ignore_index=True)
 
 
 def _filled(rows: pa.Table) -> pa.Table:
-    needed = {"cell_id", "method", "attempt", "picture_uri", "picture_digest", "error_class", "error_message"}
+    needed = {"cell_id", _TRAINED, "method", "attempt", "picture_uri", "picture_digest", "error_class", "error_message"}
     return rows.select([name for name in rows.column_names if name in needed or rows[name].null_count < rows.num_rows])
 
 

@@ -95,7 +95,7 @@ def _sums(file: bytes) -> _Sums:
         *(c.to_pylist() for c in table.columns), strict=True
     ):
         if seconds and cost:
-            total = sums[method, network_of(backbone, weights) if backbone else "", precision]
+            total = sums[method, network_of(backbone, weights) if backbone else "", precision or ""]
             total[0] += seconds
             total[1] += cost
     return [(*rate, seconds, cost) for rate, (seconds, cost) in sums.items()]

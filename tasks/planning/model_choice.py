@@ -5,6 +5,7 @@ A network of a training manifest has its id before it is trained, so that a swee
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from nst.errors import InputError, ManifestError
 from nst.records import ModelRef
 from tasks.inputs.manifest_source import read_manifest
 from tasks.models.choose import find_model, latest_model, model_file, trained_models
+from tasks.models.trained_style import style_of_file
 from tasks.planning.training import PreparedTraining, prepare_training
 
 if TYPE_CHECKING:
@@ -68,15 +70,17 @@ class ModelChoice:
             where = f"style {style.name}: " if style else ""
             raise InputError(f"{where}{error.message}", hint=error.hint) from error
         if config.model.endswith(".safetensors"):
-            return model_file(self._base.join(config.model), self._digests)
-        model = find_model(self._models, config.model)
-        refuse_to_paint(model.family)
-        if model.family != config.family:
+            model = model_file(self._base.join(config.model), self._digests)
+            style = style_of_file(model.uri, model.digest, self._root.store, self._base.bounds)
+            return replace(model, style=style)
+        found = find_model(self._models, config.model)
+        refuse_to_paint(found.family)
+        if found.family != config.family:
             raise InputError(
-                f"model {model.model_id[:8]} is {model.family}, expected {config.family}",
-                hint=f"write family: {model.family}",
+                f"model {found.model_id[:8]} is {found.family}, expected {config.family}",
+                hint=f"write family: {found.family}",
             )
-        return model.ref
+        return found.ref
 
     def _of_manifest(self, config: FeedforwardConfig, style_digests: list[str]) -> ModelRef:
         """Return the model of a training manifest that knows these styles, trained or not."""

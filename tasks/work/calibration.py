@@ -96,7 +96,7 @@ def _measure(config: Method, device: str) -> Calibration | None:
     optimizer = getattr(config, "optimizer", None)
     history = getattr(optimizer, "history", 0)  # of Adam: none
     return Calibration(
-        seconds_per_cost=more / (costs[2] - costs[1]) if more > 0 else seconds[2] / costs[2],
+        seconds_per_cost=more / (costs[2] - costs[1]) if more > 0 and costs[2] > costs[1] else seconds[2] / costs[2],
         fixed_bytes=max(0.0, peaks[0] - slope * pixels[0]),
         bytes_per_pixel=slope + 24.0 * max(0, history - _HISTORY),  # two pictures of three float32 values each
         device_bytes=_device_bytes(device),
@@ -120,7 +120,8 @@ def _trial(config: Method, side: int, steps: int) -> Request:
     from nst.workspace import Request
 
     changes: dict[str, Any] = {"size": side, "steps": steps, "pyramid": {"levels": 1}, "trace_every": 0}
-    raw = {**config.model_dump(), **changes}
+    raw = config.model_dump()
+    raw |= {name: value for name, value in changes.items() if name in raw}
     if config.loss_network and not config.loss_network.distilled:
         raw["backbone"]["weights"] = "random"
     raw.update({name: None for name in ("width", "height", "example_size") if name in raw})

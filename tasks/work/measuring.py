@@ -36,6 +36,8 @@ class Measuring:
 
     def _style(self, image: np.ndarray, request: Request) -> metrics.StyleReference | None:
         styles, weights, (height, width) = request.styles, request.style_weights, image.shape[:2]
+        if not styles and request.trained_style:
+            styles, weights = (request.trained_style,), (1.0,)
         if not styles:
             return None
         key = (tuple(style.digest for style in styles), tuple(weights), width, height)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def identity_columns(job: Job, cell: Cell) -> dict[str, Any]:
     """Return the columns that identify a cell and its inputs, shared by `results` and `failures`."""
-    content, style = cell.content, cell.style
+    content, style = cell.content, recorded_style(cell)
     return {
         "cell_id": cell.cell_id,
         "address": address(cell),
@@ -55,6 +55,11 @@ def identity_columns(job: Job, cell: Cell) -> dict[str, Any]:
         "model_id": cell.model.model_id if cell.model else None,
         **flatten(cell.config),
     }
+
+
+def recorded_style(cell: Cell) -> StyleRef | None:
+    """Return the style of a cell, or else that for which its network was trained, where it is known."""
+    return cell.style or (cell.model.style if cell.model else None)
 
 
 def loss_columns(losses: CellLosses) -> dict[str, Any]:

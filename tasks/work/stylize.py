@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.config.method import PixelMethod
-from nst.errors import InputError, TransientError
+from nst.errors import InputError, NstError, TransientError
 from nst.pictures import images
 from nst.recent import Recent, bytes_of
 from nst.workspace import NetworkFile, Request, Stylized, Workspace
@@ -92,6 +92,7 @@ class Stylist:
         self.workspace = Workspace(device, lambda _: {})  # every batch brings the weights of its backbone
         self._images: Recent[Pixels] = Recent(_ROOM_FOR_IMAGES, bytes_of)
         self._masks: Recent[Labels] = Recent(_ROOM_FOR_MASKS, bytes_of)
+        self._unreadable: set[StyleRef] = set()
         self._measuring = Measuring()
         self._judging = Judging(device)
 
@@ -177,6 +178,7 @@ class Stylist:
                     style_masks=tuple(self._labels(image.mask) for image in styles if image.mask),
                     model=self._model(cell),
                     start=self._pixels(cell.start) if cell.start else None,
+                    trained_style=None if cell.style else self._trained_style(cell),
                 )
             except InputError as error:
                 failures.append(_FailedCell(cell, error, "read"))
@@ -191,6 +193,20 @@ class Stylist:
         images = map(self._pixels, style.images)
         scales = style.scales or (1.0,) * len(style.images)
         return tuple(replace(image, scale=scale) for image, scale in zip(images, scales, strict=True))
+
+    def _trained_style(self, cell: Cell) -> Pixels | None:
+        """Return the style image that the cell's network was trained for; None if it is not known or cannot be read.
+
+        Metrics alone look at it, and no picture is to fail for its metrics.
+        """
+        style = cell.model.style if cell.model else None
+        if style is None or style in self._unreadable:
+            return None
+        try:
+            return self._pixels(style.images[0])
+        except NstError:
+            self._unreadable.add(style)  # a site that does not answer is waited for once, and not for every cell
+            return None
 
     def _labels(self, mask: MaskRef) -> Labels:
         return self._masks.get(mask.digest, lambda: read_mask(mask))

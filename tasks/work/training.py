@@ -19,6 +19,7 @@ from nst.workspace import Workspace
 from tasks.jobs import Failure, TrainingJob, TrainingOutcome
 from tasks.models.backbone_weights import load_weights
 from tasks.models.files import load_model, read_masks, read_styles, write_evidence, write_sample_sheet, write_weights
+from tasks.models.trained_style import style_notes
 from tasks.work.checkpoints import Checkpoints, Progress
 from tasks.work.dataset import Dataset, prepare_dataset
 from tasks.work.model_rows import Finished, curve_rows, failed_training_row, model_row
@@ -97,11 +98,21 @@ class _Training:
                 photographs=0 if photographs is None else len(photographs),
                 pictures=pictures,
                 validation=validation,
-                weights=trainer.weights(),
+                weights=self._weights(trainer),
                 started=self.started,
                 device=self.device,
             )
         )
+
+    def _weights(self, trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """Return the tensors and the notes of the network's file, with the names and places of its styles.
+
+        A network that began with another one's weights also knows the styles of that one. These have no names here, and
+        then the notes say no names and places at all.
+        """
+        tensors, notes = trainer.weights()
+        told = style_notes(self.job.spec.styles)
+        return tensors, {**notes, **told} if told["styles"] == notes["styles"] else notes
 
     def _load_weights(self, backbone: BackboneConfig) -> dict[str, Tensor]:
         return load_weights(backbone, self.job.weights_uri, self.job.spec.weights_digest)

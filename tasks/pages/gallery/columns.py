@@ -8,6 +8,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.config.judgement import JUDGEMENTS
+from nst.config.feedforward import FeedforwardConfig
 from nst.yaml.json_text import from_json
 from tasks.catalog import columns as catalog
 from tasks.catalog import parameters, schema
@@ -165,7 +166,7 @@ def _shape(row: Mapping[str, Any]) -> str | None:
 
 def _sources(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return where the inputs were read, for the manifest of a cell; each combination once."""
-    coded = _coded([tuple(_plain(row.get(key)) for key in _SOURCES) for row in cells])
+    coded = _coded([_named_sources(row) for row in cells])
     coded["values"] = [
         {
             "content": content,
@@ -179,3 +180,15 @@ def _sources(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for content, mask, styles, masks, weights, mix, scales in coded["values"]
     ]
     return coded
+
+
+def _named_sources(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the columns of `_SOURCES`; those about the style are None where the manifest of the cell names no style.
+
+    The row of a network of one style tells the style of its training, and a manifest that names the network takes none.
+    """
+    named = True
+    if row.get("method") == "feedforward":
+        config = FeedforwardConfig.model_construct(family=row["family"], model=row["model"], mode=row["mode"])
+        named = "style" in config.needs
+    return tuple(_plain(row.get(key)) if named or not key.startswith("style_") else None for key in _SOURCES)

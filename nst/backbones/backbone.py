@@ -110,7 +110,7 @@ class Backbone(nn.Module, ABC):
 
     def _apply(self, *given: Any, **named: Any) -> Self:
         """Do what `to(...)` asks for, and set mean and scale anew: in float64 they are not those rounded to float32."""
-        super()._apply(*given, **named)  # type: ignore[no-untyped-call] - torch gives it no types
+        super()._apply(*given, **named)  # type: ignore[no-untyped-call]  # torch gives it no types
         self._set_input(self.mean.device, self.mean.dtype)
         return self
 

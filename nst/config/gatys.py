@@ -148,6 +148,11 @@ class GatysConfig(PixelMethod):
         return "allowed" if self.style_representation == "gram" else "none"
 
     @property
+    def adds_styles(self) -> bool:
+        """Whether the styles of a mix may be added: Gram matrices are compared."""
+        return self.style_representation == "gram"
+
+    @property
     def author(self) -> AuthorNetwork | None:
         """The network whose energies convert the weights; None where those of the targets do."""
         return AUTHORS.get(self.units) if self.energies == "author" else None

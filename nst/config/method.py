@@ -61,6 +61,11 @@ class Method(NamedBlock, Settings):
         return True
 
     @property
+    def adds_styles(self) -> bool:
+        """Whether the styles of a mix may be added (`mix: sum`), which is defined for Gram matrices alone."""
+        return False
+
+    @property
     def canvas(self) -> tuple[int, int] | None:
         """Width and height of the picture in pixels; None where the content image decides its proportions."""
         return None

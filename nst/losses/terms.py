@@ -97,7 +97,7 @@ def style_terms(
     terms = []
     for layer, share in layers.items():
         target = targets[layer]
-        factor_B = style_weight_factor(units, loss.unit, layer, target.energy, target.channels, author)
+        factor_B = style_weight_factor(units, loss.unit, layer, (target.energy, target.channels), author)
         compare = partial(style_loss, loss, target=target)
         weights_B = (share * factor_B * weights).to(target.energy.dtype)
         terms.append(Term("style", layer, compare, loss.scope, share, weights_B))
@@ -105,7 +105,7 @@ def style_terms(
 
 
 def style_weight_factor(
-    units: Units, unit: Unit, layer: str, energy_B: Tensor, channels: int, author: AuthorNetwork | None
+    units: Units, unit: Unit, layer: str, target: tuple[Tensor, int], author: AuthorNetwork | None
 ) -> Tensor | float:
     """Return the weight of a style loss at a layer in relative units, divided by its weight in other units.
 
@@ -113,16 +113,15 @@ def style_weight_factor(
         units: The other units.
         unit: Which rule converts the style loss.
         layer: The layer.
-        energy_B: Energy of each image's target, shape (B,).
-        channels: Number of filters of the layer.
+        target: Energy of each image's target, shape (B,), and number of filters of the layer.
         author: The network whose energy and number of filters are taken in place of these; None for these.
 
     Example:
-        >>> style_weight_factor("gatys", "gram", "relu1_1", torch.tensor([16.0]), 2, None)  # e / C^4
+        >>> style_weight_factor("gatys", "gram", "relu1_1", (torch.tensor([16.0]), 2), None)  # e / C^4
         tensor([1.])
     """
     if author is None:
-        return style_factor(units, unit, energy_B, channels)
+        return style_factor(units, unit, *target)
     known = author.layers[layer]
     return style_factor(units, unit, known.of_style(unit), known.channels)
 

@@ -101,7 +101,7 @@ def guided_style_terms(
             target = style_target(STYLE_LOSSES["gram"], cells)
             regions.append(Region(shares_map(targets, mask, region, sizes[layer]), target))
         style = GuidedStyle(regions)
-        factor_B = style_weight_factor(units, "gram", layer, style.energy, regions[0].target.channels, author)
+        factor_B = style_weight_factor(units, "gram", layer, (style.energy, regions[0].target.channels), author)
         terms.append(Term("style", layer, style, "statistics", share, share * factor_B * weights_B))
     return terms
 

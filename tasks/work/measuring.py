@@ -35,8 +35,9 @@ class Measuring:
         return self._contents.get(key, lambda: metrics.content_reference(content.array, width, height))
 
     def _style(self, request: Request) -> np.ndarray | None:
-        styles, weights = request.styles, request.style_weights
+        styles = request.styles
         if not styles:
             return None
+        weights = [weight / sum(request.style_weights) for weight in request.style_weights]
         key = (tuple(style.digest for style in styles), tuple(weights))
         return self._styles.get(key, lambda: metrics.style_reference([style.array for style in styles], weights))

@@ -186,7 +186,7 @@ def _mix(style: StyleRef) -> list[Any]:
     """Return what the way of mixing adds to a key: nothing if there is one image."""
     if len(style.images) == 1:
         return []
-    whole = sum(style.weights)
+    whole = 1.0 if style.mix == "sum" else sum(style.weights)
     return [style.mix, [float(f"{weight / whole:.12g}") for weight in style.weights]]
 
 

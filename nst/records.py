@@ -51,7 +51,10 @@ class ImageRef:
 
 @dataclass(frozen=True, slots=True)
 class StyleRef:
-    """One style: one image or a weighted mix of several. Weights are normalised to add up to one."""
+    """One style: one image or a weighted mix of several.
+
+    The weights are shares that add up to one; of a sum (`mix`) they are what multiplies each image's Gram matrices.
+    """
 
     name: str
     images: tuple[ImageRef, ...]

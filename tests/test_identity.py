@@ -104,6 +104,14 @@ def test_a_mix_counts_by_shares_and_by_its_way_of_mixing():
     )
 
 
+def test_a_sum_counts_by_its_weights_and_not_by_their_shares():
+    def added(weights):
+        return identify(style=StyleRef("m", (WAVE, STORM), weights, "sum"))
+
+    shares = identify(style=StyleRef("m", (WAVE, STORM), (0.5, 0.5)))
+    assert len({added((1.0, 1.0)), added((2.0, 2.0)), added((0.5, 0.5)), shares}) == 4
+
+
 def test_a_mix_of_one_image_is_that_image():
     assert identify(style=StyleRef("m", (WAVE,), (3.0,), "losses")) == identify()
 

@@ -48,6 +48,7 @@ TRIALS = [  # method, setting, two values, settings under which it has no effect
     ("gatys", "seed", (1, 2), {"init": GIVEN}, {"init": GIVEN, "noise": 0.5}),
     ("gatys", "resize", ("long", "short"), {"size": "original"}, {}),
     ("gatys", "noise", (0.1, 0.9), {"init": "noise"}, {"init": "content"}),
+    ("gatys", "energies", ("own", "author"), {}, {"units": "jcjohnson"}),
     ("gatys", "tv", ("squared", "euclidean"), {"tv_weight": 0}, {"tv_weight": 100}),
     ("gatys", "laplacian_pool", (1, 4), {}, {"laplacian_weight": 10, "init": "noise"}),
     ("gatys", "steps", (2, 3), {"pyramid": FIRST}, {"pyramid": {**FIRST, **TWO_LEVELS}}),

@@ -25,6 +25,37 @@ def test_a_block_of_the_same_network_or_optimiser_keeps_the_rest_of_the_presets(
     assert (pyramid.levels, pyramid.first_steps) == (2, 1000)
 
 
+CAFFE = [{"weights": "caffe.pth"}, {"weights": "caffe.pth", "input": "caffe_bgr"}]
+TORCHVISION = [{}, {"weights": "torchvision"}, {"weights": "mine.pth"}]
+NEVER = [{"weights": "random"}, {"weights": "embedded"}, {"weights": "draft"}]
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_weights_are_converted_unless_the_network_is_the_authors(name):
+    """gatys and jcjohnson use Caffe's VGG-19, crowsonkb and pytorch/examples torchvision's VGG-19 and VGG-16."""
+    own, others = (CAFFE, TORCHVISION[:2]) if name in {"gatys", "jcjohnson"} else (TORCHVISION, CAFFE[1:])
+    assert {GatysConfig(preset=name, backbone=backbone).energies for backbone in own} == {"own"}
+    assert {GatysConfig(preset=name, backbone=backbone).energies for backbone in [*others, *NEVER]} == {"author"}
+    assert GatysConfig(preset=name, backbone={"weights": "draft"}, energies="own").energies == "own"
+    assert GatysConfig(preset=name, units="relative").energies == "own"
+
+
+def test_a_file_of_weights_is_taken_for_the_authors():
+    assert GatysConfig(preset="jcjohnson", backbone={"weights": "caffe.pth"}).backbone.input == "caffe"
+    assert GatysConfig(preset="crowsonkb", backbone={"weights": "mine.pth"}).backbone.input == "torchvision"
+    assert GatysConfig(preset="jcjohnson").backbone.input == "torchvision"  # its weights are torchvision's
+
+
+def test_layers_that_distilled_weights_lack_are_left_out_of_a_preset():
+    """`embedded` ends at relu4_1; of five layers of weight 1 four remain, with the same sum."""
+    config = GatysConfig(preset="jcjohnson", backbone={"weights": "embedded"})
+    assert config.style_layers == dict.fromkeys(("relu1_1", "relu2_1", "relu3_1", "relu4_1"), 1.25)
+    assert config.content_layers == {"relu4_1": 1.0}
+    config = GatysConfig(preset="pytorch", backbone={"weights": "embedded"})
+    assert (config.backbone.name, config.content_layers) == ("vgg19", {"relu2_2": 1.0})
+    assert list(config.style_layers) == ["relu1_2", "relu2_2", "relu3_3"]
+
+
 def test_another_block_by_name_replaces_the_presets_whole():
     assert GatysConfig(preset="crowsonkb", optimizer={"name": "lbfgs"}).optimizer.history == 50
     assert GatysConfig(preset="jcjohnson", optimizer="adam").optimizer.name == "adam"

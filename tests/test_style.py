@@ -31,6 +31,44 @@ def gradient(features, styles):
     return of
 
 
+def test_a_sum_of_two_styles_asks_for_the_gram_matrix_of_both(styles, rounding):
+    """The Gram matrix of one map beside another, per position of one of them, is G1 + G2, written out."""
+    gram = STYLE_LOSSES["gram"]
+    target = style_target(gram, [([gram.statistics(style) for style in styles[:2]], (1.0, 1.0), "sum")])
+    first, second = (style[0].flatten(1) for style in styles[:2])
+    both = torch.cat([first, second], 1)
+    added = both @ both.T / first.shape[1]
+    torch.testing.assert_close(target.targets[0][0][0], added, rtol=max(1e-12, rounding), atol=0.0)
+    assert target.energy.item() == pytest.approx(added.square().sum().item(), rel=max(1e-12, rounding))
+    nothing = style_loss(gram, torch.zeros_like(styles[0]), target)
+    assert nothing.item() == pytest.approx(1.0, rel=max(1e-12, rounding))
+
+
+def test_the_weights_of_a_sum_multiply(features, styles, rounding):
+    """Features sqrt(3) times as large have the Gram matrix of a style three times, and none of a third of it."""
+    gram = STYLE_LOSSES["gram"]
+    statistics = gram.statistics(features)
+    thrice = style_target(gram, [([statistics, statistics], (1.0, 2.0), "sum")])
+    assert style_loss(gram, 3.0**0.5 * features, thrice).item() == pytest.approx(0.0, abs=max(1e-20, rounding))
+    assert style_loss(gram, features, thrice).item() == pytest.approx((2 / 3) ** 2, rel=max(1e-10, rounding))
+    averaged = style_target(gram, [([statistics, statistics], (1.0, 2.0), "targets")])
+    assert style_loss(gram, features, averaged).item() == pytest.approx(0.0, abs=max(1e-20, rounding))
+
+
+@pytest.mark.parametrize("name", sorted(STYLE_LOSSES.keys() - {"gram"}))
+def test_what_is_no_gram_matrix_is_not_added(name, styles):
+    loss = STYLE_LOSSES[name]
+    statistics = [loss.statistics(style) for style in styles[:2]]
+    with pytest.raises(AssertionError, match="refuses other sums"):
+        style_target(loss, [(statistics, (1.0, 1.0), "sum")])
+
+
+def test_added_moments_may_be_those_of_no_distribution():
+    """Two features that never vary have the means 1 and the second moments 1; added, their variance is 2 - 2^2."""
+    means, seconds = STYLE_LOSSES["moments"].statistics(torch.ones(1, 1, 2, 2, dtype=torch.float64))[:2]
+    assert (2 * seconds - (2 * means).reshape_as(seconds) ** 2).item() == pytest.approx(-2.0)
+
+
 def single(loss, style):
     return style_target(loss, [([loss.statistics(style)], (1.0,), "targets")])
 

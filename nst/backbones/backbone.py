@@ -20,15 +20,17 @@ from nst.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-Inputs = Literal["torchvision", "caffe"]
+Inputs = Literal["torchvision", "caffe", "caffe_bgr"]
 Pooling = Literal["max", "average"]
 Padding = Literal["zeros", "reflect", "replicate"]
 
 INPUTS: Final[dict[Inputs, tuple[float, tuple[float, float, float], tuple[float, float, float]]]] = {
     "torchvision": (1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "caffe": (255.0, (123.68, 116.779, 103.939), (1.0, 1.0, 1.0)),
+    "caffe_bgr": (255.0, (123.68, 116.779, 103.939), (1.0, 1.0, 1.0)),
 }
-"""Input conventions: the value of white, and the mean and deviation of R, G and B where white has that value."""
+"""Input conventions: the value of white, and the mean and deviation of R, G and B where white has that value. With
+`caffe_bgr` the network then sees B, G and R in this order."""
 
 
 class Backbone(nn.Module, ABC):
@@ -66,6 +68,7 @@ class Backbone(nn.Module, ABC):
         self.order = tuple(order[: order.index(deepest(architecture, self.layers)) + 1])
         self.pooling = pooling
         self.padding = padding
+        self.sees_bgr = inputs == "caffe_bgr"
         for convolution in check_shapes(architecture, self.layers, {key: tuple(w.shape) for key, w in weights.items()}):
             for part in ("weight", "bias"):
                 tensor = weights[f"{convolution.key}.{part}"]
@@ -94,6 +97,8 @@ class Backbone(nn.Module, ABC):
         """
         features: dict[str, Tensor] = {}
         map_BCHW = (images_BCHW - self.mean) * self.scale
+        if self.sees_bgr:
+            map_BCHW = map_BCHW.flip(1)
         for layer in self.order:
             map_BCHW = self.compute(layer, map_BCHW, features)
             if layer in self.layers:

@@ -18,6 +18,9 @@ DISTILLED: Final = ("embedded", "draft")
 DEEPEST: Final = "relu4_1"
 """The last layer of the `DISTILLED` weights."""
 
+NAMED: Final = ("torchvision", "random", *DISTILLED)
+"""The words that `backbone.weights` may be; any other text is a file."""
+
 if TYPE_CHECKING:
     Name = str
     ClassifierName = str
@@ -43,10 +46,11 @@ class BackboneConfig(NamedBlock):
     or .pth file. With `embedded` and `draft`, layers that the manifest leaves out are those of the default that the
     weights have."""
 
-    input: Literal["torchvision", "caffe"] = "torchvision"
+    input: Literal["torchvision", "caffe", "caffe_bgr"] = "torchvision"
     """Input that the weights expect. `torchvision`: RGB in [0, 1], standardised by ImageNet's mean and deviation.
-    `caffe`: RGB in [0, 255] minus (123.68, 116.779, 103.939). `random` weights always take `torchvision`, `embedded`
-    and `draft` always `caffe`."""
+    `caffe`: RGB in [0, 255] minus (123.68, 116.779, 103.939). `caffe_bgr`: the same in the order B, G, R, as Caffe's
+    own files have it, and `vgg19-d01eb7cb.pth` of jcjohnson/pytorch-vgg. `random` weights always take `torchvision`,
+    `embedded` and `draft` always `caffe`."""
 
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of `random` weights; other weights ignore it."""
@@ -65,7 +69,7 @@ class BackboneConfig(NamedBlock):
         return self.weights in DISTILLED
 
     @property
-    def expected_input(self) -> Literal["torchvision", "caffe"]:
+    def expected_input(self) -> Literal["torchvision", "caffe", "caffe_bgr"]:
         """The input that the weights expect, whatever `input` says."""
         if self.weights == "random":  # trained for no input; torchvision's has unit variance
             return "torchvision"

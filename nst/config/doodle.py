@@ -118,6 +118,11 @@ class DoodleConfig(PixelMethod):
     trace_every: TraceEvery = 10
 
     @property
+    def adds_styles(self) -> bool:
+        """Whether the styles of a mix may be added: Gram matrices are compared."""
+        return self.how == "gram"
+
+    @property
     def masks(self) -> Literal["needed"]:
         """Masks of the content and of every style image are needed."""
         return "needed"

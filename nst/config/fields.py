@@ -11,8 +11,9 @@ from nst.config.architectures import LAYERS
 Needs = frozenset[Literal["content", "style"]]
 """The kinds of images that a cell is made from."""
 
-Mix = Literal["targets", "losses"]
-"""How several style images are mixed into one style: their targets are averaged, or their losses are summed."""
+Mix = Literal["targets", "losses", "sum"]
+"""How several style images are mixed into one style: their targets are averaged; their losses are averaged; or their
+Gram matrices are added, multiplied by their weights and divided by nothing."""
 
 Representation = Literal["gram", "moments", "sliced", "histogram"]
 """Which statistics of the features a style loss compares (`nst.losses.style.STYLE_LOSSES`)."""

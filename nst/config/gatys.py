@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from nst.config.backbone import BackboneConfig
 from nst.config.effects import NoEffect
+from nst.config.energies import AUTHORS
 from nst.config.fields import (
     LayerWeights,
     Precision,
@@ -22,6 +23,11 @@ from nst.config.method import PixelMethod
 from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig, coarse_to_fine
 from nst.config.presets import PRESETS, over_preset
 from nst.config.start import FromAnything, Size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nst.config.energies import AuthorNetwork
 
 
 class GatysConfig(PixelMethod):
@@ -38,7 +44,7 @@ class GatysConfig(PixelMethod):
 
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"preset", "trace_every"})
 
-    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"laplacian_weight", "laplacian_pool", "early_stop"})
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"energies", "laplacian_weight", "laplacian_pool", "early_stop"})
 
     DECIDES: ClassVar[frozenset[str]] = PixelMethod.DECIDES | {"preset", "size"}
     INDEPENDENT_VALIDATORS: ClassVar[frozenset[str]] = PixelMethod.INDEPENDENT_VALIDATORS | {
@@ -51,6 +57,7 @@ class GatysConfig(PixelMethod):
         NoEffect("seed", {"noise": (0.0,)}, unless={"init": ("noise",)}),
         NoEffect("noise", {"init": ("noise",)}),
         NoEffect("resize", {"size": ("original",)}),
+        NoEffect("energies", {"units": ("relative",)}),
         NoEffect("tv", {"tv_weight": (0.0,)}),
         NoEffect("laplacian_pool", {"laplacian_weight": (0.0,)}),
         NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),
@@ -59,12 +66,19 @@ class GatysConfig(PixelMethod):
     name: Literal["gatys"] = "gatys"
 
     preset: Literal["gatys", "jcjohnson", "crowsonkb", "pytorch"] | None = None
-    """Name of another implementation, whose settings become the defaults, its units of weights among them
-    (`nst.config.presets`)."""
+    """Name of another implementation, whose settings become the defaults, with its network and its units of weights
+    (`nst.config.presets`). `gatys` and `jcjohnson` were made with Caffe's VGG-19: `backbone: {weights: FILE}` names
+    it. On other networks `energies` becomes `author`."""
 
     units: Literal["relative", "paper", "gatys", "jcjohnson", "crowsonkb", "pytorch"] = "relative"
     """Units of the weights. `relative` divides each loss by the energy of its target, so that a weight means the same
     on every backbone; all others are the absolute units of an implementation (`nst.losses.units`)."""
+
+    energies: Literal["own", "author"] = "own"
+    """Energies that convert weights in absolute `units`. `own`: those of the cell's own targets, so that each loss is
+    its implementation's to the letter, which fits its author's network only. `author`: those measured once on the
+    author's network (`nst.config.energies`), so that content, style and total variation have their author's balance on
+    every network. A preset takes `author` unless the backbone is its author's."""
 
     size: Size = 512
     """Length in pixels of the side that `resize` names; or `original`, the size of the content image itself."""
@@ -138,6 +152,38 @@ class GatysConfig(PixelMethod):
     def masks(self) -> Literal["none", "allowed"]:
         """Whether masks may be given: only Gram matrices are compared region by region."""
         return "allowed" if self.style_representation == "gram" else "none"
+
+    @property
+    def adds_styles(self) -> bool:
+        """Whether the styles of a mix may be added: Gram matrices are compared."""
+        return self.style_representation == "gram"
+
+    @property
+    def author(self) -> AuthorNetwork | None:
+        """The network whose energies convert the weights; None where those of the targets do."""
+        return AUTHORS.get(self.units) if self.energies == "author" else None
+
+    def conflicts(self) -> Iterator[tuple[str, str, str]]:
+        """Yield the settings that do not fit together, layers without an energy of the author's among them."""
+        yield from super().conflicts()
+        if self.energies == "own" or self.units == "relative":
+            return
+        hint = "write energies: own, or units: relative with weights for any network"
+        if self.author is None:
+            yield "energies", f"no network is known that weights in units {self.units} were made for", hint
+        elif unknown := sorted((self.content_layers | self.style_layers).keys() - self.author.layers.keys()):
+            lacking = f"the energies of {self.author.title} are not known at {', '.join(unknown)}"
+            yield "energies", lacking, f"take some of {', '.join(self.author.layers)}; or {hint}"
+
+    def remarks(self) -> Iterator[str]:
+        """Yield what planning says about the settings: that the weights are converted, and how."""
+        if self.author and self.units != "relative":
+            estimated = self.author.estimated(self.content_layers | self.style_layers)
+            yield (
+                f"weights in units {self.units} are converted through energies of {self.author.title}, for which they "
+                f"were made, since the backbone is {self.backbone.name} with weights {self.backbone.weights}"
+                + (f"; the energies of {', '.join(estimated)} are estimated" if estimated else "")
+            )
 
     @model_validator(mode="before")
     @classmethod

@@ -82,6 +82,11 @@ class InvertConfig(PixelMethod):
         return frozenset((self.what,))
 
     @property
+    def adds_styles(self) -> bool:
+        """Whether the styles of a mix may be added: Gram matrices are inverted."""
+        return self.what == "style"
+
+    @property
     def canvas(self) -> tuple[int, int] | None:
         """Width and height of the picture: a square with `what: style`, else None."""
         return self.square if self.what == "style" else None

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 def reachable_defaults(fields: Mapping[str, FieldInfo], raw: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield a value for each setting of layers that is left out and whose default the distilled weights do not reach.
 
-    Of several layers those remain that the weights have, with the same sum of weights; if none remains, and for a
-    single layer, the value is the last layer that they have.
-
     Args:
         fields: All settings.
         raw: The settings as written.
@@ -29,19 +26,26 @@ def reachable_defaults(fields: Mapping[str, FieldInfo], raw: Mapping[str, Any]) 
     weights = backbone.get("weights") if isinstance(backbone, dict) else getattr(backbone, "weights", None)
     if weights not in DISTILLED:
         return
+    for name, field in fields.items():
+        if name not in raw and holds_layers(field) and (value := reachable(field.default)) != field.default:
+            yield name, value
+
+
+def reachable(layers: str | Mapping[str, float]) -> Any:
+    """Return what stands for some layers, or for one, where the weights are distilled ones (`DISTILLED`).
+
+    Of several layers those remain that the weights have, with the same sum of weights; if none remains, and for a
+    single layer, it is the last layer that they have.
+    """
     order = layers_of("vgg19")
     reached = set(order[: order.index(DEEPEST) + 1])
-    for name, field in fields.items():
-        if name in raw or not holds_layers(field):
-            continue
-        default = field.default
-        if isinstance(default, str):
-            if default not in reached:
-                yield name, DEEPEST
-        elif set(default) - reached:
-            kept = {layer: weight for layer, weight in default.items() if layer in reached}
-            total, rest = sum(default.values()), sum(kept.values())
-            yield name, {layer: weight * total / rest for layer, weight in kept.items()} or {DEEPEST: total}
+    if isinstance(layers, str):
+        return layers if layers in reached else DEEPEST
+    if not set(layers) - reached:
+        return layers
+    kept = {layer: weight for layer, weight in layers.items() if layer in reached}
+    total, rest = sum(layers.values()), sum(kept.values())
+    return {layer: weight * total / rest for layer, weight in kept.items()} or {DEEPEST: total}
 
 
 def holds_layers(field: FieldInfo) -> bool:

@@ -62,6 +62,11 @@ class Method(NamedBlock, Settings):
         return True
 
     @property
+    def adds_styles(self) -> bool:
+        """Whether the styles of a mix may be added (`mix: sum`), which is defined for Gram matrices alone."""
+        return False
+
+    @property
     def canvas(self) -> tuple[int, int] | None:
         """Width and height of the picture in pixels; None where the content image decides its proportions."""
         return None
@@ -99,6 +104,10 @@ class Method(NamedBlock, Settings):
         """Yield the settings that do not fit together: the setting at fault, what is wrong, and a hint."""
         if self.takes_original_size and self.canvas:
             yield "size", "with these settings there is no content image whose size could be taken", "give a number"
+
+    def remarks(self) -> Iterator[str]:
+        """Yield sentences that planning says about the settings, without a full stop; none by default."""
+        yield from ()
 
     @property
     def cost(self) -> float:

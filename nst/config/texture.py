@@ -92,6 +92,11 @@ class TextureConfig(PixelMethod):
         return frozenset(("style",))
 
     @property
+    def adds_styles(self) -> bool:
+        """Whether the examples of a mix may be added. `histogram_match` averages their histograms at the end still."""
+        return True
+
+    @property
     def canvas(self) -> tuple[int, int]:
         """Width and height of the new picture in pixels."""
         return self.width or self.size, self.height or self.size

@@ -51,7 +51,7 @@ class StyleLoss:
 
     Attributes:
         statistics: Returns the statistics of a style's features. They are kept from batch to batch, and styles are
-            mixed by averaging them.
+            mixed by averaging them, or by adding them (Gram matrices).
         distance: Compares the result of `observe` with the result of `prepare`; returns shape (B,).
         energy: Returns each target's distance of features that are all zero, given its statistics, shape (B,).
         scope: How much of a picture the loss needs (`nst.losses.objective.Scope`).
@@ -101,9 +101,22 @@ class StyleTarget:
     weights: Tensor
     """Weight of each image's targets, shape (B, K)."""
     energy: Tensor
-    """Energy of the mean of each image's targets, which the loss is divided by, shape (B,)."""
+    """Energy of the mean, or of the sum, of each image's targets, which the loss is divided by, shape (B,)."""
     channels: int
     """Number of filters of the layer."""
+
+
+def add(styles: Sequence[Statistics], weights: Sequence[float]) -> Statistics:
+    """Return the sum of several styles' statistics, each multiplied by its weight.
+
+    Example:
+        >>> add([(torch.tensor([[2.0]]),), (torch.tensor([[4.0]]),)], [3.0, 1.0])
+        (tensor([[10.]]),)
+    """
+    return tuple(
+        torch.stack([weight * part for weight, part in zip(weights, parts, strict=True)]).sum(0)
+        for parts in zip(*styles, strict=True)
+    )
 
 
 def average(styles: Sequence[Statistics], weights: Sequence[float]) -> Statistics:
@@ -122,10 +135,7 @@ def average(styles: Sequence[Statistics], weights: Sequence[float]) -> Statistic
     if len(styles) == 1:
         return styles[0]
     total = sum(weights)
-    return tuple(
-        torch.stack([weight / total * part for weight, part in zip(weights, parts, strict=True)]).sum(0)
-        for parts in zip(*styles, strict=True)
-    )
+    return add(styles, [weight / total for weight in weights])
 
 
 def style_target(
@@ -133,8 +143,14 @@ def style_target(
 ) -> StyleTarget:
     """Return the target of one layer for a batch.
 
-    Both kinds of mixes are divided by the energy of the averaged target, so that with Gram matrices they have the same
-    gradient: sum_k w_k |G - A_k|^2 and |G - sum_k w_k A_k|^2 differ by a constant.
+    Weights are divided by their sum, and `targets` and `losses` by the energy of the averaged target, so that with Gram
+    matrices they have the same gradient: sum_k w_k |G - A_k|^2 and |G - sum_k w_k A_k|^2 differ by a constant. With
+    `sum`, weights are divided by nothing, and the loss by the energy of the target sum_k w_k A_k: two styles of weight
+    1 ask for features with the energy of both.
+
+    A sum is defined for Gram matrices alone, since they are second moments, and those of two maps with nothing in
+    common add up. Added means and added second moments are in general those of no distribution (`moments`), and added
+    quantiles double features where an added Gram matrix makes them sqrt(2) times as large (`sliced`, `histogram`).
 
     Args:
         loss: The style loss.
@@ -146,9 +162,10 @@ def style_target(
         >>> style_target(STYLE_LOSSES["gram"], [(grams, [1.0, 1.0], "targets")]).energy  # of the mean of 1 and 9
         tensor([25.])
     """
-    means = [average(styles, weights) for styles, weights, _ in cells]
+    assert loss is STYLE_LOSSES["gram"] or all(mix != "sum" for _, _, mix in cells), "planning refuses other sums"
+    means = [(add if mix == "sum" else average)(styles, weights) for styles, weights, mix in cells]
     rows = [
-        ([mean], [1.0]) if mix == "targets" else (list(styles), [weight / sum(weights) for weight in weights])
+        (list(styles), [weight / sum(weights) for weight in weights]) if mix == "losses" else ([mean], [1.0])
         for (styles, weights, mix), mean in zip(cells, means, strict=True)
     ]
     widest = max(len(styles) for styles, _ in rows)

@@ -25,13 +25,19 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from nst.config.energies import AuthorNetwork
     from nst.losses.patches import PatchGuides
-    from nst.losses.style import StyleLoss, StyleTarget
+    from nst.losses.style import StyleLoss, StyleTarget, Unit
     from nst.losses.units import Units
 
 
 def content_terms(
-    features: Mapping[str, Tensor], layers: Mapping[str, float], weights: Tensor, units: Units = "relative"
+    features: Mapping[str, Tensor],
+    layers: Mapping[str, float],
+    weights: Tensor,
+    units: Units = "relative",
+    *,
+    author: AuthorNetwork | None = None,
 ) -> list[Term]:
     """Return a term of the content loss for every layer.
 
@@ -40,6 +46,7 @@ def content_terms(
         layers: Weight of each layer.
         weights: Weight of the content for each image, shape (B,), in `units`.
         units: Units of the weights.
+        author: The network whose energies convert the weights; None for those of `features`.
 
     Example:
         >>> terms = content_terms({"relu1_1": torch.ones(1, 2, 3, 3)}, {"relu1_1": 1.0}, torch.tensor([5.0]))
@@ -51,7 +58,12 @@ def content_terms(
         target_BCHW = features[layer]
         energy_B = content_energy(target_BCHW).clamp_min(ENERGY_FLOOR)
         _, channels, rows, columns = target_BCHW.shape
-        factor_B = content_factor(units, energy_B, channels, rows * columns)
+        known = author.layers[layer] if author else None
+        factor_B = (
+            content_factor(units, known.photographs, known.channels, rows * columns)
+            if known
+            else content_factor(units, energy_B, channels, rows * columns)
+        )
         loss = partial(content_loss, target_1CHW=target_BCHW, energy=energy_B)
         weights_B = (share * factor_B * weights).to(target_BCHW.dtype)
         terms.append(Term("content", layer, loss, "positions", share, weights_B))
@@ -64,6 +76,8 @@ def style_terms(
     layers: Mapping[str, float],
     weights: Tensor,
     units: Units = "relative",
+    *,
+    author: AuthorNetwork | None = None,
 ) -> list[Term]:
     """Return a term of the style loss for every layer.
 
@@ -73,6 +87,7 @@ def style_terms(
         layers: Weight of each layer.
         weights: Weight of the style for each image, shape (B,), in `units`.
         units: Units of the weights.
+        author: The network whose energies convert the weights; None for those of `targets`.
 
     Example:
         >>> loss, gram = STYLE_LOSSES["gram"], (torch.tensor([[[3.0]]]),)
@@ -82,11 +97,33 @@ def style_terms(
     terms = []
     for layer, share in layers.items():
         target = targets[layer]
-        factor_B = style_factor(units, loss.unit, target.energy, target.channels)
+        factor_B = style_weight_factor(units, loss.unit, layer, (target.energy, target.channels), author)
         compare = partial(style_loss, loss, target=target)
         weights_B = (share * factor_B * weights).to(target.energy.dtype)
         terms.append(Term("style", layer, compare, loss.scope, share, weights_B))
     return terms
+
+
+def style_weight_factor(
+    units: Units, unit: Unit, layer: str, target: tuple[Tensor, int], author: AuthorNetwork | None
+) -> Tensor | float:
+    """Return the weight of a style loss at a layer in relative units, divided by its weight in other units.
+
+    Args:
+        units: The other units.
+        unit: Which rule converts the style loss.
+        layer: The layer.
+        target: Energy of each image's target, shape (B,), and number of filters of the layer.
+        author: The network whose energy and number of filters are taken in place of these; None for these.
+
+    Example:
+        >>> style_weight_factor("gatys", "gram", "relu1_1", (torch.tensor([16.0]), 2), None)  # e / C^4
+        tensor([1.])
+    """
+    if author is None:
+        return style_factor(units, unit, *target)
+    known = author.layers[layer]
+    return style_factor(units, unit, known.of_style(unit), known.channels)
 
 
 def patch_terms(

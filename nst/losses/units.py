@@ -31,6 +31,9 @@ Here n = 3 H W is the number of values of the picture, and e is what the relativ
 P (content), |A|_F^2 (gram), |m|^2 + tr S (moments), ... Sliced distances are smaller by nature: the relative sliced
 loss of features that are all zero is 3. The total variation `nine_point` is converted as `squared` is.
 
+With `energies: author`, e and C are not those of the target but those of the author's network, measured once
+(`nst.config.energies`): the weight in relative units is then the same for all pictures and networks.
+
 Algebra: leongatys takes F F^T / (H W), the mean over C^2 entries and 1 / C^2 (the layer weights are 1e3 / C^2, of which
 `style_weight` holds the 1e3); jcjohnson and pytorch/examples take F F^T / (C H W) and the mean over C^2 entries: all
 three give e / C^4. The paper's 1 / (4 N^2 M^2) |F F^T - ...|^2 is e / (4 C^2) once each Gram matrix is divided by its

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from nst.config.block import Block
+from nst.config.fields import Mix
 from nst.config.locations import check_uri
 
 _TYPED_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -95,7 +96,8 @@ class MixImage(FromUri):
     """Path or URI of one image."""
 
     weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
-    """Share in the mix; the weights of a mix are scaled to add up to one."""
+    """Share in the mix; the weights of a mix are scaled to add up to one. With `mix: sum` they are not: each multiplies
+    the Gram matrices of its image."""
 
     mask: Mask = Field(default=None, validate_default=False)
     """Its label image, or the colour of the one region that it is for: several styles in several regions."""
@@ -123,8 +125,10 @@ class StyleSpec(FromUri):
     images: Annotated[tuple[MixImage, ...], Field(min_length=1, max_length=64)] | None = None
     """Images of one mixed style, instead of `uri`."""
 
-    mix: Literal["targets", "losses"] = "targets"
-    """How `images` are mixed: their Gram targets averaged, or their losses summed."""
+    mix: Mix = "targets"
+    """How `images` are mixed. `targets`: their targets (Gram matrices, ...) are averaged. `losses`: their losses are
+    averaged, which with Gram matrices gives the same picture. `sum`: their Gram matrices are added, each multiplied by
+    its weight (G1 + G2): the features get the energy of all styles together. For Gram matrices alone."""
 
     mask: Mask = Field(default=None, validate_default=False)
     """Label image of the image at `uri`, or one colour for the whole of it; the images of a mix have their own."""
@@ -142,6 +146,8 @@ class StyleSpec(FromUri):
             raise ValueError("found 'mask' beside 'images', expected a mask for each image of the mix")
         if self.images and self.scale != 1.0:
             raise ValueError("found 'scale' beside 'images', expected a scale for each image of the mix")
+        if self.mix == "sum" and len(self.images or ()) < 2:
+            raise ValueError("found 'mix: sum' without a sum, expected 'images' with at least two images")
         check_one_image(self.uri, self.mask)
         return self
 

@@ -96,6 +96,7 @@ def check_manifest(declaration: Declaration) -> Manifest:
     if block is not None and variants is not None:
         check_masks(block, variants, report)
         _check_scales(block, variants, report)
+        _check_sums(block, variants, report)
     report.raise_any()
     assert block is not None
     assert variants is not None
@@ -121,6 +122,15 @@ def _check_scales(block: ManifestBlock, variants: Variants[Method], report: Repo
                 inner: Path = ("images", number) if style.images else ()
                 message = f"with these settings {learned[0]} has learned the size of its styles in training"
                 report.add(("styles", index, *inner, "scale"), message, "remove 'scale'", key=True)
+
+
+def _check_sums(block: ManifestBlock, variants: Variants[Method], report: Reporter) -> None:
+    """Report sums of styles for methods and settings that compare something else than Gram matrices."""
+    others = [config.name for config in map(variants.config, variants.first) if not config.adds_styles]
+    for index, style in enumerate(block.styles if others else ()):
+        if style.mix == "sum":
+            message = f"with these settings {others[0]} cannot add styles: a sum is defined for Gram matrices alone"
+            report.add(("styles", index, "mix"), message, "write mix: targets")
 
 
 def _check_images(raw: dict[str, Any], needed: Needs, report: Reporter) -> None:

@@ -5,8 +5,11 @@ Knows no file and no catalog. Shape letters: B images, H rows, W columns.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Final
 
+from nst.config.backbone import NAMED
+from nst.config.energies import AUTHORS
 from nst.config.gatys import GatysConfig
 from nst.errors import InputError
 from nst.losses.terms import tv_term
@@ -24,11 +27,15 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from nst.backbones import Backbone
     from nst.errors import NstError
     from nst.losses.objective import Objective, Term
     from nst.methods.descent import OnStep
     from nst.methods.targets import Size
     from nst.workspace import Request, Stylized, Workspace
+
+_AS_GOOD_AS_EQUAL: Final = 0.02
+"""Largest relative difference of two mean squares of weights that may come from rounding to half precision."""
 
 
 def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: OnStep | None = None) -> list[Stylized]:
@@ -58,6 +65,8 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
     configs = configs_of(requests, GatysConfig)
     config = configs[0]
     targets = Targets(requests, workspace, [*config.content_layers, *config.style_layers])
+    for own in configs:
+        _check_weights(own, targets.backbone)
 
     def objective(width: int, height: int) -> Objective:
         size = (width, height)
@@ -66,7 +75,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
         tv_weight_B = targets.vector([config.tv_weight for config in configs])
         tv_weight_B = tv_weight_B * tv_factor(config.units, config.tv, 3 * width * height)
         return targets.objective(
-            *targets.content_terms(config.content_layers, size, content_weights, config.units),
+            *targets.content_terms(config.content_layers, size, content_weights, config.units, config.author),
             *_style_terms(targets, configs, size),
             tv_term(tv_weight_B, config.tv),
             *targets.laplacian_terms(config.laplacian_pool, size, laplacian_weights, config.units),
@@ -84,6 +93,24 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
     return Descent(targets, config.optimizer, start, objective, keep_colors if config.color == "luminance" else None)
 
 
+def _check_weights(config: GatysConfig, backbone: Backbone) -> None:
+    """Refuse a file of weights that a preset takes for its author's, and that is of another network.
+
+    Raises:
+        InputError: The weights of its first layer differ from the author's in their mean square.
+    """
+    if config.preset != config.units or config.energies == "author" or config.backbone.weights in NAMED:
+        return
+    author = AUTHORS[config.units]
+    found = backbone.get_buffer("conv1_1_weight").double().square().mean().sqrt().item()
+    if author.first_weights and not math.isclose(found, author.first_weights, rel_tol=_AS_GOOD_AS_EQUAL):
+        raise InputError(
+            f"{config.backbone.weights} does not hold {author.title}, for which the weights of preset {config.preset} "
+            f"were made: the root mean square of conv1_1 is {found:.4g}, there it is {author.first_weights:g}",
+            hint="write energies: author, which converts the weights to this network",
+        )
+
+
 def _style_terms(targets: Targets, configs: Sequence[GatysConfig], size: Size) -> list[Term]:
     """Return a term of the style loss for every layer, region by region if the images have masks."""
     config = configs[0]
@@ -91,7 +118,14 @@ def _style_terms(targets: Targets, configs: Sequence[GatysConfig], size: Size) -
     colors_of = size if config.color == "histogram" else None
     if targets.requests[0].content_mask is not None:
         return guided_style_terms(
-            targets, config.style_layers, size, long_side, weights, units=config.units, colors_of=colors_of
+            targets,
+            config.style_layers,
+            size,
+            long_side,
+            weights,
+            units=config.units,
+            author=config.author,
+            colors_of=colors_of,
         )
     return targets.style_terms(
         config.style_layers,
@@ -100,6 +134,7 @@ def _style_terms(targets: Targets, configs: Sequence[GatysConfig], size: Size) -
         weights,
         representation=config.style_representation,
         units=config.units,
+        author=config.author,
         colors_of=colors_of,
     )
 

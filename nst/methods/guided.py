@@ -13,7 +13,7 @@ from nst.errors import InputError
 from nst.losses.guided import GuidedStyle, Region, region_grams
 from nst.losses.objective import Term, arithmetic
 from nst.losses.style import STYLE_LOSSES, style_target
-from nst.losses.units import style_factor
+from nst.losses.terms import style_weight_factor
 from nst.pictures.images import style_size
 from nst.pictures.masks import match_regions
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from nst.config.energies import AuthorNetwork
     from nst.losses.units import Units
     from nst.methods.targets import Size, Targets
     from nst.pictures.images import Pixels
@@ -56,6 +57,7 @@ def guided_style_terms(
     weights: Sequence[float],
     *,
     units: Units = "relative",
+    author: AuthorNetwork | None = None,
     colors_of: Size | None = None,
 ) -> list[Term]:
     """Return a term of the style loss for every layer, region by region.
@@ -70,6 +72,7 @@ def guided_style_terms(
         long_side: Long side of the style images in pixels.
         weights: Weight of the style for each image, in `units`.
         units: Units of the weights.
+        author: The network whose energies convert the weights; None for those of the targets.
         colors_of: Size of the content whose colours the style images are given first; None to keep their colours.
     """
     mask = targets.requests[0].content_mask
@@ -98,7 +101,7 @@ def guided_style_terms(
             target = style_target(STYLE_LOSSES["gram"], cells)
             regions.append(Region(shares_map(targets, mask, region, sizes[layer]), target))
         style = GuidedStyle(regions)
-        factor_B = style_factor(units, "gram", style.energy, regions[0].target.channels)
+        factor_B = style_weight_factor(units, "gram", layer, (style.energy, regions[0].target.channels), author)
         terms.append(Term("style", layer, style, "statistics", share, share * factor_B * weights_B))
     return terms
 

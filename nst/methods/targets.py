@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from nst.config.energies import AuthorNetwork
     from nst.config.fields import Representation
     from nst.losses.objective import Term
     from nst.losses.style import Statistics
@@ -81,7 +82,12 @@ class Targets:
         return torch.tensor(values, dtype=self.dtype, device=self.workspace.device)
 
     def content_terms(
-        self, layers: Mapping[str, float], size: Size, weights: Sequence[float], units: Units = "relative"
+        self,
+        layers: Mapping[str, float],
+        size: Size,
+        weights: Sequence[float],
+        units: Units = "relative",
+        author: AuthorNetwork | None = None,
     ) -> list[Term]:
         """Return a term of the content loss for every layer.
 
@@ -90,8 +96,10 @@ class Targets:
             size: Width and height of the picture in pixels.
             weights: Weight of the content for each image, in `units`.
             units: Units of the weights.
+            author: The network whose energies convert the weights; None for those of the targets.
         """
-        return content_terms(self.content_features(tuple(layers), size), layers, self.vector(weights), units)
+        features = self.content_features(tuple(layers), size)
+        return content_terms(features, layers, self.vector(weights), units, author=author)
 
     def laplacian_terms(self, pool: int, size: Size, weights: Sequence[float], units: Units = "relative") -> list[Term]:
         """Return the term of the Laplacian loss, or no term if no image gives it a weight.
@@ -116,6 +124,7 @@ class Targets:
         *,
         representation: Representation = "gram",
         units: Units = "relative",
+        author: AuthorNetwork | None = None,
         colors_of: Size | None = None,
     ) -> list[Term]:
         """Return a term of the style loss for every layer.
@@ -127,6 +136,7 @@ class Targets:
             weights: Weight of the style for each image, in `units`.
             representation: Which statistics of the features are compared.
             units: Units of the weights.
+            author: The network whose energies convert the weights; None for those of the targets.
             colors_of: Size of the content whose colours the style images are given first; None to keep their colours.
         """
         loss = STYLE_LOSSES[representation]
@@ -146,7 +156,7 @@ class Targets:
             )
             for layer in layers
         }
-        return style_terms(loss, targets, layers, self.vector(weights), units)
+        return style_terms(loss, targets, layers, self.vector(weights), units, author=author)
 
     def content_features(self, layers: tuple[str, ...], size: Size) -> dict[str, Tensor]:
         """Return the content image's features at a size by layer, shape (1, C, H, W) each, from memory if kept."""

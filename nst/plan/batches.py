@@ -141,6 +141,10 @@ class Plan:
             most[structure] = max(most.get(structure, 0), len(numbers))
         return [(self.cells.structure_config(structure), count) for structure, count in most.items()]
 
+    def remarks(self) -> list[str]:
+        """Return what the settings of the cells that are to be run have to say (`nst.config.method.Method.remarks`)."""
+        return list(dict.fromkeys(remark for config, _ in self.largest_batches() for remark in config.remarks()))
+
     def costs(self) -> dict[Rate, float]:
         """Return the cost of the cells that are to be run, by what their seconds depend on."""
         counts: Counter[int] = Counter()
@@ -166,6 +170,7 @@ class Plan:
             "excluded": self.cells.excluded,
             "merged": self.cells.merged,
             "merged_because": merge_reasons(self.cells),
+            "remarks": self.remarks(),
             "reasons": {name: self.reasons[name] for name in (DONE, NEW, FAILED, INPUT, VERSION)},
             "to_do": self.to_do,
             "batches": self.batch_count,

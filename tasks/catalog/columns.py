@@ -53,8 +53,10 @@ IDENTITY: Final = (
         style_digests="JSON list of the SHA-256 of the style images' bytes.",
         style_mask_uris="JSON list of where the style images' masks were read, or their colours; null without.",
         style_mask_digests="JSON list of the SHA-256 of the masks' bytes, or their colours.",
-        style_weights="JSON list of the shares of the style images in the mix; they add up to 1.",
-        style_mix="How several style images are mixed: `targets` or `losses`.",
+        style_weights="JSON list of the shares of the style images in the mix, which add up to 1; with `style_mix` "
+        "`sum`, of the numbers that multiply their Gram matrices, which may have any sum.",
+        style_mix="How several style images are mixed: `targets` or `losses`, which are averaged, or `sum`, the Gram "
+        "matrices of all images added.",
         weights_digest="SHA-256 that identifies the weights, the backbone's or the trained network's.",
         model_id="Trained model that made the picture, or whose training failed; null for methods without one.",
         style_scales="JSON list of the sizes of the style images, divided by the size that the method gives to "

@@ -248,6 +248,7 @@ def _style_refs(styles: Sequence[_FoundStyle], digests: Digests) -> Iterator[Sty
     names = unique([style.name for style in styles])
     for name, style in zip(names, styles, strict=True):
         weights = [image.weight for image in style.spec.images] if style.spec.images else [1.0]
-        shares = tuple(weight / sum(weights) for weight in weights)
+        whole = 1.0 if style.spec.mix == "sum" else sum(weights)
+        shares = tuple(weight / whole for weight in weights)
         scales = style.spec.scales if set(style.spec.scales) != {1.0} else ()
         yield StyleRef(name, tuple(image_refs(style.images, digests)), shares, style.spec.mix, scales)

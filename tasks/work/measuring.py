@@ -35,11 +35,12 @@ class Measuring:
         return self._contents.get(key, lambda: metrics.content_reference(content.array, width, height))
 
     def _style(self, image: np.ndarray, request: Request) -> metrics.StyleReference | None:
-        styles, weights, (height, width) = request.styles, request.style_weights, image.shape[:2]
+        styles, given, (height, width) = request.styles, request.style_weights, image.shape[:2]
         if not styles and request.trained_style:
-            styles, weights = (request.trained_style,), (1.0,)
+            styles, given = (request.trained_style,), (1.0,)
         if not styles:
             return None
+        weights = [weight / sum(given) for weight in given]
         key = (tuple(style.digest for style in styles), tuple(weights), width, height)
         arrays = [style.array for style in styles]
         return self._styles.get(key, lambda: metrics.style_reference(arrays, weights, width, height))

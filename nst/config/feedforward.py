@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from nst.config.effects import NoEffect
-from nst.config.fields import Needs, Pixels, Precision, Seed
+from nst.config.fields import Color, Needs, Pixels, Precision, Seed
 from nst.config.method import Method
 from nst.config.start import Size
 from nst.config.training import TRAINING_CONFIGS, Training, refuse_to_paint
@@ -40,6 +40,8 @@ class FeedforwardConfig(Method):
         NoEffect("seed", unless={"family": ("texture_net", "doodle_net")}),
         NoEffect("alpha", {"mode": ("texture",)}),
         NoEffect("alpha", {"family": ("doodle_net",)}),
+        NoEffect("color", {"mode": ("texture",)}),
+        NoEffect("color", {"family": ("doodle_net",)}),
         NoEffect("style_scale", unless={"family": ("adain",)}),
         NoEffect("resize", {"mode": ("texture",)}),
     )
@@ -76,9 +78,7 @@ class FeedforwardConfig(Method):
     """Long side of the style images divided by the long side of the picture, for `adain`; the other families have
     learned the size of their style in training."""
 
-    color: Literal["style", "luminance"] = "style"
-    """Colours of the result. `style`: the colours of the style. `luminance`: the colours of the content, since only the
-    luminance of the stylized picture is kept (Gatys et al. 2016b); not for `doodle_net`."""
+    color: Color = "style"
 
     seed: Seed = 0
     """Seed of the noise of a `texture_net` or `doodle_net`; networks of the other families take no noise."""

@@ -66,7 +66,7 @@ def test_a_batch_of_different_contents_styles_and_settings_equals_its_cells_alon
     requests = [
         of(family),
         of(family, picture(3, 36, 48), STYLES, weights=(3.0, 1.0)),
-        of(family, picture(4, 50, 30), STYLES[1:], alpha=0.3, color="luminance"),
+        of(family, picture(4, 50, 30), STYLES[1:], alpha=0.3),
         of(family, picture(5, 36, 48), alpha=0.6, seed=9),
     ]
     together = pictures_of(*requests)
@@ -231,4 +231,5 @@ def test_a_cell_needs_the_images_that_make_it():
         for fields in configs:
             assert FeedforwardConfig(**fields).needs == expected
     masks = {family: FeedforwardConfig(family=family).masks for family in ("adain", "doodle_net", "johnson")}
-    assert masks == {"adain": "allowed", "doodle_net": "content", "johnson": "none"}
+    assert masks == {"adain": "allowed", "doodle_net": "content", "johnson": "allowed"}
+    assert FeedforwardConfig(family="johnson", model="3f9c").masks == "none"  # whose cells have no style image

@@ -14,6 +14,8 @@ from nst.config.training import TRAINING_CONFIGS, Training, refuse_to_paint
 from nst.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     Family = str
 else:  # the names come from the one table
     Family = Literal[tuple(sorted(TRAINING_CONFIGS))]
@@ -27,7 +29,7 @@ _MANIFESTS = (".yaml", ".yml")
 class FeedforwardConfig(Method):
     """Stylization by one pass of a network that was trained before, for one style, for several styles or for any."""
 
-    VARIES: ClassVar[frozenset[str]] = frozenset({"alpha", "color", "seed"})
+    VARIES: ClassVar[frozenset[str]] = frozenset({"alpha", "seed"})
 
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"model", "family"})
     """Fields that are no part of a cell's identity: the identity of the network stands for them."""
@@ -79,6 +81,11 @@ class FeedforwardConfig(Method):
     learned the size of their style in training."""
 
     color: Color = "style"
+    """Colours of the result. `style`: those of the style. All others are those of the content. `luminance`: only the
+    luminance of the stylized picture is kept (Gatys et al. 2016b). `oklab`: only its lightness in OkLab is kept
+    (Ottosson 2020). `histogram`: the style image is given the mean and covariance of the content's colours beforehand,
+    for `adain` only, since other networks have learned the colours of their styles. `histogram_after`: the finished
+    picture is given them. Without effect on `doodle_net`."""
 
     seed: Seed = 0
     """Seed of the noise of a `texture_net` or `doodle_net`; networks of the other families take no noise."""
@@ -130,10 +137,13 @@ class FeedforwardConfig(Method):
 
     @property
     def masks(self) -> Literal["none", "allowed", "content"]:
-        """Whether masks matter: a network of any style exchanges statistics by region, a `doodle_net` paints masks."""
+        """Whether masks matter: a `doodle_net` paints masks, other networks paint a style in the regions of its colour.
+
+        A cell that names no style has no mask of a style either, and no region to paint.
+        """
         if self.network.PAINTS == "masks":
             return "content"
-        return "allowed" if self.network.KNOWS == "any" else "none"
+        return "allowed" if self.needs >= {"content", "style"} else "none"
 
     @property
     def sizes_styles(self) -> bool:
@@ -144,6 +154,13 @@ class FeedforwardConfig(Method):
     def canvas(self) -> tuple[int, int] | None:
         """Width and height of the picture: a square with `mode: texture`, else None."""
         return self.square if self.mode == "texture" else None
+
+    def conflicts(self) -> Iterator[tuple[str, str, str]]:
+        """Yield the settings that do not fit together: only a network of any style is given the style's colours."""
+        yield from super().conflicts()
+        if self.color == "histogram" and self.network.KNOWS != "any":
+            message = f"the colours of a style cannot be changed for {self.family}, which has learned them"
+            yield "color", message, "write color: histogram_after"
 
     @property
     def cost(self) -> float:

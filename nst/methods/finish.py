@@ -34,13 +34,15 @@ SATURATED = 0.95
 
 
 def content_colors(targets: Targets, color: str) -> Callable[[Tensor], Tensor] | None:
-    """Return what gives finished pictures the colours of the content, or None where `color` leaves them as they are.
+    """Return what gives finished pictures the colours of the content, or None where nothing is to be done.
+
+    Nothing is to be done without a content image, and for values of `color` that say nothing of finished pictures.
 
     Args:
         targets: The targets of the batch.
         color: A value of `nst.config.fields.Color`; `histogram` matches the style images beforehand instead.
     """
-    if color not in FINISHES:
+    if color not in FINISHES or targets.requests[0].content is None:
         return None
 
     def keep(pictures_B3HW: Tensor) -> Tensor:

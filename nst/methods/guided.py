@@ -32,8 +32,12 @@ if TYPE_CHECKING:
     from nst.workspace import Request
 
 
-def unmatched(request: Request) -> InputError | None:
+def unmatched(request: Request, *, partly: bool = False) -> InputError | None:
     """Return an error for a request whose masks do not fit together, or None.
+
+    Args:
+        request: The request.
+        partly: Whether regions of the content may have no style, as long as one region has one.
 
     Example:
         >>> request = Request("cell", content, (style,), (1.0,), "targets", GatysConfig(), plain_labels("#ff0000"))
@@ -45,7 +49,7 @@ def unmatched(request: Request) -> InputError | None:
     if request.content_mask is None or len(request.style_masks) != len(request.styles):
         return InputError("masks for some of the images only", hint="give a mask to all of them or to none")
     try:
-        match_regions(request.content_mask, request.style_masks)
+        match_regions(request.content_mask, request.style_masks, partly=partly)
     except InputError as error:
         return error
     return None

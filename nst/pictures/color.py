@@ -132,3 +132,6 @@ FINISHES: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
     "histogram_after": take_colors,
 }
 """What the values of `color` do to finished pictures, given the content at their size; other values do nothing."""
+
+WHOLE: Final = frozenset({"histogram_after"})
+"""The values of `color` that look at the whole picture; all others change every pixel by itself."""

@@ -28,8 +28,8 @@ _OPPONENTS: Final = (
 )
 """Cube roots of the responses to L, a and b."""
 
-_SLACK: Final = 1e-6
-"""How far, in linear light, a colour may lie outside of sRGB and still count as inside: white itself is at 1 + 4e-8."""
+_SLACK: Final = 1e-9
+"""How far, in linear light, a colour may lie outside of sRGB and still count as inside, for the sake of rounding."""
 
 _HALVINGS: Final = 16
 """Halvings of the interval that holds the largest chroma inside of sRGB; 2^-16 of the chroma is no step of 8 bits."""

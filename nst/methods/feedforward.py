@@ -181,9 +181,12 @@ class _Pass:
         if contents_BHW3 is None:
             return self._paint(indices, [self.requests[index] for index in indices], None)
         photographs_B3HW = self._tensor(contents_BHW3)
-        if self.config.network.KNOWS != "any" and self.requests[0].content_mask is not None:
-            pairs = zip(indices, photographs_B3HW, strict=True)
-            return torch.cat([self._by_region(index, photograph_3HW[None]) for index, photograph_3HW in pairs])
+        by_region = self.config.network.KNOWS != "any"
+        if by_region and any(self.requests[index].content_mask for index in indices):
+            if len(indices) > 1:  # one by one, since each request has regions of its own
+                pairs = zip(indices, contents_BHW3, strict=True)
+                return torch.cat([self._apply([index], content_HW3[None]) for index, content_HW3 in pairs])
+            return self._by_region(indices[0], photographs_B3HW)
         pictures_B3HW = self._paint(indices, [self.requests[index] for index in indices], photographs_B3HW)
         return self._colored(pictures_B3HW, photographs_B3HW) if colored else pictures_B3HW
 

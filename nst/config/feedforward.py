@@ -53,7 +53,9 @@ class FeedforwardConfig(Method):
     family: Family = "johnson"
     """Family of the network. A `johnson`, `mgan` or `texture_net` network knows one style, a `conditional` one several
     styles; an `adain` network takes any style. A `doodle_net` paints the mask of the content, in whose colours it must
-    have been trained; an image of the content then gives no more than the proportions."""
+    have been trained; an image of the content then gives no more than the proportions. Where images have masks, `adain`
+    paints every region; the other families paint the regions whose colour is in the mask of a style that they know, and
+    leave the photograph as it is in the rest."""
 
     model: Annotated[str, Field(min_length=1)] = LATEST
     """Which network to run: its id in the catalog of models or the beginning of the id; the URI of a .safetensors file;

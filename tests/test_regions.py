@@ -181,6 +181,17 @@ def test_one_region_paints_the_picture_without_masks(name):
     assert guided[0].losses.terms["style"].layers == plain[0].losses.terms["style"].layers
 
 
+@pytest.mark.parametrize("name", REPRESENTATIONS)
+def test_styles_of_different_sizes_meet_in_a_region_and_in_a_batch(name):
+    mask, small_style = of_two(32, 40, 20), Pixels("narrow", blocks(9, 40, 24))
+    whole = plain_labels(RED)
+    mixed = masked(name, [STYLES[0], small_style], mask, [mask, of_two(40, 24, 4)], steps=2)
+    alone = masked(name, [small_style, STYLES[0]], mask, [whole, plain_labels(BLUE)], steps=2)
+    for together, single in zip(run(mixed, alone), [run(mixed)[0], run(alone)[0]], strict=True):
+        assert together.error is None
+        assert together.losses.terms["style"].loss == pytest.approx(single.losses.terms["style"].loss, rel=1e-6)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*REPRESENTATIONS, "mrf"])
 def test_each_region_takes_its_style(name):

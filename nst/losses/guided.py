@@ -85,26 +85,38 @@ def guided_moments(features_BCHW: Tensor, shares_hw: Tensor) -> tuple[Tensor, ..
     return mean_BC, gram_matrix(guide(features_BCHW, shares_hw))
 
 
-def select(features_BCHW: Tensor, shares_hw: Tensor) -> Tensor:
-    """Return the features at the positions of a region as a map of one row, shape (B, C, 1, M).
+def positions_of(shares_hw: Tensor) -> Tensor:
+    """Return which positions belong to a region for losses that compare ranks, shape (H, W).
 
-    For losses that compare ranks. A position belongs to the region that has at least half of it. In a region that has
-    half of no position, as a thin one on the coarse grid of a deep layer, the positions of its largest share count. A
-    share as a weight of its rank would be the alternative. A hard choice has a quantile function of equal steps, so
-    that the loss within a region is the very loss of a picture that consists of the region alone, and exact where that
-    is exact; and what lies on a border, it counts once and not twice. Borders are soft for the features themselves,
-    which see beyond them.
+    A position belongs to the region that has at least half of it. In a region that has half of no position, as a thin
+    one on the coarse grid of a deep layer, the positions of its largest share count. A share as a weight of its rank
+    would be the alternative. A hard choice has a quantile function of equal steps, so that the loss within a region is
+    the very loss of a picture that consists of the region alone, and exact where that is exact. Borders are soft
+    anyhow, for the features there see both sides.
+
+    Args:
+        shares_hw: Share of each position that belongs to the region, in [0, 1], for all images; shape (H, W).
+
+    Example:
+        >>> positions_of(torch.tensor([[1.0, 0.6, 0.4]])), positions_of(torch.tensor([[0.3, 0.1]]))
+        (tensor([[ True,  True, False]]), tensor([[ True, False]]))
+    """
+    assert shares_hw.dim() == 2, "the images of a batch share their mask"
+    return shares_hw >= shares_hw.max().clamp_max(0.5)
+
+
+def select(features_BCHW: Tensor, shares_hw: Tensor) -> Tensor:
+    """Return the features at the positions of a region (`positions_of`) as a map of one row, shape (B, C, 1, M).
 
     Args:
         features_BCHW: Feature maps.
-        shares_hw: Share of each position that belongs to the region, in [0, 1], for all images; shape (H, W).
+        shares_hw: As for `positions_of`.
 
     Example:
         >>> select(torch.tensor([[[[3.0, 5.0, 7.0]]]]), torch.tensor([[1.0, 0.6, 0.4]])).tolist()
         [[[[3.0, 5.0]]]]
     """
-    assert shares_hw.dim() == 2, "the images of a batch share their mask"
-    inside_HW = shares_hw >= 0.5 if shares_hw.max() >= 0.5 else shares_hw == shares_hw.max()
+    inside_HW = positions_of(shares_hw)
     # A region that is the whole picture leaves its features as they are, to the last bit of every sum over them.
     return features_BCHW if inside_HW.all() else features_BCHW[:, :, inside_HW].unsqueeze(2)
 

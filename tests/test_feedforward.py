@@ -66,7 +66,7 @@ def test_a_batch_of_different_contents_styles_and_settings_equals_its_cells_alon
     requests = [
         of(family),
         of(family, picture(3, 36, 48), STYLES, weights=(3.0, 1.0)),
-        of(family, picture(4, 50, 30), STYLES[1:], alpha=0.3, color="luminance"),
+        of(family, picture(4, 50, 30), STYLES[1:], alpha=0.3),
         of(family, picture(5, 36, 48), alpha=0.6, seed=9),
     ]
     together = pictures_of(*requests)
@@ -150,6 +150,57 @@ def test_adain_gives_each_region_its_own_style():
         assert np.abs(means[0] - means[1]).sum() < np.abs(means[0] - means[2]).sum()
 
 
+HALVES = Labels("halves", ("#ff0000", "#0000ff"), np.repeat([[0] * 24 + [1] * 24], 36, 0).astype(np.uint8))
+
+
+@pytest.mark.parametrize("family", ["johnson", "texture_net", "mgan", "conditional"])
+@pytest.mark.parametrize("color", ["style", "luminance"])
+def test_a_region_without_style_keeps_the_photograph(family, color):
+    left, right = plain_labels(HALVES.colors[0]), plain_labels(HALVES.colors[1])
+    changes = {"styles": STYLES[:1], "color": color, "alpha": 0.7}
+    plain, whole, half, other = pictures_of(
+        of(family, **changes),
+        of(family, **changes, masks=(left, [left])),
+        of(family, **changes, masks=(HALVES, [left])),
+        of(family, **changes, masks=(HALVES, [right])),
+    )
+    assert np.array_equal(whole, plain)
+    assert np.array_equal(half[:, :24], plain[:, :24])
+    assert np.array_equal(half[:, 24:], CONTENT.array[:, 24:])
+    assert np.array_equal(other[:, 24:], plain[:, 24:])
+    assert np.array_equal(other[:, :24], CONTENT.array[:, :24])
+    assert np.abs(plain - CONTENT.array).mean() > 5
+
+
+def test_conditional_gives_each_region_its_blend():
+    left, right = plain_labels(HALVES.colors[0]), plain_labels(HALVES.colors[1])
+    one, two, blend = pictures_of(
+        *(
+            of("conditional", styles=styles, weights=(1.0, 3.0)[: len(styles)])
+            for styles in (STYLES[:1], STYLES[1:], STYLES)
+        )
+    )
+    apart, shared = pictures_of(
+        of("conditional", styles=STYLES, masks=(HALVES, [left, right])),
+        of("conditional", styles=STYLES, weights=(1.0, 3.0), masks=(HALVES, [HALVES, right])),
+    )
+    for found, first, second in ((apart, one, two), (shared, one, blend)):
+        assert np.abs(found[:, :24] - first[:, :24]).max() <= 1
+        assert np.abs(found[:, 24:] - second[:, 24:]).max() <= 1
+
+
+def test_soft_borders_blend_the_picture_with_the_photograph():
+    mask = Labels("coarse", ("#ff0000", "#0000ff"), np.array([[0, 1, 1]], np.uint8))  # the border lies within a pixel
+    content = picture(0, 20, 20)
+    styled, painted = pictures_of(
+        *(
+            of("johnson", content, STYLES[:1], size=20, masks=masks)
+            for masks in ((None, ()), (mask, [plain_labels("#ff0000")]))
+        )
+    )
+    assert np.abs(painted[:, 6] - (styled[:, 6] * 2 + content.array[:, 6]) / 3).max() <= 1  # 20 / 3 columns
+
+
 def test_textures_have_the_asked_size_and_differ_by_seed():
     first, again, other = pictures_of(
         *(of("texture_net", given=model("texture"), mode="texture", size=40, seed=seed) for seed in (1, 1, 2))
@@ -185,6 +236,8 @@ RED, BLUE = plain_labels("#ff0000"), plain_labels("#0000ff")
         (lambda: of("adain", masks=(RED, ())), "masks for some of the images only"),
         (lambda: of("adain", masks=(RED, [BLUE])), "nothing for"),
         (lambda: of("adain", masks=(RED, [RED]), tile=16), "more than tile 16 allows"),
+        (lambda: of(styles=STYLES[:1], masks=(RED, [BLUE])), "nothing for"),
+        (lambda: of("conditional", masks=(RED, [])), "masks for some of the images only"),
         (lambda: replace(of(), model=None), "no model is given"),
         (lambda: of(given=NetworkFile("x", lambda: ({}, {"x": torch.zeros(1)}))), "no network that can be imported"),
     ],
@@ -231,4 +284,5 @@ def test_a_cell_needs_the_images_that_make_it():
         for fields in configs:
             assert FeedforwardConfig(**fields).needs == expected
     masks = {family: FeedforwardConfig(family=family).masks for family in ("adain", "doodle_net", "johnson")}
-    assert masks == {"adain": "allowed", "doodle_net": "content", "johnson": "none"}
+    assert masks == {"adain": "allowed", "doodle_net": "content", "johnson": "allowed"}
+    assert FeedforwardConfig(family="johnson", model="3f9c").masks == "none"  # whose cells have no style image

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from nst.config.backbone import BackboneConfig
 from nst.config.effects import NoEffect
-from nst.config.fields import LayerWeights, Noise, Precision, Seed, Steps, TraceEvery, Weight
+from nst.config.fields import Color, LayerWeights, Noise, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.method import PixelMethod
 from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
 from nst.config.start import FromContentOrNoise, Size
@@ -40,7 +40,7 @@ class DoodleConfig(PixelMethod):
         NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),
     )
 
-    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop"})
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop", "color"})
 
     name: Literal["doodle"] = "doodle"
 
@@ -113,6 +113,7 @@ class DoodleConfig(PixelMethod):
     """Sizes at which the picture is optimised, coarse to fine (three, each half of the next, in
     alexjc/neural-doodle)."""
 
+    color: Color = "style"
     backbone: BackboneConfig = BackboneConfig()
     precision: Precision = "float32"
     trace_every: TraceEvery = 10

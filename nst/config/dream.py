@@ -24,9 +24,12 @@ class DreamConfig(PixelMethod):
         NoEffect("seed", {"noise": (0.0,), "jitter": (0,)}, unless={"init": ("noise",)}),
         NoEffect("noise", {"init": ("noise",)}),
         NoEffect("resize", {"init": ("noise",)}),
+        NoEffect("color", {"init": ("noise",)}),
         NoEffect("resize", {"size": ("original",)}),
         NoEffect("pyramid.warm_start"),
     )
+
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"color"})
 
     name: Literal["dream"] = "dream"
 
@@ -67,6 +70,11 @@ class DreamConfig(PixelMethod):
 
     pyramid: PyramidConfig = PyramidConfig(levels=4, factor=0.714)
     """Octaves, coarse to fine (4, each 1.4 times as large as the one before, in the notebook)."""
+
+    color: Literal["dream", "luminance", "oklab", "histogram_after"] = "dream"
+    """Colours of the result. `dream`: as they come. All others are those of the content, which the notebook does not
+    keep. `luminance`: only the luminance of the dream is kept. `oklab`: only its lightness in OkLab is kept (Ottosson
+    2020). `histogram_after`: the mean and covariance of its colours are matched to the content's."""
 
     backbone: BackboneConfig = BackboneConfig()
     precision: Precision = "float32"

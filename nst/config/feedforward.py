@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from nst.config.effects import NoEffect
-from nst.config.fields import Needs, Pixels, Precision, Seed
+from nst.config.fields import Color, Needs, Pixels, Precision, Seed
 from nst.config.method import Method
 from nst.config.start import Size
 from nst.config.training import TRAINING_CONFIGS, Training, refuse_to_paint
 from nst.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     Family = str
 else:  # the names come from the one table
     Family = Literal[tuple(sorted(TRAINING_CONFIGS))]
@@ -27,7 +29,7 @@ _MANIFESTS = (".yaml", ".yml")
 class FeedforwardConfig(Method):
     """Stylization by one pass of a network that was trained before, for one style, for several styles or for any."""
 
-    VARIES: ClassVar[frozenset[str]] = frozenset({"alpha", "color", "seed"})
+    VARIES: ClassVar[frozenset[str]] = frozenset({"alpha", "seed"})
 
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"model", "family"})
     """Fields that are no part of a cell's identity: the identity of the network stands for them."""
@@ -40,6 +42,8 @@ class FeedforwardConfig(Method):
         NoEffect("seed", unless={"family": ("texture_net", "doodle_net")}),
         NoEffect("alpha", {"mode": ("texture",)}),
         NoEffect("alpha", {"family": ("doodle_net",)}),
+        NoEffect("color", {"mode": ("texture",)}),
+        NoEffect("color", {"family": ("doodle_net",)}),
         NoEffect("style_scale", unless={"family": ("adain",)}),
         NoEffect("resize", {"mode": ("texture",)}),
     )
@@ -49,7 +53,9 @@ class FeedforwardConfig(Method):
     family: Family = "johnson"
     """Family of the network. A `johnson`, `mgan` or `texture_net` network knows one style, a `conditional` one several
     styles; an `adain` network takes any style. A `doodle_net` paints the mask of the content, in whose colours it must
-    have been trained; an image of the content then gives no more than the proportions."""
+    have been trained; an image of the content then gives no more than the proportions. Where images have masks, `adain`
+    paints every region; the other families paint the regions whose colour is in the mask of a style that they know, and
+    leave the photograph as it is in the rest."""
 
     model: Annotated[str, Field(min_length=1)] = LATEST
     """Which network to run: its id in the catalog of models or the beginning of the id; the URI of a .safetensors file;
@@ -76,9 +82,12 @@ class FeedforwardConfig(Method):
     """Long side of the style images divided by the long side of the picture, for `adain`; the other families have
     learned the size of their style in training."""
 
-    color: Literal["style", "luminance"] = "style"
-    """Colours of the result. `style`: the colours of the style. `luminance`: the colours of the content, since only the
-    luminance of the stylized picture is kept (Gatys et al. 2016b); not for `doodle_net`."""
+    color: Color = "style"
+    """Colours of the result. `style`: those of the style. All others are those of the content. `luminance`: only the
+    luminance of the stylized picture is kept (Gatys et al. 2016b). `oklab`: only its lightness in OkLab is kept
+    (Ottosson 2020). `histogram`: the style image is given the mean and covariance of the content's colours beforehand,
+    for `adain` only, since other networks have learned the colours of their styles. `histogram_after`: the finished
+    picture is given them. Without effect on `doodle_net`."""
 
     seed: Seed = 0
     """Seed of the noise of a `texture_net` or `doodle_net`; networks of the other families take no noise."""
@@ -130,10 +139,13 @@ class FeedforwardConfig(Method):
 
     @property
     def masks(self) -> Literal["none", "allowed", "content"]:
-        """Whether masks matter: a network of any style exchanges statistics by region, a `doodle_net` paints masks."""
+        """Whether masks matter: a `doodle_net` paints masks, other networks paint a style in the regions of its colour.
+
+        A cell that names no style has no mask of a style either, and no region to paint.
+        """
         if self.network.PAINTS == "masks":
             return "content"
-        return "allowed" if self.network.KNOWS == "any" else "none"
+        return "allowed" if self.needs >= {"content", "style"} else "none"
 
     @property
     def sizes_styles(self) -> bool:
@@ -144,6 +156,13 @@ class FeedforwardConfig(Method):
     def canvas(self) -> tuple[int, int] | None:
         """Width and height of the picture: a square with `mode: texture`, else None."""
         return self.square if self.mode == "texture" else None
+
+    def conflicts(self) -> Iterator[tuple[str, str, str]]:
+        """Yield the settings that do not fit together: only a network of any style is given the style's colours."""
+        yield from super().conflicts()
+        if self.color == "histogram" and self.network.KNOWS != "any":
+            message = f"the colours of a style cannot be changed for {self.family}, which has learned them"
+            yield "color", message, "write color: histogram_after"
 
     @property
     def cost(self) -> float:

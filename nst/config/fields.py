@@ -18,6 +18,18 @@ Gram matrices are added, multiplied by their weights and divided by nothing."""
 Representation = Literal["gram", "moments", "sliced", "histogram"]
 """Which statistics of the features a style loss compares (`nst.losses.style.STYLE_LOSSES`)."""
 
+Color = Annotated[
+    Literal["style", "luminance", "oklab", "histogram", "histogram_after"],
+    Field(
+        description="Colours of the result. `style`: those of the style. All others are those of the content. "
+        "`luminance`: only the luminance of the stylized picture is kept (Gatys et al. 2016b). `oklab`: only its "
+        "lightness in OkLab is kept (Ottosson 2020), which follows the eye more closely; chroma falls where sRGB has "
+        "less of it at that lightness. `histogram`: the style image is given the mean and covariance of the content's "
+        "colours beforehand (Gatys et al. 2016b). `histogram_after`: the finished picture is given them."
+    ),
+]
+"""Whose colours the result has (`nst.pictures.color`)."""
+
 Weight = Annotated[float, Field(ge=0, le=1e15)]
 """Weight of a loss; 0 drops the loss."""
 

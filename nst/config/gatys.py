@@ -11,6 +11,7 @@ from nst.config.backbone import BackboneConfig
 from nst.config.effects import NoEffect
 from nst.config.energies import AUTHORS
 from nst.config.fields import (
+    Color,
     LayerWeights,
     Precision,
     Representation,
@@ -139,19 +140,16 @@ class GatysConfig(PixelMethod):
     pyramid: PyramidConfig = PyramidConfig(levels=2)
     """Coarse to fine. Without this key two levels from 128 pixels on, and one below; a preset has its own."""
 
-    color: Literal["style", "luminance", "histogram"] = "style"
-    """Colours of the result. `style`: the colours of the style. `luminance`: the colours of the content, since only the
-    luminance of the stylized picture is kept (Gatys et al. 2016b). `histogram`: the colours of the content, since the
-    colours of the style image are matched to them beforehand."""
+    color: Color = "style"
 
     backbone: BackboneConfig = BackboneConfig()
     precision: Precision = "float32"
     trace_every: TraceEvery = 10
 
     @property
-    def masks(self) -> Literal["none", "allowed"]:
-        """Whether masks may be given: only Gram matrices are compared region by region."""
-        return "allowed" if self.style_representation == "gram" else "none"
+    def masks(self) -> Literal["allowed"]:
+        """Masks may be given with every representation: styles are compared region by region."""
+        return "allowed"
 
     @property
     def adds_styles(self) -> bool:

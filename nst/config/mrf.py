@@ -8,7 +8,7 @@ from pydantic import Field
 
 from nst.config.backbone import BackboneConfig
 from nst.config.effects import NoEffect
-from nst.config.fields import LayerWeights, Needs, Precision, Seed, Steps, TraceEvery, Weight
+from nst.config.fields import Color, LayerWeights, Needs, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.method import PixelMethod
 from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
 from nst.config.start import FromContentOrNoise, Size
@@ -32,10 +32,11 @@ class MrfConfig(PixelMethod):
         NoEffect("resize", {"size": ("original",)}),
         NoEffect("content_layers", {"what": ("synthesis",)}),
         NoEffect("content_weight", {"what": ("synthesis",)}),
+        NoEffect("color", {"what": ("synthesis",)}),
         NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),
     )
 
-    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop"})
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop", "color"})
 
     name: Literal["mrf"] = "mrf"
 
@@ -105,6 +106,7 @@ class MrfConfig(PixelMethod):
     pyramid: PyramidConfig = PyramidConfig(levels=3)
     """Sizes at which the picture is optimised, coarse to fine (three, each half of the next, in the paper)."""
 
+    color: Color = "style"
     backbone: BackboneConfig = BackboneConfig()
     precision: Precision = "float32"
     trace_every: TraceEvery = 10
@@ -113,6 +115,11 @@ class MrfConfig(PixelMethod):
     def needs(self) -> Needs:
         """The kinds of images that a cell is made from: a synthesis needs no content image."""
         return frozenset(("style",)) if self.what == "synthesis" else frozenset(("content", "style"))
+
+    @property
+    def masks(self) -> Literal["none", "allowed"]:
+        """Whether masks may be given: a synthesis has no content image whose regions they could name."""
+        return "none" if self.what == "synthesis" else "allowed"
 
     @property
     def canvas(self) -> tuple[int, int] | None:

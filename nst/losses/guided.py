@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
-from nst.losses.style import STYLE_LOSSES, style_loss
+from nst.losses.gram import gram_statistics
+from nst.losses.style import STYLE_LOSSES, compared
+from nst.ops import gram_matrix
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
-    from nst.losses.style import StyleTarget
+    from nst.config.fields import Representation
+    from nst.losses.style import Statistics, StyleTarget
     from nst.pictures.masks import Labels
 
 _NONE: Final = 1e-12
@@ -47,6 +50,79 @@ def guide(features_BCHW: Tensor, shares_hw: Tensor) -> Tensor:
         tensor(9.)
     """
     return features_BCHW * (shares_hw / area(shares_hw).clamp_min(_NONE)[..., None, None]).sqrt().unsqueeze(-3)
+
+
+def guided_gram(features_BCHW: Tensor, shares_hw: Tensor) -> tuple[Tensor, ...]:
+    """Return the Gram matrix of a region, as `nst.losses.gram.gram_statistics` does for the whole map: (gram_BCC,).
+
+    Args:
+        features_BCHW: Feature maps.
+        shares_hw: As for `guide`.
+
+    Example:
+        >>> guided_gram(torch.tensor([[[[3.0, 5.0]]]]), torch.tensor([[1.0, 0.0]]))[0].round()
+        tensor([[[9.]]])
+    """
+    return gram_statistics(guide(features_BCHW, shares_hw))
+
+
+def guided_moments(features_BCHW: Tensor, shares_hw: Tensor) -> tuple[Tensor, ...]:
+    """Return the moments of a region, as `nst.losses.moments.moments_statistics` does: (mean_BC, second_moment_BCC).
+
+    Both are means over the region in which a position counts by its share, so that the moments of all regions, weighted
+    by their areas, add up to the moments of the picture.
+
+    Args:
+        features_BCHW: Feature maps.
+        shares_hw: As for `guide`.
+
+    Example:
+        >>> guided_moments(torch.tensor([[[[3.0, 5.0]]]]), torch.tensor([[1.0, 0.0]]))[0].round()
+        tensor([[3.]])
+    """
+    density_hw = shares_hw / area(shares_hw).clamp_min(_NONE)[..., None, None]
+    mean_BC = (features_BCHW * density_hw.unsqueeze(-3)).mean((2, 3))
+    return mean_BC, gram_matrix(guide(features_BCHW, shares_hw))
+
+
+def positions_of(shares_hw: Tensor) -> Tensor:
+    """Return which positions belong to a region for losses that compare ranks, shape (H, W).
+
+    A position belongs to the region that has at least half of it. In a region that has half of no position, as a thin
+    one on the coarse grid of a deep layer, the positions of its largest share count. A share as a weight of its rank
+    would be the alternative. A hard choice has a quantile function of equal steps, so that the loss within a region is
+    the very loss of a picture that consists of the region alone, and exact where that is exact. Borders are soft
+    anyhow, for the features there see both sides.
+
+    Args:
+        shares_hw: Share of each position that belongs to the region, in [0, 1], for all images; shape (H, W).
+
+    Example:
+        >>> positions_of(torch.tensor([[1.0, 0.6, 0.4]])), positions_of(torch.tensor([[0.3, 0.1]]))
+        (tensor([[ True,  True, False]]), tensor([[ True, False]]))
+    """
+    assert shares_hw.dim() == 2, "the images of a batch share their mask"
+    return shares_hw >= shares_hw.max().clamp_max(0.5)
+
+
+def select(features_BCHW: Tensor, shares_hw: Tensor) -> Tensor:
+    """Return the features at the positions of a region (`positions_of`) as a map of one row, shape (B, C, 1, M).
+
+    Args:
+        features_BCHW: Feature maps.
+        shares_hw: As for `positions_of`.
+
+    Example:
+        >>> select(torch.tensor([[[[3.0, 5.0, 7.0]]]]), torch.tensor([[1.0, 0.6, 0.4]])).tolist()
+        [[[[3.0, 5.0]]]]
+    """
+    inside_HW = positions_of(shares_hw)
+    # A region that is the whole picture leaves its features as they are, to the last bit of every sum over them.
+    return features_BCHW if inside_HW.all() else features_BCHW[:, :, inside_HW].unsqueeze(2)
+
+
+_WEIGHTED: Final[dict[str, Callable[[Tensor, Tensor], Statistics]]] = {"gram": guided_gram, "moments": guided_moments}
+"""The representations that are means over positions, which shares weight; those of ranks `select` positions."""
 
 
 def area(shares_hw: Tensor) -> Tensor:
@@ -80,6 +156,8 @@ class GuidedStyle:
     """
 
     regions: Sequence[Region]
+    representation: Representation = "gram"
+    """Which statistics of the features are compared (`nst.losses.style.STYLE_LOSSES`)."""
 
     @property
     def energy(self) -> Tensor:
@@ -87,44 +165,53 @@ class GuidedStyle:
         return torch.stack([area(region.shares_hw) * region.target.energy for region in self.regions]).sum(0)
 
     def __call__(self, features_BCHW: Tensor) -> Tensor:
-        """Return each image's style loss in relative units, shape (B,): sum_r area_r |G_r - A_r|^2 / |A_r|^2.
+        """Return each image's style loss in relative units, shape (B,): sum_r area_r L_r, with L_r that of a region.
 
-        The loss of each region r is divided by the energy of that region's target and weighted by the region's share of
-        the picture. The content loss is a mean over positions too, so that a style weight means the same in regions of
-        every size as it does without masks; a single region gives the loss without masks.
+        The loss of each region r is divided by the energy of that region's target (with Gram matrices it is
+        |G_r - A_r|^2 / |A_r|^2) and weighted by the region's share of the picture. The content loss is a mean over
+        positions too, so that a style weight means the same in regions of every size as it does without masks; a single
+        region gives the loss without masks.
 
         Source:
             Own choice. Gatys et al. 2017 weight the regions equally, so that a style grows stronger per pixel as its
             region shrinks.
         """
-        losses = [
-            area(region.shares_hw)
-            * style_loss(STYLE_LOSSES["gram"], guide(features_BCHW, region.shares_hw), region.target)
-            for region in self.regions
-        ]
-        return torch.stack(losses).sum(0)
+        return torch.stack([area(region.shares_hw) * self._loss(features_BCHW, region) for region in self.regions]).sum(
+            0
+        )
+
+    def _loss(self, features_BCHW: Tensor, region: Region) -> Tensor:
+        loss = STYLE_LOSSES[self.representation]
+        if self.representation in _WEIGHTED:
+            observed = _WEIGHTED[self.representation](features_BCHW, region.shares_hw)
+        else:
+            observed = (loss.observe or loss.statistics)(select(features_BCHW, region.shares_hw))
+        return compared(loss, observed, region.target)
 
 
-def region_grams(features: Mapping[str, Tensor], labels: Labels) -> dict[str, tuple[Tensor, ...]]:
-    """Return the Gram matrices of all regions of one picture by layer, shape (1, C, C) each.
+def region_statistics(
+    features: Mapping[str, Tensor], labels: Labels, representation: Representation = "gram"
+) -> dict[str, tuple[Statistics, ...]]:
+    """Return the style statistics of all regions of one picture by layer, as `StyleLoss.statistics` returns them.
 
     Args:
         features: Feature maps of the picture by layer, shape (1, C, H, W) each.
         labels: The regions of the picture.
+        representation: Which statistics.
 
     Example:
-        >>> grams = region_grams({"relu1_1": torch.full((1, 1, 2, 2), 3.0)}, plain_labels("#ff0000"))
-        >>> grams["relu1_1"][0].round()
+        >>> found = region_statistics({"relu1_1": torch.full((1, 1, 2, 2), 3.0)}, plain_labels("#ff0000"))
+        >>> found["relu1_1"][0][0].round()
         tensor([[[9.]]])
     """
+
+    def of_region(map_1CHW: Tensor, label: int) -> Statistics:
+        shares_HW = torch.from_numpy(labels.shares(label, map_1CHW.shape[3], map_1CHW.shape[2])).to(map_1CHW)
+        if representation in _WEIGHTED:
+            return _WEIGHTED[representation](map_1CHW, shares_HW)
+        return STYLE_LOSSES[representation].statistics(select(map_1CHW, shares_HW))
+
     return {
-        layer: tuple(
-            STYLE_LOSSES["gram"].statistics(guide(map_1CHW, _shares_over(map_1CHW, labels, label)))[0]
-            for label in range(len(labels.colors))
-        )
+        layer: tuple(of_region(map_1CHW, label) for label in range(len(labels.colors)))
         for layer, map_1CHW in features.items()
     }
-
-
-def _shares_over(map_1CHW: Tensor, labels: Labels, label: int) -> Tensor:
-    return torch.from_numpy(labels.shares(label, map_1CHW.shape[3], map_1CHW.shape[2])).to(map_1CHW)

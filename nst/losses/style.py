@@ -208,7 +208,23 @@ def style_loss(loss: StyleLoss, features_BCHW: Tensor, target: StyleTarget) -> T
         >>> style_loss(loss, torch.zeros(1, 2, 3, 3), style)  # features that are all zero are at distance 1
         tensor([1.])
     """
-    observed = (loss.observe or loss.statistics)(features_BCHW)
+    return compared(loss, (loss.observe or loss.statistics)(features_BCHW), target)
+
+
+def compared(loss: StyleLoss, observed: Statistics, target: StyleTarget) -> Tensor:
+    """Return each image's style loss, shape (B,), as `style_loss` does, given what the loss compares of the pictures.
+
+    Args:
+        loss: The style loss.
+        observed: Result of `loss.observe` for the pictures, or for one region of them.
+        target: Target of the layer.
+
+    Example:
+        >>> loss, features = STYLE_LOSSES["gram"], torch.ones(1, 2, 3, 3)
+        >>> target = batch_target(loss, loss.statistics(features))
+        >>> compared(loss, loss.statistics(torch.zeros(1, 2, 3, 3)), target)
+        tensor([1.])
+    """
     total_B = torch.zeros_like(target.energy)
     for k, prepared in enumerate(target.targets):
         total_B = total_B + target.weights[:, k] * loss.distance(observed, prepared)

@@ -7,23 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 from nst.config.doodle import DoodleConfig
 from nst.errors import InputError
-from nst.losses.patches import PatchGuides
 from nst.losses.terms import patch_terms, tv_term
 from nst.methods.descent import Descent, configs_of, run_accepted
-from nst.methods.guided import guided_style_terms, shares_map, unmatched
+from nst.methods.finish import content_colors
+from nst.methods.guided import guided_style_terms, patch_guides, unmatched
 from nst.methods.start import GREY, plan_levels, too_thin
 from nst.methods.targets import Targets
-from nst.pictures.images import resize_to, style_size
-from nst.pictures.masks import match_regions
+from nst.pictures.images import style_size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from torch import Tensor
+    from collections.abc import Sequence
 
     from nst.errors import NstError
     from nst.losses.objective import Objective, Term
@@ -73,18 +68,19 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
 
     given = requests[0].start or (targets.content if config.init == "content" else None)
     start = [(given, 0.0, 0) if given else (GREY, config.noise, config.seed) for config in configs]
-    return Descent(targets, config.optimizer, start, objective)
+    return Descent(targets, config.optimizer, start, objective, content_colors(targets, config.color))
 
 
 def _style_terms(targets: Targets, configs: Sequence[DoodleConfig], size: Size) -> list[Term]:
     """Return a term of the style loss for every layer: Gram matrices by region, or patches matched with their masks."""
     config, weights = configs[0], [config.style_weight for config in configs]
     long_side = max(size) * config.style_scale
+    colors_of = size if config.color == "histogram" else None
     if config.how == "gram":
-        return guided_style_terms(targets, config.style_layers, size, long_side, weights)
+        return guided_style_terms(targets, config.style_layers, size, long_side, weights, colors_of=colors_of)
     layers = tuple(config.style_layers)
     features = {
-        style.key: targets.features(resize_to(style.array, *style_size(style, long_side)), layers)
+        style.key: targets.features(targets.style_picture(style, style_size(style, long_side), colors_of), layers)
         for request in targets.requests
         for style in request.styles
     }
@@ -92,45 +88,11 @@ def _style_terms(targets: Targets, configs: Sequence[DoodleConfig], size: Size) 
         layer: tuple(tuple(features[style.key][layer] for style in request.styles) for request in targets.requests)
         for layer in layers
     }
-    guides = _guides(targets, maps, size, config.semantic_weight)
+    masks = [list(enumerate(request.style_masks)) for request in targets.requests]
+    guides = patch_guides(targets, maps, masks, size, config.semantic_weight)
     return patch_terms(
         maps, config.style_layers, targets.vector(weights), size=config.patch_size, stride=config.stride, guides=guides
     )
-
-
-def _guides(
-    targets: Targets, maps: Mapping[str, Sequence[Sequence[Tensor]]], size: Size, weight: float
-) -> dict[str, PatchGuides]:
-    """Return the masks of the pictures and of the styles on the grids of their feature maps, by layer."""
-    mask = targets.requests[0].content_mask
-    assert mask is not None, "requests without masks were refused"
-    grid_sizes = targets.backbone.grids(*size)
-    guides = {}
-    for layer, style_maps in maps.items():
-        regions = range(len(mask.colors))
-        picture_RHW = torch.stack([shares_map(targets, mask, region, grid_sizes[layer]) for region in regions])
-        styles = tuple(
-            _style_masks(targets, request, request_maps)
-            for request, request_maps in zip(targets.requests, style_maps, strict=True)
-        )
-        guides[layer] = PatchGuides(picture_RHW[None], styles, weight)
-    return guides
-
-
-def _style_masks(targets: Targets, request: Request, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Return for each style image the regions of the picture on the grid of its map, shape (1, R, H, W)."""
-    assert request.content_mask is not None, "requests without masks were refused"
-    matches = match_regions(request.content_mask, request.style_masks)
-    stacks = []
-    for number, (labels, map_1CHW) in enumerate(zip(request.style_masks, maps, strict=True)):
-        size = (map_1CHW.shape[3], map_1CHW.shape[2])
-        nowhere_HW = map_1CHW.new_zeros(size[::-1])
-        parts = [
-            nowhere_HW if (label := match[number]) is None else shares_map(targets, labels, label, size)
-            for match in matches
-        ]
-        stacks.append(torch.stack(parts)[None])
-    return tuple(stacks)
 
 
 def refusal(request: Request) -> NstError | None:
@@ -141,6 +103,8 @@ def refusal(request: Request) -> NstError | None:
         return InputError("doodle needs masks of content and style", hint="give each image a mask")
     if request.content is None and config.init == "content":
         return InputError("the content is a mask alone: there is no picture to start from", hint="set init: noise")
+    if request.content is None and config.color != "style":
+        return InputError("the content is a mask alone: it has no colours to keep", hint="set color: style")
     if error := unmatched(request):
         return error
     width, height, _ = plan_levels(request)[0]

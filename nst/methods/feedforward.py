@@ -17,12 +17,12 @@ from nst.errors import InputError, NumericalError
 from nst.losses.objective import arithmetic
 from nst.methods.descent import configs_of, run_accepted
 from nst.methods.guided import unmatched
-from nst.methods.mixing import StyleMixer
+from nst.methods.mixing import StyleMixer, painted_regions
 from nst.methods.start import missing_image, picture_size
 from nst.networks import Painting
 from nst.networks.tiling import run_in_tiles
 from nst.ops import dtype_of, to_arrays, to_bytes, to_tensor
-from nst.pictures.color import take_luminance
+from nst.pictures.color import FINISHES, WHOLE
 from nst.pictures.images import resize_to
 from nst.pictures.metrics import CONSTANT
 from nst.workspace import Stylized
@@ -43,6 +43,10 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
 
     Requests of the same network and the same size pass together; pictures larger than `tile` x `tile` pixels pass one
     by one, in tiles. Losses are not measured.
+
+    Where the images have masks, `adain` exchanges statistics region by region within one pass. A network that has
+    learned its styles makes a whole picture of each, of which each region takes its part; in regions without a style
+    the photograph stays as it is.
 
     Source:
         The papers of the networks (`nst.networks`). `alpha` of `adain` is Huang & Belongie 2017, eq. 14; blending the
@@ -73,7 +77,8 @@ def refusal(request: Request, workspace: Workspace) -> NstError | None:
         return error
     if error := network.refusal([style.digest for style in request.styles], request.content_mask):
         return InputError(f"model {config.model}: {error.message}", hint=error.hint)
-    return _unfit_picture(request, network) or (None if paints_masks else unmatched(request))
+    partly = config.network.KNOWS != "any"
+    return _unfit_picture(request, network) or (None if paints_masks else unmatched(request, partly=partly))
 
 
 def _unfit_network(config: FeedforwardConfig, network: Network) -> InputError | None:
@@ -156,34 +161,70 @@ class _Pass:
         ]
 
     def _tiled(self, index: int, content: np.ndarray) -> np.ndarray:
+        by_pixel = self.config.color not in WHOLE
+
         def apply(tile: np.ndarray) -> Tensor:
-            return self._apply([index], tile[None])
+            return self._apply([index], tile[None], colored=by_pixel)
 
-        return run_in_tiles(self.network, apply, content, self.config.tile, self.config.tile_statistics)
+        image = run_in_tiles(self.network, apply, content, self.config.tile, self.config.tile_statistics)
+        if by_pixel:
+            return image
+        colored_13HW = self._colored(self._tensor(image[None]), self._tensor(content[None]))
+        finished_HW3: np.ndarray = to_arrays(to_bytes(colored_13HW))[0]
+        return finished_HW3
 
-    def _apply(self, indices: Sequence[int], contents_BHW3: np.ndarray | None) -> Tensor:
-        """Return the finished pictures of the requests with these indices, (B, 3, H, W); values not finite become 0."""
-        photographs_B3HW = None if contents_BHW3 is None else self._tensor(contents_BHW3)
+    def _apply(self, indices: Sequence[int], contents_BHW3: np.ndarray | None, *, colored: bool = True) -> Tensor:
+        """Return the pictures of the requests with these indices, (B, 3, H, W); values not finite become 0.
+
+        They have the colours that the settings ask for unless `colored` is false.
+        """
+        if contents_BHW3 is None:
+            return self._paint(indices, [self.requests[index] for index in indices], None)
+        photographs_B3HW = self._tensor(contents_BHW3)
+        by_region = self.config.network.KNOWS != "any"
+        if by_region and any(self.requests[index].content_mask for index in indices):
+            if len(indices) > 1:  # one by one, since each request has regions of its own
+                pairs = zip(indices, contents_BHW3, strict=True)
+                return torch.cat([self._apply([index], content_HW3[None]) for index, content_HW3 in pairs])
+            return self._by_region(indices[0], photographs_B3HW)
+        pictures_B3HW = self._paint(indices, [self.requests[index] for index in indices], photographs_B3HW)
+        return self._colored(pictures_B3HW, photographs_B3HW) if colored else pictures_B3HW
+
+    def _by_region(self, index: int, photograph_13HW: Tensor) -> Tensor:
+        """Return the picture of a request with masks, put together from one pass of the network for each blend."""
+        painted_13HW, covered_11HW = torch.zeros_like(photograph_13HW), torch.zeros_like(photograph_13HW[:, :1])
+        for part, shares_HW in painted_regions(self.requests[index], self.size):
+            shares_11HW = torch.from_numpy(shares_HW).to(photograph_13HW)[None, None]
+            painted_13HW = painted_13HW + shares_11HW * self._paint([index], [part], photograph_13HW)
+            covered_11HW = covered_11HW + shares_11HW
+        painted_13HW = torch.where(covered_11HW > 0.0, painted_13HW / covered_11HW, photograph_13HW)
+        colored_13HW = self._colored(painted_13HW, photograph_13HW)
+        # The photograph is put back last, so that it keeps every value where there is no style.
+        return torch.lerp(photograph_13HW, colored_13HW.clamp(0.0, 1.0), covered_11HW.clamp_max(1.0))
+
+    def _paint(self, indices: Sequence[int], requests: Sequence[Request], photographs_B3HW: Tensor | None) -> Tensor:
+        """Return the pictures that the network makes of requests, which stand for the cells with these indices."""
         bfloat16 = self.config.precision == "bfloat16"
         with torch.autocast(self.workspace.device.type, torch.bfloat16, enabled=bfloat16):
-            painting = self._painting(indices, photographs_B3HW)  # it encodes the styles
+            painting = self._painting(requests, photographs_B3HW)  # it encodes the styles
             pictures_B3HW = self.network.paint(painting).to(self.dtype)
         finite_B = pictures_B3HW.isfinite().flatten(1).all(1).tolist()
         self.broken |= {index for index, finite in zip(indices, finite_B, strict=True) if not finite}
         pictures_B3HW = pictures_B3HW.nan_to_num(0.0)
-        if photographs_B3HW is None:
+        if photographs_B3HW is None or self.network.blends:
             return pictures_B3HW
-        if not self.network.blends:
-            pictures_B3HW = torch.lerp(photographs_B3HW, pictures_B3HW.clamp(0.0, 1.0), painting.alpha)
-        colored_B3HW = take_luminance(pictures_B3HW.clamp(0.0, 1.0), photographs_B3HW)
-        keeps_colors = [self.configs[index].color == "luminance" for index in indices]
-        keeps_colors_B = torch.tensor(keeps_colors, device=pictures_B3HW.device)
-        return torch.where(keeps_colors_B.view(-1, 1, 1, 1), colored_B3HW, pictures_B3HW)
+        return torch.lerp(photographs_B3HW, pictures_B3HW.clamp(0.0, 1.0), painting.alpha)
 
-    def _painting(self, indices: Sequence[int], photographs_B3HW: Tensor | None) -> Painting:
+    def _colored(self, pictures_B3HW: Tensor, photographs_B3HW: Tensor) -> Tensor:
+        """Return the pictures with the colours that the settings ask for."""
+        if self.config.color not in FINISHES:
+            return pictures_B3HW
+        return FINISHES[self.config.color](pictures_B3HW.clamp(0.0, 1.0), photographs_B3HW)
+
+    def _painting(self, requests: Sequence[Request], photographs_B3HW: Tensor | None) -> Painting:
         """Return what the network is to paint, with only those styles and masks that its family looks at."""
         (width, height), knows = self.size, self.config.network.KNOWS
-        requests, configs = [self.requests[index] for index in indices], [self.configs[index] for index in indices]
+        configs = configs_of(requests, FeedforwardConfig)
         alphas = torch.tensor([config.alpha for config in configs]).view(-1, 1, 1, 1)
         long_side = max(self.size) * self.config.style_scale
         return Painting(

@@ -11,7 +11,10 @@ import torch
 
 from nst.config.terms import TERMS
 from nst.errors import NumericalError
+from nst.methods.start import picture_size
 from nst.ops import to_arrays, to_bytes
+from nst.pictures.color import FINISHES
+from nst.pictures.images import resize_to
 from nst.pictures.metrics import CONSTANT
 from nst.records import CellLosses, TermLoss
 from nst.workspace import Stylized
@@ -22,11 +25,31 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nst.losses.objective import Losses, Objective, Term
+    from nst.methods.targets import Targets
     from nst.optimize.trace import Trace
     from nst.workspace import Request
 
 SATURATED = 0.95
 """A picture is saturated if at least this share of its values is 0 or 1, unless its starting picture was saturated."""
+
+
+def content_colors(targets: Targets, color: str) -> Callable[[Tensor], Tensor] | None:
+    """Return what gives finished pictures the colours of the content, or None where nothing is to be done.
+
+    Nothing is to be done without a content image, and for values of `color` that say nothing of finished pictures.
+
+    Args:
+        targets: The targets of the batch.
+        color: A value of `nst.config.fields.Color`; `histogram` matches the style images beforehand instead.
+    """
+    if color not in FINISHES or targets.requests[0].content is None:
+        return None
+
+    def keep(pictures_B3HW: Tensor) -> Tensor:
+        content = resize_to(targets.content.array, *picture_size(targets.requests[0]))
+        return FINISHES[color](pictures_B3HW, targets.tensor(content))
+
+    return keep
 
 
 def finish(

@@ -15,17 +15,14 @@ from nst.errors import InputError
 from nst.losses.terms import tv_term
 from nst.losses.units import tv_factor
 from nst.methods.descent import Descent, configs_of, run_accepted
+from nst.methods.finish import content_colors
 from nst.methods.guided import guided_style_terms, unmatched
-from nst.methods.start import missing_image, picture_size, plan_levels, too_thin
+from nst.methods.start import missing_image, plan_levels, too_thin
 from nst.methods.targets import Targets
-from nst.ops import to_tensor
-from nst.pictures.color import take_luminance
-from nst.pictures.images import resize_to, style_size
+from nst.pictures.images import style_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from torch import Tensor
 
     from nst.backbones import Backbone
     from nst.errors import NstError
@@ -47,7 +44,7 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
         + laplacian_weight L_laplacian(x, p)
 
     with p the content image and a the style, separately for each image of the batch. Where the images have masks,
-    L_style compares Gram matrices region by region (`nst.losses.guided`).
+    L_style compares the style region by region (`nst.losses.guided`).
 
     Source:
         Gatys, Ecker & Bethge 2016, section 2. Differs: relative units, total variation, values held in [0, 1] and a
@@ -81,16 +78,12 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
             *targets.laplacian_terms(config.laplacian_pool, size, laplacian_weights, config.units),
         )
 
-    def keep_colors(pictures_B3HW: Tensor) -> Tensor:
-        content = resize_to(targets.content.array, *picture_size(requests[0]))
-        return take_luminance(pictures_B3HW, to_tensor(content[None], targets.workspace.device, targets.dtype))
-
     share = 1.0 if config.init == "noise" else config.noise
     start = [
         (request.start or (targets.content if config.init == "content" else request.styles[0]), share, own.seed)
         for request, own in zip(requests, configs, strict=True)
     ]
-    return Descent(targets, config.optimizer, start, objective, keep_colors if config.color == "luminance" else None)
+    return Descent(targets, config.optimizer, start, objective, content_colors(targets, config.color))
 
 
 def _check_weights(config: GatysConfig, backbone: Backbone) -> None:
@@ -125,6 +118,8 @@ def _style_terms(targets: Targets, configs: Sequence[GatysConfig], size: Size) -
             weights,
             units=config.units,
             author=config.author,
+            representation=config.style_representation,
+            units=config.units,
             colors_of=colors_of,
         )
     return targets.style_terms(

@@ -1,4 +1,4 @@
-"""Transfer of colours: luminance, mean and covariance, or histograms of one picture given to another.
+"""Transfer of colours: luminance, lightness, mean and covariance, or histograms of one picture given to another.
 
 Knows no backbone. Shape letters: B images, H rows, W columns; pictures are RGB in [0, 1] unless they are called uint8.
 """
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
+from nst.pictures.oklab import take_lightness
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -49,11 +51,35 @@ def match_colors(style: np.ndarray, content: np.ndarray) -> np.ndarray:
     """
     pixels = style.reshape(-1, 3).astype(np.float64) / 255.0
     target = content.reshape(-1, 3).astype(np.float64) / 255.0
-    ridge = 1e-7 * np.eye(3)  # far below the variance of rounding to 8 bits
-    matrix = _root(np.cov(target.T, bias=True) + ridge, 0.5) @ _root(np.cov(pixels.T, bias=True) + ridge, -0.5)
-    matched = (pixels - pixels.mean(0)) @ matrix.T + target.mean(0)
-    rounded: np.ndarray = np.rint(matched.clip(0.0, 1.0) * 255.0).astype(np.uint8)
+    rounded: np.ndarray = np.rint(_matched(pixels, target) * 255.0).astype(np.uint8)
     return rounded.reshape(style.shape)
+
+
+def take_colors(stylized_B3HW: Tensor, content_13HW: Tensor) -> Tensor:
+    """Return the stylized pictures with the mean and covariance of the content's colours, clamped to [0, 1].
+
+    Where values are clamped, mean and covariance are not quite the content's.
+
+    Args:
+        stylized_B3HW: Stylized images.
+        content_13HW: The content image, or one for each stylized image.
+
+    Source:
+        As `match_colors`, which does the same to the style image beforehand.
+
+    Example:
+        >>> content = torch.linspace(0.3, 0.7, 75).view(1, 3, 5, 5)
+        >>> take_colors(torch.rand(1, 3, 8, 8), content).mean((2, 3))
+        tensor([[0.3649, 0.5000, 0.6351]])
+    """
+    size = stylized_B3HW.shape[2:]
+    results = []
+    for picture_3HW, content_3HW in zip(
+        stylized_B3HW, content_13HW.expand(len(stylized_B3HW), -1, -1, -1), strict=True
+    ):
+        pixels, target = (image.flatten(1).T.detach().cpu().double().numpy() for image in (picture_3HW, content_3HW))
+        results.append(torch.from_numpy(_matched(pixels, target).T.reshape(3, *size)))
+    return torch.stack(results).to(stylized_B3HW)
 
 
 def match_histograms(picture_3HW: Tensor, examples: Sequence[np.ndarray], weights: Sequence[float]) -> Tensor:
@@ -90,3 +116,22 @@ def _root(matrix: np.ndarray, power: float) -> np.ndarray:
     values, vectors = np.linalg.eigh(matrix)
     root: np.ndarray = (vectors * values**power) @ vectors.T
     return root
+
+
+def _matched(pixels_N3: np.ndarray, target_M3: np.ndarray) -> np.ndarray:
+    """Return pixels with the mean and covariance of a target's pixels, clipped to 0..1; all float64 in 0..1."""
+    ridge = 1e-7 * np.eye(3)  # far below the variance of rounding to 8 bits
+    matrix = _root(np.cov(target_M3.T, bias=True) + ridge, 0.5) @ _root(np.cov(pixels_N3.T, bias=True) + ridge, -0.5)
+    matched: np.ndarray = (pixels_N3 - pixels_N3.mean(0)) @ matrix.T + target_M3.mean(0)
+    return matched.clip(0.0, 1.0)
+
+
+FINISHES: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
+    "luminance": take_luminance,
+    "oklab": take_lightness,
+    "histogram_after": take_colors,
+}
+"""What the values of `color` do to finished pictures, given the content at their size; other values do nothing."""
+
+WHOLE: Final = frozenset({"histogram_after"})
+"""The values of `color` that look at the whole picture; all others change every pixel by itself."""

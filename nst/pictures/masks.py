@@ -110,7 +110,7 @@ def read_labels(digest: str, array_HW3: np.ndarray) -> Labels:
     return Labels(digest, tuple(f"#{packed[color]:06x}" for color in chosen), index_HW)
 
 
-def match_regions(content: Labels, styles: Sequence[Labels]) -> list[tuple[int | None, ...]]:
+def match_regions(content: Labels, styles: Sequence[Labels], *, partly: bool = False) -> list[tuple[int | None, ...]]:
     """Return for every region of the content the index of that region in each style image; None where it has none.
 
     A region of the content matches the nearest colour of all style images, if that colour is `ALIKE`, in every style
@@ -119,9 +119,10 @@ def match_regions(content: Labels, styles: Sequence[Labels]) -> list[tuple[int |
     Args:
         content: Regions of the content.
         styles: Regions of each style image.
+        partly: Whether regions of the content may be in no style image, as long as one region is in some.
 
     Raises:
-        InputError: A region of the content is in no style image.
+        InputError: A region of the content is in no style image; with `partly`, no region is in any.
     """
     palettes = [rgb(style.colors) for style in styles]
     matches: list[tuple[int | None, ...]] = []
@@ -130,9 +131,11 @@ def match_regions(content: Labels, styles: Sequence[Labels]) -> list[tuple[int |
         best_3 = min((color_3 for palette in palettes for color_3 in palette), key=partial(_distance, wanted_3))
         if _distance(best_3, wanted_3) > ALIKE:
             missing.append(content.colors[number])
+            matches.append((None,) * len(palettes))
+            continue
         near = [[_distance(color_3, best_3) for color_3 in palette] for palette in palettes]
         matches.append(tuple(int(np.argmin(row)) if min(row) <= SAME else None for row in near))
-    if missing:
+    if len(missing) > (len(content.colors) - 1 if partly else 0):
         offered = ", ".join(dict.fromkeys(color for style in styles for color in style.colors))
         raise InputError(
             f"the content's mask has the regions {', '.join(content.colors)}, the style's {offered}: nothing for "

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from nst.losses.guided import GuidedStyle, Region, region_grams
+from nst.losses.guided import GuidedStyle, Region, region_statistics
 from nst.losses.objective import Term
 from nst.losses.style import STYLE_LOSSES, style_target
 from nst.networks import Origin, Painting
@@ -54,8 +54,8 @@ class RegionLesson(Lesson):
         self.backbone = workspace.backbone(config.backbone, frozenset(config.style_layers), self.dtype)
         array = resize_to(style.array, *style_size(style, config.size * config.style_scale))
         self.targets = {
-            layer: [style_target(STYLE_LOSSES["gram"], [([(gram,)], [1.0], "targets")]) for gram in grams]
-            for layer, grams in region_grams(self.features(array[None]), mask).items()
+            layer: [style_target(STYLE_LOSSES["gram"], [([gram], [1.0], "targets")]) for gram in grams]
+            for layer, grams in region_statistics(self.features(array[None]), mask).items()
         }
 
     def __call__(

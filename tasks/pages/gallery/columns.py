@@ -7,8 +7,8 @@ from collections import Counter
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
-from nst.config.judgement import JUDGEMENTS
 from nst.config.feedforward import FeedforwardConfig
+from nst.config.judgement import JUDGEMENTS
 from nst.yaml.json_text import from_json
 from tasks.catalog import columns as catalog
 from tasks.catalog import parameters, schema

@@ -119,7 +119,6 @@ def _style_terms(targets: Targets, configs: Sequence[GatysConfig], size: Size) -
             units=config.units,
             author=config.author,
             representation=config.style_representation,
-            units=config.units,
             colors_of=colors_of,
         )
     return targets.style_terms(

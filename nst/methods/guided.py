@@ -115,11 +115,8 @@ def guided_style_terms(
                 cells.append((of_region, [request.style_weights[k] for k, _ in found], request.mix))
             target = style_target(loss, cells)
             regions.append(Region(shares_map(targets, mask, region, sizes[layer]), target))
-        style = GuidedStyle(regions)
-        factor_B = style_weight_factor(units, "gram", layer, (style.energy, regions[0].target.channels), author)
-        terms.append(Term("style", layer, style, "statistics", share, share * factor_B * weights_B))
         style = GuidedStyle(regions, representation)
-        factor_B = style_factor(units, loss.unit, style.energy, regions[0].target.channels)
+        factor_B = style_weight_factor(units, loss.unit, layer, (style.energy, regions[0].target.channels), author)
         terms.append(Term("style", layer, style, loss.scope, share, share * factor_B * weights_B))
     return terms
 

@@ -2,8 +2,9 @@
 
     python tests/benchmarks/bench_scores.py [--folder pairs] [--sheet pairs.png]
 
-The pictures are made once and kept in the folder, or made for this run alone without one: the good ones by `gatys`, `mrf` and `adain`, the worse ones by baselines
-and by settings that spoil a picture. A pair may also be one picture that is judged with its own style and with another.
+The pictures are made once and kept in the folder, or made for this run alone without one: the good ones by `gatys`,
+`mrf` and `adain`, the worse ones by baselines and by settings that spoil a picture. A pair may also be one picture that
+is judged with its own style and with another.
 The photographs and paintings are those of the shared test data (`NST_TEST_DATA`, by default ../shared/data) and the
 paintings that nst draws itself; without the data nothing is measured.
 

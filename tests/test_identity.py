@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nst.config import METHOD_CONFIGS, GatysConfig
 from nst.config.training import TRAINING_CONFIGS
 from nst.identity import address, canonical, cell_id
-from nst.records import Cell, ImageRef, OutputFormat, StyleRef
+from nst.records import Cell, ImageRef, MaskRef, OutputFormat, StyleRef
 
 PNG = OutputFormat()
 CONTENT = ImageRef("cat", "cat.jpg", hashlib.sha256(b"cat").hexdigest())
@@ -85,6 +85,21 @@ def test_images_count_by_their_bytes_not_by_name_or_place():
     assert identify(content=WAVE) != identify()
     assert identify(content=None) != identify()
     assert identify(style=None) != identify()
+
+
+def test_masks_count_by_their_bytes_and_by_what_they_lie_over():
+    red, blue = MaskRef("red.png", "r" * 64), MaskRef("blue.png", "b" * 64)
+    moved = MaskRef("s3://b/red.png", red.digest)
+
+    def masked(content=None, style=None):
+        return identify(
+            content=ImageRef("cat", "cat.jpg", CONTENT.digest, content),
+            style=StyleRef("wave", (ImageRef("wave", "wave.jpg", WAVE.digest, style),), (1.0,)),
+        )
+
+    assert masked() == identify()
+    assert masked(red) == masked(moved)
+    assert len({masked(), masked(red), masked(blue), masked(None, red), masked(red, red), masked(red, blue)}) == 6
 
 
 def test_content_and_style_are_not_exchangeable():

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from cells import CONTENT, LAYERS, STYLES, losses_of, picture, request, run, small, together_and_alone
+from cells import CONTENT, LAYERS, STYLES, losses_of, picture, request, run, small, together_and_alone, workspace
 
 from nst.config import GatysConfig
 from nst.losses.sliced import directions
 from nst.losses.style import STYLE_LOSSES, style_loss, style_target
+from nst.methods import stylize_batch
 
 LOSS = STYLE_LOSSES["sliced"]
 
@@ -76,3 +77,13 @@ def test_a_batch_of_styles_of_several_sizes_equals_its_cells_alone(name):
     briefs = [(STYLES[:1], ()), ([wide], ()), ([wide, STYLES[0]], (1.0, 2.0))]
     for together, alone in together_and_alone(*(request(config, styles=styles, weights=w) for styles, w in briefs)):
         assert losses_of(together) == pytest.approx(losses_of(alone), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["sliced", "histogram"])
+def test_what_is_kept_of_a_style_for_pictures_of_one_size_is_not_used_for_another(name):
+    config = small(GatysConfig, **LAYERS, style_representation=name, steps=3, precision="float64")
+    wide, tall = (request(config, content) for content in (CONTENT, picture(3, 40, 22)))
+    kept = workspace()
+    stylize_batch([wide], kept)
+    (after,), (fresh,) = stylize_batch([tall], kept), run(tall)
+    assert losses_of(after) == losses_of(fresh)

@@ -134,6 +134,13 @@ def test_planning_says_what_is_converted_and_what_is_estimated():
     assert not list(GatysConfig().remarks())
 
 
+def test_a_remark_shows_no_signature():
+    signed = {"weights": "https://host/vgg19.pth?signature=abc", "input": "torchvision"}
+    (remark,) = GatysConfig(preset="jcjohnson", backbone=signed).remarks()
+    assert "https://host/vgg19.pth" in remark
+    assert "abc" not in remark
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "inputs", "network"),

@@ -24,6 +24,7 @@ from nst.config.method import PixelMethod
 from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig, coarse_to_fine
 from nst.config.presets import PRESETS, over_preset
 from nst.config.start import FromAnything, Size
+from nst.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,7 +180,7 @@ class GatysConfig(PixelMethod):
             estimated = self.author.estimated(self.content_layers | self.style_layers)
             yield (
                 f"weights in units {self.units} are converted through energies of {self.author.title}, for which they "
-                f"were made, since the backbone is {self.backbone.name} with weights {self.backbone.weights}"
+                f"were made, since the backbone is {self.backbone.name} with weights {redacted(self.backbone.weights)}"
                 + (f"; the energies of {', '.join(estimated)} are estimated" if estimated else "")
             )
 

@@ -54,7 +54,8 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
 
     Where the images have masks, patches are matched together with the masks over them, as in Champandard 2016: a patch
     within a region finds patches of the same region of the style, and a patch on a border finds those on a border of
-    the same regions that runs in the same way, if the style has one. `doodle` does so without a content image.
+    the same regions that runs in the same way; where the style has none, those of the region that covers most of the
+    patch. `doodle` does so without a content image.
 
     Source:
         Li & Wand 2016, "Combining Markov random fields and convolutional neural networks for image synthesis", eq. 1

@@ -28,6 +28,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from nst.config import METHOD_CONFIGS
+from nst.config.judgement import JUDGEMENTS
 from nst.methods import stylize_batch
 from nst.paintings import PAINTINGS
 from nst.pictures.images import Pixels, decode, resize
@@ -36,13 +37,16 @@ from nst.workspace import NetworkFile, Request, Workspace
 from tasks.inputs.uris import read_uri
 from tasks.inputs.weights import packaged_uri
 from tasks.models.backbone_weights import load_weights
+from tasks.models.judges import build_judge, named_weights
 from tasks.models.tensor_files import load_tensors
+from tasks.store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from nst.config.backbone import BackboneConfig
     from nst.config.method import Method
+    from nst.judges import Judge
 
 DATA = Path(os.environ.get("NST_TEST_DATA", Path(__file__).parents[3] / "shared/data"))
 SIDE = 192
@@ -159,11 +163,37 @@ def metric(name: str, picture: np.ndarray, content: np.ndarray, style: np.ndarra
     return _KNOWN[key][0][name]
 
 
+@cache
+def judge() -> Judge:
+    """Return the judge of the test data's weights: SqueezeNet of torchvision, and VGG-19 of Caffe up to relu3_1."""
+    store = open_store(tempfile.mkdtemp())
+    files = [str(DATA / f"weights/{name}.safetensors") for name in ("squeezenet1_1_torchvision.f16", CAFFE)]
+    return build_judge(named_weights(*files, "caffe", store), "cpu")[0]
+
+
+def judgement(name: str, picture: np.ndarray, content: np.ndarray, style: np.ndarray) -> float:
+    """Return one of the judge's values; all of them are computed at once, and kept with the arrays of their pictures."""
+    key = (id(picture), id(content), id(style))
+    if key not in _JUDGED:
+        images = [Pixels(hashlib.sha256(array.tobytes()).hexdigest(), array) for array in (content, style)]
+        _JUDGED[key] = judge().measure(picture, images[0], images[1:]), (picture, content, style)
+    return _JUDGED[key][0].get(name, float("nan"))
+
+
+_JUDGED: dict[tuple[int, int, int], tuple[Mapping[str, float], Any]] = {}
+CAFFE = "vgg19_caffe_to_conv3_1.f32"
+
 _BETTER: Mapping[str, Literal["higher", "lower"]] = {
     "ssim_content": "higher", "gmsd_content": "lower", "psnr_content": "higher", "palette_distance_style": "lower",
+    "histogram_distance_style": "lower", "texture_distance_style": "lower", "lpips_content": "lower",
+    "content_kept": "higher", "gram_distance_style": "lower", "w2_distance_style": "lower", "style_gain": "higher",
+    "transfer_score": "higher", "e_statistic": "higher",
 }  # fmt: skip
 
-SCORES: dict[str, Score] = {name: Score(partial(metric, name), _BETTER.get(name, "either")) for name in METRICS}
+SCORES: dict[str, Score] = {
+    **{name: Score(partial(metric, name), _BETTER.get(name, "either")) for name in METRICS},
+    **{name: Score(partial(judgement, name), _BETTER[name]) for name in JUDGEMENTS if name != "cfsd_content"},
+}
 """The scores by name."""
 
 

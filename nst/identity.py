@@ -90,7 +90,7 @@ def method_key(config: Method, weights_digest: str, output: OutputFormat, start:
     """Return the key of the method with its version, the weights, a given start, and what the format changes."""
     encoding = [*([output.format, output.quality] if output.format != "png" else []), *_alpha(output)]
     given = [{"start": start.digest}] if start else []
-    return digest16(canonical([SCHEMA, config.name, type(config).VERSION, weights_digest, encoding, *given]))
+    return digest16(canonical([SCHEMA, config.name, config.version, weights_digest, encoding, *given]))
 
 
 def content_key(content: ImageRef | None) -> bytes:

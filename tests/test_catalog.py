@@ -14,6 +14,7 @@ import pytest
 from nst.errors import StorageError, UserError
 from tasks.catalog import Catalog, layout
 from tasks.catalog.lease import LIFE
+from tasks.catalog.log import Claim
 from tasks.store import open_store
 
 if TYPE_CHECKING:
@@ -215,6 +216,37 @@ def test_a_file_that_cannot_be_made_again_is_an_error_and_never_a_shorter_table(
     catalog.store.delete(next(s.key for s in catalog.store.list("catalog/results/month=2")))
     with pytest.raises(StorageError, match="nst fsck"):
         Catalog(catalog.store, sleep=lambda _: None).read("results")
+
+
+def test_a_record_that_a_late_writer_overwrote_is_not_taken_for_the_one_that_was_claimed(tmp_path: Path) -> None:
+    """A claim pins the digests of its records: its file holds what was published, or is not made."""
+    catalog, late = (Catalog(open_store(tmp_path / name), sleep=lambda _: None) for name in ("root", "late"))
+    catalog.commit("results", "s", "b", rows("a", loss=1.0))
+    late.commit("results", "s", "b", rows("a", loss=9.0))
+    catalog.publish("results")
+    key = next(s.key for s in catalog.store.list("catalog/results/month=2"))
+    catalog.store.delete(key)
+    (record,), (other,) = (each.store.list(layout.records("results")) for each in (catalog, late))
+    first = catalog.store.get(record.key)
+    catalog.store.put(record.key, late.store.get(other.key))
+    for use in (Catalog.heal, Catalog.read):
+        with pytest.raises(StorageError, match="stay missing"):
+            use(Catalog(catalog.store, sleep=lambda _: None), "results")
+    assert catalog.store.head(key) is None
+    catalog.store.put(record.key, first)
+    again(catalog).heal("results")
+    assert again(catalog).read("results", ["loss"]).to_pylist() == [{"loss": 1.0}]
+
+
+def test_of_two_publishers_with_equal_claims_one_makes_it(store: Store) -> None:
+    """A store says of equal bytes that they were made, so that a lost answer can be asked for again."""
+    Catalog(store).commit("results", "s", "b", rows("a"))
+    ledgers = [Catalog(store).ledger("results") for _ in range(2)]
+    (record,) = ledgers[0].read_records(ledgers[0].pending())
+    claim = Claim(0, "add", "2026-11", NOW.timestamp(), rows=1, records=((record.name, record.digest),), keys=("a",))
+    for ledger in ledgers:
+        ledger.sync()
+    assert [ledger.append(claim) for ledger in ledgers] == [True, False]
 
 
 def test_the_log_is_read_from_its_newest_checkpoint(tmp_path: Path) -> None:

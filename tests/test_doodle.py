@@ -35,8 +35,8 @@ def windows(map_1CHW, size, stride):
     array = map_1CHW[0].numpy()
     return [
         array[:, top : top + size, left : left + size].ravel()
-        for top in range(0, array.shape[1] - size + 1, stride)
-        for left in range(0, array.shape[2] - size + 1, stride)
+        for top in sorted({*range(0, array.shape[1] - size, stride), array.shape[1] - size})
+        for left in sorted({*range(0, array.shape[2] - size, stride), array.shape[2] - size})
     ]
 
 

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nst.config import GatysConfig
+from nst.config import METHOD_CONFIGS, GatysConfig
+from nst.config.training import TRAINING_CONFIGS
 from nst.identity import address, canonical, cell_id
-from nst.records import Cell, ImageRef, OutputFormat, StyleRef
+from nst.records import Cell, ImageRef, MaskRef, OutputFormat, StyleRef
 
 PNG = OutputFormat()
 CONTENT = ImageRef("cat", "cat.jpg", hashlib.sha256(b"cat").hexdigest())
@@ -85,6 +87,21 @@ def test_images_count_by_their_bytes_not_by_name_or_place():
     assert identify(style=None) != identify()
 
 
+def test_masks_count_by_their_bytes_and_by_what_they_lie_over():
+    red, blue = MaskRef("red.png", "r" * 64), MaskRef("blue.png", "b" * 64)
+    moved = MaskRef("s3://b/red.png", red.digest)
+
+    def masked(content=None, style=None):
+        return identify(
+            content=ImageRef("cat", "cat.jpg", CONTENT.digest, content),
+            style=StyleRef("wave", (ImageRef("wave", "wave.jpg", WAVE.digest, style),), (1.0,)),
+        )
+
+    assert masked() == identify()
+    assert masked(red) == masked(moved)
+    assert len({masked(), masked(red), masked(blue), masked(None, red), masked(red, red), masked(red, blue)}) == 6
+
+
 def test_content_and_style_are_not_exchangeable():
     assert identify(content=WAVE, style=StyleRef("c", (CONTENT,), (1.0,))) != identify()
 
@@ -119,6 +136,26 @@ def test_the_method_version_counts(monkeypatch):
     before = identify()
     monkeypatch.setattr(GatysConfig, "VERSION", 99)
     assert identify() != before
+
+
+def test_a_revised_value_has_a_new_id_and_other_values_keep_theirs(monkeypatch):
+    values = ("gram", "moments", "sliced")
+    before = [identify(config(style_representation=value)) for value in values]
+    monkeypatch.setattr(GatysConfig, "REVISED", {"style_representation": {"moments": 98, "sliced": 99}})
+    assert [config(style_representation=value).version for value in values] == [GatysConfig.VERSION, 98, 99]
+    after = [identify(config(style_representation=value)) for value in values]
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, False]
+    monkeypatch.setattr(GatysConfig, "VERSION", 100)  # a change of the whole method comes after those of its values
+    assert len({config(style_representation=value).version for value in values}) == 1
+
+
+@pytest.mark.parametrize("settings_", [*METHOD_CONFIGS.values(), *TRAINING_CONFIGS.values()])
+def test_revised_values_are_values_of_the_structure(settings_):
+    """The version of a batch is that of its structure, and a misspelt value would be found by no cell."""
+    assert not settings_.REVISED.keys() & settings_.VARIES
+    for field, versions in settings_.REVISED.items():
+        words = get_args(settings_.model_fields[field].annotation)
+        assert set(versions) <= set(words), field
 
 
 def test_an_address_ignores_digests_and_version(monkeypatch):
@@ -161,7 +198,10 @@ def test_ids_of_earlier_versions_stay():
     style = StyleRef("s", (ImageRef("b", "b", "1" * 64),), (1.0,))
     for settings_, expected in (
         ({"optimizer": {"history": 20}, "pyramid": {"levels": 1}}, "8f82ea9e6b50316d7b593a4e947b19e9"),
-        ({"preset": "crowsonkb"}, "c9f290266c861e267f4400a78c7b3a7d"),
+        (
+            {"units": "crowsonkb", "tv": "nine_point", "optimizer": "adam", "pyramid": {"levels": 1}},
+            "5b4c83653d1f7fc7c6b71e4fd7226300",
+        ),
     ):
         content = ImageRef("a", "a", "0" * 64)
         assert cell_id(GatysConfig(**settings_), content, style, "w", OutputFormat()) == expected

@@ -14,11 +14,13 @@ from nst.errors import InputError
 from nst.pictures.images import (
     EXTENSIONS,
     MAX_PIXELS,
+    Pixels,
     decode,
     encode,
     read_provenance,
     resize,
     resize_to,
+    style_size,
     target_size,
     thumbnail,
 )
@@ -46,6 +48,14 @@ def saved(image, kind="PNG", **options):
 
 def noise(height=40, width=60, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 60), (60, 40), (50, 50)])
+@pytest.mark.parametrize("scale", [1.0, 0.5, 2.0])
+def test_the_long_side_of_a_style_gets_the_length_that_is_asked_for(height, width, scale):
+    found = style_size(Pixels("x", np.zeros((height, width, 3), np.uint8), scale=scale), 120)
+    assert max(found) == 120 * scale
+    assert found[0] * height == found[1] * width  # the proportions, which these lengths keep exactly
 
 
 @pytest.mark.parametrize("color_type", [0, 2])

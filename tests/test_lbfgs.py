@@ -155,3 +155,50 @@ def test_bounds_hold_and_the_bounded_minimum_is_scipys():
     )
     assert any(value in {0.0, 1.0} for value in known.x)
     np.testing.assert_allclose(optimizer.point_BN[0].numpy(), known.x, atol=1e-4)
+
+
+def test_after_eight_refusals_in_a_row_the_history_is_dropped_and_the_gradient_is_followed():
+    optimizer = minimise(rosenbrock, torch.zeros(1, 6, dtype=torch.float64), 12, first_move=0.03)
+    while optimizer.refusals_B.item():  # so that none of the steps before counts
+        optimizer.observe(*rosenbrock(optimizer.propose()))
+    gradient_BN = optimizer.gradient_BN.clone()
+    steepest_BN = -0.03 * gradient_BN / gradient_BN.square().mean().sqrt()
+    for refusal in range(1, 9):
+        assert (optimizer.born_BK >= 0).any()
+        assert not torch.allclose(optimizer.direction_BN, steepest_BN, rtol=1e-3)
+        loss_B, gradient_BN = rosenbrock(optimizer.propose())
+        optimizer.observe(loss_B * torch.inf, gradient_BN)
+        assert optimizer.refusals_B.item() == refusal % 8
+    assert (optimizer.born_BK < 0).all()
+    torch.testing.assert_close(optimizer.direction_BN, steepest_BN)
+
+
+@pytest.mark.parametrize("start", [0.0, 1.0])
+def test_a_value_on_a_bound_leaves_it_only_inwards(start):
+    """The distance to a point has its bounded minimum at that point with its values clamped."""
+    wanted = torch.tensor([[0.3, 2.0, -1.0, 0.9]], dtype=torch.float64)
+    begin = torch.full_like(wanted, start)
+
+    def function(points_BN):
+        return (points_BN - wanted).square().sum(1), 2.0 * (points_BN - wanted)
+
+    optimizer = BatchLBFGS(begin, bounds=(0.0, 1.0), max_move=0.5)
+    optimizer.observe(*function(optimizer.propose()))
+    outwards = (wanted - begin) * (1.0 if start else -1.0) > 0
+    assert torch.equal(optimizer.direction_BN == 0, outwards)
+    for _ in range(30):
+        optimizer.observe(*function(optimizer.propose()))
+    torch.testing.assert_close(optimizer.point_BN, wanted.clamp(0.0, 1.0), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("share", "accepted"), [(1.5e-4, True), (0.5e-4, False)])
+def test_a_step_is_accepted_if_the_loss_falls_by_a_ten_thousandth_of_what_the_slope_promises(share, accepted):
+    """Armijo's condition with the constant 1e-4 of Nocedal & Wright 2006, section 3.1."""
+    optimizer = BatchLBFGS(torch.zeros(1, 4, dtype=torch.float64))
+    gradient_BN = torch.tensor([[1.0, -2.0, 0.5, 1.5]], dtype=torch.float64)
+    optimizer.propose()
+    optimizer.observe(torch.tensor([10.0], dtype=torch.float64), gradient_BN)
+    trial_BN = optimizer.propose()
+    promised = (gradient_BN * trial_BN).sum(1)  # from zero
+    optimizer.observe(10.0 + share * promised, gradient_BN)
+    assert torch.equal(optimizer.point_BN, trial_BN) == accepted

@@ -44,6 +44,21 @@ def test_ssim_of_two_flat_pictures_is_the_luminance_term():
     assert ssim(a[:5, :3], a[:5, :3]) == pytest.approx(1)
 
 
+@pytest.mark.parametrize(("height", "width", "factor"), [(300, 340, 1), (383, 400, 1), (385, 420, 2), (640, 700, 2)])
+def test_a_picture_is_shrunk_before_ssim_as_its_authors_advise(height, width, factor):
+    """Wang's ssim_index.m: average F x F pixels, with F the short side divided by 256, rounded, at least 1."""
+    a, b = picture(0, height, width), picture(1, height, width)
+    b = (0.6 * a + 0.4 * b).astype(np.uint8)
+    rows, columns = height // factor * factor, width // factor * factor
+    small = [
+        luminance(x)[:rows, :columns].reshape(rows // factor, factor, columns // factor, factor).mean((1, 3))
+        for x in (a, b)
+    ]
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+    _, values = structural_similarity(*small, full=True, **settings)
+    assert measure(b, a)["ssim_content"] == pytest.approx(values[5:-5, 5:-5].mean(), abs=2e-5)
+
+
 def test_gmsd_equals_the_definition_by_scipy():
     a, b = (luminance(picture(seed)) for seed in (0, 1))
     kernel = np.array([[1, 0, -1]] * 3) / 3

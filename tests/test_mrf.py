@@ -51,6 +51,13 @@ def test_a_synthesis_needs_no_content_and_starts_from_its_noise():
     assert not np.array_equal(first.image, other.image)
 
 
+def test_the_steps_of_angles_and_scales_are_cnnmrfs():
+    """chuanli11/CNNMRF run_trans.lua: target_step_rotation = math.pi / 24 and target_step_scale = 1.05."""
+    copies = settings(rotations=2, scales=1).copies
+    assert sorted({angle for angle, _ in copies}) == pytest.approx([np.degrees(n * np.pi / 24) for n in range(-2, 3)])
+    assert sorted({scale for _, scale in copies}) == pytest.approx([1 / 1.05, 1, 1.05])
+
+
 def test_copies_are_every_angle_at_every_scale_without_corners():
     white = Pixels("white", np.full((60, 90, 3), 255, np.uint8))
     config = settings(rotations=2, scales=1)

@@ -20,13 +20,19 @@ def array(tensor):
     return tensor.double().cpu().numpy()
 
 
+def starts(side, size, stride):
+    """CNNMRF's grid, counted from 0: a tail is added where the last block does not reach the end."""
+    grid = list(range(0, side - size + 1, stride))
+    return grid if grid[-1] == side - size else [*grid, side - size]
+
+
 def brute_force(patches_DN, maps, size, stride):
     """Every score, one by one, with numpy's own arithmetic."""
     style = [
         array(m)[0, :, top : top + size, left : left + size].ravel()
         for m in maps
-        for top in range(0, m.shape[2] - size + 1, stride)
-        for left in range(0, m.shape[3] - size + 1, stride)
+        for top in starts(m.shape[2], size, stride)
+        for left in starts(m.shape[3], size, stride)
     ]
     ours = array(patches_DN.T)
     return np.array([[p @ s / (np.linalg.norm(p) * np.linalg.norm(s)) for s in style] for p in ours]), np.array(style)
@@ -45,6 +51,18 @@ def test_matches_are_those_of_brute_force(size, stride, chunk, features, dtype):
     matches_DN, index_N = nearest_patches(patches_DN, maps, size, stride, chunk=chunk)
     assert np.array_equal(index_N.cpu().numpy()[clear], scores.argmax(1)[clear])
     assert np.array_equal(array(matches_DN.T)[clear], style[scores.argmax(1)][clear])
+
+
+@pytest.mark.parametrize(("size", "stride"), [(3, 1), (3, 2), (3, 3), (4, 3), (1, 1), (2, 2)])
+@pytest.mark.parametrize(("height", "width"), [(8, 9), (9, 8), (8, 8), (11, 13), (4, 10), (10, 4)])
+def test_every_position_lies_in_a_patch_and_moves_the_loss(size, stride, height, width, features):
+    """With a stride of 2 on even sides, a grid without a tail leaves the last row and column out."""
+    style, picture = features(15, 9, 9, 2), features(16, height, width, 2).requires_grad_()
+    patches_DN = cut_patches(picture.detach(), size, stride)[0]
+    assert np.array_equal(array(patches_DN.T), brute_force(patches_DN, [picture.detach()], size, stride)[1])
+    target = PatchTarget(((style,),), patch_energy([style], size, stride)[None], size, stride)
+    (gradient,) = torch.autograd.grad(target(picture).sum(), picture)
+    assert (gradient != 0).all()
 
 
 def test_a_planted_patch_is_found_whatever_its_length(features):

@@ -159,6 +159,17 @@ def test_reasons(monkeypatch):
     assert make_plan("x", newer, known=known).reasons == {"method version changed": 2, "new": 2, "done": 0}
 
 
+def test_a_revised_value_is_a_changed_version(monkeypatch):
+    parsed = manifest("{style_representation: [gram, sliced]}")
+    before = cells_of(parsed, c=("cat",), s=("wave",))
+    versions = [before.structure_config(before.structure(number)).version for number in range(2)]
+    known = {before.addresses()(number): version for number, version in enumerate(versions)}
+    monkeypatch.setattr(GatysConfig, "REVISED", {"style_representation": {"sliced": max(versions) + 1}})
+    after = cells_of(parsed, c=("cat",), s=("wave",))
+    plan = make_plan("x", after, set(before.ids), known=known)
+    assert plan.reasons == {"method version changed": 1, "done": 1}
+
+
 def test_other_weights_are_a_changed_input():
     parsed = manifest()
     before = cells_of(parsed)

@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+from cells import CONTENT, LAYERS, STYLES, losses_of, picture, request, run, small, together_and_alone, workspace
 
+from nst.config import GatysConfig
 from nst.losses.sliced import directions
 from nst.losses.style import STYLE_LOSSES, style_loss, style_target
+from nst.methods import stylize_batch
 
 LOSS = STYLE_LOSSES["sliced"]
 
@@ -59,3 +62,28 @@ def test_descent_by_the_loss_gives_the_distribution(draw):
         (gradient,) = torch.autograd.grad(LOSS.distance((points,), target).sum(), points)
         points = (points - 0.5 * 256 * gradient).detach().requires_grad_()
     assert distance(points.detach(), style) < 1e-4 * distance(torch.zeros_like(style), style)
+
+
+@pytest.mark.parametrize("name", ["sliced", "histogram"])
+def test_a_cell_whose_content_is_its_style_has_no_style_loss(name):
+    (result,) = run(request(small(GatysConfig, **LAYERS, style_representation=name, steps=1), styles=[CONTENT]))
+    assert result.trace[0].parts["style"] < 1e-9
+
+
+@pytest.mark.parametrize("name", ["sliced", "histogram"])
+def test_a_batch_of_styles_of_several_sizes_equals_its_cells_alone(name):
+    config = small(GatysConfig, **LAYERS, style_representation=name, steps=4, precision="float64")
+    wide = picture(9, 20, 38)
+    briefs = [(STYLES[:1], ()), ([wide], ()), ([wide, STYLES[0]], (1.0, 2.0))]
+    for together, alone in together_and_alone(*(request(config, styles=styles, weights=w) for styles, w in briefs)):
+        assert losses_of(together) == pytest.approx(losses_of(alone), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["sliced", "histogram"])
+def test_what_is_kept_of_a_style_for_pictures_of_one_size_is_not_used_for_another(name):
+    config = small(GatysConfig, **LAYERS, style_representation=name, steps=3, precision="float64")
+    wide, tall = (request(config, content) for content in (CONTENT, picture(3, 40, 22)))
+    kept = workspace()
+    stylize_batch([wide], kept)
+    (after,), (fresh,) = stylize_batch([tall], kept), run(tall)
+    assert losses_of(after) == losses_of(fresh)

@@ -78,15 +78,47 @@ def test_cells_with_different_numbers_of_styles_share_a_batch(name, features, st
     torch.testing.assert_close(together, alone)
 
 
+@pytest.mark.parametrize("name", ["sliced", "histogram"])
+@pytest.mark.parametrize("mix", ["targets", "losses"])
+def test_styles_of_several_sizes_are_mixed_and_share_a_batch(name, mix, features, draw, rounding):
+    """Each is first fitted to the positions of the pictures, which changes no loss."""
+    loss = STYLE_LOSSES[name]
+    styles = [draw(1, 4, side, side + 1, seed=20 + side).sigmoid() for side in (5, 9)]
+    fitted = [loss.fit(loss.statistics(style), 42) for style in styles]
+    cells = [(fitted, (1.0, 3.0), mix), (fitted[:1], (1.0,), mix), (fitted[1:], (1.0,), mix)]
+    free = features.repeat(3, 1, 1, 1).requires_grad_()
+    together = style_loss(loss, free, style_target(loss, cells))
+    alone = torch.cat([style_loss(loss, features, style_target(loss, [cell])) for cell in cells])
+    torch.testing.assert_close(together, alone)
+    raw = torch.cat([style_loss(loss, features, single(loss, style)) for style in styles])  # nothing fitted before
+    torch.testing.assert_close(together[1:], raw, rtol=max(1e-7, rounding), atol=0)
+    if name == "sliced":  # the pull of a mix is the mean of the pulls of its styles
+        (pulls,) = torch.autograd.grad((together * style_target(loss, cells).energy).sum(), free)
+        torch.testing.assert_close(pulls[0], 0.25 * pulls[1] + 0.75 * pulls[2])
+
+
+@pytest.mark.parametrize("name", STYLE_LOSSES)
+def test_cells_of_one_style_share_its_target(name, styles):
+    """A batch of one style holds it once, whatever the number of its cells: quantile functions are large."""
+    loss = STYLE_LOSSES[name]
+    statistics = loss.statistics(styles[0])
+    target = style_target(loss, [([statistics], (1.0,), "targets")] * 3)
+    if name == "sliced":
+        assert target.targets[0][0].data_ptr() == statistics[0].data_ptr()
+    assert target.energy.shape == (3,)
+    torch.testing.assert_close(
+        style_loss(loss, styles[0].expand(3, -1, -1, -1), target), torch.zeros_like(target.energy)
+    )
+
+
 @pytest.mark.parametrize("name", STYLE_LOSSES)
 def test_relative_losses_are_zero_at_the_style_and_one_at_nothing(name, styles, rounding):
     loss, style = STYLE_LOSSES[name], styles[0]
     target = single(loss, style)
     nothing = 3.0 if name == "sliced" else 1.0
-    # 25 positions do not divide the kept quantiles.
-    near = 2e-4 if name in {"sliced", "histogram"} else max(1e-6, rounding)
-    assert style_loss(loss, style, target).item() == pytest.approx(0.0, abs=near)
-    assert style_loss(loss, torch.zeros_like(style), target).item() == pytest.approx(nothing, rel=0.01)
+    assert style_loss(loss, style, target).item() == pytest.approx(0.0, abs=max(1e-6, rounding))
+    # Of nothing, `moments` sees a little: the ridge.
+    assert style_loss(loss, torch.zeros_like(style), target).item() == pytest.approx(nothing, rel=0.03)
 
 
 @pytest.mark.parametrize("name", STYLE_LOSSES)
@@ -94,7 +126,9 @@ def test_relative_losses_do_not_change_with_the_scale_of_the_features(name, feat
     loss = STYLE_LOSSES[name]
     plain = style_loss(loss, features, single(loss, styles[0]))
     scaled = style_loss(loss, 58.0 * features, single(loss, 58.0 * styles[0]))
-    torch.testing.assert_close(scaled, plain, rtol=max(1e-6, rounding), atol=0)
+    # The ridge of the covariances is crowsonkb's, in absolute units; the variances of these features are about 0.05.
+    near = 0.02 if name == "moments" else max(1e-6, rounding)
+    torch.testing.assert_close(scaled, plain, rtol=near, atol=0)
 
 
 def test_average_of_raw_moments_is_the_moment_of_the_joined_samples(styles):

@@ -55,6 +55,15 @@ def test_seeds_count_from_zero_or_first():
     assert values({"count": 3, "first": 10}) == [10, 11, 12]
 
 
+@pytest.mark.parametrize("lengths", [(3, 2), (2, 3), (1, 2), (3, 3, 2)])
+def test_zipped_axes_of_unequal_lengths_are_refused(lengths):
+    settings_ = ("style_weight", "tv_weight", "content_weight")
+    group = {name: list(range(1, length + 1)) for name, length in zip(settings_, lengths, strict=False)}
+    _, problems = read({"zip": [group]})
+    told = ", ".join(f"{name} has {len(given)}" for name, given in group.items())
+    assert problems == [f"zipped axes must have equally many values: {told}"]
+
+
 def test_zip_pairs_and_the_rest_multiplies():
     sweep, problems = read({"seed": {"count": 2}, "zip": [{"style_weight": [1, 10, 100], "tv_weight": [0, 1, 2]}]})
     assert problems == []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -73,9 +73,8 @@ class Backbone(nn.Module, ABC):
                     about = f"{convolution.key}.{part} ({convolution.layer} of {architecture})"
                     raise InputError(f"{about} holds values that are not finite", hint="is the file damaged?")
                 self.register_buffer(f"{convolution.name}_{part}", tensor.detach().to(torch.float32))
-        white, mean, deviation = INPUTS[inputs]
-        self.register_buffer("mean", torch.tensor(mean).div(white).view(1, 3, 1, 1))
-        self.register_buffer("scale", torch.tensor([white / value for value in deviation]).view(1, 3, 1, 1))
+        self.inputs = inputs
+        self._set_input(torch.device("cpu"), torch.float32)
 
     @abstractmethod
     def compute(self, layer: str, map_BCHW: Tensor, features: Mapping[str, Tensor]) -> Tensor:
@@ -100,6 +99,20 @@ class Backbone(nn.Module, ABC):
             if layer in self.layers:
                 features[layer] = map_BCHW
         return features
+
+    def _set_input(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Set the mean and the scale of the input, each rounded once, from float64 to `dtype`."""
+        white, mean, deviation = INPUTS[self.inputs]
+        exact = {"mean": [value / white for value in mean], "scale": [white / value for value in deviation]}
+        for name, values in exact.items():
+            tensor = torch.tensor(values, dtype=torch.float64).view(1, 3, 1, 1)
+            self.register_buffer(name, tensor.to(device=device, dtype=dtype))
+
+    def _apply(self, *given: Any, **named: Any) -> Self:
+        """Do what `to(...)` asks for, and set mean and scale anew: in float64 they are not those rounded to float32."""
+        super()._apply(*given, **named)  # type: ignore[no-untyped-call]  # torch gives it no types
+        self._set_input(self.mean.device, self.mean.dtype)
+        return self
 
     @staticmethod
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -33,6 +34,12 @@ class Settings(Block):
     """Declared version. It is raised when a change to the code alters a method's pixels or a family's weights, so that
     pictures and models made before the change are made anew."""
 
+    REVISED: ClassVar[Mapping[str, Mapping[Any, int]]] = {}
+    """Fields with values whose pixels or weights a change to the code has altered, while those of other values stayed,
+    and the version of each such value. The pictures of a method and the models of a family have the largest of
+    `VERSION` and the versions of their values (`version`); each change takes a number that is larger than all that the
+    method or family had before. The fields are not among `VARIES`."""
+
     VARIES: ClassVar[frozenset[str]] = frozenset()
     """Fields that may differ between the cells of one batch; all other fields are the batch's structure."""
 
@@ -53,6 +60,12 @@ class Settings(Block):
     INDEPENDENT_VALIDATORS: ClassVar[frozenset[str]] = frozenset({"_from_name", "_fit_layers"})
     """Names of the validators of the whole block that make no field depend on fields outside `DECIDES`. A block with
     no other validators lets a sweep check the values of each axis separately; otherwise a sweep checks every point."""
+
+    @property
+    def version(self) -> int:
+        """The version of what is made with these values, part of its identity."""
+        revised = (versions.get(getattr(self, field), 0) for field, versions in self.REVISED.items())
+        return max(self.VERSION, *revised)
 
 
 def variants(union: Any, key: str) -> dict[str, Any]:

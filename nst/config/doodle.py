@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
@@ -23,6 +24,8 @@ class DoodleConfig(PixelMethod):
     Source:
         Champandard 2016; DmitryUlyanov/fast-neural-doodle.
     """
+
+    REVISED: ClassVar[Mapping[str, Mapping[Any, int]]] = {**PixelMethod.REVISED, "how": {"patches": 2}}
 
     VARIES: ClassVar[frozenset[str]] = frozenset({"content_weight", "style_weight", "tv_weight", "noise", "seed"})
 

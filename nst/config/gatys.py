@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -26,6 +27,11 @@ from nst.config.start import FromAnything, Size
 
 class GatysConfig(PixelMethod):
     """Image style transfer: the pixels are optimised towards the content's features and the style's Gram matrices."""
+
+    REVISED: ClassVar[Mapping[str, Mapping[Any, int]]] = {
+        **PixelMethod.REVISED,
+        "style_representation": {"moments": 2, "sliced": 2, "histogram": 2},
+    }
 
     VARIES: ClassVar[frozenset[str]] = frozenset(
         {"content_weight", "style_weight", "tv_weight", "laplacian_weight", "seed", "preset"}

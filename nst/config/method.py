@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class Method(NamedBlock, Settings):
     """Settings of one method."""
 
+    REVISED: ClassVar[Mapping[str, Mapping[Any, int]]] = {"precision": {"float64": 2}}
+
     RUNS_NETWORK: ClassVar[bool] = False
     """Whether cells are made by a trained network, which planning chooses (`nst.records.ModelRef`)."""
 

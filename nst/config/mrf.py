@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class MrfConfig(PixelMethod):
     """Patches of the style's features put together anew, over a content image or freely (CNNMRF, Li & Wand 2016)."""
 
+    VERSION: ClassVar[int] = 2
+
     VARIES: ClassVar[frozenset[str]] = frozenset({"content_weight", "style_weight", "tv_weight", "seed"})
 
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
@@ -63,7 +65,7 @@ class MrfConfig(PixelMethod):
 
     stride: Annotated[int, Field(ge=1, le=16)] = 2
     """Distance between neighbouring patches in positions of the feature map (2 in chuanli11/CNNMRF; 1 in the paper, at
-    about 16 times the cost)."""
+    about 16 times the cost). The last row and column of patches end at the border, as in CNNMRF."""
 
     rotations: Annotated[int, Field(ge=0, le=24)] = 0
     """Number of copies of the style that are turned to each side, in steps of 7.5 degrees (0, 1 or 3 in

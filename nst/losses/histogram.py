@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from nst.losses.gram import gram_distance, gram_energy, gram_statistics
-from nst.losses.quantiles import quantile_distance, quantile_means
+from nst.losses.quantiles import over_ranks, quantile_distance, quantile_function
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,13 +17,30 @@ SHARE: Final = 0.5
 
 
 def histogram_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
-    """Return the statistics of a style, which mixing averages: (quantiles_BCQ, gram_BCC).
+    """Return the statistics of a style, which mixing averages: (quantiles_BCQ, within_B, gram_BCC).
+
+    The variance that `histogram_fit` leaves out of the quantiles is zero as yet.
 
     Example:
         >>> [part.shape for part in histogram_statistics(torch.rand(1, 4, 8, 8))]
-        [torch.Size([1, 4, 1024]), torch.Size([1, 4, 4])]
+        [torch.Size([1, 4, 64]), torch.Size([1]), torch.Size([1, 4, 4])]
     """
-    return quantile_means(features_BCHW.flatten(2), _axes(features_BCHW)), *gram_statistics(features_BCHW)
+    quantiles_BCQ = quantile_function(features_BCHW.flatten(2), _axes(features_BCHW))
+    return quantiles_BCQ, quantiles_BCQ.new_zeros(len(quantiles_BCQ)), *gram_statistics(features_BCHW)
+
+
+def histogram_fit(statistics: tuple[Tensor, ...], positions: int) -> tuple[Tensor, ...]:
+    """Return the statistics of a style as pictures of another size see them: (quantiles_BCM, within_B, gram_BCC).
+
+    Args:
+        statistics: Result of `histogram_statistics`.
+        positions: M, the number of positions of the pictures.
+
+    Example:
+        >>> histogram_fit(histogram_statistics(torch.rand(1, 4, 8, 8)), positions=9)[0].shape
+        torch.Size([1, 4, 9])
+    """
+    return *over_ranks(statistics[0], positions), statistics[2]
 
 
 def histogram_observe(features_BCHW: Tensor) -> tuple[Tensor, ...]:
@@ -40,12 +57,12 @@ def histogram_prepare(target: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Return the target with a factor of shape (B,) that brings its histograms to the scale of its Gram matrices.
 
     Example:
-        >>> histogram_prepare(histogram_statistics(torch.full((1, 1, 4, 4), 3.0)))[2]
+        >>> histogram_prepare(histogram_statistics(torch.full((1, 1, 4, 4), 3.0)))[3]
         tensor([9.])
     """
-    quantiles_BCQ, gram_BCC = target
-    factor_B = gram_energy((gram_BCC,)) / quantiles_BCQ.square().mean((1, 2)).clamp_min(1e-30)
-    return quantiles_BCQ, gram_BCC, factor_B
+    quantiles_BCQ, within_B, gram_BCC = target
+    squares_B = quantiles_BCQ.square().mean((1, 2)) + within_B
+    return *target, gram_energy((gram_BCC,)) / squares_B.clamp_min(1e-30)
 
 
 def histogram_distance(observed: tuple[Tensor, ...], target: tuple[Tensor, ...]) -> Tensor:
@@ -70,8 +87,8 @@ def histogram_distance(observed: tuple[Tensor, ...], target: tuple[Tensor, ...])
         tensor([0.])
     """
     features_BCHW, gram_BCC = observed
-    quantiles_BCQ, target_BCC, factor_B = target
-    histograms_B = quantile_distance(features_BCHW.flatten(2), quantiles_BCQ, _axes(features_BCHW))
+    quantiles_BCQ, within_B, target_BCC, factor_B = target
+    histograms_B = quantile_distance(features_BCHW.flatten(2), quantiles_BCQ, _axes(features_BCHW)) + within_B
     return (1.0 - SHARE) * gram_distance((gram_BCC,), (target_BCC,)) + SHARE * factor_B * histograms_B
 
 
@@ -82,7 +99,7 @@ def histogram_energy(target: tuple[Tensor, ...]) -> Tensor:
         >>> histogram_energy(histogram_statistics(torch.full((1, 1, 4, 4), 3.0)))
         tensor([81.])
     """
-    return gram_energy(target[1:2])
+    return gram_energy(target[2:])
 
 
 def _axes(features_BCHW: Tensor) -> Tensor:

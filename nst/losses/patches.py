@@ -26,18 +26,45 @@ _TINY: Final = 1e-12
 
 
 def cut_patches(features_BCHW: Tensor, size: int, stride: int) -> Tensor:
-    """Return all square patches of feature maps, row by row, shape (B, D, N).
+    """Return square patches of feature maps that reach all four borders, row by row, shape (B, D, N).
+
+    Where the stride does not divide the way to the last position, one more row or column of patches ends there, closer
+    to the one before it. With a stride of at most `size` every position therefore lies in a patch.
 
     Args:
         features_BCHW: Feature maps.
         size: Side of the patches in positions.
         stride: Distance between neighbouring patches in positions.
 
+    Source:
+        chuanli11/CNNMRF mylib/helper.lua computegrid, with its `flag_all`.
+
     Example:
         >>> cut_patches(torch.rand(1, 4, 5, 5), size=3, stride=2).shape
         torch.Size([1, 36, 4])
+        >>> cut_patches(torch.arange(4.0).view(1, 1, 1, 4), size=1, stride=2)  # 0, 2, and 3, the last
+        tensor([[[0., 2., 3.]]])
     """
-    return functional.unfold(features_BCHW, size, stride=stride)
+    height, width = features_BCHW.shape[2:]
+    grid_BDN = functional.unfold(features_BCHW, size, stride=stride)
+    if (width - size) % stride:
+        rows_BDHW = grid_BDN.view(*grid_BDN.shape[:2], -1, (width - size) // stride + 1)
+        last_BDH = functional.unfold(features_BCHW[..., -size:], size, stride=stride)
+        grid_BDN = torch.cat([rows_BDHW, last_BDH[..., None]], 3).flatten(2)
+    if (height - size) % stride:
+        grid_BDN = torch.cat([grid_BDN, cut_patches(features_BCHW[:, :, -size:], size, stride)], 2)
+    return grid_BDN
+
+
+def patch_starts(side: int, size: int, stride: int) -> list[int]:
+    """Return the first position of each patch along a side; the last patch ends at the last position.
+
+    Example:
+        >>> patch_starts(8, size=3, stride=2)
+        [0, 2, 4, 5]
+    """
+    last = side - size
+    return [*range(0, last, stride), last]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +234,8 @@ class PatchTarget:
 def _strips(maps: Sequence[Tensor], size: int, stride: int, chunk: int) -> Iterator[Tensor]:
     """Yield the patches of the maps in order, shape (D, K), several rows of patches at a time."""
     for map_1CHW in maps:
-        height, width = map_1CHW.shape[2:]
-        down, across = ((side - size) // stride + 1 for side in (height, width))
-        rows = max(1, chunk // across)
-        for first in range(0, down, rows):
-            last = min(first + rows, down) - 1
-            yield cut_patches(map_1CHW[:, :, first * stride : last * stride + size], size, stride)[0]
+        tops, lefts = (patch_starts(side, size, stride) for side in map_1CHW.shape[2:])
+        rows = max(1, chunk // len(lefts))
+        for first in range(0, len(tops), rows):
+            top, last = tops[first], tops[first : first + rows][-1]
+            yield cut_patches(map_1CHW[:, :, top : last + size], size, stride)[0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
-from nst.losses.quantiles import quantile_distance, quantile_means
+from nst.losses.quantiles import over_ranks, quantile_distance, quantile_function
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,13 +23,30 @@ looked as 100 does with Gram matrices."""
 
 
 def sliced_statistics(features_BCHW: Tensor) -> tuple[Tensor, ...]:
-    """Return the statistics of a style, which mixing averages: (quantiles_BKQ,), its quantiles along each direction.
+    """Return the statistics of a style, which mixing averages: (quantiles_BKQ, within_B).
+
+    These are its quantiles along each direction, and the variance that `sliced_fit` leaves out, zero as yet.
 
     Example:
         >>> sliced_statistics(torch.rand(1, 4, 8, 8))[0].shape
-        torch.Size([1, 4, 1024])
+        torch.Size([1, 4, 64])
     """
-    return (quantile_means(features_BCHW.flatten(2), directions(features_BCHW.shape[1]).to(features_BCHW)),)
+    quantiles_BKQ = quantile_function(features_BCHW.flatten(2), directions(features_BCHW.shape[1]).to(features_BCHW))
+    return quantiles_BKQ, quantiles_BKQ.new_zeros(len(quantiles_BKQ))
+
+
+def sliced_fit(statistics: tuple[Tensor, ...], positions: int) -> tuple[Tensor, ...]:
+    """Return the statistics of a style as pictures of another size see them: (quantiles_BKM, within_B).
+
+    Args:
+        statistics: Result of `sliced_statistics`.
+        positions: M, the number of positions of the pictures.
+
+    Example:
+        >>> sliced_fit(sliced_statistics(torch.rand(1, 4, 8, 8)), positions=9)[0].shape
+        torch.Size([1, 4, 9])
+    """
+    return over_ranks(statistics[0], positions)
 
 
 def sliced_observe(features_BCHW: Tensor) -> tuple[Tensor, ...]:
@@ -43,14 +60,14 @@ def sliced_observe(features_BCHW: Tensor) -> tuple[Tensor, ...]:
 
 
 def sliced_prepare(target: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Return the target together with the directions: (quantiles_BKQ, directions_KC).
+    """Return the target together with the directions: (quantiles_BKQ, within_B, directions_KC).
 
     Example:
         >>> [part.shape for part in sliced_prepare(sliced_statistics(torch.rand(1, 4, 8, 8)))]
-        [torch.Size([1, 4, 1024]), torch.Size([4, 4])]
+        [torch.Size([1, 4, 64]), torch.Size([1]), torch.Size([4, 4])]
     """
-    (quantiles_BKQ,) = target
-    return quantiles_BKQ, directions(quantiles_BKQ.shape[1]).to(quantiles_BKQ)
+    quantiles_BKQ, within_B = target
+    return quantiles_BKQ, within_B, directions(quantiles_BKQ.shape[1]).to(quantiles_BKQ)
 
 
 def sliced_distance(observed: tuple[Tensor, ...], target: tuple[Tensor, ...]) -> Tensor:
@@ -64,25 +81,27 @@ def sliced_distance(observed: tuple[Tensor, ...], target: tuple[Tensor, ...]) ->
         Heitz, Vanhoey, Chambon & Belcour 2021, "A Sliced Wasserstein Loss for Neural Texture Synthesis", section 3,
         which also takes as many directions as channels. Differs: the directions are not drawn anew at every step but
         fixed, so that L-BFGS and a resumed run see a single function, and orthogonal, so that together they see all of
-        the features; pictures and styles of different sizes are compared exactly, without repeating samples.
+        the features; pictures and styles of different sizes are compared exactly, without repeating samples; the loss
+        of a mix of larger styles has a constant that is an upper bound.
 
     Example:
         >>> low, high = (torch.full((1, 1, 4, 4), value) for value in (3.0, 5.0))
         >>> sliced_distance(sliced_observe(high), sliced_prepare(sliced_statistics(low)))
         tensor([4.])
     """
-    quantiles_BKQ, directions_KC = target
-    return quantile_distance(observed[0].flatten(2), quantiles_BKQ, directions_KC)
+    quantiles_BKQ, within_B, directions_KC = target
+    return quantile_distance(observed[0].flatten(2), quantiles_BKQ, directions_KC) + within_B
 
 
 def sliced_energy(target: tuple[Tensor, ...]) -> Tensor:
-    """Return each target's mean square along the directions, divided by `STRENGTH`, shape (B,).
+    """Return each target's mean square along the directions, of a mix nearly, divided by `STRENGTH`, shape (B,).
 
     Example:
         >>> sliced_energy(sliced_statistics(torch.full((1, 1, 4, 4), 3.0)))
         tensor([3.])
     """
-    return target[0].square().mean((1, 2)) / STRENGTH
+    quantiles_BKQ, within_B = target
+    return (quantiles_BKQ.square().mean((1, 2)) + within_B) / STRENGTH
 
 
 @cache

@@ -11,12 +11,20 @@ from nst.losses.gram import gram_distance, gram_energy, gram_statistics
 from nst.losses.histogram import (
     histogram_distance,
     histogram_energy,
+    histogram_fit,
     histogram_observe,
     histogram_prepare,
     histogram_statistics,
 )
 from nst.losses.moments import moments_distance, moments_energy, moments_prepare, moments_statistics
-from nst.losses.sliced import sliced_distance, sliced_energy, sliced_observe, sliced_prepare, sliced_statistics
+from nst.losses.sliced import (
+    sliced_distance,
+    sliced_energy,
+    sliced_fit,
+    sliced_observe,
+    sliced_prepare,
+    sliced_statistics,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,12 +50,14 @@ class StyleLoss:
     """One way to compare the style of features. All tensors have the batch in front.
 
     Attributes:
-        statistics: Returns the statistics of a style's features. They are small, are kept from batch to batch, and
-            styles are mixed by averaging them.
+        statistics: Returns the statistics of a style's features. They are kept from batch to batch, and styles are
+            mixed by averaging them.
         distance: Compares the result of `observe` with the result of `prepare`; returns shape (B,).
         energy: Returns each target's distance of features that are all zero, given its statistics, shape (B,).
         scope: How much of a picture the loss needs (`nst.losses.objective.Scope`).
         unit: Which rule converts its units.
+        fit: Changes the statistics of a style, given the number of positions of the pictures' feature maps, so that
+            those of styles of different sizes can be averaged; by default nothing is to be changed.
         prepare: Computes from a target's statistics, once, what the distance needs; by default the statistics.
         observe: Returns what the distance compares of the pictures' features; by default the result of `statistics`.
     """
@@ -57,6 +67,7 @@ class StyleLoss:
     energy: Callable[[Statistics], Tensor]
     scope: Scope = "statistics"
     unit: Unit = "gram"
+    fit: Callable[[Statistics, int], Statistics] | None = None
     prepare: Callable[[Statistics], Statistics] = tuple
     observe: Callable[[Tensor], Statistics] | None = None
 
@@ -65,7 +76,7 @@ STYLE_LOSSES: Final[dict[Representation, StyleLoss]] = {
     "gram": StyleLoss(gram_statistics, gram_distance, gram_energy),
     "moments": StyleLoss(moments_statistics, moments_distance, moments_energy, unit="moments", prepare=moments_prepare),
     "sliced": StyleLoss(
-        sliced_statistics, sliced_distance, sliced_energy, "gather", "mean", sliced_prepare, sliced_observe
+        sliced_statistics, sliced_distance, sliced_energy, "gather", "mean", sliced_fit, sliced_prepare, sliced_observe
     ),
     "histogram": StyleLoss(
         histogram_statistics,
@@ -73,6 +84,7 @@ STYLE_LOSSES: Final[dict[Representation, StyleLoss]] = {
         histogram_energy,
         "gather",
         "gram",
+        histogram_fit,
         histogram_prepare,
         histogram_observe,
     ),
@@ -97,6 +109,8 @@ class StyleTarget:
 def average(styles: Sequence[Statistics], weights: Sequence[float]) -> Statistics:
     """Return the weighted average of several styles' statistics; the weights may have any positive sum.
 
+    The average of one style is that style, without a copy.
+
     Source:
         jcjohnson/neural-style@07c4b82 for Gram matrices, crowsonkb/style-transfer-pytorch@e7e2c71 for raw moments
         (covariances must not be averaged). Both also normalise the weights.
@@ -105,6 +119,8 @@ def average(styles: Sequence[Statistics], weights: Sequence[float]) -> Statistic
         >>> average([(torch.tensor([[2.0]]),), (torch.tensor([[4.0]]),)], [3.0, 1.0])
         (tensor([[2.5000]]),)
     """
+    if len(styles) == 1:
+        return styles[0]
     total = sum(weights)
     return tuple(
         torch.stack([weight / total * part for weight, part in zip(weights, parts, strict=True)]).sum(0)
@@ -199,4 +215,7 @@ def compared(loss: StyleLoss, observed: Statistics, target: StyleTarget) -> Tens
 
 
 def _stack(rows: Sequence[Statistics]) -> Statistics:
+    """Return statistics of one picture each with the batch in front; a style that all have is there only once."""
+    if all(row is rows[0] for row in rows):
+        return tuple(part.expand(len(rows), *part.shape[1:]) for part in rows[0])
     return tuple(torch.cat(parts) for parts in zip(*rows, strict=True))

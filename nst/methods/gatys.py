@@ -95,6 +95,7 @@ def _style_terms(targets: Targets, configs: Sequence[GatysConfig], size: Size) -
         )
     return targets.style_terms(
         config.style_layers,
+        size,
         long_side,
         weights,
         representation=config.style_representation,

@@ -57,7 +57,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
         if config.what == "content":
             terms = targets.content_terms(layers, (width, height), ones)
         else:
-            terms = targets.style_terms(layers, max(width, height), ones)
+            terms = targets.style_terms(layers, (width, height), max(width, height), ones)
         return targets.objective(*terms, tv_term(targets.vector([config.tv_weight for config in configs])))
 
     start = [(GREY, config.noise, config.seed) for config in configs]

@@ -5,6 +5,7 @@ Knows no optimiser. Shape letters: B images, C channels, H rows, W columns.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -109,6 +110,7 @@ class Targets:
     def style_terms(
         self,
         layers: Mapping[str, float],
+        size: Size,
         long_side: float,
         weights: Sequence[float],
         *,
@@ -120,6 +122,7 @@ class Targets:
 
         Args:
             layers: Weight of each layer.
+            size: Width and height of the picture in pixels.
             long_side: Long side of the style images in pixels.
             weights: Weight of the style for each image, in `units`.
             representation: Which statistics of the features are compared.
@@ -127,8 +130,10 @@ class Targets:
             colors_of: Size of the content whose colours the style images are given first; None to keep their colours.
         """
         loss = STYLE_LOSSES[representation]
+        grids = self.backbone.grids(*size)
+        positions = {layer: math.prod(grids[layer]) for layer in layers}
         styles = [
-            [self._statistics(style, long_side, tuple(layers), representation, colors_of) for style in request.styles]
+            [self._statistics(style, long_side, positions, representation, colors_of) for style in request.styles]
             for request in self.requests
         ]
         targets = {
@@ -169,18 +174,20 @@ class Targets:
         self,
         style: Pixels,
         long_side: float,
-        layers: tuple[str, ...],
+        positions: Mapping[str, int],
         representation: Representation,
         colors_of: Size | None,
     ) -> dict[str, Statistics]:
-        """Return a style image's statistics by layer, from memory if kept."""
-        size = style_size(style, long_side)
+        """Return a style image's statistics by layer, for pictures of so many positions there, from memory if kept."""
+        size, layers, loss = style_size(style, long_side), tuple(positions), STYLE_LOSSES[representation]
         matched = self.content.digest if colors_of else None
-        key = (style.digest, size, layers, representation, matched, self.backbone_key)
+        fitted = tuple(positions.values()) if loss.fit else None
+        key = (style.digest, size, layers, representation, matched, fitted, self.backbone_key)
 
         def compute() -> dict[str, Statistics]:
             features = self.features(self.style_picture(style, size, colors_of), layers)
             with torch.no_grad(), arithmetic(self.precision, self.workspace.device):
-                return {layer: STYLE_LOSSES[representation].statistics(features[layer]) for layer in layers}
+                found = {layer: loss.statistics(features[layer]) for layer in layers}
+                return {layer: loss.fit(found[layer], positions[layer]) for layer in layers} if loss.fit else found
 
         return self.workspace.statistics.get(key, compute)

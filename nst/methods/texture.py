@@ -59,7 +59,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
     def objective(width: int, height: int) -> Objective:
         long_side = _example_side(config, width, height)
         return targets.objective(
-            *targets.style_terms(config.style_layers, long_side, [1.0] * len(requests)),
+            *targets.style_terms(config.style_layers, (width, height), long_side, [1.0] * len(requests)),
             tv_term(targets.vector([config.tv_weight for config in configs])),
         )
 

@@ -257,6 +257,6 @@ def _reasons(
         version = known.get(address(number)) if address else None
         if version is None:
             return NEW
-        return INPUT if version == cells.structure_config(cells.structure(number)).VERSION else VERSION
+        return INPUT if version == cells.structure_config(cells.structure(number)).version else VERSION
 
     return reason

@@ -64,7 +64,7 @@ def model_id(
         masks: Digests of the masks of the styles, if the family learns from masks.
     """
     settings = settings_key(fragments(config), pixel_fields(type(config)))
-    family = digest16(canonical([SCHEMA, "model", config.family, type(config).VERSION, weights_digest]))
+    family = digest16(canonical([SCHEMA, "model", config.family, config.version, weights_digest]))
     return join(settings + family, digest16(canonical([list(styles), data, parent, *([list(masks)] if masks else [])])))
 
 

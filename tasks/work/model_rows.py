@@ -119,7 +119,7 @@ def failed_training_row(
         "model_id": spec.model_id,
         "sweep_name": spec.name,
         "method": TRAINING_METHOD,
-        "method_version": type(spec.config).VERSION,
+        "method_version": spec.config.version,
         "style_name": "+".join(style.name for style in spec.styles)[:200],
         "style_uris": to_json([style.uri for style in spec.styles]),
         "style_digests": to_json([style.digest for style in spec.styles]),
@@ -136,7 +136,7 @@ def _identity(spec: ModelSpec) -> dict[str, Any]:
     return {
         "model_id": spec.model_id,
         "name": spec.name,
-        "family_version": type(spec.config).VERSION,
+        "family_version": spec.config.version,
         "style_names": to_json([style.name for style in spec.styles]),
         "style_uris": to_json([style.uri for style in spec.styles]),
         "style_digests": to_json([style.digest for style in spec.styles]),

@@ -36,7 +36,7 @@ def identity_columns(job: Job, cell: Cell) -> dict[str, Any]:
         "sweep_name": job.sweep_name,
         "batch_id": job.batch.batch_id,
         "attempt": cell.attempt,
-        "method_version": cell.config.VERSION,
+        "method_version": cell.config.version,
         "content_name": content.name if content else None,
         "content_uri": (content.uri or None) if content else None,
         "content_digest": (content.digest or None) if content else None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nst.errors import InputError
-from nst.losses.guided import GuidedStyle, Region, region_statistics
+from nst.losses.guided import GuidedStyle, Region, positions_of, region_statistics
 from nst.losses.objective import Term, arithmetic
 from nst.losses.patches import PatchGuides
 from nst.losses.style import STYLE_LOSSES, style_target
@@ -86,7 +86,7 @@ def guided_style_terms(
     """
     mask = _content_mask(targets)
     loss = STYLE_LOSSES[representation]
-    statistics = [
+    of_requests = [
         [
             _statistics(
                 targets,
@@ -108,13 +108,17 @@ def guided_style_terms(
     for layer, share in layers.items():
         regions = []
         for region in range(len(mask.colors)):
+            shares_HW = shares_map(targets, mask, region, sizes[layer])
             cells = []
-            for request, match, of_styles in zip(targets.requests, matches, statistics, strict=True):
+            for request, match, of_styles in zip(targets.requests, matches, of_requests, strict=True):
                 found = [(k, label) for k, label in enumerate(match[region]) if label is not None]
                 of_region = [of_styles[k][f"{layer} {label}"] for k, label in found]
+                if loss.fit:
+                    count = int(positions_of(shares_HW).sum())
+                    of_region = [loss.fit(statistics, count) for statistics in of_region]
                 cells.append((of_region, [request.style_weights[k] for k, _ in found], request.mix))
             target = style_target(loss, cells)
-            regions.append(Region(shares_map(targets, mask, region, sizes[layer]), target))
+            regions.append(Region(shares_HW, target))
         style = GuidedStyle(regions, representation)
         factor_B = style_weight_factor(units, loss.unit, layer, (style.energy, regions[0].target.channels), author)
         terms.append(Term("style", layer, style, loss.scope, share, share * factor_B * weights_B))

@@ -55,7 +55,7 @@ def stencil(image):
 def test_the_total_is_the_authors():
     backbone = {"name": "vgg19", "weights": "random", "pooling": "max", "padding": "zeros"}
     settings = {"size": 48, "precision": "float64", "pyramid": {"levels": 1}, "backbone": backbone}
-    config = GatysConfig(preset="crowsonkb", **settings)
+    config = GatysConfig(preset="crowsonkb", energies="own", **settings)
     objective = objective_of(request(config, CONTENT, [STYLE]), 48, 36)
     image = torch.from_numpy(PICTURE.array / 255.0).permute(2, 0, 1)[None]
     weights = random_weights("vgg19", 0, "relu5_1")

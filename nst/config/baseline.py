@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,6 +16,7 @@ from nst.config.start import Size
 class BaselineConfig(Method):
     """A picture that is no style transfer. A score that prefers it to a good stylization is no measure of quality."""
 
+    REVISED: ClassVar[Mapping[str, Mapping[Any, int]]] = {}  # it has no `precision`
     VARIES: ClassVar[frozenset[str]] = frozenset({"kind", "blur_sigma", "noise_sigma", "seed"})
 
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (

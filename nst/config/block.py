@@ -65,7 +65,7 @@ class Settings(Block):
     def version(self) -> int:
         """The version of what is made with these values, part of its identity."""
         revised = (versions.get(getattr(self, field), 0) for field, versions in self.REVISED.items())
-        return max(self.VERSION, *revised)
+        return max((self.VERSION, *revised))
 
 
 def variants(union: Any, key: str) -> dict[str, Any]:

@@ -172,7 +172,7 @@ def judge() -> Judge:
 
 
 def judgement(name: str, picture: np.ndarray, content: np.ndarray, style: np.ndarray) -> float:
-    """Return one of the judge's values; all of them are computed at once, and kept with the arrays of their pictures."""
+    """Return one value of the judge; all are computed at once, and kept with the arrays that they belong to."""
     key = (id(picture), id(content), id(style))
     if key not in _JUDGED:
         images = [Pixels(hashlib.sha256(array.tobytes()).hexdigest(), array) for array in (content, style)]

@@ -13,12 +13,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from nst.config.judgement import JUDGEMENTS, NEUTRAL
+from nst.config.scores import noted
 from tasks.catalog import columns as fixed
 from tasks.catalog import model_columns, parameters
-from tasks.catalog.columns import Column, described
+from tasks.catalog.columns import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
 @dataclass(frozen=True)
@@ -76,17 +77,22 @@ def metrics() -> tuple[Column, ...]:
     """Return a column per image metric."""
     # A late import: it loads numpy and an image library.
     found: dict[str, str] = importlib.import_module("nst.pictures.metrics").METRICS
-    return tuple(Column(name, "float64", text) for name, text in found.items())
+    return tuple(Column(name, "float64", noted(name, text)) for name, text in found.items())
+
+
+def judgements(descriptions: Mapping[str, str] = JUDGEMENTS) -> tuple[Column, ...]:
+    """Return a column per judgement."""
+    return tuple(Column(name, "float64", noted(name, text)) for name, text in descriptions.items())
 
 
 def _results() -> tuple[Column, ...]:
     before = (*fixed.IDENTITY, *parameters.columns(), *fixed.LOSSES)
-    judged = (*described("float64", **NEUTRAL), *fixed.JUDGE)
+    judged = (*judgements(NEUTRAL), *fixed.JUDGE)
     return (*before, *metrics(), *fixed.RUN, *fixed.WORKPLACE, *fixed.PICTURE, *judged)
 
 
 def _judgements() -> tuple[Column, ...]:
-    return (*fixed.JUDGEMENT, *described("float64", **JUDGEMENTS), *fixed.JUDGE)
+    return (*fixed.JUDGEMENT, *judgements(), *fixed.JUDGE)
 
 
 def _failures() -> tuple[Column, ...]:

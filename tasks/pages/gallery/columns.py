@@ -8,7 +8,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.config.feedforward import FeedforwardConfig
-from nst.config.judgement import JUDGEMENTS
+from nst.config.scores import ORDERED, ranks
 from nst.yaml.json_text import from_json
 from tasks.catalog import columns as catalog
 from tasks.catalog import parameters, schema
@@ -66,7 +66,13 @@ def tabulate(rows: Sequence[Mapping[str, Any]], page_uri: str) -> dict[str, Any]
         "known": known,
         "only": {kind: _only(cells, f"{kind}_name") for kind in ("content", "style")},
         "metrics": [
-            {"key": c.name, "label": c.name, "about": c.description, "values": numbers[c.name]}
+            {
+                "key": c.name,
+                "label": c.name,
+                "about": c.description,
+                "descriptive": c.name in ORDERED and not ranks(c.name),
+                "values": numbers[c.name],
+            }
             for c in _numbers()
             if any(value is not None for value in numbers[c.name])
         ],
@@ -109,7 +115,7 @@ def _settings() -> Iterable[catalog.Column]:
 def _numbers() -> Iterable[catalog.Column]:
     run = (c for c in (*catalog.RUN, *catalog.PICTURE) if c.name in _NUMBERS)
     losses = (c for c in catalog.LOSSES if c.type == "float64")
-    return (*losses, *catalog.described("float64", **JUDGEMENTS), *schema.metrics(), *run)
+    return (*losses, *schema.judgements(), *schema.metrics(), *run)
 
 
 def _coded(values: Sequence[Any]) -> dict[str, Any]:

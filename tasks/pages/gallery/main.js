@@ -11,7 +11,7 @@ function draw() {
   document.documentElement.dataset.theme = state.theme;
   document.documentElement.style.setProperty("--size", `${Number(state.size) || 180}px`);
   const axes = [...AXES.values()].map((axis) => [axis.key, axis.label]);
-  const metrics = DATA.metrics.map((metric) => [metric.key, metric.label]);
+  const metrics = DATA.metrics.map((metric) => [metric.key, metric.descriptive ? `${metric.label} (descriptive)` : metric.label]);
   byId("views").replaceChildren(byId("views").firstElementChild, ...VIEWS.map(([key, label]) => el("button", { type: "button", "aria-pressed": String(state.view === key), onclick: () => change("view", key) }, label)));
   fill(byId("x"), axes, state.x);
   fill(byId("y"), axes, state.y);

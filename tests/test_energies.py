@@ -128,7 +128,7 @@ def test_planning_says_what_is_converted_and_what_is_estimated():
     assert "units jcjohnson" in remark
     assert "Caffe's VGG-19" in remark
     assert "weights embedded" in remark
-    assert remark.endswith("the energies of relu4_1 are estimated")
+    assert remark.endswith("(relu4_1: by an estimate)")
     assert not list(GatysConfig(preset="jcjohnson", backbone={"weights": "caffe.pth"}).remarks())
     assert not list(GatysConfig(preset="crowsonkb").remarks())
     assert not list(GatysConfig().remarks())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from safetensors.torch import save_file
+from cells import blocks, picture
+from safetensors.torch import load_file, save_file
 from sweeps import TINY, plan, run, write_pictures
 from typer.testing import CliRunner
 
@@ -29,13 +31,25 @@ if TYPE_CHECKING:
     from tasks.root import Root
 
 
+SQUEEZENET, TORCHVISION, CAFFE = 0.2613, 0.2538, 0.1914
+"""Root mean square of the first layer of the weights that judgements are made with."""
+
+
+def known(weights, first):
+    """Return random weights that pass for known ones by their first layer."""
+    layer = weights["features.0.weight"]
+    return weights | {"features.0.weight": layer * (first / layer.square().mean().sqrt())}
+
+
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory) -> tuple[str, str, str]:
     """Files of two SqueezeNets and of a VGG-19 with random weights."""
     folder, files = tmp_path_factory.mktemp("weights"), []
     for name, seed, layer in (("squeezenet", 0, "fire9"), ("squeezenet", 1, "fire9"), ("vgg19", 0, "relu3_1")):
         files.append(str(folder / f"{name}{seed}.safetensors"))
-        save_file(random_weights(name, seed, layer), files[-1])
+        save_file(
+            known(random_weights(name, seed, layer), SQUEEZENET if name == "squeezenet" else TORCHVISION), files[-1]
+        )
     return files[0], files[1], files[2]
 
 
@@ -87,8 +101,8 @@ def test_values_are_those_of_the_judge_on_the_picture_as_saved(sweep, weights):
     stylist = Stylist(sweep.root, "cpu")
     cell = next(cell for batch in sweep.plan.batches() for cell in batch.cells if cell.cell_id == row.cell_id)
     content, style = stylist._pixels(cell.content), stylist._styles(cell.style)
-    picture = decode(sweep.root.store.get(picture_key(row.picture_digest, "png")))
-    expected = built.measure(picture, content, style, [1.0])
+    saved = decode(sweep.root.store.get(picture_key(row.picture_digest, "png")))
+    expected = built.measure(saved, content, style, [1.0])
     assert {name: row[name] for name in expected} == expected
     assert row.judge == identity.digest
     assert bool(row.judge_neutral)
@@ -116,6 +130,48 @@ def test_a_picture_that_is_gone_or_changed_is_named_and_the_others_are_judged(sw
     assert found.failed[0].startswith(rows.cell_id[0][:8])
 
 
+def test_the_input_of_a_vgg_is_told_by_its_weights_and_belongs_to_the_judge(sweep, weights, tmp_path):
+    caffe = str(tmp_path / "caffe.safetensors")
+    save_file(known(load_file(weights[2]), CAFFE), caffe)
+    found = {}
+    for file, inputs in ((weights[2], ""), (caffe, ""), (caffe, "caffe_bgr")):
+        built, identity = build_judge(named_weights(weights[0], file, inputs, sweep.root.store), "cpu")
+        values = built.measure(blocks(1, 48, 48), picture(2, 48, 48), [picture(3, 48, 48)])
+        found[identity.digest] = identity.vgg19.split(" ")[0], "cfsd_content" in values
+    assert list(found.values()) == [("torchvision", True), ("caffe", False), ("caffe_bgr", False)]
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.5, 1e4])
+def test_weights_that_are_not_those_of_the_judge_are_refused(sweep, weights, tmp_path, scale):
+    file = str(tmp_path / "other.safetensors")
+    save_file({name: tensor * scale for name, tensor in load_file(weights[0]).items()}, file)
+    with pytest.raises(InputError, match="root mean square of its first layer"):
+        build_judge(named(sweep.root, file), "cpu")
+
+
+def test_values_that_are_not_finite_are_no_judgement(sweep, weights, tmp_path):
+    file = str(tmp_path / "huge.safetensors")
+    right = load_file(weights[0])
+    first = "features.0.weight"
+    save_file({name: tensor * (1.0 if name == first else 1e20) for name, tensor in right.items()}, file)
+    found = judge(sweep, file)
+    assert found.judged == 0
+    assert all("not finite" in line for line in found.failed)
+
+
+def test_what_is_judged_before_a_stop_is_kept(sweep, weights):
+    asked = iter([False, True])
+    arguments = (sweep.root, sweep.plan.sweep_id, named(sweep.root, weights[0]), "cpu", lambda *_: None)
+    assert judge_sweep(*arguments, stopped=lambda: next(asked)).judged == 1
+    assert (judge(sweep, weights[0]).judged, judge(sweep, weights[0]).known) == (1, 2)
+
+
+def test_a_file_of_another_network_is_refused_with_its_name(sweep, weights):
+    with pytest.raises(InputError, match="holds no squeezenet that can judge"):
+        build_judge(named(sweep.root, weights[2]), "cpu")
+    assert not files_of(sweep.root, "judgements")
+
+
 def test_removing_a_sweep_takes_its_judgements_along(sweep, weights):
     judge(sweep, weights[0])
     remove(sweep.root, plan_removal(sweep.root, sweep.plan.sweep_id, "s"))
@@ -129,6 +185,8 @@ def test_the_command_judges_by_name_and_says_what_is_missing(sweep, weights, mon
     assert result.exit_code == 0, result.output
     assert "2 pictures judged" in result.output
     assert "not at hand: VGG-19's weights" in result.output
+    page = Path(re.search("page: +file://(.*)", result.output)[1])
+    assert "transfer_score" in page.read_text()
     assert "0 pictures judged, 2 were judged before" in CliRunner().invoke(app, args).output
 
 

@@ -144,6 +144,12 @@ def test_unchanged_copied_and_noisy_pictures_have_no_transfer_score(neutral, vgg
     assert ask(between)["transfer_score"] > 0
 
 
+def test_where_content_and_style_are_one_image_nothing_is_gained_or_kept(neutral):
+    same = texture(1)
+    found = Judge([neutral]).measure(texture(2), pixels(same), [pixels(same)])
+    assert set(found) == {"lpips_content", "gram_distance_style", "w2_distance_style"}
+
+
 def test_missing_images_networks_and_sizes_leave_columns_out(neutral, vgg):
     picture, style = texture(1), pixels(texture(2))
     assert set(Judge([neutral]).measure(picture, None, [style])) == {"gram_distance_style", "w2_distance_style"}

@@ -107,7 +107,7 @@ class GatysConfig(PixelMethod):
     """Weight of the content loss, in `units`."""
 
     style_weight: Weight = 100.0
-    """Weight of the style loss, in `units`. In relative units 30 to 300 is a good range, on every backbone."""
+    """Weight of the style loss, in `units`. In relative units 3 to 100 is a good range, on every backbone."""
 
     tv_weight: Weight = 1.0
     """Weight of the total variation, in `units`; more makes the picture smoother."""
@@ -179,9 +179,10 @@ class GatysConfig(PixelMethod):
         if self.author and self.units != "relative":
             estimated = self.author.estimated(self.content_layers | self.style_layers)
             yield (
-                f"weights in units {self.units} are converted through energies of {self.author.title}, for which they "
-                f"were made, since the backbone is {self.backbone.name} with weights {redacted(self.backbone.weights)}"
-                + (f"; the energies of {', '.join(estimated)} are estimated" if estimated else "")
+                f"the loss weights in units {self.units} were made for {self.author.title}; for the backbone "
+                f"{self.backbone.name} with weights {redacted(self.backbone.weights)} they are converted, so that "
+                "content, style and smoothness keep their balance"
+                + (f" ({', '.join(estimated)}: by an estimate)" if estimated else "")
             )
 
     @model_validator(mode="before")

@@ -22,15 +22,15 @@ NEUTRAL: Final[dict[str, str]] = {
     "unrelated, lower = more content kept.",
     "content_kept": "How much nearer the picture is to the content image than the style image is, 1 - L(picture, "
     "content) / L(style, content), at least 0, with L the distance of unit features of SqueezeNet; 0..1, 1 = the "
-    "content image itself.",
+    "content image itself; null where content and style are one image.",
     "gram_distance_style": "Distance of Gram matrices of SqueezeNet to the style's, relative to the style's energy, "
     "mean over relu1, fire3, fire5 and fire7; from 0, lower = more of the style.",
     "w2_distance_style": "Squared Wasserstein-2 distance of Gaussians of SqueezeNet's features to the style's, "
     "relative to the style's energy, mean over the same layers; from 0, lower = more of the style.",
     "style_gain": "How much nearer the picture is to the style than the content image is, 1 - W(picture, style) / "
     "W(content, style), at least 0, with W the `w2_distance_style`; 0..1, 1 = the style's statistics.",
-    "transfer_score": "`style_gain` x `content_kept`; 0..1, 0 for an unchanged content image, a copy of the style, "
-    "blur and noise, higher = more of the style on more of the content.",
+    "transfer_score": "`style_gain` x `content_kept`; 0..1, 0 for the content image itself, near 0 for a copy of the "
+    "style, blur and noise, higher = more of the style on more of the content; too high for colours alone.",
 }
 """Columns of the neutral judge: SqueezeNet 1.1, through which pictures are not optimised unless a manifest says so."""
 
@@ -54,7 +54,7 @@ class JudgeIdentity:
     Attributes:
         squeezenet: SHA-256 of SqueezeNet's weights, or its beginning as torchvision's name of the file gives it.
         lpips: SHA-256 of the file of LPIPS's linear heads.
-        vgg19: Likewise of VGG-19's weights.
+        vgg19: Likewise of VGG-19's weights, after the input that they expect.
     """
 
     squeezenet: str = ""

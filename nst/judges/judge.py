@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from nst.config.judgement import JUDGEMENTS, SIDE
+from nst.errors import NumericalError
 from nst.judges.description import mixed
 from nst.ops import to_tensor
 from nst.pictures.images import resize_to
@@ -61,6 +62,9 @@ class Judge:
             content: The content image, of any size; None without one.
             styles: The style images, of any sizes.
             weights: Weight of each style image, of any positive sum; None for equal weights.
+
+        Raises:
+            NumericalError: A value is not finite, since the weights of a network are no judge's.
         """
         size = seen_size(picture)
         given = weights or [1.0] * len(styles)
@@ -72,6 +76,8 @@ class Judge:
             seen = judge.describe(self._tensor(resize_to(picture, *size)))
             looked_at = self._describe(judge, content, size) if content else None
             found |= judge.measure(seen, looked_at, self._reference(judge, content, styles, shares, size))
+        if wrong := [name for name, value in found.items() if not math.isfinite(value)]:
+            raise NumericalError(f"the judge's values are not finite: {', '.join(wrong)}")
         return {name: found[name] for name in JUDGEMENTS if name in found}
 
     def _reference(

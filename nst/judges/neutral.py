@@ -29,6 +29,9 @@ STATISTICS: Final = ("relu1", "fire3", "fire5", "fire7")
 
 _NO_DIVISION_BY_ZERO: Final = 1e-10
 
+_EQUAL: Final = 1e-4
+"""Distance of a content and a style image below which they are one image, and nothing can be nearer to either."""
+
 
 @dataclass(frozen=True, eq=False)
 class Reference:
@@ -99,10 +102,10 @@ class NeutralJudge(Describer):
             gap = w2_gap(picture.statistics, reference.style, reference.prepared)
             found["gram_distance_style"] = gram_gap(picture.statistics, reference.style)
             found["w2_distance_style"] = gap
-            if content:
+            if content and min(reference.unrelated, reference.content_gap) > _EQUAL:
                 kept = lpips_distance(picture.structure, content.structure)
-                found["content_kept"] = _nearness(kept, reference.unrelated)
-                found["style_gain"] = _nearness(gap, reference.content_gap)
+                found["content_kept"] = max(0.0, 1.0 - kept / reference.unrelated)
+                found["style_gain"] = max(0.0, 1.0 - gap / reference.content_gap)
                 found["transfer_score"] = found["content_kept"] * found["style_gain"]
         return found
 
@@ -165,8 +168,3 @@ def lpips_heads(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _unit(map_1CHW: Tensor) -> Tensor:
     return map_1CHW / (map_1CHW.square().sum(1, keepdim=True).sqrt() + _NO_DIVISION_BY_ZERO)
-
-
-def _nearness(distance: float, reference: float) -> float:
-    """Return 1 - distance / reference, at least 0; 0 where the reference is 0."""
-    return max(0.0, 1.0 - distance / reference) if reference > 0 else 0.0

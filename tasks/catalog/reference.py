@@ -6,11 +6,12 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from nst.config import METHOD_CONFIGS
+from nst.config.judgement import NEUTRAL
 from nst.config.training import TRAINING_CONFIGS
 from nst.manifest.markdown import Section, link, page, table
 from nst.manifest.reference import sections_of
 from tasks.catalog import columns, model_columns, parameters
-from tasks.catalog.schema import SCHEMAS, metrics
+from tasks.catalog.schema import SCHEMAS, judgements, metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,8 +25,9 @@ Each table of the catalog is a folder of Parquet files, `<root>/catalog/<table>/
 as they are. A column is null where it does not apply. At the end of a run and at night small files are merged. A reader
 that lists the folder in that moment may see a row twice, which `drop_duplicates("cell_id")` mends, or find a file
 missing that was replaced, and has to read again; it never misses a row. A setting of a method is a column under its
-path, with `_` for the dots; its meaning stands in the [reference of the manifest]({_MANIFEST}). This page is generated
-from the code: `nst schema --catalog` prints it.
+path, with `_` for the dots; its meaning stands in the [reference of the manifest]({_MANIFEST}). What "orders 43 of 48
+pairs" and "descriptive" mean stands in [scores.md](scores.md). This page is generated from the code:
+`nst schema --catalog` prints it.
 """
 _SETTINGS: Final = "settings"
 _ABOUT_SETTINGS: Final = "Mappings and lists are compact JSON. The links lead to what a setting means."
@@ -78,6 +80,7 @@ def _groups(table_name: str) -> tuple[tuple[str, Iterable[Column]], ...]:
             ("run", columns.RUN),
             ("workplace", columns.WORKPLACE),
             ("picture", columns.PICTURE),
+            ("judgement of the run", (*judgements(NEUTRAL), *columns.JUDGE)),
         )
     if table_name == "models":
         return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
@@ -14,6 +15,7 @@ import torch
 
 from nst.backbones import build_backbone
 from nst.config.backbone import BackboneConfig
+from nst.config.energies import CAFFE_VGG19, TORCHVISION_VGG19
 from nst.config.judgement import SIDE, JudgeIdentity
 from nst.errors import InputError, StorageError, UserError
 from nst.judges import Judge, NeutralJudge, VggJudge
@@ -39,6 +41,17 @@ _REFERENCES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 """Photographs of scikit-image's wheel, whose features give the principal directions of the E statistic."""
 
 
+_KNOWN: Mapping[str, Mapping[str, float]] = {
+    "squeezenet": {"torchvision": 0.2613},
+    "vgg19": {author.inputs: author.first_weights or 0.0 for author in (TORCHVISION_VGG19, CAFFE_VGG19)},
+}
+"""Root mean square of the first layer of the weights that judgements are made with, by the input that they expect: of
+other weights the numbers would mean something else."""
+
+_ROUNDING = 0.02
+"""Largest relative difference of two root mean squares of weights that may come from rounding to half precision."""
+
+
 @dataclass(frozen=True, slots=True)
 class JudgeWeights:
     """Where the weights of a judge lie; None for those that are not at hand.
@@ -46,12 +59,12 @@ class JudgeWeights:
     Attributes:
         squeezenet: SqueezeNet's weights.
         vgg19: VGG-19's weights.
-        vgg19_input: Input that VGG-19's weights expect.
+        vgg19_input: Input that VGG-19's weights expect; "" to tell it by the weights.
     """
 
     squeezenet: WeightsRef | None
     vgg19: WeightsRef | None = None
-    vgg19_input: str = "torchvision"
+    vgg19_input: str = ""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -63,8 +76,6 @@ class JudgeWeights:
             lines.append("LPIPS's heads: lpips_content stays empty (pip install 'nst-batch[judges]')")
         if self.vgg19 is None:
             lines.append("VGG-19's weights: cfsd_content and e_statistic stay empty (--vgg19 FILE)")
-        elif self.vgg19_input != "torchvision":
-            lines.append("torchvision's VGG-19: cfsd_content, which depends on the scale of features, stays empty")
         return tuple(lines)
 
 
@@ -81,7 +92,7 @@ def named_weights(squeezenet: str, vgg19: str, vgg19_input: str, store: Store) -
     Args:
         squeezenet: Path or URI of a file of SqueezeNet's weights; "" for torchvision's.
         vgg19: Path or URI of a file of VGG-19's weights; "" for torchvision's.
-        vgg19_input: Input that VGG-19's weights expect, `torchvision` or `caffe`.
+        vgg19_input: Input that VGG-19's weights expect; "" to tell it by the weights.
         store: The objects of the root, where digests are remembered.
 
     Raises:
@@ -116,23 +127,24 @@ def build_judge(weights: JudgeWeights, device: str) -> tuple[Judge, JudgeIdentit
     """Return a judge of the networks whose weights are at hand, and its identity.
 
     Raises:
-        InputError: A file is not the planned one, or lacks tensors.
+        InputError: A file is not the planned one, or holds another network.
     """
     judges: list[NeutralJudge | VggJudge] = []
-    heads_digest = ""
+    heads_digest = vgg19_digest = ""
     if weights.squeezenet:
         heads = None
         if file := lpips_file():
             heads_digest = f"sha256-{hashlib.sha256(file.read_bytes()).hexdigest()}"
             heads = _on(device, lpips_heads(torch.load(file, map_location="cpu", weights_only=True)))
-        squeezenet = _backbone("squeezenet", weights.squeezenet, "torchvision", STRUCTURE, device)
+        squeezenet, _ = _backbone("squeezenet", weights.squeezenet, "", STRUCTURE, device)
         judges.append(NeutralJudge(squeezenet, heads))
     if weights.vgg19:
-        vgg19 = _backbone("vgg19", weights.vgg19, weights.vgg19_input, tuple(DIRECTIONS), device)
-        judges.append(VggJudge(vgg19, _references(device), structure=weights.vgg19_input == "torchvision"))
-    digests = (ref.digest if ref else "" for ref in (weights.squeezenet, weights.vgg19))
-    squeezenet_digest, vgg19_digest = digests
-    return Judge(judges, device), JudgeIdentity(squeezenet_digest, heads_digest, vgg19_digest)
+        vgg19, inputs = _backbone("vgg19", weights.vgg19, weights.vgg19_input, tuple(DIRECTIONS), device)
+        judges.append(VggJudge(vgg19, _references(device), structure=inputs == "torchvision"))
+        vgg19_digest = f"{inputs} {weights.vgg19.digest}"
+    return Judge(judges, device), JudgeIdentity(
+        weights.squeezenet.digest if weights.squeezenet else "", heads_digest, vgg19_digest
+    )
 
 
 def lpips_file() -> Path | None:
@@ -151,9 +163,41 @@ def _in_cache(name: str) -> WeightsRef | None:
     return WeightsRef("torchvision", f"torchvision-{cached_weights(name).stem}")
 
 
-def _backbone(name: str, ref: WeightsRef, inputs: str, layers: tuple[str, ...], device: str) -> Backbone:
-    config = BackboneConfig.model_validate({"name": name, "weights": ref.uri, "input": inputs})
-    return build_backbone(config, layers, load_weights(config, ref.uri, ref.digest), device=device)
+def _backbone(name: str, ref: WeightsRef, inputs: str, layers: tuple[str, ...], device: str) -> tuple[Backbone, str]:
+    """Return a network that judges, and the input that its weights expect.
+
+    Args:
+        name: The architecture, a key of `_KNOWN`.
+        ref: The weights.
+        inputs: The input that they expect; "" to tell it by the weights.
+        layers: The layers to return.
+        device: A torch device.
+
+    Raises:
+        InputError: They are not the weights that judgements are made with.
+    """
+    config = BackboneConfig.model_validate({"name": name, "weights": ref.uri})
+    try:
+        weights = load_weights(config, ref.uri, ref.digest)
+        kind = _kind(name, weights)
+        config = BackboneConfig.model_validate({"name": name, "weights": ref.uri, "input": inputs or kind})
+        return build_backbone(config, layers, weights, device=device), config.input
+    except InputError as error:
+        raise InputError(f"{ref.uri} holds no {name} that can judge: {error.message}") from error
+
+
+def _kind(name: str, weights: Mapping[str, Tensor]) -> str:
+    """Return the input that known weights of a network expect.
+
+    Raises:
+        InputError: They are others.
+    """
+    first = float(weights.get("features.0.weight", torch.zeros(1)).double().square().mean().sqrt())
+    for kind, known in _KNOWN[name].items():
+        if math.isclose(first, known, rel_tol=_ROUNDING):
+            return kind
+    expected = " or ".join(f"{known:g} ({kind})" for kind, known in _KNOWN[name].items())
+    raise InputError(f"the root mean square of its first layer is {first:.4g}, expected {expected}")
 
 
 def _on(device: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import NstError
 from nst.pictures.images import thumbnail
+from nst.records import ImageRef, MaskRef
+from nst.yaml.json_text import from_json
 from tasks.inputs.reading import read_picture
 from tasks.layout import page_folder, picture_key, thumbnail_key
 from tasks.pages.contact_sheet import SheetCell, contact_sheet
@@ -21,9 +23,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nst.plan.cells import Cells
-    from nst.records import ImageRef, StyleRef
+    from nst.records import StyleRef
     from tasks.catalog import Catalog
     from tasks.planning.sweep import PreparedSweep
+    from tasks.root import Root
     from tasks.store import Store
 
 _SHEET_CELLS: Final = 144
@@ -65,17 +68,53 @@ def written_page(prepared: PreparedSweep) -> str:
 
 def report(prepared: PreparedSweep) -> Page:
     """Write the contact sheet and the gallery of a sweep over those of earlier runs."""
-    plan, store = prepared.plan, prepared.root.store
-    cells = sweep_table(prepared.root.catalog, plan.sweep_id, _GALLERY_CELLS)
+    plan = prepared.plan
+    known = (*_trained_styles(plan.cells), *plan.cells.styles)
+    return _write(
+        prepared.root,
+        _Sweep(plan.name, plan.sweep_id, plan.total),
+        sweep_table(prepared.root.catalog, plan.sweep_id, _GALLERY_CELLS),
+        {content.name: content for content in plan.cells.contents if content},
+        {style.name: style.images[0] for style in known if style},
+    )
+
+
+def write_again(root: Root, name: str, sweep_id: str, total: int) -> Page:
+    """Write the pages of a sweep from its rows alone, after the catalog has learned more about its pictures.
+
+    Images behind a signed link cannot be read any more, and head no row or column then.
+    """
+    cells = sweep_table(root.catalog, sweep_id, _GALLERY_CELLS)
+    rows = [row for row in records(cells) if row["picture_uri"] is not None]
+    contents = {row["content_name"]: _content(row) for row in rows if row["content_name"]}
+    styles = {row["style_name"]: _style(row) for row in rows if row["style_name"] and row.get("style_uris")}
+    return _write(root, _Sweep(name, sweep_id, total), cells, contents, styles)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sweep:
+    """What a page says of its sweep."""
+
+    name: str
+    sweep_id: str
+    total: int
+
+
+def _write(
+    root: Root,
+    sweep: _Sweep,
+    cells: pd.DataFrame,
+    content_images: Mapping[str, ImageRef],
+    style_images: Mapping[str, ImageRef],
+) -> Page:
+    store = root.store
     done = cells[cells.picture_uri.notna()]
     labels = varying(cells[cells.method.notna()])
-    contents = _headers({content.name: content for content in plan.cells.contents if content})
-    known = (*_trained_styles(plan.cells), *plan.cells.styles)
-    styles = _headers({style.name: style.images[0] for style in known if style})
-    title = f"{plan.name}: {plan.total:,} cells"
-    if plan.total > _GALLERY_CELLS:
+    contents, styles = _headers(content_images), _headers(style_images)
+    title = f"{sweep.name}: {sweep.total:,} cells"
+    if sweep.total > _GALLERY_CELLS:
         title += f", the first {_GALLERY_CELLS:,} shown"
-    folder = page_folder(plan.name, plan.sweep_id)
+    folder = page_folder(sweep.name, sweep.sweep_id)
     for row in (rows := records(cells)):
         if row["picture_uri"] is not None:  # where the pictures lie now: the root may be a copy
             row["picture_uri"] = store.url(picture_key(row["picture_digest"], row["picture_format"]))
@@ -126,6 +165,18 @@ def _sheet_cell(store: Store, row: dict[str, Any], labels: list[str]) -> SheetCe
     elif row["error_class"] is not None:
         error = f"{row['error_class']}: {row['error_message']}"
     return SheetCell(row["content_name"] or "", row["style_name"] or "", label, picture, error)
+
+
+def _content(row: Mapping[str, Any]) -> ImageRef:
+    """Return the content image of a row, which may be a mask alone."""
+    mask_uri = row.get("content_mask_uri")
+    mask = MaskRef(mask_uri, row["content_mask_digest"]) if mask_uri else None
+    return ImageRef(row["content_name"], row.get("content_uri") or "", row.get("content_digest") or "", mask)
+
+
+def _style(row: Mapping[str, Any]) -> ImageRef:
+    """Return the first image of the style of a row."""
+    return ImageRef(row["style_name"], from_json(row["style_uris"])[0], from_json(row["style_digests"])[0])
 
 
 def _trained_styles(cells: Cells) -> list[StyleRef | None]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from nst.errors import InputError
+from nst.errors import InputError, NumericalError
 from nst.pictures.images import Pixels, decode
 from nst.recent import Recent, bytes_of
 from nst.records import ImageRef
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from nst.config.judgement import JudgeIdentity
     from nst.judges import Judge
+    from tasks.catalog import Catalog
     from tasks.models.judges import JudgeWeights
     from tasks.root import Root
 
@@ -31,6 +33,9 @@ _COLUMNS: Final = (
 
 _AT_ONCE: Final = 32
 """Judgements that are committed together."""
+
+_PUBLISH_EVERY_S: Final = 60.0
+"""Judgements reach the table at least this often."""
 
 _ROOM: Final = 2**29
 """Bytes of decoded content and style images that are kept, at least one."""
@@ -52,7 +57,13 @@ class Judged:
 
 
 def judge_sweep(
-    root: Root, sweep_id: str, weights: JudgeWeights, device: str, on_picture: Callable[[int, int], None]
+    root: Root,
+    sweep_id: str,
+    weights: JudgeWeights,
+    device: str,
+    on_picture: Callable[[int, int], None],
+    *,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Judged:
     """Judge every picture of a sweep that this judge has not judged yet, and publish the judgements.
 
@@ -64,6 +75,7 @@ def judge_sweep(
         weights: Weights of the judge.
         device: A torch device.
         on_picture: Called with (number of pictures looked at, number of all that are to be judged).
+        stopped: Returns whether to stop before the next picture.
 
     Raises:
         InputError: A file of weights cannot be used.
@@ -78,21 +90,32 @@ def judge_sweep(
     waiting.sort(key=lambda row: (row["content_digest"] or "", row["style_digests"] or ""))
     report = Judged(known=len(rows) - len(waiting))
     images: Recent[Pixels] = Recent(_ROOM, bytes_of)
-    try:
-        for start in range(0, len(waiting), _AT_ONCE):
+    published = time.monotonic()
+    found: list[dict[str, Any]] = []
+    for number, row in enumerate(waiting, start=1):
+        if stopped():
+            break
+        try:
+            found.append(_judgement(root, row, judge, identity, images))
+        except (InputError, NumericalError, FileNotFoundError) as error:
+            report.failed.append(f"{row['cell_id'][:8]}: {error}")
+        on_picture(number, len(waiting))
+        if len(found) == _AT_ONCE:
+            report.judged += _commit(catalog, sweep_id, found)
             found = []
-            for row in waiting[start : start + _AT_ONCE]:
-                try:
-                    found.append(_judgement(root, row, judge, identity, images))
-                except (InputError, FileNotFoundError) as error:
-                    report.failed.append(f"{row['cell_id'][:8]}: {error}")
-                on_picture(report.judged + len(found) + len(report.failed), len(waiting))
-            if found:
-                catalog.commit("judgements", sweep_id, f"{identity.digest}-{found[0]['judgement_id']}", found)
-                report.judged += len(found)
-    finally:
-        catalog.publish("judgements")
+        if time.monotonic() - published > _PUBLISH_EVERY_S:
+            catalog.publish("judgements")
+            published = time.monotonic()
+    report.judged += _commit(catalog, sweep_id, found)
+    catalog.publish("judgements")
     return report
+
+
+def _commit(catalog: Catalog, sweep_id: str, found: list[dict[str, Any]]) -> int:
+    """Commit judgements and return their number."""
+    if found:
+        catalog.commit("judgements", sweep_id, f"{found[0]['judge']}-{found[0]['judgement_id']}", found)
+    return len(found)
 
 
 def _judgement(

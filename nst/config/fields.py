@@ -33,6 +33,16 @@ Color = Annotated[
 Weight = Annotated[float, Field(ge=0, le=1e15)]
 """Weight of a loss; 0 drops the loss."""
 
+PhotorealismWeight = Annotated[
+    Weight,
+    Field(
+        description="Weight of the photorealism loss, which lets the picture change the content's colours only by maps "
+        "that are affine within each 3 x 3 pixels, so that lines stay straight and no texture is painted (Luan et al. "
+        "2017, whose own weight of 1e4 is in absolute units). XXX"
+    ),
+]
+"""Weight of the loss of `nst.losses.matting`."""
+
 Pixels = Annotated[int, Field(ge=16, le=16384)]
 """A length in pixels."""
 

@@ -51,7 +51,7 @@ def hwc(image):
 
 
 def test_it_is_pymattings(content, images):
-    """Coloured noise keeps pymatting exact, which inverts its matrices by determinants; of grey it is off by 1e-4."""
+    """Not of grey or of two colours in a window: there pymatting, which inverts by determinants, is off by 1e-4."""
     matrix = cf_laplacian(hwc(content[0]), epsilon=1e-7)
     known = local_colors(content)
     ours = matting_laplacian(images.double(), known).cpu().numpy()
@@ -89,8 +89,8 @@ def test_affine_maps_of_the_contents_colours_cost_nothing(content, images, draw)
     for picture_ in (content, turned, torch.full_like(content, 0.7)):
         assert photorealism_loss(picture_, known) < 1e-5 * noise
     halves = torch.cat([1.0 - content[..., :7], 0.5 * content[..., 7:]], -1)  # two maps cost only where they meet
-    outside = matting_laplacian(halves, known).abs()
-    assert outside[..., :5].max() < 1e-4 * outside[..., 5:9].max() > outside[..., 9:].max() * 1e4
+    product = matting_laplacian(halves, known).abs()
+    assert torch.cat([product[..., :5], product[..., 9:]], -1).max() < 1e-4 * product[..., 5:9].max()
 
 
 def test_it_is_symmetric_and_never_negative(content, images):
@@ -150,13 +150,11 @@ def stylized(*configs):
     return run(*map(request, configs))
 
 
-def loss_by_pymatting(image):
+def loss_by_hand(image):
     """The loss of a picture that has the content's size, without any code of ours."""
-    pixels = image.reshape(-1, 3) / 255.0
-    content = CONTENT.array / 255.0
-    windows = np.lib.stride_tricks.sliding_window_view(content, (3, 3), axis=(0, 1))
-    form = (pixels * (cf_laplacian(content, epsilon=1e-7) @ pixels)).sum()
-    return form / (9.0 * windows.var((3, 4)).sum())
+    pixels_3HW, content_3HW = (one.transpose(2, 0, 1) / 255.0 for one in (image, CONTENT.array))
+    windows = np.lib.stride_tricks.sliding_window_view(content_3HW, (3, 3), axis=(1, 2))
+    return (pixels_3HW * by_regressions(pixels_3HW, content_3HW)).sum() / (9.0 * windows.var((3, 4)).sum())
 
 
 @pytest.mark.slow
@@ -165,8 +163,8 @@ def test_the_method_keeps_to_local_affine_maps_and_says_so():
     assert "photorealism" not in plain.losses.terms
     measured = kept.losses.terms["photorealism"]
     assert measured.weight_relative == 1000.0
-    assert measured.loss < 0.1 * loss_by_pymatting(plain.image)
-    assert measured.loss == pytest.approx(loss_by_pymatting(kept.image), rel=1e-3)
+    assert measured.loss < 0.1 * loss_by_hand(plain.image)
+    assert measured.loss == pytest.approx(loss_by_hand(kept.image), rel=1e-3)
     assert kept.losses.terms["style"].loss < 0.9 * stylized(settings(style_weight=0.0))[0].losses.terms["style"].loss
     weights = {"content": 1.0, "style": 100.0, "tv": 1.0, "photorealism": 1000.0}
     expected = sum(weight * kept.losses.terms[name].loss for name, weight in weights.items())

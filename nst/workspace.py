@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from nst.config.fields import Mix
     from nst.config.method import Method
     from nst.errors import NstError
+    from nst.losses.matting import LocalColors
     from nst.pictures.images import Pixels
     from nst.pictures.masks import Labels
     from nst.records import CellLosses, TraceRecord
 
 _ROOM_FOR_STATISTICS: Final = 2**29
 _ROOM_FOR_FEATURES: Final = 2**29
-"""Bytes of kept statistics of styles and of kept features of contents, at least one of each."""
+_ROOM_FOR_COLORS: Final = 2**28
+"""Bytes of kept statistics of styles, and of kept features and local colours of contents, at least one of each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +100,7 @@ class Workspace:
         backbones: The backbones used last.
         statistics: Statistics of the style images used last, by image, size, layers and backbone.
         features: Features of the content images used last.
+        colors: Local colours of the content images used last, by image and size.
         networks: The trained networks used last.
     """
 
@@ -107,6 +110,7 @@ class Workspace:
         self.backbones: Recent[Backbone] = Recent(2)
         self.statistics: Recent[dict[str, tuple[Tensor, ...]]] = Recent(_ROOM_FOR_STATISTICS, bytes_of)
         self.features: Recent[dict[str, Tensor]] = Recent(_ROOM_FOR_FEATURES, bytes_of)
+        self.colors: Recent[LocalColors] = Recent(_ROOM_FOR_COLORS, bytes_of)
         self.networks: Recent[Network] = Recent(4)
 
     def with_weights(self, digest: str, load_weights: Callable[[BackboneConfig], Mapping[str, Tensor]]) -> Workspace:
@@ -152,5 +156,5 @@ class Workspace:
 
     def forget(self) -> None:
         """Drop everything that is kept, for instance after the device ran out of memory."""
-        for recent in (self.backbones, self.statistics, self.features, self.networks):
+        for recent in (self.backbones, self.statistics, self.features, self.colors, self.networks):
             recent.clear()

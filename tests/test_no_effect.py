@@ -62,6 +62,7 @@ TRIALS = [  # method, setting, two values, settings under which it has no effect
     ("mrf", "resize", ("long", "short"), SYNTHESIS, {}),
     ("mrf", "content_layers", ({"relu1_1": 1.0}, {"relu2_1": 1.0}), SYNTHESIS, {"init": "noise"}),
     ("mrf", "content_weight", (1.0, 100.0), SYNTHESIS, {}),
+    ("mrf", "photorealism_weight", (0.0, 100.0), SYNTHESIS, {"init": "noise"}),
     ("mrf", "color", ("style", "oklab"), SYNTHESIS, {}),
     ("mrf", "pyramid.warm_start", (False, True), {"pyramid": TWO_LEVELS}, {**ADAM, "pyramid": TWO_LEVELS}),
     ("doodle", "seed", (1, 2), {"init": "content"}, {}),

@@ -21,9 +21,10 @@ from nst.config.gatys import GatysConfig
 from nst.config.training import DoodleNetTraining, MganTraining
 from nst.losses.deviations import DEVIATIONS
 from nst.losses.laplacian import laplacian
+from nst.losses.matting import local_colors
 from nst.losses.reward import activation, class_score, reward_term, squared_distance_to_mean
 from nst.losses.style import STYLE_LOSSES, style_target
-from nst.losses.terms import content_terms, laplacian_term, patch_terms, style_terms, tv_term
+from nst.losses.terms import content_terms, laplacian_term, patch_terms, photorealism_term, style_terms, tv_term
 from nst.losses.tv import TOTAL_VARIATIONS
 from nst.pictures.masks import Labels, rgb
 from nst.training import Trainer
@@ -67,6 +68,11 @@ def edges(draw):
     return [laplacian_term(target, 4, one(target))]
 
 
+def affine_maps(draw):
+    content = draw(1, 3, ROWS, COLUMNS, seed=1)
+    return [photorealism_term(local_colors(content), one(content))]
+
+
 def reward(of, draw):
     return [reward_term(None, of, one(draw(1)))]
 
@@ -78,6 +84,7 @@ TERMS = {
     "patches": patches,
     **{f"tv {kind}": partial(total_variation, kind) for kind in TOTAL_VARIATIONS},
     "laplacian": edges,
+    "photorealism": affine_maps,
     "activation": partial(reward, activation),
     "class score": partial(reward, partial(class_score, targets_B=torch.tensor([3]))),
     "distance to mean": partial(reward, partial(squared_distance_to_mean, mean=0.4)),

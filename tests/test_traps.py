@@ -32,7 +32,9 @@ def gradient(one, image):
 IMAGE = torch.rand(1, 3, 32, 40, generator=GENERATOR, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("weight", ["content_weight", "style_weight", "tv_weight", "laplacian_weight"])
+@pytest.mark.parametrize(
+    "weight", ["content_weight", "style_weight", "tv_weight", "laplacian_weight", "photorealism_weight"]
+)
 def test_a_weight_multiplies_its_gradient_once(weight):
     """ProGamerGov/neural-style-pt ScaleGradients: strength^2 instead of strength times the gradient."""
     none = {"content_weight": 0.0, "style_weight": 0.0, "tv_weight": 0.0}
@@ -43,7 +45,15 @@ def test_a_weight_multiplies_its_gradient_once(weight):
 
 def test_the_gradient_is_that_of_the_reported_loss():
     """jcjohnson/neural-style's TV exists only in the gradient; chuanli11/CNNMRF reports 0 for everything."""
-    one = request(settings(tv_weight=50.0, laplacian_weight=2.0, laplacian_pool=2, style_representation="sliced"))
+    one = request(
+        settings(
+            tv_weight=50.0,
+            laplacian_weight=2.0,
+            laplacian_pool=2,
+            style_representation="sliced",
+            photorealism_weight=3.0,
+        )
+    )
     losses, found = gradient(one, IMAGE)
     step = 1e-6 * found / found.norm()
     ahead, behind = (gradient(one, IMAGE + sign * step)[0].total for sign in (1, -1))

@@ -13,6 +13,7 @@ from nst.config.energies import AUTHORS
 from nst.config.fields import (
     Color,
     LayerWeights,
+    PhotorealismWeight,
     Precision,
     Representation,
     Seed,
@@ -41,12 +42,14 @@ class GatysConfig(PixelMethod):
     }
 
     VARIES: ClassVar[frozenset[str]] = frozenset(
-        {"content_weight", "style_weight", "tv_weight", "laplacian_weight", "seed", "preset"}
+        {"content_weight", "style_weight", "tv_weight", "laplacian_weight", "photorealism_weight", "seed", "preset"}
     )
 
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"preset", "trace_every"})
 
-    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"energies", "laplacian_weight", "laplacian_pool", "early_stop"})
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset(
+        {"energies", "laplacian_weight", "laplacian_pool", "photorealism_weight", "early_stop"}
+    )
 
     DECIDES: ClassVar[frozenset[str]] = PixelMethod.DECIDES | {"preset", "size"}
     INDEPENDENT_VALIDATORS: ClassVar[frozenset[str]] = PixelMethod.INDEPENDENT_VALIDATORS | {
@@ -124,6 +127,8 @@ class GatysConfig(PixelMethod):
     laplacian_pool: Annotated[int, Field(ge=1, le=64)] = 4
     """Side in pixels of the squares over which the picture is averaged before its Laplacian is taken, at every level of
     the pyramid (4 in Li et al. 2017 and in askerlee/lapstyle)."""
+
+    photorealism_weight: PhotorealismWeight = 0.0
 
     init: FromAnything = "content"
     """What the picture starts from: the content image, noise (as in Gatys et al. 2016), the style image, or a given

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from nst.config.backbone import BackboneConfig
 from nst.config.effects import NoEffect
-from nst.config.fields import Color, LayerWeights, Needs, Precision, Seed, Steps, TraceEvery, Weight
+from nst.config.fields import Color, LayerWeights, Needs, PhotorealismWeight, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.method import PixelMethod
 from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
 from nst.config.start import FromContentOrNoise, Size
@@ -22,7 +22,9 @@ class MrfConfig(PixelMethod):
 
     VERSION: ClassVar[int] = 2
 
-    VARIES: ClassVar[frozenset[str]] = frozenset({"content_weight", "style_weight", "tv_weight", "seed"})
+    VARIES: ClassVar[frozenset[str]] = frozenset(
+        {"content_weight", "style_weight", "tv_weight", "photorealism_weight", "seed"}
+    )
 
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
         *PixelMethod.NO_EFFECT,
@@ -32,11 +34,12 @@ class MrfConfig(PixelMethod):
         NoEffect("resize", {"size": ("original",)}),
         NoEffect("content_layers", {"what": ("synthesis",)}),
         NoEffect("content_weight", {"what": ("synthesis",)}),
+        NoEffect("photorealism_weight", {"what": ("synthesis",)}),
         NoEffect("color", {"what": ("synthesis",)}),
         NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),
     )
 
-    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop", "color"})
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop", "color", "photorealism_weight"})
 
     name: Literal["mrf"] = "mrf"
 
@@ -84,6 +87,8 @@ class MrfConfig(PixelMethod):
 
     tv_weight: Weight = 1.0
     """Weight of the paper's regulariser, the squared gradient of the picture in [0, 1]."""
+
+    photorealism_weight: PhotorealismWeight = 0.0
 
     init: FromContentOrNoise = "content"
     """What the picture starts from with `what: transfer`: the content image, noise, or a given picture:

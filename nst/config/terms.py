@@ -53,6 +53,12 @@ TERMS: Final[dict[str, TermColumns]] = {
         "content",
         only_weighted=True,
     ),
+    "photorealism": TermColumns(
+        "Photorealism loss in relative units, before `photorealism_weight`; null where `photorealism_weight` is 0.",
+        "`photorealism_weight` converted into relative units for this cell.",
+        "content",
+        only_weighted=True,
+    ),
 }
 """The terms in the order of their columns. A term that is not listed counts in the weighted sum but has no column."""
 

@@ -14,11 +14,12 @@ import torch
 
 from nst.losses.content import content_energy, content_loss
 from nst.losses.laplacian import laplacian_energy, laplacian_loss
+from nst.losses.matting import photorealism_loss
 from nst.losses.objective import Term
 from nst.losses.patches import PatchTarget, patch_energy
 from nst.losses.style import ENERGY_FLOOR, style_loss
 from nst.losses.tv import TOTAL_VARIATIONS
-from nst.losses.units import content_factor, laplacian_factor, style_factor
+from nst.losses.units import content_factor, laplacian_factor, photorealism_factor, style_factor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nst.config.energies import AuthorNetwork
+    from nst.losses.matting import LocalColors
     from nst.losses.patches import PatchGuides
     from nst.losses.style import StyleLoss, StyleTarget, Unit
     from nst.losses.units import Units
@@ -191,3 +193,21 @@ def laplacian_term(target_BHW: Tensor, pool: int, weights: Tensor, units: Units 
     energy_B = laplacian_energy(target_BHW)
     loss = partial(laplacian_loss, pool=pool, target_BHW=target_BHW, energy=energy_B)
     return Term("laplacian", None, loss, "positions", 1.0, laplacian_factor(units, energy_B) * weights)
+
+
+def photorealism_term(content: LocalColors, weights: Tensor, units: Units = "relative") -> Term:
+    """Return the term of the photorealism loss, which lets the content's colours change by local affine maps alone.
+
+    Args:
+        content: What is known of the content (`nst.losses.matting.local_colors`).
+        weights: Weight of the loss for each image, shape (B,), in `units`.
+        units: Units of the weights.
+
+    Example:
+        >>> term = photorealism_term(local_colors(torch.rand(1, 3, 8, 8)), torch.ones(1))
+        >>> term.loss(torch.zeros(1, 3, 8, 8))  # a flat picture is an affine map of any content
+        tensor([0.])
+    """
+    loss = partial(photorealism_loss, content=content)
+    weights_B = (photorealism_factor(units, content.energy) * weights).to(weights.dtype)
+    return Term("photorealism", None, loss, "positions", 1.0, weights_B)

@@ -10,6 +10,7 @@ features that are all zero", on every backbone, layer, size and input range:
     sliced     mean W2^2 along directions / (mean square of the target along them / 3)
     histogram  half gram, half mean (F - R(F))^2 / mean S^2    S the style's features, R gives F their histograms
     laplacian  mean (D(x) - D(p))^2 / mean D(p)^2              D the Laplacian of the pooled picture
+    photorealism   x^T L x / sum over windows |I - mean I|^2    L the matting Laplacian of the content I
     tv         sum of differences / (C H W), of the picture in [0, 1]; its own range is its energy
 
 A loss in the absolute units of another implementation is the relative loss times a factor that depends on the target:
@@ -26,6 +27,7 @@ therefore the weight in relative units:
     sliced     e in all units: the loss is a mean over directions and positions (Heitz et al. 2021)
     histogram  as gram, which is one half of it
     laplacian  e of the picture in 0..255 (askerlee/lapstyle); with crowsonkb, e of the picture in 0..1
+    photorealism   e in all units: x^T L x of the picture in 0..1 (luanfujun/deep-photo-styletransfer)
 
 Here n = 3 H W is the number of values of the picture, and e is what the relative loss is divided by: the mean square of
 P (content), |A|_F^2 (gram), |m|^2 + tr S (moments), ... Sliced distances are smaller by nature: the relative sliced
@@ -115,6 +117,20 @@ def laplacian_factor(units: Units, energy: Number) -> Number | float:
     if units == "relative":
         return 1.0
     return energy if units == "crowsonkb" else energy * 255.0**2
+
+
+def photorealism_factor(units: Units, energy: Number) -> Number | float:
+    """Return the photorealism loss in these units divided by the relative photorealism loss.
+
+    Args:
+        units: The units.
+        energy: Energy of the content's colours within windows, for the content in [0, 1].
+
+    Example:
+        >>> photorealism_factor("gatys", 2.0)
+        2.0
+    """
+    return 1.0 if units == "relative" else energy
 
 
 def tv_factor(units: Units, tv: str, values: int) -> float:

@@ -41,7 +41,7 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
     The picture x minimises, from coarse to fine,
 
         content_weight L_content(x, p) + style_weight L_style(x, a) + tv_weight L_tv(x)
-        + laplacian_weight L_laplacian(x, p)
+        + laplacian_weight L_laplacian(x, p) + photorealism_weight L_photorealism(x, p)
 
     with p the content image and a the style, separately for each image of the batch. Where the images have masks,
     L_style compares the style region by region (`nst.losses.guided`).
@@ -69,6 +69,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
         size = (width, height)
         content_weights = [config.content_weight for config in configs]
         laplacian_weights = [config.laplacian_weight for config in configs]
+        photorealism_weights = [config.photorealism_weight for config in configs]
         tv_weight_B = targets.vector([config.tv_weight for config in configs])
         tv_weight_B = tv_weight_B * tv_factor(config.units, config.tv, 3 * width * height)
         return targets.objective(
@@ -76,6 +77,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
             *_style_terms(targets, configs, size),
             tv_term(tv_weight_B, config.tv),
             *targets.laplacian_terms(config.laplacian_pool, size, laplacian_weights, config.units),
+            *targets.photorealism_terms(size, photorealism_weights, config.units),
         )
 
     share = 1.0 if config.init == "noise" else config.noise

@@ -45,6 +45,7 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
     The picture x minimises, from coarse to fine,
 
         content_weight L_content(x, p) + style_weight L_patches(x, a) + tv_weight L_tv(x)
+        + photorealism_weight L_photorealism(x, p)
 
     with p the content image (a synthesis has none) and a the style with its turned and scaled copies. L_patches is the
     mean squared distance of each patch of the features of x to the patch of the features of a that correlates best with
@@ -78,10 +79,12 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
 
     def objective(width: int, height: int) -> Objective:
         size, content_weights = (width, height), [config.content_weight for config in configs]
+        photorealism_weights = [config.photorealism_weight for config in configs]
         return targets.objective(
             *(targets.content_terms(config.content_layers, size, content_weights) if transfer else ()),
             *_style_terms(targets, configs, size),
             tv_term(targets.vector([config.tv_weight for config in configs])),
+            *(targets.photorealism_terms(size, photorealism_weights) if transfer else ()),
         )
 
     from_content = transfer and config.init == "content"

@@ -12,9 +12,10 @@ import torch
 
 from nst.config.method import PixelMethod
 from nst.losses.laplacian import laplacian
+from nst.losses.matting import local_colors
 from nst.losses.objective import Objective, arithmetic, extract
 from nst.losses.style import STYLE_LOSSES, style_target
-from nst.losses.terms import content_terms, laplacian_term, style_terms
+from nst.losses.terms import content_terms, laplacian_term, photorealism_term, style_terms
 from nst.ops import dtype_of, to_tensor
 from nst.pictures.color import match_colors
 from nst.pictures.images import resize_to, style_size
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from nst.config.energies import AuthorNetwork
     from nst.config.fields import Representation
+    from nst.losses.matting import LocalColors
     from nst.losses.objective import Term
     from nst.losses.style import Statistics
     from nst.losses.units import Units
@@ -114,6 +116,24 @@ class Targets:
             return []
         target_1HW = laplacian(self.tensor(resize_to(self.content.array, *size)), pool)
         return [laplacian_term(target_1HW, pool, self.vector(weights), units)]
+
+    def photorealism_terms(self, size: Size, weights: Sequence[float], units: Units = "relative") -> list[Term]:
+        """Return the term of the photorealism loss, or no term if no image gives it a weight.
+
+        Args:
+            size: Width and height of the picture in pixels.
+            weights: Weight of the loss for each image, in `units`.
+            units: Units of the weights.
+        """
+        if not any(weights):
+            return []
+
+        def compute() -> LocalColors:
+            array = resize_to(self.content.array, *size)
+            return local_colors(to_tensor(array[None], self.workspace.device, torch.float64))
+
+        colors = self.workspace.colors.get((self.content.digest, size), compute)
+        return [photorealism_term(colors, self.vector(weights), units)]
 
     def style_terms(
         self,

@@ -1,5 +1,7 @@
 """Seconds per cell: alone in a fresh process (how scripts do it), alone warm, in batches; float32 and bfloat16.
 
+The last line says what the photorealism loss and its gradient add to a step.
+
 All in one run on one machine, so that the ratios hold. On a GPU (`--device cuda --size 512 --steps 500 --batches
 1,2,4,8,16,32`) it also prints the share of the measured matrix-multiplication ceiling that the backbone reaches.
 """
@@ -16,6 +18,7 @@ import numpy as np
 import torch
 
 from nst.config import GatysConfig
+from nst.losses.matting import local_colors, photorealism_loss
 from nst.methods import stylize_batch
 from nst.pictures.images import Pixels
 from nst.workspace import Request, Workspace
@@ -43,6 +46,18 @@ def seconds_per_cell(workspace: Workspace, batch: int, steps: int, size: int, pr
     seconds = time.perf_counter() - started
     assert all(outcome.image is not None for outcome in outcomes)
     return seconds / batch
+
+
+def seconds_of_photorealism(device: str, size: int) -> float:
+    """Return the median time of the photorealism loss and its gradient for one picture."""
+    content, picture = torch.rand(2, 1, 3, size * 3 // 4, size, device=device)
+    known, free = local_colors(content), picture.requires_grad_()
+    times = []
+    for _ in range(20):
+        started = time.perf_counter()
+        torch.autograd.grad(photorealism_loss(free, known).sum(), free)[0].sum().item()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
 
 
 def matmul_ceiling(device: str, dtype: torch.dtype) -> float:
@@ -107,6 +122,11 @@ def main() -> None:
             ratio = "" if emulated else f"{alone / seconds:14.2f}x"
             note = "  1 step, emulated" if emulated else ""
             print(f"{label:26}{seconds:12.3f}{ratio:>15}{share:12.0%}{note}", flush=True)
+    step = (
+        seconds_per_cell(Workspace(settings.device, dict), 1, settings.steps, settings.size, "float32") / settings.steps
+    )
+    added = seconds_of_photorealism(settings.device, settings.size)
+    print(f"photorealism_weight adds {1000 * added:.1f} ms to a step of {1000 * step:.1f} ms: {added / step:.1%}")
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from tasks.root import open_root
 from tasks.store import open_store
 
 CONFIG = JohnsonTraining(width=4, residual_blocks=0)
-SWEEP = "name: x\ncontents: cat.png\nmethod: {name: feedforward, model: MODEL, size: 32}\n"
+SWEEP = "name: x\ncontents: cat.png\nmethod: {name: feedforward, model: 'MODEL', size: 32}\n"
 
 
 @cache

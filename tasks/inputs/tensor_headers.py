@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 from nst.errors import InputError
 from nst.yaml.json_text import from_json
@@ -30,6 +30,12 @@ _NOTES: Final = "__metadata__"
 _LEGACY_MAGIC: Final = 0x1950A86A20F9469CFC6C
 """The number that torch wrote at the start of its files before they were zip archives."""
 
+_ZIP: Final = b"PK\x03\x04"
+"""The first bytes of a zip archive."""
+
+_LEGACY_START: Final = b"\x80\x02\x8a\n"
+"""The first bytes of a pickle that begins with a number of ten bytes, as `_LEGACY_MAGIC` is."""
+
 _BITS: Final = {
     "BOOL": 8, "U8": 8, "I8": 8, "U16": 16, "I16": 16, "U32": 32, "I32": 32, "U64": 64, "I64": 64, "F64": 64, "F32": 32,
     "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F6_E2M3": 6, "F6_E3M2": 6, "F4": 4, "C64": 64,
@@ -39,18 +45,31 @@ _BITS: Final = {
 _HINT: Final = "weights are a .safetensors file, or a .pth file with a dictionary of tensors"
 
 
+def file_format(name: str, head: bytes) -> Literal["torch", "safetensors"]:
+    """Return the format of a file of weights, by its name or else by its first bytes.
+
+    Args:
+        name: Its path or URI. `.pth` and `.pt` are files of torch; so is, under any name, what begins as those do.
+        head: Its first 8 bytes. A safetensors file cannot begin as a file of torch does: its header would be larger
+            than any that is read.
+    """
+    return "torch" if name.endswith((".pth", ".pt")) or head.startswith((_ZIP, _LEGACY_START)) else "safetensors"
+
+
 def tensor_shapes(file: IO[bytes], name: str, size: int) -> Shapes:
     """Return the shape of every tensor in a file, by name.
 
     Args:
         file: The file, at its beginning.
-        name: Its path or URI. `.pth` and `.pt` are files of torch, everything else is taken for safetensors.
+        name: Its path or URI (`file_format`).
         size: Its bytes.
 
     Raises:
         InputError: The file is of another kind, or damaged.
     """
-    if name.endswith((".pth", ".pt")):
+    head = file.read(8)
+    file.seek(0)
+    if file_format(name, head) == "torch":
         return _of_torch(file, name, size)
     return _of_safetensors(file, name, size)
 
@@ -140,7 +159,7 @@ def _of_torch(file: IO[bytes], name: str, size: int) -> Shapes:
 
 
 def _unpickled(file: IO[bytes], size: int) -> Any:
-    if file.read(4) == b"PK\x03\x04":
+    if file.read(4) == _ZIP:
         with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
             if any(info.compress_type for info in infos) or sum(info.file_size for info in infos) > size:

@@ -7,16 +7,15 @@ not read. Weights are data: they load from safetensors, or from .pth with `weigh
 from __future__ import annotations
 
 import hashlib
-import io
-import warnings
 from typing import TYPE_CHECKING
 
 from nst.config.architectures import ARCHITECTURES
 from nst.errors import InputError, StorageError, UserError
 from tasks.inputs.digests import MOST_BYTES
 from tasks.inputs.reading import check_planned, read_planned
-from tasks.inputs.tensor_headers import tensor_shapes
+from tasks.inputs.tensor_headers import file_format
 from tasks.inputs.weights import cached_weights
+from tasks.models.torch_files import load_torch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,24 +100,11 @@ def _torchvision(name: str) -> dict[str, Tensor]:
 
 
 def _parse(data: bytes, uri: str) -> dict[str, Tensor]:
-    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    if uri.endswith((".pth", ".pt")):
-        tensor_shapes(io.BytesIO(data), uri, len(data))  # what it refuses may cost torch hours, or all memory
-        try:
-            with warnings.catch_warnings(
-                action="ignore"
-            ):  # odd pickles are refused or loaded, and warnings about them help no user
-                loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        except Exception as error:
-            # A damaged file raises whatever the code raises that happens to read it.
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(f"{uri} is not a weights file that loads safely: {reason}") from error
-        if not isinstance(loaded, dict):
-            raise InputError(f"{uri} holds a {type(loaded).__name__}, expected a dictionary of tensors")
-        return {str(name): tensor for name, tensor in loaded.items() if isinstance(tensor, torch.Tensor)}
+    if file_format(uri, data[:8]) == "torch":
+        return load_torch(data, uri)
     try:
         tensors: dict[str, Tensor] = load(data)
     except SafetensorError as error:

@@ -1,4 +1,4 @@
-"""Adds a network that somebody else trained to the models of a root, from its safetensors files."""
+"""Adds a network that somebody else trained to the models of a root, from its files of any format that is known."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 from nst.config.feedforward import LATEST
 from nst.config.training import TRAINING_CONFIGS
 from nst.errors import InputError, UserError
-from nst.networks import network_from
+from nst.networks import FORMAT, network_from
+from nst.networks.importing import distinct_names
 from tasks.inputs.digests import MOST_BYTES, Digests
 from tasks.inputs.images import FoundImage, image_refs, stem
 from tasks.inputs.reading import read_picture
+from tasks.inputs.tensor_headers import file_format
 from tasks.inputs.uris import read_uri, stat_uri
 from tasks.models.files import parse_tensors, write_weights
+from tasks.models.torch_files import load_own_tensors
 from tasks.models.trained_style import style_notes, styles_in
 from tasks.store.opening import locate
 
@@ -46,7 +49,7 @@ def import_model(catalog: Catalog, uris: Sequence[str], name: str = "", style: s
     Raises:
         UserError: The name is one that a manifest understands as something else, or a style is given for a network of
             several styles or of any, or for one whose file names another style.
-        InputError: A file is not a safetensors file, or the tensors are those of no known network
+        InputError: A file is of no known format, or the tensors are those of no known network
             (`nst.networks.importing`); or the style is no picture.
     """
     name = name or stem(uris[0])
@@ -57,7 +60,7 @@ def import_model(catalog: Catalog, uris: Sequence[str], name: str = "", style: s
     notes: dict[str, str] = {}
     tensors: dict[str, Tensor] = {}
     for uri in uris:
-        found, part = parse_tensors(uri, read_uri(uri, max_bytes=MOST_BYTES))
+        found, part = _read(uri)
         if twice := sorted(part.keys() & tensors.keys()):
             raise InputError(f"{uri} holds {twice[0]} again", hint="name every part once")
         notes = {**found, **notes}
@@ -82,6 +85,19 @@ def import_model(catalog: Catalog, uris: Sequence[str], name: str = "", style: s
     catalog.commit("models", model_id, "imported", [row])
     catalog.publish("models")
     return model_id
+
+
+def _read(uri: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Return the notes and the tensors of one file of a network.
+
+    Raises:
+        InputError: The file is of no known format, or damaged.
+    """
+    data = read_uri(uri, max_bytes=MOST_BYTES)
+    if file_format(uri, data[:8]) == "torch":
+        return {}, distinct_names(load_own_tensors(data, uri))
+    notes, tensors = parse_tensors(uri, data)
+    return notes, tensors if notes.get("format") == FORMAT else distinct_names(tensors)
 
 
 def _style_image(style: str, family: str, notes: Mapping[str, str], catalog: Catalog) -> ImageRef:

@@ -204,7 +204,7 @@ def models(
 
 @app.command("import")
 def import_(
-    files: Annotated[list[str], typer.Argument(help="Paths or URIs of the network's files: .safetensors, or .pth of PyTorch.")],
+    files: Annotated[list[str], typer.Argument(help="The network's files: .safetensors, or .pth of PyTorch.")],
     name: Annotated[str, typer.Option("--name", help="Name of the model; by default the first file's name.")] = "",
     style: Annotated[
         str, typer.Option("--style", help="The image that a network of one style was trained for, where you have it.")

@@ -95,9 +95,9 @@ def _read(uri: str) -> tuple[dict[str, str], dict[str, Tensor]]:
     """
     data = read_uri(uri, max_bytes=MOST_BYTES)
     if file_format(uri, data[:8]) == "torch":
-        return {}, distinct_names(load_own_tensors(data, uri))
+        return {}, distinct_names(load_own_tensors(data, uri), stem(uri))
     notes, tensors = parse_tensors(uri, data)
-    return notes, tensors if notes.get("format") == FORMAT else distinct_names(tensors)
+    return notes, tensors if notes.get("format") == FORMAT else distinct_names(tensors, stem(uri))
 
 
 def _style_image(style: str, family: str, notes: Mapping[str, str], catalog: Catalog) -> ImageRef:

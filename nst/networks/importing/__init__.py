@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from nst.errors import InputError
 from nst.networks.importing.adain import adain, encoder_tensors, is_encoder
+from nst.networks.importing.microast import PARTS, microast
 from nst.networks.importing.tensorflow import FastStyleNet
 from nst.networks.importing.transform_nets import pytorch_examples, rrmina, without_statistics
 
@@ -54,6 +55,12 @@ LAYOUTS: Final = (
         rrmina,
         tried=False,
     ),
+    Layout(
+        "EndyWon/MicroAST",
+        frozenset({"style_encoder.enc1.0.conv_layer.weight", "modulator.weight1.0.conv_layer.weight"}),
+        microast,
+        tried=True,
+    ),
 )
 """The layouts that can be imported."""
 
@@ -94,12 +101,22 @@ def import_network(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -
     return layout_of(metadata, tensors).build(tensors)
 
 
-def distinct_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def distinct_names(tensors: Mapping[str, Tensor], stem: str = "") -> dict[str, Tensor]:
     """Return the tensors of one file under names that those of its network's other files do not have.
 
-    AdaIN's encoder has the names of its decoder, and gets torchvision's. Statistics that no network uses are left out.
+    AdaIN's encoder has the names of its decoder, and gets torchvision's. MicroAST's encoders have the same names, and
+    get the part's name, with which the names of their files begin. Statistics that no network uses are left out.
+
+    Args:
+        tensors: Tensors of the file.
+        stem: Name of the file without folders.
 
     Raises:
         InputError: The file is AdaIN's encoder, and lacks a tensor or holds one of another shape.
     """
-    return encoder_tensors(tensors) if is_encoder(tensors) else without_statistics(tensors)
+    if is_encoder(tensors):
+        return encoder_tensors(tensors)
+    part = next((part for part in PARTS if stem.startswith(part)), "")
+    if part and not any(name.startswith(f"{part}.") for name in tensors):
+        return {f"{part}.{name}": tensor for name, tensor in tensors.items()}
+    return without_statistics(tensors)

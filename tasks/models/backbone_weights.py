@@ -1,7 +1,8 @@
 """The tensors of a backbone's weights, read from torch's cache or from a file and checked against the planned digest.
 
 `torchvision` is downloaded once by torch into its cache, anything else is the URI of a file; random weights are made,
-not read. Weights are data: they load from safetensors, or from .pth with `weights_only=True`, never as code.
+not read. Weights are data: they load from safetensors, from .pth
+with `weights_only=True`, or from .t7 by nst's own reader, never as code.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from nst.errors import InputError, StorageError, UserError
 from tasks.inputs.digests import MOST_BYTES
 from tasks.inputs.reading import check_planned, read_planned
 from tasks.inputs.tensor_headers import file_format
+from tasks.inputs.torch7_modules import backbone_weights, modules_in
 from tasks.inputs.weights import cached_weights
 from tasks.models.torch_files import load_torch
 
@@ -28,7 +30,7 @@ def load_weights(config: BackboneConfig, uri: str, digest: str) -> dict[str, Ten
 
     Args:
         config: The backbone; its `name` chooses torchvision's weights.
-        uri: `torchvision`, or the absolute URI of a .safetensors, .pth or .pt file.
+        uri: `torchvision`, or the absolute URI of a .safetensors, .pth, .pt or .t7 file.
         digest: The planned identity of the weights (`tasks.inputs.weights.WeightsRef.digest`).
 
     Raises:
@@ -100,11 +102,16 @@ def _torchvision(name: str) -> dict[str, Tensor]:
 
 
 def _parse(data: bytes, uri: str) -> dict[str, Tensor]:
+    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    if file_format(uri, data[:8]) == "torch":
-        return load_torch(data, uri)
+    match file_format(uri, data[:8]):
+        case "torch":
+            return load_torch(data, uri)
+        case "torch7":
+            arrays = backbone_weights(*modules_in(data, uri))
+            return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     try:
         tensors: dict[str, Tensor] = load(data)
     except SafetensorError as error:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import torch
 
 from nst.config.feedforward import LATEST
 from nst.config.training import TRAINING_CONFIGS
 from nst.errors import InputError, UserError
 from nst.networks import FORMAT, network_from
-from nst.networks.importing import distinct_names
+from nst.networks.importing import distinct_names, layout_of
+from nst.networks.importing.torch7 import NOTE as TORCH7
+from nst.networks.importing.torch7 import torch7_net
 from tasks.inputs.digests import MOST_BYTES, Digests
 from tasks.inputs.images import FoundImage, image_refs, stem
 from tasks.inputs.reading import read_picture
 from tasks.inputs.tensor_headers import file_format
+from tasks.inputs.torch7_modules import modules_in
 from tasks.inputs.uris import read_uri, stat_uri
 from tasks.models.files import parse_tensors, write_weights
 from tasks.models.torch_files import load_own_tensors
@@ -32,8 +38,22 @@ if TYPE_CHECKING:
     from tasks.catalog import Catalog
 
 
-def import_model(catalog: Catalog, uris: Sequence[str], name: str = "", style: str = "") -> str:
-    """Write a network below the root, with a row in the `models` table; return the model's id.
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A model that was imported.
+
+    Attributes:
+        model_id: Id of the model.
+        untried: The implementation that the network is from, a repository, if no file of its authors was at hand to try
+            its layout on; "" otherwise.
+    """
+
+    model_id: str
+    untried: str
+
+
+def import_model(catalog: Catalog, uris: Sequence[str], name: str = "", style: str = "") -> Imported:
+    """Write a network below the root, with a row in the `models` table.
 
     The row and the notes of the file say which style a network of one style was trained for, as far as that is known:
     from `style`, or else from the notes of the file itself. The style is part of the model: the same network with
@@ -65,6 +85,9 @@ def import_model(catalog: Catalog, uris: Sequence[str], name: str = "", style: s
             raise InputError(f"{uri} holds {twice[0]} again", hint="name every part once")
         notes = {**found, **notes}
         tensors |= part
+    layout = None if notes.get("format") == FORMAT else layout_of(notes, tensors)
+    if layout is not None and layout.build is not torch7_net:
+        notes.pop(TORCH7, None)  # AdaIN's parts have a place in no chain of modules
     family = network_from(notes, tensors).family
     notes.setdefault("family", family)
     if style:
@@ -84,7 +107,7 @@ def import_model(catalog: Catalog, uris: Sequence[str], name: str = "", style: s
     }
     catalog.commit("models", model_id, "imported", [row])
     catalog.publish("models")
-    return model_id
+    return Imported(model_id, "" if layout is None or layout.tried else layout.source)
 
 
 def _read(uri: str) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -94,8 +117,13 @@ def _read(uri: str) -> tuple[dict[str, str], dict[str, Tensor]]:
         InputError: The file is of no known format, or damaged.
     """
     data = read_uri(uri, max_bytes=MOST_BYTES)
-    if file_format(uri, data[:8]) == "torch":
+    kind = file_format(uri, data[:8])
+    if kind == "torch":
         return {}, distinct_names(load_own_tensors(data, uri), stem(uri))
+    if kind == "torch7":
+        about, arrays = modules_in(data, uri)
+        tensors = {key: torch.from_numpy(array.copy()) for key, array in arrays.items()}
+        return {TORCH7: json.dumps(about)}, distinct_names(tensors, stem(uri))
     notes, tensors = parse_tensors(uri, data)
     return notes, tensors if notes.get("format") == FORMAT else distinct_names(tensors, stem(uri))
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from nst.errors import InputError
 from nst.networks.importing.adain import adain, encoder_tensors, is_encoder
-from nst.networks.importing.microast import PARTS, microast
+from nst.networks.importing.microast import MARKS, PARTS, microast
 from nst.networks.importing.tensorflow import FastStyleNet
+from nst.networks.importing.torch7 import NOTE, torch7_net
 from nst.networks.importing.transform_nets import pytorch_examples, rrmina, without_statistics
 
 if TYPE_CHECKING:
@@ -28,55 +29,69 @@ __all__ = ["LAYOUTS", "Layout", "distinct_names", "import_network", "layout_of"]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The names of tensors in the files of one implementation.
+    """How one implementation names the tensors in its files.
 
     Attributes:
         source: The implementation, a repository.
-        marks: Names of tensors that files of this layout have, and files of no other.
-        build: Returns the network, given the tensors; raises an `InputError` where they do not fit.
+        fits: Whether a file is of this layout, given its metadata and tensors.
+        build: Returns the network, given the same; raises an `InputError` where they do not fit together.
         tried: Whether a file of the authors was at hand to try it on. Otherwise the layout follows their code alone.
     """
 
     source: str
-    marks: frozenset[str]
-    build: Callable[[Mapping[str, Tensor]], Network]
+    fits: Callable[[Mapping[str, str], Mapping[str, Tensor]], bool]
+    build: Callable[[Mapping[str, str], Mapping[str, Tensor]], Network]
     tried: bool
 
 
+def _by_names(
+    source: str, marks: tuple[str, ...], build: Callable[[Mapping[str, Tensor]], Network], *, tried: bool
+) -> Layout:
+    """Return a layout of which the names `marks` are typical."""
+    return Layout(
+        source,
+        lambda _, tensors: tensors.keys() >= set(marks),
+        lambda _, tensors: build(tensors),
+        tried,
+    )
+
+
+def _preprocesses(metadata: Mapping[str, str]) -> bool:
+    """Whether the metadata describes a network of torch7 with the way in which it takes pictures."""
+    return '"preprocessing"' in metadata.get(NOTE, "")
+
+
 LAYOUTS: Final = (
-    Layout("lengstrom/fast-style-transfer", frozenset({"conv_out.weight", "up1.scale"}), FastStyleNet, tried=True),
-    Layout("naoto0804/pytorch-AdaIN", frozenset({"28.weight", "features.0.weight"}), adain, tried=True),
-    Layout(
-        "pytorch/examples", frozenset({"conv1.conv2d.weight", "deconv1.conv2d.weight"}), pytorch_examples, tried=False
-    ),
-    Layout(
+    _by_names("lengstrom/fast-style-transfer", ("conv_out.weight", "up1.scale"), FastStyleNet, tried=True),
+    _by_names("naoto0804/pytorch-AdaIN", ("28.weight", "features.0.weight"), adain, tried=True),
+    _by_names("pytorch/examples", ("conv1.conv2d.weight", "deconv1.conv2d.weight"), pytorch_examples, tried=False),
+    _by_names(
         "rrmina/fast-neural-style-pytorch",
-        frozenset({"ConvBlock.0.conv_layer.weight", "DeconvBlock.0.conv_transpose.weight"}),
+        ("ConvBlock.0.conv_layer.weight", "DeconvBlock.0.conv_transpose.weight"),
         rrmina,
         tried=False,
     ),
-    Layout(
-        "EndyWon/MicroAST",
-        frozenset({"style_encoder.enc1.0.conv_layer.weight", "modulator.weight1.0.conv_layer.weight"}),
-        microast,
-        tried=True,
+    _by_names(
+        "EndyWon/MicroAST", tuple(f"{part}.{name}.conv_layer.weight" for part, name in MARKS), microast, tried=True
     ),
+    Layout("jcjohnson/fast-neural-style", lambda metadata, _: _preprocesses(metadata), torch7_net, tried=False),
+    Layout("DmitryUlyanov/texture_nets", lambda metadata, _: NOTE in metadata, torch7_net, tried=False),
 )
-"""The layouts that can be imported."""
+"""The layouts that can be imported. The first that fits counts."""
 
 
 def layout_of(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Layout:
     """Return the layout of the tensors of an external network.
 
     Args:
-        metadata: Metadata of the file, for the message of an error.
+        metadata: Metadata of the file; that of a network of torch7 describes its modules.
         tensors: Tensors of the file, or of all of its files, under their `distinct_names`.
 
     Raises:
         InputError: The layout is none of those that are known.
     """
     for layout in LAYOUTS:
-        if layout.marks <= tensors.keys():
+        if layout.fits(metadata, tensors):
             return layout
     if "28.weight" in tensors:
         raise InputError("an AdaIN decoder without its encoder", hint="import it together with VGG-19's weights")
@@ -92,13 +107,13 @@ def import_network(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -
     """Return the external network with these tensors.
 
     Args:
-        metadata: Metadata of the file, for the message of an error.
+        metadata: Metadata of the file; that of a network of torch7 describes its modules.
         tensors: Tensors of the file, or of all of its files, under their `distinct_names`.
 
     Raises:
         InputError: The network is none of those that can be imported, or its tensors do not fit.
     """
-    return layout_of(metadata, tensors).build(tensors)
+    return layout_of(metadata, tensors).build(metadata, tensors)
 
 
 def distinct_names(tensors: Mapping[str, Tensor], stem: str = "") -> dict[str, Tensor]:

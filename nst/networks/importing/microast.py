@@ -27,6 +27,9 @@ _FILTERS: Final = 64
 PARTS: Final = ("content_encoder", "style_encoder", "modulator", "decoder")
 """The parts of the network, each of which has a file of its own where its authors publish it."""
 
+MARKS: Final = (("style_encoder", "enc1.0"), ("decoder", "dec1.conv1"))
+"""Parts and convolutions in them by which files of this network are known."""
+
 
 class MicroAst(Network):
     """Gives features of the content, at two depths, the statistics of the style, and modulates the decoder by it.

@@ -359,6 +359,9 @@ def test_what_is_not_known_says_what_was_found_and_what_is_known(tmp_path: Path)
     with pytest.raises(InputError, match=r"no network that can be imported: tensors a\.weight, b") as refused:
         imported(tmp_path, "x.safetensors")
     assert all(layout.source in str(refused.value.hint) for layout in LAYOUTS)
+    save_file({"features.0.weight": torch.zeros(1)}, tmp_path / "vgg.safetensors")
+    with pytest.raises(InputError, match=r"no network that paints.*named as backbone\.weights"):
+        imported(tmp_path, "vgg.safetensors")
     (tmp_path / "note.pth").write_bytes(b"not a pickle")
     with pytest.raises(InputError, match=r"note\.pth is not a file of torch's weights"):
         imported(tmp_path, "note.pth")

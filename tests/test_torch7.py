@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import itertools
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from test_importing import imported
+from test_importing import DECODER, VGG, imported, sequential
 from torch.nn import functional
 from torch7_files import Module, Writer, chain, t7, text
 
@@ -20,6 +21,7 @@ from nst.config.backbone import BackboneConfig
 from nst.errors import InputError
 from tasks.inputs.tensor_headers import tensor_shapes
 from tasks.inputs.torch7 import Torch7Object, read_torch7
+from tasks.inputs.torch7_modules import modules_in
 from tasks.models.backbone_weights import load_weights
 
 if TYPE_CHECKING:
@@ -66,6 +68,20 @@ def test_what_holds_itself_is_read_once():
     thing.fields["self"] = thing
     found = read_torch7(t7(thing))
     assert found.fields["self"] is found
+
+
+def test_a_stride_that_nothing_takes_may_be_anything():
+    np.testing.assert_array_equal(read_torch7(tensor([1, 4], [2**62, 1], 1, 4)), np.zeros((1, 4)))
+
+
+def test_damage_is_an_error_or_another_value_and_nothing_else():
+    data = bytearray(t7({"model": chain(conv(3, 2, 3), norm(2), Module("nn.ReLU")), "opt": {"a": "b"}}))
+    for _ in range(2000):
+        damaged = bytearray(data)
+        for place in RANDOM.integers(0, len(data), 3):
+            damaged[place] = RANDOM.integers(0, 256)
+        with contextlib.suppress(InputError):
+            modules_in(bytes(damaged), "x.t7")
 
 
 @pytest.mark.parametrize("kind", [6, 7, 8])
@@ -274,6 +290,24 @@ def test_modules_that_are_not_known_are_named(tmp_path: Path):
     (tmp_path / "table.t7").write_bytes(t7({"a": 1.0}))
     with pytest.raises(InputError, match=r"holds no network of torch7: found dict"):
         imported(tmp_path, "table.t7")
+
+
+def test_adain_of_torch7_has_the_names_of_its_successor_in_pytorch(tmp_path: Path):
+    """xunhuang1995/AdaIN-style: the networks from which those of naoto0804/pytorch-AdaIN were converted."""
+    made = [sequential(3, VGG), sequential(512, DECODER)]
+    for name, net in zip(("vgg_normalised", "decoder"), made, strict=True):
+        parts = [
+            Module(
+                "nn.SpatialConvolution" if isinstance(layer, torch.nn.Conv2d) else "nn.ReLU",
+                {key: value.detach().numpy() for key, value in layer.named_parameters()},
+            )
+            for layer in net
+        ]
+        (tmp_path / f"{name}.t7").write_bytes(t7(chain(*parts)))
+    ours, image = imported(tmp_path, "decoder.t7", "vgg_normalised.t7"), torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        picture = ours(image, [[(ours.describe_style(image), 1.0)]])
+        torch.testing.assert_close(picture, made[1](made[0][:31](image)), atol=1e-4, rtol=1e-3)
 
 
 # ---- backbones ------------------------------------------------------------------------------------------------------

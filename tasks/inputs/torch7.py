@@ -160,7 +160,7 @@ class _Reader:
         last = first + sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
         if last >= storage.size or _product(sizes) > storage.size:
             raise ValueError("a tensor in it has more numbers than its storage")
-        steps = [stride * storage.itemsize for stride in strides]
+        steps = [stride * storage.itemsize if size > 1 else 0 for size, stride in zip(sizes, strides, strict=True)]
         return np.lib.stride_tricks.as_strided(storage[first:], sizes, steps, writeable=False)
 
     def _numbers(self, count: int, kind: str) -> np.ndarray:

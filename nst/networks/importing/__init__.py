@@ -71,9 +71,7 @@ LAYOUTS: Final = (
         rrmina,
         tried=False,
     ),
-    _by_names(
-        "EndyWon/MicroAST", tuple(f"{part}.{name}.conv_layer.weight" for part, name in MARKS), microast, tried=True
-    ),
+    _by_names("EndyWon/MicroAST", MARKS, microast, tried=True),
     Layout("jcjohnson/fast-neural-style", lambda metadata, _: _preprocesses(metadata), torch7_net, tried=False),
     Layout("DmitryUlyanov/texture_nets", lambda metadata, _: NOTE in metadata, torch7_net, tried=False),
 )
@@ -95,6 +93,11 @@ def layout_of(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Lay
             return layout
     if "28.weight" in tensors:
         raise InputError("an AdaIN decoder without its encoder", hint="import it together with VGG-19's weights")
+    if "features.0.weight" in tensors:
+        raise InputError(
+            f"no network that paints: {metadata.get('net') or 'tensors features.0.weight, ...'}",
+            hint="weights of a network that measures pictures are named as backbone.weights",
+        )
     some = sorted(tensors)
     found = f"tensors {', '.join(some[:3])}{', ...' if len(some) > 3 else ''}" if some else "no tensors"
     raise InputError(
@@ -132,6 +135,6 @@ def distinct_names(tensors: Mapping[str, Tensor], stem: str = "") -> dict[str, T
     if is_encoder(tensors):
         return encoder_tensors(tensors)
     part = next((part for part in PARTS if stem.startswith(part)), "")
-    if part and not any(name.startswith(f"{part}.") for name in tensors):
+    if part and all(".conv_layer." in name and not name.startswith(f"{part}.") for name in tensors):
         return {f"{part}.{name}": tensor for name, tensor in tensors.items()}
     return without_statistics(tensors)

@@ -27,8 +27,8 @@ _FILTERS: Final = 64
 PARTS: Final = ("content_encoder", "style_encoder", "modulator", "decoder")
 """The parts of the network, each of which has a file of its own where its authors publish it."""
 
-MARKS: Final = (("style_encoder", "enc1.0"), ("decoder", "dec1.conv1"))
-"""Parts and convolutions in them by which files of this network are known."""
+MARKS: Final = ("style_encoder.enc1.0.conv_layer.weight",)
+"""Names that files of this network have, and those of no other."""
 
 
 class MicroAst(Network):

@@ -109,4 +109,5 @@ class _Collector:
             raise InputError(
                 f"{self._file} names more weights than it holds", hint="do some of its modules share them?"
             )
-        return np.ascontiguousarray(array, np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is then not finite is refused with the network
+            return np.ascontiguousarray(array, np.float32)

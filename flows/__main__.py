@@ -204,7 +204,9 @@ def models(
 
 @app.command("import")
 def import_(
-    files: Annotated[list[str], typer.Argument(help="Paths or URIs of the network's .safetensors files.")],
+    files: Annotated[
+        list[str], typer.Argument(help="The network's files: .safetensors, .pth of PyTorch, or .t7 of torch7.")
+    ],
     name: Annotated[str, typer.Option("--name", help="Name of the model; by default the first file's name.")] = "",
     style: Annotated[
         str, typer.Option("--style", help="The image that a network of one style was trained for, where you have it.")
@@ -215,8 +217,10 @@ def import_(
     from tasks.models.importing import import_model
     from tasks.root import open_root
 
-    model_id = import_model(open_root(root, probed=True).catalog, files, name, style)
-    out.say(f"model {model_id}")
+    imported = import_model(open_root(root, probed=True).catalog, files, name, style)
+    out.say(f"model {imported.model_id}")
+    if imported.untried:
+        out.say(f"nst was tried on no file of {imported.untried}: compare a picture with one by its own program")
 
 
 @app.command()

@@ -31,7 +31,7 @@ from tasks.root import open_root
 from tasks.store import open_store
 
 CONFIG = JohnsonTraining(width=4, residual_blocks=0)
-SWEEP = "name: x\ncontents: cat.png\nmethod: {name: feedforward, model: MODEL, size: 32}\n"
+SWEEP = "name: x\ncontents: cat.png\nmethod: {name: feedforward, model: 'MODEL', size: 32}\n"
 
 
 @cache
@@ -152,7 +152,7 @@ def test_the_notes_of_a_file_in_a_bucket_are_read_once(folder):
 def imported(folder, notes, name="net", style=""):
     write_network(folder / "net.safetensors", notes)
     root = open_root(str(folder / "out"))
-    return import_model(root.catalog, [str(folder / "net.safetensors")], name, style)
+    return import_model(root.catalog, [str(folder / "net.safetensors")], name, style).model_id
 
 
 def test_an_imported_network_has_the_style_that_is_given(folder):

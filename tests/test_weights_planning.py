@@ -130,7 +130,7 @@ def test_a_file_of_another_kind_is_refused(folder, name):
     (folder / name).write_bytes((folder / "c.png").read_bytes())
     problem = refused(folder, name)
     assert f"{name} is not a" in problem.message
-    assert "weights are a .safetensors file, or a .pth file" in problem.hint
+    assert "weights are a .safetensors file, a .pth file" in problem.hint
 
 
 def test_a_training_is_refused_as_a_sweep_is(folder):

@@ -37,7 +37,8 @@ class TransformNet(Network):
         upsampling: `nearest` doubles every position before a convolution; `transposed` is a transposed convolution of
             stride 2.
         padding: `reflect` or `zeros`.
-        output: How the picture is bounded: `tanh` a little beyond [0, 1], `sigmoid` within [0, 1].
+        output: How the picture is bounded: `tanh` a little beyond [0, 1], `sigmoid` within [0, 1], `linear` not at all,
+            as in networks of others.
 
     Source:
         Johnson, Alahi & Fei-Fei 2016, supplementary table 1; pytorch/examples fast_neural_style for the affine instance
@@ -57,7 +58,7 @@ class TransformNet(Network):
         norm: Literal["instance", "batch"] = "instance",
         upsampling: Literal["nearest", "transposed"] = "nearest",
         padding: Literal["reflect", "zeros"] = "reflect",
-        output: Literal["tanh", "sigmoid"] = "tanh",
+        output: Literal["tanh", "sigmoid", "linear"] = "tanh",
     ) -> None:
         super().__init__()
         self.margin = 24 + 8 * residual_blocks
@@ -104,7 +105,10 @@ class TransformNet(Network):
             x_BCHW = block(x_BCHW, rows_BS)
         for layer in self.up:
             x_BCHW = functional.relu(layer(x_BCHW, rows_BS))
-        x_BCHW = GAIN * self.last(x_BCHW)[..., : images_BCHW.shape[2], : images_BCHW.shape[3]]
+        last_BCHW: Tensor = GAIN * self.last(x_BCHW)
+        x_BCHW = last_BCHW[..., : images_BCHW.shape[2], : images_BCHW.shape[3]]
+        if self.output == "linear":
+            return x_BCHW
         return tanh_picture(x_BCHW) if self.output == "tanh" else torch.sigmoid(x_BCHW)
 
 

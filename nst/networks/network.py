@@ -186,12 +186,22 @@ class PaddedConv(nn.Module):
         kernel: Side of the kernel, odd.
         stride: Distance between neighbouring positions.
         padding: How the input is continued: `zeros`, `reflect` or `circular`.
+        groups: Number of groups of channels, each of which is convolved by itself.
     """
 
-    def __init__(self, channels: int, filters: int, kernel: int, *, stride: int = 1, padding: str = "reflect") -> None:
+    def __init__(
+        self,
+        channels: int,
+        filters: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        padding: str = "reflect",
+        groups: int = 1,
+    ) -> None:
         super().__init__()
         self.mode = "constant" if padding == "zeros" else padding
-        self.conv = nn.Conv2d(channels, filters, kernel, stride)
+        self.conv = nn.Conv2d(channels, filters, kernel, stride, groups=groups)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Return the convolved features, ceil(H / stride) rows by ceil(W / stride) columns."""

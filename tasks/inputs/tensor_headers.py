@@ -1,19 +1,22 @@
 """The names and shapes of the tensors in a file of weights, read without torch and without running what a file says.
 
 Of a .safetensors file the header is read, which is JSON. The names and shapes of a .pth file stand in a pickle, which
-`tasks.inputs.torch_pickle` reads. Reading takes bounded time and memory, whatever the file says, and so does torch with
-a file that is accepted here.
+`tasks.inputs.torch_pickle` reads. A .t7 file of torch7 is read whole (`tasks.inputs.torch7`). Reading takes bounded
+time and memory, whatever the file says, and so does torch with a file that is accepted here.
 """
 
 from __future__ import annotations
 
 import io
 import math
+import struct
 import zipfile
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 from nst.errors import InputError
 from nst.yaml.json_text import from_json
+from tasks.inputs.torch7 import OBJECT, TABLE
+from tasks.inputs.torch7_modules import backbone_weights, modules_in
 from tasks.inputs.torch_pickle import StoredTensor, check_key, check_shape, read_pickle
 
 if TYPE_CHECKING:
@@ -30,13 +33,36 @@ _NOTES: Final = "__metadata__"
 _LEGACY_MAGIC: Final = 0x1950A86A20F9469CFC6C
 """The number that torch wrote at the start of its files before they were zip archives."""
 
+_ZIP: Final = b"PK\x03\x04"
+"""The first bytes of a zip archive."""
+
+_LEGACY_START: Final = b"\x80\x02\x8a\n"
+"""The first bytes of a pickle that begins with a number of ten bytes, as `_LEGACY_MAGIC` is."""
+
+_TORCH7_STARTS: Final = tuple(struct.pack("<ii", kind, 1) for kind in (TABLE, OBJECT))
+"""The first bytes of a file of torch7: the kind of its first value, and the index of that value."""
+
 _BITS: Final = {
     "BOOL": 8, "U8": 8, "I8": 8, "U16": 16, "I16": 16, "U32": 32, "I32": 32, "U64": 64, "I64": 64, "F64": 64, "F32": 32,
     "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F6_E2M3": 6, "F6_E3M2": 6, "F4": 4, "C64": 64,
 }  # fmt: skip
 """Bits of a number of each type in the safetensors format."""
 
-_HINT: Final = "weights are a .safetensors file, or a .pth file with a dictionary of tensors"
+_HINT: Final = "weights are a .safetensors file, a .pth file with a dictionary of tensors, or a .t7 file"
+
+
+def file_format(name: str, head: bytes) -> Literal["torch", "torch7", "safetensors"]:
+    """Return the format of a file of weights, by its name or else by its first bytes.
+
+    Args:
+        name: Its path or URI. `.pth` and `.pt` are files of torch, `.t7` of torch7; so is, under any name, what begins
+            as those do.
+        head: Its first 8 bytes. A safetensors file cannot begin as these do: its header would be larger than any that
+            is read.
+    """
+    if name.endswith((".pth", ".pt")) or head.startswith((_ZIP, _LEGACY_START)):
+        return "torch"
+    return "torch7" if name.endswith(".t7") or head in _TORCH7_STARTS else "safetensors"
 
 
 def tensor_shapes(file: IO[bytes], name: str, size: int) -> Shapes:
@@ -44,14 +70,19 @@ def tensor_shapes(file: IO[bytes], name: str, size: int) -> Shapes:
 
     Args:
         file: The file, at its beginning.
-        name: Its path or URI. `.pth` and `.pt` are files of torch, everything else is taken for safetensors.
+        name: Its path or URI (`file_format`).
         size: Its bytes.
 
     Raises:
         InputError: The file is of another kind, or damaged.
     """
-    if name.endswith((".pth", ".pt")):
-        return _of_torch(file, name, size)
+    head = file.read(8)
+    file.seek(0)
+    match file_format(name, head):
+        case "torch":
+            return _of_torch(file, name, size)
+        case "torch7":
+            return {key: array.shape for key, array in backbone_weights(*modules_in(file.read(), name)).items()}
     return _of_safetensors(file, name, size)
 
 
@@ -140,7 +171,7 @@ def _of_torch(file: IO[bytes], name: str, size: int) -> Shapes:
 
 
 def _unpickled(file: IO[bytes], size: int) -> Any:
-    if file.read(4) == b"PK\x03\x04":
+    if file.read(4) == _ZIP:
         with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
             if any(info.compress_type for info in infos) or sum(info.file_size for info in infos) > size:

@@ -1,22 +1,23 @@
 """The tensors of a backbone's weights, read from torch's cache or from a file and checked against the planned digest.
 
 `torchvision` is downloaded once by torch into its cache, anything else is the URI of a file; random weights are made,
-not read. Weights are data: they load from safetensors, or from .pth with `weights_only=True`, never as code.
+not read. Weights are data: they load from safetensors, from .pth
+with `weights_only=True`, or from .t7 by nst's own reader, never as code.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
-import warnings
 from typing import TYPE_CHECKING
 
 from nst.config.architectures import ARCHITECTURES
 from nst.errors import InputError, StorageError, UserError
 from tasks.inputs.digests import MOST_BYTES
 from tasks.inputs.reading import check_planned, read_planned
-from tasks.inputs.tensor_headers import tensor_shapes
+from tasks.inputs.tensor_headers import file_format
+from tasks.inputs.torch7_modules import backbone_weights, modules_in
 from tasks.inputs.weights import cached_weights
+from tasks.models.torch_files import load_torch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +30,7 @@ def load_weights(config: BackboneConfig, uri: str, digest: str) -> dict[str, Ten
 
     Args:
         config: The backbone; its `name` chooses torchvision's weights.
-        uri: `torchvision`, or the absolute URI of a .safetensors, .pth or .pt file.
+        uri: `torchvision`, or the absolute URI of a .safetensors, .pth, .pt or .t7 file.
         digest: The planned identity of the weights (`tasks.inputs.weights.WeightsRef.digest`).
 
     Raises:
@@ -105,20 +106,12 @@ def _parse(data: bytes, uri: str) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    if uri.endswith((".pth", ".pt")):
-        tensor_shapes(io.BytesIO(data), uri, len(data))  # what it refuses may cost torch hours, or all memory
-        try:
-            with warnings.catch_warnings(
-                action="ignore"
-            ):  # odd pickles are refused or loaded, and warnings about them help no user
-                loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        except Exception as error:
-            # A damaged file raises whatever the code raises that happens to read it.
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(f"{uri} is not a weights file that loads safely: {reason}") from error
-        if not isinstance(loaded, dict):
-            raise InputError(f"{uri} holds a {type(loaded).__name__}, expected a dictionary of tensors")
-        return {str(name): tensor for name, tensor in loaded.items() if isinstance(tensor, torch.Tensor)}
+    match file_format(uri, data[:8]):
+        case "torch":
+            return load_torch(data, uri)
+        case "torch7":
+            arrays = backbone_weights(*modules_in(data, uri))
+            return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     try:
         tensors: dict[str, Tensor] = load(data)
     except SafetensorError as error:

@@ -114,9 +114,9 @@ def check_train_manifest(declaration: Declaration) -> TrainManifest:
     raw, report = declaration.raw, declaration.reporter()
     block, faults = check(TrainBlock, raw, _STAND_INS)
     report.add_faults(faults)
+    _check_styles(raw, report)
     configs = _check_training(raw, report)
     _check_photographs(raw, configs, report)
-    _check_styles(raw, configs, report)
     if block is not None:
         _check_masks(block.styles, configs, report)
     report.raise_any()
@@ -163,13 +163,15 @@ def _check_photographs(raw: dict[str, Any], configs: tuple[Training, ...], repor
         report.add(("photographs",), message, "remove 'photographs'", key=True)
 
 
-def _check_styles(raw: dict[str, Any], configs: tuple[Training, ...], report: Reporter) -> None:
+def _check_styles(raw: dict[str, Any], report: Reporter) -> None:
     """Report styles that are missing, or that the family does not learn."""
-    without = bool(configs) and configs[0].most_styles == 0
-    if not without and "styles" not in raw:
+    training = raw.get("training")
+    family = training.get("family") if isinstance(training, dict) else training
+    learns = not any(name == family and config.KNOWS == "none" for name, config in TRAINING_CONFIGS.items())
+    if learns and "styles" not in raw:
         report.add_fault(missing_key((), "styles"))
-    elif without and "styles" in raw:
-        report.add(("styles",), f"{configs[0].family} learns no style", "remove 'styles'", key=True)
+    elif not learns and "styles" in raw:
+        report.add(("styles",), f"{family} learns no style", "remove 'styles'", key=True)
 
 
 def _check_masks(styles: Sequence[TrainStyle], configs: tuple[Training, ...], report: Reporter) -> None:

@@ -14,10 +14,12 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from nst.config.feedforward import FeedforwardConfig
 from nst.config.training import SuperResolutionTraining
 from nst.errors import InputError, UserError
-from nst.networks import build_network, metadata_of
+from nst.networks import build_network, metadata_of, network_from
+from nst.ops import to_bytes
 from nst.pictures.color import match_levels
 from nst.pictures.degradation import blur, degrade
 from nst.pictures.fidelity import FIDELITY, fidelity
+from nst.pictures.images import Pixels
 from nst.training import Trainer
 from nst.workspace import NetworkFile
 
@@ -33,14 +35,14 @@ def model(**changes):
         if "norm" in key and tensor.is_floating_point():
             tensor.copy_(0.5 + torch.rand(tensor.shape))
         elif key == "last.conv.weight":
-            tensor.mul_(20.0)
+            tensor.mul_(10.0)
     tensors = network.state_dict()
     return NetworkFile(f"sr {changes}", lambda: (metadata_of(config, [], 1), tensors))
 
 
-def of(content, given, size=48, **changes):
+def of(shown, given, size=48, **changes):
     config = FeedforwardConfig(family="super_resolution", model="some", size=size, **changes)
-    return request(config, content, model=given)
+    return request(config, shown, model=given)
 
 
 def photograph(height=96, width=80, seed=0):
@@ -48,6 +50,10 @@ def photograph(height=96, width=80, seed=0):
     random = np.random.default_rng(seed)
     smooth = ndimage.gaussian_filter(blocks(seed, height, width, side=16).astype(float), (2, 2, 0))
     return (smooth + random.normal(0, 6, smooth.shape)).clip(0, 255).astype(np.uint8)
+
+
+def content(height, width, seed=0):
+    return Pixels(f"photograph-{seed}-{height}x{width}", photograph(height, width, seed))
 
 
 def test_the_blur_is_scipys():
@@ -91,22 +97,23 @@ def test_defaults_are_those_of_the_paper():
 
 @pytest.mark.parametrize("norm", ["batch", "instance"])
 def test_tiles_equal_the_whole_picture(norm):
-    content, given = picture(6, 41, 60), model(norm=norm, factor=4)
-    whole, pieces = pictures_of(of(content, given, 60), of(content, given, 60, tile=112))  # 28 pixels, 8 of them new
+    given, large = model(norm=norm, factor=4), content(41, 60)
+    (whole,), (pieces,) = pictures_of(of(large, given, 60)), pictures_of(of(large, given, 60, tile=112))  # 8 are new
     assert whole.shape == (164, 240, 3)
-    assert farthest(whole, pieces) <= 1 if norm == "batch" else farthest(whole, pieces) <= 3  # its levels are steeper
-    assert whole.std() > 20
+    assert farthest(whole, pieces) <= 1
 
 
 def test_a_batch_equals_its_cells_alone_and_the_pictures_have_the_histograms_of_the_contents():
-    given, contents = model(factor=2), [picture(1, 36, 48), picture(2, 36, 48), picture(3, 40, 30)]
+    given = model(factor=2)
+    network, contents = network_from(*given.load()).eval(), [content(36, 48, 1), content(36, 48, 2), content(40, 30, 3)]
     together = pictures_of(*(of(content, given, "original") for content in contents))
-    for content, made in zip(contents, together, strict=True):
-        assert made.shape == (2 * content.array.shape[0], 2 * content.array.shape[1], 3)
-        assert farthest(made, pictures_of(of(content, given, "original"))[0]) <= 1
-        for share in (0.1, 0.5, 0.9):
-            found, wanted = (np.quantile(array, share, (0, 1)) for array in (made, content.array))
-            assert np.abs(found - wanted).max() <= 6
+    for shown, made in zip(contents, together, strict=True):
+        assert made.shape == (2 * shown.array.shape[0], 2 * shown.array.shape[1], 3)
+        assert farthest(made, pictures_of(of(shown, given, "original"))[0]) <= 1
+        with torch.no_grad():
+            painted = network(torch.from_numpy(shown.array / np.float32(255)).permute(2, 0, 1)[None])[0]
+        expected = match_histograms(to_bytes(painted).permute(1, 2, 0).numpy(), shown.array, channel_axis=2)
+        assert np.abs(made - expected).max() <= 1
 
 
 def test_levels_are_matched_as_by_scikit_image():
@@ -130,7 +137,9 @@ def test_measures_are_those_of_scikit_image_on_y():
     wanted = rgb2ycbcr(truth)[..., 0]
     for suffix, array in (("", made), ("_bicubic", bicubic)):
         ours = rgb2ycbcr(array)[..., 0]
-        assert found[f"psnr_y{suffix}"] == pytest.approx(peak_signal_noise_ratio(wanted, ours, data_range=255), abs=1e-4)
+        assert found[f"psnr_y{suffix}"] == pytest.approx(
+            peak_signal_noise_ratio(wanted, ours, data_range=255), abs=1e-4
+        )
         similarity = structural_similarity(
             wanted, ours, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
         )

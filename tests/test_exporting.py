@@ -9,7 +9,7 @@ import torch
 
 from nst.backbones import build_backbone
 from nst.config.backbone import BackboneConfig
-from nst.config.training import AdainTraining, ConditionalTraining, DoodleNetTraining
+from nst.config.training import AdainTraining, ConditionalTraining, DoodleNetTraining, SuperResolutionTraining
 from nst.networks import Origin, build_network
 from nst.networks.adain import moments
 from nst.networks.exporting import to_onnx
@@ -50,6 +50,14 @@ def test_conditional_blends_styles_by_their_shares():
     shares = [{0: 1.0}, {1: 3.0, 2: 1.0}]
     (found,) = answers(network, [images, torch.tensor([[1.0, 0.0, 0.0], [0.0, 3.0, 1.0]])])
     same(found, network(images, network.rows(shares)))
+
+
+def test_super_resolution_enlarges_pictures_of_any_size():
+    network = network_of(SuperResolutionTraining(width=4, residual_blocks=1, factor=2))
+    images = torch.rand(2, 3, 37, 42)
+    (found,) = answers(network, [images])
+    assert found.shape == (2, 3, 74, 84)
+    same(found, network(images))
 
 
 def test_adain_takes_a_painting_of_another_size_and_alpha():

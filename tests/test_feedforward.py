@@ -276,7 +276,8 @@ def test_a_cell_needs_the_images_that_make_it():
             {"family": "doodle_net"},
         ],
         frozenset({"content"}): [
-            {"family": family, "model": "x"} for family in ("johnson", "texture_net", "doodle_net", "mgan")
+            *({"family": family, "model": "x"} for family in ("johnson", "texture_net", "doodle_net", "mgan")),
+            {"family": "super_resolution"},
         ],
         frozenset({"style"}): [{"family": "texture_net", "mode": "texture"}],
     }

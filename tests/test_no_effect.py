@@ -9,7 +9,7 @@ from cells import CONTENT, LAYERS, RANDOM, STYLES, pictures_of, request
 
 from nst.config import METHOD_CONFIGS
 from nst.config.method import PixelMethod
-from nst.config.training import JohnsonTraining, TextureNetTraining
+from nst.config.training import JohnsonTraining, SuperResolutionTraining, TextureNetTraining
 from nst.manifest.sweep import parse_manifest
 from nst.networks import Origin, build_network, metadata_of
 from nst.pictures.masks import plain_labels
@@ -87,6 +87,8 @@ TRIALS = [  # method, setting, two values, settings under which it has no effect
     ("feedforward", "seed", (1, 2), {}, {"family": "texture_net", "mode": "texture"}),
     ("feedforward", "alpha", (0.3, 1.0), {"family": "texture_net", "mode": "texture"}, {}),
     ("feedforward", "color", ("style", "oklab"), {"family": "texture_net", "mode": "texture"}, {}),
+    ("feedforward", "alpha", (0.3, 1.0), {"family": "super_resolution"}, {}),
+    ("feedforward", "color", ("style", "oklab"), {"family": "super_resolution"}, {}),
     ("feedforward", "style_scale", (0.5, 1.0), {}, None),
     ("feedforward", "resize", ("long", "short"), {"family": "texture_net", "mode": "texture"}, {}),
     ("baseline", "resize", ("long", "short"), {"size": "original"}, {}),
@@ -99,7 +101,11 @@ TRIALS = [  # method, setting, two values, settings under which it has no effect
 UNTRIED = {"backbone.seed"}
 """Settings without a trial: a seed makes no file of weights."""
 
-NETWORKS = {"johnson": JohnsonTraining(width=4, residual_blocks=1), "texture_net": TextureNetTraining(scales=3)}
+NETWORKS = {
+    "johnson": JohnsonTraining(width=4, residual_blocks=1),
+    "super_resolution": SuperResolutionTraining(width=4, residual_blocks=1),
+    "texture_net": TextureNetTraining(scales=3),
+}
 
 
 @cache

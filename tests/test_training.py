@@ -16,6 +16,7 @@ from nst.config.training import (
     JohnsonTraining,
     MganTraining,
     StudentTraining,
+    SuperResolutionTraining,
     TextureNetTraining,
 )
 from nst.errors import InputError, UserError
@@ -31,6 +32,7 @@ COMMON = {
     "size": 24, "batch_size": 2, "steps": 100, "learning_rate": 1e-2, "backbone": RANDOM,
     "style_layers": ["relu1_1", "relu2_1"],
 }  # fmt: skip
+WITHOUT_STYLE = {**{key: COMMON[key] for key in COMMON if key != "style_layers"}, "content_layers": ["relu2_1"]}
 PERCEPTUAL = {**COMMON, "content_layers": ["relu2_1"]}
 TINY = {"width": 4, "residual_blocks": 1}
 FAMILIES = {
@@ -41,6 +43,7 @@ FAMILIES = {
     "adain": (AdainTraining(**COMMON, layer="relu2_1"), 3),
     "mgan": (MganTraining(**COMMON, layer="relu2_1", style_scale=2.0), 1),
     "doodle_net": (DoodleNetTraining(**COMMON, scales=3), 1),
+    "super_resolution": (SuperResolutionTraining(**{**WITHOUT_STYLE, "factor": 2}, width=8, residual_blocks=0), 0),
     "student": (StudentTraining(**{**PERCEPTUAL, "learning_rate": 3e-3}, filters=(4, 4, 4), crops=4), 3),
 }
 

@@ -41,9 +41,9 @@ class FeedforwardConfig(Method):
         NoEffect("resize", {"size": ("original",)}),
         NoEffect("seed", unless={"family": ("texture_net", "doodle_net")}),
         NoEffect("alpha", {"mode": ("texture",)}),
-        NoEffect("alpha", {"family": ("doodle_net",)}),
+        NoEffect("alpha", {"family": ("doodle_net", "super_resolution")}),
         NoEffect("color", {"mode": ("texture",)}),
-        NoEffect("color", {"family": ("doodle_net",)}),
+        NoEffect("color", {"family": ("doodle_net", "super_resolution")}),
         NoEffect("style_scale", unless={"family": ("adain",)}),
         NoEffect("resize", {"mode": ("texture",)}),
     )
@@ -53,14 +53,16 @@ class FeedforwardConfig(Method):
     family: Family = "johnson"
     """Family of the network. A `johnson`, `mgan` or `texture_net` network knows one style, a `conditional` one several
     styles; an `adain` network takes any style. A `doodle_net` paints the mask of the content, in whose colours it must
-    have been trained; an image of the content then gives no more than the proportions. Where images have masks, `adain`
-    paints every region; the other families paint the regions whose colour is in the mask of a style that they know, and
-    leave the photograph as it is in the rest."""
+    have been trained; an image of the content then gives no more than the proportions. A `super_resolution`
+    network enlarges the content, without a style. Where images have masks, `adain` paints every region; the other
+    families paint the regions whose colour is in the mask of a style that they know, and leave the photograph as it is
+    in the rest."""
 
     model: Annotated[str, Field(min_length=1)] = LATEST
     """Which network to run: its id in the catalog of models or the beginning of the id; the URI of a .safetensors file;
-    `latest`, the network of this family that was trained last for the cell's style (of `adain`, for any style); or the
-    URI of a training manifest (.yaml), whose models are trained first where they are missing."""
+    `latest`, the network of this family that was trained last for the cell's style (of `adain`, for any style; of
+    `super_resolution`, for none); or the URI of a training manifest (.yaml), whose models are trained first where they
+    are missing."""
 
     mode: Literal["stylize", "texture"] = "stylize"
     """`stylize`: the content in the style of the network. `texture`: a new picture from noise alone, by a `texture_net`
@@ -68,7 +70,7 @@ class FeedforwardConfig(Method):
 
     size: Size = 512
     """Length in pixels of the side that `resize` names; or `original`, the size of the content image itself; with
-    `mode: texture`, the length of both sides."""
+    `mode: texture`, the length of both sides. A `super_resolution` network enlarges the content from this size."""
 
     resize: Literal["long", "short"] = "long"
     """Which side of the content image is scaled to `size`."""
@@ -76,7 +78,7 @@ class FeedforwardConfig(Method):
     alpha: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Strength of the style, 1 being full strength. With `adain` it blends the features of the content with the
     exchanged ones (Huang & Belongie 2017, eq. 14), with the other families the content image with the result. It has no
-    effect with `mode: texture` and on `doodle_net`."""
+    effect with `mode: texture`, on `doodle_net` and on `super_resolution`."""
 
     style_scale: Annotated[float, Field(gt=0, le=4)] = 1.0
     """Long side of the style images divided by the long side of the picture, for `adain`; the other families have
@@ -87,14 +89,15 @@ class FeedforwardConfig(Method):
     luminance of the stylized picture is kept (Gatys et al. 2016b). `oklab`: only its lightness in OkLab is kept
     (Ottosson 2020). `histogram`: the style image is given the mean and covariance of the content's colours beforehand,
     for `adain` only, since other networks have learned the colours of their styles. `histogram_after`: the finished
-    picture is given them. Without effect on `doodle_net`."""
+    picture is given them. Without effect on `doodle_net`, and
+    on `super_resolution`, whose pictures have the histograms of the content."""
 
     seed: Seed = 0
     """Seed of the noise of a `texture_net` or `doodle_net`; networks of the other families take no noise."""
 
     tile: Pixels = 2048
     """Side in pixels of the overlapping squares in which a picture of more than `tile` x `tile` pixels passes through
-    the network, to bound memory."""
+    the network, to bound memory. Of `super_resolution` the squares count as they come out, enlarged."""
 
     tile_statistics: Literal["exact", "scaled"] = "exact"
     """Where the norms of the network take their statistics from when a picture passes in tiles. `exact`: from the whole
@@ -134,7 +137,8 @@ class FeedforwardConfig(Method):
         The style may serve only to choose the network; the content may be a mask without a picture.
         """
         content: Needs = frozenset(("content",)) if self.mode == "stylize" else frozenset()
-        style_is_known = self.network.KNOWS == "one" and not self.by_style
+        knows = self.network.KNOWS
+        style_is_known = knows == "none" or (knows == "one" and not self.by_style)
         return content if style_is_known else content | {"style"}
 
     @property

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MAX_MODELS: Final = 1_000
 """Settings times styles of one manifest; each is a training of minutes to hours."""
 
-_STAND_INS: Final = {"kind": "train", "name": "x", "styles": ["x"], "training": "x"}
+_STAND_INS: Final = {"kind": "train", "name": "x", "training": "x"}
 _FIXED: Final = {"family": "write a manifest for each family"}
 
 
@@ -71,9 +71,11 @@ class TrainBlock(Block):
     """What to learn on: one or a list of URIs, globs and prefixes of photographs, relative to the manifest. The papers
     take 80,000, a thousand make a model. Left out for families that learn from noise."""
 
-    styles: Annotated[tuple[TrainStyle, ...], BeforeValidator(listed), Field(min_length=1)]
+    styles: Annotated[tuple[TrainStyle, ...], BeforeValidator(listed), Field(min_length=1)] = Field(
+        default=(), validate_default=False
+    )
     """Styles: one or a list of URIs, globs, prefixes or `{uri, name, mask}`. Each image is a model of its own, except
-    for families that hold all styles in one network."""
+    for families that hold all styles in one network. Left out for `super_resolution`, which learns none."""
 
     parent: Annotated[str, Field(min_length=4, max_length=2048)] | None = None
     """Begin with the weights of this model: its id or the beginning of it, or the URI of a .safetensors file."""
@@ -112,6 +114,7 @@ def check_train_manifest(declaration: Declaration) -> TrainManifest:
     raw, report = declaration.raw, declaration.reporter()
     block, faults = check(TrainBlock, raw, _STAND_INS)
     report.add_faults(faults)
+    _check_styles(raw, report)
     configs = _check_training(raw, report)
     _check_photographs(raw, configs, report)
     if block is not None:
@@ -158,6 +161,17 @@ def _check_photographs(raw: dict[str, Any], configs: tuple[Training, ...], repor
     elif configs and not needed and "photographs" in raw:
         message = "with these settings the family learns from noise, not from photographs"
         report.add(("photographs",), message, "remove 'photographs'", key=True)
+
+
+def _check_styles(raw: dict[str, Any], report: Reporter) -> None:
+    """Report styles that are missing, or that the family does not learn."""
+    training = raw.get("training")
+    family = training.get("family") if isinstance(training, dict) else training
+    learns = not any(name == family and config.KNOWS == "none" for name, config in TRAINING_CONFIGS.items())
+    if learns and "styles" not in raw:
+        report.add_fault(missing_key((), "styles"))
+    elif not learns and "styles" in raw:
+        report.add(("styles",), f"{family} learns no style", "remove 'styles'", key=True)
 
 
 def _check_masks(styles: Sequence[TrainStyle], configs: tuple[Training, ...], report: Reporter) -> None:

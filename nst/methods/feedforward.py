@@ -23,7 +23,7 @@ from nst.networks import Painting
 from nst.networks.tiling import run_in_tiles
 from nst.ops import dtype_of, to_arrays, to_bytes, to_tensor
 from nst.pictures.color import FINISHES, WHOLE
-from nst.pictures.images import resize_to
+from nst.pictures.images import MAX_SIDE, resize_to
 from nst.pictures.metrics import CONSTANT
 from nst.workspace import Stylized
 
@@ -42,7 +42,8 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
     """Return one stylized image or error per request.
 
     Requests of the same network and the same size pass together; pictures larger than `tile` x `tile` pixels pass one
-    by one, in tiles. Losses are not measured.
+    by one, in tiles. Losses are not measured. A network that enlarges is given the content at the size that the
+    settings name, and its pictures are larger.
 
     Where the images have masks, `adain` exchanges statistics region by region within one pass. A network that has
     learned its styles makes a whole picture of each, of which each region takes its part; in regions without a style
@@ -95,11 +96,15 @@ def _unfit_network(config: FeedforwardConfig, network: Network) -> InputError | 
 
 
 def _unfit_picture(request: Request, network: Network) -> InputError | None:
-    config, (width, height) = _config(request), picture_size(request)
+    config, size = _config(request), picture_size(request)
+    width, height = (network.factor * side for side in size)
     found = f"the picture would be {width} x {height} pixels"
-    if min(width, height) < network.smallest:
-        return InputError(f"{found}; this {network.family} network needs {network.smallest}", hint="raise size")
-    if width * height <= config.tile**2:
+    if min(size) < network.smallest:
+        needed = network.factor * network.smallest
+        return InputError(f"{found}; this {network.family} network needs {needed}", hint="raise size")
+    if max(width, height) > MAX_SIDE:
+        return InputError(f"{found}, more than {MAX_SIDE:,} on a side", hint="lower size")
+    if not _needs_tiles(config, network, size):
         return None
     too_large = f"{found}, more than tile {config.tile} allows"
     if network.margin is None:
@@ -107,6 +112,11 @@ def _unfit_picture(request: Request, network: Network) -> InputError | None:
     if request.content_mask is not None:
         return InputError(too_large, hint="masks cannot be cut into tiles: lower size or raise tile")
     return None
+
+
+def _needs_tiles(config: FeedforwardConfig, network: Network, size: tuple[int, int]) -> bool:
+    """Return whether the picture that the network makes at this size has more pixels than a tile."""
+    return size[0] * size[1] * network.factor**2 > config.tile**2
 
 
 def _run(requests: Sequence[Request], workspace: Workspace, on_step: OnStep | None) -> list[Stylized]:
@@ -149,12 +159,16 @@ class _Pass:
             for request in self.requests
         ]
         with torch.no_grad(), arithmetic(self.config.precision, self.workspace.device):
-            if width * height > self.config.tile**2:
+            if _needs_tiles(self.config, self.network, self.size):
                 images = [self._tiled(index, content) for index, content in enumerate(contents) if content is not None]
             else:
                 given = [content for content in contents if content is not None]
                 pictures_B3HW = self._apply(range(len(self.requests)), np.stack(given) if given else None)
                 images = list(to_arrays(to_bytes(pictures_B3HW)))
+        images = [
+            image if content is None else self.network.finish(image, content)
+            for image, content in zip(images, contents, strict=True)
+        ]
         return [
             _judge(request, image, content, broken=index in self.broken)
             for index, (request, image, content) in enumerate(zip(self.requests, images, contents, strict=True))
@@ -166,8 +180,9 @@ class _Pass:
         def apply(tile: np.ndarray) -> Tensor:
             return self._apply([index], tile[None], colored=by_pixel)
 
-        image = run_in_tiles(self.network, apply, content, self.config.tile, self.config.tile_statistics)
-        if by_pixel:
+        side = self.config.tile // self.network.factor
+        image = run_in_tiles(self.network, apply, content, side, self.config.tile_statistics)
+        if by_pixel or self.network.factor > 1:
             return image
         colored_13HW = self._colored(self._tensor(image[None]), self._tensor(content[None]))
         finished_HW3: np.ndarray = to_arrays(to_bytes(colored_13HW))[0]
@@ -211,13 +226,13 @@ class _Pass:
         finite_B = pictures_B3HW.isfinite().flatten(1).all(1).tolist()
         self.broken |= {index for index, finite in zip(indices, finite_B, strict=True) if not finite}
         pictures_B3HW = pictures_B3HW.nan_to_num(0.0)
-        if photographs_B3HW is None or self.network.blends:
+        if photographs_B3HW is None or self.network.blends or self.network.factor > 1:
             return pictures_B3HW
         return torch.lerp(photographs_B3HW, pictures_B3HW.clamp(0.0, 1.0), painting.alpha)
 
     def _colored(self, pictures_B3HW: Tensor, photographs_B3HW: Tensor) -> Tensor:
         """Return the pictures with the colours that the settings ask for."""
-        if self.config.color not in FINISHES:
+        if self.config.color not in FINISHES or self.network.factor > 1:
             return pictures_B3HW
         return FINISHES[self.config.color](pictures_B3HW.clamp(0.0, 1.0), photographs_B3HW)
 

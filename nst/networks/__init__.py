@@ -18,6 +18,7 @@ from nst.networks.johnson import TransformNet
 from nst.networks.mgan import MganNet
 from nst.networks.network import Network, Origin, Painting
 from nst.networks.student import StudentNet
+from nst.networks.super_resolution import SuperResolutionNet
 from nst.networks.texture_net import TextureNet
 from nst.yaml.json_text import from_json
 
@@ -53,6 +54,7 @@ NETWORKS: Final[dict[str, type[Network]]] = {
     "johnson": TransformNet,
     "mgan": MganNet,
     "student": StudentNet,
+    "super_resolution": SuperResolutionNet,
     "texture_net": TextureNet,
 }
 """The class of every family's networks, by the family's name."""

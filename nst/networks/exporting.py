@@ -4,6 +4,7 @@ Every graph returns `pictures`, RGB about in [0, 1], shape (B, 3, H, W), of any 
 network decides the inputs, in float32 (`nst.networks.network.Network.graph`):
 
 - `johnson`, `mgan`: `images`, RGB in [0, 1], shape (B, 3, H, W).
+- `super_resolution`: `images`. Its `pictures` are larger, and have yet to be given the histograms of the images.
 - `conditional`: `images`; `styles`, the weights of the styles in the order of the network's rows, shape (B, S).
 - `adain`: `images`; `style`, a style image for each picture, shape (B, 3, any, any); `alpha`, strength of the style in
   [0, 1], shape (B,).

@@ -86,13 +86,15 @@ class Graph:
 
 
 class Network(nn.Module):
-    """A network that returns RGB pictures about in [0, 1], shape (B, 3, H, W), of any size.
+    """A network that returns RGB pictures about in [0, 1], shape (B, 3, factor H, factor W), of any size.
 
     Attributes:
         family: Family of the network's training, or the family that an imported network serves as.
         encodes: Whether the network encodes by a backbone, which is part of its file.
         stored: Type of the numbers in the network's file; a network computes in its own type, whatever its file has.
         blends: Whether the network applies `Painting.alpha`; otherwise its pictures are blended with the photographs.
+        factor: Height of a picture divided by that of the photograph. Pictures larger than their photographs are not
+            blended with them.
         smallest: Smallest number of rows and of columns that the network can work on.
         multiple: Number of pixels at whose multiples tiles start.
         margin: Distance in pixels beyond a tile within which the result depends on the picture, apart from the
@@ -105,6 +107,7 @@ class Network(nn.Module):
     encodes: bool = False
     stored: torch.dtype = torch.float32
     blends: bool = False
+    factor: int = 1
     smallest: int = 16
     multiple: int = 1
     margin: int | None = None
@@ -158,6 +161,11 @@ class Network(nn.Module):
             InputError: The mask has a colour that is like none of the network's colours.
         """
         raise NotImplementedError
+
+    def finish(self, picture_HW3: np.ndarray, photograph_HW3: np.ndarray) -> np.ndarray:
+        """Return a whole picture as users get it, given the photograph that it was made of; both HWC uint8."""
+        del photograph_HW3
+        return picture_HW3
 
     def adopt(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the tensors of a parent of the same family in the shapes of this network."""

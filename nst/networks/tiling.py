@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from nst.networks.norm import Norm
 
     Apply = Callable[[np.ndarray], Tensor]
-    """Runs the network on an HWC uint8 picture and returns shape (1, 3, H, W) in [0, 1]."""
+    """Runs the network on an HWC uint8 picture and returns its picture in [0, 1], shape (1, 3, factor H, factor W)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,10 @@ class Tile:
         for axis in (0, 1):
             (start, end), (first, last) = self.outer[axis], self.inner[axis]
             length = features.shape[2 + axis]
-            stride = 2 ** round(math.log2((end - start) / length))
-            stop = length if last == self.size[axis] else (last - start) // stride
-            features = features.narrow(2 + axis, (first - start) // stride, stop - (first - start) // stride)
+            scale = 2.0 ** round(math.log2(length / (end - start)))  # below 1 where the network shrinks
+            begin = int((first - start) * scale)
+            stop = length if last == self.size[axis] else int((last - start) * scale)
+            features = features.narrow(2 + axis, begin, stop - begin)
         return features
 
 
@@ -68,17 +69,18 @@ def run_in_tiles(
     side: int,
     gather: Literal["exact", "scaled"] = "exact",
 ) -> np.ndarray:
-    """Return the picture that the network makes of a picture of any size, HWC uint8.
+    """Return the picture that the network makes of a picture of any size, HWC uint8, `network.factor` times as large.
 
     Args:
         network: The network that `apply` runs; it must have a `margin`.
         apply: Runs the network.
         picture_HW3: uint8 picture.
-        side: Side in pixels of the tiles with their margins.
+        side: Side in pixels of the tiles of this picture with their margins.
         gather: Where the statistics of the norms come from: the whole picture, or the picture shrunk to one tile.
     """
     tiles = list(plan_tiles(picture_HW3.shape[0], picture_HW3.shape[1], side, network))
-    result_HW3 = np.empty_like(picture_HW3)
+    rows, columns = (network.factor * size for size in picture_HW3.shape[:2])
+    result_HW3 = np.empty((rows, columns, 3), np.uint8)
     try:
         if gather == "exact":
             for norm in norms(network):
@@ -86,7 +88,7 @@ def run_in_tiles(
         else:
             _fix_from_small(network, apply, picture_HW3, side)
         for tile in tiles:
-            (top, bottom), (left, right) = tile.inner
+            (top, bottom), (left, right) = ((network.factor * place for place in places) for places in tile.inner)
             result_HW3[top:bottom, left:right] = to_arrays(to_bytes(tile.keep(apply(tile.cut(picture_HW3)))))[0]
     finally:
         for norm in norms(network):

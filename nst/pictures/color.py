@@ -112,6 +112,26 @@ def match_histograms(picture_3HW: Tensor, examples: Sequence[np.ndarray], weight
     return torch.from_numpy(matched).view(picture_3HW.shape).to(picture_3HW)
 
 
+def match_levels(picture: np.ndarray, example: np.ndarray) -> np.ndarray:
+    """Return the picture with nearly the histogram of an example in every channel, HWC uint8: equal values stay equal.
+
+    Args:
+        picture: HWC uint8.
+        example: HWC uint8, of any size.
+
+    Source:
+        The classical matching of cumulative histograms (Gonzalez & Woods, "Digital image processing"), interpolated
+        between the example's levels as in scikit-image's `match_histograms`. Differs: rounded to whole levels.
+    """
+    matched = np.empty_like(picture)
+    for channel in range(3):
+        values, levels = picture[..., channel], np.unique(example[..., channel])
+        ours, theirs = (np.bincount(x.ravel(), minlength=256) for x in (values, example[..., channel]))
+        shares, wanted = np.cumsum(ours) / ours.sum(), np.cumsum(theirs[levels]) / theirs.sum()
+        matched[..., channel] = np.rint(np.interp(shares, wanted, levels)).astype(np.uint8)[values]
+    return matched
+
+
 def _root(matrix: np.ndarray, power: float) -> np.ndarray:
     values, vectors = np.linalg.eigh(matrix)
     root: np.ndarray = (vectors * values**power) @ vectors.T

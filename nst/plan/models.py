@@ -77,7 +77,7 @@ def models_of(
     weights_digest: str,
     parent: str = "",
 ) -> list[ModelSpec]:
-    """Return the models of one point of a training manifest: one for each style, or one of all styles.
+    """Return the models of one point of a training manifest: one for each style, or one of all styles or of none.
 
     Args:
         name: Name of the manifest.
@@ -88,7 +88,7 @@ def models_of(
         parent: Identity of the model whose weights they begin with, "" for none.
     """
     data = data if config.photographs else ""
-    groups = [tuple(styles)] if config.most_styles is None else [(style,) for style in styles]
+    groups = [(style,) for style in styles] if config.most_styles == 1 else [tuple(styles)]
     models = []
     for group in groups:
         digests = [style.digest for style in group]

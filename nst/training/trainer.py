@@ -6,6 +6,7 @@ Shape letters: B pictures, H rows, W columns.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import torch
@@ -44,6 +45,8 @@ class Validation:
     losses: dict[str, float]
     """`loss`, `content_loss`, `style_loss` and `tv_loss` after weighting, each the mean over the pictures; empty if
     there are no pictures."""
+    measures: dict[str, float]
+    """What the lesson alone measures (`Lesson.measure`), each the mean over the pictures."""
 
 
 class Trainer:
@@ -79,7 +82,8 @@ class Trainer:
         masks: Sequence[Labels] = (),
     ) -> None:
         _refuse(config, styles, photographs, parent, masks)
-        self.config, self.device, self.styles = config, workspace.device, len(styles)
+        self.config, self.device = config, workspace.device
+        self.styles = max(1, len(styles))  # a lesson without styles does not look at the style that is drawn
         self.masks = [mask.digest for mask in masks]
         old, tensors = inherit(parent, config)
         self._inherits = bool(tensors)
@@ -101,7 +105,7 @@ class Trainer:
             photographs if config.photographs else None,
             size=config.size,
             batch_size=config.batch_size,
-            styles=len(styles),
+            styles=self.styles,
             seed=config.seed,
             views=config.views,
         )
@@ -159,7 +163,7 @@ class Trainer:
             pictures: HWC uint8: photographs, or pictures of masks for a family that paints masks. A network of mode
                 `texture` makes this many new pictures of the training's size instead.
         """
-        images, losses = [], []
+        images, losses, measures = [], [], []
         self.network.eval()
         with torch.no_grad(), arithmetic(self.config.precision, self.device):
             for number, picture in enumerate(pictures):
@@ -167,13 +171,15 @@ class Trainer:
                 if self.config.photographs or self.config.masks:
                     photograph_13HW = self.lesson.tensor(picture[None])
                 output_13HW, objective = self.lesson(photograph_13HW, [number % self.styles], [number], whole=True)
-                images.append(to_arrays(to_bytes(output_13HW))[0])
+                images.append(self.lesson.finish(to_arrays(to_bytes(output_13HW))[0], picture))
+                measures.append(self.lesson.measure(images[-1], picture))
                 measured = objective(output_13HW)
                 losses.append(torch.cat([measured.total, *(measured.part(name) for name in PARTS)]))
         self.network.train()
         means = torch.stack(losses).double().mean(0).tolist() if losses else []
         names = ("loss", *(f"{name}_loss" for name in PARTS))
-        return Validation(images, dict(zip(names, means, strict=False)))
+        named = {name: fmean(row[name] for row in measures) for name in (measures[0] if measures else ())}
+        return Validation(images, dict(zip(names, means, strict=False)), named)
 
     def state(self) -> dict[str, Tensor]:
         """Return everything that the training needs to be resumed, as tensors by name on the CPU."""
@@ -226,8 +232,8 @@ def _refuse(
     masks: Sequence[Labels],
 ) -> None:
     most = config.most_styles
-    if not styles or (most is not None and len(styles) > most):
-        wanted = "at least one style image" if most is None else f"{most} style image{'s' if most > 1 else ''}"
+    if len(styles) != most if most is not None else not styles:
+        wanted = {None: "at least one style image", 0: "no style image"}.get(most, f"{most} style image")
         raise UserError(f"{config.family} learns from {wanted}; found {len(styles)}")
     if config.masks and len(masks) != len(styles):
         raise InputError(f"{config.family} needs the mask of each style image; found {len(masks)}")

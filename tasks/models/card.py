@@ -96,6 +96,8 @@ def model_card(row: dict[str, Any], name: str, onnx_inputs: str = "") -> str:
     measures = TRAINING_CONFIGS[row["family"]].MAKES == "backbone"
     above = "masks" if row["colors"] else "photographs"
     what = "backbone for style transfer by optimisation" if measures else "feed-forward network for style transfer"
+    if row["factor"]:
+        what = f"feed-forward network that enlarges photographs {row['factor']} times"
     lines = [
         f"# {name}",
         "",
@@ -115,7 +117,7 @@ def model_card(row: dict[str, Any], name: str, onnx_inputs: str = "") -> str:
 
 
 def _use(row: dict[str, Any], name: str) -> Iterator[str]:
-    style = "" if TRAINING_CONFIGS[row["family"]].KNOWS == "one" else " --style PAINTING"
+    style = "" if TRAINING_CONFIGS[row["family"]].KNOWS in {"none", "one"} else " --style PAINTING"
     given = "MASK" if row["colors"] else "PHOTO"
     yield from ("```", f"nst stylize {given} --model {name}.safetensors{style} -o OUT.png", "```")
     yield f"or in a sweep: `method: {{name: feedforward, family: {row['family']}, model: {name}.safetensors}}`."
@@ -156,8 +158,17 @@ def _facts(row: dict[str, Any], name: str) -> Iterator[tuple[str, str]]:
     for loss in _LOSSES:
         if row[loss] is not None:
             yield loss.replace("_", " "), f"{row[loss]:.6g}"
+    yield from _fidelity(row)
     version = f", torch {row['torch_version']}" if row["torch_version"] else ""
     yield "finished", f"{row['finished_at']:%Y-%m-%d %H:%M} UTC{version}"
+
+
+def _fidelity(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield how near the pictures of a `super_resolution` network are to the photographs, beside bicubic ones."""
+    for name, unit in (("psnr", "dB"), ("ssim", "")):
+        made, bicubic = (row[f"validation_{name}_y{what}"] for what in ("", "_bicubic"))
+        if made is not None:
+            yield f"{name.upper()} of Y", f"{made:.4g} {unit} (bicubic interpolation: {bicubic:.4g} {unit})"
 
 
 def _file_name(text: str) -> str:

@@ -12,7 +12,7 @@ from nst.config.feedforward import FeedforwardConfig
 from nst.config.training import TRAINING_CONFIGS, refuse_to_paint
 from nst.errors import UserError
 from nst.methods.feedforward import stylize_batch
-from nst.pictures.images import EXTENSIONS, MAX_BYTES, Pixels, decode, encode
+from nst.pictures.images import EXTENSIONS, MAX_BYTES, MAX_SIDE, Pixels, decode, encode
 from nst.pictures.masks import read_labels
 from nst.records import OutputFormat
 from nst.redaction import redacted
@@ -33,7 +33,6 @@ _OUTPUTS: Final = {
     ".jpeg": OutputFormat("jpeg"),
     ".webp": OutputFormat("webp"),
 }
-_LARGEST: Final = 16_384
 
 
 def stylize_file(
@@ -47,7 +46,7 @@ def stylize_file(
     alpha: float = 1.0,
     device: str = "cpu",
 ) -> Path:
-    """Stylize one photograph, or paint one mask, and return the file written.
+    """Stylize or enlarge one photograph, or paint one mask, and return the file written.
 
     Args:
         catalog: The catalog whose models may be named.
@@ -56,7 +55,7 @@ def stylize_file(
             model that knows any style.
         style: Path or URI of a painting, for models that know several styles or any.
         out: File to write; by default in the working directory, named after photograph and style.
-        size: Long side in pixels; by default the photograph's own.
+        size: Long side in pixels at which the network sees the photograph; by default the photograph's own.
         alpha: Strength of the style, 0..1.
         device: A torch device.
 
@@ -71,12 +70,16 @@ def stylize_file(
     content, paintings = _read(photo), [_read(style)] if style else []
     workspace = Workspace(device, lambda _: {})
     network, name = _network(catalog, model)
-    family = workspace.network(network, torch.float32).family
+    loaded = workspace.network(network, torch.float32)
+    family = loaded.family
     refuse_to_paint(family)
-    if style and TRAINING_CONFIGS[family].KNOWS == "one":
-        raise UserError(f"model {name} is {family}, which is trained for one style", hint="leave out --style")
+    knows = TRAINING_CONFIGS[family].KNOWS
+    if style and knows in {"none", "one"}:
+        what = "is trained for one style" if knows == "one" else "takes no style"
+        raise UserError(f"model {name} is {family}, which {what}", hint="leave out --style")
+    own = size or max(content.array.shape[:2])
     config = FeedforwardConfig(
-        family=family, model=model or "latest", alpha=alpha, size=min(size or max(content.array.shape[:2]), _LARGEST)
+        family=family, model=model or "latest", alpha=alpha, size=min(own, MAX_SIDE // loaded.factor)
     )
     mask = None
     if TRAINING_CONFIGS[family].PAINTS == "masks":

@@ -99,6 +99,7 @@ class ModelChoice:
         if len(found) != 1:
             families = ", ".join(sorted({spec.config.family for spec in training.specs}))
             hint = f"{training.name} makes {len(training.specs)} models of {families}"
-            raise InputError(f"{len(found)} of its {config.family} models know this style, expected one", hint=hint)
+            do = "know this style" if style_digests else "fit"
+            raise InputError(f"{len(found)} of its {config.family} models {do}, expected one", hint=hint)
         model = next((model for model in self._models if model.model_id == found[0].model_id), None)
         return model.ref if model else ModelRef(found[0].model_id)

@@ -80,6 +80,7 @@ def model_row(finished: Finished) -> dict[str, Any]:
         "validation_pictures": len(finished.pictures),
         "validation_losses": compact(finished.validation.losses),
         **_measure(finished),
+        **{f"validation_{name}": value for name, value in finished.validation.measures.items()},
         "seconds": progress.seconds,
         "images_per_second": finished.steps * config.batch_size / progress.seconds if progress.seconds else None,
         "resumed": progress.resumed,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nst.config.method import PixelMethod
 from nst.errors import InputError, NstError, TransientError
+from nst.methods.start import picture_size
 from nst.pictures import images
 from nst.recent import Recent, bytes_of
 from nst.workspace import NetworkFile, Request, Stylized, Workspace
@@ -31,8 +32,6 @@ from tasks.work.rows import failure_row, failures_id, identity_columns, loss_col
 from tasks.work.workplace import peak_memory, reset_peak_memory, workplace
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from nst.pictures.images import Pixels
     from nst.pictures.masks import Labels
     from nst.records import Cell, ImageRef, MaskRef, StyleRef
@@ -236,7 +235,7 @@ class Stylist:
             **self._measuring.measure(image, request),
             **self._judging.columns(image, request),
             "steps_done": outcome.steps,
-            **_actual(cell, outcome, image, job.batch.cost / len(job.batch.cells)),
+            **_actual(cell, outcome, picture_size(request), job.batch.cost / len(job.batch.cells)),
             "picture_uri": store.url(key),
             "picture_digest": digest,
             "picture_bytes": len(picture),
@@ -260,18 +259,18 @@ class Stylist:
             catalog.commit("results", job.sweep_id, batch_id, rows)
 
 
-def _actual(cell: Cell, outcome: Stylized, image: np.ndarray, cost: float) -> dict[str, Any]:
+def _actual(cell: Cell, outcome: Stylized, size: tuple[int, int], cost: float) -> dict[str, Any]:
     """Return the columns that planning could only assume: the cost, and the size of a picture as large as its content.
 
     Args:
         cell: The cell.
         outcome: What the method returned.
-        image: The picture.
+        size: Width and height at which the method worked.
         cost: The cost that the plan assumed.
     """
     config, columns = cell.config, dict[str, Any]()
     if config.takes_original_size:
-        height, width = image.shape[:2]
+        width, height = size
         cost *= width * height / config.pixels
         columns["size"] = max(width, height) if config.resize == "long" else min(width, height)
     if isinstance(config, PixelMethod) and config.stop:

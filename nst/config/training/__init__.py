@@ -19,6 +19,7 @@ from nst.config.training.johnson import JohnsonTraining
 from nst.config.training.mgan import MganTraining
 from nst.config.training.settings import DecayConfig, Training
 from nst.config.training.student import StudentTraining
+from nst.config.training.super_resolution import SuperResolutionTraining
 from nst.config.training.texture_net import TextureNetTraining
 from nst.errors import InputError
 
@@ -31,6 +32,7 @@ __all__ = [
     "JohnsonTraining",
     "MganTraining",
     "StudentTraining",
+    "SuperResolutionTraining",
     "TextureNetTraining",
     "Training",
     "TrainingConfig",
@@ -44,6 +46,7 @@ TrainingConfig = Annotated[
     | TextureNetTraining
     | MganTraining
     | DoodleNetTraining
+    | SuperResolutionTraining
     | StudentTraining,
     Field(discriminator="family"),
 ]

@@ -44,9 +44,9 @@ class Training(Settings):
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"checkpoint_every", "validate_every", "compile"})
     ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"photograph_scale", "warmup"})
 
-    KNOWS: ClassVar[Literal["one", "many", "any"]] = "one"
-    """Which styles a trained network knows: `one`; `many`, with a row of parameters for each; or `any`, since it is
-    given the style together with the picture."""
+    KNOWS: ClassVar[Literal["none", "one", "many", "any"]] = "one"
+    """Which styles a trained network knows: `none`; `one`; `many`, with a row of parameters for each; or `any`, since
+    it is given the style together with the picture."""
 
     PAINTS: ClassVar[Literal["photographs", "masks"]] = "photographs"
     """What a network takes as content: photographs, or masks in the colours of the style's own mask."""
@@ -140,8 +140,8 @@ class Training(Settings):
 
     @property
     def most_styles(self) -> int | None:
-        """Largest number of style images of one network, None for any number. Every family needs at least one."""
-        return 1 if self.KNOWS == "one" else None
+        """Largest number of style images of one network, None for any number. Families with any need at least one."""
+        return {"none": 0, "one": 1}.get(self.KNOWS)
 
     @property
     def encodes_at(self) -> str:

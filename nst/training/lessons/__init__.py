@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from nst.training.lessons.enlarging import EnlargingLesson
 from nst.training.lessons.exchange import ExchangeLesson
 from nst.training.lessons.lesson import Learner, Lesson, Syllabus
 from nst.training.lessons.markovian import MarkovianLesson
@@ -20,6 +21,7 @@ LESSONS: Final[dict[str, type[Lesson]]] = {
     "johnson": PerceptualLesson,
     "mgan": MarkovianLesson,
     "student": StudentLesson,
+    "super_resolution": EnlargingLesson,
     "texture_net": DiverseLesson,
 }
 """The class of every family's lesson, by the family's name."""

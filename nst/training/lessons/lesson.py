@@ -122,6 +122,26 @@ class Lesson:
         """Return a loss of all pictures of a batch together, added to the mean of their own losses; shape ()."""
         return torch.zeros_like(outputs_B3HW[0, 0, 0, 0])
 
+    def finish(self, picture: np.ndarray, photograph: np.ndarray) -> np.ndarray:
+        """Return a validation picture as users of the network get it; by default as the network made it.
+
+        Args:
+            picture: What the network made, HWC uint8.
+            photograph: What it was made of, HWC uint8, as `Trainer.validate` is given it.
+        """
+        del photograph
+        return picture
+
+    def measure(self, picture: np.ndarray, photograph: np.ndarray) -> dict[str, float]:
+        """Return measures of a finished validation picture that only this family has, by name.
+
+        Args:
+            picture: The finished picture, HWC uint8.
+            photograph: What it was made of, HWC uint8.
+        """
+        del picture, photograph
+        return {}
+
     def objective(self, outputs_B3HW: Tensor, terms: Iterable[Term]) -> Objective:
         """Return the objective made of these terms and the total variation of the pictures."""
         tv_weight_B = torch.full_like(outputs_B3HW[:, 0, 0, 0], self.config.tv_weight)

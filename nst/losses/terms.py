@@ -204,6 +204,7 @@ def photorealism_term(content: LocalColors, weights: Tensor, units: Units = "rel
         units: Units of the weights.
 
     Example:
+        >>> from nst.losses.matting import local_colors
         >>> term = photorealism_term(local_colors(torch.rand(1, 3, 8, 8)), torch.ones(1))
         >>> term.loss(torch.zeros(1, 3, 8, 8))  # a flat picture is an affine map of any content
         tensor([0.])

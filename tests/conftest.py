@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 
 BEYOND_NST = frozenset({"tasks", "flows", "pandas"})
-COSTLY = frozenset({"s3", "store", "fault_proxy", "torchvision"})
+COSTLY = frozenset({"s3", "store", "fault_proxy", "torchvision", "pymatting"})
 """Fixtures that no quick test takes."""
 
 
@@ -127,6 +127,20 @@ def rounding(dtype: torch.dtype) -> float:
 
 
 @pytest.fixture
+def halves(device: torch.device, dtype: torch.dtype) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
+    """A function of a height, a width and a number of columns: the shares of a left region and of the rest."""
+
+    import torch
+
+    def of(height: int, width: int, split: int) -> tuple[torch.Tensor, torch.Tensor]:
+        left = torch.zeros(height, width, device=device, dtype=dtype)
+        left[:, :split] = 1.0
+        return left, 1.0 - left
+
+    return of
+
+
+@pytest.fixture
 def draw(device: torch.device, dtype: torch.dtype) -> Callable[..., torch.Tensor]:
     """Return a function that draws normal numbers: by shape and seed the same in every type and on every device."""
     import torch
@@ -154,6 +168,18 @@ def torchvision() -> ModuleType:
     import torchvision
 
     return torchvision
+
+
+@pytest.fixture(scope="session")
+def pymatting() -> ModuleType:
+    """The package pymatting, whose import takes seconds, and sets the number of threads of torch for the process."""
+    import torch
+
+    threads = torch.get_num_threads()
+    import pymatting
+
+    torch.set_num_threads(threads)  # results of other tests depend on it by rounding
+    return pymatting
 
 
 @dataclass(frozen=True)

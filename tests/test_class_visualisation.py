@@ -43,11 +43,9 @@ def test_the_real_network_is_sure_of_what_it_drew(shared_data):
     changes = {"size": 112, "steps": 25, "jitter": 8, "backbone": {"weights": "squeezenet.safetensors"}}
     made = by_real_network(weights, *(settings(target=target, **changes) for target in (GOLDFISH, FLAMINGO, DAISY)))
     assert [one.report["class_name"] for one in made] == ["goldfish", "flamingo", "daisy"]
-    # So short an ascent is chaotic: rounding, as by another number of threads, may leave one of three at the wrong top.
-    sure = [one for one in made if one.report["class_probability"] > 0.9]
-    assert len(sure) >= 2
+    assert min(one.report["class_probability"] for one in made) > 0.9
     # Flamingos are red, goldfish too; where they are, there is less blue than in the mean colour.
-    assert all(one.image[..., 0].mean() > one.image[..., 2].mean() for one in sure if one in made[:2])
+    assert all(one.image[..., 0].mean() > one.image[..., 2].mean() for one in made[:2])
 
 
 def test_the_probability_is_that_of_torchvisions_network(shared_data, torchvision):

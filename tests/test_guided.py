@@ -50,18 +50,6 @@ def shares(draw):
     return lambda count: torch.softmax(draw(count, 4, 5, seed=1), 0)
 
 
-@pytest.fixture
-def halves(device, dtype):
-    """A function of a height, a width and a number of columns: the shares of a left region and of the rest."""
-
-    def of(height, width, split):
-        left = torch.zeros(height, width, device=device, dtype=dtype)
-        left[:, :split] = 1.0
-        return left, 1.0 - left
-
-    return of
-
-
 def test_the_gram_matrix_of_a_region_is_that_of_the_region_cut_out(draw, halves):
     features = draw(2, 5, 6, 8)
     left, right = halves(6, 8, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -131,7 +132,7 @@ def test_e_statistic_of_shifted_gaussians_is_the_weighted_log_of_their_divergenc
 def test_unchanged_copied_and_noisy_pictures_have_no_transfer_score(neutral, vgg):
     content, style = texture(1), texture(2, coarse=30)
     judge = Judge([neutral, vgg])
-    ask = lambda picture: judge.measure(picture, pixels(content), [pixels(style)])  # noqa: E731
+    ask = partial(judge.measure, content=pixels(content), styles=[pixels(style)])
     same, copy = ask(content), ask(style)
     assert list(same) == list(JUDGEMENTS)
     expected = {"lpips_content": 0, "cfsd_content": 0, "content_kept": 1, "style_gain": 0, "transfer_score": 0}

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from cells import CONTENT, LAYERS, farthest, objective_of, picture, request, run, small
-from pymatting import cf_laplacian
 
 from nst.config.gatys import GatysConfig
 from nst.config.mrf import MrfConfig
@@ -50,9 +49,9 @@ def hwc(image):
     return np.ascontiguousarray(image.double().cpu().permute(1, 2, 0).numpy())
 
 
-def test_it_is_pymattings(content, images):
+def test_it_is_pymattings(content, images, pymatting):
     """Not of grey or of two colours in a window: there pymatting, which inverts by determinants, is off by 1e-4."""
-    matrix = cf_laplacian(hwc(content[0]), epsilon=1e-7)
+    matrix = pymatting.cf_laplacian(hwc(content[0]), epsilon=1e-7)
     known = local_colors(content)
     ours = matting_laplacian(images.double(), known).cpu().numpy()
     expected = np.stack([[matrix @ channel.ravel() for channel in image] for image in images.double().cpu().numpy()])

@@ -83,6 +83,7 @@ def test_instance_norm_is_torchs_with_rows_to_choose_from():
 
 
 def test_one_hot_rows_are_the_single_styles_and_blends_lie_between_them():
+    torch.manual_seed(0)
     many = build_network(ConditionalTraining(**SMALL), Origin(3))
     for parameter in many.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
@@ -94,7 +95,7 @@ def test_one_hot_rows_are_the_single_styles_and_blends_lie_between_them():
         torch.testing.assert_close(many(image, many.rows([{style: 7.0}])), single(image))
     blended = many(image.repeat(3, 1, 1, 1), many.rows([{0: 1.0}, {0: 1e6, 1: 1e-3}, {0: 1.0, 1: 1.0}]))
     torch.testing.assert_close(blended[0], blended[1], atol=1e-4, rtol=0)
-    assert (blended[0] - blended[2]).abs().mean() > 1e-3
+    assert (blended[0] - blended[2]).abs().mean() > 0.01
 
 
 def test_mgan_decodes_with_the_published_filters():

@@ -11,7 +11,7 @@ from nst.backbones import build_backbone
 from nst.config.backbone import BackboneConfig
 from nst.config.gatys import GatysConfig
 from nst.config.mrf import MrfConfig
-from nst.losses.guided import GuidedStyle, Region, guided_moments, region_statistics, select
+from nst.losses.guided import GuidedStyle, Region, guided_moments, places_of, region_statistics, select
 from nst.losses.moments import moments_statistics
 from nst.losses.patches import Guide, PatchGuides, PatchTarget, cut_patches, nearest_patches, unit
 from nst.losses.style import STYLE_LOSSES, style_loss, style_target
@@ -21,18 +21,6 @@ from nst.pictures.masks import Labels, plain_labels
 
 REPRESENTATIONS = list(STYLE_LOSSES)
 RED, BLUE = "#ff0000", "#0000ff"
-
-
-@pytest.fixture
-def halves(device, dtype):
-    """A function of a height, a width and a number of columns: the shares of a left region and of the rest."""
-
-    def of(height, width, split):
-        left = torch.zeros(height, width, device=device, dtype=dtype)
-        left[:, :split] = 1.0
-        return left, 1.0 - left
-
-    return of
 
 
 def target(representation, features):
@@ -114,9 +102,9 @@ def test_the_moments_of_soft_regions_add_up_to_those_of_the_picture(draw):
 def test_a_region_that_has_half_of_no_position_keeps_those_of_its_largest_share(device, dtype):
     features = torch.arange(4.0, device=device, dtype=dtype).view(1, 1, 1, 4)
     shares = torch.tensor([[0.1, 0.3, 0.3, 0.0]], device=device, dtype=dtype)
-    assert select(features, shares).flatten().tolist() == [1.0, 2.0]
-    assert select(features, 2 * shares).flatten().tolist() == [1.0, 2.0]
-    assert select(features, 5 * shares).flatten().tolist() == [0.0, 1.0, 2.0]
+    assert select(features, places_of(shares)).flatten().tolist() == [1.0, 2.0]
+    assert select(features, places_of(2 * shares)).flatten().tolist() == [1.0, 2.0]
+    assert select(features, places_of(5 * shares)).flatten().tolist() == [0.0, 1.0, 2.0]
 
 
 # ---- patches ------------------------------------------------------------------------------------------------------

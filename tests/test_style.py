@@ -156,7 +156,8 @@ def test_relative_losses_are_zero_at_the_style_and_one_at_nothing(name, styles, 
     nothing = 3.0 if name == "sliced" else 1.0
     assert style_loss(loss, style, target).item() == pytest.approx(0.0, abs=max(1e-6, rounding))
     # Of nothing, `moments` sees a little: the ridge.
-    assert style_loss(loss, torch.zeros_like(style), target).item() == pytest.approx(nothing, rel=0.03)
+    near = 0.03 if name == "moments" else 0.01
+    assert style_loss(loss, torch.zeros_like(style), target).item() == pytest.approx(nothing, rel=near)
 
 
 @pytest.mark.parametrize("name", STYLE_LOSSES)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from functools import cache
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -64,8 +65,7 @@ def check_row(row, folder, *, read):
     assert row["style_name"] == "waves"
     assert json.loads(row["style_digests"]) == [digest_of(folder / "waves.png")]
     assert json.loads(row["style_weights"]) == [1.0]
-    with open(row["picture_uri"].removeprefix("file://"), "rb") as file:  # noqa: PTH123
-        picture = decode(file.read())
+    picture = decode(Path(row["picture_uri"].removeprefix("file://")).read_bytes())
     style = decode((folder / "waves.png").read_bytes()) if read else None
     expected = metrics.measure(picture, None, [] if style is None else [style])
     assert row["palette_distance_style"] == pytest.approx(expected.get("palette_distance_style"))

@@ -68,7 +68,7 @@ def judge(
                 status.sweep_id,
                 weights,
                 choose_devices(devices.split(","))[0],
-                lambda done, total, bar=bar: bar.show(done, total, ""),  # type: ignore[misc]
+                bar.show,
                 stopped=stopping.is_set,
             )
         if judged.judged:

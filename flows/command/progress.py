@@ -48,7 +48,7 @@ class ProgressBar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def show(self, done: int, total: int, text: str) -> None:
+    def show(self, done: int, total: int, text: str = "") -> None:
         """Show how many cells or models are done, and a short note."""
         if self._total is None:
             self._total = self._progress.add_task(self._noun, total=total, note=text)

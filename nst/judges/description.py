@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from nst.config.architectures import least_side
 from nst.losses.moments import moments_statistics
+from nst.losses.style import average
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -61,14 +62,5 @@ class Describer:
 
 
 def mixed(statistics: Sequence[Statistics], shares: Sequence[float]) -> Statistics:
-    """Return the statistics of several styles together: their averages by their shares, which add up to 1."""
-    return {
-        layer: tuple(
-            sum(
-                (share * parts[layer][i] for parts, share in zip(statistics[1:], shares[1:], strict=True)),
-                shares[0] * statistics[0][layer][i],
-            )
-            for i in range(2)
-        )
-        for layer in statistics[0]
-    }
+    """Return the statistics of several styles together: their averages by their shares (`nst.losses.style.average`)."""
+    return {layer: average([parts[layer] for parts in statistics], shares) for layer in statistics[0]}

@@ -6,6 +6,7 @@ Shape letters: B images, C channels, H rows, W columns.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -105,20 +106,33 @@ def positions_of(shares_hw: Tensor) -> Tensor:
     return shares_hw >= shares_hw.max().clamp_max(0.5)
 
 
-def select(features_BCHW: Tensor, shares_hw: Tensor) -> Tensor:
-    """Return the features at the positions of a region (`positions_of`) as a map of one row, shape (B, C, 1, M).
+def places_of(shares_hw: Tensor) -> Tensor | None:
+    """Return the numbers of a region's positions, row by row, shape (M,); None for a region that is the whole picture.
 
     Args:
-        features_BCHW: Feature maps.
         shares_hw: As for `positions_of`.
 
     Example:
-        >>> select(torch.tensor([[[[3.0, 5.0, 7.0]]]]), torch.tensor([[1.0, 0.6, 0.4]])).tolist()
-        [[[[3.0, 5.0]]]]
+        >>> places_of(torch.tensor([[1.0, 0.6, 0.4]])), places_of(torch.ones(1, 3))
+        (tensor([0, 1]), None)
     """
     inside_HW = positions_of(shares_hw)
-    # A region that is the whole picture leaves its features as they are, to the last bit of every sum over them.
-    return features_BCHW if inside_HW.all() else features_BCHW[:, :, inside_HW].unsqueeze(2)
+    return None if inside_HW.all() else inside_HW.flatten().nonzero()[:, 0]
+
+
+def select(features_BCHW: Tensor, places: Tensor | None) -> Tensor:
+    """Return the features at some positions as a map of one row, shape (B, C, 1, M).
+
+    Args:
+        features_BCHW: Feature maps.
+        places: Numbers of the positions (`places_of`). With None, a region that is the whole picture, the features stay
+            as they are, to the last bit of every sum over them.
+
+    Example:
+        >>> select(torch.tensor([[[[3.0, 5.0, 7.0]]]]), torch.tensor([0, 1])).tolist()
+        [[[[3.0, 5.0]]]]
+    """
+    return features_BCHW if places is None else features_BCHW.flatten(2).index_select(2, places).unsqueeze(2)
 
 
 _WEIGHTED: Final[dict[str, Callable[[Tensor, Tensor], Statistics]]] = {"gram": guided_gram, "moments": guided_moments}
@@ -135,7 +149,7 @@ def area(shares_hw: Tensor) -> Tensor:
     return shares_hw.mean((-2, -1))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Region:
     """One region of the picture: where it lies on the grid of a layer, and its style."""
 
@@ -143,6 +157,11 @@ class Region:
     """Share of each position that belongs to the region, in [0, 1]; shape (H, W) for all images, or (B, H, W)."""
     target: StyleTarget
     """The style of the region."""
+
+    @cached_property
+    def places(self) -> Tensor | None:
+        """Its positions as losses that compare ranks take them (`places_of`), looked for once and not at every step."""
+        return places_of(self.shares_hw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +204,7 @@ class GuidedStyle:
         if self.representation in _WEIGHTED:
             observed = _WEIGHTED[self.representation](features_BCHW, region.shares_hw)
         else:
-            observed = (loss.observe or loss.statistics)(select(features_BCHW, region.shares_hw))
+            observed = (loss.observe or loss.statistics)(select(features_BCHW, region.places))
         return compared(loss, observed, region.target)
 
 
@@ -209,7 +228,7 @@ def region_statistics(
         shares_HW = torch.from_numpy(labels.shares(label, map_1CHW.shape[3], map_1CHW.shape[2])).to(map_1CHW)
         if representation in _WEIGHTED:
             return _WEIGHTED[representation](map_1CHW, shares_HW)
-        return STYLE_LOSSES[representation].statistics(select(map_1CHW, shares_HW))
+        return STYLE_LOSSES[representation].statistics(select(map_1CHW, places_of(shares_HW)))
 
     return {
         layer: tuple(of_region(map_1CHW, label) for label in range(len(labels.colors)))

@@ -1,8 +1,8 @@
 """The tensors of a backbone's weights, read from torch's cache or from a file and checked against the planned digest.
 
 `torchvision` is downloaded once by torch into its cache, anything else is the URI of a file; random weights are made,
-not read. Weights are data: they load from safetensors, from .pth
-with `weights_only=True`, or from .t7 by nst's own reader, never as code.
+not read. Weights are data: they load from safetensors, from .pth with `weights_only=True`, or from .t7 by nst's own
+reader, never as code.
 """
 
 from __future__ import annotations

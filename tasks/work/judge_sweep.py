@@ -92,22 +92,24 @@ def judge_sweep(
     images: Recent[Pixels] = Recent(_ROOM, bytes_of)
     published = time.monotonic()
     found: list[dict[str, Any]] = []
-    for number, row in enumerate(waiting, start=1):
-        if stopped():
-            break
-        try:
-            found.append(_judgement(root, row, judge, identity, images))
-        except (InputError, NumericalError, FileNotFoundError) as error:
-            report.failed.append(f"{row['cell_id'][:8]}: {error}")
-        on_picture(number, len(waiting))
-        if len(found) == _AT_ONCE:
-            report.judged += _commit(catalog, sweep_id, found)
-            found = []
-        if time.monotonic() - published > _PUBLISH_EVERY_S:
-            catalog.publish("judgements")
-            published = time.monotonic()
-    report.judged += _commit(catalog, sweep_id, found)
-    catalog.publish("judgements")
+    try:
+        for number, row in enumerate(waiting, start=1):
+            if stopped():
+                break
+            try:
+                found.append(_judgement(root, row, judge, identity, images))
+            except (InputError, NumericalError, FileNotFoundError) as error:
+                report.failed.append(f"{row['cell_id'][:8]}: {error}")
+            on_picture(number, len(waiting))
+            if len(found) == _AT_ONCE:
+                report.judged += _commit(catalog, sweep_id, found)
+                found = []
+            if time.monotonic() - published > _PUBLISH_EVERY_S:
+                catalog.publish("judgements")
+                published = time.monotonic()
+    finally:  # what is judged is kept, whatever ended it
+        report.judged += _commit(catalog, sweep_id, found)
+        catalog.publish("judgements")
     return report
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from nst.errors import InputError
+from nst.errors import InputError, NumericalError
 from tasks.inputs.weights import cached_weights
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ def judges_all(configs: Iterable[Method]) -> bool:
 class Judging:
     """Returns the columns of the neutral judge; the judge is loaded for the first picture.
 
+    No picture is to fail for its judgement: where the judge cannot speak, the columns stay empty, and `nst judge` fills
+    them in later.
+
     Args:
         device: Device that the judge computes on.
         weights: Weights of the judge; None for those in torch's cache.
@@ -51,7 +54,14 @@ class Judging:
         if not judged_at_once(request.config) or self._judge is None:
             return {}
         judge, identity = self._judge
-        found = judge.measure(image, request.content, request.styles, request.style_weights)
+        try:
+            found = judge.measure(image, request.content, request.styles, request.style_weights)
+        except Exception as error:
+            from tasks.work.halving import is_out_of_memory  # it loads torch, which flows do without
+
+            if isinstance(error, NumericalError) or is_out_of_memory(error):  # the next batch has the device's memory
+                return {}
+            raise
         network = request.config.loss_network
         neutral = network is None or network.name != "squeezenet"
         return {**found, **identity.columns, "judge_neutral": neutral} if found else {}
@@ -63,5 +73,5 @@ class Judging:
         weights = self._weights or weights_in_cache()
         try:
             return build_judge(weights, self._device) if weights.squeezenet else None
-        except InputError:  # another file lies in the cache under that name, as `nst doctor` says; pictures do not wait
+        except InputError:  # another file lies in the cache under that name, as `nst doctor` says
             return None

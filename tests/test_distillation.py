@@ -28,14 +28,14 @@ def features(weights, pictures_N3HW, layer):
 def test_a_network_that_keeps_all_filters_computes_what_its_teacher_does(pictures):
     teacher = random_weights("vgg19", 1, "conv2_1")
     filters = {layer: FULL[layer] for layer in ("conv1_1", "conv1_2", "conv2_1")}
-    student = distil("vgg19", teacher, pictures, filters)
+    student = distil("vgg19", teacher, pictures, filters).weights
     expected, found = (features(weights, pictures, "relu2_1") for weights in (teacher, student))
     assert ((found - expected).norm() / expected.norm()).item() < 0.05
 
 
 def test_refitted_filters_are_closer_to_the_teacher_than_its_filters_cut_out(pictures):
     teacher = random_weights("vgg19", 1, "conv1_2")
-    student = distil("vgg19", teacher, pictures, {"conv1_1": 24, "conv1_2": 32})
+    student = distil("vgg19", teacher, pictures, {"conv1_1": 24, "conv1_2": 32}).weights
     first_NCHW = features(teacher, pictures, "relu1_1")
     rows_CP = first_NCHW.transpose(0, 1).flatten(1).double()
     kept = most_telling(rows_CP @ rows_CP.T / rows_CP.shape[1], 24)

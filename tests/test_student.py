@@ -82,6 +82,40 @@ def test_the_first_weights_are_the_closed_form_and_are_computed_once(monkeypatch
     torch.testing.assert_close(child.weights()[0], tensors)
 
 
+def test_the_disagreement_of_features_is_that_of_numpy():
+    training = trainer(feature_weight=2.0, content_weight=0.0, style_weight=0.0)
+    training.lesson.begin(training.sampler)
+    batch = training.sampler.batch(0)
+    pictures, objective = training.lesson(training.lesson.tensor(batch.photographs), batch.styles, batch.seeds)
+    found = objective(pictures)
+    student = training.lesson.backbone.carrying(training.network.state_dict())
+    ours, theirs = (
+        {k: v.detach().double().numpy() for k, v in net(pictures).items()}
+        for net in (student, training.lesson.backbone)
+    )
+    errors, grams = [], []
+    for layer, weight in (("1_1", 1.0), ("1_2", 0.3), ("2_1", 1.0)):
+        kept = training.lesson.kept.get_buffer(f"conv{layer}").numpy()
+        x, y = ours[f"relu{layer}"], theirs[f"relu{layer}"][:, kept]
+        errors.append(weight * ((x - y) ** 2).sum((1, 2, 3)) / (y**2).sum((1, 2, 3)))
+        if weight == 1.0:
+            a, b = (np.einsum("bchw,bdhw->bcd", z, z) / z[0, 0].size for z in (x, y))
+            grams.append(((a - b) ** 2).sum((1, 2)) / (b**2).sum((1, 2)))
+    np.testing.assert_allclose(found.total.detach(), 2.0 * (np.mean(errors, 0) + np.mean(grams, 0)), rtol=1e-4)
+
+
+def test_features_are_compared_after_a_resumption_and_not_after_a_parent():
+    first = trainer(feature_weight=1.0)
+    first.step()
+    resumed = trainer(feature_weight=1.0)
+    resumed.load_state(first.state())
+    assert resumed.step() == first.step()
+    tensors, metadata = first.weights()
+    child = trainer(parent=NetworkFile("parent", lambda: (metadata, tensors)), feature_weight=1.0)
+    with pytest.raises(InputError, match="which the file of a parent does not say"):
+        child.step()
+
+
 @pytest.mark.slow
 def test_a_student_with_all_filters_agrees_with_its_teacher():
     full = trainer(

@@ -12,6 +12,7 @@ Shape letters: N pictures, C channels, K kept channels, H rows, W columns.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -34,6 +35,19 @@ _BATCH: Final = 8
 """Pictures whose neighbourhoods are in memory at one time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Distilled:
+    """A small network.
+
+    Attributes:
+        weights: Its tensors, under torchvision's names.
+        kept: For each convolution, the filters of the teacher that its own filters stand for.
+    """
+
+    weights: dict[str, Tensor]
+    kept: dict[str, list[int]]
+
+
 def distil(
     architecture: str,
     teacher: Mapping[str, Tensor],
@@ -42,8 +56,8 @@ def distil(
     *,
     pooling: Pooling = "max",
     padding: Padding = "zeros",
-) -> dict[str, Tensor]:
-    """Return the weights of a VGG with fewer filters, under torchvision's names.
+) -> Distilled:
+    """Return a VGG with fewer filters.
 
     Args:
         architecture: `vgg16` or `vgg19`.
@@ -64,6 +78,7 @@ def distil(
     mode = "constant" if padding == "zeros" else padding
     wide_NCHW = slim_NCHW = pictures_NCHW
     weights: dict[str, Tensor] = {}
+    chosen: dict[str, list[int]] = {}
     for layer in layers_of(architecture):
         if layer.startswith("pool"):
             wide_NCHW, slim_NCHW = pool(wide_NCHW, 2), pool(slim_NCHW, 2)
@@ -73,11 +88,11 @@ def distil(
             break
         key = convolutions[layer].key
         wide_NCHW = _convolved(wide_NCHW, teacher[f"{key}.weight"], teacher[f"{key}.bias"], mode)
-        kept = most_telling(_second_moments(wide_NCHW.relu()), filters[layer])
+        kept = chosen[layer] = most_telling(_second_moments(wide_NCHW.relu()), filters[layer])
         weight, bias = _fitted(slim_NCHW, wide_NCHW[:, kept], mode)
         weights[f"{key}.weight"], weights[f"{key}.bias"] = weight, bias
         wide_NCHW, slim_NCHW = wide_NCHW.relu(), _convolved(slim_NCHW, weight, bias, mode).relu()
-    return weights
+    return Distilled(weights, chosen)
 
 
 def most_telling(moments_CC: Tensor, count: int) -> list[int]:

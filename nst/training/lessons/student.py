@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
+from torch import nn
 
 from nst.config.optimizer import LbfgsConfig
 from nst.errors import InputError
 from nst.losses.agreement import disagreement
+from nst.losses.gram import gram_distance, gram_energy, gram_statistics
 from nst.losses.objective import Losses, Objective, arithmetic, extract
 from nst.losses.style import STYLE_LOSSES, batch_target
 from nst.losses.terms import content_terms, style_terms
@@ -21,11 +23,11 @@ from nst.networks import Origin, load
 from nst.networks.student import StudentNet
 from nst.optimize.loop import build_optimizer
 from nst.training.distillation import distil
-from nst.training.lessons.lesson import Lesson, scaled_short
+from nst.training.lessons.lesson import Learner, Lesson, scaled_short
 from nst.training.sampler import random_crop
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
@@ -53,6 +55,16 @@ _NOISE: Final = 0.09
 """Largest standard deviation of the noise in a picture that is to be moved, in units of the [0, 1] range."""
 
 
+_BETWEEN: Final = 0.3
+"""Weight of the features of convolutions that no style is compared at."""
+
+_FLOOR: Final = 1e-20
+"""Number added to energies: a flat picture has none."""
+
+_UNKNOWN: Final = -1
+"""In place of the number of a filter that is not known."""
+
+
 class StudentLesson(Lesson):
     """Pictures somewhere between a photograph and what it is to become, and where two networks would move them.
 
@@ -73,8 +85,11 @@ class StudentLesson(Lesson):
         super().__init__(config, syllabus, workspace)
         config = self.config
         self.network = StudentNet.from_training(config, Origin())
-        layers = frozenset((*config.content_layers, *config.style_layers))
-        self.backbone = workspace.backbone(config.backbone, layers, self.dtype)
+        self.kept = Kept(config.filters_by_layer)
+        layers = {*config.content_layers, *config.style_layers}
+        if config.feature_weight:
+            layers |= {rectified(layer) for layer in config.filters_by_layer}
+        self.backbone = workspace.backbone(config.backbone, frozenset(layers), self.dtype)
         side = round(config.size * config.style_scale)
         self.styles = [scaled_short(style, side) for style in syllabus.styles]
 
@@ -87,7 +102,7 @@ class StudentLesson(Lesson):
         config, teacher = self.config, self.backbone
         squares_N3HW = self.tensor(np.stack(self._squares(sampler)))
         with torch.no_grad(), arithmetic("float32", self.device):
-            weights = distil(
+            distilled = distil(
                 config.backbone.name,
                 teacher.tensors(),
                 (squares_N3HW - teacher.mean) * teacher.scale,
@@ -95,27 +110,33 @@ class StudentLesson(Lesson):
                 pooling=config.backbone.pooling,
                 padding=config.backbone.padding,
             )
-        counts = [len(tensor) for key, tensor in weights.items() if key.endswith(".bias")]
-        for (layer, wanted), count in zip(config.filters_by_layer.items(), counts, strict=True):
-            if count != wanted:
+        for (layer, wanted), kept in zip(config.filters_by_layer.items(), distilled.kept.values(), strict=True):
+            if (count := len(kept)) != wanted:
                 found = f"these squares tell {count} filters of {layer} apart; filters has {wanted}"
                 raise InputError(found, hint="write fewer filters, or give more photographs and crops")
-        load(self.network, weights)
+        load(self.network, distilled.weights)
+        self.kept.take(distilled.kept)
+
+    def learners(self) -> dict[str, Learner]:
+        """Return the network, and the filters that its own stand for, which checkpoints keep and nothing changes."""
+        return {**super().learners(), "kept": Learner(self.kept, [])}
 
     def __call__(
         self, photographs_B3HW: Tensor | None, styles: Sequence[int], seeds: Sequence[int], *, whole: bool = False
     ) -> tuple[Tensor, Disagreement]:
         """Return pictures that both networks are to move, and what compares the gradients, as `Lesson` says."""
         assert photographs_B3HW is not None
+        if self.config.feature_weight:
+            self.kept.require()
         student = self.backbone.carrying(dict(self.network.named_parameters()))
         if whole:
             (style,) = styles
             style_13HW = self.tensor(self.styles[style][None])
             pair = photographs_B3HW, style_13HW
-            return self._descended(*pair), Disagreement(self.config, self.backbone, student, *pair)
+            return self._descended(*pair), Disagreement(self.config, self.backbone, student, *pair, self.kept)
         drawn = [self._draw(photographs_B3HW, *each) for each in enumerate(zip(styles, seeds, strict=True))]
         moved_B3HW, styles_B3HW = (torch.stack(pictures) for pictures in zip(*drawn, strict=True))
-        return moved_B3HW, Disagreement(self.config, self.backbone, student, photographs_B3HW, styles_B3HW)
+        return moved_B3HW, Disagreement(self.config, self.backbone, student, photographs_B3HW, styles_B3HW, self.kept)
 
     def _draw(self, photographs_B3HW: Tensor, index: int, drawn: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Return a picture that is to be moved, and the style that it is moved to."""
@@ -163,6 +184,34 @@ class StudentLesson(Lesson):
         return optimizer.result()
 
 
+class Kept(nn.Module):
+    """The filters of the full VGG that the filters of the small one stand for.
+
+    Args:
+        filters: Number of filters of each convolution of the small network.
+    """
+
+    def __init__(self, filters: Mapping[str, int]) -> None:
+        super().__init__()
+        for layer, count in filters.items():
+            self.register_buffer(layer, torch.full((count,), _UNKNOWN))
+
+    def require(self) -> None:
+        """Make sure that the filters are known.
+
+        Raises:
+            InputError: They are not: the weights are a parent's, whose file does not say it.
+        """
+        if any((numbers == _UNKNOWN).any() for numbers in self.buffers()):
+            found = "feature_weight compares filters with those they stand for, which the file of a parent does not say"
+            raise InputError(found, hint="set feature_weight: 0, or train without a parent")
+
+    def take(self, kept: Mapping[str, Sequence[int]]) -> None:
+        """Note the filters of every convolution, by their numbers."""
+        for layer, numbers in kept.items():
+            self.get_buffer(layer).copy_(torch.tensor(numbers))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Disagreement:
     """How far two networks disagree about where to move pictures, from photographs to styles.
@@ -173,6 +222,7 @@ class Disagreement:
         student: The network that learns; gradients flow into its weights.
         photographs: The content of each picture, RGB in [0, 1], shape (B, 3, H, W).
         styles: The style of each picture, likewise.
+        kept: Which filters of the teacher the student's stand for.
     """
 
     config: StudentTraining
@@ -180,19 +230,49 @@ class Disagreement:
     student: Backbone
     photographs: Tensor
     styles: Tensor
+    kept: Kept
 
     def __call__(self, pictures_B3HW: Tensor) -> Losses:
-        """Return the weighted disagreement about the content and about the style of every picture."""
+        """Return the weighted disagreement about the content and about the style of every picture.
+
+        That of the features counts as content.
+        """
         config, learns = self.config, torch.is_grad_enabled()
-        with torch.enable_grad():
-            ours = self._gradients(self.student, pictures_B3HW, learns=learns)
-            theirs = self._gradients(self.teacher, pictures_B3HW, learns=False)
+        parts = {part: torch.zeros_like(pictures_B3HW[:, 0, 0, 0]) for part in ("content", "style")}
         weights = {"content": config.content_weight, "style": config.style_weight}
-        parts = {
-            part: weight * disagreement(ours[part], theirs[part], config.norm_weight)
-            for part, weight in weights.items()
-        }
+        if any(weights.values()):
+            with torch.enable_grad():
+                ours = self._gradients(self.student, pictures_B3HW, learns=learns)
+                theirs = self._gradients(self.teacher, pictures_B3HW, learns=False)
+            for part, weight in weights.items():
+                parts[part] = weight * disagreement(ours[part], theirs[part], config.norm_weight)
+        if config.feature_weight:
+            parts["content"] = parts["content"] + config.feature_weight * self._features(pictures_B3HW)
         return Losses(parts["content"] + parts["style"], parts)
+
+    def _features(self, pictures_B3HW: Tensor) -> Tensor:
+        """Return the disagreement of the features of every picture, shape (B,).
+
+        It is the mean over the convolutions of the squared error relative to the teacher's features, those at the style
+        layers counted fully and the others by `_BETWEEN`, plus the mean relative distance of Gram matrices at the style
+        layers.
+        """
+        with torch.no_grad():
+            theirs = extract(self.teacher, pictures_B3HW, self.config.precision)
+        ours = extract(self.student, pictures_B3HW, self.config.precision)
+        errors, grams = [], []
+        for layer, numbers in self.kept.named_buffers():
+            name = rectified(layer)
+            target_BCHW = theirs[name][:, numbers]
+            energy_B = target_BCHW.square().sum((1, 2, 3)) + _FLOOR
+            error_B = (ours[name] - target_BCHW).square().sum((1, 2, 3)) / energy_B
+            if name not in self.config.style_layers:
+                errors.append(_BETWEEN * error_B)
+                continue
+            errors.append(error_B)
+            target = gram_statistics(target_BCHW)
+            grams.append(gram_distance(gram_statistics(ours[name]), target) / (gram_energy(target) + _FLOOR))
+        return torch.stack(errors).mean(0) + torch.stack(grams).mean(0)
 
     def _gradients(self, network: Backbone, pictures_B3HW: Tensor, *, learns: bool) -> dict[str, Tensor]:
         """Return the gradients of the content loss and of the style loss with respect to the pictures."""
@@ -202,6 +282,16 @@ class Disagreement:
             part: torch.autograd.grad(loss_B.sum(), moved_B3HW, create_graph=learns, retain_graph=True)[0]
             for part, loss_B in losses.parts.items()
         }
+
+
+def rectified(convolution: str) -> str:
+    """Return the layer of a convolution's rectified values.
+
+    Example:
+        >>> rectified("conv3_1")
+        'relu3_1'
+    """
+    return "relu" + convolution.removeprefix("conv")
 
 
 def _objective(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from nst.config.fields import Mix
+    from nst.config.fields import ClipFormat, Mix
     from nst.config.method import Method
 
 
@@ -33,6 +33,39 @@ class MaskRef:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameRef:
+    """One still of a clip that is a sequence of images."""
+
+    uri: str
+    digest: str
+    """SHA-256 of the bytes in hexadecimal digits."""
+    link: str = field(default="", repr=False)
+    """As `MaskRef.link`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRef:
+    """Which frames of a clip are to be stylized."""
+
+    first: int
+    """The first frame, counted from zero."""
+    last: int
+    """The last frame, which is one of those that `every` reaches from the first."""
+    every: int = 1
+    rate: float = 0.0
+    """Frames per second of a sequence of images; 0 for a file, which knows its times."""
+    stills: tuple[FrameRef, ...] = ()
+    """The images of a sequence, in order; empty for a file."""
+    form: ClipFormat = "h264"
+    """How the stylized clip is encoded; its frames are kept as PNG in any case."""
+
+    @property
+    def frames(self) -> range:
+        """The numbers of the frames."""
+        return range(self.first, self.last + 1, self.every)
+
+
+@dataclass(frozen=True, slots=True)
 class ImageRef:
     """One input image: where it lies, and the digest of its bytes."""
 
@@ -47,6 +80,8 @@ class ImageRef:
     """As `MaskRef.link`."""
     fault: str = ""
     """As `MaskRef.fault`."""
+    clip: ClipRef | None = None
+    """The frames, if it is a clip and no still."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,16 @@ class NetworkFile:
 
 
 @dataclass(frozen=True, eq=False)
+class FrameBefore:
+    """A stylized frame of the same shot, brought to the frame that is to be made."""
+
+    picture: np.ndarray
+    """The picture, warped along the motion, (H, W, 3) float32 in [0, 1], as large as the picture that is to be made."""
+    weights: np.ndarray
+    """How certain it is that each position shows the same as there, (H, W) float32 in [0, 1]."""
+
+
+@dataclass(frozen=True, eq=False)
 class Request:
     """One cell of a batch, with its images decoded."""
 
@@ -66,9 +76,15 @@ class Request:
     trained_style: Pixels | None = None
     """The style image that the network of a cell without a style was trained for, where it can be read. No method looks
     at it: metrics compare the picture with it."""
+    before: tuple[FrameBefore, ...] = ()
+    """Of a frame of a clip: the frames that it is held to, closest first; the batch shares their weights. `start` is
+    then the picture that it starts from."""
+    shot: tuple[Pixels, ...] = ()
+    """Of a frame of a clip: frames of its shot whose statistics a network may hold; empty for those of each frame."""
 
     def __post_init__(self) -> None:
-        assert (self.start is None) == (self.config.start_picture is None), "a start is given where it is named"
+        named = self.config.start_picture is not None
+        assert (self.start is not None) == named or self.before, "a start is given where it is named"
 
 
 @dataclass(frozen=True, eq=False)

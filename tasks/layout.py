@@ -8,6 +8,7 @@ models/evidence/<model_id>/attempt-<n>.json, .png                    last losses
 state/trainings/<model_id>/checkpoint-<steps>-<digest>.safetensors   all that a training needs to go on
 manifests/<name>-<id>.yaml                                           texts of the manifests that were run
 gallery/<name>-<id>/                                                 pages of the sweeps
+state/clips/<sha256>.json                                            number of frames of clips, by the digest of their file
 state/removals/<id>.json                                             sweeps whose removal has begun and not ended
 
 Pictures and weights are named by the digest of their bytes, so that writing them twice is harmless and a root may be
@@ -75,6 +76,11 @@ def parse_checkpoint_key(key: str) -> CheckpointKey | None:
     """Return what the key of a checkpoint says, None for other keys."""
     match = _CHECKPOINT.fullmatch(key)
     return CheckpointKey(match[1], int(match[2]), match[3]) if match else None
+
+
+def clip_key(digest: str) -> str:
+    """Return the key of what is kept about a clip, given the digest of its bytes."""
+    return f"state/clips/{digest}.json"
 
 
 def page_folder(name: str, sweep_id: str) -> str:

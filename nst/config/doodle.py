@@ -13,6 +13,7 @@ from nst.config.fields import Color, LayerWeights, Noise, Precision, Seed, Steps
 from nst.config.method import PixelMethod
 from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
 from nst.config.start import FromContentOrNoise, Size
+from nst.config.video import PixelVideoConfig, TemporalWeight
 
 _PATCH_DEFAULTS: Final = {"style_layers": ["relu3_1", "relu4_1"], "style_weight": 3.0, "tv_weight": 3.0}
 """The defaults that change with `how: patches`."""
@@ -27,7 +28,9 @@ class DoodleConfig(PixelMethod):
 
     REVISED: ClassVar[Mapping[str, Mapping[Any, int]]] = {**PixelMethod.REVISED, "how": {"patches": 2}}
 
-    VARIES: ClassVar[frozenset[str]] = frozenset({"content_weight", "style_weight", "tv_weight", "noise", "seed"})
+    VARIES: ClassVar[frozenset[str]] = frozenset(
+        {"content_weight", "style_weight", "tv_weight", "temporal_weight", "noise", "seed"}
+    )
 
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
         *PixelMethod.NO_EFFECT,
@@ -40,7 +43,7 @@ class DoodleConfig(PixelMethod):
         NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),
     )
 
-    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop", "color"})
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop", "color", "temporal_weight", "video"})
 
     name: Literal["doodle"] = "doodle"
 
@@ -115,6 +118,9 @@ class DoodleConfig(PixelMethod):
 
     color: Color = "style"
     backbone: BackboneConfig = BackboneConfig()
+    temporal_weight: TemporalWeight = 10.0
+    video: PixelVideoConfig = PixelVideoConfig()
+
     precision: Precision = "float32"
     trace_every: TraceEvery = 10
 

@@ -10,6 +10,7 @@ from nst.config.effects import NoEffect
 from nst.config.fields import Color, Needs, Pixels, Precision, Seed
 from nst.config.method import Method
 from nst.config.start import Size
+from nst.config.video import NetworkVideoConfig
 from nst.config.training import TRAINING_CONFIGS, Training, refuse_to_paint
 from nst.errors import InputError
 
@@ -33,6 +34,8 @@ class FeedforwardConfig(Method):
 
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"model", "family"})
     """Fields that are no part of a cell's identity: the identity of the network stands for them."""
+
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"video"})
 
     RUNS_NETWORK: ClassVar[bool] = True
     SHARES_CONTENT: ClassVar[bool] = False
@@ -103,6 +106,8 @@ class FeedforwardConfig(Method):
     """Where the norms of the network take their statistics from when a picture passes in tiles. `exact`: from the whole
     picture, with one pass over the tiles for each norm; the result equals that of one pass without tiles. `scaled`:
     from the picture shrunk to one tile, in a single pass; colours may differ a little."""
+
+    video: NetworkVideoConfig = NetworkVideoConfig()
 
     precision: Precision = "float32"
 

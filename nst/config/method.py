@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -11,13 +11,14 @@ from nst.config.backbone import DISTILLED
 from nst.config.block import NamedBlock, Settings
 from nst.config.effects import NoEffect
 from nst.config.layers import reachable_defaults
-from nst.config.optimizer import AdamConfig
+from nst.config.optimizer import AdamConfig, PyramidConfig
 from nst.config.start import ASSUMED_SIDE, StartPicture
+from nst.config.video import MotionBlock, PixelVideoConfig
 
 if TYPE_CHECKING:
     from nst.config.backbone import BackboneConfig
     from nst.config.fields import Needs, Precision
-    from nst.config.optimizer import EarlyStopConfig, PyramidConfig
+    from nst.config.optimizer import EarlyStopConfig
 
 
 class Method(NamedBlock, Settings):
@@ -114,6 +115,20 @@ class Method(NamedBlock, Settings):
         """Cost of one cell: pixels x steps, summed over the levels of a pyramid; one pass of a network is one step."""
         raise NotImplementedError
 
+    def of_frame(self, *, first: bool) -> Self:
+        """Return the settings of a frame of a clip, given whether it is the first one of its shot."""
+        return self
+
+    def clip_cost(self, frames: int) -> float:
+        """Return the cost of a clip of this many frames, as if it were one shot."""
+        return self.cost * frames
+
+    @property
+    def motion(self) -> MotionBlock | None:
+        """How frames follow from those before; None for a method that makes every frame of a clip by itself."""
+        video = getattr(self, "video", None)
+        return video if isinstance(video, MotionBlock) else None
+
     @property
     def arithmetic(self) -> str:
         """The precision in which its networks compute; "" for a method without a network."""
@@ -163,6 +178,25 @@ class PixelMethod(Method):
         if self.stop and self.pyramid.warm_start and self.pyramid.levels > 1 and isinstance(optimizer, AdamConfig):
             message = "a picture that stops early has no moments of Adam for the next level, which warm_start carries"
             yield "early_stop", message, "remove 'early_stop', or set pyramid.warm_start: false"
+
+    def of_frame(self, *, first: bool) -> Self:
+        """Return the settings of a frame of a clip: after the first one of a shot it has one level and its own steps.
+
+        Such a frame starts from the frame before, whose large forms are there already.
+        """
+        video = self.motion
+        if first or not isinstance(video, PixelVideoConfig):
+            return self
+        steps = video.steps or max(1, self.steps // 2)
+        return self.model_copy(update={"steps": steps, "pyramid": PyramidConfig()})
+
+    def clip_cost(self, frames: int) -> float:
+        """Return the cost of a clip of this many frames, as if it were one shot."""
+        video = self.motion
+        if not isinstance(video, PixelVideoConfig):
+            return self.cost * frames
+        later = self.of_frame(first=False).cost
+        return self.cost + later * (frames * video.passes - 1)
 
     @property
     def cost(self) -> float:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from nst.config.block import Block
-from nst.config.fields import Mix
+from nst.config.fields import ClipFormat, Mix
 from nst.config.locations import check_uri
 
 _TYPED_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -52,17 +52,31 @@ class FromUri(Block):
     def _from_uri(cls, value: Any) -> Any:
         return {"uri": value} if isinstance(value, str) else value
 
-    @field_validator("uri", check_fields=False)
+    @field_validator("uri", "video", check_fields=False)
     @classmethod
     def _known_scheme(cls, value: str | None) -> str | None:
         return value if value is None else check_uri(value)
 
 
 class ContentSpec(FromUri):
-    """Content images: a URI, a glob or a prefix; or, for methods that draw from masks, a mask alone."""
+    """Content images: a URI, a glob or a prefix; or a clip; or, for methods that draw from masks, a mask alone."""
 
     uri: Uri | None = None
     """Path or URI of an image, a glob (`photos/*.jpg`), or a prefix that ends in `/`. Relative to the manifest."""
+
+    video: Uri | None = None
+    """Path or URI of a clip, instead of `uri`: a video file, an animated GIF or WebP, or the stills of one clip as a
+    glob or as a prefix that ends in `/`, in the order of their names. Relative to the manifest. Video files need the
+    extra `video`."""
+
+    frames: Annotated[str, Field(pattern=r"^\s*\d*\s*-\s*\d*\s*$")] | None = None
+    """Which frames of the clip, counted from zero: `10-80`, both included, or `10-` or `-80`; by default all."""
+
+    every: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Take each frame, each second one, and so on, from the first one of `frames`."""
+
+    rate: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Frames per second of a clip that is a sequence of stills (24 by default); files know their times."""
 
     name: Name | None = None
     """Readable name in tables and file names; the file's stem by default."""
@@ -73,6 +87,13 @@ class ContentSpec(FromUri):
 
     @model_validator(mode="after")
     def _one_mask_each(self) -> ContentSpec:
+        if self.video is not None:
+            if self.uri is not None:
+                raise ValueError("found both 'uri' and 'video', expected one of them")
+            return self
+        for key, value in {"frames": self.frames, "rate": self.rate, "every": self.every > 1}.items():
+            if value:
+                raise ValueError(f"found {key!r} without a clip, expected 'video' beside it")
         if self.uri is None and (self.mask is None or is_color(self.mask)):
             raise ValueError("the key 'uri' is missing; only a content whose 'mask' is a label image may leave it out")
         check_one_image(self.uri, self.mask)
@@ -162,11 +183,20 @@ class StyleSpec(FromUri):
         return tuple(image.scale for image in self.images) if self.images else (self.scale,)
 
 
+def frames_of(text: str | None) -> tuple[int, int | None]:
+    """Return the first and the last frame that a selection such as `10-80` names; None for the last of the clip."""
+    first, _, last = (text or "-").partition("-")
+    return int(first.strip() or 0), int(last.strip()) if last.strip() else None
+
+
 class Budget(Block):
     """What the sweep may cost; more is refused before anything runs."""
 
     cells: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
     """Largest number of cells (pictures) of the sweep."""
+
+    frames: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+    """Largest number of frames of all cells whose contents are clips."""
 
     hours: Annotated[float, Field(gt=0)] | None = None
     """Largest estimated duration in hours, where the catalog's history allows an estimate."""
@@ -180,6 +210,10 @@ class Output(Block):
 
     quality: Annotated[int, Field(ge=1, le=100)] = 95
     """Quality of JPEG and WebP."""
+
+    video: ClipFormat = "h264"
+    """How clips are encoded: `h264` in MP4, `vp9` or `av1` in WebM, lossless `ffv1` in Matroska, `gif`, or animated
+    `webp`. Every frame is kept as PNG besides."""
 
     alpha: bool = False
     """Whether the picture is as transparent as the content image is, pixel by pixel; PNG and WebP only. Without it,

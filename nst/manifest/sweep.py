@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from nst.errors import ManifestError
 from nst.manifest.blocks import Budget, ManifestBlock
 from nst.manifest.checking import check
+from nst.manifest.clips import check_clips
 from nst.manifest.declaration import read_declaration
 from nst.manifest.masks import check_masks
 from nst.manifest.methods import check_methods, find_methods, needed_images
@@ -16,7 +17,7 @@ from nst.yaml.problems import missing_key
 
 if TYPE_CHECKING:
     from nst.config.backbone import BackboneConfig
-    from nst.config.fields import Needs
+    from nst.config.fields import ClipFormat, Needs
     from nst.config.method import Method
     from nst.config.start import StartPicture
     from nst.manifest.bases import ReadBase
@@ -42,6 +43,7 @@ class Manifest:
     variants: Variants[Method]
     budget: Budget
     output: OutputFormat
+    clip_format: ClipFormat
     batch_size: int | None
     positions: Where
 
@@ -97,6 +99,7 @@ def check_manifest(declaration: Declaration) -> Manifest:
         check_masks(block, variants, report)
         _check_scales(block, variants, report)
         _check_sums(block, variants, report)
+        check_clips(block, raw, report)
     report.raise_any()
     assert block is not None
     assert variants is not None
@@ -108,6 +111,7 @@ def check_manifest(declaration: Declaration) -> Manifest:
         variants=variants,
         budget=block.budget,
         output=OutputFormat(block.output.format, block.output.quality, block.output.alpha),
+        clip_format=block.output.video,
         batch_size=block.batch_size,
         positions=declaration.positions,
     )

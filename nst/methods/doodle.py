@@ -64,10 +64,14 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
             *(targets.content_terms(config.content_layers, size, content_weights) if has_picture else ()),
             *_style_terms(targets, configs, size),
             tv_term(targets.vector([config.tv_weight for config in configs])),
+            *targets.temporal_terms([config.temporal_weight for config in configs]),
         )
 
-    given = requests[0].start or (targets.content if config.init == "content" else None)
-    start = [(given, 0.0, 0) if given else (GREY, config.noise, config.seed) for config in configs]
+    given = targets.content if config.init == "content" else None
+    start = [
+        (begun, 0.0, 0) if (begun := request.start or given) else (GREY, own.noise, own.seed)
+        for request, own in zip(requests, configs, strict=True)
+    ]
     return Descent(targets, config.optimizer, start, objective, content_colors(targets, config.color))
 
 

@@ -42,6 +42,7 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
 
         content_weight L_content(x, p) + style_weight L_style(x, a) + tv_weight L_tv(x)
         + laplacian_weight L_laplacian(x, p) + photorealism_weight L_photorealism(x, p)
+        + temporal_weight L_temporal(x, frames before)
 
     with p the content image and a the style, separately for each image of the batch. Where the images have masks,
     L_style compares the style region by region (`nst.losses.guided`).
@@ -78,9 +79,11 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
             tv_term(tv_weight_B, config.tv),
             *targets.laplacian_terms(config.laplacian_pool, size, laplacian_weights, config.units),
             *targets.photorealism_terms(size, photorealism_weights, config.units),
+            *targets.temporal_terms([config.temporal_weight for config in configs]),
         )
 
     share = 1.0 if config.init == "noise" else config.noise
+    share = 0.0 if requests[0].before else share  # what lies before is not to be seen through noise
     start = [
         (request.start or (targets.content if config.init == "content" else request.styles[0]), share, own.seed)
         for request, own in zip(requests, configs, strict=True)

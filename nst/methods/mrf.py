@@ -85,11 +85,15 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
             *_style_terms(targets, configs, size),
             tv_term(targets.vector([config.tv_weight for config in configs])),
             *(targets.photorealism_terms(size, photorealism_weights) if transfer else ()),
+            *targets.temporal_terms([config.temporal_weight for config in configs]),
         )
 
     from_content = transfer and config.init == "content"
-    given = requests[0].start or (targets.content if from_content else None)
-    start = [(given, 0.0, 0) if given else (GREY, 1.0, config.seed) for config in configs]
+    given = targets.content if from_content else None
+    start = [
+        (begun, 0.0, 0) if (begun := request.start or given) else (GREY, 1.0, own.seed)
+        for request, own in zip(requests, configs, strict=True)
+    ]
     return Descent(targets, config.optimizer, start, objective, content_colors(targets, config.color))
 
 

@@ -5,13 +5,14 @@ Shape letters: B images, C channels, H rows, W columns, S styles.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class InstanceNorm(nn.Module):
@@ -108,3 +109,41 @@ def statistics(x_BCHW: Tensor, shares_B1HW: Tensor | None = None) -> tuple[Tenso
 def norms(network: nn.Module) -> list[Norm]:
     """Return the norms of a network in the order in which they were made, which is the order of the forward pass."""
     return [module for module in network.modules() if isinstance(module, InstanceNorm | Whitening)]
+
+
+@contextlib.contextmanager
+def held_statistics(network: nn.Module, apply: Callable[[], object]) -> Iterator[None]:
+    """Fix the statistics of every norm, within the context, to those over all pictures that a call gives the network.
+
+    Args:
+        network: The network.
+        apply: Passes the pictures through the network, all in one batch.
+
+    Source:
+        Wang et al. 2020, "Consistent video style transfer via relaxation and regularization", section 3.4
+        (sequence-level global feature sharing). Differs: one pass, in which each norm already uses what it holds.
+    """
+    held = norms(network)
+    try:
+        for norm in held:
+            norm.watch = _holds(norm)
+        apply()
+        for norm in held:
+            norm.watch = None
+        yield
+    finally:
+        for norm in held:
+            norm.fixed = norm.watch = None
+
+
+def _holds(norm: Norm) -> Callable[[Tensor], None]:
+    """Return a function that fixes a norm's statistics to those over all images of its input."""
+
+    def hold(x_BCHW: Tensor) -> None:
+        mean_BC11, variance_BC11 = statistics(x_BCHW)
+        mean_1C11 = mean_BC11.mean(0, keepdim=True)
+        # The mean of squares less the square of the mean: images have equally many positions.
+        spread_1C11 = (mean_BC11 - mean_1C11).square().mean(0, keepdim=True)
+        norm.fixed = mean_1C11, variance_BC11.mean(0, keepdim=True) + spread_1C11
+
+    return hold

@@ -8,7 +8,7 @@ from functools import cache
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
-from nst.errors import InputError, ManifestError
+from nst.errors import InputError, ManifestError, UserError
 from nst.identity import (
     content_key,
     join,
@@ -74,6 +74,11 @@ class Cells:
         return len(self.ids)
 
     @property
+    def has_clips(self) -> bool:
+        """Whether there is a clip among the contents."""
+        return any(content and content.clip for content in self.contents)
+
+    @property
     def merged(self) -> int:
         """Number of points that make the picture of an earlier one."""
         return len(self.merged_points)
@@ -104,6 +109,19 @@ class Cells:
         content, style, variant = self.indices_of(point)
         needs = self.variants.needs[self.variants.structure[variant]]
         return self.contents[content] if "content" in needs else None, self.styles[style] if "style" in needs else None
+
+    def frames(self, number: int) -> int:
+        """Return the number of frames of a cell's clip; 0 for a still."""
+        content, _ = self.images(number)
+        return len(content.clip.frames) if content and content.clip else 0
+
+    def cost(self, numbers: Sequence[int]) -> float:
+        """Return the cost of cells of one structure (`nst.config.method.Method.cost`), of a clip that of all frames."""
+        config = self.structure_config(self.structure(numbers[0]))
+        if not self.has_clips:
+            return len(numbers) * config.cost
+        frames = Counter(map(self.frames, numbers))
+        return sum((config.clip_cost(each) if each else config.cost) * count for each, count in frames.items())
 
     def values(self, number: int) -> dict[str, Any]:
         """Return what the axes set in a cell, by dotted path."""
@@ -193,7 +211,7 @@ def expand(
     if len(set(pictures)) < len(pictures):
         kept, merged = merge(pictures, points)
         ids, points = list(compress(ids, kept)), list(compress(points, kept))
-    return Cells(
+    cells = Cells(
         contents=content_refs,
         styles=style_refs,
         variants=variants,
@@ -207,6 +225,10 @@ def expand(
         merged_points=merged,
         batch_size=manifest.batch_size,
     )
+    if cells.has_clips and (frames := sum(map(cells.frames, range(len(cells))))) > manifest.budget.frames:
+        found = f"the clips of the sweep have {frames:,} frames together; its budget is {manifest.budget.frames:,}"
+        raise UserError(found, hint=f"select fewer with frames and every, or write budget: {{frames: {frames}}}")
+    return cells
 
 
 def _models(

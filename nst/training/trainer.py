@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from nst.config.terms import PARTS
+from nst.config.terms import TRAINED
 from nst.errors import InputError, UserError
 from nst.losses.objective import arithmetic
 from nst.networks import load, metadata_of
@@ -143,11 +143,11 @@ class Trainer:
             total = losses.total.mean() + diversity
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()  # type: ignore[no-untyped-call]
-        parts = [total, *(losses.part(name).mean() for name in PARTS), diversity]
+        parts = [total, *(losses.part(name).mean() for name in TRAINED), diversity]
         lightest_B, darkest_B = outputs_B3HW.amax((1, 2, 3)), outputs_B3HW.amin((1, 2, 3))
         seen = [lightest_B.max(), (lightest_B - darkest_B).max()]
         *values, lightest, spread = torch.stack([part.detach().double() for part in (*parts, *seen)]).tolist()
-        names = ("loss", *(f"{name}_loss" for name in PARTS), "diversity_loss")
+        names = ("loss", *(f"{name}_loss" for name in TRAINED), "diversity_loss")
         record = TrainingRecord(step=self.steps_done + 1, learning_rate=rate, **dict(zip(names, values, strict=True)))
         self.guard.check(record, lightest, spread, outputs_B3HW)
         for group in self.optimizer.param_groups:
@@ -174,10 +174,10 @@ class Trainer:
                 images.append(self.lesson.finish(to_arrays(to_bytes(output_13HW))[0], picture))
                 measures.append(self.lesson.measure(images[-1], picture))
                 measured = objective(output_13HW)
-                losses.append(torch.cat([measured.total, *(measured.part(name) for name in PARTS)]))
+                losses.append(torch.cat([measured.total, *(measured.part(name) for name in TRAINED)]))
         self.network.train()
         means = torch.stack(losses).double().mean(0).tolist() if losses else []
-        names = ("loss", *(f"{name}_loss" for name in PARTS))
+        names = ("loss", *(f"{name}_loss" for name in TRAINED))
         named = {name: fmean(row[name] for row in measures) for name in (measures[0] if measures else ())}
         return Validation(images, dict(zip(names, means, strict=False)), named)
 

@@ -5,7 +5,7 @@ Everything that can be wrong with a sweep is found here, before anything starts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nst.errors import UserError
@@ -19,6 +19,7 @@ from tasks.inputs.digests import Digests
 from tasks.inputs.images import FoundImage, find_image, find_images, find_mask, image_refs, stem, unique
 from tasks.jobs import Job
 from tasks.planning.calibration import kept_calibrations
+from tasks.planning.clips import find_clip, identify_clip
 from tasks.planning.history import known_rates, known_versions
 from tasks.planning.inputs import InputFaults, check_downloads, identify_weights
 from tasks.planning.model_choice import ModelChoice
@@ -191,9 +192,12 @@ def _find_inputs(manifest: Manifest, base: BaseUri, digests: Digests, store: Sto
         ManifestError: With every fault, each where the manifest names the input.
     """
     faults = InputFaults(manifest.positions)
-    contents: list[FoundImage] = []
+    contents: list[FoundImage | ImageRef] = []
     for index, content in enumerate(manifest.contents):
         with faults.at("contents", index):
+            if content.video is not None:
+                contents.append(identify_clip(find_clip(content, base), digests, store, manifest.clip_format))
+                continue
             mask = find_mask(content.mask, base)
             stats = [None] if content.uri is None else find_images(content.uri, base)
             contents += _named(content, stats, mask)
@@ -209,7 +213,14 @@ def _find_inputs(manifest: Manifest, base: BaseUri, digests: Digests, store: Sto
             starts[start] = FoundImage(stem(stat.key), stat, None)
     faults.raise_any()
     start_refs = dict(zip(starts, image_refs(list(starts.values()), digests), strict=True))
-    return _Inputs(image_refs(contents, digests), list(_style_refs(styles, digests)), weights, start_refs)
+    return _Inputs(_content_refs(contents, digests), list(_style_refs(styles, digests)), weights, start_refs)
+
+
+def _content_refs(contents: Sequence[FoundImage | ImageRef], digests: Digests) -> list[ImageRef]:
+    """Return the contents in order, stills with their digests, under unique names."""
+    stills = iter(image_refs([content for content in contents if isinstance(content, FoundImage)], digests))
+    refs = [next(stills) if isinstance(content, FoundImage) else content for content in contents]
+    return [replace(ref, name=name) for ref, name in zip(refs, unique([ref.name for ref in refs]), strict=True)]
 
 
 def _users(manifest: Manifest) -> Iterator[tuple[Method, Path]]:

@@ -189,7 +189,9 @@ def written_method_key(config: Method, output: OutputFormat) -> bytes:
 
 def written_inputs_key(content: ImageRef | None, style: StyleRef | None) -> bytes:
     """Return the part of an address that names the images and masks by their URIs."""
-    uris = [content.uri if content else None, [image.uri for image in style.images] if style else None]
+    uris: list[Any] = [content.uri if content else None, [image.uri for image in style.images] if style else None]
+    if content and content.clip:
+        uris.append([content.clip.first, content.clip.last, content.clip.every])
     images = [content, *(style.images if style else ())]
     masks = [image.mask.uri if image and image.mask else None for image in images]
     return digest16(

@@ -83,8 +83,12 @@ class Request:
     """Of a frame of a clip: frames of its shot whose statistics a network may hold; empty for those of each frame."""
 
     def __post_init__(self) -> None:
-        named = self.config.start_picture is not None
-        assert (self.start is not None) == named or self.before, "a start is given where it is named"
+        assert self.start or not self.config.start_picture, "a start is given where it is named"
+
+    @property
+    def continues(self) -> bool:
+        """Whether it starts from a picture that the settings do not name: the frame of a clip that lies before it."""
+        return self.start is not None and self.config.start_picture is None
 
 
 @dataclass(frozen=True, eq=False)

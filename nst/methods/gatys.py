@@ -83,7 +83,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
         )
 
     share = 1.0 if config.init == "noise" else config.noise
-    share = 0.0 if requests[0].before else share  # what lies before is not to be seen through noise
+    share = 0.0 if requests[0].continues else share  # the frame before is not to be seen through noise
     start = [
         (request.start or (targets.content if config.init == "content" else request.styles[0]), share, own.seed)
         for request, own in zip(requests, configs, strict=True)

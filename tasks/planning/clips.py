@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from nst.errors import InputError
 from nst.manifest.blocks import frames_of
 from nst.pictures.decoding import MAX_BYTES
 from nst.records import ClipRef, FrameRef, ImageRef
 from nst.redaction import redacted
-from nst.yaml.json_text import from_json
 from tasks.inputs.digests import MOST_BYTES
 from tasks.inputs.images import FoundImage, find_images, find_mask, image_refs, stem
 from tasks.inputs.patterns import magic_at
 from tasks.inputs.reading import read_planned
-from tasks.layout import clip_key
 from tasks.store.contract import UnreadableError
 
 if TYPE_CHECKING:
@@ -105,20 +102,10 @@ def _selected(spec: ContentSpec, count: int, uri: str) -> tuple[int, int]:
 
 
 def _count(link: str, uri: str, digest: str, store: Store) -> int:
-    """Return the number of frames of a file, which is kept below the root: counting them reads the whole file."""
-    key = clip_key(digest)
-    try:
-        kept: Any = from_json(store.get(key))
-        if isinstance(kept, dict) and isinstance(kept.get("frames"), int) and kept["frames"] > 0:
-            return int(kept["frames"])
-    except (FileNotFoundError, ValueError):
-        pass
-    from tasks.clips.probe import probe  # late: the extra `video` is needed for clips alone
+    """Return the number of frames of a file."""
+    from tasks.clips.keeping import kept_info  # late: the extra `video` is needed for clips alone
 
-    info = probe(read_planned(link, digest, max_bytes=MOST_BYTES), uri)
-    about = {"frames": info.frames, "width": info.width, "height": info.height, "rate": float(info.rate)}
-    store.put(key, json.dumps(about).encode())
-    return info.frames
+    return kept_info(store, digest, uri, lambda: read_planned(link, digest, max_bytes=MOST_BYTES)).frames
 
 
 def _mask(clip: FoundClip, digests: Digests) -> MaskRef | None:

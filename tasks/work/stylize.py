@@ -25,6 +25,8 @@ from tasks.jobs import BatchOutcome, Failure, Job
 from tasks.layout import picture_key, thumbnail_key
 from tasks.models.backbone_weights import load_weights
 from tasks.models.files import load_model
+from tasks.work.clip_frames import ClipMade, ClipWork
+from tasks.work.clip_rows import clip_columns
 from tasks.work.halving import as_told, stylize_in_memory
 from tasks.work.judging import Judging
 from tasks.work.measuring import Measuring
@@ -32,6 +34,8 @@ from tasks.work.rows import failure_row, failures_id, identity_columns, loss_col
 from tasks.work.workplace import peak_memory, reset_peak_memory, workplace
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from nst.pictures.images import Pixels
     from nst.pictures.masks import Labels
     from nst.records import Cell, ImageRef, MaskRef, StyleRef
@@ -71,7 +75,7 @@ class Computed:
 
     job: Job
     ready: list[tuple[Cell, Request]]
-    stylized: list[Stylized | Exception]
+    stylized: list[Stylized | ClipMade | Exception]
     failures: list[_FailedCell]
     here: Mapping[str, Any]
     about: Mapping[str, Any]
@@ -109,9 +113,9 @@ class Stylist:
         reset_peak_memory(self.device)
         failures: list[_FailedCell] = []
         ready = self._read(job, failures)
-        stylized = stylize_in_memory([request for _, request in ready], self._workspace(job), on_step)
-        seconds = time.perf_counter() - clock
         here = {"started_at": started, **workplace(self.device)}
+        stylized = self._stylize(job, ready, here, on_step)
+        seconds = time.perf_counter() - clock
         about = {
             "batch_seconds": seconds,
             "batch_size": len(ready),
@@ -121,6 +125,17 @@ class Stylist:
             **here,
         }
         return Computed(job, ready, stylized, failures, here, about)
+
+    def _stylize(
+        self, job: Job, ready: list[tuple[Cell, Request]], here: Mapping[str, Any], on_step: OnStep | None
+    ) -> list[Stylized | ClipMade | Exception]:
+        """Return one picture, clip or error per cell; the frames of clips are committed already."""
+        if ready and ready[0][0].content and ready[0][0].content.clip:
+            try:
+                return [*ClipWork(job, ready, self._workspace(job), self.root, here, on_step).run()]
+            except InputError as error:
+                return [error] * len(ready)
+        return [*stylize_in_memory([request for _, request in ready], self._workspace(job), on_step)]
 
     def commit(self, computed: Computed) -> BatchOutcome:
         """Write the pictures of a batch and commit its rows; another thread may compute the next batch meanwhile.
@@ -138,14 +153,17 @@ class Stylist:
                 failures.append(_FailedCell(cell, outcome, "stylize"))
                 continue
             try:
-                row = self._write_picture(job, cell, request, outcome)
+                if isinstance(outcome, ClipMade):
+                    row = self._write_clip(job, request, outcome)
+                else:
+                    row = self._write_picture(job, cell, request, outcome)
             except TransientError:
                 raise
             except Exception as error:  # noqa: BLE001  one cell's fault must not cost the batch
                 failures.append(_FailedCell(cell, as_told(error, self.device), "write"))
                 continue
             rows.append({**identity_columns(job, cell), **computed.about, **row, "finished_at": datetime.now(UTC)})
-            traces += [trace_row(cell, record) for record in outcome.trace]
+            traces += [trace_row(cell, record) for record in getattr(outcome, "trace", ())]
         failed_rows = [failure_row(job, failed.cell, failed.error, failed.stage, computed.here) for failed in failures]
         self._commit(job, rows, traces, failed_rows)
         return BatchOutcome(
@@ -168,7 +186,7 @@ class Stylist:
                 styles = cell.style.images if cell.style else ()
                 request = Request(
                     cell_id=cell.cell_id,
-                    content=self._pixels(cell.content) if cell.content and cell.content.uri else None,
+                    content=self._content(cell.content) if cell.content else None,
                     styles=self._styles(cell.style) if cell.style else (),
                     style_weights=cell.style.weights if cell.style else (),
                     mix=cell.style.mix if cell.style else "targets",
@@ -184,6 +202,10 @@ class Stylist:
             else:
                 ready.append((cell, request))
         return ready
+
+    def _content(self, ref: ImageRef) -> Pixels | None:
+        """Return a content image; None for a mask alone and for a clip, whose frames come one by one."""
+        return self._pixels(ref) if ref.uri and not ref.clip else None
 
     def _pixels(self, ref: ImageRef) -> Pixels:
         return self._images.get(ref.digest, lambda: read_pixels(ref))
@@ -245,6 +267,14 @@ class Stylist:
             "picture_alpha": alpha is not None,
             "thumbnail_uri": store.url(small),
         }
+
+    def _write_clip(self, job: Job, request: Request, made: ClipMade) -> dict[str, Any]:
+        """Write the clip and its thumbnail; return their columns, losses and metrics."""
+
+        def measure(image: np.ndarray, number: int) -> dict[str, float]:
+            return self._measuring.measure(image, replace(request, content=made.source.pixels(number)))
+
+        return {**clip_columns(self.root, made, measure), "cost": job.batch.cost / len(job.batch.cells)}
 
     def _commit(
         self, job: Job, rows: list[dict[str, Any]], traces: list[dict[str, Any]], failures: list[dict[str, Any]]

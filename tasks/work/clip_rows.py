@@ -1,0 +1,161 @@
+"""Writes a finished clip: its file, its moving thumbnail, and what its row says of how steady it is."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections import deque
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from nst.config.terms import TERMS
+from nst.motion.measures import drift, tof, warping_error
+from nst.pictures.images import decode
+from tasks.clips.preview import preview
+from tasks.clips.writing import write_clip
+from tasks.layout import picture_key, thumbnail_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from nst.config.fields import ClipFormat
+    from tasks.root import Root
+    from tasks.work.clip_frames import ClipMade
+
+SUFFIXES: Final[dict[ClipFormat, str]] = {
+    "h264": "mp4", "vp9": "webm", "av1": "webm", "ffv1": "mkv", "gif": "gif", "webp": "webp",
+}  # fmt: skip
+"""Formats of pictures' files by the encoding of clips."""
+
+LONG: Final = 10
+"""Distance in frames of the pairs of the long-term warping error (Wang et al. 2020; Deng et al. 2021)."""
+
+_MEASURED: Final = 8
+"""Most frames of a clip of which the metrics of stills are taken."""
+
+
+def clip_columns(
+    root: Root, made: ClipMade, measure: Callable[[np.ndarray, int], dict[str, float]]
+) -> dict[str, Any]:
+    """Write the clip and its thumbnail; return the columns about them, the losses and the metrics.
+
+    Args:
+        root: Where the clip goes.
+        made: The clip, whose frames are written.
+        measure: Returns the metrics of a frame, given its picture and its number.
+    """
+    clip = made.source.clip
+    form = clip.clip.form
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"clip.{SUFFIXES[form]}"
+        write_clip(_pictures(root, made), clip.times, clip.time_base, form, clip.data, file)
+        data = file.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    key, small = picture_key(digest, SUFFIXES[form]), thumbnail_key(digest)
+    root.store.put(key, data)
+    root.store.put(small, preview(_pictures(root, made), len(made.frames), _seconds(made)))
+    first = next(_pictures(root, made))
+    return {
+        **_mean_losses(made),
+        **_metrics(root, made, measure),
+        **_steadiness(root, made),
+        "clip_frames": len(made.frames),
+        "clip_first": clip.clip.first,
+        "clip_last": clip.clip.last,
+        "clip_every": clip.clip.every,
+        "clip_seconds": _seconds(made),
+        "clip_shots": len(made.shots),
+        "steps_done": made.steps,
+        "picture_uri": root.store.url(key),
+        "picture_digest": digest,
+        "picture_bytes": len(data),
+        "picture_width": first.shape[1],
+        "picture_height": first.shape[0],
+        "picture_format": SUFFIXES[form],
+        "picture_alpha": False,
+        "thumbnail_uri": root.store.url(small),
+    }
+
+
+def _pictures(root: Root, made: ClipMade) -> Iterator[np.ndarray]:
+    """Yield the frames of a clip in order, HWC uint8 RGB."""
+    for row in made.frames:
+        yield _picture(root, row)
+
+
+def _picture(root: Root, row: dict[str, Any]) -> np.ndarray:
+    return decode(root.store.get(picture_key(row["picture_digest"], "png")))
+
+
+def _seconds(made: ClipMade) -> float:
+    """Return the duration of a clip; the last frame is taken to last as long as the others on average."""
+    clip = made.source.clip
+    steps = max(1, len(clip.times) - 1)
+    span = (clip.times[-1] - clip.times[0]) * clip.time_base if len(clip.times) > 1 else clip.time_base
+    return float(span * (steps + 1) / steps) if len(clip.times) > 1 else float(span)
+
+
+def _mean_losses(made: ClipMade) -> dict[str, float]:
+    found = {}
+    for name in ("loss", *(f"{term}_loss" for term in TERMS)):
+        values = [row[name] for row in made.frames if row.get(name) is not None]
+        if values:
+            found[name] = fmean(values)
+    return found
+
+
+def _metrics(root: Root, made: ClipMade, measure: Callable[[np.ndarray, int], dict[str, float]]) -> dict[str, float]:
+    """Return the means of the metrics of stills over some frames that are spread over the clip."""
+    stride = -(-len(made.frames) // _MEASURED)
+    rows = [measure(_picture(root, row), row["frame"]) for row in made.frames[::stride]]
+    means = {}
+    for name in rows[0]:
+        values = [row[name] for row in rows if row[name] is not None]
+        if values:
+            means[name] = fmean(values)
+    return means
+
+
+def _steadiness(root: Root, made: ClipMade) -> dict[str, Any]:
+    """Return how steady a clip is, over pairs of frames of one shot; nulls where there is no such pair."""
+    source, errors = made.source, made.frames
+    columns: dict[str, Any] = {
+        "warping_error": _mean(row["warping_error"] for row in errors),
+        "source_warping_error": _mean(row["source_warping_error"] for row in errors),
+    }
+    rows = {row["frame"]: row for row in made.frames}
+    long: list[tuple[float, float]] = []
+    flickers: list[float] = []
+    drifts: list[float] = []
+    for shot in made.shots:
+        recent: deque[tuple[int, np.ndarray]] = deque(maxlen=LONG + 1)
+        for number in shot:
+            picture = _picture(root, rows[number])
+            if picture.shape != source.frame(number).shape:  # a network that enlarges
+                return columns
+            recent.append((number, picture))
+            if len(recent) > 1:
+                (before, last), (_, _) = recent[-2], recent[-1]
+                flickers.append(tof(last, picture, source.frame(before), source.frame(number)))
+                flow, weights = source.motion(before, number)
+                drifts.append(drift(last, picture, source.frame(before), source.frame(number), flow, weights))
+            if len(recent) == LONG + 1:
+                start, first = recent[0]
+                flow, weights = source.motion(start, number)
+                own = warping_error(first / np.float32(255), picture / np.float32(255), flow, weights)
+                frames = (source.frame(each) / np.float32(255) for each in (start, number))
+                long.append((own, warping_error(*frames, flow, weights)))
+    return columns | {
+        "warping_error_long": _mean(own for own, _ in long),
+        "source_warping_error_long": _mean(floor for _, floor in long),
+        "tof": _mean(flickers),
+        "drift": _mean(drifts),
+    }
+
+
+def _mean(values: Any) -> float | None:
+    found = [value for value in values if value is not None]
+    return fmean(found) if found else None

@@ -1,0 +1,65 @@
+"""Which pixels of a frame a flow can be trusted at: those that the other frame shows too, away from edges of motion."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+
+from nst.motion.warp import inside, warp
+
+CUT_SHARE: Final = 0.3
+"""Share of trusted pixels below which a new shot begins. In Big Buck Bunny it is 0.02 at a cut, 0.9 to 1 elsewhere."""
+
+_SIGMA: Final = 0.8
+_TAPS: Final = 5
+"""Standard deviation in pixels and length of the window that blurs the weights."""
+
+
+def consistency(flow_HW2: np.ndarray, back_HW2: np.ndarray) -> np.ndarray:
+    """Return how much the flow is to be trusted at each pixel, float32 in [0, 1] of shape (H, W).
+
+    A pixel w is occluded, that is not seen in the other frame, where following the flow there and back does not return
+    to it: |f(w) + b(w + f(w))|^2 >= 0.01 (|f|^2 + |b|^2) + 0.5. It lies on an edge of motion where
+    |grad f|^2 > 0.01 |f|^2 + 0.002. Occluded pixels count -1, edges and pixels whose flow leaves the picture 0, all
+    others 1; a Gaussian window of 0.8 pixels blurs that, and what is negative becomes 0, so that the blur reaches
+    outwards from what is occluded.
+
+    Args:
+        flow_HW2: The flow f from this frame to the other.
+        back_HW2: The flow b from the other frame to this one.
+
+    Source:
+        Sundaram, Brox & Keutzer 2010, eq. 5 and 6, and Ruder, Dosovitskiy & Brox 2016, section 4.2, as in
+        manuelruder/artistic-videos@40e7447 consistencyChecker/consistencyChecker.cpp. Differs: the weights are not
+        rounded to 8 bits; and a flow that ends exactly at the centre of a pixel in the last row or column stays inside,
+        so that a clip that stands still is trusted everywhere.
+    """
+    there_HW2 = warp(back_HW2, flow_HW2)
+    error_HW, flow_squared_HW = _squared(flow_HW2 + there_HW2), _squared(flow_HW2)
+    occluded_HW = error_HW >= 0.01 * (flow_squared_HW + _squared(there_HW2)) + 0.5
+    edge_HW = _gradient_squared(flow_HW2) > 0.01 * flow_squared_HW + 0.002
+    weights_HW = np.where(occluded_HW, np.float32(-1), np.float32(1))
+    weights_HW[edge_HW & ~occluded_HW | ~inside(flow_HW2)] = 0
+    cv2.GaussianBlur(weights_HW, (_TAPS, _TAPS), _SIGMA, dst=weights_HW, borderType=cv2.BORDER_REFLECT)
+    return weights_HW.clip(0, 1)
+
+
+def cut(weights_HW: np.ndarray) -> bool:
+    """Return whether a new shot begins between two frames, given the weights of the flow between them."""
+    return float(weights_HW.mean()) < CUT_SHARE
+
+
+def _squared(vectors_HW2: np.ndarray) -> np.ndarray:
+    squared_HW: np.ndarray = vectors_HW2[..., 0] ** 2 + vectors_HW2[..., 1] ** 2
+    return squared_HW
+
+
+def _gradient_squared(flow_HW2: np.ndarray) -> np.ndarray:
+    """Return the squared length of both components' gradients, by central differences; borders are mirrored."""
+    padded = np.pad(flow_HW2, ((1, 1), (1, 1), (0, 0)), mode="symmetric")
+    across_HW2 = padded[1:-1, 2:] - padded[1:-1, :-2]
+    down_HW2 = padded[2:, 1:-1] - padded[:-2, 1:-1]
+    squared_HW: np.ndarray = 0.25 * (_squared(across_HW2) + _squared(down_HW2))
+    return squared_HW

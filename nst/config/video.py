@@ -8,7 +8,7 @@ from pydantic import Field
 
 from nst.config.block import Block
 from nst.config.fields import Steps, Weight
-from nst.config.flow import FlowPreset
+from nst.config.flow import DEFAULT_FLOW, Flow
 
 VERSION: Final = 1
 """Declared version of how frames follow from those before, part of the identity of every clip."""
@@ -38,7 +38,7 @@ Reach = Annotated[
 class MotionBlock(Block):
     """How the motion of a clip is found."""
 
-    flow: FlowPreset = "dis_fast"
+    flow: Flow = DEFAULT_FLOW
 
 
 class PixelVideoConfig(MotionBlock):

@@ -112,7 +112,7 @@ class ClipWork:
         config = ready[0][1].config
         self._config, self._motion = config, config.motion
         size = picture_size(replace(ready[0][1], content=Pixels("first", first)))
-        self._source = ClipSource(self._clip, size, (self._motion or MotionBlock()).flow)
+        self._source = ClipSource(self._clip, size, (self._motion or MotionBlock()).flow, str(workspace.device))
         digest = job.batch.weights_digest
         self._chains = [_Chain(cell, request, chain_id(cell, digest)) for cell, request in ready]
         self._pictures: Recent[np.ndarray] = Recent(_ROOM, lambda array: array.nbytes)
@@ -262,15 +262,15 @@ class ClipWork:
             "picture_digest": digest,
             **{name: value for name, value in self._losses(outcome).items() if name in _LOSSES},
         }
-        if place:
-            other = order[place - 1]
+        other = order[place - 1] if place else number
+        if place and image.shape == self._source.frame(number).shape:  # a network may enlarge
             flow, weights = self._source.motion(other, number)
             pairs = {
                 "warping_error": (self._picture(chain, turn, other), image),
                 "source_warping_error": (self._source.frame(other), self._source.frame(number)),
             }
             for name, (first, second) in pairs.items():
-                row[name] = warping_error(first / np.float32(255), second / np.float32(255), flow, weights)
+                row[name] = warping_error(first, second, flow, weights)
             row["consistent_share"] = float(weights.mean())
         return dict.fromkeys(KEPT) | row
 

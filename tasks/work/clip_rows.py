@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections import deque
+from itertools import pairwise
+from math import isfinite
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +21,7 @@ from tasks.clips.writing import write_clip
 from tasks.layout import picture_key, thumbnail_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from nst.config.fields import ClipFormat
     from tasks.root import Root
@@ -121,41 +123,41 @@ def _metrics(root: Root, made: ClipMade, measure: Callable[[np.ndarray, int], di
 
 def _steadiness(root: Root, made: ClipMade) -> dict[str, Any]:
     """Return how steady a clip is, over pairs of frames of one shot; nulls where there is no such pair."""
-    source, errors = made.source, made.frames
-    columns: dict[str, Any] = {
-        "warping_error": _mean(row["warping_error"] for row in errors),
-        "source_warping_error": _mean(row["source_warping_error"] for row in errors),
-    }
     rows = {row["frame"]: row for row in made.frames}
-    long: list[tuple[float, float]] = []
-    flickers: list[float] = []
-    drifts: list[float] = []
+    columns: dict[str, Any] = {
+        name: _mean([(row[name], 1) for row in made.frames]) for name in ("warping_error", "source_warping_error")
+    }
+    if _picture(root, made.frames[0]).shape != made.source.frame(made.frames[0]["frame"]).shape:
+        return columns  # a network that enlarges: its frames have no pixel in common with the content's
+    long, flickers, drifts = [], [], []
     for shot in made.shots:
-        recent: deque[tuple[int, np.ndarray]] = deque(maxlen=LONG + 1)
-        for number in shot:
-            picture = _picture(root, rows[number])
-            if picture.shape != source.frame(number).shape:  # a network that enlarges
-                return columns
-            recent.append((number, picture))
-            if len(recent) > 1:
-                (before, last), (_, _) = recent[-2], recent[-1]
-                flickers.append(tof(last, picture, source.frame(before), source.frame(number)))
-                flow, weights = source.motion(before, number)
-                drifts.append(drift(last, picture, source.frame(before), source.frame(number), flow, weights))
-            if len(recent) == LONG + 1:
-                start, first = recent[0]
-                flow, weights = source.motion(start, number)
-                own = warping_error(first / np.float32(255), picture / np.float32(255), flow, weights)
-                frames = (source.frame(each) / np.float32(255) for each in (start, number))
-                long.append((own, warping_error(*frames, flow, weights)))
+        long += list(_long_errors(root, made, shot))
+        flickers.append((tof((_picture(root, rows[n]) for n in shot), map(made.source.frame, shot)), len(shot) - 1))
+        flows = (made.source.motion(number, before)[0] for before, number in pairwise(shot))
+        still = drift((_picture(root, rows[n]) for n in shot), map(made.source.frame, shot), flows)
+        drifts.append((still, len(shot) - 1))
     return columns | {
-        "warping_error_long": _mean(own for own, _ in long),
-        "source_warping_error_long": _mean(floor for _, floor in long),
+        "warping_error_long": _mean([(own, 1) for own, _ in long]),
+        "source_warping_error_long": _mean([(floor, 1) for _, floor in long]),
         "tof": _mean(flickers),
         "drift": _mean(drifts),
     }
 
 
-def _mean(values: Any) -> float | None:
-    found = [value for value in values if value is not None]
-    return fmean(found) if found else None
+def _long_errors(root: Root, made: ClipMade, shot: list[int]) -> Iterator[tuple[float, float]]:
+    """Yield the warping errors of pairs of frames that lie `LONG` apart, each with that of the content."""
+    rows = {row["frame"]: row for row in made.frames}
+    recent: deque[np.ndarray] = deque(maxlen=LONG + 1)
+    for place, number in enumerate(shot):
+        recent.append(_picture(root, rows[number]))
+        if place >= LONG:
+            start = shot[place - LONG]
+            flow, weights = made.source.motion(start, number)
+            floor = warping_error(made.source.frame(start), made.source.frame(number), flow, weights)
+            yield warping_error(recent[0], recent[-1], flow, weights), floor
+
+
+def _mean(weighted: Sequence[tuple[float | None, int]]) -> float | None:
+    """Return the weighted mean of the values that are there and are finite; None if there is none."""
+    found = [(value, weight) for value, weight in weighted if value is not None and isfinite(value) and weight]
+    return sum(value * weight for value, weight in found) / sum(weight for _, weight in found) if found else None

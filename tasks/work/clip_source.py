@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nst.motion.consistency import consistent, cut
-from nst.motion.flow import optical_flow
+from nst.motion.consistency import consistency, cut
+from nst.motion.flow import estimator
 from nst.pictures.images import Pixels, decode, resize_to
 from nst.recent import Recent
 from tasks.clips.keeping import kept_info
 from tasks.clips.reading import frames as decoded_frames
 from tasks.inputs.digests import MOST_BYTES as MOST_CLIP_BYTES
 from tasks.inputs.reading import read_planned
+from tasks.models.flow_weights import flow_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -89,10 +90,12 @@ class ClipSource:
         clip: The clip.
         size: Width and height in pixels.
         preset: How motion is found.
+        device: Where a network that finds it computes.
     """
 
-    def __init__(self, clip: Clip, size: tuple[int, int], preset: FlowPreset) -> None:
+    def __init__(self, clip: Clip, size: tuple[int, int], preset: FlowPreset, device: str) -> None:
         self.clip, self.size, self._preset = clip, size, preset
+        self._find = estimator(preset, flow_weights(preset), device)
         width, height = size
         self._folder = cache_folder() / f"{clip.ref.digest[:32]}-{width}x{height}"
         self._memory: Recent[np.ndarray] = Recent(_ROOM, lambda array: array.nbytes)
@@ -131,9 +134,9 @@ class ClipSource:
 
         def compute() -> np.ndarray:
             first, second = self.frame(here), self.frame(there)
-            forth, back = (optical_flow(*pair, self._preset) for pair in ((first, second), (second, first)))
+            forth, back = self._find(first, second), self._find(second, first)
             kept = [
-                np.concatenate([flow, consistent(flow, other)[..., None]], axis=2).astype(np.float16)
+                np.concatenate([flow, consistency(flow, other)[..., None]], axis=2).astype(np.float16)
                 for flow, other in ((forth, back), (back, forth))
             ]
             self._keep(f"motion-{self._preset}-{there}-{here}", kept[1])

@@ -101,7 +101,9 @@ def content_key(content: ImageRef | None) -> bytes:
         return _NO_IMAGE
     if content.clip:
         clip, mask = content.clip, content.mask.digest if content.mask else None
-        return digest16(canonical([content.digest, mask, *_video(), clip.first, clip.last, clip.every, clip.rate, clip.form]))
+        return digest16(
+            canonical([content.digest, mask, *_video(), clip.first, clip.last, clip.every, clip.rate, clip.form])
+        )
     return digest16(canonical([content.digest, content.mask.digest]) if content.mask else content.digest)
 
 

@@ -8,7 +8,7 @@ models/evidence/<model_id>/attempt-<n>.json, .png                    last losses
 state/trainings/<model_id>/checkpoint-<steps>-<digest>.safetensors   all that a training needs to go on
 manifests/<name>-<id>.yaml                                           texts of the manifests that were run
 gallery/<name>-<id>/                                                 pages of the sweeps
-state/clips/<sha256>.json                                            number of frames of clips, by the digest of their file
+state/clips/<sha256>.json                                            what clips hold, by the digest of their file
 state/removals/<id>.json                                             sweeps whose removal has begun and not ended
 
 Pictures and weights are named by the digest of their bytes, so that writing them twice is harmless and a root may be

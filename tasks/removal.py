@@ -122,8 +122,11 @@ def _finish(root: Root, removal: Removal) -> None:
         catalog.drop("judgements", "judgement_id", set(judged["judgement_id"].to_pylist()))
         frames = catalog.read("frames", ["frame_key", "cell_id"], where=("cell_id", unnamed))
         catalog.drop("frames", "frame_key", set(frames["frame_key"].to_pylist()))
-    tables = ("results", "frames")
-    kept = {digest for table in tables for digest in catalog.read(table, ["picture_digest"])["picture_digest"].to_pylist()}
+    kept = {
+        digest
+        for table in ("results", "frames")
+        for digest in catalog.read(table, ["picture_digest"])["picture_digest"].to_pylist()
+    }
     gone = [(digest, form) for digest, form in removal.pictures if digest not in kept]
     keys = [key for digest, form in gone for key in (picture_key(digest, form), thumbnail_key(digest))]
     if removal.sweep_id not in named["sweep_id"].to_pylist():

@@ -10,8 +10,8 @@ from nst.config.effects import NoEffect
 from nst.config.fields import Color, Needs, Pixels, Precision, Seed
 from nst.config.method import Method
 from nst.config.start import Size
-from nst.config.video import NetworkVideoConfig
 from nst.config.training import TRAINING_CONFIGS, Training, refuse_to_paint
+from nst.config.video import NetworkVideoConfig
 from nst.errors import InputError
 
 if TYPE_CHECKING:

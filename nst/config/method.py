@@ -115,7 +115,7 @@ class Method(NamedBlock, Settings):
         """Cost of one cell: pixels x steps, summed over the levels of a pyramid; one pass of a network is one step."""
         raise NotImplementedError
 
-    def of_frame(self, *, first: bool) -> Self:
+    def of_frame(self, *, first: bool) -> Self:  # noqa: ARG002  what optimises pixels looks at it
         """Return the settings of a frame of a clip, given whether it is the first one of its shot."""
         return self
 

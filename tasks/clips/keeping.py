@@ -1,4 +1,4 @@
-"""What a clip holds, kept below the root by the digest of its file: to find it out, the whole clip has to be decoded."""
+"""What a clip holds, kept below the root by the digest of its file: finding it out means decoding the whole clip."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from tasks.layout import PICTURES
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Set
+    from collections.abc import Generator, Iterator
 
     import pyarrow as pa
 
@@ -75,7 +75,7 @@ def faulty_pictures(catalog: Catalog, report: Report, read_data: float) -> Itera
         if shard == prefix:
             here = list(rows)
             shard, rows = next(shards, ("", iter(())))
-        orphans += yield from _check_shard(catalog, report, prefix, here, read_data, frames)
+        orphans += yield from _check_shard(catalog, report, prefix, here, read_data, frames=frames)
     digests = table.column("picture_digest")
     for cell_id in table.filter(digests.is_null()).column("cell_id").to_pylist():
         yield FaultyRow(cell_id, f"cell {cell_id}", "done, but its row names no picture")
@@ -93,7 +93,7 @@ def _rows(table: pa.Table) -> Iterator[_Row]:
 
 
 def _check_shard(
-    catalog: Catalog, report: Report, prefix: str, rows: list[_Row], read_data: float, frames: Set[str]
+    catalog: Catalog, report: Report, prefix: str, rows: list[_Row], read_data: float, *, frames: set[str]
 ) -> Generator[FaultyRow, None, int]:
     """Yield the faults of the rows whose digests begin with a prefix; return the number of pictures without a row.
 

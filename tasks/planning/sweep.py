@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from nst.config.video import MotionBlock
 from nst.errors import UserError
 from nst.manifest.sweep import Manifest, check_manifest
 from nst.plan.batches import Plan, make_plan
@@ -16,6 +17,7 @@ from nst.plan.rates import rate_of
 from nst.records import StyleRef
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.digests import Digests
+from tasks.inputs.flow_files import flow_file
 from tasks.inputs.images import FoundImage, find_image, find_images, find_mask, image_refs, stem, unique
 from tasks.jobs import Job
 from tasks.planning.calibration import kept_calibrations
@@ -211,6 +213,10 @@ def _find_inputs(manifest: Manifest, base: BaseUri, digests: Digests, store: Sto
         with faults.at(*path, "uri"):
             stat = find_image(start.uri, base, "to start from")
             starts[start] = FoundImage(stem(stat.key), stat, None)
+    if any(content.video is not None for content in manifest.contents):
+        for config, path in _users(manifest):
+            with faults.at(*path, "video", "flow"):
+                flow_file((config.motion or MotionBlock()).flow)
     faults.raise_any()
     start_refs = dict(zip(starts, image_refs(list(starts.values()), digests), strict=True))
     return _Inputs(_content_refs(contents, digests), list(_style_refs(styles, digests)), weights, start_refs)

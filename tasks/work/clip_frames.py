@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from nst.config.method import PixelMethod
 from nst.config.terms import TERMS
 from nst.config.video import MotionBlock, PixelVideoConfig
 from nst.errors import NstError
@@ -37,6 +38,7 @@ from tasks.work.rows import loss_columns
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from nst.config.method import Method
     from nst.records import Cell
     from nst.workspace import Request, Stylized, Workspace
     from tasks.jobs import Job
@@ -99,6 +101,7 @@ class ClipWork:
         self,
         job: Job,
         ready: Sequence[tuple[Cell, Request]],
+        *,
         workspace: Workspace,
         root: Root,
         here: Mapping[str, Any],
@@ -116,7 +119,6 @@ class ClipWork:
         digest = job.batch.weights_digest
         self._chains = [_Chain(cell, request, chain_id(cell, digest)) for cell, request in ready]
         self._pictures: Recent[np.ndarray] = Recent(_ROOM, lambda array: array.nbytes)
-        self._done = 0
 
     def run(self) -> list[ClipMade | Exception]:
         """Return one clip or error per cell; the frames of all clips are committed.
@@ -127,15 +129,28 @@ class ClipWork:
         shots = self._source.shots()
         passes = self._motion.passes if isinstance(self._motion, PixelVideoConfig) else 1
         self._find_done(shots, passes)
-        total = len(self._clip.numbers) * passes
-        for (number, shot), turn in itertools.product(enumerate(shots), range(passes)):
-            order = shot if turn % 2 == 0 else shot[::-1]
-            for place in range(len(order)):
-                self._step(number, order, place, turn)
-                self._done += 1
-                if self._on_step:
-                    self._on_step(self._done, total)
+        mine = self._job.part.of(list(enumerate(shots))) if self._job.part else list(enumerate(shots))
+        frames = [
+            (number, shot if turn % 2 == 0 else shot[::-1], place, turn)
+            for (number, shot), turn in itertools.product(mine, range(passes))
+            for place in range(len(shot))
+        ]
+        steps = [_steps(self._config.of_frame(first=place == 0 and turn == 0)) for _, _, place, turn in frames]
+        for index, frame in enumerate(frames):
+            self._step(*frame, self._reporter(sum(steps[:index]), sum(steps)))
+            self._reporter(0, sum(steps))(sum(steps[: index + 1]), 0)
+        if self._job.part:
+            return []
         return [chain.error or self._made(chain, shots, passes) for chain in self._chains]
+
+    def _reporter(self, before: int, total: int) -> OnStep:
+        """Return a function that reports the steps of a frame as steps of the clip."""
+
+        def report(step: int, _: int) -> None:
+            if self._on_step:
+                self._on_step(before + step, total)
+
+        return report
 
     def _made(self, chain: _Chain, shots: list[list[int]], passes: int) -> ClipMade:
         rows = [chain.rows[passes - 1, number] for number in self._clip.numbers]
@@ -181,7 +196,7 @@ class ClipWork:
         """Return whether the picture of a frame on record is still below the root; else it is made again."""
         return self._root.store.head(picture_key(digest, "png")) is not None
 
-    def _step(self, shot: int, order: Sequence[int], place: int, turn: int) -> None:
+    def _step(self, shot: int, order: Sequence[int], place: int, turn: int, on_step: OnStep) -> None:
         """Make a frame for all cells that lack it, and commit it."""
         number = order[place]
         chains = [chain for chain in self._chains if not chain.error and (turn, number) not in chain.rows]
@@ -189,7 +204,7 @@ class ClipWork:
             return
         clock = time.perf_counter()
         requests = [self._request(chain, order, place, turn) for chain in chains]
-        outcomes = stylize_in_memory(requests, self._workspace)
+        outcomes = stylize_in_memory(requests, self._workspace, on_step)
         seconds = (time.perf_counter() - clock) / len(chains)
         rows = []
         for chain, outcome in zip(chains, outcomes, strict=True):
@@ -285,10 +300,10 @@ class ClipWork:
     def _row(self, chain: _Chain, kept: Mapping[str, Any]) -> dict[str, Any]:
         """Return the row of a frame in the table `frames`."""
         index = self._clip.numbers.index(kept["frame"])
-        digest = kept["picture_digest"]
+        digest, about = kept["picture_digest"], f"{chain.cell.cell_id} {kept['frame_id']}"
         return {
             **kept,
-            "frame_key": hashlib.blake2b(f"{chain.cell.cell_id} {kept['frame_id']}".encode(), digest_size=16).hexdigest(),
+            "frame_key": hashlib.blake2b(about.encode(), digest_size=16).hexdigest(),
             "cell_id": chain.cell.cell_id,
             "sweep_id": self._job.sweep_id,
             "time": float(self._clip.times[index] * self._clip.time_base),
@@ -300,6 +315,13 @@ class ClipWork:
 
     def _commit(self, what: str, rows: Sequence[Mapping[str, Any]]) -> None:
         self._root.catalog.commit("frames", self._job.sweep_id, f"{self._job.batch.batch_id}-{what}", rows)
+
+
+def _steps(config: Method) -> int:
+    """Return the number of steps that a frame takes at most."""
+    if not isinstance(config, PixelMethod):
+        return 1
+    return sum(steps for _, steps in config.pyramid.schedule(config.steps))
 
 
 def _at_frame(error: Exception, number: int) -> Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import tempfile
 from collections import deque
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from nst.config.terms import TERMS
+from nst.errors import InputError
 from nst.motion.measures import drift, tof, warping_error
 from nst.pictures.images import decode
 from tasks.clips.preview import preview
@@ -27,10 +29,12 @@ if TYPE_CHECKING:
     from tasks.root import Root
     from tasks.work.clip_frames import ClipMade
 
-SUFFIXES: Final[dict[ClipFormat, str]] = {
-    "h264": "mp4", "vp9": "webm", "av1": "webm", "ffv1": "mkv", "gif": "gif", "webp": "webp",
+CONTAINERS: Final[dict[ClipFormat, tuple[str, ...]]] = {
+    "h264": ("mp4", "mkv"), "vp9": ("mp4", "mkv"), "av1": ("mp4", "mkv"), "ffv1": ("mkv",), "gif": ("gif",),
+    "webp": ("webp",),
 }  # fmt: skip
-"""Formats of pictures' files by the encoding of clips."""
+"""Containers by the encoding of clips: the first that can hold the sound and the times of the content. MP4 keeps times
+exactly, Matroska holds every kind of sound."""
 
 LONG: Final = 10
 """Distance in frames of the pairs of the long-term warping error (Wang et al. 2020; Deng et al. 2021)."""
@@ -39,9 +43,7 @@ _MEASURED: Final = 8
 """Most frames of a clip of which the metrics of stills are taken."""
 
 
-def clip_columns(
-    root: Root, made: ClipMade, measure: Callable[[np.ndarray, int], dict[str, float]]
-) -> dict[str, Any]:
+def clip_columns(root: Root, made: ClipMade, measure: Callable[[np.ndarray, int], dict[str, float]]) -> dict[str, Any]:
     """Write the clip and its thumbnail; return the columns about them, the losses and the metrics.
 
     Args:
@@ -50,13 +52,9 @@ def clip_columns(
         measure: Returns the metrics of a frame, given its picture and its number.
     """
     clip = made.source.clip
-    form = clip.clip.form
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"clip.{SUFFIXES[form]}"
-        write_clip(_pictures(root, made), clip.times, clip.time_base, form, clip.data, file)
-        data = file.read_bytes()
+    data, form = _written(root, made)
     digest = hashlib.sha256(data).hexdigest()
-    key, small = picture_key(digest, SUFFIXES[form]), thumbnail_key(digest)
+    key, small = picture_key(digest, form), thumbnail_key(digest)
     root.store.put(key, data)
     root.store.put(small, preview(_pictures(root, made), len(made.frames), _seconds(made)))
     first = next(_pictures(root, made))
@@ -76,10 +74,43 @@ def clip_columns(
         "picture_bytes": len(data),
         "picture_width": first.shape[1],
         "picture_height": first.shape[0],
-        "picture_format": SUFFIXES[form],
+        "picture_format": form,
         "picture_alpha": False,
         "thumbnail_uri": root.store.url(small),
     }
+
+
+def _written(root: Root, made: ClipMade) -> tuple[bytes, str]:
+    """Return the bytes of the clip's file, and the name of its container."""
+    clip = made.source.clip
+    *others, last = CONTAINERS[clip.clip.form]
+    for container in others:
+        with contextlib.suppress(InputError):
+            return _encoded(root, made, container), container
+    return _encoded(root, made, last), last
+
+
+def _encoded(root: Root, made: ClipMade, container: str) -> bytes:
+    """Return the clip in a container, with the sound of the content where the container holds any.
+
+    Raises:
+        InputError: The container cannot hold the sound or the times.
+    """
+    clip = made.source.clip
+    has_sound = clip.has_sound and container in {"mp4", "mkv"}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"clip.{container}"
+        write_clip(
+            _pictures(root, made),
+            clip.times,
+            clip.time_base,
+            clip.clip.form,
+            file,
+            end=clip.end,
+            audio_from=clip.data if has_sound else None,
+            audio_within=clip.span,
+        )
+        return file.read_bytes()
 
 
 def _pictures(root: Root, made: ClipMade) -> Iterator[np.ndarray]:
@@ -93,11 +124,9 @@ def _picture(root: Root, row: dict[str, Any]) -> np.ndarray:
 
 
 def _seconds(made: ClipMade) -> float:
-    """Return the duration of a clip; the last frame is taken to last as long as the others on average."""
+    """Return the duration of a clip."""
     clip = made.source.clip
-    steps = max(1, len(clip.times) - 1)
-    span = (clip.times[-1] - clip.times[0]) * clip.time_base if len(clip.times) > 1 else clip.time_base
-    return float(span * (steps + 1) / steps) if len(clip.times) > 1 else float(span)
+    return float((clip.end - clip.times[0]) * clip.time_base)
 
 
 def _mean_losses(made: ClipMade) -> dict[str, float]:

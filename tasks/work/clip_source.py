@@ -56,6 +56,9 @@ class Clip:
         numbers: The numbers of its selected frames.
         times: The presentation time of each selected frame, in units of `time_base`.
         time_base: Seconds.
+        end: When the last selected frame ends, in the same units.
+        span: From when to when in seconds the selected frames are shown; None for the whole clip.
+        has_sound: Whether it has an audio track.
         data: The bytes of its file, None for a sequence of stills.
     """
 
@@ -64,14 +67,23 @@ class Clip:
         self.ref, self.clip = ref, ref.clip
         self.numbers = self.clip.frames
         self.data: bytes | None = None
+        self.has_sound = False
         if self.clip.stills:
             self.time_base = 1 / Fraction(self.clip.rate).limit_denominator(100_000)
-            self.times = list(self.numbers)
+            times: Sequence[int] = range(len(self.clip.stills))
         else:
             self.data = data = read_planned(ref.link or ref.uri, ref.digest, max_bytes=MOST_CLIP_BYTES)
             info = kept_info(store, ref.digest, ref.uri, lambda: data)
-            self.time_base = info.time_base
-            self.times = [info.times[number] for number in self.numbers]
+            self.time_base, self.has_sound = info.time_base, info.audio > 0
+            times = info.times
+        self.times = [times[number] for number in self.numbers]
+        after = self.numbers[-1] + self.clip.every
+        step = (
+            self.times[-1] - self.times[-2] if len(self.times) > 1 else max(1, round(Fraction(1, 24) / self.time_base))
+        )
+        self.end = times[after] if after < len(times) else self.times[-1] + step
+        whole = self.numbers[0] == 0 and self.numbers[-1] + self.clip.every >= len(times)
+        self.span = None if whole else (self.times[0] * self.time_base, self.end * self.time_base)
 
     def decoded(self, numbers: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
         """Yield frames with their numbers, HWC uint8 RGB at their own size."""

@@ -132,7 +132,11 @@ class Stylist:
         """Return one picture, clip or error per cell; the frames of clips are committed already."""
         if ready and ready[0][0].content and ready[0][0].content.clip:
             try:
-                return [*ClipWork(job, ready, self._workspace(job), self.root, here, on_step).run()]
+                return [
+                    *ClipWork(
+                        job, ready, workspace=self._workspace(job), root=self.root, here=here, on_step=on_step
+                    ).run()
+                ]
             except InputError as error:
                 return [error] * len(ready)
         return [*stylize_in_memory([request for _, request in ready], self._workspace(job), on_step)]
@@ -148,6 +152,8 @@ class Stylist:
         job, failures = computed.job, list(computed.failures)
         rows: list[dict[str, Any]] = []
         traces: list[dict[str, Any]] = []
+        if job.part:  # its frames are committed; the clip itself is another job's
+            return BatchOutcome(job.batch.batch_id, (), (), computed.about["batch_seconds"])
         for (cell, request), outcome in zip(computed.ready, computed.stylized, strict=True):
             if isinstance(outcome, Exception):
                 failures.append(_FailedCell(cell, outcome, "stylize"))

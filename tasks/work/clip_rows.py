@@ -12,8 +12,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from nst.config.terms import TERMS
 from nst.errors import InputError
 from nst.motion.measures import drift, tof, warping_error
@@ -24,6 +22,8 @@ from tasks.layout import picture_key, thumbnail_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
 
     from nst.config.fields import ClipFormat
     from tasks.root import Root

@@ -20,8 +20,9 @@ def write_gif(pictures: Iterable[np.ndarray], milliseconds: Sequence[int], targe
     """Write a GIF that repeats for ever; each frame has its own palette of up to 256 colours, without dithering.
 
     Dithering would make noise that moves where the picture stands still. The palette is that of an octree, in 5 ms for
-    a frame of 640 x 360 where a median cut takes 300 (mean error 3.3 of 255 against 2.6). Pillow's own writer of several frames keeps
-    them all in memory and joins equal ones; here the frames go to the file one by one (GIF89a specification, 1990).
+    a frame of 640 x 360 where a median cut takes 300 (mean error 3.3 of 255 against 2.6). Pillow's own writer of
+    several frames keeps them all in memory and joins equal ones; here the frames go to the file one by one (GIF89a
+    specification, 1990).
 
     Args:
         pictures: uint8 RGB of shape (H, W, 3) each, of one size.
@@ -32,11 +33,7 @@ def write_gif(pictures: Iterable[np.ndarray], milliseconds: Sequence[int], targe
     Raises:
         InputError: A frame is shown for a shorter time.
     """
-    if min(milliseconds) < 20:
-        raise InputError(
-            f"a GIF cannot show a frame for {min(milliseconds)} ms, at least 20 are needed",
-            hint="take every second frame, or write another kind of file",
-        )
+    _check_durations(milliseconds, 20, "GIF")
     with target.open("wb") as file:
         for number, (picture, duration) in enumerate(zip(pictures, milliseconds, strict=True)):
             if number == 0:
@@ -53,11 +50,23 @@ def write_webp(pictures: Iterable[np.ndarray], milliseconds: Sequence[int], targ
 
     Args:
         pictures: As `write_gif`.
-        milliseconds: How long each is shown.
+        milliseconds: How long each is shown. At least 11: browsers show less as 100.
         target: The file.
+
+    Raises:
+        InputError: A frame is shown for a shorter time.
     """
+    _check_durations(milliseconds, 11, "WebP")
     frames = _Frames(iter(pictures), len(milliseconds))
     frames.save(target, "WEBP", save_all=True, duration=list(milliseconds), quality=90, method=4, loop=0)
+
+
+def _check_durations(milliseconds: Sequence[int], least: int, kind: str) -> None:
+    if min(milliseconds) < least:
+        raise InputError(
+            f"a {kind} cannot show a frame for {min(milliseconds)} ms, at least {least} are needed",
+            hint="take every second frame, or write another kind of file",
+        )
 
 
 class _Frames(Image.Image):

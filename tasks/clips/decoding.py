@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _UNSPECIFIED: Final = 2
 """AVCOL_SPC_UNSPECIFIED: the clip does not say which matrix made its YUV."""
 
+_MAX_PACKETS: Final = 1_000_000
+"""Largest number of packets of all tracks of a clip: a file can hold 25 empty ones in each of its bytes."""
+
 
 class Decoder:
     """Decodes the frames of a clip one after another.
@@ -41,6 +44,7 @@ class Decoder:
         self.packets = 0
         self.frames = 0
         self.end = Fraction(0)
+        self._all_packets = 0
         self._clip = clip
         self._size: tuple[int, int] | None = None
 
@@ -68,6 +72,9 @@ class Decoder:
                 yield frame
 
     def _decode(self, packet: Packet[Stream]) -> list[VideoFrame]:
+        self._all_packets += 1
+        if self._all_packets > _MAX_PACKETS:
+            raise InputError(f"the clip has more than the {_MAX_PACKETS:,} packets that are accepted")
         if packet.pts is not None and packet.time_base:
             self.end = max(self.end, (packet.pts + (packet.duration or 0)) * packet.time_base)
         if packet.stream_index != self._clip.video.index:

@@ -42,7 +42,7 @@ CODECS: Final[Mapping[str, Codec]] = {
     "h264": Codec("libx264", "yuv420p", 2, {"crf": "16", "preset": "medium"}),
     "vp9": Codec("libvpx-vp9", "yuv420p", 1, {"crf": "20", "b": "0", "deadline": "good", "cpu-used": "4"}),
     "av1": Codec("libsvtav1", "yuv420p", 2, {"crf": "20", "preset": "8", "svtav1-params": "lp=1"}),
-    "ffv1": Codec("ffv1", "bgr0", 1, {"level": "3", "slices": "4", "slicecrc": "1"}),
+    "ffv1": Codec("ffv1", "bgr0", 1, {"level": "3", "slicecrc": "1"}),
 }
 
 _BITEXACT: Final = 1 << 23
@@ -69,7 +69,7 @@ class Footage:
 
 def add_track(output: OutputContainer, codec: Codec, size: tuple[int, int], clip: Footage) -> VideoStream:
     """Add the video track to an output."""
-    os.environ.setdefault("SVT_LOG", "1")  # the encoder of AV1 would print its settings
+    os.environ.setdefault("SVT_LOG", "0")  # the encoder of AV1 would print its settings
     seconds = (clip.ends[-1] - clip.times[0]) * clip.time_base
     rate = Fraction(len(clip.times) / seconds).limit_denominator(1001)
     stream = cast("VideoStream", output.add_stream(codec.name, rate=rate, options=dict(codec.options)))

@@ -106,8 +106,8 @@ def sound_packets(data):
     """For each audio track its packets: when each begins in seconds, and its bytes."""
     with av.open(io.BytesIO(data)) as container:
         tracks = {stream.index: [] for stream in container.streams.audio}
-        for packet in container.demux(container.streams.audio):
-            if packet.size:
+        for packet in container.demux():
+            if packet.size and packet.stream_index in tracks:
                 tracks[packet.stream_index].append((packet.pts * packet.time_base, bytes(packet)))
     return list(tracks.values())
 

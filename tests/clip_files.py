@@ -36,18 +36,18 @@ def clip(
     matrix=None,
     options=None,
     sound=0,
-    audio_codec="aac",
+    container_options=None,
 ):
     """Bytes of a clip with frames of `picture` at the given times and `sound` audio tracks of a second each."""
     out = io.BytesIO()
-    with av.open(out, "w", format=kind) as container:
+    with av.open(out, "w", format=kind, options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=24, options=options or {})
         stream.height, stream.width = size
         stream.pix_fmt = pixels
         stream.time_base = stream.codec_context.time_base = time_base
         if matrix is not None:
             stream.set_display_matrix(matrix)
-        tracks = [container.add_stream(audio_codec, rate=44100) for _ in range(sound)]
+        tracks = [container.add_stream("aac", rate=44100) for _ in range(sound)]
         for position, track in enumerate(tracks):
             mux_tone(container, track, 220 * (position + 1))
         for number, time in enumerate(times):

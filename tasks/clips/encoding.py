@@ -109,3 +109,29 @@ def encoded(stream: VideoStream, clip: Footage, size: tuple[int, int], pixels: s
         frame.pts, frame.time_base = time, clip.time_base
         yield from stream.encode(frame)
     yield from stream.encode(None)
+
+
+def lasting(
+    packets: Iterable[Packet[VideoStream]], clip: Footage, *, in_order_of_decoding: bool
+) -> Iterator[Packet[VideoStream]]:
+    """Yield packets with their durations: how long the frame of each is shown.
+
+    Args:
+        packets: The packets of all frames.
+        clip: What they were made of.
+        in_order_of_decoding: The container states the length of its track as the time between the first packet and the
+            last one in the order of decoding, and the duration of that one, which is not the last one that is shown.
+    """
+    durations = {start: end - start for start, end in zip(clip.times, clip.ends, strict=True)}
+    held, first = None, 0
+    for packet in packets:
+        packet.duration = durations[cast("int", packet.pts)]
+        if held is None:
+            first = packet.dts or 0
+        else:
+            yield held
+        held = packet
+    if held is not None:
+        if in_order_of_decoding:
+            held.duration = max(1, clip.ends[-1] - clip.times[0] - ((held.dts or 0) - first))
+        yield held

@@ -11,12 +11,12 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, pairwise
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal
 
 from nst.errors import InputError
 from tasks.clips.animating import write_gif, write_webp
 from tasks.clips.containers import library, open_container
-from tasks.clips.encoding import CODECS, Footage, add_track, encoded
+from tasks.clips.encoding import CODECS, Footage, add_track, encoded, lasting
 from tasks.clips.sound import Sound
 
 if TYPE_CHECKING:
@@ -151,9 +151,7 @@ def _write_video(
         sound = Sound(audio_from, output, audio_within) if audio_from is not None else None
         if sound:
             stack.callback(sound.close)
-        durations = {a: b - a for a, b in zip(clip.times, clip.ends, strict=True)}
-        for packet in encoded(stream, clip, size, codec.pixels):
-            packet.duration = durations[cast("int", packet.pts)]
+        for packet in lasting(encoded(stream, clip, size, codec.pixels), clip, in_order_of_decoding=is_mp4):
             if sound:
                 sound.write_until((packet.dts or 0) * clip.time_base)
             output.mux_one(packet)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MAX_SAMPLES: Final = 20_000_000
 """Largest number of samples of a track: seven minutes of uncompressed sound, whose samples are counted one by one."""
 
-_MAX_BOXES: Final = 200_000
+_MAX_BOXES: Final = 50_000
 
 _DATA: Final = {b"mdat", b"free", b"skip", b"wide"}
 """Boxes whose bytes are no boxes."""

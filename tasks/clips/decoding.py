@@ -65,7 +65,7 @@ class Decoder:
                 frames = self._decode(packet)
             except failures as error:
                 if self.frames:
-                    raise self.damaged() from error
+                    raise self._damaged() from error
                 continue
             for frame in frames:
                 self._check(frame)
@@ -81,7 +81,7 @@ class Decoder:
             return []
         self.packets += packet.size > 0
         if packet.is_corrupt and self.frames:
-            raise self.damaged()
+            raise self._damaged()
         return cast("list[VideoFrame]", packet.decode())
 
     def _check(self, frame: VideoFrame) -> None:
@@ -96,9 +96,39 @@ class Decoder:
             )
         self._size = size
 
-    def damaged(self, promised: int = 0) -> InputError:
-        """Return the error that says how many frames could be decoded, and how many of `promised` if known."""
-        of = f" of {promised:,}" if promised else ""
+    def check_whole(self) -> None:
+        """Refuse a clip whose container promises more than was found, at its end.
+
+        MP4 and MOV list every packet, AVI states their number; Matroska and WebM state the length of the whole clip, of
+        which a tenth of a second may be missing, since the duration of the last packet is not always stated.
+
+        Raises:
+            InputError: It does.
+        """
+        if self._clip.container.format.name.startswith("matroska"):
+            whole = self._length() - self.end <= Fraction(1, 10)
+        else:
+            whole = self._promised() <= self.packets
+        if not whole:
+            raise self._damaged()
+
+    def _promised(self) -> int:
+        """Return how many frames the container promises; 0 where it does not say."""
+        video, kind = self._clip.video, self._clip.container.format.name
+        if kind.startswith("mov"):
+            return len(video.index_entries)
+        if kind.startswith("matroska"):
+            return round(self._length() * (video.average_rate or 0))
+        return video.frames
+
+    def _length(self) -> Fraction:
+        """Return how long the container says that the clip is, in seconds; 0 where it does not say."""
+        return Fraction(self._clip.container.duration or 0, 1_000_000)
+
+    def _damaged(self) -> InputError:
+        """Return the error that says how many frames could be decoded, and how many there should be if that is known."""
+        promised = self._promised()
+        of = f" of {promised:,}" if promised > self.frames else ""
         return InputError(
             f"the clip is truncated or damaged: {self.frames:,}{of} frames can be decoded",
             hint="copy it again, or cut it to the frames that are whole",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from nst.errors import InputError
 from nst.pictures.decoding import MAX_PIXELS
+from tasks.clips.boxes import check_boxes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +74,7 @@ def opened(data: bytes) -> Iterator[Opened]:
         InputError: The file is empty, too large, no clip, has no video track, or no decoder for it.
     """
     check_bytes(data)
+    check_boxes(data)
     with telling(), open_container(data) as container:
         video = _video(container)
         context = video.codec_context

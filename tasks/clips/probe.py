@@ -139,7 +139,7 @@ def _probe_container(clip: Opened) -> ClipInfo:
     for frame in decoder:
         size = size if stated else shown_size(frame, clip.video.sample_aspect_ratio)
         stated.append(frame.pts)
-    _check_whole(clip, decoder)
+    decoder.check_whole()
     if not stated:
         raise InputError("the clip has no frame that can be decoded")
     container = clip.container.format.name
@@ -158,19 +158,3 @@ def _rate(clip: Opened, times: list[int]) -> Fraction:
     if len(times) > 1 and clip.video.time_base:
         return Fraction(len(times) - 1) / ((times[-1] - times[0]) * clip.video.time_base)
     return Fraction(clip.video.average_rate or clip.video.guessed_rate or STILLS_RATE)
-
-
-def _check_whole(clip: Opened, decoder: Decoder) -> None:
-    """Refuse a clip whose container promises more than was found.
-
-    MP4 and MOV list every packet, AVI states their number; Matroska and WebM state the length of the whole clip, of
-    which a tenth of a second may be missing, since the duration of the last packet is not always stated.
-    """
-    kind, video = clip.container.format.name, clip.video
-    promised = len(video.index_entries) if kind.startswith("mov") else video.frames
-    if promised > decoder.packets:
-        raise decoder.damaged(promised)
-    length = Fraction(clip.container.duration or 0, 1_000_000)
-    if kind.startswith("matroska") and length - decoder.end > Fraction(1, 10):
-        rate = Fraction(video.average_rate or video.guessed_rate or STILLS_RATE)
-        raise decoder.damaged(max(decoder.frames + 1, round(length * rate)))

@@ -54,8 +54,11 @@ def frames(data: bytes, wanted: Sequence[int], info: ClipInfo | None = None) -> 
     if is_animation(data):
         yield from _chosen(enumerate(picture for _, picture in animation_frames(data)), wanted)
         return
+    from av.video.reformatter import VideoReformatter
+
+    reformatter = VideoReformatter()
     for number, (frame, aspect) in _chosen(_numbered(data, wanted[0], info), wanted):
-        yield number, to_rgb(frame, aspect)
+        yield number, to_rgb(frame, aspect, reformatter)
 
 
 def still_frames(files: Sequence[bytes], wanted: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:

@@ -7,6 +7,7 @@ them without any interpolation.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -22,6 +23,7 @@ class Scene:
     corner: tuple[float, float] = (80.0, 50.0)
     side: float = 80.0
 
+    @cache  # noqa: B019 - scenes are few and small
     def frame(self, time: float) -> np.ndarray:
         """Return the frame at a time, HW3 uint8."""
         x, y = self._places()
@@ -77,8 +79,8 @@ def texture(x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
     for _ in range(40):
         length, angle = 4 * 16 ** random.random(), 2 * np.pi * random.random()
         across, down = np.cos(angle) * 2 * np.pi / length, np.sin(angle) * 2 * np.pi / length
-        phase = (x * across + y * down)[..., None] + 2 * np.pi * random.random(3)
-        total += np.sin(phase) * random.random(3) * length**0.5
+        wave = np.sin(x * across + y * down + 2 * np.pi * random.random())
+        total += wave[..., None] * random.uniform(-1, 1, 3) * length**0.5
     return 0.5 + 0.5 * np.tanh(total / 16)
 
 

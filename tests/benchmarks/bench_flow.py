@@ -3,8 +3,8 @@
     python tests/benchmarks/bench_flow.py [--width 640] [--height 360] [--times 40] [--threads 1]
 
 The frames are two consecutive ones of Big Buck Bunny (`../shared/data`, or `NST_TEST_DATA`), enlarged to the given
-size. Times are processor time of one core: the median of several calls, and the shortest, which other work on the
-machine disturbs least.
+size, and memory is kept as a worker keeps it. Times are processor time: the median of several calls, and the shortest,
+which other work on the machine disturbs least.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from nst.motion.consistency import consistency
 from nst.motion.flow import optical_flow
 from nst.motion.measures import warping_error
 from nst.motion.warp import bring
+from tasks.work.workplace import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     settings = parser.parse_args()
     cv2.setNumThreads(settings.threads)
+    keep_freed_memory()
     before, now = (frame(number, (settings.width, settings.height)) for number in (95, 96))
     print(f"{settings.width} x {settings.height}, {settings.threads} thread(s), OpenCV {cv2.__version__}")
     rows: list[tuple[str, Callable[[], object]]] = []

@@ -73,7 +73,7 @@ class Scene:
 
 
 def texture(x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
-    """Return RGB in [0, 1] of a texture at the given places: 40 waves of 4 to 64 pixels in all directions, the longer the stronger."""
+    """Return RGB in [0, 1] of a texture at the given places: 40 waves of 4 to 64 pixels, the longer the stronger."""
     random = np.random.default_rng(seed)
     total = np.zeros((*x.shape, 3))
     for _ in range(40):

@@ -45,8 +45,8 @@ def consistency(flow_HW2: np.ndarray, back_HW2: np.ndarray) -> np.ndarray:
     edge_HW = _gradient_squared(across_HW) + _gradient_squared(down_HW) > 0.01 * flow_HW + 0.002
     weights_HW = np.where(occluded_HW, np.float32(-1), np.float32(1))
     weights_HW[(edge_HW & ~occluded_HW) | ~inside(x_HW, y_HW)] = 0
-    weights_HW = cv2.GaussianBlur(weights_HW, (_TAPS, _TAPS), _SIGMA, borderType=cv2.BORDER_REFLECT)
-    return weights_HW.clip(0, 1)
+    blurred_HW: np.ndarray = cv2.GaussianBlur(weights_HW, (_TAPS, _TAPS), _SIGMA, borderType=cv2.BORDER_REFLECT)
+    return blurred_HW.clip(0, 1)
 
 
 def cut(weights_HW: np.ndarray) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from nst.motion.warp import inside, warp
+from nst.motion.warp import inside, places, sampled
 
 CUT_SHARE: Final = 0.3
 """Share of trusted pixels below which a new shot begins. In Big Buck Bunny it is 0.02 at a cut, 0.9 to 1 elsewhere."""
@@ -36,14 +36,17 @@ def consistency(flow_HW2: np.ndarray, back_HW2: np.ndarray) -> np.ndarray:
         rounded to 8 bits; and a flow that ends exactly at the centre of a pixel in the last row or column stays inside,
         so that a clip that stands still is trusted everywhere.
     """
-    there_HW2 = warp(back_HW2, flow_HW2)
-    error_HW, flow_squared_HW = _squared(flow_HW2 + there_HW2), _squared(flow_HW2)
-    occluded_HW = error_HW >= 0.01 * (flow_squared_HW + _squared(there_HW2)) + 0.5
-    edge_HW = _gradient_squared(flow_HW2) > 0.01 * flow_squared_HW + 0.002
+    x_HW, y_HW = places(flow_HW2)
+    across_HW, down_HW = cv2.split(flow_HW2)
+    back_across_HW, back_down_HW = sampled(cv2.split(back_HW2), x_HW, y_HW)
+    flow_HW = _squared(across_HW, down_HW)
+    error_HW = _squared(across_HW + back_across_HW, down_HW + back_down_HW)
+    occluded_HW = error_HW >= 0.01 * (flow_HW + _squared(back_across_HW, back_down_HW)) + 0.5
+    edge_HW = _gradient_squared(across_HW) + _gradient_squared(down_HW) > 0.01 * flow_HW + 0.002
     weights_HW = np.where(occluded_HW, np.float32(-1), np.float32(1))
-    weights_HW[edge_HW & ~occluded_HW | ~inside(flow_HW2)] = 0
-    cv2.GaussianBlur(weights_HW, (_TAPS, _TAPS), _SIGMA, dst=weights_HW, borderType=cv2.BORDER_REFLECT)
-    return weights_HW.clip(0, 1)
+    weights_HW[(edge_HW & ~occluded_HW) | ~inside(x_HW, y_HW)] = 0
+    blurred_HW: np.ndarray = cv2.GaussianBlur(weights_HW, (_TAPS, _TAPS), _SIGMA, borderType=cv2.BORDER_REFLECT)
+    return blurred_HW.clip(0, 1)
 
 
 def cut(weights_HW: np.ndarray) -> bool:
@@ -51,15 +54,16 @@ def cut(weights_HW: np.ndarray) -> bool:
     return float(weights_HW.mean()) < CUT_SHARE
 
 
-def _squared(vectors_HW2: np.ndarray) -> np.ndarray:
-    squared_HW: np.ndarray = vectors_HW2[..., 0] ** 2 + vectors_HW2[..., 1] ** 2
+def _squared(across_HW: np.ndarray, down_HW: np.ndarray) -> np.ndarray:
+    squared_HW: np.ndarray = across_HW * across_HW
+    squared_HW += down_HW * down_HW
     return squared_HW
 
 
-def _gradient_squared(flow_HW2: np.ndarray) -> np.ndarray:
-    """Return the squared length of both components' gradients, by central differences; borders are mirrored."""
-    padded = np.pad(flow_HW2, ((1, 1), (1, 1), (0, 0)), mode="symmetric")
-    across_HW2 = padded[1:-1, 2:] - padded[1:-1, :-2]
-    down_HW2 = padded[2:, 1:-1] - padded[:-2, 1:-1]
-    squared_HW: np.ndarray = 0.25 * (_squared(across_HW2) + _squared(down_HW2))
-    return squared_HW
+def _gradient_squared(component_HW: np.ndarray) -> np.ndarray:
+    """Return the squared length of the gradient of a component, by central differences; borders are mirrored."""
+    across_HW, down_HW = (
+        cv2.Sobel(component_HW, cv2.CV_32F, x, y, ksize=1, scale=0.5, borderType=cv2.BORDER_REFLECT)
+        for x, y in ((1, 0), (0, 1))
+    )
+    return _squared(across_HW, down_HW)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def warp(picture_HWC: np.ndarray, flow_HW2: np.ndarray) -> np.ndarray:
@@ -16,8 +21,7 @@ def warp(picture_HWC: np.ndarray, flow_HW2: np.ndarray) -> np.ndarray:
         picture_HWC: The picture of the other frame, float32.
         flow_HW2: The flow from this frame to the other.
     """
-    x_HW, y_HW = places(flow_HW2)
-    warped_HWC: np.ndarray = cv2.remap(picture_HWC, x_HW, y_HW, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    warped_HWC: np.ndarray = cv2.merge(sampled(cv2.split(picture_HWC), *places(flow_HW2)))
     return warped_HWC.reshape(picture_HWC.shape)  # OpenCV drops the axis of a single channel
 
 
@@ -28,13 +32,15 @@ def places(flow_HW2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return flow_HW2[..., 0] + x_W, flow_HW2[..., 1] + y_H[:, None]
 
 
-def inside(flow_HW2: np.ndarray) -> np.ndarray:
-    """Return where the flow does not leave the picture, bool of shape (H, W).
+def sampled(planes: Sequence[np.ndarray], x_HW: np.ndarray, y_HW: np.ndarray) -> list[np.ndarray]:
+    """Return the bilinear values of planes, float32 of shape (H, W) each, at the given places, as `warp` does."""
+    # One plane at a time: of two channels together OpenCV 5 rounds the places to 1/32 pixel, and of three it is slower.
+    return [cv2.remap(plane, x_HW, y_HW, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for plane in planes]
 
-    The centres of the border's pixels are inside, what lies beyond them is not.
-    """
-    height, width = flow_HW2.shape[:2]
-    x_HW, y_HW = places(flow_HW2)
+
+def inside(x_HW: np.ndarray, y_HW: np.ndarray) -> np.ndarray:
+    """Return which places lie inside the picture, bool of shape (H, W): up to the centres of the border's pixels."""
+    height, width = x_HW.shape
     inside_HW: np.ndarray = (x_HW >= 0) & (x_HW <= width - 1) & (y_HW >= 0) & (y_HW <= height - 1)
     return inside_HW
 

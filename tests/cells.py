@@ -75,7 +75,19 @@ def request(
 ) -> Request:
     """Return one cell; styles without weights count equally."""
     shares = tuple(weights) or (1.0,) * len(styles)
-    return Request(cell_id, content, tuple(styles), shares, mix, config, mask, tuple(style_masks), model, start, before=tuple(before))
+    return Request(
+        cell_id,
+        content,
+        tuple(styles),
+        shares,
+        mix,
+        config,
+        mask,
+        tuple(style_masks),
+        model,
+        start,
+        before=tuple(before),
+    )
 
 
 def run(*requests: Request) -> list[Stylized]:

@@ -32,7 +32,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a clip of eight stills: a picture that moves by two pixels, and a cut to another after the fifth."""
+    """A folder with a clip of eight stills: a picture that moves by two pixels, and a cut after the fifth."""
     (tmp_path / "clip").mkdir()
     scenes = [blocks(seed, HEIGHT, WIDTH + 40) for seed in (1, 2)]
     for number in range(8):
@@ -152,14 +152,20 @@ def test_variants_go_through_a_frame_together(folder, monkeypatch):
     monkeypatch.setattr(
         clip_frames, "stylize_in_memory", lambda requests, *rest: sizes.append(len(requests)) or real(requests, *rest)
     )
-    text = manifest("{video: clip/, frames: 0-2}", ", video: {steps: 4}", "sweep: {style_weight: [1, 10], temporal_weight: [0, 5]}\n")
+    text = manifest(
+        "{video: clip/, frames: 0-2}",
+        ", video: {steps: 4}",
+        "sweep: {style_weight: [1, 10], temporal_weight: [0, 5]}\n",
+    )
     rows = run(plan(folder, text))
     assert sizes == [4, 4, 4]
     assert len({row["picture_digest"] for row in rows}) == 4
 
 
 def test_more_weight_flickers_less(folder):
-    text = manifest("{video: clip/, frames: 0-4}", ", style_weight: 1e3, video: {steps: 30}", "sweep: {temporal_weight: [0, 1e4]}\n")
+    text = manifest(
+        "{video: clip/, frames: 0-4}", ", style_weight: 1e3, video: {steps: 30}", "sweep: {temporal_weight: [0, 1e4]}\n"
+    )
     free, held = run(plan(folder, text))
     assert held["warping_error"] < 0.7 * free["warping_error"]
     assert held["source_warping_error"] == free["source_warping_error"]

@@ -17,7 +17,8 @@ def test_it_is_the_weighted_mean_square_over_the_contrast_of_the_content():
     x, near, far = random.random((3, 2, 3, 5, 4))
     c_near, c_far = random.random((2, 5, 4))
     expected = (c_near * (x - near) ** 2).mean((1, 2, 3)) + (c_far * (x - far) ** 2).mean((1, 2, 3))
-    before = Before([*map(torch.from_numpy, (near, far))], [*map(torch.from_numpy, (c_near, c_far))], torch.tensor(0.2, dtype=torch.float64))
+    warped, weights = (list(map(torch.from_numpy, pair)) for pair in ((near, far), (c_near, c_far)))
+    before = Before(warped, weights, torch.tensor(0.2, dtype=torch.float64))
     found = temporal_loss(torch.from_numpy(x), before)
     np.testing.assert_allclose(found.numpy(), expected / 0.2, rtol=1e-12)
 

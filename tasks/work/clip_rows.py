@@ -16,7 +16,7 @@ from nst.config.terms import TERMS
 from nst.errors import InputError
 from nst.motion.measures import drift, tof, warping_error
 from nst.pictures.images import decode
-from tasks.clips.preview import preview
+from tasks.clips.preview import animated_preview, preview_frames
 from tasks.clips.writing import write_clip
 from tasks.layout import picture_key, thumbnail_key
 
@@ -56,7 +56,7 @@ def clip_columns(root: Root, made: ClipMade, measure: Callable[[np.ndarray, int]
     digest = hashlib.sha256(data).hexdigest()
     key, small = picture_key(digest, form), thumbnail_key(digest)
     root.store.put(key, data)
-    root.store.put(small, preview(_pictures(root, made), len(made.frames), _seconds(made)))
+    root.store.put(small, _preview(root, made))
     first = next(_pictures(root, made))
     return {
         **_mean_losses(made),
@@ -121,6 +121,14 @@ def _pictures(root: Root, made: ClipMade) -> Iterator[np.ndarray]:
 
 def _picture(root: Root, row: dict[str, Any]) -> np.ndarray:
     return decode(root.store.get(picture_key(row["picture_digest"], "png")))
+
+
+def _preview(root: Root, made: ClipMade) -> bytes:
+    """Return the moving thumbnail of the clip."""
+    clip, shown = made.source.clip, preview_frames(len(made.frames))
+    moments = [clip.times[index] * clip.time_base for index in shown]
+    pictures = (_picture(root, made.frames[index]) for index in shown)
+    return animated_preview(pictures, moments, clip.end * clip.time_base)
 
 
 def _seconds(made: ClipMade) -> float:

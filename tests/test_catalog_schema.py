@@ -57,8 +57,9 @@ def test_a_row_holds_every_setting_of_its_method_as_the_manifest_has_it(method: 
             assert value is None
             assert (row["early_stop_tolerance"], row["early_stop_patience"]) == (None, None)
             continue
-        if key in {"optimizer", "pyramid", "backbone"}:
+        if key in {"optimizer", "pyramid", "backbone", "video"}:
             found = {part: row[key if part == "name" else f"{key}_{part}"] for part in value}
+            found = {part: json.loads(kept) if part == "reach" else kept for part, kept in found.items()}
         else:
             found = json.loads(row[key]) if isinstance(value, dict | list) else row[key]
         assert found == value, key

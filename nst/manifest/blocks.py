@@ -38,8 +38,28 @@ def _check_mask(mask: Any) -> Any:
     return check_uri(mask)
 
 
+def frames_of(text: str | None) -> tuple[int, int | None]:
+    """Return the first and the last frame that a selection such as `10-80` names; None for the last of the clip."""
+    first, _, last = (text or "-").partition("-")
+    return int(first.strip() or 0), int(last.strip()) if last.strip() else None
+
+
+def _check_frames(frames: Any) -> Any:
+    if isinstance(frames, int) and not isinstance(frames, bool):
+        frames = f"{frames}-{frames}" if frames >= 0 else str(frames)
+    if not isinstance(frames, str):
+        return frames
+    if not re.fullmatch(r"\s*\d{0,9}\s*-\s*\d{0,9}\s*", frames):
+        raise ValueError(f"found {frames[:40]!r}, expected e.g. 10-80, or 10- or -80, counted from zero")
+    first, last = frames_of(frames)
+    if last is not None and last < first:
+        raise ValueError(f"found {frames!r}, expected the first frame before the last one")
+    return frames
+
+
 Uri = Annotated[str, Field(min_length=1, max_length=2048)]
 Mask = Annotated[Uri | None, BeforeValidator(_check_mask)]
+Frames = Annotated[str | None, BeforeValidator(_check_frames)]
 Scale = Annotated[float, Field(gt=0, le=4)]
 Name = Annotated[str, Field(pattern=_TYPED_NAME)]
 
@@ -69,8 +89,8 @@ class ContentSpec(FromUri):
     glob or as a prefix that ends in `/`, in the order of their names. Relative to the manifest. Video files need the
     extra `video`."""
 
-    frames: Annotated[str, Field(pattern=r"^\s*\d*\s*-\s*\d*\s*$")] | None = None
-    """Which frames of the clip, counted from zero: `10-80`, both included, or `10-` or `-80`; by default all."""
+    frames: Frames = None
+    """Which frames of the clip, counted from zero: `10-80`, both included, or `10-` or `-80`, or one; by default all."""
 
     every: Annotated[int, Field(ge=1, le=1000)] = 1
     """Take each frame, each second one, and so on, from the first one of `frames`."""
@@ -181,12 +201,6 @@ class StyleSpec(FromUri):
     def scales(self) -> tuple[float, ...]:
         """The scales of its images, or of each image at `uri`."""
         return tuple(image.scale for image in self.images) if self.images else (self.scale,)
-
-
-def frames_of(text: str | None) -> tuple[int, int | None]:
-    """Return the first and the last frame that a selection such as `10-80` names; None for the last of the clip."""
-    first, _, last = (text or "-").partition("-")
-    return int(first.strip() or 0), int(last.strip()) if last.strip() else None
 
 
 class Budget(Block):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from nst.manifest.blocks import frames_of
-
 if TYPE_CHECKING:
     from nst.manifest.blocks import ManifestBlock
     from nst.yaml.positions import Path
@@ -16,17 +14,10 @@ _OF_CLIPS: Final = ("video", "temporal_weight")
 
 
 def check_clips(block: ManifestBlock, raw: dict[str, Any], report: Reporter) -> None:
-    """Report settings for clips without a clip, selections of no frame, and what cannot be made of a clip."""
-    clips = [index for index, content in enumerate(block.contents) if content.video is not None]
-    if not clips:
+    """Report settings for clips without a clip, and what cannot be kept of a clip."""
+    if all(content.video is None for content in block.contents):
         _check_unused(raw, report)
-        return
-    for index in clips:
-        first, last = frames_of(block.contents[index].frames)
-        if last is not None and last < first:
-            message = f"found {block.contents[index].frames!r}, expected the first frame before the last one"
-            report.add(("contents", index, "frames"), message, "e.g. frames: 10-80, counted from zero")
-    if block.output.alpha:
+    elif block.output.alpha:
         report.add(("output", "alpha"), "clips hold no transparency", "remove 'alpha'", key=True)
 
 

@@ -90,7 +90,7 @@ class ContentSpec(FromUri):
     extra `video`."""
 
     frames: Frames = None
-    """Which frames of the clip, counted from zero: `10-80`, both included, or `10-` or `-80`, or one; by default all."""
+    """Which frames of the clip, counted from zero: `10-80`, both included, `10-` or `-80`; by default all of them."""
 
     every: Annotated[int, Field(ge=1, le=1000)] = 1
     """Take each frame, each second one, and so on, from the first one of `frames`."""

@@ -16,7 +16,7 @@ from nst.manifest.blocks import is_color
 from nst.pictures.decoding import MAX_BYTES
 from nst.records import ImageRef, MaskRef
 from nst.redaction import redacted
-from tasks.inputs.uris import glob_uri
+from tasks.inputs.uris import CLIP_SUFFIXES, glob_uri
 from tasks.store import Stat
 from tasks.store.contract import UnreadableError
 from tasks.store.opening import locate
@@ -47,8 +47,17 @@ def find_images(uri: str, base: BaseUri) -> list[Stat]:
     """Return the images that a URI, glob or prefix names, with absolute URIs as keys, sorted.
 
     Raises:
-        InputError: There is none, or it may not be named.
+        InputError: There is none, or it may not be named, or one is a clip.
     """
+    found = glob_uri(base.join(uri), bounds=base.bounds)
+    for stat in found:
+        if PurePosixPath(stat.key.partition("?")[0]).suffix.lower() in CLIP_SUFFIXES:
+            raise InputError(f"{redacted(stat.key)} is a clip, expected a still", hint=f"write {{video: {uri}}}")
+    return found
+
+
+def find_files(uri: str, base: BaseUri) -> list[Stat]:
+    """Return the files that a URI, glob or prefix names, clips or images; else as `find_images`."""
     return glob_uri(base.join(uri), bounds=base.bounds)
 
 

@@ -12,7 +12,7 @@ from nst.pictures.decoding import MAX_BYTES
 from nst.records import ClipRef, FrameRef, ImageRef
 from nst.redaction import redacted
 from tasks.inputs.digests import MOST_BYTES
-from tasks.inputs.images import FoundImage, find_images, find_mask, image_refs, stem
+from tasks.inputs.images import FoundImage, find_files, find_mask, image_refs, stem
 from tasks.inputs.patterns import magic_at
 from tasks.inputs.reading import read_planned
 from tasks.store.contract import UnreadableError
@@ -49,7 +49,7 @@ def find_clip(spec: ContentSpec, base: BaseUri) -> FoundClip:
         InputError: There is no such file or sequence, or it may not be named.
     """
     assert spec.video is not None
-    files = find_images(spec.video, base)
+    files = find_files(spec.video, base)
     is_sequence = len(files) > 1 or magic_at(spec.video) >= 0 or spec.video.endswith("/")
     name = spec.name or stem(spec.video.rstrip("/") if is_sequence and magic_at(spec.video) < 0 else files[0].key)
     return FoundClip(name, spec, files, is_sequence, find_mask(spec.mask, base))

@@ -31,6 +31,7 @@ from nst.recent import Recent
 from nst.records import OutputFormat
 from nst.workspace import FrameBefore
 from tasks.layout import picture_key
+from tasks.work.clip_made import ClipMade
 from tasks.work.clip_source import Clip, ClipSource
 from tasks.work.halving import stylize_in_memory
 from tasks.work.rows import loss_columns
@@ -54,23 +55,6 @@ _LOSSES: Final = ("loss", *(f"{name}_loss" for name in TERMS))
 KEPT: Final = ("frame_id", "frame", "pass", "shot", "steps_done", "seconds", "picture_digest", "warping_error",
                "source_warping_error", "consistent_share", *_LOSSES)  # fmt: skip
 """Columns of the table `frames` that a frame keeps when another cell uses it."""
-
-
-@dataclass(slots=True)
-class ClipMade:
-    """A clip of one cell whose frames are all committed.
-
-    Attributes:
-        frames: The rows of the frames of its last pass, in order.
-        source: The frames of the content, with the motion.
-        shots: The numbers of the frames of each shot.
-        steps: Number of steps of all frames that were made now or earlier.
-    """
-
-    frames: list[dict[str, Any]]
-    source: ClipSource
-    shots: list[list[int]]
-    steps: int
 
 
 @dataclass(slots=True)
@@ -110,7 +94,7 @@ class ClipWork:
         content = ready[0][0].content
         assert content is not None, "a clip is a content"
         self._job, self._workspace, self._root, self._here, self._on_step = job, workspace, root, here, on_step
-        self._clip = Clip(content, root.store)
+        self._clip = Clip.planned(content, root.store)
         ((_, first),) = self._clip.decoded([self._clip.numbers[0]])
         config = ready[0][1].config
         self._config, self._motion = config, config.motion

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from nst.config.fields import ClipFormat
     from tasks.root import Root
-    from tasks.work.clip_frames import ClipMade
+    from tasks.work.clip_made import ClipMade
 
 CONTAINERS: Final[dict[ClipFormat, tuple[str, ...]]] = {
     "h264": ("mp4", "mkv"), "vp9": ("mp4", "mkv"), "av1": ("mp4", "mkv"), "ffv1": ("mkv",), "gif": ("gif",),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from nst.config.flow import FlowPreset
     from nst.records import ImageRef
+    from tasks.clips.probe import ClipInfo
     from tasks.store import Store
 
 MOST_BYTES: Final = 4 * 2**30
@@ -46,11 +47,12 @@ _SHOT_FRAMES: Final = 8
 
 
 class Clip:
-    """A clip as it was planned, with its file in memory.
+    """A clip with its file in memory.
 
     Args:
         ref: The content.
-        store: The objects of the root.
+        data: The bytes of its file; None for a sequence of stills.
+        info: What the file holds; None for a sequence of stills.
 
     Attributes:
         numbers: The numbers of its selected frames.
@@ -59,23 +61,19 @@ class Clip:
         end: When the last selected frame ends, in the same units.
         span: From when to when in seconds the selected frames are shown; None for the whole clip.
         has_sound: Whether it has an audio track.
-        data: The bytes of its file, None for a sequence of stills.
     """
 
-    def __init__(self, ref: ImageRef, store: Store) -> None:
+    def __init__(self, ref: ImageRef, data: bytes | None, info: ClipInfo | None) -> None:
         assert ref.clip is not None, "a still is no clip"
-        self.ref, self.clip = ref, ref.clip
+        self.ref, self.clip, self.data = ref, ref.clip, data
         self.numbers = self.clip.frames
-        self.data: bytes | None = None
-        self.has_sound = False
-        if self.clip.stills:
+        self.has_sound = info is not None and info.audio > 0
+        times: Sequence[int]
+        if info is None:
             self.time_base = 1 / Fraction(self.clip.rate).limit_denominator(100_000)
-            times: Sequence[int] = range(len(self.clip.stills))
+            times = range(len(self.clip.stills))
         else:
-            self.data = data = read_planned(ref.link or ref.uri, ref.digest, max_bytes=MOST_CLIP_BYTES)
-            info = kept_info(store, ref.digest, ref.uri, lambda: data)
-            self.time_base, self.has_sound = info.time_base, info.audio > 0
-            times = info.times
+            self.time_base, times = info.time_base, info.times
         self.times = [times[number] for number in self.numbers]
         after = self.numbers[-1] + self.clip.every
         step = (
@@ -84,6 +82,23 @@ class Clip:
         self.end = times[after] if after < len(times) else self.times[-1] + step
         whole = self.numbers[0] == 0 and self.numbers[-1] + self.clip.every >= len(times)
         self.span = None if whole else (self.times[0] * self.time_base, self.end * self.time_base)
+
+    @classmethod
+    def planned(cls, ref: ImageRef, store: Store) -> Clip:
+        """Return a clip that was identified when the run was planned.
+
+        Args:
+            ref: The content.
+            store: The objects of the root.
+
+        Raises:
+            InputError: Its file has changed since, or cannot be read.
+        """
+        assert ref.clip is not None, "a still is no clip"
+        if ref.clip.stills:
+            return cls(ref, None, None)
+        data = read_planned(ref.link or ref.uri, ref.digest, max_bytes=MOST_CLIP_BYTES)
+        return cls(ref, data, kept_info(store, ref.digest, ref.uri, lambda: data))
 
     def decoded(self, numbers: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
         """Yield frames with their numbers, HWC uint8 RGB at their own size."""

@@ -25,8 +25,7 @@ from tasks.jobs import BatchOutcome, Failure, Job
 from tasks.layout import picture_key, thumbnail_key
 from tasks.models.backbone_weights import load_weights
 from tasks.models.files import load_model
-from tasks.work.clip_frames import ClipMade, ClipWork
-from tasks.work.clip_rows import clip_columns
+from tasks.work.clip_made import ClipMade
 from tasks.work.halving import as_told, stylize_in_memory
 from tasks.work.judging import Judging
 from tasks.work.measuring import Measuring
@@ -131,12 +130,11 @@ class Stylist:
     ) -> list[Stylized | ClipMade | Exception]:
         """Return one picture, clip or error per cell; the frames of clips are committed already."""
         if ready and ready[0][0].content and ready[0][0].content.clip:
+            workspace = self._workspace(job)
             try:
-                return [
-                    *ClipWork(
-                        job, ready, workspace=self._workspace(job), root=self.root, here=here, on_step=on_step
-                    ).run()
-                ]
+                from tasks.work.clip_frames import ClipWork  # late: it needs the extra `video`
+
+                return [*ClipWork(job, ready, workspace=workspace, root=self.root, here=here, on_step=on_step).run()]
             except InputError as error:
                 return [error] * len(ready)
         return [*stylize_in_memory([request for _, request in ready], self._workspace(job), on_step)]
@@ -276,6 +274,7 @@ class Stylist:
 
     def _write_clip(self, job: Job, request: Request, made: ClipMade) -> dict[str, Any]:
         """Write the clip and its thumbnail; return their columns, losses and metrics."""
+        from tasks.work.clip_rows import clip_columns  # late: it needs the extra `video`
 
         def measure(image: np.ndarray, number: int) -> dict[str, float]:
             return self._measuring.measure(image, replace(request, content=made.source.pixels(number)))

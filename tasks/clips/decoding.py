@@ -126,7 +126,7 @@ class Decoder:
         return Fraction(self._clip.container.duration or 0, 1_000_000)
 
     def _damaged(self) -> InputError:
-        """Return the error that says how many frames could be decoded, and how many there should be if that is known."""
+        """Return the error that says how many frames could be decoded, and of how many if that is known."""
         promised = self._promised()
         of = f" of {promised:,}" if promised > self.frames else ""
         return InputError(

@@ -36,7 +36,7 @@ class Decoder:
 
     Attributes:
         packets: Number of packets of the video track that were read.
-        frames: Number of frames that were decoded.
+        frames: Number of frames that were decoded, or were passed by a jump, for whoever jumps to add.
         end: When the last packet that was read ends, of any track, in seconds.
     """
 
@@ -55,8 +55,7 @@ class Decoder:
             InputError: The clip is damaged, too long, or its frames differ in size.
         """
         failures = (library().error.FFmpegError, EOFError, OSError, ValueError)
-        container = self._clip.container
-        packets = container.demux((self._clip.video, *container.streams.audio))
+        packets = self._clip.container.demux()
         while True:
             try:
                 packet = next(packets, None)
@@ -154,7 +153,8 @@ def to_rgb(frame: VideoFrame, aspect: Fraction | None, reformatter: VideoReforma
     YUV is converted with the matrix and the range that the clip states. Where it states no matrix, that of BT.709 is
     taken for frames of more than 576 lines or from 1280 columns on, else that of BT.601, as players do. Its range is
     limited unless it says that it is full. More than 8 bits are rounded. Transparency is laid over white, as that of
-    stills is. Pixels that are not square are made square. HDR is not mapped: its codes are taken as they are.
+    stills is. Pixels that are not square are made square. HDR is not mapped: its codes are taken as they are. Fields
+    of interlaced frames stay in one frame.
 
     Args:
         frame: As it was decoded.

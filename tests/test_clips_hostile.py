@@ -82,6 +82,7 @@ HOSTILE = {
     "a session description": (lambda: b"v=0\no=- 0 0 IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n", "not a clip"),
     "an image": (lambda: image("JPEG"), "a still JPEG picture, not a clip"),
     "another image": (lambda: image("PNG"), "a still PNG picture, not a clip"),
+    "a HEIF image": (lambda: box(b"ftyp", b"heic\0\0\0\0mif1heic"), "a still HEIF picture, not a clip"),
     "sound alone": (clip_files.sound_only, "no video track; it has 1 audio track"),
     "encrypted": (lambda: clip_files.clip().replace(b"avc1", b"encv"), "encrypted, or of a codec"),
     "unknown codec": (lambda: clip_files.clip().replace(b"avc1", b"zz99"), "encrypted, or of a codec"),

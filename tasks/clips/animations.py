@@ -35,7 +35,7 @@ def is_animation(data: bytes) -> bool:
     """Return whether a file is one that this module reads, by its first bytes."""
     start = data[:16]
     if start.startswith(b"\x89PNG"):
-        return b"acTL" in data[:4096]
+        return 0 <= data.find(b"acTL") < data.find(b"IDAT")
     return start.startswith(b"GIF8") or (start.startswith(b"RIFF") and start[8:12] == b"WEBP")
 
 
@@ -66,7 +66,8 @@ def animation_frames(data: bytes) -> Iterator[tuple[int, np.ndarray]]:
     except _FAILURES as error:
         reason = str(error).strip() or type(error).__name__
         raise InputError(
-            f"the clip is truncated or damaged: {count:,} frames can be decoded ({reason})", hint="copy it again"
+            f"the clip is truncated or damaged: {count:,} frame{'s' * (count != 1)} can be decoded; {reason}",
+            hint="copy it again",
         ) from error
 
 

@@ -128,8 +128,9 @@ class Decoder:
         """Return the error that says how many frames could be decoded, and of how many if that is known."""
         promised = self._promised()
         of = f" of {promised:,}" if promised > self.frames else ""
+        plural = "" if self.frames == 1 and not of else "s"
         return InputError(
-            f"the clip is truncated or damaged: {self.frames:,}{of} frames can be decoded",
+            f"the clip is truncated or damaged: {self.frames:,}{of} frame{plural} can be decoded",
             hint="copy it again, or cut it to the frames that are whole",
         )
 

@@ -93,7 +93,7 @@ HOSTILE = {
     ),
     "a billion frames": (lambda: patched(clip_files.clip(), b"stsz", 4, (1, 10**9)), "promises 1,000,000,000 samples"),
     "more fragments": (lambda: box(b"moof", box(b"traf", box(b"trun", struct.pack(">II", 0, 10**9)))), "promises"),
-    "boxes": (lambda: box(b"moov", box(b"trak", b"") * 60_000), "boxes"),
+    "boxes": (lambda: box(b"moov", box(b"trak", b"") * 160_000), "boxes"),
     "a compressed head": (lambda: box(b"moov", box(b"cmov", zlib.compress(bytes(10**6)))), "compressed"),
     "huge GIF": (lambda: image("GIF")[:6] + b"\xff" * 4 + image("GIF")[10:], "pixels, more than|bomb"),
     "GIF without a picture": (lambda: b"GIF89a\x09\0\x09\0\0\0\0;", "a broken or unsupported animation"),

@@ -48,16 +48,12 @@ def animation_frames(data: bytes) -> Iterator[tuple[int, np.ndarray]]:
     check_bytes(data)
     count = 0
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(BytesIO(data), formats=_FORMATS) as image:
-                check_size(*image.size)
-                while _seek(image, count):
-                    check_amount(count + 1, *image.size)
-                    picture = over_white(np.asarray(image.convert("RGBA")))
-                    duration = round(float(image.info.get("duration") or 0))
-                    yield (duration if duration > _SHORTEST else _USUAL), picture
-                    count += 1
+        with _open(data) as image:
+            check_size(*image.size)
+            while (frame := _frame(image, count)) is not None:
+                check_amount(count + 1, *image.size)
+                yield frame
+                count += 1
         _check_end(data)
     except InputError:
         raise
@@ -69,6 +65,23 @@ def animation_frames(data: bytes) -> Iterator[tuple[int, np.ndarray]]:
             f"the clip is truncated or damaged: {count:,} frame{'s' * (count != 1)} can be decoded; {reason}",
             hint="copy it again",
         ) from error
+
+
+def _open(data: bytes) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they are about broken metadata and large sizes, which are checked here
+        return Image.open(BytesIO(data), formats=_FORMATS)
+
+
+def _frame(image: Image.Image, number: int) -> tuple[int, np.ndarray] | None:
+    """Return how long a frame is shown, in milliseconds, and the frame; None behind the last one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if not _seek(image, number):
+            return None
+        picture = over_white(np.asarray(image.convert("RGBA")))
+    duration = round(float(image.info.get("duration") or 0))
+    return (duration if duration > _SHORTEST else _USUAL), picture
 
 
 def _seek(image: Image.Image, frame: int) -> bool:

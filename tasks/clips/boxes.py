@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _MAX_SAMPLES: Final = 20_000_000
 """Largest number of samples of a track: seven minutes of uncompressed sound, whose samples are counted one by one."""
 
-_MAX_BOXES: Final = 50_000
+_MAX_BOXES: Final = 150_000
+"""Largest number of boxes: live recordings with a fragment for each frame have seven for each."""
 
 _HOLDERS: Final = {
     *(b"moov", b"moof", b"trak", b"traf", b"mdia", b"minf", b"stbl", b"mvex", b"edts", b"udta", b"meta", b"ilst"),

@@ -25,7 +25,7 @@ _UNSPECIFIED: Final = 2
 """AVCOL_SPC_UNSPECIFIED: the clip does not say which matrix made its YUV."""
 
 _MAX_PACKETS: Final = 1_000_000
-"""Largest number of packets of all tracks of a clip: a file can hold 25 empty ones in each of its bytes."""
+"""Largest number of packets of all tracks of a clip: Matroska can state 256 empty ones in a block of ten bytes."""
 
 
 class Decoder:

@@ -53,14 +53,14 @@ def patched(data, kind, offset, values):
     return data[:start] + put + data[start + len(put) :]
 
 
-def of_two_sizes():
-    """A file whose pictures, JPEGs, change their size in the middle."""
+def of_jpegs(*sizes):
+    """A file whose frames are JPEGs of the given sizes, as cameras write them."""
     out = io.BytesIO()
     with av.open(out, "w", format="matroska") as container:
         stream = container.add_stream("mjpeg", rate=24)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
-        for number in range(10):
-            packet = av.Packet(image("JPEG", (64, 48) if number < 5 else (128, 96)))
+        stream.width, stream.height, stream.pix_fmt = *sizes[0], "yuvj420p"
+        for number, size in enumerate(sizes):
+            packet = av.Packet(image("JPEG", size))
             packet.pts = packet.dts = number
             packet.time_base, packet.stream, packet.is_keyframe = Fraction(1, 24), stream, True
             container.mux(packet)
@@ -82,23 +82,21 @@ HOSTILE = {
     "a session description": (lambda: b"v=0\no=- 0 0 IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n", "not a clip"),
     "an image": (lambda: image("JPEG"), "a still JPEG picture, not a clip"),
     "another image": (lambda: image("PNG"), "a still PNG picture, not a clip"),
+    "a HEIF image": (lambda: box(b"ftyp", b"heic\0\0\0\0mif1heic"), "a still HEIF picture, not a clip"),
     "sound alone": (clip_files.sound_only, "no video track; it has 1 audio track"),
     "encrypted": (lambda: clip_files.clip().replace(b"avc1", b"encv"), "encrypted, or of a codec"),
     "unknown codec": (lambda: clip_files.clip().replace(b"avc1", b"zz99"), "encrypted, or of a codec"),
     "no frame": (lambda: patched(clip_files.clip(), b"stsz", 4, (1, 0)), "no frame that can be decoded"),
     "frames of two sizes": (
-        of_two_sizes,
-        "frame 30 of the clip is 128 x 96 pixels, and the frames before it are 64 x 48",
+        lambda: of_jpegs((64, 48), (64, 48), (80, 48)),
+        "frame 2 of the clip is 80 x 48 pixels, and the frames before it are 64 x 48",
     ),
     "a billion frames": (lambda: patched(clip_files.clip(), b"stsz", 4, (1, 10**9)), "promises 1,000,000,000 samples"),
     "more fragments": (lambda: box(b"moof", box(b"traf", box(b"trun", struct.pack(">II", 0, 10**9)))), "promises"),
-    "boxes": (lambda: box(b"moov", box(b"trak", b"") * 300_000), "boxes"),
+    "boxes": (lambda: box(b"moov", box(b"trak", b"") * 160_000), "boxes"),
     "a compressed head": (lambda: box(b"moov", box(b"cmov", zlib.compress(bytes(10**6)))), "compressed"),
     "huge GIF": (lambda: image("GIF")[:6] + b"\xff" * 4 + image("GIF")[10:], "pixels, more than|bomb"),
-    "GIF without a picture": (
-        lambda: b"GIF89a" + struct.pack("<HHBBB", 9, 9, 0, 0, 0) + b";",
-        "a broken or unsupported animation",
-    ),
+    "GIF without a picture": (lambda: b"GIF89a\x09\0\x09\0\0\0\0;", "a broken or unsupported animation"),
     "WebP without a picture": (lambda: b"RIFF\x0c\0\0\0WEBPVP8X\0\0\0\0", "animation|decoded"),
 }
 
@@ -139,6 +137,7 @@ def animation(kind):
     return out.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TRUNCATED)
 def test_a_clip_cut_anywhere_is_told_or_gives_the_frames_that_it_has(kind):
     data = TRUNCATED[kind]()
@@ -182,6 +181,7 @@ def index_first(data):
     return media[:head] + bytes(moved) + media[head:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mp4", "mkv", "webm", "ts", "gif", "webp", "png"])
 def test_changed_bytes_never_crash(kind):
     data, random = TRUNCATED[kind](), np.random.default_rng(3)
@@ -197,14 +197,13 @@ def test_changed_bytes_never_crash(kind):
 
 
 # ---- odd, but clips -----------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_odd_clips_are_clips():
     assert probe(clip_files.clip(size=(2, 2)), "tiny").frames == 30
     assert probe(clip_files.clip("matroska", "ffv1", pixels="bgr0", size=(1, 1)), "1 px").width == 1
     assert probe(clip_files.clip(times=range(120), time_base=Fraction(1, 120)), "fast").rate == 120
     assert probe(clip_files.clip(times=[0]), "one").frames == 1
-    assert (
-        probe(clip_files.clip(times=range(2), size=(4320, 7680), options={"preset": "ultrafast"}), "8K").width == 7680
-    )
+    assert probe(of_jpegs((7680, 4320)), "8K").width == 7680
 
 
 # ---- limits -------------------------------------------------------------------------------------------------------

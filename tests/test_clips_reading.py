@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from fractions import Fraction
 from itertools import product
 
@@ -114,6 +115,19 @@ def test_frames_that_a_clip_does_not_have_are_told():
     with pytest.raises(InputError, match="frame 40 is asked for, and the clip has 30 frames"):
         list(frames(data, [40], probe(data, "clip")))
     assert list(frames(data, [])) == []
+
+
+def test_frames_that_an_edit_list_leaves_out_are_no_frames_of_the_clip():
+    """ISO/IEC 14496-12, 8.6.6: a clip that a telephone has trimmed keeps its first frames, and begins behind them."""
+    data = bytearray(clip_files.clip(options={"bf": "2"}))
+    start = data.index(b"elst") + 12  # behind the name, the version and the number of entries
+    length, begin = (int.from_bytes(data[start + at : start + at + 4], "big") for at in (0, 4))
+    data[start : start + 8] = struct.pack(">II", length - 1000 * 5 // 24, begin + 512 * 5)
+    data = bytes(data)
+    info = probe(data, "clip")
+    assert info.seconds == tuple(Fraction(number, 24) for number in range(25))
+    assert [clip_files.number_of(picture) for picture in all_frames(data)] == list(range(5, 30))
+    assert [clip_files.number_of(picture) for _, picture in frames(data, [7, 9], info)] == [12, 14]
 
 
 # ---- how they are shown -------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def is_animation(data: bytes) -> bool:
     """Return whether a file is one that this module reads, by its first bytes."""
     start = data[:16]
     if start.startswith(b"\x89PNG"):
-        return b"acTL" in data[:4096]
+        return 0 <= data.find(b"acTL") < data.find(b"IDAT")
     return start.startswith(b"GIF8") or (start.startswith(b"RIFF") and start[8:12] == b"WEBP")
 
 
@@ -48,16 +48,12 @@ def animation_frames(data: bytes) -> Iterator[tuple[int, np.ndarray]]:
     check_bytes(data)
     count = 0
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(BytesIO(data), formats=_FORMATS) as image:
-                check_size(*image.size)
-                while _seek(image, count):
-                    check_amount(count + 1, *image.size)
-                    picture = over_white(np.asarray(image.convert("RGBA")))
-                    duration = round(float(image.info.get("duration") or 0))
-                    yield (duration if duration > _SHORTEST else _USUAL), picture
-                    count += 1
+        with _open(data) as image:
+            check_size(*image.size)
+            while (frame := _frame(image, count)) is not None:
+                check_amount(count + 1, *image.size)
+                yield frame
+                count += 1
         _check_end(data)
     except InputError:
         raise
@@ -66,8 +62,26 @@ def animation_frames(data: bytes) -> Iterator[tuple[int, np.ndarray]]:
     except _FAILURES as error:
         reason = str(error).strip() or type(error).__name__
         raise InputError(
-            f"the clip is truncated or damaged: {count:,} frames can be decoded ({reason})", hint="copy it again"
+            f"the clip is truncated or damaged: {count:,} frame{'s' * (count != 1)} can be decoded; {reason}",
+            hint="copy it again",
         ) from error
+
+
+def _open(data: bytes) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they are about broken metadata and large sizes, which are checked here
+        return Image.open(BytesIO(data), formats=_FORMATS)
+
+
+def _frame(image: Image.Image, number: int) -> tuple[int, np.ndarray] | None:
+    """Return how long a frame is shown, in milliseconds, and the frame; None behind the last one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if not _seek(image, number):
+            return None
+        picture = over_white(np.asarray(image.convert("RGBA")))
+    duration = round(float(image.info.get("duration") or 0))
+    return (duration if duration > _SHORTEST else _USUAL), picture
 
 
 def _seek(image: Image.Image, frame: int) -> bool:

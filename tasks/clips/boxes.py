@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 _MAX_SAMPLES: Final = 20_000_000
 """Largest number of samples of a track: seven minutes of uncompressed sound, whose samples are counted one by one."""
 
-_MAX_BOXES: Final = 50_000
+_MAX_BOXES: Final = 150_000
+"""Largest number of boxes: live recordings with a fragment for each frame have seven for each."""
 
-_DATA: Final = {b"mdat", b"free", b"skip", b"wide"}
-"""Boxes whose bytes are no boxes."""
+_HOLDERS: Final = {
+    *(b"moov", b"moof", b"trak", b"traf", b"mdia", b"minf", b"stbl", b"mvex", b"edts", b"udta", b"meta", b"ilst"),
+    *(b"wave", b"sinf", b"schi", b"dinf", b"tref", b"gmhd", b"hoov"),
+}
+"""Boxes that hold boxes, wherever they stand: FFmpeg looks into them even where the standard has none."""
 
 
 def check_boxes(data: bytes) -> None:
@@ -62,6 +66,6 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, int]]:
             if stop < start + head:
                 break
             yield kind, start + head
-            if kind not in _DATA:
-                left.append((start + head, stop))
+            if kind in _HOLDERS:
+                left.append((start + head + 4 * (kind == b"meta"), stop))
             start = stop

@@ -25,7 +25,7 @@ _UNSPECIFIED: Final = 2
 """AVCOL_SPC_UNSPECIFIED: the clip does not say which matrix made its YUV."""
 
 _MAX_PACKETS: Final = 1_000_000
-"""Largest number of packets of all tracks of a clip: a file can hold 25 empty ones in each of its bytes."""
+"""Largest number of packets of all tracks of a clip: Matroska can state 256 empty ones in a block of ten bytes."""
 
 
 class Decoder:
@@ -36,7 +36,7 @@ class Decoder:
 
     Attributes:
         packets: Number of packets of the video track that were read.
-        frames: Number of frames that were decoded.
+        frames: Number of frames that were decoded, or were passed by a jump, for whoever jumps to add.
         end: When the last packet that was read ends, of any track, in seconds.
     """
 
@@ -55,8 +55,7 @@ class Decoder:
             InputError: The clip is damaged, too long, or its frames differ in size.
         """
         failures = (library().error.FFmpegError, EOFError, OSError, ValueError)
-        container = self._clip.container
-        packets = container.demux((self._clip.video, *container.streams.audio))
+        packets = self._clip.container.demux()
         while True:
             try:
                 packet = next(packets, None)
@@ -126,11 +125,12 @@ class Decoder:
         return Fraction(self._clip.container.duration or 0, 1_000_000)
 
     def _damaged(self) -> InputError:
-        """Return the error that says how many frames could be decoded, and how many there should be if that is known."""
+        """Return the error that says how many frames could be decoded, and of how many if that is known."""
         promised = self._promised()
         of = f" of {promised:,}" if promised > self.frames else ""
+        plural = "" if self.frames == 1 and not of else "s"
         return InputError(
-            f"the clip is truncated or damaged: {self.frames:,}{of} frames can be decoded",
+            f"the clip is truncated or damaged: {self.frames:,}{of} frame{plural} can be decoded",
             hint="copy it again, or cut it to the frames that are whole",
         )
 
@@ -154,7 +154,8 @@ def to_rgb(frame: VideoFrame, aspect: Fraction | None, reformatter: VideoReforma
     YUV is converted with the matrix and the range that the clip states. Where it states no matrix, that of BT.709 is
     taken for frames of more than 576 lines or from 1280 columns on, else that of BT.601, as players do. Its range is
     limited unless it says that it is full. More than 8 bits are rounded. Transparency is laid over white, as that of
-    stills is. Pixels that are not square are made square. HDR is not mapped: its codes are taken as they are.
+    stills is. Pixels that are not square are made square. HDR is not mapped: its codes are taken as they are. Fields
+    of interlaced frames stay in one frame.
 
     Args:
         frame: As it was decoded.

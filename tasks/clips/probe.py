@@ -119,6 +119,8 @@ def _refuse_still(data: bytes) -> None:
     """Refuse a still picture, which FFmpeg would take for a clip of one frame or for nothing at all."""
     kinds = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
     kind = next((kind for start, kind in kinds.items() if data.startswith(start)), None)
+    if data[4:8] == b"ftyp" and data[8:12] in {b"heic", b"heix", b"mif1", b"avif"}:
+        kind = "HEIF"
     if kind:
         raise InputError(f"the file is a still {kind} picture, not a clip", hint="name it as an image")
 

@@ -101,10 +101,12 @@ def _numbered(data: bytes, first: int, info: ClipInfo | None) -> Iterator[tuple[
     if info is not None and info.own_times and 0 < first < info.frames:
         with opened(data) as clip:
             clip.container.seek(info.times[first], stream=clip.video)
-            decoded = iter(Decoder(clip))
+            decoder = Decoder(clip)
+            decoded = iter(decoder)
             key = next(decoded, None)
             if key is not None and _needs_nothing_before(key, clip) and key.pts in info.times[: first + 1]:
                 numbers = {time: number for number, time in enumerate(info.times)}
+                decoder.frames += numbers[key.pts]
                 for frame in chain([key], decoded):
                     if frame.pts in numbers:
                         yield numbers[frame.pts], (frame, clip.video.sample_aspect_ratio)

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from nst.errors import InputError
-from tasks.clips.containers import check_bytes, open_container
+from tasks.clips.containers import check_bytes, library, open_container
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,12 +42,22 @@ class Sound:
         self._next = next(self._packets, None)
 
     def write_until(self, moment: Fraction | None) -> None:
-        """Write the packets that begin before a moment in seconds, or all that are left."""
-        while self._next is not None and (moment is None or _start(self._next) < moment):
-            packet = self._next
-            packet.stream = self._tracks[packet.stream_index]
-            self._output.mux_one(packet)
-            self._next = next(self._packets, None)
+        """Write the packets that begin before a moment in seconds, or all that are left.
+
+        Raises:
+            InputError: A packet cannot be read or written.
+        """
+        try:
+            while self._next is not None and (moment is None or _start(self._next) < moment):
+                packet = self._next
+                packet.stream = self._tracks[packet.stream_index]
+                self._output.mux_one(packet)
+                self._next = next(self._packets, None)
+        except library().error.FFmpegError as error:
+            reason = (error.strerror or "").lower()
+            raise InputError(
+                f"the sound of the clip cannot be copied: {reason}", hint="write the clip without sound"
+            ) from error
 
     def close(self) -> None:
         """Close the clip."""

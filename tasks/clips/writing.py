@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from nst.errors import InputError
 from tasks.clips.animating import write_gif, write_webp
-from tasks.clips.containers import library, open_container
+from tasks.clips.containers import library
 from tasks.clips.encoding import CODECS, Footage, add_track, encoded, lasting
 from tasks.clips.sound import Sound
 
@@ -40,6 +40,9 @@ EXTENSIONS: Final[Mapping[Kind, tuple[str, ...]]] = {
 """Endings of the files that can hold each kind; the first is the usual one. MP4 and MOV keep times exactly, Matroska
 and WebM to a millisecond; WebM holds no sound but Opus and Vorbis."""
 
+
+_FINE: Final = 400_000
+"""Units per second that tell samples of 192 kHz apart."""
 
 _TICKS: Final = 2**31 - 1
 """Largest number of units per second that an MP4 file can state."""
@@ -93,11 +96,11 @@ def write_clip(
     """
     if target.suffix.lower() not in EXTENSIONS[kind]:
         raise InputError(f"{target.name} cannot hold {kind}, expected {' or '.join(EXTENSIONS[kind])}")
-    assert times, "a clip has a frame"
     assert all(a < b for a, b in pairwise(times)), times
     ends = [*times[1:], _end(times, time_base) if end is None else end]
     iterator = iter(pictures)
-    first = next(iterator)
+    first = next(iterator, None)
+    assert first is not None, "a clip has a frame"
     clip = Footage(first.shape[1], first.shape[0], chain([first], iterator), times, ends, time_base)
     try:
         if kind in {"gif", "webp"}:
@@ -140,12 +143,11 @@ def _write_video(
     size = _padded(clip.width, codec.multiple), _padded(clip.height, codec.multiple)
     times = tuple(time * clip.time_base for time in clip.times)
     if not is_mp4:
-        times = tuple(Fraction(round(time * 1000), 1000) for time in times)
+        times = tuple(Fraction(math.floor(time * 1000 + Fraction(1, 2)), 1000) for time in times)
         if any(a >= b for a, b in pairwise(times)):
             raise InputError(f"{target.name} keeps times to a millisecond, and frames come faster", hint="write .mp4")
     with contextlib.ExitStack() as stack:
-        rates = _sampling_rates(audio_from)
-        options = _mp4_options(clip.time_base, rates) if is_mp4 else {}
+        options = _mp4_options(clip.time_base) if is_mp4 else {}
         output = stack.enter_context(library().open(str(target), "w", options={"fflags": "+bitexact", **options}))
         stream = add_track(output, codec, size, clip)
         sound = Sound(audio_from, output, audio_within) if audio_from is not None else None
@@ -165,24 +167,16 @@ def _padded(side: int, multiple: int) -> int:
     return math.ceil(side / multiple) * multiple
 
 
-def _mp4_options(time_base: Fraction, rates: Sequence[int]) -> dict[str, str]:
-    """Return the options of an MP4 file: its index first, and offsets of tracks counted in a unit that is exact.
+def _mp4_options(time_base: Fraction) -> dict[str, str]:
+    """Return the options of an MP4 file: its index first, and offsets of tracks counted in a unit that is fine enough.
 
-    The offset of a track that does not begin at 0 is stated in the unit of the whole file, a millisecond by default
-    (ISO/IEC 14496-12, 8.6.6).
+    The offset of a track that does not begin at 0 is stated in the unit of the whole file, by default a millisecond
+    (ISO/IEC 14496-12, 8.6.6). The unit taken here divides that of the frames, and is finer than half a sample of sound.
     """
-    exact = math.lcm(1000, time_base.denominator, *rates)
-    if exact > _TICKS:
-        exact = math.lcm(1000, time_base.denominator)
-    if exact > _TICKS:
-        exact = time_base.denominator
-    if exact > _TICKS:
+    unit = math.lcm(1000, time_base.denominator)
+    unit *= math.ceil(_FINE / unit)
+    if unit > _TICKS:
+        unit = time_base.denominator
+    if unit > _TICKS:
         raise InputError(f"times in units of {time_base} seconds are finer than an MP4 file can state")
-    return {"movflags": "+faststart", "movie_timescale": str(exact)}
-
-
-def _sampling_rates(data: bytes | None) -> list[int]:
-    if data is None:
-        return []
-    with open_container(data) as container:
-        return [track.rate for track in container.streams.audio]
+    return {"movflags": "+faststart", "movie_timescale": str(unit)}

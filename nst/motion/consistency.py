@@ -42,10 +42,10 @@ def consistency(flow_HW2: np.ndarray, back_HW2: np.ndarray) -> np.ndarray:
     flow_HW = _squared(across_HW, down_HW)
     error_HW = _squared(across_HW + back_across_HW, down_HW + back_down_HW)
     occluded_HW = error_HW >= 0.01 * (flow_HW + _squared(back_across_HW, back_down_HW)) + 0.5
-    edge_HW = _gradient_squared(across_HW) + _gradient_squared(down_HW) > 0.01 * flow_HW + 0.002
-    weights_HW = np.where(occluded_HW, np.float32(-1), np.float32(1))
-    weights_HW[(edge_HW & ~occluded_HW) | ~inside(x_HW, y_HW)] = 0
-    blurred_HW: np.ndarray = cv2.GaussianBlur(weights_HW, (_TAPS, _TAPS), _SIGMA, borderType=cv2.BORDER_REFLECT)
+    edge_HW = _squared(*_gradient(across_HW), *_gradient(down_HW)) > 0.01 * flow_HW + 0.002
+    inside_HW = inside(x_HW, y_HW)
+    values_HW = np.subtract(inside_HW & ~(occluded_HW | edge_HW), inside_HW & occluded_HW, dtype=np.float32)
+    blurred_HW: np.ndarray = cv2.GaussianBlur(values_HW, (_TAPS, _TAPS), _SIGMA, borderType=cv2.BORDER_REFLECT)
     return blurred_HW.clip(0, 1)
 
 
@@ -54,16 +54,16 @@ def cut(weights_HW: np.ndarray) -> bool:
     return float(weights_HW.mean()) < CUT_SHARE
 
 
-def _squared(across_HW: np.ndarray, down_HW: np.ndarray) -> np.ndarray:
-    squared_HW: np.ndarray = across_HW * across_HW
-    squared_HW += down_HW * down_HW
+def _squared(*components: np.ndarray) -> np.ndarray:
+    """Return the squared length of vectors, given their components."""
+    squared_HW: np.ndarray = components[0] * components[0]
+    for component_HW in components[1:]:
+        squared_HW += component_HW * component_HW
     return squared_HW
 
 
-def _gradient_squared(component_HW: np.ndarray) -> np.ndarray:
-    """Return the squared length of the gradient of a component, by central differences; borders are mirrored."""
-    across_HW, down_HW = (
-        cv2.Sobel(component_HW, cv2.CV_32F, x, y, ksize=1, scale=0.5, borderType=cv2.BORDER_REFLECT)
-        for x, y in ((1, 0), (0, 1))
-    )
-    return _squared(across_HW, down_HW)
+def _gradient(component_HW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the derivatives to the right and down, by central differences; the picture is mirrored at its borders."""
+    across_HW = cv2.Sobel(component_HW, cv2.CV_32F, 1, 0, ksize=1, scale=0.5, borderType=cv2.BORDER_REFLECT)
+    down_HW = cv2.Sobel(component_HW, cv2.CV_32F, 0, 1, ksize=1, scale=0.5, borderType=cv2.BORDER_REFLECT)
+    return across_HW, down_HW

@@ -42,10 +42,10 @@ def estimator(preset: FlowPreset, weights: Mapping[str, torch.Tensor] | None = N
         device: Where the network computes.
     """
     if preset == "raft_small" or preset == "raft_large":  # noqa: PLR1714 - narrows the type
-        from nst.motion.raft import RaftFlow
-
         if weights is None:
             raise ValueError(f"{preset} needs weights")
+        from nst.motion.raft import RaftFlow
+
         return RaftFlow(preset, weights, device)
     return partial(optical_flow, preset=preset)
 

@@ -28,8 +28,8 @@ def warp(picture_HWC: np.ndarray, flow_HW2: np.ndarray) -> np.ndarray:
 def places(flow_HW2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return where the flow finds each pixel in the other frame: x and y, float32 of shape (H, W) each."""
     height, width = flow_HW2.shape[:2]
-    x_W, y_H = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
-    return flow_HW2[..., 0] + x_W, flow_HW2[..., 1] + y_H[:, None]
+    x_W, y_H1 = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
+    return flow_HW2[..., 0] + x_W, flow_HW2[..., 1] + y_H1
 
 
 def sampled(planes: Sequence[np.ndarray], x_HW: np.ndarray, y_HW: np.ndarray) -> list[np.ndarray]:

@@ -232,7 +232,7 @@ def stylize(
     ] = "",
     output: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="File to write: .png, .jpg or .webp; of a clip .mp4, .webm, .mkv, .gif."),
+        typer.Option("--out", "-o", help="File to write: .png, .jpg, .webp; of a clip .mp4, ..."),
     ] = None,
     size: Annotated[int | None, typer.Option("--size", min=16, help="Long side in pixels.")] = None,
     alpha: Annotated[float, typer.Option("--alpha", min=0, max=1, help="Strength of the style.")] = 1.0,

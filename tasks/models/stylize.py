@@ -87,12 +87,12 @@ class Painter:
 
     def request(self, content: Pixels, name: str) -> Request:
         """Return what the network is asked to paint of a photograph or mask, which errors call `name`."""
-        own = self._size or max(content.array.shape[:2])
+        own = min(self._size or max(content.array.shape[:2]), MAX_SIDE // self.factor)
         config = FeedforwardConfig(
             family=self._family,
             model=self._model or "latest",
             alpha=self._alpha,
-            size=min(own, MAX_SIDE // self.factor),
+            size=own,
         )
         mask = None
         if self.paints_masks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import tempfile
 from collections import deque
 from itertools import pairwise
@@ -81,23 +82,29 @@ def clip_columns(root: Root, made: ClipMade, measure: Callable[[np.ndarray, int]
 
 
 def _written(root: Root, made: ClipMade) -> tuple[bytes, str]:
-    """Return the bytes of the clip's file, and the name of its container."""
+    """Return the bytes of the clip's file, and the name of its container: the first that can hold everything.
+
+    A clip whose sound no container holds, or whose sound is damaged, is written without sound.
+
+    Raises:
+        InputError: No container can hold it.
+    """
     clip = made.source.clip
-    *others, last = CONTAINERS[clip.clip.form]
-    for container in others:
+    ways = list(itertools.product((True, False) if clip.has_sound else (False,), CONTAINERS[clip.clip.form]))
+    for has_sound, container in ways[:-1]:
         with contextlib.suppress(InputError):
-            return _encoded(root, made, container), container
-    return _encoded(root, made, last), last
+            return _encoded(root, made, container, has_sound=has_sound), container
+    has_sound, container = ways[-1]
+    return _encoded(root, made, container, has_sound=has_sound), container
 
 
-def _encoded(root: Root, made: ClipMade, container: str) -> bytes:
-    """Return the clip in a container, with the sound of the content where the container holds any.
+def _encoded(root: Root, made: ClipMade, container: str, *, has_sound: bool) -> bytes:
+    """Return the clip in a container, with the sound of the content or without.
 
     Raises:
         InputError: The container cannot hold the sound or the times.
     """
     clip = made.source.clip
-    has_sound = clip.has_sound and container in {"mp4", "mkv"}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"clip.{container}"
         write_clip(

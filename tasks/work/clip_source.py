@@ -24,7 +24,7 @@ from nst.recent import Recent
 from tasks.clips.keeping import kept_info
 from tasks.clips.reading import frames as decoded_frames
 from tasks.inputs.digests import MOST_BYTES as MOST_CLIP_BYTES
-from tasks.inputs.reading import read_planned
+from tasks.inputs.reading import naming, read_planned
 from tasks.models.flow_weights import flow_weights
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Clip:
 
     def __init__(self, ref: ImageRef, data: bytes | None, info: ClipInfo | None) -> None:
         assert ref.clip is not None, "a still is no clip"
-        self.ref, self.clip, self.data = ref, ref.clip, data
+        self.ref, self.clip, self.data, self._info = ref, ref.clip, data, info
         self.numbers = self.clip.frames
         self.has_sound = info is not None and info.audio > 0
         times: Sequence[int]
@@ -103,7 +103,8 @@ class Clip:
     def decoded(self, numbers: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
         """Yield frames with their numbers, HWC uint8 RGB at their own size."""
         if self.data is not None:
-            yield from decoded_frames(self.data, numbers)
+            with naming(self.ref.uri):
+                yield from decoded_frames(self.data, numbers, self._info)
             return
         for number in numbers:
             still = self.clip.stills[number]

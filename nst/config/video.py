@@ -44,11 +44,14 @@ class MotionBlock(Block):
 class PixelVideoConfig(MotionBlock):
     """How a method that optimises pixels goes on from one frame of a clip to the next."""
 
+    flow: Flow = "dis_medium"
+
     reach: Reach = (1,)
 
     steps: Steps | None = None
     """Steps of every frame after the first one of a shot, at one level; by default half of the method's `steps`. They
-    start from the frame before, warped along the motion, with the content where it shows nothing of a place."""
+    start from the frame before, warped along the motion, and where that shows nothing of a place from the content in
+    its colours."""
 
     passes: Annotated[int, Field(ge=1, le=20)] = 1
     """How often a shot is gone through, forwards and backwards in turn (Ruder et al. 2016, section 5.2, with 15 passes

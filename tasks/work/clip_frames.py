@@ -23,6 +23,7 @@ from nst.errors import NstError
 from nst.identity import chain_id, frame_id
 from nst.methods.start import picture_size
 from nst.motion.closest_first import closest_first
+from nst.motion.fill import in_the_colors_of
 from nst.motion.measures import warping_error
 from nst.motion.warp import warp
 from nst.pictures import images
@@ -231,15 +232,15 @@ class ClipWork:
     ) -> Pixels:
         """Return the picture that a frame starts from, 8 bits a channel.
 
-        In the first pass it is the frame before, warped, and the content where that shows nothing of a place. Later it
-        is the frame's own last result, half and half with its neighbour's where that shows the place (Ruder et al.
-        2016, eq. 15).
+        In the first pass it is the frame before, warped, and where that shows nothing of a place the content in its
+        colours. Later it is the frame's own last result, half and half with its neighbour's where that shows the place
+        (Ruder et al. 2016, eq. 15).
         """
-        if turn == 0:
-            own_HW3, share = content_HW3, 1.0
-        else:
-            own_HW3, share = self._picture(chain, turn - 1, number), 0.5
-        start_HW3 = own_HW3 / np.float32(255.0)
+        share, start_HW3 = 1.0, content_HW3 / np.float32(255.0)
+        if turn > 0:
+            share, start_HW3 = 0.5, self._picture(chain, turn - 1, number) / np.float32(255.0)
+        elif before:
+            start_HW3 = in_the_colors_of(content_HW3, before[0].picture, before[0].weights)
         if before:
             certain_HW1 = share * before[0].weights[..., None]
             start_HW3 = certain_HW1 * before[0].picture + (1.0 - certain_HW1) * start_HW3

@@ -14,8 +14,9 @@ from nst.losses.terms import patch_terms, tv_term
 from nst.methods.descent import Descent, configs_of, run_accepted
 from nst.methods.finish import content_colors
 from nst.methods.guided import patch_guides, unmatched
-from nst.methods.start import GREY, missing_image, plan_levels, too_thin
+from nst.methods.start import GREY, missing_image, plan_levels
 from nst.methods.targets import Targets
+from nst.pictures.fitting import too_thin
 from nst.pictures.images import resize_to, rotate, style_size
 from nst.pictures.masks import Labels
 

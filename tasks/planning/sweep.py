@@ -19,6 +19,7 @@ from tasks.inputs.digests import Digests
 from tasks.inputs.images import FoundImage, find_image, find_images, find_mask, image_refs, stem, unique
 from tasks.jobs import Job
 from tasks.planning.calibration import kept_calibrations
+from tasks.planning.fitting import check_fitting, check_seen
 from tasks.planning.history import known_rates, known_versions
 from tasks.planning.inputs import InputFaults, check_downloads, identify_weights
 from tasks.planning.model_choice import ModelChoice
@@ -55,6 +56,7 @@ class PreparedSweep:
         weights: Weights of the backbones.
         trainings: The training manifests whose models the cells run, trained or not.
         calibrations: What short trials on this machine measured, by kind of cells.
+        notes: What is odd about the images and costs some cells or less, for people.
     """
 
     plan: Plan
@@ -65,6 +67,7 @@ class PreparedSweep:
     weights: Mapping[BackboneConfig, WeightsRef]
     trainings: tuple[PreparedTraining, ...]
     calibrations: Mapping[Rate, Calibration]
+    notes: tuple[str, ...] = ()
 
     @property
     def memory(self) -> tuple[float, float] | None:
@@ -83,7 +86,9 @@ class PreparedSweep:
     def to_json(self) -> dict[str, Any]:
         """Return the plan, for `nst plan --json`."""
         needed, there_is = self.memory or (None, None)
-        return {**self.plan.to_json(), "batch_memory_bytes": needed, "device_memory_bytes": there_is}
+        plan = self.plan.to_json()
+        remarks = [*plan["remarks"], *self.notes]
+        return {**plan, "remarks": remarks, "batch_memory_bytes": needed, "device_memory_bytes": there_is}
 
     def job(self, batch: Batch) -> Job:
         """Return the job of a batch."""
@@ -130,6 +135,7 @@ def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str
     identities = {backbone: weights.digest for backbone, weights in found.weights.items()}
     cells = expand(manifest, found.contents, found.styles, identities, choose, start_pictures=found.starts)
     digests.save()
+    notes = (*found.notes, *check_fitting(cells, found.content_places, found.style_places, manifest.positions))
     done = root.catalog.keys("results")
     failed = root.catalog.counts("failures")
     calibrations = kept_calibrations()
@@ -142,7 +148,7 @@ def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str
         needed = ((config.loss_network, path) for config, path in _users(manifest))
         check_downloads(((network, path) for network, path in needed if network in to_do), manifest.positions)
     trainings = tuple(choose.trainings.values())
-    return PreparedSweep(plan, root, source, manifest, inputs, found.weights, trainings, calibrations)
+    return PreparedSweep(plan, root, source, manifest, inputs, found.weights, trainings, calibrations, notes)
 
 
 def _open_addresses(cells: Cells, done: Container[str]) -> frozenset[str]:
@@ -173,6 +179,9 @@ class _Inputs:
     styles: list[StyleRef]
     weights: Mapping[BackboneConfig, WeightsRef]
     starts: Mapping[StartPicture, ImageRef]
+    content_places: list[Path]
+    style_places: list[Path]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +191,12 @@ class _FoundStyle:
     name: str
     images: list[FoundImage]
     spec: StyleSpec
+
+    @property
+    def place(self) -> Path:
+        """Where the manifest names it by itself; () if it is one of those in a folder or of a glob."""
+        first = self.images[0]
+        return first.place[:2] if first.alone else ()
 
 
 def _find_inputs(manifest: Manifest, base: BaseUri, digests: Digests, store: Store) -> _Inputs:
@@ -196,20 +211,43 @@ def _find_inputs(manifest: Manifest, base: BaseUri, digests: Digests, store: Sto
         with faults.at("contents", index):
             mask = find_mask(content.mask, base)
             stats = [None] if content.uri is None else find_images(content.uri, base)
-            contents += _named(content, stats, mask)
+            contents += _named(content, stats, mask, ("contents", index), base)
     styles: list[_FoundStyle] = []
     for index, style in enumerate(manifest.styles):
         with faults.at("styles", index):
-            styles += _find_styles(style, base)
+            styles += _find_styles(style, base, ("styles", index))
     weights = identify_weights(_users(manifest), base, digests, faults, store)
     starts: dict[StartPicture, FoundImage] = {}
     for start, path in manifest.start_pictures().items():
         with faults.at(*path, "uri"):
             stat = find_image(start.uri, base, "to start from")
-            starts[start] = FoundImage(stem(stat.key), stat, None)
+            starts[start] = FoundImage(stem(stat.key), stat, None, path, alone=True)
     faults.raise_any()
+    content_refs, style_refs = image_refs(contents, digests), list(_style_refs(styles, digests))
     start_refs = dict(zip(starts, image_refs(list(starts.values()), digests), strict=True))
-    return _Inputs(image_refs(contents, digests), list(_style_refs(styles, digests)), weights, start_refs)
+    style_images = [
+        (found, ref)
+        for style, one in zip(styles, style_refs, strict=True)
+        for found, ref in zip(style.images, one.images, strict=True)
+    ]
+    notes = check_seen(
+        {
+            "contents": list(zip(contents, content_refs, strict=True)),
+            "style images": style_images,
+            "starts": list(zip(starts.values(), start_refs.values(), strict=True)),
+        },
+        faults,
+    )
+    faults.raise_any()
+    return _Inputs(
+        content_refs,
+        style_refs,
+        weights,
+        start_refs,
+        [found.place if found.alone else () for found in contents],
+        [style.place for style in styles],
+        notes,
+    )
 
 
 def _users(manifest: Manifest) -> Iterator[tuple[Method, Path]]:
@@ -219,7 +257,7 @@ def _users(manifest: Manifest) -> Iterator[tuple[Method, Path]]:
 
 
 def _named(
-    spec: ContentSpec | StyleSpec, stats: Sequence[Stat | None], mask: Stat | str | None
+    spec: ContentSpec | StyleSpec, stats: Sequence[Stat | None], mask: Stat | str | None, place: Path, base: BaseUri
 ) -> Iterator[FoundImage]:
     """Yield each image under its spec's name, numbered if there are several, or its file's stem (or its mask's)."""
     for number, stat in enumerate(stats, start=1):
@@ -227,20 +265,21 @@ def _named(
         name = stem(file.key) if isinstance(file, Stat) else "image"
         if spec.name:
             name = spec.name if len(stats) == 1 else f"{spec.name}-{number}"
-        yield FoundImage(name, stat, mask)
+        alone = stat is None or (spec.uri is not None and stat.key == base.join(spec.uri))
+        yield FoundImage(name, stat, mask, place, alone)
 
 
-def _find_styles(spec: StyleSpec, base: BaseUri) -> Iterator[_FoundStyle]:
+def _find_styles(spec: StyleSpec, base: BaseUri, place: Path) -> Iterator[_FoundStyle]:
     if spec.uri is not None:
         mask = find_mask(spec.mask, base)
-        for image in _named(spec, find_images(spec.uri, base), mask):
+        for image in _named(spec, find_images(spec.uri, base), mask, place, base):
             yield _FoundStyle(image.name, [image], spec)
         return
     assert spec.images is not None
     images = []
-    for image_spec in spec.images:
-        stat = find_image(image_spec.uri, base, "in a mix")
-        images.append(FoundImage(stem(stat.key), stat, find_mask(image_spec.mask, base)))
+    for number, image_spec in enumerate(spec.images):
+        stat, mask = find_image(image_spec.uri, base, "in a mix"), find_mask(image_spec.mask, base)
+        images.append(FoundImage(stem(stat.key), stat, mask, (*place, "images", number), alone=True))
     yield _FoundStyle(spec.name or "+".join(image.name for image in images), images, spec)
 
 

@@ -29,7 +29,7 @@ def folder(tmp_path):
 
 def test_a_broken_picture_that_is_named_is_refused_at_its_place(folder):
     (folder / "cat.png").write_bytes(b"this is no picture")
-    with pytest.raises(ManifestError, match=r"m.yaml:3:15: error: .*cat.png: not a picture in a known format"):
+    with pytest.raises(ManifestError, match=r"m.yaml:3:14: error: .*cat.png: not a picture in a known format"):
         plan(folder, f"{START}contents: [  cat.png, dog.png]\n{DEEP}\n")
 
 
@@ -48,10 +48,8 @@ def test_one_of_many_costs_its_own_cells_and_is_told(folder, named):
 
 
 def test_a_picture_too_small_for_its_layers_is_refused_with_both_numbers(folder):
-    write(folder / "ribbon.png", blocks(0, 10, 64))  # 32 x 5 at size 32; conv5_1 of VGG-19 has one position in 16
-    with pytest.raises(
-        ManifestError, match=r"m.yaml:3:11: error: ribbon: .* is 32 x 5 pixels .* conv5_1|relu5_1 needs 16"
-    ):
+    write(folder / "ribbon.png", blocks(0, 10, 64))  # 32 x 5 at size 32; relu5_1 of VGG-19 has one position in 16
+    with pytest.raises(ManifestError, match=r"m.yaml:3:11: error: ribbon: .* is 32 x 5 pixels .* relu5_1 needs 16"):
         plan(folder, f"{START}contents: ribbon.png\n{DEEP}\n")
     with pytest.raises(ManifestError, match=r"m.yaml:2:9: error: ribbon: the style image is 32 x 5 "):
         plan(folder, f"name: seen\nstyles: ribbon.png\ncontents: cat.png\n{DEEP}\n")

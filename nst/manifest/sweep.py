@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from nst.errors import ManifestError
+from nst.manifest.blaming import blaming_changes
 from nst.manifest.blocks import Budget, ManifestBlock
 from nst.manifest.checking import check
 from nst.manifest.declaration import read_declaration
@@ -73,6 +74,7 @@ def parse_manifest(text: str, file: str, read_base: ReadBase | None = None) -> M
     return check_manifest(read_declaration(text, file, read_base))
 
 
+@blaming_changes
 def check_manifest(declaration: Declaration) -> Manifest:
     """Return the manifest of a sweep.
 

@@ -155,7 +155,8 @@ def measure(file: BinaryIO) -> tuple[int, int] | None:
 
 def _lies(image: Image.Image) -> bool:
     """Return whether width and height change places when the picture is turned upright."""
-    if image.format == "PNG" and "exif" not in image.info:  # to look behind the pixels would decode them
+    # To look behind the pixels of a PNG would decode them, and Pillow turns the size of a TIFF by itself.
+    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
         return False
     try:
         return image.getexif().get(ExifTags.Base.Orientation) in {5, 6, 7, 8}

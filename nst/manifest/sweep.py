@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _STAND_INS: Final = {"name": "x"}
 _IMAGES: Final[tuple[tuple[Literal["content", "style"], str], ...]] = (("content", "contents"), ("style", "styles"))
+_LEAST_SUM: Final = 1e-6
+"""Least weight of all images of a sum together; with less, the energy of their Gram matrices leaves float32."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +94,7 @@ def check_manifest(declaration: Declaration) -> Manifest:
     needed = needed_images(raw, methods, variants)
     if needed is not None and not declaration.base_unreadable:
         _check_images(raw, needed, report)
+        _check_pairs(raw, needed, report)
     if block is not None and block.output.alpha and needed is not None and "content" not in needed:
         message = "with these settings there is no content image whose transparency could be kept"
         report.add(("output", "alpha"), message, "remove 'alpha'", key=True)
@@ -127,19 +130,35 @@ def _check_scales(block: ManifestBlock, variants: Variants[Method], report: Repo
 
 
 def _check_sums(block: ManifestBlock, variants: Variants[Method], report: Reporter) -> None:
-    """Report sums of styles for methods and settings that compare something else than Gram matrices."""
+    """Report sums of styles that vanish, or for methods and settings that compare something else than Gram matrices."""
     others = [config.name for config in map(variants.config, variants.first) if not config.adds_styles]
-    for index, style in enumerate(block.styles if others else ()):
-        if style.mix == "sum":
+    for index, style in enumerate(block.styles):
+        total = sum(image.weight for image in style.images or ())
+        if style.mix == "sum" and total < _LEAST_SUM:
+            message = f"the weights of the sum add up to {total:.3g}, expected at least {_LEAST_SUM:g}"
+            hint = "a sum multiplies Gram matrices by these weights, and nothing would be left; or write mix: targets"
+            report.add(("styles", index, "images", 0, "weight"), message, hint)
+        if style.mix == "sum" and others:
             message = f"with these settings {others[0]} cannot add styles: a sum is defined for Gram matrices alone"
             report.add(("styles", index, "mix"), message, "write mix: targets")
+
+
+def _check_pairs(raw: dict[str, Any], needed: Needs, report: Reporter) -> None:
+    """Report pairs for methods that make their pictures from only one kind of images."""
+    lacking = [kind for kind, _ in _IMAGES if kind not in needed]
+    if raw.get("combine") == "pairs" and lacking:
+        message = f"pairs join contents with styles, and with these settings the method takes no {lacking[0]} images"
+        report.add(("combine",), message, "remove 'combine'")
 
 
 def _check_images(raw: dict[str, Any], needed: Needs, report: Reporter) -> None:
     """Report contents or styles that the cells are made from and that are missing, or that no cell is made from."""
     for kind, key in _IMAGES:
         if kind in needed and key not in raw:
-            report.add_fault(missing_key((), key))
+            hint = (
+                "pairs join the first content with the first style, and so on" if raw.get("combine") == "pairs" else ""
+            )
+            report.add_fault(missing_key((), key, hint))
         elif kind not in needed and key in raw:
             message = f"with these settings the method takes no {kind} images"
             report.add((key,), message, f"remove {key!r}", key=True)

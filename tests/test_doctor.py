@@ -65,3 +65,7 @@ def test_missing_weights_are_a_note_with_a_way_out(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert {level for level, _ in findings(str(tmp_path), "weights")} == {"note"}
     assert all("weights: embedded" in text for _, text in findings(str(tmp_path), "weights"))
+    (judge,) = [text for _, text in findings(str(tmp_path), "weights") if "squeezenet" in text]
+    assert "nst judge SWEEP" in judge
+    assert "--squeezenet FILE" in judge
+    assert "squeezenet1_1-b8a52dc0.pth" in judge  # the name under which torchvision looks for it

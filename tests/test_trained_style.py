@@ -168,6 +168,17 @@ def test_an_imported_network_has_the_style_that_is_given(folder):
     assert styles_in(notes) == [waves(folder)]
 
 
+def test_the_file_that_was_imported_with_a_style_tells_it_when_it_is_named_itself(folder):
+    write_network(folder / "net.safetensors", {})
+    before = plan(folder, SWEEP.replace("MODEL", "net.safetensors")).plan.cells.ids
+    imported(folder, {}, style=str(folder / "waves.png"))
+    prepared = plan(folder, SWEEP.replace("MODEL", "net.safetensors"))
+    assert prepared.plan.cells.ids == before
+    (row,) = run(prepared)
+    check_row(row, folder, read=True)
+    assert row["model_id"] is None
+
+
 def test_an_import_without_a_style_is_the_model_that_it_was(folder):
     model = imported(folder, {})
     data = dump_tensors(tensors(), metadata_of(CONFIG, [], 1))

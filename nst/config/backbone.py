@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -34,6 +35,8 @@ class BackboneConfig(NamedBlock):
 
     RANDOM_VERSION: ClassVar[int] = 1
     """Declared version of the construction of `random` weights, part of their identity."""
+
+    RECORDED: ClassVar[Mapping[str, str]] = {"input": "expected_input"}
 
     name: Name = "vgg19"
     """Architecture: VGG-19 or VGG-16 (Simonyan & Zisserman 2014, configurations E and D), or SqueezeNet 1.1 with its

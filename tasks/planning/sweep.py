@@ -18,12 +18,14 @@ from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.digests import Digests
 from tasks.inputs.images import FoundImage, find_image, find_images, find_mask, image_refs, stem, unique
 from tasks.jobs import Job
+from tasks.layout import PICTURES, THUMBNAILS
 from tasks.planning.calibration import kept_calibrations
 from tasks.planning.fitting import check_fitting, check_seen
 from tasks.planning.history import known_rates, known_versions
 from tasks.planning.inputs import InputFaults, check_downloads, identify_weights
 from tasks.planning.model_choice import ModelChoice
 from tasks.store import Stat
+from tasks.store.obstacles import check_folders
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
@@ -144,6 +146,7 @@ def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str
     known = known_versions(root.catalog, _open_addresses(cells, done)) if done else {}
     plan = make_plan(manifest.name, cells, done, failed=failed, known=known, history=history)
     if plan.to_do:
+        check_folders(root.store, (PICTURES, THUMBNAILS))
         to_do = {config.loss_network for config, _ in plan.largest_batches()}
         needed = ((config.loss_network, path) for config, path in _users(manifest))
         check_downloads(((network, path) for network, path in needed if network in to_do), manifest.positions)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.config.method import PixelMethod
-from nst.errors import InputError, NstError, TransientError
+from nst.errors import InputError, NstError, TransientError, UserError
 from nst.methods.start import picture_size
 from nst.pictures import images
 from nst.recent import Recent, bytes_of
@@ -129,6 +129,7 @@ class Stylist:
 
         Raises:
             TransientError: The store did not answer; nothing of the batch is committed, and it may be run again.
+            UserError: The store refuses to write, which every cell would meet; nothing of the batch is committed.
         """
         job, failures = computed.job, list(computed.failures)
         rows: list[dict[str, Any]] = []
@@ -139,9 +140,9 @@ class Stylist:
                 continue
             try:
                 row = self._write_picture(job, cell, request, outcome)
-            except TransientError:
-                raise
-            except Exception as error:  # noqa: BLE001  one cell's fault must not cost the batch
+            except Exception as error:
+                if _is_the_stores(error):
+                    raise
                 failures.append(_FailedCell(cell, as_told(error, self.device), "write"))
                 continue
             rows.append({**identity_columns(job, cell), **computed.about, **row, "finished_at": datetime.now(UTC)})
@@ -257,6 +258,11 @@ class Stylist:
             catalog.commit("traces", job.sweep_id, batch_id, traces)
         if rows:
             catalog.commit("results", job.sweep_id, batch_id, rows)
+
+
+def _is_the_stores(error: Exception) -> bool:
+    """Return whether an error of writing a picture is no fault of its cell: the store does not answer, or refuses."""
+    return isinstance(error, TransientError) or (isinstance(error, UserError) and not isinstance(error, InputError))
 
 
 def _actual(cell: Cell, outcome: Stylized, size: tuple[int, int], cost: float) -> dict[str, Any]:

@@ -137,9 +137,10 @@ def _small_styles(
     """Yield as `_small_contents` of the styles of methods whose style images follow the picture's long side."""
     for structure, config in configs.items():
         scale = getattr(config, "style_scale", None)
-        if scale is None or config.canvas or config.takes_original_size or config.resize == "short":
+        if not isinstance(config, PixelMethod) or scale is None or config.canvas:
             continue
-        assert isinstance(config, PixelMethod)
+        if config.takes_original_size or config.resize == "short":
+            continue
         layers = measured_layers(config, config.backbone.name) & set(getattr(config, "style_layers", ()))
         long_side = levels_of(config, int(config.size), int(config.size))[0][0] * scale
         for number, style in enumerate(styles):

@@ -57,6 +57,14 @@ def test_a_picture_too_small_for_its_layers_is_refused_with_both_numbers(folder)
     assert plan(folder, f"{START}contents: ribbon.png\n{shallow}\n").plan.total == 1
 
 
+def test_patches_need_their_own_side_in_positions(folder):
+    """relu3_1 of a VGG has a position for every 4 pixels: a patch of 6 needs 24, and the picture is 32 x 24."""
+    text = f"{START}contents: cat.png\n" + DEEP.replace("gatys", "mrf, style_layers: relu3_1, content_layers: relu3_1")
+    assert plan(folder, text.replace("steps: 1", "steps: 1, patch_size: 6")).plan.total == 1
+    with pytest.raises(ManifestError, match=r"m.yaml:3:11: error: cat: the content image is 32 x 24 .* needs 28"):
+        plan(folder, text.replace("steps: 1", "steps: 1, patch_size: 7"))
+
+
 def test_a_mask_of_other_proportions_than_its_picture_is_told(folder):
     write(folder / "mask.png", np.full((60, 20, 3), (255, 0, 0), np.uint8))
     text = (

@@ -124,6 +124,11 @@ class DoodleConfig(PixelMethod):
         return self.how == "gram"
 
     @property
+    def least_positions(self) -> int:
+        """The side of a patch, if there are patches."""
+        return self.patch_size if self.how == "patches" else 1
+
+    @property
     def masks(self) -> Literal["needed"]:
         """Masks of the content and of every style image are needed."""
         return "needed"

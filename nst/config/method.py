@@ -151,6 +151,11 @@ class PixelMethod(Method):
     )
 
     @property
+    def least_positions(self) -> int:
+        """Smallest side that the feature maps need, in positions."""
+        return 1
+
+    @property
     def stop(self) -> EarlyStopConfig | None:
         """When a picture is left as it is before all steps are done; None for a method whose pictures never are."""
         stop: EarlyStopConfig | None = getattr(self, "early_stop", None)

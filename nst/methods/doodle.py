@@ -109,7 +109,7 @@ def refusal(request: Request) -> NstError | None:
     if error := unmatched(request):
         return error
     width, height, _ = plan_levels(request)[0]
-    patch = config.patch_size if config.how == "patches" else 1
+    patch = config.least_positions
     layers = config.style_layers | (config.content_layers if request.content else {})
     error = too_thin("new", (width, height), layers, config.backbone, patch=patch)
     for style in request.styles:

@@ -187,9 +187,9 @@ def refusal(request: Request) -> NstError | None:
     width, height, _ = plan_levels(request)[0]
     layers = config.style_layers | (config.content_layers if config.what == "transfer" else {})
     word = "content" if config.what == "transfer" else "new"
-    error = too_thin(word, (width, height), layers, config.backbone, patch=config.patch_size)
+    error = too_thin(word, (width, height), layers, config.backbone, patch=config.least_positions)
     for style in request.styles:
         for copy in style_copies(style, max(width, height) * config.style_scale, config):
             size = (copy.shape[1], copy.shape[0])
-            error = error or too_thin("style", size, config.style_layers, config.backbone, patch=config.patch_size)
+            error = error or too_thin("style", size, config.style_layers, config.backbone, patch=config.least_positions)
     return error

@@ -120,7 +120,8 @@ def _small_contents(
         if not isinstance(config, PixelMethod):
             return None
         coarsest = levels_of(config, *picture)[0][:2]
-        return too_thin("content", coarsest, measured_layers(config, config.backbone.name), config.backbone)
+        layers = measured_layers(config, config.backbone.name)
+        return too_thin("content", coarsest, layers, config.backbone, patch=config.least_positions)
 
     for number, content in enumerate(contents):
         size = content and (content.size or (content.mask and content.mask.size))
@@ -149,7 +150,8 @@ def _small_styles(
                 if image.size is None or not layers:
                     continue
                 width, height = (max(1, round(side * long_side * own / max(image.size))) for side in image.size)
-                if error := too_thin("style", (width, height), layers, config.backbone):
+                patch = config.least_positions
+                if error := too_thin("style", (width, height), layers, config.backbone, patch=patch):
                     yield (number, structure), _named(image, error)
 
 

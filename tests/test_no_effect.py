@@ -26,6 +26,7 @@ SHALLOW = {**TINY, **LAYERS}
 BASES = {
     "gatys": SHALLOW,
     "mrf": {**SHALLOW, "pyramid": {"levels": 1}},
+    "mdan": {**SHALLOW, "pyramid": {"levels": 1}},
     "doodle": {**SHALLOW, "pyramid": {"levels": 1}},
     "texture": {**TINY, "style_layers": ["relu1_1", "relu2_1"]},
     "invert": {**TINY, "layer": "relu2_1"},

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nst.networks.adain import moments
 from nst.networks.encoding import EncodingNet
 from nst.networks.johnson import GAIN
 from nst.networks.network import PaddedConv, tanh_picture
 from nst.networks.norm import InstanceNorm
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nst.backbones import Backbone
 
 
@@ -93,3 +97,14 @@ class PatchCritic(nn.Module):
         x_BCHW = (features_BCHW - self.mean) / self.deviation
         scores_B1HW: Tensor = self.score(functional.leaky_relu(self.patches(x_BCHW), 0.2))
         return scores_B1HW
+
+
+def critic_of(features: Sequence[Tensor]) -> PatchCritic:
+    """Return a new critic of the patches of style images, on their device, with first weights by torch's generator.
+
+    Args:
+        features: Features of each style image, shape (1, C, H, W).
+    """
+    parts = zip(*(moments(features_1CHW) for features_1CHW in features), strict=True)
+    mean_1C11, deviation_1C11 = (torch.stack(part).mean(0) for part in parts)
+    return PatchCritic(mean_1C11, deviation_1C11).to(mean_1C11)

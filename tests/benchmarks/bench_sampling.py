@@ -2,8 +2,8 @@
 
     python tests/benchmarks/bench_sampling.py --data DIR [--size 64] [--steps 250] [--only texture,stylize]
 
-Small networks on the smallest backbone of the package: a texture with circular padding, one with zeros at the borders, and the
-stylization of photographs. `--data` is the shared test data; one core takes about ten minutes.
+Small networks on the smallest backbone of the package: a texture with circular padding, one with zeros at the borders,
+and the stylization of photographs. `--data` is the shared test data; one core takes about ten minutes.
 """
 
 from __future__ import annotations

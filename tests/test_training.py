@@ -43,7 +43,8 @@ FAMILIES = {
     "adain": (AdainTraining(**COMMON, layer="relu2_1"), 3),
     "mgan": (MganTraining(**COMMON, layer="relu2_1", style_scale=2.0), 1),
     "two_stages": (
-        MganTraining(**COMMON, layer="relu2_1", style_scale=2.0, deconvolution={"steps": 2}), 1,
+        MganTraining(**COMMON, layer="relu2_1", style_scale=2.0, deconvolution={"steps": 2}),
+        1,
     ),
     "doodle_net": (DoodleNetTraining(**COMMON, scales=3), 1),
     "super_resolution": (SuperResolutionTraining(**{**WITHOUT_STYLE, "factor": 2}, width=8, residual_blocks=0), 0),

@@ -17,7 +17,7 @@ from nst.methods.descent import Descent, configs_of, run_accepted
 from nst.methods.finish import content_colors
 from nst.methods.start import GREY, missing_image, plan_levels, too_thin
 from nst.methods.targets import Targets
-from nst.networks.mgan import critic_of
+from nst.networks.mgan import critics_of
 from nst.pictures.images import style_size
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nst.errors import NstError
     from nst.methods.descent import OnStep
     from nst.methods.targets import Size
+    from nst.pictures.images import Pixels
     from nst.workspace import Request, Stylized, Workspace
 
 
@@ -86,23 +87,22 @@ def _contests(targets: Targets, configs: Sequence[MdanConfig], size: Size) -> di
     config = configs[0]
     layers, long_side = tuple(config.style_layers), max(size) * config.style_scale
     colors_of = size if config.color == "histogram" else None
-    real: list[list[dict[str, Tensor]]] = []
-    for request in targets.requests:
-        sizes = [style_size(style, long_side) for style in request.styles]
-        pairs = zip(request.styles, sizes, strict=True)
-        real.append([targets.features(targets.style_picture(style, at, colors_of), layers) for style, at in pairs])
-    shares = [[weight / sum(request.style_weights) for weight in request.style_weights]
-              for request in targets.requests]  # fmt: skip
-    contests = {}
-    for layer in layers:
-        maps = [[by_layer[layer] for by_layer in images] for images in real]
-        with torch.random.fork_rng(devices=[]):
-            critics = []
-            for settings, images in zip(configs, maps, strict=True):
-                torch.manual_seed(settings.seed)
-                critics.append(critic_of(images))
-        contests[layer] = Contest(critics, maps, shares)
-    return contests
+
+    def real(style: Pixels) -> dict[str, Tensor]:
+        picture = targets.style_picture(style, style_size(style, long_side), colors_of)
+        return targets.features(picture, layers)
+
+    styles = [[real(style) for style in request.styles] for request in targets.requests]
+    critics = [critics_of(images, config.seed) for images, config in zip(styles, configs, strict=True)]
+    shares = [[weight / sum(weights) for weight in weights] for weights in (r.style_weights for r in targets.requests)]
+    return {
+        layer: Contest(
+            [by_layer[layer] for by_layer in critics],
+            [[by_layer[layer] for by_layer in images] for images in styles],
+            shares,
+        )
+        for layer in layers
+    }
 
 
 def refusal(request: Request) -> NstError | None:

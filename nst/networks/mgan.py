@@ -18,7 +18,7 @@ from nst.networks.network import PaddedConv, tanh_picture
 from nst.networks.norm import InstanceNorm
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from nst.backbones import Backbone
 
@@ -99,12 +99,18 @@ class PatchCritic(nn.Module):
         return scores_B1HW
 
 
-def critic_of(features: Sequence[Tensor]) -> PatchCritic:
-    """Return a new critic of the patches of style images, on their device, with first weights by torch's generator.
+def critics_of(styles: Sequence[Mapping[str, Tensor]], seed: int) -> dict[str, PatchCritic]:
+    """Return a new critic of the patches of style images at every layer, on their device.
 
     Args:
-        features: Features of each style image, shape (1, C, H, W).
+        styles: Features of each style image by layer, shape (1, C, H, W) each.
+        seed: Seed of the first weights.
     """
-    parts = zip(*(moments(features_1CHW) for features_1CHW in features), strict=True)
-    mean_1C11, deviation_1C11 = (torch.stack(part).mean(0) for part in parts)
-    return PatchCritic(mean_1C11, deviation_1C11).to(mean_1C11)
+    critics = {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for layer in styles[0]:
+            parts = zip(*(moments(features[layer]) for features in styles), strict=True)
+            mean_1C11, deviation_1C11 = (torch.stack(part).mean(0) for part in parts)
+            critics[layer] = PatchCritic(mean_1C11, deviation_1C11).to(mean_1C11)
+    return critics

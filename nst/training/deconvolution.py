@@ -13,7 +13,7 @@ from nst.config.optimizer import AdamConfig
 from nst.losses.adversarial import BETAS, Contest, Game, contest_terms
 from nst.losses.objective import extract
 from nst.losses.terms import content_terms, tv_term
-from nst.networks.mgan import critic_of
+from nst.networks.mgan import critics_of
 from nst.ops import to_arrays, to_bytes
 from nst.optimize.loop import BatchAdam, optimize_images
 from nst.optimize.trace import Trace
@@ -46,7 +46,8 @@ class Deconvolution:
 
     def __init__(self, config: MganTraining, backbone: Backbone, real: Mapping[str, Tensor]) -> None:
         assert config.deconvolution is not None
-        self.config, self.settings, self.backbone, self.real = config, config.deconvolution, backbone, real
+        self.config, self.settings, self.backbone = config, config.deconvolution, backbone
+        self.real = {layer: real[layer] for layer in config.style_layers}
         self.pictures: dict[bytes, np.ndarray] = {}
 
     def __call__(self, photographs_B3HW: Tensor) -> Tensor:
@@ -61,9 +62,7 @@ class Deconvolution:
 
     def _make(self, photograph_13HW: Tensor) -> np.ndarray:
         config, settings = self.config, self.settings
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            critics = {layer: critic_of([self.real[layer]]) for layer in config.style_layers}
+        critics = critics_of([self.real], config.seed)
         contests = {layer: Contest([critics[layer]], [[self.real[layer]]], [[1.0]]) for layer in critics}
         one_1 = torch.ones_like(photograph_13HW[:, 0, 0, 0])
         with torch.no_grad():

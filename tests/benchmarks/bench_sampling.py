@@ -32,7 +32,7 @@ WEIGHTS = (0.0, 0.1, 0.3, 1.0)
 KINDS = {
     "texture": {"mode": "texture"},
     "zeros": {"mode": "texture", "padding": "zeros"},
-    "stylize": {"mode": "stylize", "padding": "reflect"},
+    "stylize": {"mode": "stylize", "padding": "reflect", "style_weight": 2.0},
 }
 
 

@@ -54,8 +54,9 @@ class MarkovianLesson(Lesson):
         Li & Wand 2016, section 3, and chuanli11/MGANs `code/train.lua`. Theirs first optimises a hundred pictures
         against a critic; the network then learns their pixels, against a second critic that is shown those pictures as
         real. Differs: without `deconvolution` there is one stage: the network learns from photographs at once, and the
-        content is compared where the encoder ends. In both ways the real patches are the style's own. The content loss is in relative units (`nst.losses.units`); the adversarial loss is 1 while the critic cannot tell real
-        patches from painted ones.
+        content is compared where the encoder ends. In both ways the real patches are the style's own. The content loss
+        is in relative units (`nst.losses.units`); the adversarial loss is 1 while the critic cannot tell real patches
+        from painted ones.
     """
 
     config: MganTraining

@@ -24,16 +24,16 @@ class DeconvolutionConfig(Block):
     content_weight: Weight = 1.0
     """As `content_weight` of `mdan`, at the layer `layer` of the training."""
 
-    style_weight: Weight = 1.0
+    style_weight: Weight = 2.0
     """As `style_weight` of `mdan`."""
 
-    tv_weight: Weight = 1.0
+    tv_weight: Weight = 10.0
     """As `tv_weight` of `mdan`."""
 
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.02
     """As `learning_rate` of `mdan`."""
 
-    critic_rate: Annotated[float, Field(gt=0, le=100)] = 0.05
+    critic_rate: Annotated[float, Field(gt=0, le=100)] = 0.005
     """As `critic_rate` of `mdan`."""
 
 

@@ -51,8 +51,8 @@ class MdanConfig(PixelMethod):
     """Weight of the content loss, in relative units."""
 
     style_weight: Weight = 2.0
-    """Weight of the adversarial loss, which is 1 while the critic cannot tell real patches from painted ones. At 1 much of
-    the content is left, at 5 strokes cover it (own trials)."""
+    """Weight of the adversarial loss, which is 1 while the critic cannot tell real patches from painted ones. At 1
+    much of the content is left, at 5 strokes cover it (own trials)."""
 
     tv_weight: Weight = 10.0
     """Weight of the total variation of the picture in [0, 1] (1e-4, in other units, in chuanli11/MGANs)."""

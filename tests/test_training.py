@@ -43,7 +43,9 @@ FAMILIES = {
     "adain": (AdainTraining(**COMMON, layer="relu2_1"), 3),
     "mgan": (MganTraining(**COMMON, layer="relu2_1", style_scale=2.0), 1),
     "two_stages": (
-        MganTraining(**COMMON, layer="relu2_1", style_scale=2.0, deconvolution={"steps": 2}),
+        MganTraining(
+            **COMMON, layer="relu2_1", style_scale=2.0, deconvolution={"steps": 2}, content_weight=10, style_weight=0.01
+        ),
         1,
     ),
     "doodle_net": (DoodleNetTraining(**COMMON, scales=3), 1),

@@ -144,6 +144,11 @@ def contest_terms(contests: Mapping[str, Contest], layers: Mapping[str, float], 
         contests: The contest at each layer.
         layers: Weight of each layer.
         weights: Weight of the adversarial loss for each picture, shape (B,).
+
+    Example:
+        >>> contest = Contest([torch.nn.Conv2d(1, 1, 3)], [[torch.rand(1, 1, 5, 5)]], [[1.0]])
+        >>> contest_terms({"relu3_1": contest}, {"relu3_1": 0.5}, torch.tensor([10.0]))[0].weights
+        tensor([5.])
     """
     return [Term("style", layer, contests[layer], "positions", share, share * weights)
             for layer, share in layers.items()]  # fmt: skip

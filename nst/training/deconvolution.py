@@ -82,4 +82,5 @@ class Deconvolution:
         )
         with torch.enable_grad():
             made_13HW = optimize_images(adam, game.with_gradient, steps=settings.steps, trace=Trace(), trace_every=0)
-        return to_arrays(to_bytes(made_13HW))[0]
+        picture: np.ndarray = to_arrays(to_bytes(made_13HW))[0]
+        return picture

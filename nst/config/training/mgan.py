@@ -53,8 +53,8 @@ class MganTraining(Training):
     deconvolution: DeconvolutionConfig | None = None
     """The first of the two stages of Li & Wand 2016; by default there is one stage alone, in which the network has to
     keep the photograph's features. With a block, `{}` for its defaults, the network has to come near the pixels of the
-    picture that `mdan` makes of each photograph, which chuanli11/MGANs does with a hundred photographs; use as few. In own trials (64 pixels, 200 steps) one stage kept
-    more of the photographs, in half the time (`docs/decisions.md`)."""
+    picture that `mdan` makes of each photograph, which chuanli11/MGANs does with a hundred photographs; use as few. In
+    own trials (64 pixels, 200 steps) one stage kept more of the photographs, in half the time."""
 
     size: Pixels = 256
     """Width and height in pixels of the squares of photographs that the network learns from; the default is that of all

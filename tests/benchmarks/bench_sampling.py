@@ -1,6 +1,6 @@
 """What the temperature of `texture_net` buys and costs: the diversity of its pictures beside their losses, over T.
 
-    python tests/benchmarks/bench_sampling.py --data DIR [--size 64] [--steps 250] [--only texture,stylize]
+    python tests/benchmarks/bench_sampling.py [--data DIR] [--size 64] [--steps 250] [--only texture,stylize]
 
 Small networks on the smallest backbone of the package: a texture with circular padding, and the stylization of
 photographs. `--data` is the shared test data; one core takes about ten minutes.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -76,12 +75,12 @@ def row(kind: str, weight: float, settings: argparse.Namespace) -> None:
     pairs = samples(trainer, shown)
     distance = np.mean([np.sqrt(np.square(a.astype(float) - b).mean()) / 255.0 for a, b in pairs])
     kept = np.mean([ssim(a, photograph) for (a, _), photograph in zip(pairs, shown, strict=True)]) if stylize else None
-    apart = distance / independent(style, side)
     entropy, error = found.measures["entropy"], found.measures["entropy_error"]
     losses = [found.losses[f"{part}_loss"] for part in ("style", "content")]
+    last = f"{losses[1]:.3f} | {kept:.2f}" if stylize else f"{distance / independent(style, side):.2f}"
     print(
-        f"| {weight:g} | {config.temperature:.2g} | {entropy:.3f} +- {error:.3f} | {distance:.3f} | {apart:.2f} "
-        f"| {losses[0]:.3f} | " + (f"{losses[1]:.3f} | {kept:.2f} |" if stylize else "|"),
+        f"| {weight:g} | {config.temperature:.2g} | {entropy:.3f} +- {error:.3f} | {distance:.3f} | {losses[0]:.3f} "
+        f"| {last} |",
         flush=True,
     )
     if settings.out:
@@ -106,7 +105,7 @@ def samples(trainer: Trainer, shown: list[np.ndarray]) -> list[tuple[np.ndarray,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default=os.environ.get("NST_TEST_DATA", ""))
+    parser.add_argument("--data", default=os.environ.get("NST_TEST_DATA", Path(__file__).parents[3] / "shared/data"))
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--seed", type=int, default=0)
@@ -114,12 +113,10 @@ def main() -> None:
     parser.add_argument("--weights", default=",".join(map(str, WEIGHTS)))
     parser.add_argument("--out", default="", help="folder that receives the pictures")
     settings = parser.parse_args()
-    if not settings.data:
-        sys.exit("bench_sampling.py needs the shared test data: --data DIR")
     print(f"{settings.size} px, {settings.steps} steps, batches of 4, {torch.get_num_threads()} CPU threads")
     for kind in settings.only.split(","):
-        print(f"\n{kind}\n\n| T D | T | entropy a value | distance | of independent | style | content | SSIM |")
-        print("|---|---|---|---|---|---|---|---|")
+        last = "content | SSIM |" if kind == "stylize" else "of unrelated places |"
+        print(f"\n{kind}\n\n| T D | T | entropy a value | distance | style | {last}")
         for weight in settings.weights.split(","):
             row(kind, float(weight), settings)
 

@@ -16,6 +16,7 @@ BRIEF = {"steps": 2, "pyramid": {"levels": 1}}
 OPTIMISED = {
     "gatys": {**LAYERS, **BRIEF},
     "mrf": {**LAYERS, **BRIEF},
+    "mdan": {**LAYERS, **BRIEF},
     "doodle": {**LAYERS, **BRIEF, "init": "content"},
     "doodle/patches": {**LAYERS, **BRIEF, "init": "content", "how": "patches"},
     "dream": {"layers": ["relu2_1"], **BRIEF},
@@ -54,7 +55,7 @@ def test_the_finished_picture_is_given_the_colours_of_the_content(name, color, m
     np.testing.assert_array_equal(given, [plain])
 
 
-@pytest.mark.parametrize("name", ["gatys", "mrf", "doodle", "doodle/patches", "adain"])
+@pytest.mark.parametrize("name", ["gatys", "mrf", "mdan", "doodle", "doodle/patches", "adain"])
 def test_the_style_takes_the_colours_of_the_content_beforehand(name):
     square = Pixels("square", STYLES[0].array[:36, :36].repeat(2, 0)[:40].repeat(2, 1)[:, :40])
     recolored = Pixels("recolored", match_colors(square.array, CONTENT.array))

@@ -26,6 +26,7 @@ SHALLOW = {**TINY, **LAYERS}
 BASES = {
     "gatys": SHALLOW,
     "mrf": {**SHALLOW, "pyramid": {"levels": 1}},
+    "mdan": {**SHALLOW, "pyramid": {"levels": 1}},
     "doodle": {**SHALLOW, "pyramid": {"levels": 1}},
     "texture": {**TINY, "style_layers": ["relu1_1", "relu2_1"]},
     "invert": {**TINY, "layer": "relu2_1"},
@@ -65,6 +66,7 @@ TRIALS = [  # method, setting, two values, settings under which it has no effect
     ("mrf", "photorealism_weight", (0.0, 100.0), SYNTHESIS, {"init": "noise"}),
     ("mrf", "color", ("style", "oklab"), SYNTHESIS, {}),
     ("mrf", "pyramid.warm_start", (False, True), {"pyramid": TWO_LEVELS}, {**ADAM, "pyramid": TWO_LEVELS}),
+    ("mdan", "resize", ("long", "short"), {"size": "original"}, {}),
     ("doodle", "seed", (1, 2), {"init": "content"}, {}),
     ("doodle", "noise", (0.1, 0.9), {"init": "content"}, {}),
     ("doodle", "seed", (1, 2), {"init": GIVEN}, {}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from nst.methods import baseline, class_visualisation, doodle, dream, feedforward, gatys, invert, mrf, texture
+from nst.methods import baseline, class_visualisation, doodle, dream, feedforward, gatys, invert, mdan, mrf, texture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +28,7 @@ METHODS: Final[dict[str, StylizeBatch]] = {
     "feedforward": feedforward.stylize_batch,
     "gatys": gatys.stylize_batch,
     "invert": invert.stylize_batch,
+    "mdan": mdan.stylize_batch,
     "mrf": mrf.stylize_batch,
     "texture": texture.stylize_batch,
 }

@@ -78,6 +78,8 @@ def refuse_to_finish(family: str) -> None:
     refuse_to_paint(family)
     hint = "choose a super_resolution network, or one of a single style"
     if TRAINING_CONFIGS[family].PAINTS == "masks":
-        raise InputError(f"a {family} network paints masks, and a finish gives it a picture", hint=hint)
+        raise InputError(f"networks of the family {family} paint masks, and a finish gives them a picture", hint=hint)
     if TRAINING_CONFIGS[family].KNOWS not in {"none", "one"}:
-        raise InputError(f"a {family} network needs a style with each picture, and a finish gives it none", hint=hint)
+        raise InputError(
+            f"networks of the family {family} need a style with each picture, and a finish gives them none", hint=hint
+        )

@@ -66,7 +66,9 @@ def test_the_saved_picture_is_that_of_nst_stylize_from_the_unfinished_one(folder
 
 def test_a_large_picture_passes_in_tiles_and_equals_that_of_one_pass(folder):
     write(folder / "cat.png", blocks(0, 990, 1320, side=10))
-    large = "name: large\ncontents: cat.png\nstyles: waves.png\nmethod: {name: baseline, kind: content, size: original}\n"
+    large = (
+        "name: large\ncontents: cat.png\nstyles: waves.png\nmethod: {name: baseline, kind: content, size: original}\n"
+    )
     (row,) = run(plan(folder, large + FINISH % "double"))
     content = Pixels("cat", decode((folder / "cat.png").read_bytes()))
     network = load_model(f"{folder}/double.safetensors")

@@ -40,7 +40,7 @@ def draw_weights(name: str, convolutions: Iterable[Convolution], seed: int, deep
 
     Every filter has norm sqrt(2), so that rectified features neither vanish nor explode through sixteen layers; biases
     are zero. Batch normalisations change nothing, but for those at the end of the N branches of a ResNet, which
-    multiply by N^(-1/2): what the branches add then grows neither with the depth.
+    multiply by N^(-1/2), so that the sum of all branches does not grow with their number.
 
     Args:
         name: Name of the architecture.

@@ -116,6 +116,8 @@ class Cell:
     """The trained network, None for methods without."""
     start: ImageRef | None = None
     """The picture that the optimisation starts from where the settings name one (`Method.start_picture`)."""
+    finish: ModelRef | None = None
+    """The trained network that the picture passes through at the end (`Method.finish`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,8 @@ class Request:
     trained_style: Pixels | None = None
     """The style image that the network of a cell without a style was trained for, where it can be read. No method looks
     at it: metrics compare the picture with it."""
+    finish: NetworkFile | None = None
+    """The trained network that the picture passes through at the end (`Method.finish`); no method looks at it."""
 
     def __post_init__(self) -> None:
         assert (self.start is None) == (self.config.start_picture is None), "a start is given where it is named"

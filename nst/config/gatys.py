@@ -45,7 +45,7 @@ class GatysConfig(PixelMethod):
         {"content_weight", "style_weight", "tv_weight", "laplacian_weight", "photorealism_weight", "seed", "preset"}
     )
 
-    NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"preset", "trace_every"})
+    NOT_PIXELS: ClassVar[frozenset[str]] = PixelMethod.NOT_PIXELS | {"preset"}
 
     ADDED_LATER: ClassVar[frozenset[str]] = frozenset(
         {"energies", "laplacian_weight", "laplacian_pool", "photorealism_weight", "early_stop"}

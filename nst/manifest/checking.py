@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from nst.config.architectures import layers_of
-from nst.config.layers import holds_layers
+from nst.config.layers import encodes, holds_layers
 from nst.config.method import Method
 from nst.manifest.explain import explain
 from nst.yaml.problems import Fault, wrong_type
@@ -109,6 +109,10 @@ def check_layers(raw: Mapping[str, Any], config: Settings) -> Iterator[Fault]:
         value = getattr(config, setting)
         foreign = [layer for layer in ([value] if isinstance(value, str) else value) if layer not in own]
         written = raw.get(setting)
+        if foreign and encodes(type(config).model_fields[setting]):
+            message = f"networks of this family encode pictures by a VGG, up to one of its layers; found {name}"
+            yield Fault(("backbone", "name"), message, "choose vgg19 or vgg16")
+            return
         if foreign and written is None:
             left_out[setting] = foreign
             continue

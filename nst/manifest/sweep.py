@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from nst.errors import ManifestError
@@ -18,6 +18,7 @@ from nst.yaml.problems import missing_key
 if TYPE_CHECKING:
     from nst.config.backbone import BackboneConfig
     from nst.config.fields import Needs
+    from nst.config.finish import FinishConfig
     from nst.config.method import Method
     from nst.config.start import StartPicture
     from nst.manifest.bases import ReadBase
@@ -46,6 +47,7 @@ class Manifest:
     budget: Budget
     output: OutputFormat
     batch_size: int | None
+    finish: FinishConfig | None
     positions: Where
 
     @property
@@ -70,6 +72,14 @@ class Manifest:
                 found.setdefault(start, (*path, "init"))
         return found
 
+    def finishes(self) -> dict[FinishConfig, Path]:
+        """Return the distinct last steps, and where each is first written: for all methods, or in one of them."""
+        found: dict[FinishConfig, Path] = {}
+        for first, path in zip(self.variants.first, self.variants.paths, strict=True):
+            if finish := self.variants.config(first).finish:
+                found.setdefault(finish, ("finish",) if finish == self.finish else (*path, "finish"))
+        return found
+
 
 def parse_manifest(text: str, file: str, read_base: ReadBase | None = None) -> Manifest:
     """Return the manifest of a sweep; arguments as `read_declaration`, errors as `check_manifest`."""
@@ -90,6 +100,8 @@ def check_manifest(declaration: Declaration) -> Manifest:
     block, faults = check(ManifestBlock, raw, _STAND_INS)
     report.add_faults(faults)
     methods = find_methods(raw, report)
+    if block is not None and block.finish is not None:
+        methods = [replace(method, raw={"finish": raw["finish"], **method.raw}) for method in methods]
     variants = check_methods(raw, methods, block.budget.cells if block else Budget().cells, report)
     needed = needed_images(raw, methods, variants)
     if needed is not None and not declaration.base_unreadable:
@@ -114,6 +126,7 @@ def check_manifest(declaration: Declaration) -> Manifest:
         budget=block.budget,
         output=OutputFormat(block.output.format, block.output.quality, block.output.alpha),
         batch_size=block.batch_size,
+        finish=block.finish,
         positions=declaration.positions,
     )
 

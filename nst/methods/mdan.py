@@ -15,9 +15,10 @@ from nst.losses.adversarial import BETAS, Contest, Game, contest_terms
 from nst.losses.terms import tv_term
 from nst.methods.descent import Descent, configs_of, run_accepted
 from nst.methods.finish import content_colors
-from nst.methods.start import GREY, missing_image, plan_levels, too_thin
+from nst.methods.start import GREY, missing_image, plan_levels
 from nst.methods.targets import Targets
 from nst.networks.mgan import critics_of
+from nst.pictures.fitting import too_thin
 from nst.pictures.images import style_size
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nst.config.feedforward import LATEST
+from nst.config.finish import LATEST
 from nst.config.training import TRAINING_CONFIGS
 from nst.errors import InputError, UserError
 from nst.networks import FORMAT, network_from

@@ -109,6 +109,21 @@ def style_of_file(uri: str, digest: str, store: Store, bounds: Bounds) -> StyleR
     return trained_style(notes.get("family", ""), images)
 
 
+def family_of_file(uri: str, digest: str, store: Store) -> str:
+    """Return the family that the notes in a network's file name, "" where they name none that is known here.
+
+    Args:
+        uri: Absolute URI of the .safetensors file.
+        digest: SHA-256 of its bytes.
+        store: The objects of the root.
+    """
+    try:
+        family = _notes(uri, digest, store).get("family", "")
+    except InputError:  # whoever runs the network says what is wrong with its file
+        return ""
+    return family if family in TRAINING_CONFIGS else ""
+
+
 def _notes(uri: str, digest: str, store: Store) -> dict[str, str]:
     location = parse_location(uri)
     if location.is_local:

@@ -31,12 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
 
     from nst.config.backbone import BackboneConfig
+    from nst.config.finish import FinishConfig
     from nst.config.method import Method
     from nst.config.start import StartPicture
     from nst.manifest.blocks import ContentSpec, StyleSpec
     from nst.plan.cells import Cells
     from nst.plan.rates import Calibration, Rate
-    from nst.records import Batch, ImageRef
+    from nst.records import Batch, ImageRef, ModelRef
     from nst.yaml.positions import Path
     from tasks.inputs.manifest_source import ManifestSource
     from tasks.inputs.weights import WeightsRef
@@ -135,7 +136,15 @@ def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str
     found = _find_inputs(manifest, base, digests, root.store)
     choose = ModelChoice(root, digests, base, source.folder, inputs)
     identities = {backbone: weights.digest for backbone, weights in found.weights.items()}
-    cells = expand(manifest, found.contents, found.styles, identities, choose, start_pictures=found.starts)
+    cells = expand(
+        manifest,
+        found.contents,
+        found.styles,
+        identities,
+        choose,
+        start_pictures=found.starts,
+        finishes=_choose_finishes(manifest, choose),
+    )
     digests.save()
     notes = (*found.notes, *check_fitting(cells, found.content_places, found.style_places, manifest.positions))
     done = root.catalog.keys("results")
@@ -152,6 +161,20 @@ def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str
         check_downloads(((network, path) for network, path in needed if network in to_do), manifest.positions)
     trainings = tuple(choose.trainings.values())
     return PreparedSweep(plan, root, source, manifest, inputs, found.weights, trainings, calibrations, notes)
+
+
+def _choose_finishes(manifest: Manifest, choose: ModelChoice) -> dict[FinishConfig, ModelRef]:
+    """Return the trained network of each last step.
+
+    Raises:
+        ManifestError: There is none, or it cannot finish pictures; with every fault at its place.
+    """
+    faults, found = InputFaults(manifest.positions), {}
+    for finish, path in manifest.finishes().items():
+        with faults.at(*path, "model"):
+            found[finish] = choose.finishing(finish)
+    faults.raise_any()
+    return found
 
 
 def _open_addresses(cells: Cells, done: Container[str]) -> frozenset[str]:

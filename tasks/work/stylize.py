@@ -34,7 +34,7 @@ from tasks.work.workplace import peak_memory, reset_peak_memory, workplace
 if TYPE_CHECKING:
     from nst.pictures.images import Pixels
     from nst.pictures.masks import Labels
-    from nst.records import Cell, ImageRef, MaskRef, StyleRef
+    from nst.records import Cell, ImageRef, MaskRef, ModelRef, StyleRef
     from tasks.root import Root
 
 OnStep = Callable[[int, int], None]
@@ -176,9 +176,10 @@ class Stylist:
                     config=cell.config,
                     content_mask=self._labels(cell.content.mask) if cell.content and cell.content.mask else None,
                     style_masks=tuple(self._labels(image.mask) for image in styles if image.mask),
-                    model=self._model(cell),
+                    model=_network(cell.model),
                     start=self._pixels(cell.start) if cell.start else None,
                     trained_style=None if cell.style else self._trained_style(cell),
+                    finish=_network(cell.finish),
                 )
             except InputError as error:
                 failures.append(_FailedCell(cell, error, "read"))
@@ -210,13 +211,6 @@ class Stylist:
 
     def _labels(self, mask: MaskRef) -> Labels:
         return self._masks.get(mask.digest, lambda: read_mask(mask))
-
-    def _model(self, cell: Cell) -> NetworkFile | None:
-        if cell.model is None:
-            return None
-        if not cell.model.uri:
-            raise InputError(f"its model {cell.model.identity[:8]} is not trained", hint="see the failures, run again")
-        return load_model(cell.model.uri, cell.model.digest)
 
     def _write_picture(self, job: Job, cell: Cell, request: Request, outcome: Stylized) -> dict[str, Any]:
         """Write the picture and its thumbnail; return their columns, losses and metrics."""
@@ -263,6 +257,19 @@ class Stylist:
 def _is_the_stores(error: Exception) -> bool:
     """Return whether an error of writing a picture is no fault of its cell: the store does not answer, or refuses."""
     return isinstance(error, TransientError) or (isinstance(error, UserError) and not isinstance(error, InputError))
+
+
+def _network(model: ModelRef | None) -> NetworkFile | None:
+    """Return the file of a trained network that a cell runs, if it runs one.
+
+    Raises:
+        InputError: It is not trained.
+    """
+    if model is None:
+        return None
+    if not model.uri:
+        raise InputError(f"its model {model.identity[:8]} is not trained", hint="see the failures, run again")
+    return load_model(model.uri, model.digest)
 
 
 def _actual(cell: Cell, outcome: Stylized, size: tuple[int, int], cost: float) -> dict[str, Any]:

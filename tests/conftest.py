@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # helper modules of the tests: cells, faultproxy, simulator, trainings
+sys.path.insert(0, str(Path(__file__).parent))  # helper modules of the tests: cells, simulator, warm, ...
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anybody imports torch: xdist workers share the cores
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"  # nobody waits for a metadata service that is not there
@@ -86,6 +86,18 @@ def _quick_tests_start_no_process(request: pytest.FixtureRequest, monkeypatch: p
 
     if request.node.get_closest_marker("quick"):
         monkeypatch.setattr(subprocess, "Popen", refused)
+
+
+# ---- processes ----------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module", autouse=True)
+def _warm_workers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fork the workers of runs within this process from a warm one: see `warm.py`."""
+    with ExitStack() as stack:
+        if not is_of_nst_alone(request.path):
+            from warm import warm_workers
+
+            stack.enter_context(warm_workers())
+        yield
 
 
 # ---- where and in which numbers losses are computed ---------------------------------------------------------------

@@ -31,6 +31,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # helper modules of the tests: cells, simulator, warm, ...
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anybody imports torch: xdist workers share the cores
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each process would compile nst, and each worker of xdist the tests
+sys.dont_write_bytecode = False
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"  # nobody waits for a metadata service that is not there
 
 if TYPE_CHECKING:

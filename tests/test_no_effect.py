@@ -145,6 +145,7 @@ def rules(config, path):
     return [rule for rule in config.NO_EFFECT if rule.setting == path and rule.holds(values)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "path", "values", "without", "other"), TRIALS)
 def test_a_setting_without_effect_leaves_every_pixel_alone(method, path, values, without, other):
     one, two = (settings(method, path, value, without) for value in values)

@@ -124,6 +124,13 @@ def settings(method, path, value, given):
 
 
 def paint(config):
+    return painted(config.name, config.model_dump_json())
+
+
+@cache
+def painted(name, written):
+    """Return the picture of written settings, which several trials may share."""
+    config = METHOD_CONFIGS[name].model_validate_json(written)
     needs = config.needs
     masked = config.name == "doodle"
     (image,) = pictures_of(

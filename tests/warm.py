@@ -89,7 +89,9 @@ def _command(folder: str, arguments: list[str], out: str, err: str) -> None:
     for file, descriptor in ((out, 1), (err, 2)):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
     sys.argv = ["nst", *arguments]
-    with warm_workers():
+    with warm_workers(), pytest.MonkeyPatch.context() as patch:
+        for module in ("stop", "engine"):
+            patch.setattr(f"flows.{module}.GRACE_S", DEADLINE_S)  # a stopped run publishes, however slow the machine
         from flows.__main__ import main
 
         main()

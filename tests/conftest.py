@@ -2,8 +2,8 @@
 
 **Quick tests.** `make quick` runs the tests that carry the marker `quick`, and nobody writes that marker: it is put on
 every test whose file imports none of `tasks`, `flows` and pandas, that takes no fixture of `COSTLY` (servers, stores,
-torchvision), and that is not marked `slow` (more than half a second of processor time), `process` (starts a process)
-or `proof`. Files that cannot have a quick test are then not even imported. A quick test that starts a process
+torchvision), and that is not marked `slow` (more than half a second of processor time, with all of its parameters a
+few seconds), `process` (starts a process) or `proof`. Files that cannot have a quick test are then not even imported. A quick test that starts a process
 nevertheless fails and says so. `make test` runs `make lint`, then the quick tests, then all that are not quick, none of
 them twice. `make proof` runs the tests marked `proof`, which kill at random moments, for longer than `make test` does.
 """
@@ -228,9 +228,9 @@ def moto_server() -> Iterator[str]:
         try:
             for _ in range(600):
                 try:
-                    with urllib.request.urlopen(f"{url}/moto-api/", timeout=5):
+                    with urllib.request.urlopen(f"{url}/moto-api/", timeout=60):
                         break
-                except (urllib.error.URLError, ConnectionError):
+                except (urllib.error.URLError, ConnectionError, TimeoutError):
                     if server.poll() is not None:
                         pytest.fail(f"moto's server ended with {server.returncode}; is moto[server,s3] installed?")
                     time.sleep(0.05)

@@ -2,10 +2,11 @@
 
 **Quick tests.** `make quick` runs the tests that carry the marker `quick`, and nobody writes that marker: it is put on
 every test whose file imports none of `tasks`, `flows` and pandas, that takes no fixture of `COSTLY` (servers, stores,
-torchvision), and that is not marked `slow` (more than half a second of processor time, with all of its parameters a
-few seconds), `process` (starts a process) or `proof`. Files that cannot have a quick test are then not even imported. A quick test that starts a process
-nevertheless fails and says so. `make test` runs `make lint`, then the quick tests, then all that are not quick, none of
-them twice. `make proof` runs the tests marked `proof`, which kill at random moments, for longer than `make test` does.
+torchvision), and that is not marked `slow` (more than half a second of processor time, or a few seconds with all of its
+parameters), `process` (starts a process) or `proof`. Files that cannot have a quick test are then not even imported. A
+quick test that starts a process nevertheless fails and says so. `make test` runs `make lint`, then the quick tests,
+then all that are not quick, none of them twice. `make proof` runs the tests marked `proof`, which kill at random
+moments, for longer than `make test` does.
 """
 
 from __future__ import annotations

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 
 import pytest
+from warm import nst
 
 from tasks.doctor import examine
 from tasks.store import open_store
@@ -51,10 +49,7 @@ def test_a_prefect_server_that_does_not_answer_is_told(tmp_path):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
-        doctor = subprocess.run(
-            [sys.executable, "-m", "flows", "doctor", "--root", str(tmp_path)],
-            env={**os.environ, "PREFECT_API_URL": url}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        doctor = nst("doctor", "--root", tmp_path, PREFECT_API_URL=url)
     assert doctor.returncode == 1
     (line,) = [line for line in doctor.stdout.splitlines() if "server:" in line]
     assert line.startswith("bad")

@@ -126,6 +126,13 @@ def settings(method, path, value, given):
 
 
 def paint(config):
+    return painted(config.name, config.model_dump_json())
+
+
+@cache
+def painted(name, written):
+    """Return the picture of written settings, which several trials may share."""
+    config = METHOD_CONFIGS[name].model_validate_json(written)
     needs = config.needs
     masked = config.name == "doodle"
     (image,) = pictures_of(
@@ -147,6 +154,7 @@ def rules(config, path):
     return [rule for rule in config.NO_EFFECT if rule.setting == path and rule.holds(values)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "path", "values", "without", "other"), TRIALS)
 def test_a_setting_without_effect_leaves_every_pixel_alone(method, path, values, without, other):
     one, two = (settings(method, path, value, without) for value in values)

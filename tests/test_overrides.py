@@ -133,6 +133,7 @@ def test_a_fault_of_the_manifest_is_still_shown_in_the_manifest():
     assert missing.startswith("m.yaml:1:1: error: the key 'styles' is missing")
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(max_size=30), max_size=3))
 def test_any_text_is_a_change_or_a_problem_and_never_a_crash(overrides):
     with suppress(ManifestError):

@@ -102,6 +102,7 @@ def test_random_features_neither_vanish_nor_explode():
     assert 1e-4 < features["fire9"].square().mean() / features["relu1"].square().mean() < 1e4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "settings", "with_style"),
     [

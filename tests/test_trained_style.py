@@ -221,6 +221,7 @@ def test_the_page_and_the_export_name_the_style(folder):
     assert sorted(path.name for path in (folder / "exported").iterdir()) == ["cat__waves.png", "catalog.csv"]
 
 
+@pytest.mark.xdist_group("train_run")  # which exports too: the exporter loads once
 @pytest.mark.slow
 def test_a_trained_network_is_known_by_its_id_and_by_its_exported_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

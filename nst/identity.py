@@ -88,11 +88,18 @@ def settings_key(parts: Mapping[str, str], fields: Iterable[str]) -> bytes:
     return digest16("\n".join([text for field in fields if (text := parts[field])]))
 
 
-def method_key(config: Method, weights_digest: str, output: OutputFormat, start: ImageRef | None = None) -> bytes:
-    """Return the key of the method with its version, the weights, a given start, and what the format changes."""
+def method_key(
+    config: Method,
+    weights_digest: str,
+    output: OutputFormat,
+    start: ImageRef | None = None,
+    finish: ModelRef | None = None,
+) -> bytes:
+    """Return the key of the method with its version, weights, given start, last step, and what the format changes."""
     encoding = [*([output.format, output.quality] if output.format != "png" else []), *_alpha(output)]
     given = [{"start": start.digest}] if start else []
-    return digest16(canonical([SCHEMA, config.name, config.version, weights_digest, encoding, *given]))
+    last = [{"finish": finish.identity}] if finish else []
+    return digest16(canonical([SCHEMA, config.name, config.version, weights_digest, encoding, *given, *last]))
 
 
 def content_key(content: ImageRef | None) -> bytes:
@@ -184,9 +191,9 @@ def address(cell: Cell) -> str:
 def written_method_key(config: Method, output: OutputFormat) -> bytes:
     """Return the part of an address that names the method, its files as written, and the output format."""
     start = [{"start": config.start_picture.uri}] if config.start_picture else []
-    return digest16(
-        canonical([config.name, *config.weights_as_written, output.format, output.quality, *_alpha(output), *start])
-    )
+    finish = [{"finish": config.finish.model}] if config.finish else []
+    encoding = [output.format, output.quality, *_alpha(output)]
+    return digest16(canonical([config.name, *config.weights_as_written, *encoding, *start, *finish]))
 
 
 def written_inputs_key(content: ImageRef | None, style: StyleRef | None) -> bytes:

@@ -24,7 +24,11 @@ class MaskRef:
     link: str = field(default="", repr=False)
     """Where the bytes are read if that is not `uri`: a link with its query, which is neither stored nor shown."""
     fault: str = ""
-    """Why the bytes were not read when the run was planned: there are too many, or they come too slowly."""
+    """Why the mask cannot be used, where this was found when the run was planned."""
+    size: tuple[int, int] | None = None
+    """Width and height in pixels; None of a colour, and where planning did not look."""
+    colors: tuple[str, ...] = ()
+    """The colour of every region as `nst.pictures.masks.Labels` has them; empty where planning did not look."""
 
     @property
     def is_color(self) -> bool:
@@ -79,7 +83,10 @@ class ImageRef:
     link: str = field(default="", repr=False)
     """As `MaskRef.link`."""
     fault: str = ""
-    """As `MaskRef.fault`."""
+    """Why the image cannot be used, where this was found when the run was planned: there are too many bytes, they come
+    too slowly, or their beginning is that of no picture."""
+    size: tuple[int, int] | None = None
+    """Width and height in pixels, upright; None where planning did not look."""
     clip: ClipRef | None = None
     """The frames, if it is a clip and no still."""
 
@@ -144,6 +151,8 @@ class Cell:
     """The trained network, None for methods without."""
     start: ImageRef | None = None
     """The picture that the optimisation starts from where the settings name one (`Method.start_picture`)."""
+    finish: ModelRef | None = None
+    """The trained network that the picture passes through at the end (`Method.finish`)."""
 
 
 @dataclass(frozen=True, slots=True)

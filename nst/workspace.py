@@ -81,6 +81,8 @@ class Request:
     then the picture that it starts from."""
     shot: tuple[Pixels, ...] = ()
     """Of a frame of a clip: frames of its shot whose statistics a network may hold; empty for those of each frame."""
+    finish: NetworkFile | None = None
+    """The trained network that the picture passes through at the end (`Method.finish`); no method looks at it."""
 
     def __post_init__(self) -> None:
         assert self.start or not self.config.start_picture, "a start is given where it is named"

@@ -21,6 +21,7 @@ import re
 from typing import Final, NamedTuple
 
 PICTURES: Final = "pictures/"
+THUMBNAILS: Final = "thumbs/"
 MODELS: Final = "models/"
 TRAININGS: Final = "state/trainings/"
 REMOVALS: Final = "state/removals/"
@@ -44,7 +45,7 @@ def picture_key(digest: str, form: str) -> str:
 
 def thumbnail_key(digest: str) -> str:
     """Return the key of the thumbnail of the picture with this digest."""
-    return f"thumbs/{digest[:2]}/{digest}.webp"
+    return f"{THUMBNAILS}{digest[:2]}/{digest}.webp"
 
 
 def weights_key(digest: str) -> str:

@@ -11,7 +11,7 @@ from nst.config.architectures import ARCHITECTURES, chain, least_side
 from nst.config.backbone import BackboneConfig
 from nst.errors import InputError, ManifestError
 from nst.manifest.sweep import parse_manifest
-from nst.methods.start import too_thin
+from nst.pictures.fitting import too_thin
 from nst.pictures.images import Pixels, decode, resize_to
 
 LAYERS = ARCHITECTURES["squeezenet"].strides
@@ -102,6 +102,7 @@ def test_random_features_neither_vanish_nor_explode():
     assert 1e-4 < features["fire9"].square().mean() / features["relu1"].square().mean() < 1e4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "settings", "with_style"),
     [

@@ -42,6 +42,12 @@ FAMILIES = {
     "stylize": (TextureNetTraining(**PERCEPTUAL, scales=3, mode="stylize", diversity_weight=0.1), 1),
     "adain": (AdainTraining(**COMMON, layer="relu2_1"), 3),
     "mgan": (MganTraining(**COMMON, layer="relu2_1", style_scale=2.0), 1),
+    "two_stages": (
+        MganTraining(
+            **COMMON, layer="relu2_1", style_scale=2.0, deconvolution={"steps": 2}, content_weight=10, style_weight=0.01
+        ),
+        1,
+    ),
     "doodle_net": (DoodleNetTraining(**COMMON, scales=3), 1),
     "super_resolution": (SuperResolutionTraining(**{**WITHOUT_STYLE, "factor": 2}, width=8, residual_blocks=0), 0),
     "student": (StudentTraining(**{**PERCEPTUAL, "learning_rate": 3e-3}, filters=(4, 4, 4), crops=4), 3),

@@ -49,7 +49,7 @@ class GatysConfig(PixelMethod):
         }
     )  # fmt: skip
 
-    NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"preset", "trace_every"})
+    NOT_PIXELS: ClassVar[frozenset[str]] = PixelMethod.NOT_PIXELS | {"preset"}
 
     ADDED_LATER: ClassVar[frozenset[str]] = frozenset(
         {

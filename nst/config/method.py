@@ -10,6 +10,7 @@ from pydantic import model_validator
 from nst.config.backbone import DISTILLED
 from nst.config.block import NamedBlock, Settings
 from nst.config.effects import NoEffect
+from nst.config.finish import FinishConfig
 from nst.config.layers import reachable_defaults
 from nst.config.optimizer import AdamConfig, PyramidConfig
 from nst.config.start import ASSUMED_SIDE, StartPicture
@@ -26,6 +27,9 @@ class Method(NamedBlock, Settings):
 
     REVISED: ClassVar[Mapping[str, Mapping[Any, int]]] = {"precision": {"float64": 2}}
 
+    NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"finish"})
+    """The identity of the network of `finish` stands for it (`nst.identity.method_key`)."""
+
     RUNS_NETWORK: ClassVar[bool] = False
     """Whether cells are made by a trained network, which planning chooses (`nst.records.ModelRef`)."""
 
@@ -39,6 +43,10 @@ class Method(NamedBlock, Settings):
         name: Any
         size: Any  # a whole number of pixels, or "original"
         resize: Literal["long", "short"]
+
+    finish: FinishConfig | None = None
+    """The last step: a trained network that the picture passes through before it is saved, such as one that enlarges
+    it. The key `finish` of the manifest gives it to all methods that have none of their own; `null` leaves it out."""
 
     @model_validator(mode="before")
     @classmethod
@@ -155,7 +163,7 @@ class PixelMethod(Method):
         precision: Precision
         trace_every: int
 
-    NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"trace_every"})
+    NOT_PIXELS: ClassVar[frozenset[str]] = Method.NOT_PIXELS | {"trace_every"}
 
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
         NoEffect("steps", {"pyramid.levels": (1,)}, unless={"pyramid.first_steps": (None,)}),
@@ -164,6 +172,11 @@ class PixelMethod(Method):
         NoEffect("backbone.input", {"backbone.weights": ("random", *DISTILLED)}),
         NoEffect("backbone.seed", unless={"backbone.weights": ("random",)}),
     )
+
+    @property
+    def least_positions(self) -> int:
+        """Smallest side that the feature maps need, in positions."""
+        return 1
 
     @property
     def stop(self) -> EarlyStopConfig | None:

@@ -144,6 +144,11 @@ class MrfConfig(PixelMethod):
             yield "init", "a synthesis starts from noise, not from a given picture", "remove 'init'"
 
     @property
+    def least_positions(self) -> int:
+        """The side of a patch."""
+        return self.patch_size
+
+    @property
     def copies(self) -> list[tuple[float, float]]:
         """Every copy of the style as (angle in degrees, scale), the style itself among them."""
         angles = [7.5 * turn for turn in range(-self.rotations, self.rotations + 1)]

@@ -74,6 +74,22 @@ def content_terms(
     return terms
 
 
+def pixel_term(pictures_B3HW: Tensor, weights: Tensor) -> Term:
+    """Return the term of the squared distance to pictures, relative to their mean square, as part of the content loss.
+
+    Args:
+        pictures_B3HW: The pictures to come near, RGB in [0, 1].
+        weights: Weight of the loss for each image, shape (B,).
+
+    Example:
+        >>> pixel_term(torch.full((1, 3, 2, 2), 0.5), torch.ones(1)).loss(torch.ones(1, 3, 2, 2))
+        tensor([1.])
+    """
+    energy_B = content_energy(pictures_B3HW).clamp_min(ENERGY_FLOOR)
+    loss = partial(content_loss, target_1CHW=pictures_B3HW, energy=energy_B)
+    return Term("content", None, loss, "positions", 1.0, weights)
+
+
 def style_terms(
     loss: StyleLoss,
     targets: Mapping[str, StyleTarget],

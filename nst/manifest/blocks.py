@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from nst.config.block import Block
 from nst.config.fields import ClipFormat, Mix
+from nst.config.finish import FinishConfig
 from nst.config.locations import check_uri
 
 _TYPED_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -281,6 +282,10 @@ class ManifestBlock(Block):
 
     budget: Budget = Budget()
     """What the sweep may cost: `cells` and `hours`."""
+
+    finish: FinishConfig | None = None
+    """The last step of every cell: `{model: ...}`, a trained network that its picture passes through before it is
+    saved. A method's own `finish` and an axis over `finish` count in its place."""
 
     output: Output = Output()
     """How pictures are encoded: `format`, `quality` and `alpha`."""

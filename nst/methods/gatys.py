@@ -17,8 +17,9 @@ from nst.losses.units import tv_factor
 from nst.methods.descent import Descent, configs_of, run_accepted
 from nst.methods.finish import content_colors
 from nst.methods.guided import guided_style_terms, unmatched
-from nst.methods.start import missing_image, plan_levels, too_thin
+from nst.methods.start import missing_image, plan_levels
 from nst.methods.targets import Targets
+from nst.pictures.fitting import too_thin
 from nst.pictures.images import style_size
 
 if TYPE_CHECKING:

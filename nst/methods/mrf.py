@@ -14,8 +14,9 @@ from nst.losses.terms import patch_terms, tv_term
 from nst.methods.descent import Descent, configs_of, run_accepted
 from nst.methods.finish import content_colors
 from nst.methods.guided import patch_guides, unmatched
-from nst.methods.start import GREY, missing_image, plan_levels, too_thin
+from nst.methods.start import GREY, missing_image, plan_levels
 from nst.methods.targets import Targets
+from nst.pictures.fitting import too_thin
 from nst.pictures.images import resize_to, rotate, style_size
 from nst.pictures.masks import Labels
 
@@ -190,9 +191,9 @@ def refusal(request: Request) -> NstError | None:
     width, height, _ = plan_levels(request)[0]
     layers = config.style_layers | (config.content_layers if config.what == "transfer" else {})
     word = "content" if config.what == "transfer" else "new"
-    error = too_thin(word, (width, height), layers, config.backbone, patch=config.patch_size)
+    error = too_thin(word, (width, height), layers, config.backbone, patch=config.least_positions)
     for style in request.styles:
         for copy in style_copies(style, max(width, height) * config.style_scale, config):
             size = (copy.shape[1], copy.shape[0])
-            error = error or too_thin("style", size, config.style_layers, config.backbone, patch=config.patch_size)
+            error = error or too_thin("style", size, config.style_layers, config.backbone, patch=config.least_positions)
     return error

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from nst.config.backbone import BackboneConfig
+    from nst.config.finish import FinishConfig
     from nst.config.method import Method
     from nst.config.start import StartPicture
     from nst.manifest.sweep import Manifest
@@ -50,6 +51,7 @@ class Cells:
         ids: Per cell, its id.
         weights_digests: Per structure of the variants, the digest of the backbone's weights, "" without a backbone.
         starts: Per structure, the picture that the optimisation starts from where the settings name one.
+        finishes: Per structure, the trained network that pictures pass through at the end where the settings name one.
         models: By structure and style, the trained network of methods that run one.
         excluded: Number of cells that rules leave out.
         merged_points: The points that make the picture of an earlier one, with the number of the cell that stands for
@@ -65,6 +67,7 @@ class Cells:
     ids: list[str]
     weights_digests: tuple[str, ...]
     starts: tuple[ImageRef | None, ...]
+    finishes: tuple[ModelRef | None, ...]
     models: Mapping[tuple[int, int], ModelRef]
     excluded: int
     merged_points: Mapping[int, int]
@@ -95,10 +98,9 @@ class Cells:
     def cell(self, number: int, attempt: int = 1) -> Cell:
         """Return one cell as a record."""
         _, style, variant = self.indices(number)
-        model = self.models.get((self.variants.structure[variant], style))
-        start = self.starts[self.variants.structure[variant]]
-        config = self.variants.config(variant)
-        return Cell(self.ids[number], *self.images(number), config, self.output, attempt, model, start)
+        structure, config = self.variants.structure[variant], self.variants.config(variant)
+        model, start, finish = self.models.get((structure, style)), self.starts[structure], self.finishes[structure]
+        return Cell(self.ids[number], *self.images(number), config, self.output, attempt, model, start, finish)
 
     def images(self, number: int) -> Images:
         """Return the content and the style of a cell, None for an image that its method does not use."""
@@ -172,6 +174,7 @@ def expand(
     choose: ChooseModel | None = None,
     *,
     start_pictures: Mapping[StartPicture, ImageRef] | None = None,
+    finishes: Mapping[FinishConfig, ModelRef] | None = None,
 ) -> Cells:
     """Return the cells of a manifest.
 
@@ -182,6 +185,7 @@ def expand(
         weights_digests: The digest of the weights of each of `manifest.backbones()`.
         choose: Returns the trained network of a cell, given its settings and its style if it has one.
         start_pictures: The image of each of `manifest.start_pictures()`.
+        finishes: The trained network of each of `manifest.finishes()`.
 
     Raises:
         UserError: Nothing is left, a rule leaves out nothing, a trained network cannot be chosen, or there are more
@@ -196,13 +200,15 @@ def expand(
     firsts = [variants.config(first) for first in variants.first]
     digests = tuple(weights_digests[network] if (network := config.loss_network) else "" for config in firsts)
     starts = tuple((start_pictures or {})[named] if (named := config.start_picture) else None for config in firsts)
-    ids = pictures = _identify(
-        manifest, content_refs, style_refs, digests, starts=starts, models=models, keys=variants.settings
-    )
+    unknown = ModelRef("unknown")
+    last = tuple((finishes or {}).get(config.finish, unknown) if config.finish else None for config in firsts)
+    methods = [
+        method_key(config, digest, manifest.output, start, finish)
+        for config, digest, start, finish in zip(firsts, digests, starts, last, strict=True)
+    ]
+    ids = pictures = _identify(variants, content_refs, style_refs, methods, models=models, keys=variants.settings)
     if any(variants.no_effect):
-        pictures = _identify(
-            manifest, content_refs, style_refs, digests, starts=starts, models=models, keys=variants.effective
-        )
+        pictures = _identify(variants, content_refs, style_refs, methods, models=models, keys=variants.effective)
     points: Sequence[int] = range(len(ids))
     if selection.count < len(ids):
         ids, pictures = list(compress(ids, selection.keep)), list(compress(pictures, selection.keep))
@@ -220,6 +226,7 @@ def expand(
         ids=ids,
         weights_digests=digests,
         starts=starts,
+        finishes=last,
         models=models,
         excluded=selection.excluded,
         merged_points=merged,
@@ -256,24 +263,18 @@ def _models(
 
 
 def _identify(
-    manifest: Manifest,
+    variants: Variants[Method],
     contents: Sequence[ImageRef | None],
     styles: Sequence[StyleRef | None],
-    digests: Sequence[str],
+    methods: Sequence[bytes],
     *,
-    starts: Sequence[ImageRef | None],
     models: Mapping[tuple[int, int], ModelRef],
     keys: Sequence[bytes],
 ) -> list[str]:
-    """Return the ids of all points, given the keys of the variants' settings.
+    """Return the ids of all points, given the keys of the structures' methods and of the variants' settings.
 
     A million take about a second, since only the last join is per cell.
     """
-    variants = manifest.variants
-    methods = [
-        method_key(variants.config(first), digest, manifest.output, start)
-        for first, digest, start in zip(variants.first, digests, starts, strict=True)
-    ]
     left = [settings + methods[s] for settings, s in zip(keys, variants.structure, strict=True)]
     # What a cell is made from is the same for all variants with the same needs; a network belongs to a structure.
     needs, number_of = (variants.needs, variants.structure) if models else variants.distinct_needs()

@@ -46,7 +46,7 @@ class Validation:
     """`loss`, `content_loss`, `style_loss` and `tv_loss` after weighting, each the mean over the pictures; empty if
     there are no pictures."""
     measures: dict[str, float]
-    """What the lesson alone measures (`Lesson.measure`), each the mean over the pictures."""
+    """What the lesson alone measures: the means of `Lesson.measure` over the pictures, and `Lesson.sample`."""
 
 
 class Trainer:
@@ -163,23 +163,25 @@ class Trainer:
             pictures: HWC uint8: photographs, or pictures of masks for a family that paints masks. A network of mode
                 `texture` makes this many new pictures of the training's size instead.
         """
-        images, losses, measures = [], [], []
+        images, losses, measures, photographs = [], [], [], []
         self.network.eval()
         with torch.no_grad(), arithmetic(self.config.precision, self.device):
             for number, picture in enumerate(pictures):
                 photograph_13HW = None
                 if self.config.photographs or self.config.masks:
                     photograph_13HW = self.lesson.tensor(picture[None])
+                photographs.append(photograph_13HW)
                 output_13HW, objective = self.lesson(photograph_13HW, [number % self.styles], [number], whole=True)
                 images.append(self.lesson.finish(to_arrays(to_bytes(output_13HW))[0], picture))
                 measures.append(self.lesson.measure(images[-1], picture))
                 measured = objective(output_13HW)
                 losses.append(torch.cat([measured.total, *(measured.part(name) for name in TRAINED)]))
+            sampled = self.lesson.sample(photographs)
         self.network.train()
         means = torch.stack(losses).double().mean(0).tolist() if losses else []
         names = ("loss", *(f"{name}_loss" for name in TRAINED))
         named = {name: fmean(row[name] for row in measures) for name in (measures[0] if measures else ())}
-        return Validation(images, dict(zip(names, means, strict=False)), named)
+        return Validation(images, dict(zip(names, means, strict=False)), named | sampled)
 
     def state(self) -> dict[str, Tensor]:
         """Return everything that the training needs to be resumed, as tensors by name on the CPU."""

@@ -61,6 +61,10 @@ IDENTITY: Final = (
         model_id="Trained model that made the picture, or whose training failed; null for methods without one.",
         style_scales="JSON list of the sizes of the style images, divided by the size that the method gives to "
         "style images; null where all are 1.",
+        finish_model_id="Trained model that the picture passed through at the end; null without a `finish`, and for a "
+        "file that is not in the catalog of models.",
+        finish_digest="SHA-256 of that network's file. With it, the losses are of the picture before that pass; all "
+        "else is of the saved picture.",
         init_digest="SHA-256 of the bytes of a given picture that the optimisation started from; null without.",
     ),
 )

@@ -13,6 +13,7 @@ from nst.records import ClipRef, FrameRef, ImageRef
 from nst.redaction import redacted
 from tasks.inputs.digests import MOST_BYTES
 from tasks.inputs.images import FoundImage, find_files, find_mask, image_refs, stem
+from tasks.inputs.looking import look_at_image
 from tasks.inputs.patterns import magic_at
 from tasks.inputs.reading import read_planned
 from tasks.store.contract import UnreadableError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from nst.config.fields import ClipFormat
     from nst.manifest.blocks import ContentSpec
     from nst.records import MaskRef
+    from tasks.clips.probe import ClipInfo
     from tasks.inputs.base_uri import BaseUri
     from tasks.inputs.digests import Digests
     from tasks.store import Stat, Store
@@ -37,6 +39,7 @@ class FoundClip:
 
     name: str
     spec: ContentSpec
+    where: str
     files: Sequence[Stat]
     is_sequence: bool
     mask: Stat | str | None
@@ -52,7 +55,7 @@ def find_clip(spec: ContentSpec, base: BaseUri) -> FoundClip:
     files = find_files(spec.video, base)
     is_sequence = len(files) > 1 or magic_at(spec.video) >= 0 or spec.video.endswith("/")
     name = spec.name or stem(spec.video.rstrip("/") if is_sequence and magic_at(spec.video) < 0 else files[0].key)
-    return FoundClip(name, spec, files, is_sequence, find_mask(spec.mask, base))
+    return FoundClip(name, spec, base.join(spec.video), files, is_sequence, find_mask(spec.mask, base))
 
 
 def identify_clip(clip: FoundClip, digests: Digests, store: Store, form: ClipFormat) -> ImageRef:
@@ -76,16 +79,17 @@ def identify_clip(clip: FoundClip, digests: Digests, store: Store, form: ClipFor
     if clip.is_sequence:
         stills = tuple(map(FrameRef, uris, map(str, known), links))
         digest = hashlib.sha256("\n".join(map(str, known)).encode()).hexdigest()
-        count, uri, link = len(stills), clip.spec.video or "", ""
-        rate = clip.spec.rate or DEFAULT_RATE
+        count, uri, link = len(stills), redacted(clip.where), ""
+        rate, size = clip.spec.rate or DEFAULT_RATE, _common_size(clip, digests)
     else:
         stills, digest, uri, link = (), str(known[0]), uris[0], links[0]
         if clip.spec.rate:
             raise InputError("a file knows its times; 'rate' is for sequences of stills", hint="remove 'rate'")
-        count, rate = _count(link or uri, uri, digest, store), 0.0
+        info = _info(link or uri, uri, digest, store)
+        count, rate, size = info.frames, 0.0, (info.width, info.height)
     first, last = _selected(clip.spec, count, uri)
     ref = ClipRef(first, last, clip.spec.every, rate, stills, form)
-    return ImageRef(clip.name, uri, digest, _mask(clip, digests), link, clip=ref)
+    return ImageRef(clip.name, uri, digest, _mask(clip, digests), link, size=size, clip=ref)
 
 
 def _selected(spec: ContentSpec, count: int, uri: str) -> tuple[int, int]:
@@ -101,11 +105,29 @@ def _selected(spec: ContentSpec, count: int, uri: str) -> tuple[int, int]:
     return first, first + (last - first) // spec.every * spec.every
 
 
-def _count(link: str, uri: str, digest: str, store: Store) -> int:
-    """Return the number of frames of a file."""
+def _info(link: str, uri: str, digest: str, store: Store) -> ClipInfo:
+    """Return what a file holds."""
     from tasks.clips.keeping import kept_info  # late: the extra `video` is needed for clips alone
 
-    return kept_info(store, digest, uri, lambda: read_planned(link, digest, max_bytes=MOST_BYTES)).frames
+    return kept_info(store, digest, uri, lambda: read_planned(link, digest, max_bytes=MOST_BYTES))
+
+
+def _common_size(clip: FoundClip, digests: Digests) -> tuple[int, int] | None:
+    """Return width and height of the stills of a sequence; None where planning cannot see them.
+
+    Raises:
+        InputError: They differ, or one is no picture.
+    """
+    size = None
+    for stat in clip.files:
+        seen = look_at_image(stat, digests)
+        if seen.fault:
+            raise InputError(seen.fault)
+        if size and seen.size and seen.size != size:
+            found, expected = (f"{width} x {height}" for width, height in (seen.size, size))
+            raise InputError(f"{redacted(stat.key)} is {found} pixels, and the stills before it are {expected}")
+        size = size or seen.size
+    return size
 
 
 def _mask(clip: FoundClip, digests: Digests) -> MaskRef | None:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.config.method import PixelMethod
-from nst.errors import InputError, NstError, TransientError
+from nst.errors import InputError, NstError, TransientError, UserError
 from nst.methods.start import picture_size
 from nst.pictures import images
 from nst.recent import Recent, bytes_of
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from nst.pictures.images import Pixels
     from nst.pictures.masks import Labels
-    from nst.records import Cell, ImageRef, MaskRef, StyleRef
+    from nst.records import Cell, ImageRef, MaskRef, ModelRef, StyleRef
     from tasks.root import Root
 
 OnStep = Callable[[int, int], None]
@@ -146,6 +146,7 @@ class Stylist:
 
         Raises:
             TransientError: The store did not answer; nothing of the batch is committed, and it may be run again.
+            UserError: The store refuses to write, which every cell would meet; nothing of the batch is committed.
         """
         job, failures = computed.job, list(computed.failures)
         rows: list[dict[str, Any]] = []
@@ -161,9 +162,9 @@ class Stylist:
                     row = self._write_clip(job, request, outcome)
                 else:
                     row = self._write_picture(job, cell, request, outcome)
-            except TransientError:
-                raise
-            except Exception as error:  # noqa: BLE001  one cell's fault must not cost the batch
+            except Exception as error:
+                if _is_the_stores(error):
+                    raise
                 failures.append(_FailedCell(cell, as_told(error, self.device), "write"))
                 continue
             rows.append({**identity_columns(job, cell), **computed.about, **row, "finished_at": datetime.now(UTC)})
@@ -197,9 +198,10 @@ class Stylist:
                     config=cell.config,
                     content_mask=self._labels(cell.content.mask) if cell.content and cell.content.mask else None,
                     style_masks=tuple(self._labels(image.mask) for image in styles if image.mask),
-                    model=self._model(cell),
+                    model=_network(cell.model),
                     start=self._pixels(cell.start) if cell.start else None,
                     trained_style=None if cell.style else self._trained_style(cell),
+                    finish=_network(cell.finish),
                 )
             except InputError as error:
                 failures.append(_FailedCell(cell, error, "read"))
@@ -235,13 +237,6 @@ class Stylist:
 
     def _labels(self, mask: MaskRef) -> Labels:
         return self._masks.get(mask.digest, lambda: read_mask(mask))
-
-    def _model(self, cell: Cell) -> NetworkFile | None:
-        if cell.model is None:
-            return None
-        if not cell.model.uri:
-            raise InputError(f"its model {cell.model.identity[:8]} is not trained", hint="see the failures, run again")
-        return load_model(cell.model.uri, cell.model.digest)
 
     def _write_picture(self, job: Job, cell: Cell, request: Request, outcome: Stylized) -> dict[str, Any]:
         """Write the picture and its thumbnail; return their columns, losses and metrics."""
@@ -292,6 +287,24 @@ class Stylist:
             catalog.commit("traces", job.sweep_id, batch_id, traces)
         if rows:
             catalog.commit("results", job.sweep_id, batch_id, rows)
+
+
+def _is_the_stores(error: Exception) -> bool:
+    """Return whether an error of writing a picture is no fault of its cell: the store does not answer, or refuses."""
+    return isinstance(error, TransientError) or (isinstance(error, UserError) and not isinstance(error, InputError))
+
+
+def _network(model: ModelRef | None) -> NetworkFile | None:
+    """Return the file of a trained network that a cell runs, if it runs one.
+
+    Raises:
+        InputError: It is not trained.
+    """
+    if model is None:
+        return None
+    if not model.uri:
+        raise InputError(f"its model {model.identity[:8]} is not trained", hint="see the failures, run again")
+    return load_model(model.uri, model.digest)
 
 
 def _actual(cell: Cell, outcome: Stylized, size: tuple[int, int], cost: float) -> dict[str, Any]:

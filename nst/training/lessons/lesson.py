@@ -142,6 +142,16 @@ class Lesson:
         del picture, photograph
         return {}
 
+    def sample(self, photographs: Sequence[Tensor | None]) -> dict[str, float]:
+        """Return measures of many pictures of each photograph that only this family has, by name.
+
+        Args:
+            photographs: The validation photographs, RGB in [0, 1], shape (1, 3, H, W) each; None in place of each for
+                pictures from noise alone.
+        """
+        del photographs
+        return {}
+
     def objective(self, outputs_B3HW: Tensor, terms: Iterable[Term]) -> Objective:
         """Return the objective made of these terms and the total variation of the pictures."""
         tv_weight_B = torch.full_like(outputs_B3HW[:, 0, 0, 0], self.config.tv_weight)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
-from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
+import warm
 from cells import blocks
+from killed_at import kill_before
 from sweeps import write
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytest.importorskip("cv2", reason="needs the extra `video`")
 pytest.importorskip("av", reason="needs the extra `video`")
@@ -26,7 +32,6 @@ method:
   {name: gatys, size: 64, steps: 2, content_layers: relu1_1, style_layers: relu1_1, backbone: {weights: random}}
 sweep: {style_weight: [1, 10]}
 """
-HERE = Path(__file__).parent
 
 
 def frames(root: Path) -> dict[tuple[str, int], str]:
@@ -35,18 +40,28 @@ def frames(root: Path) -> dict[tuple[str, int], str]:
     return {(row.cell_id, row.frame): row.picture_digest for row in table.itertuples()}
 
 
-def run(folder: Path, root: Path, killed_at: str = "") -> int:
-    """Run the sweep, killed at an event if one is named, and return the exit code."""
-    program = [str(HERE / "killed_at.py")] if killed_at else ["-m", "flows"]
-    return subprocess.run(
-        [sys.executable, *program, "run", "clip.yaml", "--root", str(root), "--inline", "--devices", "cpu"],
-        cwd=folder,
-        env=os.environ | {"KILLED_AT": killed_at, "XDG_CACHE_HOME": str(folder / "cache")},
-        capture_output=True,
-        start_new_session=True,
-        timeout=300,
-        check=False,
-    ).returncode
+def run(folder: Path, root: Path, pattern: str = "", count: int = 0) -> int | None:
+    """Run the sweep in a process group of its own, be killed at the event if `count` is not 0; return the exit code."""
+    process = warm.CONTEXT.Process(target=run_until, args=(str(folder), str(root), pattern, count))
+    process.start()
+    process.join(300)
+    return process.exitcode
+
+
+def run_until(folder: str, root: str, pattern: str, count: int) -> None:
+    """Be the command. Its worker is its own child, held to the same event, and a member of its group."""
+    from flows.__main__ import main
+
+    os.setsid()
+    os.chdir(folder)
+    os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"
+    if count:
+        kill_before(pattern, count)
+    sys.argv = ["nst", "run", "clip.yaml", "--inline", "--devices", "cpu", "--root", root]
+    with pytest.MonkeyPatch.context() as patch:
+        forking = SimpleNamespace(get_context=lambda _: multiprocessing.get_context("fork"))
+        patch.setattr("tasks.work.workers.multiprocessing", forking)
+        main()
 
 
 @pytest.mark.timeout(900)
@@ -63,8 +78,8 @@ def test_a_killed_run_goes_on_where_it_was_with_the_same_frames(tmp_path):
     root = tmp_path / "killed"
     committed = root / "state" / "frames" / "wal"
     # Before the picture of the second frame, before its commit, before the last frame's, and before the clip itself.
-    for done, event in ((1, "/pictures/ 3"), (1, "/frames/wal/ 1"), (5, "/frames/wal/ 5"), (6, r"\.mp4 1")):
-        assert run(tmp_path, root, event) == -signal.SIGKILL, event
+    for done, *event in ((1, "/pictures/", 3), (1, "/frames/wal/", 1), (5, "/frames/wal/", 5), (6, r"\.mp4", 1)):
+        assert run(tmp_path, root, *event) == -signal.SIGKILL, event
         assert len(list(committed.rglob("*.json"))) == done, event  # what was committed is not made again
     assert run(tmp_path, root) == 0
     assert frames(root) == expected

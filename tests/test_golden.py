@@ -11,6 +11,7 @@ import pytest
 from cells import LAYERS, request, run, small
 
 from nst.config.gatys import GatysConfig
+from nst.config.terms import TRAINED
 from nst.pictures.images import Pixels
 
 FOLDER = Path(__file__).parent / "golden"

@@ -134,7 +134,7 @@ SWEEP = "method: {name: texture, backbone: squeezenet}\nsweep:\n  style_layers: 
          "relu4_2", "squeezenet has no layer 'relu4_2'"),
         ("method: {name: gatys, style_layers: {relu1_1: 1, fire2: 2}}", "fire2", "vgg19 has no layer 'fire2'"),
         ("method: {name: gatys, style_layers: relu3_4, backbone: vgg16}", "relu3_4", "vgg16 has no layer 'relu3_4'"),
-        ("method: {name: texture, backbone: squeezenet}", "squeezenet", "'style_layers' defaults to relu1_1, pool2"),
+        ("method: {name: texture, backbone: squeezenet}", "squeezenet", "by default 'style_layers' is relu1_1, pool2"),
         ("method: {name: texture, style_layers: relu1_1}\nsweep:\n  backbone: [vgg16, squeezenet]",
          "relu1_1", "squeezenet has no layer 'relu1_1'"),
         (f"{SWEEP}[[fire2], [fire3, fire10]]", "fire10", "found 'fire10', expected a layer"),

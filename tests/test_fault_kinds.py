@@ -114,7 +114,7 @@ def test_layers_of_other_backbones_are_found_by_the_type_of_the_setting():
     assert "encode pictures by a VGG" in faults[0].message  # `word` names a layer of an encoder
     raw = {**raw, "hook": "relu4_1", "hooks": {"fire3": 1, "relu1_1": 1}, "word": "relu4_1"}
     faults = list(check_layers(raw, Looks.model_validate(raw)))
-    assert [fault.path for fault in faults] == [("hook",), ("hooks", "relu1_1"), ("word",)]
+    assert [fault.path for fault in faults] == [("hook",), ("hooks", "relu1_1"), ("backbone", "name")]
 
 
 @pytest.mark.parametrize(

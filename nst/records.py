@@ -214,3 +214,5 @@ class TrainingRecord:
     diversity_loss: float
     """Minus the mean log distance to the nearest other picture of the batch; may be negative."""
     learning_rate: float
+    temporal_loss: float = 0.0
+    """Of the training with fake motion (`nst.training.fake_motion`); 0 without."""

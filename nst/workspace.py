@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nst.config.method import Method
     from nst.errors import NstError
     from nst.losses.matting import LocalColors
+    from nst.networks.norm import Statistics
     from nst.pictures.images import Pixels
     from nst.pictures.masks import Labels
     from nst.records import CellLosses, TraceRecord
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _ROOM_FOR_STATISTICS: Final = 2**29
 _ROOM_FOR_FEATURES: Final = 2**29
 _ROOM_FOR_COLORS: Final = 2**28
+_ROOM_FOR_SHOTS: Final = 2**26
 """Bytes of kept statistics of styles, and of kept features and local colours of contents, at least one of each."""
 
 
@@ -124,6 +126,7 @@ class Workspace:
         features: Features of the content images used last.
         colors: Local colours of the content images used last, by image and size.
         networks: The trained networks used last.
+        shots: Statistics of the shots of clips that networks held last.
     """
 
     def __init__(self, device: str, load_weights: Callable[[BackboneConfig], Mapping[str, Tensor]]) -> None:
@@ -134,6 +137,7 @@ class Workspace:
         self.features: Recent[dict[str, Tensor]] = Recent(_ROOM_FOR_FEATURES, bytes_of)
         self.colors: Recent[LocalColors] = Recent(_ROOM_FOR_COLORS, bytes_of)
         self.networks: Recent[Network] = Recent(4)
+        self.shots: Recent[list[Statistics]] = Recent(_ROOM_FOR_SHOTS, bytes_of)
 
     def with_weights(self, digest: str, load_weights: Callable[[BackboneConfig], Mapping[str, Tensor]]) -> Workspace:
         """Return a workspace that loads the weights of backbones in another way and shares the memory of this one.
@@ -178,5 +182,5 @@ class Workspace:
 
     def forget(self) -> None:
         """Drop everything that is kept, for instance after the device ran out of memory."""
-        for recent in (self.backbones, self.statistics, self.features, self.colors, self.networks):
+        for recent in (self.backbones, self.statistics, self.features, self.colors, self.networks, self.shots):
             recent.clear()

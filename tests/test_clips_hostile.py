@@ -227,7 +227,7 @@ def test_the_missing_extra_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     message = problem_of(data)
     assert "clips need the extra 'video'" in message
-    assert "pip install 'nst[video]'" in message
+    assert "pip install 'nst-batch[video]'" in message
     assert probe(animation("GIF"), "gif").frames == 10
 
 

@@ -15,7 +15,7 @@ from nst.config.training import AdainTraining, ConditionalTraining, JohnsonTrain
 from nst.errors import InputError, NumericalError
 from nst.methods import stylize_batch
 from nst.networks import NETWORKS, Origin, Painting, build_network, metadata_of, network_from
-from nst.networks.norm import held_statistics, norms
+from nst.networks.norm import held_statistics, joint_statistics, norms
 from nst.networks.tiling import plan_tiles
 from nst.pictures.images import Pixels
 from nst.pictures.masks import Labels, plain_labels
@@ -303,7 +303,9 @@ def test_statistics_that_are_held_are_those_of_all_frames_of_the_shot():
     batch = torch.from_numpy(np.stack([frame.array for frame in frames])).permute(0, 3, 1, 2).double() / 255
     network.double().eval()
     first, second = norms(network)[:2]
-    with torch.no_grad(), held_statistics(network, lambda: network.paint(Painting((36, 48), batch, [0] * 3))):
+    with torch.no_grad():
+        found = joint_statistics(network, lambda: network.paint(Painting((36, 48), batch, [0] * 3)))
+    with torch.no_grad(), held_statistics(network, found):
         mean, variance = first.fixed
         first.watch = seen.append
         network.paint(Painting((36, 48), batch, [0] * 3))

@@ -116,4 +116,4 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(InputError, match="clips need the extra 'video'") as raised:
         importlib.import_module("nst.motion.flow")
-    assert raised.value.hint == "pip install 'nst[video]'"
+    assert raised.value.hint == "pip install 'nst-batch[video]'"

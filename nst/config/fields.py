@@ -49,6 +49,17 @@ PhotorealismWeight = Annotated[
 ]
 """Weight of the loss of `nst.losses.matting`."""
 
+SteadyWeight = Annotated[
+    Weight,
+    Field(
+        description="Weight of the temporal loss of a training, which needs no video: what the network makes of a "
+        "photograph that is moved along a random smooth flow, with a little noise, is compared with its picture moved "
+        "in the same way (mean absolute difference; Wang et al. 2020, ReReVST; CAP-VSTNet). The network then flickers "
+        "less on clips. A step takes about twice the time."
+    ),
+]
+"""Weight of the loss of `nst.training.fake_motion`."""
+
 Pixels = Annotated[int, Field(ge=16, le=16384)]
 """A length in pixels."""
 

@@ -20,7 +20,7 @@ from nst.methods.guided import unmatched
 from nst.methods.mixing import StyleMixer, painted_regions
 from nst.methods.start import missing_image, picture_size
 from nst.networks import Painting
-from nst.networks.norm import held_statistics
+from nst.networks.norm import held_statistics, joint_statistics
 from nst.networks.tiling import run_in_tiles
 from nst.ops import dtype_of, to_arrays, to_bytes, to_tensor
 from nst.pictures.color import FINISHES, WHOLE
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from nst.errors import NstError
     from nst.methods.descent import OnStep
     from nst.networks import Network
+    from nst.networks.norm import Statistics
     from nst.workspace import FrameBefore, Request, Workspace
 
 
@@ -188,11 +189,22 @@ class _Pass:
             return self._apply(range(len(self.requests)), stacked_BHW3)
         pictures = []
         for index, content_HW3 in enumerate(stacked_BHW3):  # one by one: the statistics depend on the style
-            shot = self.requests[index].shot
-            frames = [resize_to(frame.array, *self.size) for frame in shot]
-            with held_statistics(self.network, partial(self._apply, [index] * len(frames), np.stack(frames))):
+            with held_statistics(self.network, self._of_shot(index)):
                 pictures.append(self._apply([index], content_HW3[None]))
         return torch.cat(pictures)
+
+    def _of_shot(self, index: int) -> list[Statistics]:
+        """Return the statistics of the shot of a request, from memory if kept."""
+        request = self.requests[index]
+        assert request.model is not None
+        images = tuple(image.key for image in (*request.shot, *request.styles))
+        key = (request.model.digest, images, request.style_weights, self.size, self.config.precision)
+
+        def compute() -> list[Statistics]:
+            frames = np.stack([resize_to(frame.array, *self.size) for frame in request.shot])
+            return joint_statistics(self.network, lambda: self._apply([index] * len(frames), frames))
+
+        return self.workspace.shots.get(key, compute)
 
     def _tiled(self, index: int, content: np.ndarray) -> np.ndarray:
         by_pixel = self.config.color not in WHOLE

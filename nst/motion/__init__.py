@@ -15,4 +15,4 @@ from nst.errors import InputError
 try:
     import cv2  # noqa: F401 - whether it can be imported is the question
 except ModuleNotFoundError as missing:
-    raise InputError("clips need the extra 'video'", hint="pip install 'nst[video]'") from missing
+    raise InputError("clips need the extra 'video'", hint="pip install 'nst-batch[video]'") from missing

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 
 class InstanceNorm(nn.Module):
@@ -80,6 +80,9 @@ class Whitening(nn.Module):
 Norm = InstanceNorm | Whitening
 """A norm whose statistics can be fixed from outside."""
 
+Statistics = tuple[Tensor, Tensor]
+"""Mean and variance of every channel, shape (1 or B, C, 1, 1) each."""
+
 
 def normalise(norm: Norm, x_BCHW: Tensor, shares_B1HW: Tensor | None = None) -> Tensor:
     """Return (x - mean) / sqrt(variance + epsilon), with the fixed statistics of the norm if it has any."""
@@ -111,9 +114,8 @@ def norms(network: nn.Module) -> list[Norm]:
     return [module for module in network.modules() if isinstance(module, InstanceNorm | Whitening)]
 
 
-@contextlib.contextmanager
-def held_statistics(network: nn.Module, apply: Callable[[], object]) -> Iterator[None]:
-    """Fix the statistics of every norm, within the context, to those over all pictures that a call gives the network.
+def joint_statistics(network: nn.Module, apply: Callable[[], object]) -> list[Statistics]:
+    """Return the statistics of every norm over all pictures that a call gives the network, in the order of `norms`.
 
     Args:
         network: The network.
@@ -128,12 +130,23 @@ def held_statistics(network: nn.Module, apply: Callable[[], object]) -> Iterator
         for norm in held:
             norm.watch = _holds(norm)
         apply()
-        for norm in held:
-            norm.watch = None
-        yield
+        return [norm.fixed for norm in held if norm.fixed is not None]
     finally:
         for norm in held:
             norm.fixed = norm.watch = None
+
+
+@contextlib.contextmanager
+def held_statistics(network: nn.Module, found: Sequence[Statistics]) -> Iterator[None]:
+    """Fix the statistics of every norm within the context, given those that `joint_statistics` found."""
+    held = norms(network)
+    try:
+        for norm, statistics_of_norm in zip(held, found, strict=True):
+            norm.fixed = statistics_of_norm
+        yield
+    finally:
+        for norm in held:
+            norm.fixed = None
 
 
 def _holds(norm: Norm) -> Callable[[Tensor], None]:

@@ -140,14 +140,15 @@ class Trainer:
             outputs_B3HW, objective = self.lesson(photographs_B3HW, batch.styles, batch.seeds)
             losses = objective(outputs_B3HW)
             diversity = self.lesson.extra_loss(outputs_B3HW)
-            total = losses.total.mean() + diversity
+            temporal = self.lesson.temporal_loss(outputs_B3HW, photographs_B3HW, batch.styles, batch.seeds)
+            total = losses.total.mean() + diversity + temporal
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()  # type: ignore[no-untyped-call]
-        parts = [total, *(losses.part(name).mean() for name in TRAINED), diversity]
+        parts = [total, *(losses.part(name).mean() for name in TRAINED), diversity, temporal]
         lightest_B, darkest_B = outputs_B3HW.amax((1, 2, 3)), outputs_B3HW.amin((1, 2, 3))
         seen = [lightest_B.max(), (lightest_B - darkest_B).max()]
         *values, lightest, spread = torch.stack([part.detach().double() for part in (*parts, *seen)]).tolist()
-        names = ("loss", *(f"{name}_loss" for name in TRAINED), "diversity_loss")
+        names = ("loss", *(f"{name}_loss" for name in TRAINED), "diversity_loss", "temporal_loss")
         record = TrainingRecord(step=self.steps_done + 1, learning_rate=rate, **dict(zip(names, values, strict=True)))
         self.guard.check(record, lightest, spread, outputs_B3HW)
         for group in self.optimizer.param_groups:

@@ -249,6 +249,6 @@ TRACES: Final = (
         content_loss="Its content part, weighted; a Laplacian loss included.",
         style_loss="Its style part, weighted.",
         tv_loss="Its total-variation part, weighted.",
-        temporal_loss="Its temporal part, weighted; 0 for stills, null for trainings.",
+        temporal_loss="Its temporal part, weighted; 0 for stills.",
     ),
 )

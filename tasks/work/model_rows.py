@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
-from nst.config.terms import TRAINED
+from nst.config.terms import PARTS
 from tasks.catalog.parameters import compact, flatten
 from tasks.models.choose import TRAINING_METHOD
 from tasks.work.rows import error_columns, to_json
@@ -98,7 +98,7 @@ def curve_rows(model_id: str, curve: Sequence[TrainingRecord]) -> list[dict[str,
             "cell_id": model_id,
             "step": record.step,
             "level": 0,
-            **{name: getattr(record, name) for name in ("loss", *(f"{part}_loss" for part in TRAINED))},
+            **{name: getattr(record, name) for name in ("loss", *(f"{part}_loss" for part in PARTS))},
         }
         for record in curve
     ]

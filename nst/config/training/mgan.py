@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from nst.config.backbone import BackboneConfig
 from nst.config.block import Block
-from nst.config.fields import EncoderLayer, LayerWeights, Pixels, Weight
+from nst.config.fields import EncoderLayer, LayerWeights, Pixels, SteadyWeight, Weight
 from nst.config.training.settings import Training
 
 
@@ -96,6 +96,8 @@ class MganTraining(Training):
     tv_weight: Weight = 0.01
     """Weight of the total variation of the output in [0, 1]; the default is that of `johnson` (1e-4, in other units, in
     chuanli11/MGANs)."""
+
+    temporal_weight: SteadyWeight = 0.0
 
     backbone: BackboneConfig = BackboneConfig(name="vgg19", padding="reflect")
     """Backbone that encodes the pictures and measures them (VGG-19 in the paper). With reflection padding a critic

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from nst.config.backbone import BackboneConfig
-from nst.config.fields import LayerWeights, Weight
+from nst.config.fields import LayerWeights, SteadyWeight, Weight
 from nst.config.training.settings import DecayConfig, Filters, Training
 
 
@@ -58,6 +58,8 @@ class TextureNetTraining(Training):
 
     tv_weight: Weight = 0.0
     """Weight of the total variation of the output in [0, 1]. texture_nets has no such term."""
+
+    temporal_weight: SteadyWeight = 0.0
 
     backbone: BackboneConfig = BackboneConfig(name="vgg19")
     """Backbone that measures the pictures (VGG-19 in texture_nets)."""

@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel
 
 from nst.config.start import StartPicture
+from nst.config.video import VERSION as VIDEO_VERSION
+from nst.records import OutputFormat
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from nst.config.block import Settings
     from nst.config.method import Method
-    from nst.records import Cell, ImageRef, ModelRef, OutputFormat, StyleRef
+    from nst.records import Cell, ImageRef, ModelRef, StyleRef
 
 SCHEMA: Final = 1
 """Version of the way of hashing in this file: raising it gives every cell a new id."""
@@ -86,18 +88,58 @@ def settings_key(parts: Mapping[str, str], fields: Iterable[str]) -> bytes:
     return digest16("\n".join([text for field in fields if (text := parts[field])]))
 
 
-def method_key(config: Method, weights_digest: str, output: OutputFormat, start: ImageRef | None = None) -> bytes:
-    """Return the key of the method with its version, the weights, a given start, and what the format changes."""
+def method_key(
+    config: Method,
+    weights_digest: str,
+    output: OutputFormat,
+    start: ImageRef | None = None,
+    finish: ModelRef | None = None,
+) -> bytes:
+    """Return the key of the method with its version, weights, given start, last step, and what the format changes."""
     encoding = [*([output.format, output.quality] if output.format != "png" else []), *_alpha(output)]
     given = [{"start": start.digest}] if start else []
-    return digest16(canonical([SCHEMA, config.name, config.version, weights_digest, encoding, *given]))
+    last = [{"finish": finish.identity}] if finish else []
+    return digest16(canonical([SCHEMA, config.name, config.version, weights_digest, encoding, *given, *last]))
 
 
 def content_key(content: ImageRef | None) -> bytes:
     """Return the key of a content image, from its bytes and those of its mask: names and locations do not count."""
     if content is None:
         return _NO_IMAGE
+    if content.clip:
+        clip, mask = content.clip, content.mask.digest if content.mask else None
+        return digest16(
+            canonical([content.digest, mask, *_video(), clip.first, clip.last, clip.every, clip.rate, clip.form])
+        )
     return digest16(canonical([content.digest, content.mask.digest]) if content.mask else content.digest)
+
+
+def shot_key(content: ImageRef) -> bytes:
+    """Return the key of a clip, whichever of its frames are to be stylized: what its frames have in common."""
+    return digest16(canonical([content.digest, content.mask.digest if content.mask else None, *_video()]))
+
+
+def chain_id(cell: Cell, weights_digest: str) -> str:
+    """Return what the frames of a cell's clip have in common: 32 hexadecimal digits.
+
+    It is the cell's id without the selection of frames and without the encoding of the clip, so that another selection
+    finds the frames that are done.
+    """
+    assert cell.content is not None, "a clip is a content"
+    settings = settings_key(fragments(cell.config), pixel_fields(type(cell.config)))
+    method = method_key(cell.config, weights_digest, OutputFormat(), cell.start)
+    style = network_key(style_key(cell.style), cell.model) if cell.model else style_key(cell.style)
+    return join(settings + method, shot_key(cell.content) + style)
+
+
+def frame_id(chain: str, *before: str | int) -> str:
+    """Return the id of a frame of a chain, given what it follows from: 32 hexadecimal digits.
+
+    Args:
+        chain: The `chain_id`.
+        before: Its number, its pass, and the ids of the frames that it starts from.
+    """
+    return digest16(canonical([chain, *before])).hex()
 
 
 def style_key(style: StyleRef | None) -> bytes:
@@ -149,14 +191,16 @@ def address(cell: Cell) -> str:
 def written_method_key(config: Method, output: OutputFormat) -> bytes:
     """Return the part of an address that names the method, its files as written, and the output format."""
     start = [{"start": config.start_picture.uri}] if config.start_picture else []
-    return digest16(
-        canonical([config.name, *config.weights_as_written, output.format, output.quality, *_alpha(output), *start])
-    )
+    finish = [{"finish": config.finish.model}] if config.finish else []
+    encoding = [output.format, output.quality, *_alpha(output)]
+    return digest16(canonical([config.name, *config.weights_as_written, *encoding, *start, *finish]))
 
 
 def written_inputs_key(content: ImageRef | None, style: StyleRef | None) -> bytes:
     """Return the part of an address that names the images and masks by their URIs."""
-    uris = [content.uri if content else None, [image.uri for image in style.images] if style else None]
+    uris: list[Any] = [content.uri if content else None, [image.uri for image in style.images] if style else None]
+    if content and content.clip:
+        uris.append([content.clip.first, content.clip.last, content.clip.every])
     images = [content, *(style.images if style else ())]
     masks = [image.mask.uri if image and image.mask else None for image in images]
     return digest16(
@@ -175,6 +219,11 @@ def hex_of(parts: Iterable[str], *, size: int = 16) -> str:
     for part in parts:
         total.update(part.encode())
     return total.hexdigest()
+
+
+def _video() -> list[Any]:
+    """Return what marks the keys of clips: the version of how frames follow from each other."""
+    return [{"video": VIDEO_VERSION}]
 
 
 def _alpha(output: OutputFormat) -> list[Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from nst.config.fields import Mix
+    from nst.config.fields import ClipFormat, Mix
     from nst.config.method import Method
 
 
@@ -24,12 +24,49 @@ class MaskRef:
     link: str = field(default="", repr=False)
     """Where the bytes are read if that is not `uri`: a link with its query, which is neither stored nor shown."""
     fault: str = ""
-    """Why the bytes were not read when the run was planned: there are too many, or they come too slowly."""
+    """Why the mask cannot be used, where this was found when the run was planned."""
+    size: tuple[int, int] | None = None
+    """Width and height in pixels; None of a colour, and where planning did not look."""
+    colors: tuple[str, ...] = ()
+    """The colour of every region as `nst.pictures.masks.Labels` has them; empty where planning did not look."""
 
     @property
     def is_color(self) -> bool:
         """Whether the whole image is one region."""
         return self.uri == self.digest
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRef:
+    """One still of a clip that is a sequence of images."""
+
+    uri: str
+    digest: str
+    """SHA-256 of the bytes in hexadecimal digits."""
+    link: str = field(default="", repr=False)
+    """As `MaskRef.link`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRef:
+    """Which frames of a clip are to be stylized."""
+
+    first: int
+    """The first frame, counted from zero."""
+    last: int
+    """The last frame, which is one of those that `every` reaches from the first."""
+    every: int = 1
+    rate: float = 0.0
+    """Frames per second of a sequence of images; 0 for a file, which knows its times."""
+    stills: tuple[FrameRef, ...] = ()
+    """The images of a sequence, in order; empty for a file."""
+    form: ClipFormat = "h264"
+    """How the stylized clip is encoded; its frames are kept as PNG in any case."""
+
+    @property
+    def frames(self) -> range:
+        """The numbers of the frames."""
+        return range(self.first, self.last + 1, self.every)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +83,12 @@ class ImageRef:
     link: str = field(default="", repr=False)
     """As `MaskRef.link`."""
     fault: str = ""
-    """As `MaskRef.fault`."""
+    """Why the image cannot be used, where this was found when the run was planned: there are too many bytes, they come
+    too slowly, or their beginning is that of no picture."""
+    size: tuple[int, int] | None = None
+    """Width and height in pixels, upright; None where planning did not look."""
+    clip: ClipRef | None = None
+    """The frames, if it is a clip and no still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +151,8 @@ class Cell:
     """The trained network, None for methods without."""
     start: ImageRef | None = None
     """The picture that the optimisation starts from where the settings name one (`Method.start_picture`)."""
+    finish: ModelRef | None = None
+    """The trained network that the picture passes through at the end (`Method.finish`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,3 +214,5 @@ class TrainingRecord:
     diversity_loss: float
     """Minus the mean log distance to the nearest other picture of the batch; may be negative."""
     learning_rate: float
+    temporal_loss: float = 0.0
+    """Of the training with fake motion (`nst.training.fake_motion`); 0 without."""

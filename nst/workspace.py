@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nst.config.method import Method
     from nst.errors import NstError
     from nst.losses.matting import LocalColors
+    from nst.networks.norm import Statistics
     from nst.pictures.images import Pixels
     from nst.pictures.masks import Labels
     from nst.records import CellLosses, TraceRecord
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _ROOM_FOR_STATISTICS: Final = 2**29
 _ROOM_FOR_FEATURES: Final = 2**29
 _ROOM_FOR_COLORS: Final = 2**28
+_ROOM_FOR_SHOTS: Final = 2**26
 """Bytes of kept statistics of styles, and of kept features and local colours of contents, at least one of each."""
 
 
@@ -41,6 +43,16 @@ class NetworkFile:
     """SHA-256 of the bytes of the file."""
     load: Callable[[], tuple[Mapping[str, str], Mapping[str, Tensor]]]
     """Returns the metadata and the tensors of the file; called only if the network is not in memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrameBefore:
+    """A stylized frame of the same shot, brought to the frame that is to be made."""
+
+    picture: np.ndarray
+    """The picture, warped along the motion, (H, W, 3) float32 in [0, 1], as large as the picture that is to be made."""
+    weights: np.ndarray
+    """How certain it is that each position shows the same as there, (H, W) float32 in [0, 1]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +78,21 @@ class Request:
     trained_style: Pixels | None = None
     """The style image that the network of a cell without a style was trained for, where it can be read. No method looks
     at it: metrics compare the picture with it."""
+    before: tuple[FrameBefore, ...] = ()
+    """Of a frame of a clip: the frames that it is held to, closest first; the batch shares their weights. `start` is
+    then the picture that it starts from."""
+    shot: tuple[Pixels, ...] = ()
+    """Of a frame of a clip: frames of its shot whose statistics a network may hold; empty for those of each frame."""
+    finish: NetworkFile | None = None
+    """The trained network that the picture passes through at the end (`Method.finish`); no method looks at it."""
 
     def __post_init__(self) -> None:
-        assert (self.start is None) == (self.config.start_picture is None), "a start is given where it is named"
+        assert self.start or not self.config.start_picture, "a start is given where it is named"
+
+    @property
+    def continues(self) -> bool:
+        """Whether it starts from a picture that the settings do not name: the frame of a clip that lies before it."""
+        return self.start is not None and self.config.start_picture is None
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +126,7 @@ class Workspace:
         features: Features of the content images used last.
         colors: Local colours of the content images used last, by image and size.
         networks: The trained networks used last.
+        shots: Statistics of the shots of clips that networks held last.
     """
 
     def __init__(self, device: str, load_weights: Callable[[BackboneConfig], Mapping[str, Tensor]]) -> None:
@@ -112,6 +137,7 @@ class Workspace:
         self.features: Recent[dict[str, Tensor]] = Recent(_ROOM_FOR_FEATURES, bytes_of)
         self.colors: Recent[LocalColors] = Recent(_ROOM_FOR_COLORS, bytes_of)
         self.networks: Recent[Network] = Recent(4)
+        self.shots: Recent[list[Statistics]] = Recent(_ROOM_FOR_SHOTS, bytes_of)
 
     def with_weights(self, digest: str, load_weights: Callable[[BackboneConfig], Mapping[str, Tensor]]) -> Workspace:
         """Return a workspace that loads the weights of backbones in another way and shares the memory of this one.
@@ -156,5 +182,5 @@ class Workspace:
 
     def forget(self) -> None:
         """Drop everything that is kept, for instance after the device ran out of memory."""
-        for recent in (self.backbones, self.statistics, self.features, self.colors, self.networks):
+        for recent in (self.backbones, self.statistics, self.features, self.colors, self.networks, self.shots):
             recent.clear()

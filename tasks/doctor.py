@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from nst.config.architectures import ARCHITECTURES
 from nst.errors import NstError, UserError
@@ -22,6 +22,10 @@ from tasks.work.devices import find_devices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_JUDGE: Final = "squeezenet"
+"""The backbone through which pictures are judged (`tasks.models.judges`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,14 @@ def _weights() -> Iterator[Finding]:
             yield Finding("ok", "weights", f"torchvision's {name} in {path.parent}")
         else:
             text = f"torchvision's {name} is not in {path.parent}: it is downloaded at first use ({known.megabytes} MB)"
-            yield Finding("note", "weights", f"{text}; offline, use backbone: {{weights: embedded}}")
+            offline = "offline, use backbone: {weights: embedded}"
+            if name == _JUDGE:
+                offline = (
+                    "with it runs record the scores of judges; `nst judge SWEEP` fetches it and writes them for what "
+                    "is done. Offline, name a file with `nst judge SWEEP --squeezenet FILE`, or copy torchvision's "
+                    f"{path.name} there; for methods use backbone: {{weights: embedded}}"
+                )
+            yield Finding("note", "weights", f"{text}; {offline}")
 
 
 def _storage(root: str) -> Iterator[Finding]:

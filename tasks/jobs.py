@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nst.plan.models import ModelSpec
     from nst.records import Batch, Cell, ImageRef, ModelRef
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A share of the shots of a clip, which one device makes while others make theirs."""
+
+    number: int
+    """From 0."""
+    parts: int
+
+    def of(self, shots: Sequence[T]) -> list[T]:
+        """Return the shots that belong to the part: every so many."""
+        return list(shots[self.number :: self.parts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +38,8 @@ class Job:
     sweep_name: str
     weights_uri: str
     """Absolute URI of the backbone's weights, or `random` or `torchvision`; "" for methods without a backbone."""
+    part: Part | None = None
+    """Which shots of a clip are to be made, without the clip itself; None for whole cells."""
 
     @property
     def key(self) -> str:
@@ -28,6 +49,17 @@ class Job:
     def only(self, cell: Cell, batch_id: str) -> Job:
         """Return the same job for one of its cells, under another batch id."""
         return replace(self, batch=replace(self.batch, batch_id=batch_id, cells=(cell,)))
+
+    def parted(self, parts: int) -> list[Job]:
+        """Return jobs that make the shots of its clip, each a share of them; none for stills."""
+        content = self.batch.cells[0].content
+        if content is None or content.clip is None:
+            return []
+        ids = (hashlib.blake2b(f"{self.key}/{n}".encode(), digest_size=16).hexdigest() for n in range(parts))
+        return [
+            replace(self, batch=replace(self.batch, batch_id=batch_id), part=Part(number, parts))
+            for number, batch_id in enumerate(ids)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

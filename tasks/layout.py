@@ -8,6 +8,7 @@ models/evidence/<model_id>/attempt-<n>.json, .png                    last losses
 state/trainings/<model_id>/checkpoint-<steps>-<digest>.safetensors   all that a training needs to go on
 manifests/<name>-<id>.yaml                                           texts of the manifests that were run
 gallery/<name>-<id>/                                                 pages of the sweeps
+state/clips/<sha256>.json                                            what clips hold, by the digest of their file
 state/removals/<id>.json                                             sweeps whose removal has begun and not ended
 
 Pictures and weights are named by the digest of their bytes, so that writing them twice is harmless and a root may be
@@ -20,6 +21,7 @@ import re
 from typing import Final, NamedTuple
 
 PICTURES: Final = "pictures/"
+THUMBNAILS: Final = "thumbs/"
 MODELS: Final = "models/"
 TRAININGS: Final = "state/trainings/"
 REMOVALS: Final = "state/removals/"
@@ -43,7 +45,7 @@ def picture_key(digest: str, form: str) -> str:
 
 def thumbnail_key(digest: str) -> str:
     """Return the key of the thumbnail of the picture with this digest."""
-    return f"thumbs/{digest[:2]}/{digest}.webp"
+    return f"{THUMBNAILS}{digest[:2]}/{digest}.webp"
 
 
 def weights_key(digest: str) -> str:
@@ -75,6 +77,11 @@ def parse_checkpoint_key(key: str) -> CheckpointKey | None:
     """Return what the key of a checkpoint says, None for other keys."""
     match = _CHECKPOINT.fullmatch(key)
     return CheckpointKey(match[1], int(match[2]), match[3]) if match else None
+
+
+def clip_key(digest: str) -> str:
+    """Return the key of what is kept about a clip, given the digest of its bytes."""
+    return f"state/clips/{digest}.json"
 
 
 def page_folder(name: str, sweep_id: str) -> str:

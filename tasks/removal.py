@@ -74,6 +74,10 @@ def plan_removal(root: Root, sweep_id: str, name: str) -> Removal:
         for _, digest, form, size in zip(*(gone[name].to_pylist() for name in gone.column_names), strict=True)
         if digest is not None and digest not in shared
     }
+    frames = catalog.read("frames", ["cell_id", "picture_digest"])
+    taken = pc.is_in(frames["cell_id"], pa.array(sorted(own), pa.string()))
+    held = set(frames.filter(pc.invert(taken))["picture_digest"].to_pylist()) | shared
+    sizes |= {(digest, "png"): 0 for digest in frames.filter(taken)["picture_digest"].to_pylist() if digest not in held}
     ordered = tuple(sorted(own))
     return Removal(sweep_id, name, edition, len(cells), ordered, tuple(sorted(sizes)), sum(sizes.values()))
 
@@ -116,7 +120,13 @@ def _finish(root: Root, removal: Removal) -> None:
             catalog.drop(table, "cell_id", unnamed)
         judged = catalog.read("judgements", ["judgement_id", "cell_id"], where=("cell_id", unnamed))
         catalog.drop("judgements", "judgement_id", set(judged["judgement_id"].to_pylist()))
-    kept = set(catalog.read("results", ["picture_digest"])["picture_digest"].to_pylist())
+        frames = catalog.read("frames", ["frame_key", "cell_id"], where=("cell_id", unnamed))
+        catalog.drop("frames", "frame_key", set(frames["frame_key"].to_pylist()))
+    kept = {
+        digest
+        for table in ("results", "frames")
+        for digest in catalog.read(table, ["picture_digest"])["picture_digest"].to_pylist()
+    }
     gone = [(digest, form) for digest, form in removal.pictures if digest not in kept]
     keys = [key for digest, form in gone for key in (picture_key(digest, form), thumbnail_key(digest))]
     if removal.sweep_id not in named["sweep_id"].to_pylist():

@@ -13,7 +13,7 @@ from nst.backbones import Backbone
 from nst.methods import stylize_batch
 from nst.methods.descent import Descent
 from nst.pictures.images import Pixels
-from nst.workspace import Request, Stylized, Workspace
+from nst.workspace import FrameBefore, Request, Stylized, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -71,10 +71,23 @@ def request(
     style_masks: Sequence[Labels] = (),
     model: NetworkFile | None = None,
     start: Pixels | None = None,
+    before: Sequence[FrameBefore] = (),
 ) -> Request:
     """Return one cell; styles without weights count equally."""
     shares = tuple(weights) or (1.0,) * len(styles)
-    return Request(cell_id, content, tuple(styles), shares, mix, config, mask, tuple(style_masks), model, start)
+    return Request(
+        cell_id,
+        content,
+        tuple(styles),
+        shares,
+        mix,
+        config,
+        mask,
+        tuple(style_masks),
+        model,
+        start,
+        before=tuple(before),
+    )
 
 
 def run(*requests: Request) -> list[Stylized]:

@@ -2,10 +2,11 @@
 
 **Quick tests.** `make quick` runs the tests that carry the marker `quick`, and nobody writes that marker: it is put on
 every test whose file imports none of `tasks`, `flows` and pandas, that takes no fixture of `COSTLY` (servers, stores,
-torchvision), and that is not marked `slow` (more than half a second of processor time), `process` (starts a process)
-or `proof`. Files that cannot have a quick test are then not even imported. A quick test that starts a process
-nevertheless fails and says so. `make test` runs `make lint`, then the quick tests, then all that are not quick, none of
-them twice. `make proof` runs the tests marked `proof`, which kill at random moments, for longer than `make test` does.
+torchvision), and that is not marked `slow` (more than half a second of processor time, or a few seconds with all of its
+parameters), `process` (starts a process) or `proof`. Files that cannot have a quick test are then not even imported. A
+quick test that starts a process nevertheless fails and says so. `make test` runs `make lint`, then the quick tests,
+then all that are not quick, none of them twice. `make proof` runs the tests marked `proof`, which kill at random
+moments, for longer than `make test` does.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # helper modules of the tests: cells, faultproxy, simulator, trainings
+sys.path.insert(0, str(Path(__file__).parent))  # helper modules of the tests: cells, simulator, warm, ...
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anybody imports torch: xdist workers share the cores
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each process would compile nst, and each worker of xdist the tests
+sys.dont_write_bytecode = False
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"  # nobody waits for a metadata service that is not there
 
 if TYPE_CHECKING:
@@ -86,6 +89,18 @@ def _quick_tests_start_no_process(request: pytest.FixtureRequest, monkeypatch: p
 
     if request.node.get_closest_marker("quick"):
         monkeypatch.setattr(subprocess, "Popen", refused)
+
+
+# ---- processes ----------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module", autouse=True)
+def _warm_workers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fork the workers of runs within this process from a warm one: see `warm.py`."""
+    with ExitStack() as stack:
+        if not is_of_nst_alone(request.path):
+            from warm import warm_workers
+
+            stack.enter_context(warm_workers())
+        yield
 
 
 # ---- where and in which numbers losses are computed ---------------------------------------------------------------
@@ -214,9 +229,9 @@ def moto_server() -> Iterator[str]:
         try:
             for _ in range(600):
                 try:
-                    with urllib.request.urlopen(f"{url}/moto-api/", timeout=5):
+                    with urllib.request.urlopen(f"{url}/moto-api/", timeout=60):
                         break
-                except (urllib.error.URLError, ConnectionError):
+                except (urllib.error.URLError, ConnectionError, TimeoutError):
                     if server.poll() is not None:
                         pytest.fail(f"moto's server ended with {server.returncode}; is moto[server,s3] installed?")
                     time.sleep(0.05)

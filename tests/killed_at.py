@@ -3,8 +3,7 @@
 A moment that is an event comes on every machine, however fast or slow. The event is Python's own audit event of
 `os.link` and `os.rename`, by which a local store makes a finished file visible, so nst knows nothing of it.
 
-As a script, `killed_at.py ARGUMENT...` runs the command line of nst with these arguments, and the environment names the
-event: KILLED_AT="PATTERN COUNT". Workers that it spawns import it as their main module, and are held to the same event.
+A process that is forked from this one is held to the same event, and counts for itself.
 """
 
 from __future__ import annotations
@@ -29,13 +28,3 @@ def kill_before(pattern: str, count: int, *, group: bool = True) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
-
-
-if __name__ in {"__main__", "__mp_main__"}:
-    wanted, _, number = os.environ["KILLED_AT"].rpartition(" ")
-    kill_before(wanted, int(number))
-
-if __name__ == "__main__":
-    from flows.__main__ import main
-
-    main()

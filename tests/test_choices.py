@@ -36,7 +36,7 @@ def ids(rows):
 
 
 METHODS = {name: config for name, config in METHOD_CONFIGS.items() if issubclass(config, PixelMethod)}
-LAYERED = {**dict.fromkeys(("gatys", "mrf", "doodle"), LAYERS), "dream": {"layers": ["relu2_1"]},
+LAYERED = {**dict.fromkeys(("gatys", "mrf", "mdan", "doodle"), LAYERS), "dream": {"layers": ["relu2_1"]},
            "invert": {"layer": "relu2_1"}, "texture": {"style_layers": ["relu1_1"]}}  # fmt: skip
 OF_METHODS = [(method, *choice) for method, config in METHODS.items() for choice in choices(config)]
 OF_METHODS += [(m, "optimizer", ("lbfgs", "adam")) for m, c in METHODS.items() if "optimizer" in c.model_fields]

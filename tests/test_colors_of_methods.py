@@ -16,6 +16,7 @@ BRIEF = {"steps": 2, "pyramid": {"levels": 1}}
 OPTIMISED = {
     "gatys": {**LAYERS, **BRIEF},
     "mrf": {**LAYERS, **BRIEF},
+    "mdan": {**LAYERS, **BRIEF},
     "doodle": {**LAYERS, **BRIEF, "init": "content"},
     "doodle/patches": {**LAYERS, **BRIEF, "init": "content", "how": "patches"},
     "dream": {"layers": ["relu2_1"], **BRIEF},
@@ -39,6 +40,7 @@ def painted(one):
     return result.image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("color", FINISHES)
 @pytest.mark.parametrize("name", [*OPTIMISED, *NETWORKS])
 def test_the_finished_picture_is_given_the_colours_of_the_content(name, color, monkeypatch):
@@ -54,13 +56,15 @@ def test_the_finished_picture_is_given_the_colours_of_the_content(name, color, m
     np.testing.assert_array_equal(given, [plain])
 
 
-@pytest.mark.parametrize("name", ["gatys", "mrf", "doodle", "doodle/patches", "adain"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gatys", "mrf", "mdan", "doodle", "doodle/patches", "adain"])
 def test_the_style_takes_the_colours_of_the_content_beforehand(name):
     square = Pixels("square", STYLES[0].array[:36, :36].repeat(2, 0)[:40].repeat(2, 1)[:, :40])
     recolored = Pixels("recolored", match_colors(square.array, CONTENT.array))
     np.testing.assert_array_equal(painted(cell(name, square, color="histogram")), painted(cell(name, recolored)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("color", ["luminance", "oklab"])
 def test_colours_of_tiles_are_those_of_the_whole_picture(color):
     content = Pixels("large", CONTENT.array.repeat(4, 0).repeat(4, 1))

@@ -52,6 +52,7 @@ def stencil(image):
     return 2 / 3 * axes + diagonals / 6
 
 
+@pytest.mark.slow
 def test_the_total_is_the_authors():
     backbone = {"name": "vgg19", "weights": "random", "pooling": "max", "padding": "zeros"}
     settings = {"size": 48, "precision": "float64", "pyramid": {"levels": 1}, "backbone": backbone}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 
 import pytest
+from warm import nst
 
 from tasks.doctor import examine
 from tasks.store import open_store
@@ -51,10 +49,7 @@ def test_a_prefect_server_that_does_not_answer_is_told(tmp_path):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
-        doctor = subprocess.run(
-            [sys.executable, "-m", "flows", "doctor", "--root", str(tmp_path)],
-            env={**os.environ, "PREFECT_API_URL": url}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        doctor = nst("doctor", "--root", tmp_path, PREFECT_API_URL=url)
     assert doctor.returncode == 1
     (line,) = [line for line in doctor.stdout.splitlines() if "server:" in line]
     assert line.startswith("bad")
@@ -65,3 +60,7 @@ def test_missing_weights_are_a_note_with_a_way_out(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert {level for level, _ in findings(str(tmp_path), "weights")} == {"note"}
     assert all("weights: embedded" in text for _, text in findings(str(tmp_path), "weights"))
+    (judge,) = [text for _, text in findings(str(tmp_path), "weights") if "squeezenet" in text]
+    assert "nst judge SWEEP" in judge
+    assert "--squeezenet FILE" in judge
+    assert "squeezenet1_1-b8a52dc0.pth" in judge  # the name under which torchvision looks for it

@@ -176,6 +176,7 @@ def test_regions_learn_their_own_colours():
     assert right[0] > right[2] + 60
 
 
+@pytest.mark.slow
 def test_a_training_without_the_mask_of_its_style_is_refused():
     with pytest.raises(InputError, match="doodle_net needs the mask of each style image; found 0"):
         Trainer(CONFIG, [STYLE], workspace())

@@ -33,7 +33,7 @@ def test_items_are_taken_only_when_there_is_room():
 
     def work(n):
         if n:
-            release.wait(10)
+            release.wait(200)
         return n
 
     with InlineEngine(2) as engine:
@@ -46,7 +46,7 @@ def test_items_are_taken_only_when_there_is_room():
 
 def test_at_most_max_workers_run_at_one_time():
     lock, running, most = threading.Lock(), [0], [0]
-    barrier = threading.Barrier(2, timeout=10)
+    barrier = threading.Barrier(2, timeout=200)
 
     def work(n):
         with lock:
@@ -110,7 +110,7 @@ def test_stopping_ends_the_window_and_wakes_a_waiting_retry():
 
     started = threading.Event()
     engine = InlineEngine(1)
-    threading.Thread(target=lambda: (started.wait(10), engine.stopping.set())).start()
+    threading.Thread(target=lambda: (started.wait(200), engine.stopping.set())).start()
     with pytest.raises(Stopped), engine:
         list(results(engine, work, range(9), 2))
 

@@ -14,7 +14,7 @@ from nst.networks import Origin, build_network
 from nst.networks.adain import moments
 from nst.networks.exporting import to_onnx
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("train_run")]  # which exports too: the exporter loads once
 
 
 def network_of(config):

@@ -14,11 +14,12 @@ from nst.config.feedforward import FeedforwardConfig
 from nst.config.training import AdainTraining, ConditionalTraining, JohnsonTraining, MganTraining, TextureNetTraining
 from nst.errors import InputError, NumericalError
 from nst.methods import stylize_batch
-from nst.networks import NETWORKS, Origin, build_network, metadata_of
+from nst.networks import NETWORKS, Origin, Painting, build_network, metadata_of, network_from
+from nst.networks.norm import held_statistics, joint_statistics, norms
 from nst.networks.tiling import plan_tiles
 from nst.pictures.images import Pixels
 from nst.pictures.masks import Labels, plain_labels
-from nst.workspace import NetworkFile
+from nst.workspace import FrameBefore, NetworkFile
 
 CONTENT, STYLES = picture(0, 36, 48), [picture(seed, 40, 40) for seed in (1, 2)]
 
@@ -287,3 +288,53 @@ def test_a_cell_needs_the_images_that_make_it():
     masks = {family: FeedforwardConfig(family=family).masks for family in ("adain", "doodle_net", "johnson")}
     assert masks == {"adain": "allowed", "doodle_net": "content", "johnson": "allowed"}
     assert FeedforwardConfig(family="johnson", model="3f9c").masks == "none"  # whose cells have no style image
+
+
+def test_statistics_that_are_held_are_those_of_all_frames_of_the_shot():
+    """Given the statistics over the frames, every frame is normalised alike; over one frame they are its own."""
+    frames = [picture(seed, 36, 48) for seed in (0, 5, 6)]
+    own, held = (
+        run(replace(of(content=frames[0], video={"hold_statistics": True}), shot=shot))[0].image
+        for shot in ((), (frames[0],))
+    )
+    np.testing.assert_array_equal(own, held)
+    network = network_from(*model("johnson").load())
+    seen = []
+    batch = torch.from_numpy(np.stack([frame.array for frame in frames])).permute(0, 3, 1, 2).double() / 255
+    network.double().eval()
+    first, second = norms(network)[:2]
+    with torch.no_grad():
+        found = joint_statistics(network, lambda: network.paint(Painting((36, 48), batch, [0] * 3)))
+    with torch.no_grad(), held_statistics(network, found):
+        mean, variance = first.fixed
+        first.watch = seen.append
+        network.paint(Painting((36, 48), batch, [0] * 3))
+    inputs = seen[0].transpose(0, 1).flatten(1)
+    np.testing.assert_allclose(mean.flatten(), inputs.mean(1), rtol=1e-9)
+    np.testing.assert_allclose(variance.flatten(), inputs.var(1, correction=0), rtol=1e-9)
+    assert first.fixed is second.fixed is None  # nothing stays
+
+
+def test_a_held_frame_does_not_change_its_brightness_when_something_comes_into_view():
+    plain = picture(0, 36, 48)
+    array = plain.array.copy()
+    array[:, 40:] = 255  # something bright comes in at the right
+    bright = Pixels("bright", array)
+    shot = (plain, bright)
+    gaps = []
+    for used in ((), shot):
+        one, two = (run(replace(of(content=frame), shot=used))[0].image.astype(int) for frame in shot)
+        gaps.append(np.abs(one - two)[:, :16].mean())  # far from what came in
+    assert gaps[1] < 0.2 * gaps[0]
+
+
+def test_a_frame_is_mixed_with_the_one_before_where_the_motion_is_certain():
+    content = picture(0, 36, 48)
+    before = np.zeros((36, 48, 3), np.float32)
+    certain = np.zeros((36, 48), np.float32)
+    certain[:, :24] = 1
+    alone = run(of(content=content))[0].image
+    past = (FrameBefore(before, certain),)
+    mixed = run(replace(of(content=content, video={"blend": 0.25}), before=past))[0].image
+    np.testing.assert_array_equal(mixed[:, 24:], alone[:, 24:])
+    np.testing.assert_allclose(mixed[:, :24], 0.75 * alone[:, :24], atol=0.51)

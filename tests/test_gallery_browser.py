@@ -47,7 +47,7 @@ class Tab:
         number = next(self.count)
         self.socket.send(json.dumps({"id": number, "method": method, "params": params}))
         while True:
-            answer = json.loads(self.socket.recv(timeout=20))
+            answer = json.loads(self.socket.recv(timeout=200))
             if answer.get("method") in {"Runtime.exceptionThrown", "Log.entryAdded"}:
                 self.faults.append(answer["params"])
             if answer.get("id") == number:
@@ -160,7 +160,7 @@ def tab(tmp_path_factory):
             yield found
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(200)
 
 
 @pytest.fixture(autouse=True)

@@ -85,6 +85,7 @@ def test_the_loss_falls_and_is_measured_on_the_picture_as_saved():
     assert losses.terms["tv"].loss == pytest.approx(((down**2).sum() + (right**2).sum()) / result.image.size, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_relative_weights_are_those_that_would_give_the_same_cell():
     layers = {"content_layers": ["relu2_1"], "style_layers": ["relu2_1"], "precision": "float64"}
     weights = {"content_weight": 5.0, "style_weight": 100.0, "tv_weight": 1e-3}

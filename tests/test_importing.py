@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from nst.errors import InputError
-from nst.networks.importing import LAYOUTS
+from nst.networks.importing import LAYOUTS, layout_of
 from nst.networks.importing.adain import encoder_tensors
 
 if TYPE_CHECKING:
@@ -261,6 +261,11 @@ def test_what_is_not_known_says_what_was_found_and_what_is_known(tmp_path: Path)
     save_file({"features.0.weight": torch.zeros(1)}, tmp_path / "vgg.safetensors")
     with pytest.raises(InputError, match=r"no network that paints.*named as backbone\.weights"):
         imported(tmp_path, "vgg.safetensors")
+    resnet = dict.fromkeys(("conv1.weight", "bn1.bias", "layer1.0.conv1.weight", "fc.bias"), torch.zeros(1))
+    with pytest.raises(InputError, match=r"no network that paints.*named as backbone\.weights"):
+        layout_of({}, resnet)
+    with pytest.raises(InputError, match="no network that can be imported: decoders of another network"):
+        layout_of({"net": "decoders of another network"}, {"d1.0.weight": torch.zeros(1), **resnet})
     (tmp_path / "note.pth").write_bytes(b"not a pickle")
     with pytest.raises(InputError, match=r"note\.pth is not a file of torch's weights"):
         imported(tmp_path, "note.pth")

@@ -1,24 +1,37 @@
-"""kill -9 of the whole process tree, at named events and random moments: nothing lost, twice or torn, the same bits."""
+"""kill -9 of the whole process tree, at named events and random moments: nothing lost, twice or torn, the same bits.
+
+At events, the command and its worker are forked from a process that has imported torch, so that five kills take
+seconds; at random moments, they are started as users start them.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import multiprocessing
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
+import warm
+from killed_at import kill_before
 
 from nst.pictures.images import decode, encode
 from nst.records import OutputFormat
+from tasks.fsck.check import fsck
+from tasks.root import open_root
 from tasks.store import open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.proof
 
@@ -50,6 +63,29 @@ def command(root: str) -> list[str]:
     return [sys.executable, "-m", "flows", "run", "sweep.yaml", "--inline", "--root", root]
 
 
+def run(folder: Path, root: str, pattern: str = "", count: int = 0) -> int | None:
+    """Run the sweep in a process group of its own, be killed at the event if `count` is not 0; return the exit code."""
+    process = warm.CONTEXT.Process(target=run_until, args=(str(folder), root, pattern, count))
+    process.start()
+    process.join(300)
+    return process.exitcode
+
+
+def run_until(folder: str, root: str, pattern: str, count: int) -> None:
+    """Be the command. Its worker is its own child, held to the same event, and a member of its group."""
+    from flows.__main__ import main
+
+    os.setsid()
+    os.chdir(folder)
+    if count:
+        kill_before(pattern, count)
+    sys.argv = command(root)[2:]
+    with pytest.MonkeyPatch.context() as patch:
+        forking = SimpleNamespace(get_context=lambda _: multiprocessing.get_context("fork"))
+        patch.setattr("tasks.work.workers.multiprocessing", forking)
+        main()
+
+
 def digests(root: str) -> dict[str, str]:
     """Digests of the pictures of all cells with a row, which are read and decoded."""
     results = pd.read_parquet(f"{root}/catalog/results")
@@ -79,7 +115,7 @@ def folder(tmp_path_factory):
         array = rng.integers(0, 256, (10, 12, 3), np.uint8).repeat(6, 0).repeat(6, 1)
         path.write_bytes(encode(array, OutputFormat(), {}))
     (folder / "sweep.yaml").write_text(MANIFEST)
-    subprocess.run(command(str(folder / "whole")), cwd=folder, check=True, capture_output=True, timeout=300)
+    assert run(folder, str(folder / "whole")) == 0
     assert len(digests(str(folder / "whole"))) == 24
     return folder
 
@@ -92,10 +128,10 @@ def check_visible(folder: Path, root: str) -> None:
 
 def check_after_the_last_run(folder: Path, root: str) -> None:
     """The next run does the rest: the same bits, nothing twice, nothing torn, and no cell failed for a kill."""
-    subprocess.run(command(root), cwd=folder, check=True, capture_output=True, timeout=300)
+    assert run(folder, root) == 0
     assert digests(root) == digests(str(folder / "whole"))
     assert pd.read_parquet(f"{root}/catalog/failures").empty
-    subprocess.run([sys.executable, "-m", "flows", "fsck", "--root", root], check=True)
+    assert fsck(open_root(root)).ok
     assert not [stat.key for stat in open_store(root).list("") if stat.size == 0]
 
 
@@ -105,12 +141,7 @@ def test_killed_before_any_of_its_writes_and_run_again_it_gives_the_same_picture
     root = str(tmp_path / "killed")
     events = [("", 1), ("/pictures/", 1), ("/wal/", 2), ("/pictures/", 2), ("/catalog/results/", 1)]
     for pattern, count in events:
-        environment = os.environ | {"KILLED_AT": f"{pattern} {count}"}
-        killed = subprocess.run(
-            [sys.executable, str(Path(__file__).parent / "killed_at.py"), *command(root)[3:]],
-            cwd=folder, env=environment, capture_output=True, start_new_session=True, timeout=300, check=False,
-        )  # fmt: skip
-        assert killed.returncode == -signal.SIGKILL, (pattern, count, killed.stderr.decode())
+        assert run(folder, root, pattern, count) == -signal.SIGKILL, (pattern, count)
         check_visible(folder, root)
     check_after_the_last_run(folder, root)
 

@@ -5,11 +5,15 @@ import math
 import numpy as np
 import pytest
 import torch
-from cells import RANDOM, blocks, picture, workspace
+from cells import RANDOM, blocks, farthest, picture, request, run, workspace
+from pydantic import ValidationError
 
+from nst.config.mdan import MdanConfig
 from nst.config.training import MganTraining
+from nst.config.training.mgan import DeconvolutionConfig
 from nst.errors import UserError
 from nst.losses.objective import extract
+from nst.ops import to_arrays, to_bytes
 from nst.pictures.images import Pixels
 from nst.training import Trainer
 from nst.training.lessons import Syllabus
@@ -124,6 +128,36 @@ def test_a_checkpoint_holds_the_critic_and_a_models_file_does_not():
     assert not any("critic" in key for key in weights)
     assert any(key.startswith("encoder.") for key in weights)
     assert not any("encoder." in key for key in state)
+
+
+def test_the_first_of_two_stages_makes_the_pictures_of_mdan():
+    block = {"steps": 4, "content_weight": 0.5, "style_weight": 2.0, "tv_weight": 0.3, "critic_rate": 0.1}
+    config = CONFIG.model_copy(update={"deconvolution": DeconvolutionConfig(**block), "style_scale": 1.0})
+    square = PHOTOGRAPHS[0][:24, :24]
+    lesson = trainer(config).lesson
+    (made,) = to_arrays(to_bytes(lesson.deconvolution(lesson.tensor(square[None]))))
+    method = MdanConfig(
+        **block, size=24, content_layers=["relu2_1"], style_layers=["relu1_1", "relu2_1"], pyramid={"levels": 1},
+        backbone=RANDOM,
+    )  # fmt: skip
+    (alone,) = run(request(method, Pixels("square", square), [STYLE]))
+    assert farthest(made, alone.image) <= 1
+    assert farthest(made, square) > 5
+
+
+def test_a_network_of_two_stages_learns_the_pixels_of_these_pictures():
+    config = CONFIG.model_copy(update={"deconvolution": DeconvolutionConfig(steps=2), "content_weight": 3.0})
+    lesson = trainer(config).lesson
+    photographs = lesson.tensor(PHOTOGRAPHS[:2, :24, :24])
+    outputs, objective = lesson(photographs, [0, 0], [1, 2])
+    pictures = lesson.deconvolution(photographs)
+    expected = 3.0 * (outputs - pictures).square().sum((1, 2, 3)) / pictures.square().sum((1, 2, 3))
+    torch.testing.assert_close(objective(outputs).part("content"), expected)
+
+
+def test_two_stages_take_whole_photographs():
+    with pytest.raises(ValidationError, match="whole photographs; photograph_scale is 2"):
+        MganTraining(deconvolution={}, photograph_scale=2.0)
 
 
 @pytest.mark.parametrize(("size", "scale"), [(16, 1.0), (64, 0.2)])

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
+import warm
 from orders import planned
 
 from nst.errors import ManifestError, UserError
@@ -199,8 +196,7 @@ sweep:
 
 
 def nst(folder, *arguments):
-    command = [sys.executable, "-m", "flows", *arguments]
-    done = subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True, timeout=240, check=False)
+    done = warm.nst(*arguments, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

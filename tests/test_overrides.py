@@ -133,6 +133,7 @@ def test_a_fault_of_the_manifest_is_still_shown_in_the_manifest():
     assert missing.startswith("m.yaml:1:1: error: the key 'styles' is missing")
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(max_size=30), max_size=3))
 def test_any_text_is_a_change_or_a_problem_and_never_a_crash(overrides):
     with suppress(ManifestError):
@@ -151,3 +152,24 @@ VALUES = st.recursive(
 def test_any_value_arrives_as_it_is(value):
     written = dump(value).replace("\n", " ")
     assert raw(f"budget.cells={written}")["budget"] == {"cells": value}
+
+
+@pytest.mark.parametrize(
+    ("changes", "text", "line", "rest"),
+    [
+        (("method=gatys",), MANIFEST.replace("method: {", "methods: [{").replace("}}\nsw", "}}]\nsw"), 1,
+         "m.yaml:4:1: found both 'method' and 'methods'"),
+        (("name=x", "method=texture"), MANIFEST, 2, "m.yaml:5:9: "),
+        (("method.backbone={name: squeezenet}",), MANIFEST.replace("size: 512", "content_layers: relu4_2"), 1,
+         "m.yaml:4:39: squeezenet has no layer 'relu4_2'"),
+        (("method=gatys", "method.init=noise"), MANIFEST.replace("seed: {", "noise: {"), None, "m.yaml:5:"),
+    ],
+)  # fmt: skip
+def test_a_change_that_does_not_fit_is_blamed_and_not_the_line_of_the_manifest(changes, text, line, rest):
+    told = problems(*changes, text=text)
+    if line is None:  # the manifest has this fault by itself
+        assert told.startswith(rest)
+        return
+    first = next(one for one in told.splitlines() if rest in one)
+    assert first.startswith(f"<command line>:{line}:1: error: this change does not fit to {rest}")
+    assert f"{line} | {changes[line - 1]}" in told

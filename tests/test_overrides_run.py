@@ -7,7 +7,7 @@ import json
 import pytest
 from orders import planned
 from sweeps import TINY, write_pictures
-from test_run import nst
+from warm import nst
 
 from flows.order.request import Request, order_of
 from nst.errors import ManifestError

@@ -68,6 +68,7 @@ def test_a_picture_of_two_halves_of_two_styles_costs_nothing(representation, dra
     assert guided(torch.cat([two, one], 3)).item() > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("representation", REPRESENTATIONS)
 def test_the_loss_has_the_gradient_of_its_value(representation, draw):
     shares = torch.softmax(draw(3, 4, 5, seed=1).double(), 0)
@@ -161,6 +162,7 @@ def masked(name, styles, mask, style_masks, **changes):
     return request(small(METHODS[name], **{**BRIEF, **changes}), CONTENT, styles, mask=mask, style_masks=style_masks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*REPRESENTATIONS, "mrf"])
 def test_one_region_paints_the_picture_without_masks(name):
     whole = plain_labels(RED)
@@ -169,6 +171,7 @@ def test_one_region_paints_the_picture_without_masks(name):
     assert guided[0].losses.terms["style"].layers == plain[0].losses.terms["style"].layers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REPRESENTATIONS)
 def test_styles_of_different_sizes_meet_in_a_region_and_in_a_batch(name):
     mask, small_style = of_two(32, 40, 20), Pixels("narrow", blocks(9, 40, 24))

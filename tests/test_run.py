@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import skimage.data
+from warm import nst
 
 from nst.pictures.images import decode, encode, read_provenance, resize
 from nst.records import OutputFormat
@@ -43,13 +43,6 @@ sweep:
 """
 
 
-def nst(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "flows", *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, timeout=240, check=False
-    )
-
-
 def pictures() -> dict[str, bytes]:
     waves = np.sin(np.add.outer(np.arange(96) / 5, np.sin(np.arange(96) / 9) * 3))
     dots = np.random.default_rng(0).integers(0, 256, (12, 12, 3), np.uint8).repeat(8, 0).repeat(8, 1)
@@ -68,10 +61,11 @@ def write_inputs(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A folder in which the sweep was run once, with one content that is no picture."""
+    """A folder in which the sweep was run once as users do, with one content that is no picture."""
     folder = tmp_path_factory.mktemp("sweep")
     write_inputs(folder)
-    return folder, nst("run", "sweep.yaml", "--inline", cwd=folder)
+    command = [sys.executable, "-m", "flows", "run", "sweep.yaml", "--inline"]
+    return folder, subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
 
 
 def test_good_cells_are_done_and_one_bad_image_costs_its_own_cells(ran):

@@ -77,7 +77,7 @@ def test_the_schedule_fires_trains_and_then_finds_nothing_to_train(server, tmp_p
     deploy = [*prefect, "deploy", "--all", "--prefect-file", str(deploy_file(tmp_path, root))]
     done = subprocess.run(deploy, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    until = time.monotonic() + 60
+    until = time.monotonic() + 200
     while not server.call("POST", "/flow_runs/count", {}):
         assert time.monotonic() < until, "nothing is scheduled: " + (tmp_path / "prefect/runs-0.log").read_text()
         time.sleep(0.2)

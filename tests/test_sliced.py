@@ -70,6 +70,7 @@ def test_a_cell_whose_content_is_its_style_has_no_style_loss(name):
     assert result.trace[0].parts["style"] < 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sliced", "histogram"])
 def test_a_batch_of_styles_of_several_sizes_equals_its_cells_alone(name):
     config = small(GatysConfig, **LAYERS, style_representation=name, steps=4, precision="float64")
@@ -79,6 +80,7 @@ def test_a_batch_of_styles_of_several_sizes_equals_its_cells_alone(name):
         assert losses_of(together) == pytest.approx(losses_of(alone), rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sliced", "histogram"])
 def test_what_is_kept_of_a_style_for_pictures_of_one_size_is_not_used_for_another(name):
     config = small(GatysConfig, **LAYERS, style_representation=name, steps=3, precision="float64")

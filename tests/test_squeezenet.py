@@ -11,7 +11,7 @@ from nst.config.architectures import ARCHITECTURES, chain, least_side
 from nst.config.backbone import BackboneConfig
 from nst.errors import InputError, ManifestError
 from nst.manifest.sweep import parse_manifest
-from nst.methods.start import too_thin
+from nst.pictures.fitting import too_thin
 from nst.pictures.images import Pixels, decode, resize_to
 
 LAYERS = ARCHITECTURES["squeezenet"].strides
@@ -102,6 +102,7 @@ def test_random_features_neither_vanish_nor_explode():
     assert 1e-4 < features["fire9"].square().mean() / features["relu1"].square().mean() < 1e4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "settings", "with_style"),
     [
@@ -133,7 +134,7 @@ SWEEP = "method: {name: texture, backbone: squeezenet}\nsweep:\n  style_layers: 
          "relu4_2", "squeezenet has no layer 'relu4_2'"),
         ("method: {name: gatys, style_layers: {relu1_1: 1, fire2: 2}}", "fire2", "vgg19 has no layer 'fire2'"),
         ("method: {name: gatys, style_layers: relu3_4, backbone: vgg16}", "relu3_4", "vgg16 has no layer 'relu3_4'"),
-        ("method: {name: texture, backbone: squeezenet}", "squeezenet", "'style_layers' defaults to relu1_1, pool2"),
+        ("method: {name: texture, backbone: squeezenet}", "squeezenet", "by default 'style_layers' is relu1_1, pool2"),
         ("method: {name: texture, style_layers: relu1_1}\nsweep:\n  backbone: [vgg16, squeezenet]",
          "relu1_1", "squeezenet has no layer 'relu1_1'"),
         (f"{SWEEP}[[fire2], [fire3, fire10]]", "fire10", "found 'fire10', expected a layer"),

@@ -95,6 +95,7 @@ def test_defaults_are_those_of_the_paper():
     assert (config.tv_weight, config.norm, config.width, config.residual_blocks) == (0.0, "batch", 64, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["batch", "instance"])
 def test_tiles_equal_the_whole_picture(norm):
     given, large = model(norm=norm, factor=4), content(41, 60)

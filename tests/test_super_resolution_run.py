@@ -14,7 +14,7 @@ from nst.errors import UserError
 from nst.pictures.fidelity import FIDELITY
 from nst.pictures.images import decode
 from tasks.models.card import model_card, model_rows
-from tasks.models.stylize import stylize_file
+from tasks.models.stylize import Painter, stylize_file
 from tasks.root import open_root
 
 pytestmark = pytest.mark.xdist_group("super_resolution_run")  # its network is trained once
@@ -82,7 +82,7 @@ def test_cells_without_styles_are_larger_than_their_contents(folder):
 
 def test_one_photograph_is_enlarged_from_file_to_file(folder):
     catalog = open_root("out").catalog
-    target = stylize_file(catalog, "photographs/3.png", model="larger", out=folder / "large.png")
+    target = stylize_file(Painter(catalog, model="larger"), "photographs/3.png", out=folder / "large.png")
     assert decode(target.read_bytes()).shape == (96, 144, 3)
     with pytest.raises(UserError, match="takes no style"):
-        stylize_file(catalog, "photographs/3.png", model="larger", style="styles/dots.png")
+        Painter(catalog, model="larger", style="styles/dots.png")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
-import sys
 
 import pytest
 from rich.table import Table
+from warm import nst
 
 from flows.command.terminal import Terminal, printable
 
@@ -45,12 +44,8 @@ def test_a_root_with_brackets_and_a_manifest_with_escapes(tmp_path):
     name = "bad\x1b[31m.yaml"
     (tmp_path / name).write_text("name: 3\n")
 
-    def nst(*arguments):
-        command = [sys.executable, "-m", "flows", *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-
-    assert f"{tmp_path}/[x]y" in nst("status", "--root", "[x]y").stdout
-    refused = nst("plan", name)
+    assert f"{tmp_path}/[x]y" in nst("status", "--root", "[x]y", cwd=tmp_path).stdout
+    refused = nst("plan", name, cwd=tmp_path)
     assert refused.returncode == 2
     assert r"bad\x1b[31m.yaml:1:7" in refused.stderr
     assert "\x1b" not in refused.stderr

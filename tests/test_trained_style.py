@@ -168,6 +168,17 @@ def test_an_imported_network_has_the_style_that_is_given(folder):
     assert styles_in(notes) == [waves(folder)]
 
 
+def test_the_file_that_was_imported_with_a_style_tells_it_when_it_is_named_itself(folder):
+    write_network(folder / "net.safetensors", {})
+    before = plan(folder, SWEEP.replace("MODEL", "net.safetensors")).plan.cells.ids
+    imported(folder, {}, style=str(folder / "waves.png"))
+    prepared = plan(folder, SWEEP.replace("MODEL", "net.safetensors"))
+    assert prepared.plan.cells.ids == before
+    (row,) = run(prepared)
+    check_row(row, folder, read=True)
+    assert row["model_id"] is None
+
+
 def test_an_import_without_a_style_is_the_model_that_it_was(folder):
     model = imported(folder, {})
     data = dump_tensors(tensors(), metadata_of(CONFIG, [], 1))
@@ -210,6 +221,7 @@ def test_the_page_and_the_export_name_the_style(folder):
     assert sorted(path.name for path in (folder / "exported").iterdir()) == ["cat__waves.png", "catalog.csv"]
 
 
+@pytest.mark.xdist_group("train_run")  # which exports too: the exporter loads once
 @pytest.mark.slow
 def test_a_trained_network_is_known_by_its_id_and_by_its_exported_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

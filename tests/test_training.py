@@ -42,6 +42,12 @@ FAMILIES = {
     "stylize": (TextureNetTraining(**PERCEPTUAL, scales=3, mode="stylize", diversity_weight=0.1), 1),
     "adain": (AdainTraining(**COMMON, layer="relu2_1"), 3),
     "mgan": (MganTraining(**COMMON, layer="relu2_1", style_scale=2.0), 1),
+    "two_stages": (
+        MganTraining(
+            **COMMON, layer="relu2_1", style_scale=2.0, deconvolution={"steps": 2}, content_weight=10, style_weight=0.01
+        ),
+        1,
+    ),
     "doodle_net": (DoodleNetTraining(**COMMON, scales=3), 1),
     "super_resolution": (SuperResolutionTraining(**{**WITHOUT_STYLE, "factor": 2}, width=8, residual_blocks=0), 0),
     "student": (StudentTraining(**{**PERCEPTUAL, "learning_rate": 3e-3}, filters=(4, 4, 4), crops=4), 3),
@@ -288,3 +294,14 @@ def test_an_encoder_that_ends_before_the_style_layers_makes_a_model_that_paints(
     (made,) = run(request(painter, STYLES[1], STYLES[:1] if config.family == "adain" else [], model=model))
     assert made.error is None
     assert farthest(made.image, expected) <= 1
+
+
+@pytest.mark.parametrize("family", ["johnson", "conditional", "stylize", "adain", "mgan"])
+def test_the_temporal_part_is_added_and_on_record(family):
+    config, count = FAMILIES[family]
+    plain, steady = (
+        trainer(config.model_copy(update={"temporal_weight": weight}), STYLES[:count]).step() for weight in (0.0, 5.0)
+    )
+    assert plain.temporal_loss == 0.0
+    assert steady.temporal_loss > 0.0
+    assert steady.loss == pytest.approx(plain.loss + steady.temporal_loss, rel=1e-5)

@@ -67,5 +67,7 @@ def train_alone(manifest_file: str, root: Path) -> None:
 
     prepared = planned(manifest_file, root)
     for spec in prepared.to_do:
-        assert train(prepared.job(spec), prepared.root.catalog, "cpu", lambda *_: None).failure is None
+        assert not (failure := train(prepared.job(spec), prepared.root.catalog, "cpu", lambda *_: None).failure), (
+            failure
+        )
     publish_all(prepared.root.catalog)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Column, Table
-
+from flows.command.columns import print_columns
 from nst.config.training import TRAINING_CONFIGS
 from nst.errors import InputError
 from nst.yaml.json_text import from_json
@@ -27,12 +26,12 @@ def print_models(root: Root, ids: list[str], out: Terminal, *, as_json: bool) ->
     elif not rows:
         out.say(f"no model has been trained below {root.uri}")
     elif len(ids) > 1:
-        table = Table("", *(row["model_id"][:8] for row in rows), title="differences, then losses, metrics and costs")
-        for name, values in differences(rows):
-            table.add_row(name, *map(_short, values))
-        out.print(table)
+        out.say("differences, then losses, metrics and costs")
+        heads = ("", *(row["model_id"][:8] for row in rows))
+        cells = [[name, *map(_short, values)] for name, values in differences(rows)]
+        print_columns(out, heads, cells, names=range(len(heads)))
     else:
-        out.print(_models_table(rows))
+        _print_list(rows, out)
 
 
 def export_named_model(root: Root, wanted: str, folder: Path, out: Terminal) -> bool:
@@ -51,18 +50,16 @@ def export_named_model(root: Root, wanted: str, folder: Path, out: Terminal) -> 
     return True
 
 
-def _models_table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(*(Column(name, no_wrap=True) for name in ("model", "family")), "name", "styles")
-    for number in ("steps", "content", "style"):
-        table.add_column(number, justify="right", no_wrap=True)
-    table.add_column("finished", no_wrap=True)
+def _print_list(rows: list[dict[str, Any]], out: Terminal) -> None:
+    cells = []
     for row in rows:
         names = from_json(row["style_names"])
         styles = ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
         numbers = (_short(row[name]) for name in ("steps_done", "content_loss", "style_loss"))
         finished = f"{row['finished_at']:%Y-%m-%d}"
-        table.add_row(row["model_id"][:8], row["family"], row["name"], styles, *numbers, finished)
-    return table
+        cells.append([row["model_id"][:8], row["family"], row["name"], styles, *numbers, finished])
+    heads = ("model", "family", "name", "styles", "steps", "content", "style", "finished")
+    print_columns(out, heads, cells, names={2, 3}, numbers=range(4, 7))
 
 
 def _short(value: Any) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rich.table import Column, Table
 from rich.text import Text
 
+from flows.command.columns import print_columns
 from tasks.status import sweep_statuses
 
 if TYPE_CHECKING:
@@ -21,20 +21,18 @@ _FAILURES_SHOWN: Final = 10
 
 
 def print_status(root: Root, out: Terminal) -> None:
-    """List the sweeps of a root, one line each."""
+    """List the sweeps of a root."""
     statuses = sweep_statuses(root)
     if not statuses:
         out.say(f"no sweep has been submitted to {root.uri}")
         return
-    table = Table(Column("sweep", overflow="fold"), *(Column(name, no_wrap=True) for name in ("id", "submitted")))
-    for number in ("cells", "done", "failed", "not tried"):
-        table.add_column(number, justify="right")
-    table.add_column("state", no_wrap=True)
+    rows: list[list[str | Text]] = []
     for status in statuses:
         counts = (f"{count:,}" for count in (status.total, status.done, status.failed, status.to_do))
         submitted = f"{status.submitted_at:%Y-%m-%d %H:%M}Z"
-        table.add_row(status.name, status.sweep_id[:8], submitted, *counts, _state(status))
-    out.print(table)
+        rows.append([status.name, status.sweep_id[:8], submitted, *counts, _state(status)])
+    heads = ("sweep", "id", "submitted", "cells", "done", "failed", "not\ntried", "state")
+    print_columns(out, heads, rows, names={0}, numbers=range(3, 7))
 
 
 def print_export(exported: Exported, folder: Path, out: Terminal) -> None:

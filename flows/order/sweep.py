@@ -167,6 +167,7 @@ def _stylize(prepared: PreparedSweep, pool: DevicePool, engine: Engine, summary:
     published = time.monotonic()
     rates = LearnedRates(prepared.plan.history)
     engine.progress(summary.handled, summary.total, "")
+    _make_shots(prepared, fanout, engine, len(pool.devices))
     # Two chunks per device: a device never waits for the flow to hand out the next.
     chunks = _chunks(prepared, CHUNKS_PER_DEVICE * len(pool.devices), rates)
     for chunk, future in completed(engine, fanout.stylize, chunks, 2 * len(pool.devices)):
@@ -178,6 +179,15 @@ def _stylize(prepared: PreparedSweep, pool: DevicePool, engine: Engine, summary:
         if time.monotonic() - published > PUBLISH_EVERY_S:
             call_with_policy(publish_all, prepared.root.catalog)
             published = time.monotonic()
+
+
+def _make_shots(prepared: PreparedSweep, fanout: Fanout, engine: Engine, devices: int) -> None:
+    """Make the shots of clips on all devices at the same time; the clips are put together afterwards."""
+    if devices == 1 or not prepared.plan.cells.has_clips:
+        return
+    parts = (part for batch in prepared.plan.batches() for part in prepared.job(batch).parted(devices))
+    for _, future in completed(engine, fanout.stylize, (Chunk((part,)) for part in parts), 2 * devices):
+        future.result()
 
 
 def _chunks(prepared: PreparedSweep, least: int, rates: LearnedRates) -> Iterator[Chunk]:

@@ -28,7 +28,7 @@ def sweep_table(prepared: PreparedSweep) -> Group:
         table.add_row("of", ", ".join(f"{name}: {count:,}" for name, count in methods.items()))
     for reason, count in merge_reasons(plan.cells).items():
         table.add_row("merged", f"{count:,}: {escape(reason)}")
-    for remark in plan.remarks():
+    for remark in (*plan.remarks(), *prepared.notes):
         table.add_row("note", escape(remark))
     table.add_row("done", f"{plan.done:,}")
     for reason, count in plan.reasons.items():

@@ -8,6 +8,7 @@ import torch
 
 from nst.backbones.backbone import Backbone
 from nst.backbones.random import draw_weights
+from nst.backbones.resnet import ResNet
 from nst.backbones.squeezenet import SqueezeNet
 from nst.backbones.vgg import VGG
 from nst.config.architectures import deepest
@@ -20,9 +21,15 @@ if TYPE_CHECKING:
 
     from nst.config.backbone import BackboneConfig
 
-__all__ = ["BACKBONES", "VGG", "Backbone", "SqueezeNet", "build_backbone", "random_weights"]
+__all__ = ["BACKBONES", "VGG", "Backbone", "ResNet", "SqueezeNet", "build_backbone", "random_weights"]
 
-BACKBONES: Final[dict[str, type[Backbone]]] = {"vgg19": VGG, "vgg16": VGG, "squeezenet": SqueezeNet}
+BACKBONES: Final[dict[str, type[Backbone]]] = {
+    "vgg19": VGG,
+    "vgg16": VGG,
+    "squeezenet": SqueezeNet,
+    "resnet18": ResNet,
+    "resnet50": ResNet,
+}
 """The class that computes each backbone, by `backbone.name`."""
 
 

@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nst.config.architectures import deepest, layers_of
-from nst.config.convolutions import check_shapes, convolutions_of
+from nst.config.convolutions import NORM_PARTS, check_shapes, convolutions_of
 from nst.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from nst.config.convolutions import Convolution
 
 Inputs = Literal["torchvision", "caffe", "caffe_bgr"]
 Pooling = Literal["max", "average"]
@@ -39,7 +41,8 @@ class Backbone(nn.Module, ABC):
     Args:
         architecture: A key of `nst.config.architectures.ARCHITECTURES`.
         layers: Names of the layers whose feature maps are returned, at least one.
-        weights: Tensors under torchvision's names, such as `features.0.weight`; superfluous tensors are ignored.
+        weights: Tensors under torchvision's names, such as `features.0.weight`; superfluous tensors are ignored. Batch
+            normalisations work as in inference, by their running means and variances.
         inputs: Input convention of the weights, a key of `INPUTS`.
         pooling: Whether pooling layers take the maximum or the average.
         padding: How convolutions continue their input beyond its border.
@@ -70,11 +73,11 @@ class Backbone(nn.Module, ABC):
         self.padding = padding
         self.sees_bgr = inputs == "caffe_bgr"
         for convolution in check_shapes(architecture, self.layers, {key: tuple(w.shape) for key, w in weights.items()}):
-            for part in ("weight", "bias"):
-                tensor = weights[f"{convolution.key}.{part}"]
-                if not tensor.isfinite().all():
-                    about = f"{convolution.key}.{part} ({convolution.layer} of {architecture})"
+            for key in convolution.shapes:
+                if not weights[key].isfinite().all():
+                    about = f"{key} ({convolution.layer} of {architecture})"
                     raise InputError(f"{about} holds values that are not finite", hint="is the file damaged?")
+            for part, tensor in zip(("weight", "bias"), _folded(convolution, weights), strict=True):
                 self.register_buffer(f"{convolution.name}_{part}", tensor.detach().to(torch.float32))
         self.inputs = inputs
         self._set_input(torch.device("cpu"), torch.float32)
@@ -151,7 +154,7 @@ class Backbone(nn.Module, ABC):
         return shorter
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the weights under torchvision's names."""
+        """Return the weights under torchvision's names; batch normalisations are folded into the convolutions."""
         return {f"{key}.{part}": self.get_buffer(f"{name}_{part}") for key, name, part in self._parts()}
 
     def carrying(self, weights: Mapping[str, Tensor]) -> Self:
@@ -170,20 +173,44 @@ class Backbone(nn.Module, ABC):
         computed = [c for c in convolutions_of(self.architecture) if c.layer in self.order]
         return [(c.key, c.name, part) for c in computed for part in ("weight", "bias")]
 
-    def convolve(self, name: str, map_BCHW: Tensor, *, stride: int = 1) -> Tensor:
+    def convolve(self, name: str, map_BCHW: Tensor, *, stride: int = 1, padded: bool = True) -> Tensor:
         """Return the map after the convolution `name` (`Convolution.name`).
 
-        Only convolutions of 3 x 3 positions with stride 1 continue their input beyond its border.
+        Args:
+            name: The convolution.
+            map_BCHW: Its input.
+            stride: Positions of the input from one position of the result to the next.
+            padded: Whether the input is continued beyond its border by half the kernel.
         """
         weight, bias = getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias")
-        if stride > 1 or weight.shape[-1] == 1:
-            return functional.conv2d(map_BCHW, weight, bias, stride)
-        if self.padding == "zeros":
-            return functional.conv2d(map_BCHW, weight, bias, padding=1)
-        return functional.conv2d(functional.pad(map_BCHW, (1, 1, 1, 1), mode=self.padding), weight, bias)
+        margin = weight.shape[-1] // 2 if padded else 0
+        if margin == 0 or self.padding == "zeros":
+            return functional.conv2d(map_BCHW, weight, bias, stride, padding=margin)
+        return functional.conv2d(functional.pad(map_BCHW, (margin,) * 4, mode=self.padding), weight, bias, stride)
 
-    def pool(self, map_BCHW: Tensor, side: int, *, ceil_mode: bool = False) -> Tensor:
-        """Return the map pooled over squares of `side` x `side` positions, with stride 2."""
-        pool = functional.max_pool2d if self.pooling == "max" else functional.avg_pool2d
-        pooled: Tensor = pool(map_BCHW, side, 2, ceil_mode=ceil_mode)
-        return pooled
+    def pool(self, map_BCHW: Tensor, side: int, *, ceil_mode: bool = False, margin: int = 0) -> Tensor:
+        """Return the map pooled over squares of `side` x `side` positions, with stride 2.
+
+        Args:
+            map_BCHW: The map.
+            side: Side of the squares.
+            ceil_mode: Whether a last, incomplete square is taken in.
+            margin: Positions by which the first squares begin before the border; only positions within it count.
+        """
+        if self.pooling == "max":
+            return functional.max_pool2d(map_BCHW, side, 2, margin, ceil_mode=ceil_mode)
+        return functional.avg_pool2d(map_BCHW, side, 2, margin, ceil_mode, count_include_pad=False)
+
+
+def _folded(convolution: Convolution, weights: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the weight and the bias of a convolution with its batch normalisation folded into them, if it has one.
+
+    Source: Ioffe & Szegedy 2015, section 3.1, alg. 2: y = weight (x - mean) / sqrt(variance + eps) + bias, eps = 1e-5.
+    It is folded in float64.
+    """
+    weight = weights[f"{convolution.key}.weight"]
+    if not convolution.norm:
+        return weight, weights[f"{convolution.key}.bias"]
+    scale, bias, mean, variance = (weights[f"{convolution.norm}.{part}"].double() for part in NORM_PARTS)
+    scale = scale / (variance + 1e-5).sqrt()
+    return weight.double() * scale[:, None, None, None], bias - mean * scale

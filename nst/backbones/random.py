@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from nst.config.architectures import layers_of
+from nst.config.convolutions import NORM_PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +39,8 @@ def draw_weights(name: str, convolutions: Iterable[Convolution], seed: int, deep
     """Return random weights under torchvision's names, for torchvision's input convention.
 
     Every filter has norm sqrt(2), so that rectified features neither vanish nor explode through sixteen layers; biases
-    are zero.
+    are zero. Batch normalisations change nothing, but for those at the end of the N branches of a ResNet, which
+    multiply by N^(-1/2), so that the sum of all branches does not grow with their number.
 
     Args:
         name: Name of the architecture.
@@ -54,9 +56,12 @@ def draw_weights(name: str, convolutions: Iterable[Convolution], seed: int, deep
     generator = torch.Generator().manual_seed(seed)
     basis_FK = torch.tensor(_COSINES, dtype=torch.float64) * torch.tensor(SPECTRUM, dtype=torch.float64)[:, None]
     weights: dict[str, Tensor] = {}
-    for layer, key, _, filters, channels, side in convolutions:
-        if order.index(layer) > order.index(deepest):
+    convolutions = list(convolutions)
+    branches = sum(convolution.ends_branch for convolution in convolutions)
+    for convolution in convolutions:
+        if order.index(convolution.layer) > order.index(deepest):
             break
+        filters, channels, side = convolution.filters, convolution.channels, convolution.side
         # Uniform numbers are bit-identical everywhere, which normal ones are not.
         weight_OCKK = torch.rand((filters, channels, side, side), generator=generator).double() * 2.0 - 1.0
         if side == 3:
@@ -64,6 +69,11 @@ def draw_weights(name: str, convolutions: Iterable[Convolution], seed: int, deep
         if channels > 3:
             weight_OCKK -= weight_OCKK.mean((1, 2, 3), keepdim=True)
         weight_OCKK *= math.sqrt(2.0) / weight_OCKK.square().sum((1, 2, 3), keepdim=True).sqrt()
-        weights[f"{key}.weight"] = weight_OCKK.float()
-        weights[f"{key}.bias"] = torch.zeros(filters)
+        weights[f"{convolution.key}.weight"] = weight_OCKK.float()
+        if convolution.norm:
+            scale = branches**-0.5 if convolution.ends_branch else 1.0
+            norm = (torch.full((filters,), scale), torch.zeros(filters), torch.zeros(filters), torch.ones(filters))
+            weights |= {f"{convolution.norm}.{part}": values for part, values in zip(NORM_PARTS, norm, strict=True)}
+        else:
+            weights[f"{convolution.key}.bias"] = torch.zeros(filters)
     return weights

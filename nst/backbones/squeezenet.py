@@ -50,7 +50,10 @@ class SqueezeNet(Backbone):
         if layer.startswith("fire"):
             return self._fire(buffer_name(SQUEEZENET_KEYS[layer]), map_BCHW)
         if layer.startswith("conv"):
-            return self.convolve(buffer_name(SQUEEZENET_KEYS[layer]), map_BCHW, stride=2 if layer == "conv1" else 1)
+            first = layer == "conv1"
+            return self.convolve(
+                buffer_name(SQUEEZENET_KEYS[layer]), map_BCHW, stride=2 if first else 1, padded=not first
+            )
         if layer.startswith("relu"):
             return functional.relu(map_BCHW)
         if layer == "logits":

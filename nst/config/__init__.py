@@ -18,6 +18,7 @@ from nst.config.dream import DreamConfig
 from nst.config.feedforward import FeedforwardConfig
 from nst.config.gatys import GatysConfig
 from nst.config.invert import InvertConfig
+from nst.config.mdan import MdanConfig
 from nst.config.mrf import MrfConfig
 from nst.config.texture import TextureConfig
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 MethodConfig = Annotated[
     GatysConfig
     | MrfConfig
+    | MdanConfig
     | TextureConfig
     | InvertConfig
     | DoodleConfig

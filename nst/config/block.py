@@ -17,6 +17,9 @@ class Block(BaseModel):
         frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, use_attribute_docstrings=True
     )
 
+    RECORDED: ClassVar[Mapping[str, str]] = {}
+    """Fields that the others may overrule, each with the property that says what counts: the catalog records that."""
+
 
 class NamedBlock(Block):
     """A block with a `name`, which may be written as the bare name: `optimizer: adam`."""

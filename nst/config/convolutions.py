@@ -1,14 +1,15 @@
 """The convolutions of every backbone and the shapes of their tensors: planning checks weights by them, without torch.
 
 Architectures: Simonyan & Zisserman 2014, table 1, configurations D and E; SqueezeNet 1.1 (Iandola et al. 2016, section
-3 and table 1, with the changes of forresti/SqueezeNet). Torchvision's names of tensors.
+3 and table 1, with the changes of forresti/SqueezeNet); ResNet (He et al. 2016, section 3.3 and table 1).
+Torchvision's names of tensors.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from nst.config.architectures import deepest, layers_of
+from nst.config.architectures import RESNET_DEPTHS, deepest, layers_of
 from nst.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ _FIRES: Final = {
 """Number of filters of each fire module: of its squeezing convolution, and of each of its two expanding ones."""
 
 
+NORM_PARTS: Final = ("weight", "bias", "running_mean", "running_var")
+"""Names of the four tensors of a batch normalisation, which have a number for each filter."""
+
+
 class Convolution(NamedTuple):
     """One convolution of an architecture."""
 
@@ -52,15 +57,24 @@ class Convolution(NamedTuple):
     """Number of input channels."""
     side: int
     """Side of the kernel."""
+    norm: str = ""
+    """Torchvision's name of the batch normalisation in place of a bias; "" for a convolution with a bias."""
+    ends_branch: bool = False
+    """Whether its result is added to what the branch of a residual block began from."""
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of its `weight` and `bias`."""
-        return {"weight": (self.filters, self.channels, self.side, self.side), "bias": (self.filters,)}
+        """The shapes of its tensors by torchvision's names: of its weights, and of its bias or batch normalisation."""
+        weights = {f"{self.key}.weight": (self.filters, self.channels, self.side, self.side)}
+        if self.norm:
+            return {**weights, **{f"{self.norm}.{part}": (self.filters,) for part in NORM_PARTS}}
+        return {**weights, f"{self.key}.bias": (self.filters,)}
 
 
 def convolutions_of(architecture: str) -> list[Convolution]:
     """Return every convolution of a backbone, in order."""
+    if architecture in RESNET_DEPTHS:
+        return list(_resnet(architecture))
     return list(_squeezenet() if architecture == "squeezenet" else _vgg(architecture))
 
 
@@ -74,7 +88,7 @@ def check_shapes(
     Args:
         architecture: Name of the backbone.
         layers: Names of the layers that are to be computed.
-        shapes: The shape of each tensor of the weights by torchvision's name, `features.<n>.weight` and `.bias`.
+        shapes: The shape of each tensor of the weights by torchvision's name, such as `features.0.weight`.
 
     Raises:
         InputError: The architecture does not have a layer, or a tensor is missing or has another shape.
@@ -86,11 +100,10 @@ def check_shapes(
         convolutions = _narrowed(convolutions, shapes)
     wanted = [convolution for convolution in convolutions if convolution.layer in needed]
     for convolution in wanted:
-        for part, shape in convolution.shapes.items():
-            key = f"{convolution.key}.{part}"
+        for key, shape in convolution.shapes.items():
             about = f"{key} ({convolution.layer} of {architecture})"
             if key not in shapes:
-                missing = {other.layer for other in convolutions if f"{other.key}.weight" not in shapes}
+                missing = {other.layer for other in convolutions if not other.shapes.keys() <= shapes.keys()}
                 present = [layer for layer in dict.fromkeys(c.layer for c in convolutions) if layer not in missing]
                 last = present[-1].replace("conv", "relu") if present else ""
                 raise InputError(
@@ -153,10 +166,28 @@ def _squeezenet() -> Iterator[Convolution]:
     yield _convolution("conv10", "classifier.1", CLASSES, channels, 1)
 
 
+def _resnet(architecture: str) -> Iterator[Convolution]:
+    yield Convolution("relu", "conv1", "conv1", 64, 3, 7, "bn1")
+    channels = 64
+    for stage, depth in enumerate(RESNET_DEPTHS[architecture]):
+        for block in range(depth):
+            layer = f"layer{stage + 1}" if block == depth - 1 else f"layer{stage + 1}_{block + 1}"
+            key, width = f"layer{stage + 1}.{block}", 64 * 2**stage
+            before = channels
+            branch = ((1, 1), (3, 1), (1, 4)) if architecture == "resnet50" else ((3, 1), (3, 1))
+            for number, (side, growth) in enumerate(branch, start=1):
+                name, norm, last = f"{key}.conv{number}", f"{key}.bn{number}", number == len(branch)
+                yield Convolution(layer, name, buffer_name(name), width * growth, channels, side, norm, last)
+                channels = width * growth
+            if block == 0 and before != channels:
+                name, norm = f"{key}.downsample.0", f"{key}.downsample.1"
+                yield Convolution(layer, name, buffer_name(name), channels, before, 1, norm)
+
+
 def _convolution(layer: str, key: str, filters: int, channels: int, side: int) -> Convolution:
     return Convolution(layer, key, buffer_name(key), filters, channels, side)
 
 
 def buffer_name(key: str) -> str:
-    """Return the prefix of the names of a convolution's buffers in a SqueezeNet (`Convolution.name`)."""
+    """Return the prefix of the names of a convolution's buffers outside a VGG (`Convolution.name`)."""
     return key.replace(".", "_")

@@ -10,11 +10,14 @@ from pydantic import Field, model_validator
 from nst.config.backbone import BackboneConfig
 from nst.config.effects import NoEffect
 from nst.config.fields import Color, LayerWeights, Noise, Precision, Seed, Steps, TraceEvery, Weight
+from nst.config.layers import standing_for
 from nst.config.method import PixelMethod
 from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
 from nst.config.start import FromContentOrNoise, Size
+from nst.config.video import PixelVideoConfig, TemporalWeight
 
-_PATCH_DEFAULTS: Final = {"style_layers": ["relu3_1", "relu4_1"], "style_weight": 3.0, "tv_weight": 3.0}
+_PATCH_LAYERS: Final = {"relu3_1": 0.5, "relu4_1": 0.5}
+_PATCH_DEFAULTS: Final = {"style_weight": 3.0, "tv_weight": 3.0}
 """The defaults that change with `how: patches`."""
 
 
@@ -27,7 +30,9 @@ class DoodleConfig(PixelMethod):
 
     REVISED: ClassVar[Mapping[str, Mapping[Any, int]]] = {**PixelMethod.REVISED, "how": {"patches": 2}}
 
-    VARIES: ClassVar[frozenset[str]] = frozenset({"content_weight", "style_weight", "tv_weight", "noise", "seed"})
+    VARIES: ClassVar[frozenset[str]] = frozenset(
+        {"content_weight", "style_weight", "tv_weight", "temporal_weight", "noise", "seed"}
+    )
 
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
         *PixelMethod.NO_EFFECT,
@@ -40,7 +45,7 @@ class DoodleConfig(PixelMethod):
         NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),
     )
 
-    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop", "color"})
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop", "color", "temporal_weight", "video"})
 
     name: Literal["doodle"] = "doodle"
 
@@ -115,6 +120,9 @@ class DoodleConfig(PixelMethod):
 
     color: Color = "style"
     backbone: BackboneConfig = BackboneConfig()
+    temporal_weight: TemporalWeight = 100.0
+    video: PixelVideoConfig = PixelVideoConfig()
+
     precision: Precision = "float32"
     trace_every: TraceEvery = 10
 
@@ -124,6 +132,11 @@ class DoodleConfig(PixelMethod):
         return self.how == "gram"
 
     @property
+    def least_positions(self) -> int:
+        """The side of a patch, if there are patches."""
+        return self.patch_size if self.how == "patches" else 1
+
+    @property
     def masks(self) -> Literal["needed"]:
         """Masks of the content and of every style image are needed."""
         return "needed"
@@ -131,4 +144,7 @@ class DoodleConfig(PixelMethod):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_patches(cls, value: Any) -> Any:
-        return {**_PATCH_DEFAULTS, **value} if isinstance(value, dict) and value.get("how") == "patches" else value
+        if isinstance(value, dict) and value.get("how") == "patches":
+            layers = standing_for(_PATCH_LAYERS, value.get("backbone"))
+            return {"style_layers": layers, **_PATCH_DEFAULTS, **value}
+        return value

@@ -8,9 +8,11 @@ from pydantic import Field, field_validator
 
 from nst.config.effects import NoEffect
 from nst.config.fields import Color, Needs, Pixels, Precision, Seed
+from nst.config.finish import LATEST, MANIFESTS
 from nst.config.method import Method
 from nst.config.start import Size
 from nst.config.training import TRAINING_CONFIGS, Training, refuse_to_paint
+from nst.config.video import NetworkVideoConfig
 from nst.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,19 +22,16 @@ if TYPE_CHECKING:
 else:  # the names come from the one table
     Family = Literal[tuple(sorted(TRAINING_CONFIGS))]
 
-LATEST = "latest"
-"""Value of `model` that chooses the model that was trained last."""
-
-_MANIFESTS = (".yaml", ".yml")
-
 
 class FeedforwardConfig(Method):
     """Stylization by one pass of a network that was trained before, for one style, for several styles or for any."""
 
     VARIES: ClassVar[frozenset[str]] = frozenset({"alpha", "seed"})
 
-    NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"model", "family"})
+    NOT_PIXELS: ClassVar[frozenset[str]] = Method.NOT_PIXELS | {"model", "family"}
     """Fields that are no part of a cell's identity: the identity of the network stands for them."""
+
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"video"})
 
     RUNS_NETWORK: ClassVar[bool] = True
     SHARES_CONTENT: ClassVar[bool] = False
@@ -104,6 +103,8 @@ class FeedforwardConfig(Method):
     picture, with one pass over the tiles for each norm; the result equals that of one pass without tiles. `scaled`:
     from the picture shrunk to one tile, in a single pass; colours may differ a little."""
 
+    video: NetworkVideoConfig = NetworkVideoConfig()
+
     precision: Precision = "float32"
 
     @field_validator("family")
@@ -123,7 +124,7 @@ class FeedforwardConfig(Method):
     @property
     def from_manifest(self) -> bool:
         """Whether the network is a model of a training manifest."""
-        return self.model.endswith(_MANIFESTS)
+        return self.model.endswith(MANIFESTS)
 
     @property
     def network(self) -> type[Training]:

@@ -15,6 +15,9 @@ Mix = Literal["targets", "losses", "sum"]
 """How several style images are mixed into one style: their targets are averaged; their losses are averaged; or their
 Gram matrices are added, multiplied by their weights and divided by nothing."""
 
+ClipFormat = Literal["h264", "vp9", "av1", "ffv1", "gif", "webp"]
+"""How a clip is encoded: H.264 in MP4, VP9 or AV1 in WebM, lossless FFV1 in Matroska, GIF, or animated WebP."""
+
 Representation = Literal["gram", "moments", "sliced", "histogram"]
 """Which statistics of the features a style loss compares (`nst.losses.style.STYLE_LOSSES`)."""
 
@@ -39,10 +42,23 @@ PhotorealismWeight = Annotated[
         description="Weight of the photorealism loss, which lets the content's colours change only by maps that are "
         "affine within each 3 x 3 pixels (Luan et al. 2017). In relative units, beside a `style_weight` of 30, lines "
         "are still bent at 30; at 300 they are straight, with some texture; at 3000 the picture is a photograph (own "
-        "trials with `gatys`). In all other units it is that of luanfujun/deep-photo-styletransfer (1e4 there)."
+        "trials with `gatys`). With `mrf`, 1000 beside a `style_weight` of 3 gave a photograph whose colours had moved "
+        "less: patches are matched by their directions. In all other units it is that of "
+        "luanfujun/deep-photo-styletransfer (1e4 there).",
     ),
 ]
 """Weight of the loss of `nst.losses.matting`."""
+
+SteadyWeight = Annotated[
+    Weight,
+    Field(
+        description="Weight of the temporal loss of a training, which needs no video: what the network makes of a "
+        "photograph that is moved along a random smooth flow, with a little noise, is compared with its picture moved "
+        "in the same way (mean absolute difference; Wang et al. 2020, ReReVST; CAP-VSTNet). The network then flickers "
+        "less on clips. A step takes about twice the time."
+    ),
+]
+"""Weight of the loss of `nst.training.fake_motion`."""
 
 Pixels = Annotated[int, Field(ge=16, le=16384)]
 """A length in pixels."""

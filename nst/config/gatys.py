@@ -25,6 +25,7 @@ from nst.config.method import PixelMethod
 from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig, coarse_to_fine
 from nst.config.presets import PRESETS, over_preset
 from nst.config.start import FromAnything, Size
+from nst.config.video import PixelVideoConfig, TemporalWeight
 from nst.redaction import redacted
 
 if TYPE_CHECKING:
@@ -42,14 +43,20 @@ class GatysConfig(PixelMethod):
     }
 
     VARIES: ClassVar[frozenset[str]] = frozenset(
-        {"content_weight", "style_weight", "tv_weight", "laplacian_weight", "photorealism_weight", "seed", "preset"}
-    )
+        {
+            "content_weight", "style_weight", "tv_weight", "laplacian_weight", "photorealism_weight", "temporal_weight",
+            "seed", "preset",
+        }
+    )  # fmt: skip
 
-    NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"preset", "trace_every"})
+    NOT_PIXELS: ClassVar[frozenset[str]] = PixelMethod.NOT_PIXELS | {"preset"}
 
     ADDED_LATER: ClassVar[frozenset[str]] = frozenset(
-        {"energies", "laplacian_weight", "laplacian_pool", "photorealism_weight", "early_stop"}
-    )
+        {
+            "energies", "laplacian_weight", "laplacian_pool", "photorealism_weight", "early_stop", "temporal_weight",
+            "video",
+        }
+    )  # fmt: skip
 
     DECIDES: ClassVar[frozenset[str]] = PixelMethod.DECIDES | {"preset", "size"}
     INDEPENDENT_VALIDATORS: ClassVar[frozenset[str]] = PixelMethod.INDEPENDENT_VALIDATORS | {
@@ -147,6 +154,9 @@ class GatysConfig(PixelMethod):
     """Coarse to fine. Without this key two levels from 128 pixels on, and one below; a preset has its own."""
 
     color: Color = "style"
+
+    temporal_weight: TemporalWeight = 100.0
+    video: PixelVideoConfig = PixelVideoConfig()
 
     backbone: BackboneConfig = BackboneConfig()
     precision: Precision = "float32"

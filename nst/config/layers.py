@@ -1,11 +1,11 @@
-"""Which settings name layers, and what they are by default where the weights do not reach the usual ones."""
+"""Which settings name layers, and what they are by default where the backbone does not have the usual ones."""
 
 from __future__ import annotations
 
 import typing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from nst.config.architectures import layers_of
+from nst.config.architectures import RESNET_DEPTHS, layers_of
 from nst.config.backbone import DEEPEST, DISTILLED
 from nst.config.fields import LayerMark
 
@@ -15,20 +15,53 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 
+_OF_RESNET: Final = {
+    "1": "relu", "2": "layer1", "3": "layer2", "4": "layer3", "5": "layer4",
+    "pool1": "maxpool", "pool2": "layer1", "pool3": "layer2", "pool4": "layer3", "pool5": "layer4",
+}  # fmt: skip
+"""The layers of a ResNet that stand for those of a VGG: by the number of the block, and of pooling layers, which end a
+block, by the stride."""
+
+
 def reachable_defaults(fields: Mapping[str, FieldInfo], raw: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield a value for each setting of layers that is left out and whose default the distilled weights do not reach.
+    """Yield a value for each setting of layers that is left out and whose default the backbone does not have.
 
     Args:
         fields: All settings.
         raw: The settings as written.
     """
     backbone = raw.get("backbone", fields["backbone"].default if "backbone" in fields else None)
-    weights = backbone.get("weights") if isinstance(backbone, dict) else getattr(backbone, "weights", None)
-    if weights not in DISTILLED:
-        return
     for name, field in fields.items():
-        if name not in raw and holds_layers(field) and (value := reachable(field.default)) != field.default:
+        if name in raw or not holds_layers(field) or encodes(field):
+            continue
+        if (value := standing_for(field.default, backbone)) != field.default:
             yield name, value
+
+
+def standing_for(layers: str | Mapping[str, float], backbone: Any) -> Any:
+    """Return the layers of a backbone that stand for the default ones, which are those of a VGG.
+
+    Args:
+        layers: One layer, or several with their weights.
+        backbone: The setting `backbone`, as it is written or validated.
+
+    Example:
+        >>> standing_for({"relu3_1": 0.5, "relu4_1": 0.5}, "resnet18")
+        {'layer2': 0.5, 'layer3': 0.5}
+    """
+    setting = {"name": backbone} if isinstance(backbone, str) else backbone
+    name, weights = (
+        setting.get(key) if isinstance(setting, dict) else getattr(setting, key, None) for key in ("name", "weights")
+    )
+    if isinstance(name, str) and name in RESNET_DEPTHS:
+        if isinstance(layers, str):
+            return _of_resnet(layers)
+        return {_of_resnet(layer): weight for layer, weight in layers.items()}
+    return reachable(layers) if isinstance(weights, str) and weights in DISTILLED else layers
+
+
+def _of_resnet(layer: str) -> str:
+    return _OF_RESNET.get(layer, "") or _OF_RESNET[layer[4]]
 
 
 def reachable(layers: str | Mapping[str, float]) -> Any:
@@ -51,6 +84,11 @@ def reachable(layers: str | Mapping[str, float]) -> Any:
 def holds_layers(field: FieldInfo) -> bool:
     """Return whether the texts of a setting are names of layers."""
     return any(isinstance(mark, LayerMark) for mark in field.metadata) or _marks_layers(field.annotation)
+
+
+def encodes(field: FieldInfo) -> bool:
+    """Return whether a setting is the layer at which a network's encoder ends: decoders are made for those of a VGG."""
+    return typing.get_origin(field.annotation) is Literal
 
 
 def _marks_layers(annotation: Any) -> bool:

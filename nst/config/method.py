@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
 from nst.config.backbone import DISTILLED
 from nst.config.block import NamedBlock, Settings
 from nst.config.effects import NoEffect
+from nst.config.finish import FinishConfig
 from nst.config.layers import reachable_defaults
-from nst.config.optimizer import AdamConfig
+from nst.config.optimizer import AdamConfig, PyramidConfig
 from nst.config.start import ASSUMED_SIDE, StartPicture
+from nst.config.video import MotionBlock, PixelVideoConfig
 
 if TYPE_CHECKING:
     from nst.config.backbone import BackboneConfig
     from nst.config.fields import Needs, Precision
-    from nst.config.optimizer import EarlyStopConfig, PyramidConfig
+    from nst.config.optimizer import EarlyStopConfig
 
 
 class Method(NamedBlock, Settings):
     """Settings of one method."""
 
     REVISED: ClassVar[Mapping[str, Mapping[Any, int]]] = {"precision": {"float64": 2}}
+
+    NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"finish"})
+    """The identity of the network of `finish` stands for it (`nst.identity.method_key`)."""
 
     RUNS_NETWORK: ClassVar[bool] = False
     """Whether cells are made by a trained network, which planning chooses (`nst.records.ModelRef`)."""
@@ -38,6 +43,10 @@ class Method(NamedBlock, Settings):
         name: Any
         size: Any  # a whole number of pixels, or "original"
         resize: Literal["long", "short"]
+
+    finish: FinishConfig | None = None
+    """The last step: a trained network that the picture passes through before it is saved, such as one that enlarges
+    it. The key `finish` of the manifest gives it to all methods that have none of their own; `null` leaves it out."""
 
     @model_validator(mode="before")
     @classmethod
@@ -114,6 +123,20 @@ class Method(NamedBlock, Settings):
         """Cost of one cell: pixels x steps, summed over the levels of a pyramid; one pass of a network is one step."""
         raise NotImplementedError
 
+    def of_frame(self, *, first: bool) -> Self:  # noqa: ARG002  what optimises pixels looks at it
+        """Return the settings of a frame of a clip, given whether it is the first one of its shot."""
+        return self
+
+    def clip_cost(self, frames: int) -> float:
+        """Return the cost of a clip of this many frames, as if it were one shot."""
+        return self.cost * frames
+
+    @property
+    def motion(self) -> MotionBlock | None:
+        """How frames follow from those before; None for a method that makes every frame of a clip by itself."""
+        video = getattr(self, "video", None)
+        return video if isinstance(video, MotionBlock) else None
+
     @property
     def arithmetic(self) -> str:
         """The precision in which its networks compute; "" for a method without a network."""
@@ -140,7 +163,7 @@ class PixelMethod(Method):
         precision: Precision
         trace_every: int
 
-    NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"trace_every"})
+    NOT_PIXELS: ClassVar[frozenset[str]] = Method.NOT_PIXELS | {"trace_every"}
 
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
         NoEffect("steps", {"pyramid.levels": (1,)}, unless={"pyramid.first_steps": (None,)}),
@@ -149,6 +172,11 @@ class PixelMethod(Method):
         NoEffect("backbone.input", {"backbone.weights": ("random", *DISTILLED)}),
         NoEffect("backbone.seed", unless={"backbone.weights": ("random",)}),
     )
+
+    @property
+    def least_positions(self) -> int:
+        """Smallest side that the feature maps need, in positions."""
+        return 1
 
     @property
     def stop(self) -> EarlyStopConfig | None:
@@ -163,6 +191,25 @@ class PixelMethod(Method):
         if self.stop and self.pyramid.warm_start and self.pyramid.levels > 1 and isinstance(optimizer, AdamConfig):
             message = "a picture that stops early has no moments of Adam for the next level, which warm_start carries"
             yield "early_stop", message, "remove 'early_stop', or set pyramid.warm_start: false"
+
+    def of_frame(self, *, first: bool) -> Self:
+        """Return the settings of a frame of a clip: after the first one of a shot it has one level and its own steps.
+
+        Such a frame starts from the frame before, whose large forms are there already.
+        """
+        video = self.motion
+        if first or not isinstance(video, PixelVideoConfig):
+            return self
+        steps = video.steps or max(1, self.steps // 2)
+        return self.model_copy(update={"steps": steps, "pyramid": PyramidConfig()})
+
+    def clip_cost(self, frames: int) -> float:
+        """Return the cost of a clip of this many frames, as if it were one shot."""
+        video = self.motion
+        if not isinstance(video, PixelVideoConfig):
+            return self.cost * frames
+        later = self.of_frame(first=False).cost
+        return self.cost + later * (frames * video.passes - 1)
 
     @property
     def cost(self) -> float:

@@ -12,6 +12,7 @@ from nst.config.fields import Color, LayerWeights, Needs, PhotorealismWeight, Pr
 from nst.config.method import PixelMethod
 from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
 from nst.config.start import FromContentOrNoise, Size
+from nst.config.video import PixelVideoConfig, TemporalWeight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ class MrfConfig(PixelMethod):
     VERSION: ClassVar[int] = 2
 
     VARIES: ClassVar[frozenset[str]] = frozenset(
-        {"content_weight", "style_weight", "tv_weight", "photorealism_weight", "seed"}
+        {"content_weight", "style_weight", "tv_weight", "photorealism_weight", "temporal_weight", "seed"}
     )
 
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
@@ -39,7 +40,9 @@ class MrfConfig(PixelMethod):
         NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),
     )
 
-    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"early_stop", "color", "photorealism_weight"})
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset(
+        {"early_stop", "color", "photorealism_weight", "temporal_weight", "video"}
+    )
 
     name: Literal["mrf"] = "mrf"
 
@@ -113,6 +116,9 @@ class MrfConfig(PixelMethod):
 
     color: Color = "style"
     backbone: BackboneConfig = BackboneConfig()
+    temporal_weight: TemporalWeight = 100.0
+    video: PixelVideoConfig = PixelVideoConfig()
+
     precision: Precision = "float32"
     trace_every: TraceEvery = 10
 
@@ -136,6 +142,11 @@ class MrfConfig(PixelMethod):
         yield from super().conflicts()
         if self.what == "synthesis" and self.start_picture:
             yield "init", "a synthesis starts from noise, not from a given picture", "remove 'init'"
+
+    @property
+    def least_positions(self) -> int:
+        """The side of a patch."""
+        return self.patch_size
 
     @property
     def copies(self) -> list[tuple[float, float]]:

@@ -59,8 +59,17 @@ TERMS: Final[dict[str, TermColumns]] = {
         "content",
         only_weighted=True,
     ),
+    "temporal": TermColumns(
+        "Temporal loss in relative units, before `temporal_weight`; null for stills. Of a clip: mean over its frames.",
+        "`temporal_weight`, which is in relative units in any case; null for stills.",
+        "temporal",
+        only_weighted=True,
+    ),
 }
 """The terms in the order of their columns. A term that is not listed counts in the weighted sum but has no column."""
 
 PARTS: Final = tuple(dict.fromkeys(columns.part for columns in TERMS.values()))
 """The parts of the weighted sum that traces record, each once."""
+
+TRAINED: Final = tuple(part for part in PARTS if part != "temporal")
+"""The parts that trainings record: they see no clips."""

@@ -1,18 +1,26 @@
-"""The adversarial loss of a network and of the critic that tells its pictures from real ones. Knows no layer.
+"""The adversarial loss of a network, or of pictures, and of the critic that tells them from real ones. Knows no layer.
 
 Shape letters: B pictures, C channels, H rows, W columns.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
+import torch
 from torch.func import functional_call
 from torch.nn.functional import relu
 
+from nst.losses.objective import Losses, Objective, Term, arithmetic
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from torch import Tensor, nn
+
+BETAS: Final = (0.5, 0.999)
+"""Decays of Adam, for pixels and their critics (0.5 in chuanli11/MGANs, for both)."""
 
 
 def hinge_loss(scores_B1HW: Tensor, label: float) -> Tensor:
@@ -68,3 +76,79 @@ class Duel:
     def critic_loss(self, features_BCHW: Tensor) -> Tensor:
         """Return the critic's loss for each picture, shape (B,): small where it tells these features from real ones."""
         return hinge_loss(self.critic(self.real), 1.0) + hinge_loss(self.critic(features_BCHW), -1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """The duels of several pictures at one layer, each with a critic of its own; calling it returns their losses, (B,).
+
+    Attributes:
+        critics: The critic of each picture, as in `Duel`.
+        real: For each picture, the features of its style images, shape (1, C, H, W) each.
+        shares: For each picture, the weight of each of its style images in the critic's loss; they add up to 1.
+
+    Example:
+        >>> critic = torch.nn.Conv2d(1, 1, 3)
+        >>> styles = [torch.rand(1, 1, 5, 5), torch.rand(1, 1, 9, 7)]
+        >>> Contest([critic], [styles], [[0.5, 0.5]])(torch.rand(1, 1, 5, 5)).shape
+        torch.Size([1])
+    """
+
+    critics: Sequence[nn.Module]
+    real: Sequence[Sequence[Tensor]]
+    shares: Sequence[Sequence[float]]
+
+    def __call__(self, features_BCHW: Tensor) -> Tensor:
+        """Return each picture's loss, whose gradients are those of `Duel`."""
+        losses = []
+        for number, critic in enumerate(self.critics):
+            own_1CHW = features_BCHW[number : number + 1]
+            pairs = zip(self.real[number], self.shares[number], strict=True)
+            losses.append(torch.stack([share * Duel(critic, real_1CHW)(own_1CHW) for real_1CHW, share in pairs]).sum(0))
+        return torch.cat(losses)
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the parameters of all critics."""
+        for critic in self.critics:
+            yield from critic.parameters()
+
+
+@dataclass(frozen=True, slots=True)
+class Game(Objective):
+    """An objective some of whose terms are contests; each time it gives the pictures their gradient, the critics move.
+
+    Attributes:
+        critics: Optimiser of the parameters of all critics.
+    """
+
+    critics: torch.optim.Optimizer = field(kw_only=True)
+
+    def with_gradient(self, images_BCHW: Tensor) -> tuple[Losses, Tensor]:
+        """Return the losses before the critics' step, and the gradient of each image's total, as `Objective` does."""
+        images_BCHW = images_BCHW.detach().requires_grad_()
+        parameters = [parameter for group in self.critics.param_groups for parameter in group["params"]]
+        with arithmetic(self.precision, images_BCHW.device):
+            losses = self(images_BCHW)
+            gradient_BCHW, *moves = torch.autograd.grad(losses.total.sum(), (images_BCHW, *parameters))
+        for parameter, move in zip(parameters, moves, strict=True):
+            parameter.grad = move
+        self.critics.step()
+        parts = {name: part_B.detach() for name, part_B in losses.parts.items()}
+        return Losses(losses.total.detach(), parts), gradient_BCHW
+
+
+def contest_terms(contests: Mapping[str, Contest], layers: Mapping[str, float], weights: Tensor) -> list[Term]:
+    """Return a term of the adversarial loss for every layer.
+
+    Args:
+        contests: The contest at each layer.
+        layers: Weight of each layer.
+        weights: Weight of the adversarial loss for each picture, shape (B,).
+
+    Example:
+        >>> contest = Contest([torch.nn.Conv2d(1, 1, 3)], [[torch.rand(1, 1, 5, 5)]], [[1.0]])
+        >>> contest_terms({"relu3_1": contest}, {"relu3_1": 0.5}, torch.tensor([10.0]))[0].weights
+        tensor([5.])
+    """
+    return [Term("style", layer, contests[layer], "positions", share, share * weights)
+            for layer, share in layers.items()]  # fmt: skip

@@ -18,6 +18,7 @@ from nst.losses.matting import photorealism_loss
 from nst.losses.objective import Term
 from nst.losses.patches import PatchTarget, patch_energy
 from nst.losses.style import ENERGY_FLOOR, style_loss
+from nst.losses.temporal import temporal_loss
 from nst.losses.tv import TOTAL_VARIATIONS
 from nst.losses.units import content_factor, laplacian_factor, photorealism_factor, style_factor
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from nst.losses.matting import LocalColors
     from nst.losses.patches import PatchGuides
     from nst.losses.style import StyleLoss, StyleTarget, Unit
+    from nst.losses.temporal import Before
     from nst.losses.units import Units
 
 
@@ -70,6 +72,22 @@ def content_terms(
         weights_B = (share * factor_B * weights).to(target_BCHW.dtype)
         terms.append(Term("content", layer, loss, "positions", share, weights_B))
     return terms
+
+
+def pixel_term(pictures_B3HW: Tensor, weights: Tensor) -> Term:
+    """Return the term of the squared distance to pictures, relative to their mean square, as part of the content loss.
+
+    Args:
+        pictures_B3HW: The pictures to come near, RGB in [0, 1].
+        weights: Weight of the loss for each image, shape (B,).
+
+    Example:
+        >>> pixel_term(torch.full((1, 3, 2, 2), 0.5), torch.ones(1)).loss(torch.ones(1, 3, 2, 2))
+        tensor([1.])
+    """
+    energy_B = content_energy(pictures_B3HW).clamp_min(ENERGY_FLOOR)
+    loss = partial(content_loss, target_1CHW=pictures_B3HW, energy=energy_B)
+    return Term("content", None, loss, "positions", 1.0, weights)
 
 
 def style_terms(
@@ -212,3 +230,19 @@ def photorealism_term(content: LocalColors, weights: Tensor, units: Units = "rel
     loss = partial(photorealism_loss, content=content)
     weights_B = (photorealism_factor(units, content.energy) * weights).to(weights.dtype)
     return Term("photorealism", None, loss, "positions", 1.0, weights_B)
+
+
+def temporal_term(before: Before, weights: Tensor) -> Term:
+    """Return the term of the temporal loss, which holds a frame of a clip to the frames before it.
+
+    Args:
+        before: The frames before, warped along the motion.
+        weights: Weight of the loss for each image in relative units, shape (B,).
+
+    Example:
+        >>> from nst.losses.temporal import Before
+        >>> frame = torch.rand(1, 3, 4, 4)
+        >>> temporal_term(Before([frame], [torch.ones(4, 4)], torch.tensor(0.1)), torch.ones(1)).loss(frame)
+        tensor([0.])
+    """
+    return Term("temporal", None, partial(temporal_loss, before=before), "positions", 1.0, weights)

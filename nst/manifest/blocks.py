@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from nst.config.block import Block
-from nst.config.fields import Mix
+from nst.config.fields import ClipFormat, Mix
+from nst.config.finish import FinishConfig
 from nst.config.locations import check_uri
 
 _TYPED_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -38,8 +39,28 @@ def _check_mask(mask: Any) -> Any:
     return check_uri(mask)
 
 
+def frames_of(text: str | None) -> tuple[int, int | None]:
+    """Return the first and the last frame that a selection such as `10-80` names; None for the last of the clip."""
+    first, _, last = (text or "-").partition("-")
+    return int(first.strip() or 0), int(last.strip()) if last.strip() else None
+
+
+def _check_frames(frames: Any) -> Any:
+    if isinstance(frames, int) and not isinstance(frames, bool):
+        frames = f"{frames}-{frames}" if frames >= 0 else str(frames)
+    if not isinstance(frames, str):
+        return frames
+    if not re.fullmatch(r"\s*\d{0,9}\s*-\s*\d{0,9}\s*", frames):
+        raise ValueError(f"found {frames[:40]!r}, expected e.g. 10-80, or 10- or -80, counted from zero")
+    first, last = frames_of(frames)
+    if last is not None and last < first:
+        raise ValueError(f"found {frames!r}, expected the first frame before the last one")
+    return frames
+
+
 Uri = Annotated[str, Field(min_length=1, max_length=2048)]
 Mask = Annotated[Uri | None, BeforeValidator(_check_mask)]
+Frames = Annotated[str | None, BeforeValidator(_check_frames)]
 Scale = Annotated[float, Field(gt=0, le=4)]
 Name = Annotated[str, Field(pattern=_TYPED_NAME)]
 
@@ -52,17 +73,31 @@ class FromUri(Block):
     def _from_uri(cls, value: Any) -> Any:
         return {"uri": value} if isinstance(value, str) else value
 
-    @field_validator("uri", check_fields=False)
+    @field_validator("uri", "video", check_fields=False)
     @classmethod
     def _known_scheme(cls, value: str | None) -> str | None:
         return value if value is None else check_uri(value)
 
 
 class ContentSpec(FromUri):
-    """Content images: a URI, a glob or a prefix; or, for methods that draw from masks, a mask alone."""
+    """Content images: a URI, a glob or a prefix; or a clip; or, for methods that draw from masks, a mask alone."""
 
     uri: Uri | None = None
     """Path or URI of an image, a glob (`photos/*.jpg`), or a prefix that ends in `/`. Relative to the manifest."""
+
+    video: Uri | None = None
+    """Path or URI of a clip, instead of `uri`: a video file, an animated GIF or WebP, or the stills of one clip as a
+    glob or as a prefix that ends in `/`, in the order of their names. Relative to the manifest. Video files need the
+    extra `video`."""
+
+    frames: Frames = None
+    """Which frames of the clip, counted from zero: `10-80`, both included, `10-` or `-80`; by default all of them."""
+
+    every: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Take each frame, each second one, and so on, from the first one of `frames`."""
+
+    rate: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Frames per second of a clip that is a sequence of stills (24 by default); files know their times."""
 
     name: Name | None = None
     """Readable name in tables and file names; the file's stem by default."""
@@ -73,6 +108,13 @@ class ContentSpec(FromUri):
 
     @model_validator(mode="after")
     def _one_mask_each(self) -> ContentSpec:
+        if self.video is not None:
+            if self.uri is not None:
+                raise ValueError("found both 'uri' and 'video', expected one of them")
+            return self
+        for key, value in {"frames": self.frames, "rate": self.rate, "every": self.every > 1}.items():
+            if value:
+                raise ValueError(f"found {key!r} without a clip, expected 'video' beside it")
         if self.uri is None and (self.mask is None or is_color(self.mask)):
             raise ValueError("the key 'uri' is missing; only a content whose 'mask' is a label image may leave it out")
         check_one_image(self.uri, self.mask)
@@ -168,6 +210,9 @@ class Budget(Block):
     cells: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
     """Largest number of cells (pictures) of the sweep."""
 
+    frames: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+    """Largest number of frames of all cells whose contents are clips."""
+
     hours: Annotated[float, Field(gt=0)] | None = None
     """Largest estimated duration in hours, where the catalog's history allows an estimate."""
 
@@ -180,6 +225,10 @@ class Output(Block):
 
     quality: Annotated[int, Field(ge=1, le=100)] = 95
     """Quality of JPEG and WebP."""
+
+    video: ClipFormat = "h264"
+    """How clips are encoded: `h264` in MP4, `vp9` or `av1` in WebM, lossless `ffv1` in Matroska, `gif`, or animated
+    `webp`. Every frame is kept as PNG besides."""
 
     alpha: bool = False
     """Whether the picture is as transparent as the content image is, pixel by pixel; PNG and WebP only. Without it,
@@ -233,6 +282,10 @@ class ManifestBlock(Block):
 
     budget: Budget = Budget()
     """What the sweep may cost: `cells` and `hours`."""
+
+    finish: FinishConfig | None = None
+    """The last step of every cell: `{model: ...}`, a trained network that its picture passes through before it is
+    saved. A method's own `finish` and an axis over `finish` count in its place."""
 
     output: Output = Output()
     """How pictures are encoded: `format`, `quality` and `alpha`."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from nst.config.architectures import layers_of
-from nst.config.layers import holds_layers
+from nst.config.layers import encodes, holds_layers
 from nst.config.method import Method
 from nst.manifest.explain import explain
 from nst.yaml.problems import Fault, wrong_type
@@ -93,7 +93,7 @@ def check_loose(raw: Any, checked: Any, path: Path = ()) -> Iterator[Fault]:
 
 
 def check_layers(raw: Mapping[str, Any], config: Settings) -> Iterator[Fault]:
-    """Yield a fault for every layer that the backbone does not have; one fault for a setting that is left out.
+    """Yield a fault for every layer that the backbone does not have; one fault for all settings that are left out.
 
     Args:
         raw: The settings as written.
@@ -104,19 +104,28 @@ def check_layers(raw: Mapping[str, Any], config: Settings) -> Iterator[Fault]:
     name = config.backbone.name
     own = layers_of(name)
     known = f"{name} has the layers {', '.join(own)}"
+    preset, left_out = getattr(config, "preset", None), dict[str, list[str]]()
     for setting in _layer_settings(type(config)):
         value = getattr(config, setting)
         foreign = [layer for layer in ([value] if isinstance(value, str) else value) if layer not in own]
         written = raw.get(setting)
+        if foreign and encodes(type(config).model_fields[setting]):
+            message = f"networks of this family encode pictures by a VGG, up to one of its layers; found {name}"
+            yield Fault(("backbone", "name"), message, "choose vgg19 or vgg16")
+            return
         if foreign and written is None:
-            layers = "a layer" if len(foreign) == 1 else "layers"
-            message = f"{setting!r} defaults to {', '.join(foreign)}, {layers} that {name} does not have"
-            yield Fault(("backbone", "name"), message, f"set it: {known}")
+            left_out[setting] = foreign
             continue
         for layer in foreign:
             path: Path = (setting, written.index(layer)) if isinstance(written, list) else (setting,)
             path = (setting, layer) if isinstance(written, dict) else path
             yield Fault(path, f"{name} has no layer {layer!r}", known, key=isinstance(written, dict))
+    if left_out:
+        defaults = " and ".join(f"{setting!r} is {', '.join(foreign)}" for setting, foreign in left_out.items())
+        origin = f"with preset {preset!r}" if preset else "by default"
+        layers = "a layer" if sum(map(len, left_out.values())) == 1 else "layers"
+        hint = f"set {' and '.join(left_out)}: {known}"
+        yield Fault(("backbone", "name"), f"{origin} {defaults}, {layers} that {name} does not have", hint)
 
 
 def check_conflicts(config: Settings) -> Iterator[Fault]:

@@ -12,11 +12,11 @@ from nst.yaml.reporter import Reporter
 from nst.yaml.text import load
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from nst.errors import Problem
     from nst.manifest.bases import ReadBase
-    from nst.yaml.positions import Where
+    from nst.yaml.positions import Document, Where
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,12 +28,16 @@ class Declaration:
         positions: Where they stand.
         problems: Faults of the YAML after which reading could go on.
         base_unreadable: Whether a manifest that it extends could not be read, which is one of the `problems`.
+        changes: The changes that are laid over it, as written.
+        without: Returns what is declared without the change of a number.
     """
 
     raw: dict[str, Any]
     positions: Where
     problems: tuple[Problem, ...]
     base_unreadable: bool
+    changes: tuple[str, ...]
+    without: Callable[[int], Declaration]
 
     @property
     def kind(self) -> Literal["sweep", "train"]:
@@ -65,5 +69,14 @@ def read_declaration(
         report = Reporter(document.positions, document.problems)
         report.add((), f"found {found}, expected a mapping", "start with `name: my-sweep`")
         report.raise_any()
-    document = with_overrides(document, overrides)
-    return Declaration(document.value, document.positions, document.problems, not complete)
+    return _declared(document, tuple(overrides), complete=complete)
+
+
+def _declared(document: Document, changes: tuple[str, ...], *, complete: bool) -> Declaration:
+    """Return what a manifest declares with changes; `complete` says whether all that it extends could be read."""
+    changed = with_overrides(document, changes)
+
+    def without(number: int) -> Declaration:
+        return _declared(document, (*changes[:number], *changes[number + 1 :]), complete=complete)
+
+    return Declaration(changed.value, changed.positions, changed.problems, not complete, changes, without)

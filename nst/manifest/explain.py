@@ -87,9 +87,9 @@ def _is_setting(key: str, name: str) -> bool:
 
 
 def _choice(path: Path, value: Any, loc: tuple[str | int, ...], settings: type[BaseModel]) -> Fault:
-    if isinstance(value, dict):
-        path, value = (*path, "name"), value.get("name")
     annotations = [field.annotation for field in _fields_at(settings, loc)]
+    if isinstance(value, dict) and any(map(blocks, annotations)):
+        path, value = (*path, "name"), value.get("name")
     options = [word for annotation in annotations for word in _options(annotation)]
     fault = not_one_of(path, value, dict.fromkeys(options))
     by_uri = any("uri" in block.model_fields for annotation in annotations for block in blocks(annotation))

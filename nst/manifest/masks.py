@@ -37,7 +37,7 @@ def check_masks(block: ManifestBlock, variants: Variants[Method], report: Report
             hint = "a colour, such as mask: '#ff0000', makes the whole image one region"
             report.add(path, message, hint)
     for index, content in enumerate(block.contents):
-        if content.uri is None and (name := wanted.get("none") or wanted.get("allowed")):
+        if content.uri is None and content.video is None and (name := wanted.get("none") or wanted.get("allowed")):
             report.add(("contents", index), f"{name} needs a picture, and this content is a mask alone", "add 'uri'")
 
 

@@ -11,6 +11,7 @@ from nst.config.block import Block
 from nst.config.locations import check_uri
 from nst.config.training import TRAINING_CONFIGS
 from nst.manifest.axes import parse_sweep
+from nst.manifest.blaming import blaming_changes
 from nst.manifest.blocks import FromUri, Mask, Name, Uri, check_one_image, listed
 from nst.manifest.building import make_variants
 from nst.manifest.checking import check
@@ -105,6 +106,7 @@ def parse_train_manifest(text: str, file: str, read_base: ReadBase | None = None
     return check_train_manifest(read_declaration(text, file, read_base))
 
 
+@blaming_changes
 def check_train_manifest(declaration: Declaration) -> TrainManifest:
     """Return the manifest of a training.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from nst.methods import baseline, class_visualisation, doodle, dream, feedforward, gatys, invert, mrf, texture
+from nst.methods import baseline, class_visualisation, doodle, dream, feedforward, gatys, invert, mdan, mrf, texture
+from nst.methods.finishing import finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ METHODS: Final[dict[str, StylizeBatch]] = {
     "feedforward": feedforward.stylize_batch,
     "gatys": gatys.stylize_batch,
     "invert": invert.stylize_batch,
+    "mdan": mdan.stylize_batch,
     "mrf": mrf.stylize_batch,
     "texture": texture.stylize_batch,
 }
@@ -37,7 +39,7 @@ METHODS: Final[dict[str, StylizeBatch]] = {
 def stylize_batch(
     requests: Sequence[Request], workspace: Workspace, on_step: Callable[[int, int], None] | None = None
 ) -> list[Stylized]:
-    """Return one result per request, in order, made by the method that the requests' settings name.
+    """Return one result per request, in order, made by the method that the requests' settings name, and finished.
 
     Args:
         requests: Cells of one method that share every setting outside the method's `VARIES` and, if the method says so
@@ -49,4 +51,6 @@ def stylize_batch(
         UserError: The weights of the backbone lack a layer.
         torch.OutOfMemoryError: The batch does not fit into the device's memory; a smaller batch may.
     """
-    return METHODS[requests[0].config.name](requests, workspace, on_step) if requests else []
+    results = METHODS[requests[0].config.name](requests, workspace, on_step) if requests else []
+    pairs = zip(results, requests, strict=True)
+    return [finished(result, request.finish, workspace) for result, request in pairs]

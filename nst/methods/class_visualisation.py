@@ -17,8 +17,9 @@ from nst.losses.reward import class_score, reward_term, squared_distance_to_mean
 from nst.losses.terms import tv_term
 from nst.methods.ascent import Ascent
 from nst.methods.descent import configs_of, run_accepted
-from nst.methods.start import GREY, plan_levels, too_thin
+from nst.methods.start import GREY, plan_levels
 from nst.methods.targets import Targets
+from nst.pictures.fitting import too_thin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

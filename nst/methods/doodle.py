@@ -13,8 +13,9 @@ from nst.losses.terms import patch_terms, tv_term
 from nst.methods.descent import Descent, configs_of, run_accepted
 from nst.methods.finish import content_colors
 from nst.methods.guided import guided_style_terms, patch_guides, unmatched
-from nst.methods.start import GREY, plan_levels, too_thin
+from nst.methods.start import GREY, plan_levels
 from nst.methods.targets import Targets
+from nst.pictures.fitting import too_thin
 from nst.pictures.images import style_size
 
 if TYPE_CHECKING:
@@ -64,10 +65,14 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
             *(targets.content_terms(config.content_layers, size, content_weights) if has_picture else ()),
             *_style_terms(targets, configs, size),
             tv_term(targets.vector([config.tv_weight for config in configs])),
+            *targets.temporal_terms([config.temporal_weight for config in configs]),
         )
 
-    given = requests[0].start or (targets.content if config.init == "content" else None)
-    start = [(given, 0.0, 0) if given else (GREY, config.noise, config.seed) for config in configs]
+    given = targets.content if config.init == "content" else None
+    start = [
+        (begun, 0.0, 0) if (begun := request.start or given) else (GREY, own.noise, own.seed)
+        for request, own in zip(requests, configs, strict=True)
+    ]
     return Descent(targets, config.optimizer, start, objective, content_colors(targets, config.color))
 
 
@@ -108,7 +113,7 @@ def refusal(request: Request) -> NstError | None:
     if error := unmatched(request):
         return error
     width, height, _ = plan_levels(request)[0]
-    patch = config.patch_size if config.how == "patches" else 1
+    patch = config.least_positions
     layers = config.style_layers | (config.content_layers if request.content else {})
     error = too_thin("new", (width, height), layers, config.backbone, patch=patch)
     for style in request.styles:

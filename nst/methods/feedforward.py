@@ -20,6 +20,7 @@ from nst.methods.guided import unmatched
 from nst.methods.mixing import StyleMixer, painted_regions
 from nst.methods.start import missing_image, picture_size
 from nst.networks import Painting
+from nst.networks.norm import held_statistics, joint_statistics
 from nst.networks.tiling import run_in_tiles
 from nst.ops import dtype_of, to_arrays, to_bytes, to_tensor
 from nst.pictures.color import FINISHES, WHOLE
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from nst.errors import NstError
     from nst.methods.descent import OnStep
     from nst.networks import Network
-    from nst.workspace import Request, Workspace
+    from nst.networks.norm import Statistics
+    from nst.workspace import FrameBefore, Request, Workspace
 
 
 def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: OnStep | None = None) -> list[Stylized]:
@@ -48,6 +50,9 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
     Where the images have masks, `adain` exchanges statistics region by region within one pass. A network that has
     learned its styles makes a whole picture of each, of which each region takes its part; in regions without a style
     the photograph stays as it is.
+
+    A frame of a clip is mixed with the frame before it, warped along the motion (`video.blend`), and passes with the
+    statistics of its shot (`video.hold_statistics`).
 
     Source:
         The papers of the networks (`nst.networks`). `alpha` of `adain` is Huang & Belongie 2017, eq. 14; blending the
@@ -162,17 +167,44 @@ class _Pass:
             if _needs_tiles(self.config, self.network, self.size):
                 images = [self._tiled(index, content) for index, content in enumerate(contents) if content is not None]
             else:
-                given = [content for content in contents if content is not None]
-                pictures_B3HW = self._apply(range(len(self.requests)), np.stack(given) if given else None)
+                pictures_B3HW = self._whole([content for content in contents if content is not None])
                 images = list(to_arrays(to_bytes(pictures_B3HW)))
         images = [
             image if content is None else self.network.finish(image, content)
             for image, content in zip(images, contents, strict=True)
         ]
+        images = [
+            blend(image, request.before[0], self.config.video.blend) if request.before else image
+            for image, request in zip(images, self.requests, strict=True)
+        ]
         return [
             _judge(request, image, content, broken=index in self.broken)
             for index, (request, image, content) in enumerate(zip(self.requests, images, contents, strict=True))
         ]
+
+    def _whole(self, contents: Sequence[np.ndarray]) -> Tensor:
+        """Return the pictures of all requests, (B, 3, H, W), made without tiles."""
+        stacked_BHW3 = np.stack(contents) if contents else None
+        if stacked_BHW3 is None or not any(request.shot for request in self.requests):
+            return self._apply(range(len(self.requests)), stacked_BHW3)
+        pictures = []
+        for index, content_HW3 in enumerate(stacked_BHW3):  # one by one: the statistics depend on the style
+            with held_statistics(self.network, self._of_shot(index)):
+                pictures.append(self._apply([index], content_HW3[None]))
+        return torch.cat(pictures)
+
+    def _of_shot(self, index: int) -> list[Statistics]:
+        """Return the statistics of the shot of a request, from memory if kept."""
+        request = self.requests[index]
+        assert request.model is not None
+        images = tuple(image.key for image in (*request.shot, *request.styles))
+        key = (request.model.digest, images, request.style_weights, self.size, self.config.precision)
+
+        def compute() -> list[Statistics]:
+            frames = np.stack([resize_to(frame.array, *self.size) for frame in request.shot])
+            return joint_statistics(self.network, lambda: self._apply([index] * len(frames), frames))
+
+        return self.workspace.shots.get(key, compute)
 
     def _tiled(self, index: int, content: np.ndarray) -> np.ndarray:
         by_pixel = self.config.color not in WHOLE
@@ -259,6 +291,20 @@ class _Pass:
 
     def _tensor(self, arrays_BHW3: np.ndarray) -> Tensor:
         return to_tensor(arrays_BHW3, self.workspace.device, self.dtype)
+
+
+def blend(image_HW3: np.ndarray, before: FrameBefore, share: float) -> np.ndarray:
+    """Return a frame mixed with the frame before it, warped, wherever the motion is certain; HWC uint8.
+
+    Args:
+        image_HW3: The frame by itself, HWC uint8.
+        before: The frame before.
+        share: Share of the frame before where the motion is certain.
+    """
+    share_HW1 = (share * before.weights)[..., None]
+    mixed_HW3 = (1.0 - share_HW1) * (image_HW3 / np.float32(255.0)) + share_HW1 * before.picture
+    rounded: np.ndarray = np.rint(mixed_HW3 * 255.0).astype(np.uint8)
+    return rounded
 
 
 def _rows(request: Request, known: Sequence[str]) -> dict[int, float]:

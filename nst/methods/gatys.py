@@ -17,8 +17,9 @@ from nst.losses.units import tv_factor
 from nst.methods.descent import Descent, configs_of, run_accepted
 from nst.methods.finish import content_colors
 from nst.methods.guided import guided_style_terms, unmatched
-from nst.methods.start import missing_image, plan_levels, too_thin
+from nst.methods.start import missing_image, plan_levels
 from nst.methods.targets import Targets
+from nst.pictures.fitting import too_thin
 from nst.pictures.images import style_size
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def stylize_batch(requests: Sequence[Request], workspace: Workspace, on_step: On
 
         content_weight L_content(x, p) + style_weight L_style(x, a) + tv_weight L_tv(x)
         + laplacian_weight L_laplacian(x, p) + photorealism_weight L_photorealism(x, p)
+        + temporal_weight L_temporal(x, frames before)
 
     with p the content image and a the style, separately for each image of the batch. Where the images have masks,
     L_style compares the style region by region (`nst.losses.guided`).
@@ -78,9 +80,11 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
             tv_term(tv_weight_B, config.tv),
             *targets.laplacian_terms(config.laplacian_pool, size, laplacian_weights, config.units),
             *targets.photorealism_terms(size, photorealism_weights, config.units),
+            *targets.temporal_terms([config.temporal_weight for config in configs]),
         )
 
     share = 1.0 if config.init == "noise" else config.noise
+    share = 0.0 if requests[0].continues else share  # the frame before is not to be seen through noise
     start = [
         (request.start or (targets.content if config.init == "content" else request.styles[0]), share, own.seed)
         for request, own in zip(requests, configs, strict=True)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from nst.config.invert import InvertConfig
 from nst.losses.terms import tv_term
 from nst.methods.descent import Descent, configs_of, run_accepted
-from nst.methods.start import GREY, missing_image, plan_levels, too_thin
+from nst.methods.start import GREY, missing_image, plan_levels
 from nst.methods.targets import Targets
+from nst.pictures.fitting import too_thin
 from nst.pictures.images import style_size
 
 if TYPE_CHECKING:

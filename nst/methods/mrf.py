@@ -14,8 +14,9 @@ from nst.losses.terms import patch_terms, tv_term
 from nst.methods.descent import Descent, configs_of, run_accepted
 from nst.methods.finish import content_colors
 from nst.methods.guided import patch_guides, unmatched
-from nst.methods.start import GREY, missing_image, plan_levels, too_thin
+from nst.methods.start import GREY, missing_image, plan_levels
 from nst.methods.targets import Targets
+from nst.pictures.fitting import too_thin
 from nst.pictures.images import resize_to, rotate, style_size
 from nst.pictures.masks import Labels
 
@@ -85,11 +86,15 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
             *_style_terms(targets, configs, size),
             tv_term(targets.vector([config.tv_weight for config in configs])),
             *(targets.photorealism_terms(size, photorealism_weights) if transfer else ()),
+            *targets.temporal_terms([config.temporal_weight for config in configs]),
         )
 
     from_content = transfer and config.init == "content"
-    given = requests[0].start or (targets.content if from_content else None)
-    start = [(given, 0.0, 0) if given else (GREY, 1.0, config.seed) for config in configs]
+    given = targets.content if from_content else None
+    start = [
+        (begun, 0.0, 0) if (begun := request.start or given) else (GREY, 1.0, own.seed)
+        for request, own in zip(requests, configs, strict=True)
+    ]
     return Descent(targets, config.optimizer, start, objective, content_colors(targets, config.color))
 
 
@@ -186,9 +191,9 @@ def refusal(request: Request) -> NstError | None:
     width, height, _ = plan_levels(request)[0]
     layers = config.style_layers | (config.content_layers if config.what == "transfer" else {})
     word = "content" if config.what == "transfer" else "new"
-    error = too_thin(word, (width, height), layers, config.backbone, patch=config.patch_size)
+    error = too_thin(word, (width, height), layers, config.backbone, patch=config.least_positions)
     for style in request.styles:
         for copy in style_copies(style, max(width, height) * config.style_scale, config):
             size = (copy.shape[1], copy.shape[0])
-            error = error or too_thin("style", size, config.style_layers, config.backbone, patch=config.patch_size)
+            error = error or too_thin("style", size, config.style_layers, config.backbone, patch=config.least_positions)
     return error

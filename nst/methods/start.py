@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from nst.config.architectures import deepest, least_side
 from nst.config.method import PixelMethod
 from nst.errors import InputError
-from nst.pictures.images import Pixels, original_size, resize_to, target_size
+from nst.pictures.fitting import levels_of, size_after
+from nst.pictures.images import Pixels, resize_to
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
-    from nst.config.backbone import BackboneConfig
     from nst.workspace import Request
 
 GREY = Pixels("grey", np.array([[[124, 117, 104]]], np.uint8))
@@ -41,36 +40,6 @@ def missing_image(request: Request) -> InputError | None:
     return None
 
 
-def too_thin(
-    what: str, size: tuple[int, int], layers: Collection[str], backbone: BackboneConfig, *, patch: int = 1
-) -> InputError | None:
-    """Return an error for an image whose feature map at the deepest of the layers is too small, or None.
-
-    Args:
-        what: Word for the image: `content`, `style`, `new`, ...
-        size: Width and height of the image in pixels at its smallest size.
-        layers: The layers that look at the image.
-        backbone: Settings of the backbone.
-        patch: Smallest side that the feature maps need, in positions.
-
-    Example:
-        >>> too_thin("content", (64, 10), ["relu4_1"], GatysConfig().backbone) is None  # 8 pixels a position
-        True
-    """
-    try:
-        layer = deepest(backbone.name, layers)
-    except InputError as error:
-        return error
-    # Padding other than zeros needs two positions.
-    needed = least_side(backbone.name, layer, max(patch, 1 if backbone.padding == "zeros" else 2))
-    if min(size) >= needed:
-        return None
-    return InputError(
-        f"the {what} image is {size[0]} x {size[1]} pixels at its smallest size; {layer} needs {needed}",
-        hint="raise size, lower pyramid.levels, or choose shallower layers",
-    )
-
-
 def picture_size(request: Request) -> tuple[int, int]:
     """Return (width, height) of the picture in pixels.
 
@@ -89,9 +58,7 @@ def picture_size(request: Request) -> tuple[int, int]:
     else:
         assert request.content_mask is not None, "requests without a content image or mask were refused"
         rows, columns = request.content_mask.index.shape
-    if config.takes_original_size:
-        return original_size(columns, rows)
-    return target_size(columns, rows, config.size, config.resize)
+    return size_after(config, columns, rows)
 
 
 def plan_levels(request: Request) -> list[tuple[int, int, int]]:
@@ -105,10 +72,7 @@ def plan_levels(request: Request) -> list[tuple[int, int, int]]:
     config = request.config
     assert isinstance(config, PixelMethod), "other methods take no steps"
     width, height = picture_size(request)
-    return [
-        (max(1, round(width * scale)), max(1, round(height * scale)), steps)
-        for scale, steps in config.pyramid.schedule(config.steps)
-    ]
+    return levels_of(config, width, height)
 
 
 def starting_pictures(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from nst.config.method import PixelMethod
@@ -15,7 +16,8 @@ from nst.losses.laplacian import laplacian
 from nst.losses.matting import local_colors
 from nst.losses.objective import Objective, arithmetic, extract
 from nst.losses.style import STYLE_LOSSES, style_target
-from nst.losses.terms import content_terms, laplacian_term, photorealism_term, style_terms
+from nst.losses.temporal import Before, contrast
+from nst.losses.terms import content_terms, laplacian_term, photorealism_term, style_terms, temporal_term
 from nst.ops import dtype_of, to_tensor
 from nst.pictures.color import match_colors
 from nst.pictures.images import resize_to, style_size
@@ -23,7 +25,6 @@ from nst.pictures.images import resize_to, style_size
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    import numpy as np
     from torch import Tensor
 
     from nst.config.energies import AuthorNetwork
@@ -134,6 +135,28 @@ class Targets:
 
         colors = self.workspace.colors.get((self.content.digest, size), compute)
         return [photorealism_term(colors, self.vector(weights), units)]
+
+    def temporal_terms(self, weights: Sequence[float]) -> list[Term]:
+        """Return the term of the temporal loss, or no term without frames before or if no image gives it a weight.
+
+        Args:
+            weights: Weight of the loss for each image in relative units.
+        """
+        if not any(weights) or not self.requests[0].before:
+            return []
+        first = self.requests[0].before
+        rows, columns = first[0].weights.shape
+        content_13HW = self.tensor(resize_to(self.content.array, columns, rows))
+        warped = [
+            torch.from_numpy(np.stack([request.before[j].picture for request in self.requests])).permute(0, 3, 1, 2)
+            for j in range(len(first))
+        ]
+        before = Before(
+            [pictures_B3HW.to(content_13HW).contiguous() for pictures_B3HW in warped],
+            [torch.from_numpy(frame.weights).to(content_13HW) for frame in first],
+            contrast(content_13HW),
+        )
+        return [temporal_term(before, self.vector(weights))]
 
     def style_terms(
         self,

@@ -12,9 +12,10 @@ import torch
 from nst.config.texture import TextureConfig
 from nst.losses.terms import tv_term
 from nst.methods.descent import Descent, configs_of, run_accepted
-from nst.methods.start import GREY, missing_image, plan_levels, too_thin
+from nst.methods.start import GREY, missing_image, plan_levels
 from nst.methods.targets import Targets
 from nst.pictures.color import match_histograms
+from nst.pictures.fitting import too_thin
 from nst.pictures.images import resize_to, style_size
 
 if TYPE_CHECKING:

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nst.networks.adain import moments
 from nst.networks.encoding import EncodingNet
 from nst.networks.johnson import GAIN
 from nst.networks.network import PaddedConv, tanh_picture
 from nst.networks.norm import InstanceNorm
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from nst.backbones import Backbone
 
 
@@ -93,3 +97,20 @@ class PatchCritic(nn.Module):
         x_BCHW = (features_BCHW - self.mean) / self.deviation
         scores_B1HW: Tensor = self.score(functional.leaky_relu(self.patches(x_BCHW), 0.2))
         return scores_B1HW
+
+
+def critics_of(styles: Sequence[Mapping[str, Tensor]], seed: int) -> dict[str, PatchCritic]:
+    """Return a new critic of the patches of style images at every layer, on their device.
+
+    Args:
+        styles: Features of each style image by layer, shape (1, C, H, W) each.
+        seed: Seed of the first weights.
+    """
+    critics = {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for layer in styles[0]:
+            parts = zip(*(moments(features[layer]) for features in styles), strict=True)
+            mean_1C11, deviation_1C11 = (torch.stack(part).mean(0) for part in parts)
+            critics[layer] = PatchCritic(mean_1C11, deviation_1C11).to(mean_1C11)
+    return critics

@@ -5,13 +5,14 @@ Shape letters: B images, C channels, H rows, W columns, S styles.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
 
 class InstanceNorm(nn.Module):
@@ -79,6 +80,9 @@ class Whitening(nn.Module):
 Norm = InstanceNorm | Whitening
 """A norm whose statistics can be fixed from outside."""
 
+Statistics = tuple[Tensor, Tensor]
+"""Mean and variance of every channel, shape (1 or B, C, 1, 1) each."""
+
 
 def normalise(norm: Norm, x_BCHW: Tensor, shares_B1HW: Tensor | None = None) -> Tensor:
     """Return (x - mean) / sqrt(variance + epsilon), with the fixed statistics of the norm if it has any."""
@@ -108,3 +112,51 @@ def statistics(x_BCHW: Tensor, shares_B1HW: Tensor | None = None) -> tuple[Tenso
 def norms(network: nn.Module) -> list[Norm]:
     """Return the norms of a network in the order in which they were made, which is the order of the forward pass."""
     return [module for module in network.modules() if isinstance(module, InstanceNorm | Whitening)]
+
+
+def joint_statistics(network: nn.Module, apply: Callable[[], object]) -> list[Statistics]:
+    """Return the statistics of every norm over all pictures that a call gives the network, in the order of `norms`.
+
+    Args:
+        network: The network.
+        apply: Passes the pictures through the network, all in one batch.
+
+    Source:
+        Wang et al. 2020, "Consistent video style transfer via relaxation and regularization", section 3.4
+        (sequence-level global feature sharing). Differs: one pass, in which each norm already uses what it holds.
+    """
+    held = norms(network)
+    try:
+        for norm in held:
+            norm.watch = _holds(norm)
+        apply()
+        return [norm.fixed for norm in held if norm.fixed is not None]
+    finally:
+        for norm in held:
+            norm.fixed = norm.watch = None
+
+
+@contextlib.contextmanager
+def held_statistics(network: nn.Module, found: Sequence[Statistics]) -> Iterator[None]:
+    """Fix the statistics of every norm within the context, given those that `joint_statistics` found."""
+    held = norms(network)
+    try:
+        for norm, statistics_of_norm in zip(held, found, strict=True):
+            norm.fixed = statistics_of_norm
+        yield
+    finally:
+        for norm in held:
+            norm.fixed = None
+
+
+def _holds(norm: Norm) -> Callable[[Tensor], None]:
+    """Return a function that fixes a norm's statistics to those over all images of its input."""
+
+    def hold(x_BCHW: Tensor) -> None:
+        mean_BC11, variance_BC11 = statistics(x_BCHW)
+        mean_1C11 = mean_BC11.mean(0, keepdim=True)
+        # The mean of squares less the square of the mean: images have equally many positions.
+        spread_1C11 = (mean_BC11 - mean_1C11).square().mean(0, keepdim=True)
+        norm.fixed = mean_1C11, variance_BC11.mean(0, keepdim=True) + spread_1C11
+
+    return hold

@@ -8,7 +8,8 @@ viewers ignore it.
 
 Byte and pixel limits are checked before pixels are unpacked, and only the formats in `FORMATS` are tried. Pillow's
 decoders are native code: bytes that crash a decoder crash the process. Untrusted inputs are therefore decoded in a
-device worker, where a crash costs one cell and not the sweep.
+device worker, where a crash costs one cell and not the sweep; planning reads only headers (`measure`), and decodes
+masks of a moderate size.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from __future__ import annotations
 import struct
 import warnings
 import zlib
+from contextlib import contextmanager
 from io import BytesIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
+    ExifTags,
     GifImagePlugin,
     Image,
     ImageCms,
@@ -36,6 +40,9 @@ from PIL import (
 )
 
 from nst.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FORMATS = {
     "PNG": PngImagePlugin,
@@ -52,6 +59,9 @@ FORMATS = {
 
 _TRIED = tuple(name for name in FORMATS if name in Image.OPEN)
 """The formats of `FORMATS` that this build of Pillow supports."""
+
+_MEASURED = tuple(name for name in _TRIED if name not in {"WEBP", "AVIF"})
+"""The formats whose headers Pillow parses in Python; those of the others are parsed by native code."""
 
 MAX_PIXELS = 100_000_000
 """Largest number of pixels, width x height, that is decoded by default."""
@@ -113,22 +123,65 @@ def decode_layers(
         raise InputError("the file is empty")
     if len(data) > max_bytes:
         raise InputError(f"the file has {len(data):,} bytes, more than the {max_bytes:,} that are accepted")
+    with _telling(data[:16]), Image.open(BytesIO(data), formats=_TRIED) as image:
+        _check_size(image, max_pixels)
+        image.load()
+        picture = _to_srgb(_upright(image))
+        return np.array(_flatten(picture), dtype=np.uint8), _alpha(picture)
+
+
+def measure(file: BinaryIO) -> tuple[int, int] | None:
+    """Return (width, height) in pixels, upright, of the picture in a file, of which only the header is read.
+
+    Args:
+        file: The file, at its beginning.
+
+    Returns:
+        None where only native code parses the header (WebP, AVIF).
+
+    Raises:
+        InputError: As `decode`, as far as a header tells; a file that is cut off behind the header is not noticed.
+    """
+    start = file.read(16)
+    if not start:
+        raise InputError("the file is empty")
+    if (start[:4], start[8:12]) == (b"RIFF", b"WEBP") or start[4:8] == b"ftyp":
+        return None
+    file.seek(0)
+    with _telling(start), Image.open(file, formats=_MEASURED) as image:
+        _check_size(image, MAX_PIXELS)
+        return image.size[::-1] if _lies(image) else image.size
+
+
+def _lies(image: Image.Image) -> bool:
+    """Return whether width and height change places when the picture is turned upright."""
+    # To look behind the pixels of a PNG would decode them, and Pillow turns the size of a TIFF by itself.
+    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
+        return False
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation) in {5, 6, 7, 8}
+    except MemoryError:
+        raise
+    except _FAILURES:
+        return False
+
+
+@contextmanager
+def _telling(start: bytes) -> Iterator[None]:
+    """Turn every error of Pillow into an `InputError`; `start` holds the first bytes of the file, 16 or all."""
     try:
         # Pillow's warnings are about broken metadata, which does not matter here.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(BytesIO(data), formats=_TRIED) as image:
-                _check_size(image, max_pixels)
-                image.load()
-                picture = _to_srgb(_upright(image))
-                return np.array(_flatten(picture), dtype=np.uint8), _alpha(picture)
+            yield
     except InputError:
         raise
     except UnidentifiedImageError:
-        kind = next((name for start, name in _SIGNATURES.items() if data[:16].startswith(start, _offset(start))), "")
+        kind = next((name for sign, name in _SIGNATURES.items() if start.startswith(sign, _offset(sign))), "")
         found = f"a broken or unsupported {kind} file" if kind else "not a picture in a known format"
         raise InputError(
-            f"{found}; it starts with {data[:8]!r}", hint="known: PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000, AVIF"
+            f"{found}; it starts with {start[:8]!r}",
+            hint="known: PNG, JPEG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000, AVIF",
         ) from None
     except _FAILURES as error:
         reason = str(error).strip() or type(error).__name__

@@ -147,13 +147,9 @@ class Plan:
 
     def costs(self) -> dict[Rate, float]:
         """Return the cost of the cells that are to be run, by what their seconds depend on."""
-        counts: Counter[int] = Counter()
-        for numbers in self._batches:
-            counts[self.cells.structure(numbers[0])] += len(numbers)
         found: defaultdict[Rate, float] = defaultdict(float)
-        for structure, count in counts.items():
-            config = self.cells.structure_config(structure)
-            found[rate_of(config)] += count * config.cost
+        for structure, (_, cost) in _totals(self.cells, self._batches).items():
+            found[rate_of(self.cells.structure_config(structure))] += cost
         return dict(found)
 
     def to_json(self) -> dict[str, Any]:
@@ -187,7 +183,7 @@ class Plan:
             hex_of(cell.cell_id for cell in cells),
             cells,
             self.cells.weights_digests[structure],
-            len(cells) * self.cells.structure_config(structure).cost,
+            self.cells.cost(numbers),
         )
 
 
@@ -232,19 +228,31 @@ def _estimate(
 
     The seconds are None if there are cells and no rate of theirs is known.
     """
-    counts = Counter[int]()
-    for batch in batches:
-        counts[cells.structure(batch[0])] += len(batch)
+    totals = _totals(cells, batches)
     total, seconds, unknown, output_bytes = 0.0, 0.0, 0, 0
-    for structure, count in counts.items():
+    for structure, (count, cost) in totals.items():
         config = cells.structure_config(structure)
-        cost = count * config.cost
         rate = history.get(rate_of(config))
         unknown += count if rate is None else 0
         total += cost
         seconds += cost * (rate or 0.0)
         output_bytes += count * round(config.pixels * _BYTES_PER_PIXEL[cells.output.format] + _EXTRA_BYTES)
-    return total, None if unknown and unknown == counts.total() else seconds, unknown, output_bytes
+    if cells.has_clips:
+        for batch in batches:
+            pixels = cells.structure_config(cells.structure(batch[0])).pixels
+            output_bytes += sum(map(cells.frames, batch)) * round(pixels * _BYTES_PER_PIXEL["png"])
+    everything = sum(count for count, _ in totals.values())
+    return total, None if unknown and unknown == everything else seconds, unknown, output_bytes
+
+
+def _totals(cells: Cells, batches: list[list[int]]) -> dict[int, tuple[int, float]]:
+    """Return the number of cells and the cost of the batches of each structure."""
+    totals: dict[int, tuple[int, float]] = {}
+    for batch in batches:
+        structure = cells.structure(batch[0])
+        count, cost = totals.get(structure, (0, 0.0))
+        totals[structure] = count + len(batch), cost + cells.cost(batch)
+    return totals
 
 
 def _reasons(

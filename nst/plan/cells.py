@@ -8,7 +8,7 @@ from functools import cache
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
-from nst.errors import InputError, ManifestError
+from nst.errors import InputError, ManifestError, UserError
 from nst.identity import (
     content_key,
     join,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from nst.config.backbone import BackboneConfig
+    from nst.config.finish import FinishConfig
     from nst.config.method import Method
     from nst.config.start import StartPicture
     from nst.manifest.sweep import Manifest
@@ -50,6 +51,7 @@ class Cells:
         ids: Per cell, its id.
         weights_digests: Per structure of the variants, the digest of the backbone's weights, "" without a backbone.
         starts: Per structure, the picture that the optimisation starts from where the settings name one.
+        finishes: Per structure, the trained network that pictures pass through at the end where the settings name one.
         models: By structure and style, the trained network of methods that run one.
         excluded: Number of cells that rules leave out.
         merged_points: The points that make the picture of an earlier one, with the number of the cell that stands for
@@ -65,6 +67,7 @@ class Cells:
     ids: list[str]
     weights_digests: tuple[str, ...]
     starts: tuple[ImageRef | None, ...]
+    finishes: tuple[ModelRef | None, ...]
     models: Mapping[tuple[int, int], ModelRef]
     excluded: int
     merged_points: Mapping[int, int]
@@ -72,6 +75,11 @@ class Cells:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def has_clips(self) -> bool:
+        """Whether there is a clip among the contents."""
+        return any(content and content.clip for content in self.contents)
 
     @property
     def merged(self) -> int:
@@ -90,10 +98,9 @@ class Cells:
     def cell(self, number: int, attempt: int = 1) -> Cell:
         """Return one cell as a record."""
         _, style, variant = self.indices(number)
-        model = self.models.get((self.variants.structure[variant], style))
-        start = self.starts[self.variants.structure[variant]]
-        config = self.variants.config(variant)
-        return Cell(self.ids[number], *self.images(number), config, self.output, attempt, model, start)
+        structure, config = self.variants.structure[variant], self.variants.config(variant)
+        model, start, finish = self.models.get((structure, style)), self.starts[structure], self.finishes[structure]
+        return Cell(self.ids[number], *self.images(number), config, self.output, attempt, model, start, finish)
 
     def images(self, number: int) -> Images:
         """Return the content and the style of a cell, None for an image that its method does not use."""
@@ -104,6 +111,19 @@ class Cells:
         content, style, variant = self.indices_of(point)
         needs = self.variants.needs[self.variants.structure[variant]]
         return self.contents[content] if "content" in needs else None, self.styles[style] if "style" in needs else None
+
+    def frames(self, number: int) -> int:
+        """Return the number of frames of a cell's clip; 0 for a still."""
+        content, _ = self.images(number)
+        return len(content.clip.frames) if content and content.clip else 0
+
+    def cost(self, numbers: Sequence[int]) -> float:
+        """Return the cost of cells of one structure (`nst.config.method.Method.cost`), of a clip that of all frames."""
+        config = self.structure_config(self.structure(numbers[0]))
+        if not self.has_clips:
+            return len(numbers) * config.cost
+        frames = Counter(map(self.frames, numbers))
+        return sum((config.clip_cost(each) if each else config.cost) * count for each, count in frames.items())
 
     def values(self, number: int) -> dict[str, Any]:
         """Return what the axes set in a cell, by dotted path."""
@@ -154,6 +174,7 @@ def expand(
     choose: ChooseModel | None = None,
     *,
     start_pictures: Mapping[StartPicture, ImageRef] | None = None,
+    finishes: Mapping[FinishConfig, ModelRef] | None = None,
 ) -> Cells:
     """Return the cells of a manifest.
 
@@ -164,6 +185,7 @@ def expand(
         weights_digests: The digest of the weights of each of `manifest.backbones()`.
         choose: Returns the trained network of a cell, given its settings and its style if it has one.
         start_pictures: The image of each of `manifest.start_pictures()`.
+        finishes: The trained network of each of `manifest.finishes()`.
 
     Raises:
         UserError: Nothing is left, a rule leaves out nothing, a trained network cannot be chosen, or there are more
@@ -178,13 +200,15 @@ def expand(
     firsts = [variants.config(first) for first in variants.first]
     digests = tuple(weights_digests[network] if (network := config.loss_network) else "" for config in firsts)
     starts = tuple((start_pictures or {})[named] if (named := config.start_picture) else None for config in firsts)
-    ids = pictures = _identify(
-        manifest, content_refs, style_refs, digests, starts=starts, models=models, keys=variants.settings
-    )
+    unknown = ModelRef("unknown")
+    last = tuple((finishes or {}).get(config.finish, unknown) if config.finish else None for config in firsts)
+    methods = [
+        method_key(config, digest, manifest.output, start, finish)
+        for config, digest, start, finish in zip(firsts, digests, starts, last, strict=True)
+    ]
+    ids = pictures = _identify(variants, content_refs, style_refs, methods, models=models, keys=variants.settings)
     if any(variants.no_effect):
-        pictures = _identify(
-            manifest, content_refs, style_refs, digests, starts=starts, models=models, keys=variants.effective
-        )
+        pictures = _identify(variants, content_refs, style_refs, methods, models=models, keys=variants.effective)
     points: Sequence[int] = range(len(ids))
     if selection.count < len(ids):
         ids, pictures = list(compress(ids, selection.keep)), list(compress(pictures, selection.keep))
@@ -193,7 +217,7 @@ def expand(
     if len(set(pictures)) < len(pictures):
         kept, merged = merge(pictures, points)
         ids, points = list(compress(ids, kept)), list(compress(points, kept))
-    return Cells(
+    cells = Cells(
         contents=content_refs,
         styles=style_refs,
         variants=variants,
@@ -202,11 +226,16 @@ def expand(
         ids=ids,
         weights_digests=digests,
         starts=starts,
+        finishes=last,
         models=models,
         excluded=selection.excluded,
         merged_points=merged,
         batch_size=manifest.batch_size,
     )
+    if cells.has_clips and (frames := sum(map(cells.frames, range(len(cells))))) > manifest.budget.frames:
+        found = f"the clips of the sweep have {frames:,} frames together; its budget is {manifest.budget.frames:,}"
+        raise UserError(found, hint=f"select fewer with frames and every, or write budget: {{frames: {frames}}}")
+    return cells
 
 
 def _models(
@@ -234,24 +263,18 @@ def _models(
 
 
 def _identify(
-    manifest: Manifest,
+    variants: Variants[Method],
     contents: Sequence[ImageRef | None],
     styles: Sequence[StyleRef | None],
-    digests: Sequence[str],
+    methods: Sequence[bytes],
     *,
-    starts: Sequence[ImageRef | None],
     models: Mapping[tuple[int, int], ModelRef],
     keys: Sequence[bytes],
 ) -> list[str]:
-    """Return the ids of all points, given the keys of the variants' settings.
+    """Return the ids of all points, given the keys of the structures' methods and of the variants' settings.
 
     A million take about a second, since only the last join is per cell.
     """
-    variants = manifest.variants
-    methods = [
-        method_key(variants.config(first), digest, manifest.output, start)
-        for first, digest, start in zip(variants.first, digests, starts, strict=True)
-    ]
     left = [settings + methods[s] for settings, s in zip(keys, variants.structure, strict=True)]
     # What a cell is made from is the same for all variants with the same needs; a network belongs to a structure.
     needs, number_of = (variants.needs, variants.structure) if models else variants.distinct_needs()

@@ -42,10 +42,12 @@ def _groups(cells: Cells) -> list[list[int]]:
     row = len(cells.styles) * width
     count = len(cells.variants.first)
     groups: dict[int, list[int]] = {}
+    has_clips = cells.has_clips
     of_any_content = {s for s in range(count) if not _shares_content(cells.structure_config(s))}
     for number, point in enumerate(cells.points):
         structure = structures[point % width]
-        key = structure if structure in of_any_content else point // row * count + structure
+        free = structure in of_any_content and not (has_clips and cells.frames(number))
+        key = structure if free else count + point // row * count + structure
         if key in groups:
             groups[key].append(number)
         else:

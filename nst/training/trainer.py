@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from nst.config.terms import PARTS
+from nst.config.terms import TRAINED
 from nst.errors import InputError, UserError
 from nst.losses.objective import arithmetic
 from nst.networks import load, metadata_of
@@ -46,7 +46,7 @@ class Validation:
     """`loss`, `content_loss`, `style_loss` and `tv_loss` after weighting, each the mean over the pictures; empty if
     there are no pictures."""
     measures: dict[str, float]
-    """What the lesson alone measures (`Lesson.measure`), each the mean over the pictures."""
+    """What the lesson alone measures: the means of `Lesson.measure` over the pictures, and `Lesson.sample`."""
 
 
 class Trainer:
@@ -140,14 +140,15 @@ class Trainer:
             outputs_B3HW, objective = self.lesson(photographs_B3HW, batch.styles, batch.seeds)
             losses = objective(outputs_B3HW)
             diversity = self.lesson.extra_loss(outputs_B3HW)
-            total = losses.total.mean() + diversity
+            temporal = self.lesson.temporal_loss(outputs_B3HW, photographs_B3HW, batch.styles, batch.seeds)
+            total = losses.total.mean() + diversity + temporal
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()  # type: ignore[no-untyped-call]
-        parts = [total, *(losses.part(name).mean() for name in PARTS), diversity]
+        parts = [total, *(losses.part(name).mean() for name in TRAINED), diversity, temporal]
         lightest_B, darkest_B = outputs_B3HW.amax((1, 2, 3)), outputs_B3HW.amin((1, 2, 3))
         seen = [lightest_B.max(), (lightest_B - darkest_B).max()]
         *values, lightest, spread = torch.stack([part.detach().double() for part in (*parts, *seen)]).tolist()
-        names = ("loss", *(f"{name}_loss" for name in PARTS), "diversity_loss")
+        names = ("loss", *(f"{name}_loss" for name in TRAINED), "diversity_loss", "temporal_loss")
         record = TrainingRecord(step=self.steps_done + 1, learning_rate=rate, **dict(zip(names, values, strict=True)))
         self.guard.check(record, lightest, spread, outputs_B3HW)
         for group in self.optimizer.param_groups:
@@ -163,23 +164,25 @@ class Trainer:
             pictures: HWC uint8: photographs, or pictures of masks for a family that paints masks. A network of mode
                 `texture` makes this many new pictures of the training's size instead.
         """
-        images, losses, measures = [], [], []
+        images, losses, measures, photographs = [], [], [], []
         self.network.eval()
         with torch.no_grad(), arithmetic(self.config.precision, self.device):
             for number, picture in enumerate(pictures):
                 photograph_13HW = None
                 if self.config.photographs or self.config.masks:
                     photograph_13HW = self.lesson.tensor(picture[None])
+                photographs.append(photograph_13HW)
                 output_13HW, objective = self.lesson(photograph_13HW, [number % self.styles], [number], whole=True)
                 images.append(self.lesson.finish(to_arrays(to_bytes(output_13HW))[0], picture))
                 measures.append(self.lesson.measure(images[-1], picture))
                 measured = objective(output_13HW)
-                losses.append(torch.cat([measured.total, *(measured.part(name) for name in PARTS)]))
+                losses.append(torch.cat([measured.total, *(measured.part(name) for name in TRAINED)]))
+            sampled = self.lesson.sample(photographs)
         self.network.train()
         means = torch.stack(losses).double().mean(0).tolist() if losses else []
-        names = ("loss", *(f"{name}_loss" for name in PARTS))
+        names = ("loss", *(f"{name}_loss" for name in TRAINED))
         named = {name: fmean(row[name] for row in measures) for name in (measures[0] if measures else ())}
-        return Validation(images, dict(zip(names, means, strict=False)), named)
+        return Validation(images, dict(zip(names, means, strict=False)), named | sampled)
 
     def state(self) -> dict[str, Tensor]:
         """Return everything that the training needs to be resumed, as tensors by name on the CPU."""

@@ -84,12 +84,13 @@ class Where:
     def _find(self, path: Path, *, key: bool) -> tuple[Layer, Span]:
         for end in range(len(path), -1, -1):
             for layer in self.layers:
-                written = layer.written_at(path[:end])
-                span = (layer.keys if key else layer.values).get(written)
-                if span is None:
-                    span = layer.keys.get(written) or layer.values.get(written)
-                if span is not None:
-                    return layer, span
+                for inner in (path[:end], _unlisted(path[:end])):
+                    written = layer.written_at(inner)
+                    span = (layer.keys if key else layer.values).get(written)
+                    if span is None:
+                        span = layer.keys.get(written) or layer.values.get(written)
+                    if span is not None:
+                        return layer, span
         return self.layers[0], Span(1, 1, 2)
 
 
@@ -106,6 +107,11 @@ class Document:
     value: Any
     positions: Where
     problems: tuple[Problem, ...] = ()
+
+
+def _unlisted(path: Path) -> Path:
+    """Return the path to the same place where the first item of a list is written without the list."""
+    return (path[0], *path[2:]) if path[1:2] == (0,) else path
 
 
 def merge(base: Document, ours: Document) -> Document:

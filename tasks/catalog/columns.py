@@ -61,6 +61,10 @@ IDENTITY: Final = (
         model_id="Trained model that made the picture, or whose training failed; null for methods without one.",
         style_scales="JSON list of the sizes of the style images, divided by the size that the method gives to "
         "style images; null where all are 1.",
+        finish_model_id="Trained model that the picture passed through at the end; null without a `finish`, and for a "
+        "file that is not in the catalog of models.",
+        finish_digest="SHA-256 of that network's file. With it, the losses are of the picture before that pass; all "
+        "else is of the saved picture.",
         init_digest="SHA-256 of the bytes of a given picture that the optimisation started from; null without.",
     ),
 )
@@ -112,10 +116,67 @@ PICTURE: Final = (
     Column("picture_bytes", "int64", "Size of the picture's file in bytes."),
     Column("picture_width", "int64", "Width in pixels."),
     Column("picture_height", "int64", "Height in pixels."),
-    Column("picture_format", "string", "`png`, `jpeg` or `webp`."),
+    Column("picture_format", "string", "`png`, `jpeg` or `webp`; of a clip `mp4`, `webm`, `mkv`, `gif` or `webp`."),
     Column("thumbnail_uri", "string", "URI of the small version for galleries."),
     Column("picture_alpha", "bool", "Whether the picture has the transparency of its content (`output.alpha`)."),
 )
+
+CLIP: Final = (
+    Column("clip_frames", "int64", "Frames of the clip; this column and all others of clips are null for stills."),
+    Column("clip_first", "int64", "Number of its first frame in the content, from 0."),
+    Column("clip_last", "int64", "Number of its last frame in the content."),
+    Column("clip_every", "int64", "Every how many frames of the content it has one."),
+    Column("clip_shots", "int64", "Shots: a new one begins where the motion finds hardly any position again."),
+    *described(
+        "float64",
+        clip_seconds="Duration of the clip.",
+        warping_error="How far neighbouring frames of a shot are from each other along the content's motion: mean "
+        "squared difference of the second, warped to the first, where the motion is certain (E_warp, Lai 2018), mean "
+        "over pairs; from 0, lower = steadier. Depends on `video_flow`.",
+        warping_error_long="The same for frames that lie ten apart.",
+        source_warping_error="The same for neighbouring frames of the content itself: the floor.",
+        source_warping_error_long="The same for frames of the content that lie ten apart.",
+        tof="Mean length of the difference between the motion seen in the clip and that seen in the content "
+        "(tOF, Chu 2020, against the content), in pixels; from 0, lower = moves as the content does.",
+        drift="Mean absolute change between neighbouring frames where the content stands still, in 0..1; lower = "
+        "steadier; null where nothing stands still.",
+    ),
+)
+
+FRAME: Final = (
+    *described(
+        "string",
+        frame_key="Identity of the row: hash of `cell_id` and `frame_id`.",
+        frame_id="Identity of the frame: hash of everything that determines its pixels, the frames before among them.",
+        cell_id="The cell, whose row in `results` is the clip; another cell may have the same frame.",
+        sweep_id="Sweep that committed the row.",
+    ),
+    Column("frame", "int64", "Number of the frame in the content, from 0."),
+    Column("pass", "int64", "Pass through the shot (`video.passes`), from 0; the clip is made of the last one."),
+    Column("shot", "int64", "Number of the shot within the clip, from 0."),
+    Column("time", "float64", "When the frame is shown, in seconds."),
+    *(Column(f"{name}loss", "float64", text) for name, text in {
+        "": "Weighted sum that was minimised, in the configured `units`, of the saved frame.",
+        **{f"{name}_": term.loss for name, term in TERMS.items()},
+    }.items()),
+    *described(
+        "float64",
+        warping_error="Warping error (as in `results`) of the pair of this frame and the one made before it; null for "
+        "the first frame of a shot.",
+        source_warping_error="The same of the content's frames.",
+        consistent_share="Share of the positions whose motion between these frames is certain; 0..1.",
+        seconds="The cell's share of the wall-clock seconds that the frame took.",
+    ),
+    Column("steps_done", "int64", "Evaluations of loss and gradient that were done."),
+    *described(
+        "string",
+        picture_uri="URI of the frame, a PNG file.",
+        picture_digest="SHA-256 of its bytes.",
+        worker="Label of the worker process.",
+        device="Device of torch.",
+    ),
+    Column("finished_at", "timestamp", "When the frame was written, or taken over from another cell, UTC."),
+)  # fmt: skip
 
 JUDGE: Final = (
     *described(
@@ -188,5 +249,6 @@ TRACES: Final = (
         content_loss="Its content part, weighted; a Laplacian loss included.",
         style_loss="Its style part, weighted.",
         tv_loss="Its total-variation part, weighted.",
+        temporal_loss="Its temporal part, weighted; 0 for stills.",
     ),
 )

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 
 from nst.config import METHOD_CONFIGS
+from nst.config.block import Block
 from nst.redaction import redacted
 from tasks.catalog.columns import Column, Type
 
@@ -76,8 +77,9 @@ def _of_model(model: type[BaseModel], prefix: str) -> Iterator[Column]:
 
 
 def _values(config: BaseModel, prefix: str) -> Iterator[tuple[str, object]]:
+    recorded = config.RECORDED if isinstance(config, Block) else {}
     for field, info in type(config).model_fields.items():
-        value = getattr(config, field)
+        value = getattr(config, recorded.get(field, field))
         name = column_name(prefix, field)
         if isinstance(value, BaseModel):
             yield from _values(value, name)

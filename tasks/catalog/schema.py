@@ -88,7 +88,7 @@ def judgements(descriptions: Mapping[str, str] = JUDGEMENTS) -> tuple[Column, ..
 def _results() -> tuple[Column, ...]:
     before = (*fixed.IDENTITY, *parameters.columns(), *fixed.LOSSES)
     judged = (*judgements(NEUTRAL), *fixed.JUDGE)
-    return (*before, *metrics(), *fixed.RUN, *fixed.WORKPLACE, *fixed.PICTURE, *judged)
+    return (*before, *metrics(), *fixed.RUN, *fixed.WORKPLACE, *fixed.PICTURE, *judged, *fixed.CLIP)
 
 
 def _judgements() -> tuple[Column, ...]:
@@ -126,6 +126,13 @@ SCHEMAS: Final[dict[str, Table]] = {
             sort=("cell_id", "level", "step"),
             key="cell_id",
             unique="record",
+        ),
+        Table(
+            "frames",
+            "one row per frame of every clip",
+            lambda: fixed.FRAME,
+            sort=("cell_id", "pass", "frame"),
+            key="frame_key",
         ),
         Table(
             "judgements",

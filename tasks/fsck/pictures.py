@@ -65,6 +65,7 @@ def faulty_pictures(catalog: Catalog, report: Report, read_data: float) -> Itera
         read_data: Share of the pictures whose bytes are read and hashed, 0..1.
     """
     table = catalog.read("results", ["picture_digest", "cell_id", "picture_bytes"]).sort_by("picture_digest")
+    frames = set(catalog.read("frames", ["picture_digest"])["picture_digest"].to_pylist())
     digits = 0 if table.num_rows <= _ONE_LISTING else 2
     shards = groupby(_rows(table), key=lambda row: row.digest[:digits])
     shard, rows = next(shards, ("", iter(())))
@@ -74,7 +75,7 @@ def faulty_pictures(catalog: Catalog, report: Report, read_data: float) -> Itera
         if shard == prefix:
             here = list(rows)
             shard, rows = next(shards, ("", iter(())))
-        orphans += yield from _check_shard(catalog, report, prefix, here, read_data)
+        orphans += yield from _check_shard(catalog, report, prefix, here, read_data, frames=frames)
     digests = table.column("picture_digest")
     for cell_id in table.filter(digests.is_null()).column("cell_id").to_pylist():
         yield FaultyRow(cell_id, f"cell {cell_id}", "done, but its row names no picture")
@@ -92,9 +93,12 @@ def _rows(table: pa.Table) -> Iterator[_Row]:
 
 
 def _check_shard(
-    catalog: Catalog, report: Report, prefix: str, rows: list[_Row], read_data: float
+    catalog: Catalog, report: Report, prefix: str, rows: list[_Row], read_data: float, *, frames: set[str]
 ) -> Generator[FaultyRow, None, int]:
-    """Yield the faults of the rows whose digests begin with a prefix; return the number of pictures without a row."""
+    """Yield the faults of the rows whose digests begin with a prefix; return the number of pictures without a row.
+
+    The frames of clips have rows of their own; one that is missing is made again with the next clip that needs it.
+    """
     present: dict[str, list[Stat]] = {}
     for stat in catalog.store.list(f"{PICTURES}{prefix}"):
         present.setdefault(_digest_of(stat), []).append(stat)
@@ -123,7 +127,7 @@ def _check_shard(
                 yield FaultyRow(row.cell_id, stat.key, "the picture's bytes do not have its digest")
     named = {row.digest for row in rows}
     report.counts["pictures"] += len(named)
-    return sum(len(stats) for digest, stats in present.items() if digest not in named)
+    return sum(len(stats) for digest, stats in present.items() if digest not in named and digest not in frames)
 
 
 def _digest_of(stat: Stat) -> str:

@@ -1,7 +1,7 @@
 """SHA-256 digests of input files, remembered below the root: planning again reads only what is new or changed.
 
-A digest is remembered by URI, etag (or times and inode of a local file) and size. Of the query of a link only a hash is
-kept, since it may be a signature.
+A digest is remembered by URI, etag (or times and inode of a local file) and size, and beside it what was seen in the
+file (`tasks.inputs.looking`). Of the query of a link only a hash is kept, since it may be a signature.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Digests:
                 read = dict(zip(missing, threads.map(lambda key: _digest(key, max_bytes), missing), strict=True))
         for key, digest in read.items():
             if isinstance(digest, str) and missing[key].etag:
-                self._known[_name(key)] = [_token(missing[key]), digest]
+                self._known[_name(key)] = [_token(missing[key]), digest, ""]
                 self._changed = True
         return [self._remembered(stat) or read[stat.key] for stat in wanted]
 
@@ -73,18 +73,32 @@ class Digests:
                 self._store.put(_KEY, json.dumps(self._known).encode())
             self._changed = False
 
+    def seen(self, stat: Stat) -> str:
+        """Return what was noted of a file with `note` when it had these bytes; "" for nothing."""
+        token, _, seen = self._known.get(_name(stat.key), ("", "", ""))
+        return seen if stat.etag and token == _token(stat) else ""
+
+    def note(self, stat: Stat, seen: str) -> None:
+        """Remember what was seen in a file, as long as its digest is remembered."""
+        entry = self._known.get(_name(stat.key))
+        if entry and stat.etag and entry[0] == _token(stat):
+            entry[2], self._changed = seen, True
+
     def _remembered(self, stat: Stat) -> str | None:
-        token, digest = self._known.get(_name(stat.key), ("", ""))
+        token, digest, _ = self._known.get(_name(stat.key), ("", "", ""))
         return digest if stat.etag and token == _token(stat) else None
 
 
 def _usable(loaded: Any) -> dict[str, list[str]]:
-    """Return what is a digest in a memory that was read; anything else may stand in a damaged one."""
+    """Return what is a digest in a memory that was read; anything else may stand in a damaged one.
+
+    An earlier version wrote two texts, and nothing of what it had seen.
+    """
     found = loaded.items() if isinstance(loaded, dict) else ()
     return {
-        name: value
+        name: [*value, ""][:3]
         for name, value in found
-        if isinstance(value, list) and len(value) == 2 and all(isinstance(part, str) for part in value)
+        if isinstance(value, list) and len(value) in {2, 3} and all(isinstance(part, str) for part in value)
     }
 
 

@@ -16,7 +16,8 @@ from nst.manifest.blocks import is_color
 from nst.pictures.decoding import MAX_BYTES
 from nst.records import ImageRef, MaskRef
 from nst.redaction import redacted
-from tasks.inputs.uris import glob_uri
+from tasks.inputs.looking import Seen, look_at_image, look_at_mask
+from tasks.inputs.uris import CLIP_SUFFIXES, glob_uri
 from tasks.store import Stat
 from tasks.store.contract import UnreadableError
 from tasks.store.opening import locate
@@ -24,6 +25,7 @@ from tasks.store.opening import locate
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nst.yaml.positions import Path
     from tasks.inputs.base_uri import BaseUri
     from tasks.inputs.digests import Digests
 
@@ -36,19 +38,32 @@ class FoundImage:
         name: Readable name, not yet unique.
         image: The image; None for a content that is a mask alone.
         mask: Its label image, or the colour `#rrggbb` of the whole image, or None.
+        place: Where the manifest names it.
+        alone: Whether the manifest names it by itself, and not as one of those in a folder or of a glob.
     """
 
     name: str
     image: Stat | None
     mask: Stat | str | None
+    place: Path = ()
+    alone: bool = False
 
 
 def find_images(uri: str, base: BaseUri) -> list[Stat]:
     """Return the images that a URI, glob or prefix names, with absolute URIs as keys, sorted.
 
     Raises:
-        InputError: There is none, or it may not be named.
+        InputError: There is none, or it may not be named, or one is a clip.
     """
+    found = glob_uri(base.join(uri), bounds=base.bounds)
+    for stat in found:
+        if PurePosixPath(stat.key.partition("?")[0]).suffix.lower() in CLIP_SUFFIXES:
+            raise InputError(f"{redacted(stat.key)} is a clip, expected a still", hint=f"write {{video: {uri}}}")
+    return found
+
+
+def find_files(uri: str, base: BaseUri) -> list[Stat]:
+    """Return the files that a URI, glob or prefix names, clips or images; else as `find_images`."""
     return glob_uri(base.join(uri), bounds=base.bounds)
 
 
@@ -76,16 +91,21 @@ def find_image(uri: str, base: BaseUri, purpose: str) -> Stat:
 def image_refs(images: Sequence[FoundImage], digests: Digests) -> list[ImageRef]:
     """Return the images with their digests, under unique names.
 
-    An image that has too many bytes, comes too slowly or is a link that gives no answer of a web server has a fault,
-    with which its cells fail; the others go on.
+    An image that has too many bytes, comes too slowly, is a link that gives no answer of a web server or begins like no
+    picture has a fault, with which its cells fail; the others go on.
     """
     stats = [stat for found in images for stat in (found.image, found.mask) if isinstance(stat, Stat)]
     known = dict(zip((stat.key for stat in stats), digests.each_of(stats, MAX_BYTES), strict=True))
     refs = []
     for name, found in zip(unique([found.name for found in images]), images, strict=True):
-        mask = MaskRef(*_read(found.mask, known)) if isinstance(found.mask, Stat) else _color(found.mask)
+        mask = _color(found.mask)
+        if isinstance(found.mask, Stat):
+            uri, digest, link, fault = _read(found.mask, known)
+            seen = Seen(fault=fault) if fault else look_at_mask(found.mask, digest, digests)
+            mask = MaskRef(uri, digest, link, seen.fault, seen.size, seen.colors)
         uri, digest, link, fault = _read(found.image, known) if found.image else ("", "", "", "")
-        refs.append(ImageRef(name, uri, digest, mask, link, fault))
+        seen = Seen(fault=fault) if fault or not found.image else look_at_image(found.image, digests)
+        refs.append(ImageRef(name, uri, digest, mask, link, seen.fault, seen.size))
     return refs
 
 
@@ -98,8 +118,8 @@ def _read(stat: Stat, known: dict[str, str | UnreadableError]) -> tuple[str, str
     return uri, digest, link, ""
 
 
-def _color(mask: str | None) -> MaskRef | None:
-    return MaskRef(mask, mask) if mask else None
+def _color(mask: Stat | str | None) -> MaskRef | None:
+    return MaskRef(mask, mask, colors=(mask,)) if isinstance(mask, str) else None
 
 
 def stem(uri: str) -> str:

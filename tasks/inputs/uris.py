@@ -26,6 +26,11 @@ IMAGE_SUFFIXES = frozenset({
     ".webp",
 })  # fmt: skip
 
+CLIP_SUFFIXES = frozenset({
+    ".3gp", ".asf", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts",
+    ".webm", ".wmv",
+})  # fmt: skip
+
 
 def read_uri(uri: str, *, max_bytes: int | None = None, patience: Patience | None = None) -> bytes:
     """Return the bytes of one file or object.

@@ -39,9 +39,8 @@ _SHORT_PATIENCE: Final = Patience(deadline=5.0, stall=5.0)
 _OFFLINE: Final = {
     "vgg19": "weights: embedded",
     "vgg16": "name: vgg19, weights: embedded",
-    "squeezenet": "weights: FILE}, or {weights: random",  # no classifier comes with nst
 }
-"""What a manifest may say in place of torchvision's weights of a backbone."""
+"""What a manifest may say in place of torchvision's weights of a backbone that has a counterpart in the package."""
 
 _PACKAGED: Final = Path(nst.__file__).parent / "backbones"
 """Where the weights lie that the package holds."""
@@ -105,7 +104,7 @@ def check_download(name: str) -> None:
         raise InputError(
             f"torchvision's weights of {name} are not in {cached_weights(name).parent}, and {_TORCHVISION_SITE} "
             "does not answer",
-            hint=f"without a network, write backbone: {{{_OFFLINE[name]}}}",
+            hint=f"without a network, write backbone: {{{_OFFLINE.get(name, 'weights: FILE}, or {weights: random')}}}",
         ) from error
 
 

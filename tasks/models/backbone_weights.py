@@ -11,6 +11,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from nst.config.architectures import ARCHITECTURES
+from nst.config.convolutions import convolutions_of
 from nst.errors import InputError, StorageError, UserError
 from tasks.inputs.digests import MOST_BYTES
 from tasks.inputs.reading import check_planned, read_planned
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def load_weights(config: BackboneConfig, uri: str, digest: str) -> dict[str, Tensor]:
-    """Return the backbone's tensors under torchvision's names, `features.<n>.weight` and `.bias`.
+    """Return the backbone's tensors under torchvision's names, such as `features.0.weight`.
 
     Args:
         config: The backbone; its `name` chooses torchvision's weights.
@@ -47,13 +48,15 @@ def load_weights(config: BackboneConfig, uri: str, digest: str) -> dict[str, Ten
         tensors = _torchvision(config.name)
     else:
         tensors = _parse(read_planned(uri, planned, max_bytes=MOST_BYTES), uri)
-    if not any(name.startswith("features.") for name in tensors):
+    convolutions = convolutions_of(config.name)
+    used = {key.partition(".")[0] for convolution in convolutions for key in convolution.shapes}
+    first = f"{convolutions[0].key}.weight"
+    if not any(name.partition(".")[0] in used for name in tensors):
         raise InputError(
-            f"{uri} holds no tensor named features.<n>.weight; found {', '.join(sorted(tensors)[:3])} ...",
+            f"{uri} holds no tensor named {first}; found {', '.join(sorted(tensors)[:3])} ...",
             hint="weights use torchvision's names of layers",
         )
-    used = ("features.", "classifier.") if ARCHITECTURES[config.name].classifies else ("features.",)
-    return {name: tensor for name, tensor in tensors.items() if name.startswith(used)}
+    return {name: tensor for name, tensor in tensors.items() if name.partition(".")[0] in used}
 
 
 def fetch_weights(name: str) -> None:

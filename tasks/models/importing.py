@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nst.config.feedforward import LATEST
+from nst.config.finish import LATEST
 from nst.config.training import TRAINING_CONFIGS
 from nst.errors import InputError, UserError
 from nst.networks import FORMAT, network_from
@@ -26,7 +26,7 @@ from tasks.inputs.torch7_modules import modules_in
 from tasks.inputs.uris import read_uri, stat_uri
 from tasks.models.files import parse_tensors, write_weights
 from tasks.models.torch_files import load_own_tensors
-from tasks.models.trained_style import style_notes, styles_in
+from tasks.models.trained_style import remember_import, style_notes, styles_in
 from tasks.store.opening import locate
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ def import_model(catalog: Catalog, uris: Sequence[str], name: str = "", style: s
     notes: dict[str, str] = {}
     tensors: dict[str, Tensor] = {}
     for uri in uris:
-        found, part = _read(uri)
+        data = read_uri(uri, max_bytes=MOST_BYTES)
+        found, part = _read(uri, data)
         if twice := sorted(part.keys() & tensors.keys()):
             raise InputError(f"{uri} holds {twice[0]} again", hint="name every part once")
         notes = {**found, **notes}
@@ -107,16 +108,17 @@ def import_model(catalog: Catalog, uris: Sequence[str], name: str = "", style: s
     }
     catalog.commit("models", model_id, "imported", [row])
     catalog.publish("models")
+    if len(uris) == 1:
+        remember_import(catalog.store, hashlib.sha256(data).hexdigest(), styles)
     return Imported(model_id, "" if layout is None or layout.tried else layout.source)
 
 
-def _read(uri: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+def _read(uri: str, data: bytes) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Return the notes and the tensors of one file of a network.
 
     Raises:
         InputError: The file is of no known format, or damaged.
     """
-    data = read_uri(uri, max_bytes=MOST_BYTES)
     kind = file_format(uri, data[:8])
     if kind == "torch":
         return {}, distinct_names(load_own_tensors(data, uri), stem(uri))

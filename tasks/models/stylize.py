@@ -25,6 +25,8 @@ from tasks.models.files import load_model
 from tasks.store import open_store
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tasks.catalog import Catalog
 
 _OUTPUTS: Final = {
@@ -35,74 +37,111 @@ _OUTPUTS: Final = {
 }
 
 
-def stylize_file(
-    catalog: Catalog,
-    photo: str,
-    *,
-    model: str = "",
-    style: str = "",
-    out: Path | None = None,
-    size: int | None = None,
-    alpha: float = 1.0,
-    device: str = "cpu",
-) -> Path:
-    """Stylize or enlarge one photograph, or paint one mask, and return the file written.
+class Painter:
+    """A trained network with its style, ready to paint pictures one by one.
 
     Args:
         catalog: The catalog whose models may be named.
-        photo: Path or URI of the photograph, or of a mask for models that paint masks.
         model: Id of a trained model or the beginning of it, or the URI of a .safetensors file; "" takes the latest
             model that knows any style.
         style: Path or URI of a painting, for models that know several styles or any.
-        out: File to write; by default in the working directory, named after photograph and style.
-        size: Long side in pixels at which the network sees the photograph; by default the photograph's own.
+        size: Long side in pixels at which the network sees a picture; by default the picture's own.
         alpha: Strength of the style, 0..1.
         device: A torch device.
+
+    Attributes:
+        name: Short name of the network.
+        digest: SHA-256 of the network's file.
+        factor: Size of what it paints, divided by the size of what it sees.
+        paints_masks: Whether it paints masks and no photographs.
 
     Raises:
         UserError: Neither model nor style is given, or something that is named cannot be used.
     """
-    if not model and not style:
-        raise UserError("neither a model nor a style is given", hint="--model ID, or --style PAINTING")
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        *,
+        model: str = "",
+        style: str = "",
+        size: int | None = None,
+        alpha: float = 1.0,
+        device: str = "cpu",
+    ) -> None:
+        if not model and not style:
+            raise UserError("neither a model nor a style is given", hint="--model ID, or --style PAINTING")
+        self._styles = (_read(style),) if style else ()
+        self._workspace, self._model = Workspace(device, lambda _: {}), model
+        self._network, self.name = _network(catalog, model)
+        self._size, self._alpha, self.device = size, alpha, device
+        loaded = self._workspace.network(self._network, torch.float32)
+        self._family, self.factor = loaded.family, loaded.factor
+        refuse_to_paint(self._family)
+        training = TRAINING_CONFIGS[self._family]
+        if style and training.KNOWS in {"none", "one"}:
+            what = "is trained for one style" if training.KNOWS == "one" else "takes no style"
+            raise UserError(f"model {self.name} is {self._family}, which {what}", hint="leave out --style")
+        self.paints_masks = training.PAINTS == "masks"
+        self.digest = self._network.digest
+
+    def request(self, content: Pixels, name: str) -> Request:
+        """Return what the network is asked to paint of a photograph or mask, which errors call `name`."""
+        own = min(self._size or max(content.array.shape[:2]), MAX_SIDE // self.factor)
+        config = FeedforwardConfig(
+            family=self._family,
+            model=self._model or "latest",
+            alpha=self._alpha,
+            size=own,
+        )
+        mask = None
+        if self.paints_masks:
+            with naming(name):
+                mask = read_labels(content.digest, content.array)
+        return Request(
+            cell_id="one",
+            content=None if mask else content,
+            styles=self._styles,
+            style_weights=(1.0,) * len(self._styles),
+            mix="targets",
+            config=config,
+            content_mask=mask,
+            model=self._network,
+        )
+
+    def paint(self, request: Request) -> np.ndarray:
+        """Return the picture of a request, (H, W, 3) uint8 RGB.
+
+        Raises:
+            NstError: The network cannot paint it.
+        """
+        result = stylize_batch([request], self._workspace)[0]
+        if result.error:
+            raise result.error
+        assert result.image is not None
+        return result.image
+
+
+def stylize_file(painter: Painter, photo: str, style: str = "", out: Path | None = None) -> Path:
+    """Stylize or enlarge one photograph, or paint one mask, and return the file written.
+
+    Args:
+        painter: The network with its style.
+        photo: Path or URI of the photograph, or of a mask for models that paint masks.
+        style: Path or URI of the painter's style, for the name of the file.
+        out: File to write; by default in the working directory, named after photograph and style.
+
+    Raises:
+        UserError: Something that is named cannot be used.
+    """
     output = _OUTPUTS.get(out.suffix.lower() if out else ".png")
     if output is None:
         raise UserError(f"{out} has no known ending", hint=f"known: {', '.join(sorted(set(EXTENSIONS.values())))}")
-    content, paintings = _read(photo), [_read(style)] if style else []
-    workspace = Workspace(device, lambda _: {})
-    network, name = _network(catalog, model)
-    loaded = workspace.network(network, torch.float32)
-    family = loaded.family
-    refuse_to_paint(family)
-    knows = TRAINING_CONFIGS[family].KNOWS
-    if style and knows in {"none", "one"}:
-        what = "is trained for one style" if knows == "one" else "takes no style"
-        raise UserError(f"model {name} is {family}, which {what}", hint="leave out --style")
-    own = size or max(content.array.shape[:2])
-    config = FeedforwardConfig(
-        family=family, model=model or "latest", alpha=alpha, size=min(own, MAX_SIDE // loaded.factor)
-    )
-    mask = None
-    if TRAINING_CONFIGS[family].PAINTS == "masks":
-        with naming(photo):
-            mask = read_labels(content.digest, content.array)
-    request = Request(
-        cell_id="one",
-        content=None if mask else content,
-        styles=tuple(paintings),
-        style_weights=(1.0,) * len(paintings),
-        mix="targets",
-        config=config,
-        content_mask=mask,
-        model=network,
-    )
-    result = stylize_batch([request], workspace)[0]
-    if result.error:
-        raise result.error
-    assert result.image is not None
-    target = out or Path(f"{stem(photo)}-{stem(style) if style else name}.png")
+    image = painter.paint(painter.request(_read(photo), photo))
+    target = out or Path(f"{stem(photo)}-{stem(style) if style else painter.name}.png")
     named = {"content": redacted(photo), "style": redacted(style)}
-    provenance = {"software": "nst", **named, "model": network.digest}
-    open_store(str(target.parent)).put(target.name, encode(result.image, output, provenance))
+    provenance = {"software": "nst", **named, "model": painter.digest}
+    open_store(str(target.parent)).put(target.name, encode(image, output, provenance))
     return target
 
 

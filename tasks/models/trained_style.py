@@ -73,8 +73,21 @@ def trained_style(family: str, images: Sequence[ImageRef]) -> StyleRef | None:
     return StyleRef(image.name, (image,), (1.0,))
 
 
+def remember_import(store: Store, digest: str, styles: Sequence[ImageRef]) -> None:
+    """Remember the styles of a network that was imported, by the SHA-256 of its file as it was before.
+
+    What is imported is another file, whose notes tell the styles; this serves those who go on naming the first one.
+    """
+    if styles:
+        store.put(_imported_key(digest), json.dumps(style_notes(styles)).encode())
+
+
+def _imported_key(digest: str) -> str:
+    return f"state/weights/imported-{digest}.json"
+
+
 def style_of_file(uri: str, digest: str, store: Store, bounds: Bounds) -> StyleRef | None:
-    """Return the style that the notes in a network's file name, or None.
+    """Return the style that the notes in a network's file name, or that was given when it was imported; or None.
 
     Of a local file the header is read. Any other file is read whole, once: its notes are remembered below the root.
 
@@ -88,11 +101,27 @@ def style_of_file(uri: str, digest: str, store: Store, bounds: Bounds) -> StyleR
         notes = _notes(uri, digest, store)
     except InputError:  # whoever runs the network says what is wrong with its file
         return None
+    known = notes if styles_in(notes) else _remembered(store, _imported_key(digest)) or {}
     images = [
         image if not image.uri or bounds.allows(real_path(parse_location(image.uri).path)) else replace(image, uri="")
-        for image in styles_in(notes)
+        for image in styles_in(known)
     ]
     return trained_style(notes.get("family", ""), images)
+
+
+def family_of_file(uri: str, digest: str, store: Store) -> str:
+    """Return the family that the notes in a network's file name, "" where they name none that is known here.
+
+    Args:
+        uri: Absolute URI of the .safetensors file.
+        digest: SHA-256 of its bytes.
+        store: The objects of the root.
+    """
+    try:
+        family = _notes(uri, digest, store).get("family", "")
+    except InputError:  # whoever runs the network says what is wrong with its file
+        return ""
+    return family if family in TRAINING_CONFIGS else ""
 
 
 def _notes(uri: str, digest: str, store: Store) -> dict[str, str]:
@@ -102,13 +131,20 @@ def _notes(uri: str, digest: str, store: Store) -> dict[str, str]:
         with path.open("rb") as file:
             return tensor_notes(file, uri, path.stat().st_size)
     key = f"state/weights/notes-{digest}.json"
-    try:
-        return {str(name): str(text) for name, text in from_json(store.get(key)).items()}
-    except (FileNotFoundError, ValueError, AttributeError):  # not known, or damaged: it is read once more
+    notes = _remembered(store, key)
+    if notes is None:
         data = read_uri(uri, max_bytes=MOST_BYTES)
         notes = tensor_notes(io.BytesIO(data), uri, len(data))
         store.put(key, json.dumps(notes).encode())
-        return notes
+    return notes
+
+
+def _remembered(store: Store, key: str) -> dict[str, str] | None:
+    """Return the notes that an object holds, or None if there is none or it is damaged."""
+    try:
+        return {str(name): str(text) for name, text in from_json(store.get(key)).items()}
+    except (FileNotFoundError, ValueError, AttributeError):
+        return None
 
 
 def _texts(text: str) -> list[str]:

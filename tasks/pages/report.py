@@ -16,9 +16,10 @@ from tasks.layout import page_folder, picture_key, thumbnail_key
 from tasks.pages.contact_sheet import SheetCell, contact_sheet
 from tasks.pages.gallery import build_gallery
 from tasks.pages.rows import short, sweep_rows, varying
+from tasks.pages.sheet_drawing import montage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -74,8 +75,8 @@ def report(prepared: PreparedSweep) -> Page:
         prepared.root,
         _Sweep(plan.name, plan.sweep_id, plan.total),
         sweep_table(prepared.root.catalog, plan.sweep_id, _GALLERY_CELLS),
-        {content.name: content for content in plan.cells.contents if content},
-        {style.name: style.images[0] for style in known if style},
+        {content.name: (content,) for content in plan.cells.contents if content},
+        {style.name: style.images for style in known if style},
     )
 
 
@@ -86,7 +87,7 @@ def write_again(root: Root, name: str, sweep_id: str, total: int) -> Page:
     """
     cells = sweep_table(root.catalog, sweep_id, _GALLERY_CELLS)
     rows = [row for row in records(cells) if row["picture_uri"] is not None]
-    contents = {row["content_name"]: _content(row) for row in rows if row["content_name"]}
+    contents = {row["content_name"]: (_content(row),) for row in rows if row["content_name"]}
     styles = {row["style_name"]: _style(row) for row in rows if row["style_name"] and row.get("style_uris")}
     return _write(root, _Sweep(name, sweep_id, total), cells, contents, styles)
 
@@ -104,8 +105,8 @@ def _write(
     root: Root,
     sweep: _Sweep,
     cells: pd.DataFrame,
-    content_images: Mapping[str, ImageRef],
-    style_images: Mapping[str, ImageRef],
+    content_images: Mapping[str, Sequence[ImageRef]],
+    style_images: Mapping[str, Sequence[ImageRef]],
 ) -> Page:
     store = root.store
     done = cells[cells.picture_uri.notna()]
@@ -174,9 +175,10 @@ def _content(row: Mapping[str, Any]) -> ImageRef:
     return ImageRef(row["content_name"], row.get("content_uri") or "", row.get("content_digest") or "", mask)
 
 
-def _style(row: Mapping[str, Any]) -> ImageRef:
-    """Return the first image of the style of a row."""
-    return ImageRef(row["style_name"], from_json(row["style_uris"])[0], from_json(row["style_digests"])[0])
+def _style(row: Mapping[str, Any]) -> list[ImageRef]:
+    """Return the images of the style of a row."""
+    images = zip(from_json(row["style_uris"]), from_json(row["style_digests"]), strict=True)
+    return [ImageRef(row["style_name"], uri, digest) for uri, digest in images]
 
 
 def _trained_styles(cells: Cells) -> list[StyleRef | None]:
@@ -185,11 +187,17 @@ def _trained_styles(cells: Cells) -> list[StyleRef | None]:
     return [model.style for (structure, _), model in cells.models.items() if "style" not in needs[structure]]
 
 
-def _headers(images: Mapping[str, ImageRef]) -> dict[str, bytes]:
-    """Return small pictures of inputs by name; one that cannot be read is left out, since its cells say why."""
+def _headers(images: Mapping[str, Sequence[ImageRef]]) -> dict[str, bytes]:
+    """Return small pictures of inputs by name, a mix as all of its images; what cannot be read is left out.
+
+    The cells of an image that cannot be read say why.
+    """
     headers = {}
-    for name, image in islice(images.items(), _HEADERS):
-        with contextlib.suppress(NstError):
-            shown = image if image.uri or image.mask is None else image.mask
-            headers[name] = thumbnail(read_picture(shown), _HEADER_PX)
+    for name, parts in islice(images.items(), _HEADERS):
+        pictures = []
+        for image in parts:
+            with contextlib.suppress(NstError):
+                pictures.append(read_picture(image.mask if not image.uri and image.mask else image))
+        if pictures:
+            headers[name] = thumbnail(montage(pictures, _HEADER_PX), _HEADER_PX)
     return headers

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from functools import cache
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
@@ -30,6 +32,25 @@ def fitted(picture: Image.Image, width: int, height: int) -> tuple[int, int]:
     """Return the largest size of a picture, (width, height), that fits the given one."""
     scale = min(width / picture.width, height / picture.height)
     return max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+
+
+def montage(pictures: Sequence[np.ndarray], side: int) -> np.ndarray:
+    """Return pictures beside and below each other on white paper, uint8 RGB; a single one as it is.
+
+    Args:
+        pictures: At least one, HWC uint8 RGB each.
+        side: Width of the paper in pixels.
+    """
+    if len(pictures) == 1:
+        return pictures[0]
+    across = math.ceil(math.sqrt(len(pictures)))
+    down = math.ceil(len(pictures) / across)
+    wide = side // across
+    sheet = Image.new("RGB", (wide * across, wide * down), PAPER)
+    for number, picture in enumerate(pictures):
+        row, column = divmod(number, across)
+        paste(sheet, Image.fromarray(picture), (wide * column + 1, wide * row + 1, wide - 2, wide - 2))
+    return np.array(sheet)
 
 
 def head(sheet: Image.Image, name: str, picture: Image.Image | None, box: Box) -> None:

@@ -41,7 +41,11 @@ class InputFaults:
         try:
             yield
         except InputError as error:
-            self._problems.append(self._positions.problem(path, error.message, error.hint))
+            self.add(path, error.message, error.hint)
+
+    def add(self, path: Path, message: str, hint: str = "") -> None:
+        """Note a fault of what the manifest has at `path`."""
+        self._problems.append(self._positions.problem(path, message, hint))
 
     def raise_any(self) -> None:
         """Raise what was noted.

@@ -10,16 +10,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nst.config.feedforward import FeedforwardConfig
-from nst.config.training import refuse_to_paint
+from nst.config.finish import LATEST
+from nst.config.training import refuse_to_finish, refuse_to_paint
 from nst.errors import InputError, ManifestError
 from nst.records import ModelRef
 from tasks.inputs.manifest_source import read_manifest
 from tasks.models.choose import find_model, latest_model, model_file, trained_models
-from tasks.models.trained_style import style_of_file
+from tasks.models.trained_style import family_of_file, style_of_file
 from tasks.planning.training import PreparedTraining, prepare_training
 
 if TYPE_CHECKING:
+    from nst.config.finish import FinishConfig
     from nst.config.method import Method
+    from nst.plan.models import ModelSpec
     from nst.records import StyleRef
     from tasks.inputs.base_uri import BaseUri
     from tasks.inputs.digests import Digests
@@ -82,13 +85,36 @@ class ModelChoice:
             )
         return found.ref
 
+    def finishing(self, finish: FinishConfig) -> ModelRef:
+        """Return the network of a last step, which takes a picture without a style.
+
+        Raises:
+            InputError: No model fits, or its family needs more than a picture.
+            ManifestError: The training manifest has problems.
+        """
+        if finish.from_manifest:
+            training = self._training(finish.model)
+            if len(training.specs) != 1:
+                raise InputError(f"{training.name} makes {len(training.specs)} models, expected one for a finish")
+            (spec,) = training.specs
+            refuse_to_finish(spec.config.family)
+            if not spec.config.photographs:
+                raise InputError(f"{training.name} makes pictures from noise alone, and a finish gives it a picture")
+            return self._of_spec(spec)
+        if finish.model.endswith(".safetensors"):
+            model = model_file(self._base.join(finish.model), self._digests)
+            if family := family_of_file(model.uri, model.digest, self._root.store):
+                refuse_to_finish(family)
+            return model
+        if finish.model == LATEST:
+            return latest_model(self._models, "super_resolution", []).ref
+        found = find_model(self._models, finish.model)
+        refuse_to_finish(found.family)
+        return found.ref
+
     def _of_manifest(self, config: FeedforwardConfig, style_digests: list[str]) -> ModelRef:
         """Return the model of a training manifest that knows these styles, trained or not."""
-        training = self.trainings.get(config.model)
-        if training is None:
-            uri = self._manifest_folder.join(config.model).removeprefix("file://")
-            training = prepare_training(read_manifest(uri), self._root, inputs=self._inputs)
-            self.trainings[config.model] = training
+        training = self._training(config.model)
         any_style = config.network.KNOWS == "any"
         found = [
             spec
@@ -101,5 +127,18 @@ class ModelChoice:
             hint = f"{training.name} makes {len(training.specs)} models of {families}"
             do = "know this style" if style_digests else "fit"
             raise InputError(f"{len(found)} of its {config.family} models {do}, expected one", hint=hint)
-        model = next((model for model in self._models if model.model_id == found[0].model_id), None)
-        return model.ref if model else ModelRef(found[0].model_id)
+        return self._of_spec(found[0])
+
+    def _training(self, manifest: str) -> PreparedTraining:
+        """Return the planned training of a manifest."""
+        training = self.trainings.get(manifest)
+        if training is None:
+            uri = self._manifest_folder.join(manifest).removeprefix("file://")
+            training = prepare_training(read_manifest(uri), self._root, inputs=self._inputs)
+            self.trainings[manifest] = training
+        return training
+
+    def _of_spec(self, spec: ModelSpec) -> ModelRef:
+        """Return the model that a training makes, trained or not."""
+        model = next((model for model in self._models if model.model_id == spec.model_id), None)
+        return model.ref if model else ModelRef(spec.model_id)

@@ -5,9 +5,10 @@ Everything that can be wrong with a sweep is found here, before anything starts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from nst.config.video import MotionBlock
 from nst.errors import UserError
 from nst.manifest.sweep import Manifest, check_manifest
 from nst.plan.batches import Plan, make_plan
@@ -16,24 +17,30 @@ from nst.plan.rates import rate_of
 from nst.records import StyleRef
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.digests import Digests
+from tasks.inputs.flow_files import flow_file
 from tasks.inputs.images import FoundImage, find_image, find_images, find_mask, image_refs, stem, unique
 from tasks.jobs import Job
+from tasks.layout import PICTURES, THUMBNAILS
 from tasks.planning.calibration import kept_calibrations
+from tasks.planning.clips import find_clip, identify_clip
+from tasks.planning.fitting import check_fitting, check_seen
 from tasks.planning.history import known_rates, known_versions
 from tasks.planning.inputs import InputFaults, check_downloads, identify_weights
 from tasks.planning.model_choice import ModelChoice
 from tasks.store import Stat
+from tasks.store.obstacles import check_folders
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
 
     from nst.config.backbone import BackboneConfig
+    from nst.config.finish import FinishConfig
     from nst.config.method import Method
     from nst.config.start import StartPicture
     from nst.manifest.blocks import ContentSpec, StyleSpec
     from nst.plan.cells import Cells
     from nst.plan.rates import Calibration, Rate
-    from nst.records import Batch, ImageRef
+    from nst.records import Batch, ImageRef, ModelRef
     from nst.yaml.positions import Path
     from tasks.inputs.manifest_source import ManifestSource
     from tasks.inputs.weights import WeightsRef
@@ -55,6 +62,7 @@ class PreparedSweep:
         weights: Weights of the backbones.
         trainings: The training manifests whose models the cells run, trained or not.
         calibrations: What short trials on this machine measured, by kind of cells.
+        notes: What is odd about the images and costs some cells or less, for people.
     """
 
     plan: Plan
@@ -65,6 +73,7 @@ class PreparedSweep:
     weights: Mapping[BackboneConfig, WeightsRef]
     trainings: tuple[PreparedTraining, ...]
     calibrations: Mapping[Rate, Calibration]
+    notes: tuple[str, ...] = ()
 
     @property
     def memory(self) -> tuple[float, float] | None:
@@ -83,7 +92,9 @@ class PreparedSweep:
     def to_json(self) -> dict[str, Any]:
         """Return the plan, for `nst plan --json`."""
         needed, there_is = self.memory or (None, None)
-        return {**self.plan.to_json(), "batch_memory_bytes": needed, "device_memory_bytes": there_is}
+        plan = self.plan.to_json()
+        remarks = [*plan["remarks"], *self.notes]
+        return {**plan, "remarks": remarks, "batch_memory_bytes": needed, "device_memory_bytes": there_is}
 
     def job(self, batch: Batch) -> Job:
         """Return the job of a batch."""
@@ -128,8 +139,17 @@ def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str
     found = _find_inputs(manifest, base, digests, root.store)
     choose = ModelChoice(root, digests, base, source.folder, inputs)
     identities = {backbone: weights.digest for backbone, weights in found.weights.items()}
-    cells = expand(manifest, found.contents, found.styles, identities, choose, start_pictures=found.starts)
+    cells = expand(
+        manifest,
+        found.contents,
+        found.styles,
+        identities,
+        choose,
+        start_pictures=found.starts,
+        finishes=_choose_finishes(manifest, choose),
+    )
     digests.save()
+    notes = (*found.notes, *check_fitting(cells, found.content_places, found.style_places, manifest.positions))
     done = root.catalog.keys("results")
     failed = root.catalog.counts("failures")
     calibrations = kept_calibrations()
@@ -138,11 +158,26 @@ def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str
     known = known_versions(root.catalog, _open_addresses(cells, done)) if done else {}
     plan = make_plan(manifest.name, cells, done, failed=failed, known=known, history=history)
     if plan.to_do:
+        check_folders(root.store, (PICTURES, THUMBNAILS))
         to_do = {config.loss_network for config, _ in plan.largest_batches()}
         needed = ((config.loss_network, path) for config, path in _users(manifest))
         check_downloads(((network, path) for network, path in needed if network in to_do), manifest.positions)
     trainings = tuple(choose.trainings.values())
-    return PreparedSweep(plan, root, source, manifest, inputs, found.weights, trainings, calibrations)
+    return PreparedSweep(plan, root, source, manifest, inputs, found.weights, trainings, calibrations, notes)
+
+
+def _choose_finishes(manifest: Manifest, choose: ModelChoice) -> dict[FinishConfig, ModelRef]:
+    """Return the trained network of each last step.
+
+    Raises:
+        ManifestError: There is none, or it cannot finish pictures; with every fault at its place.
+    """
+    faults, found = InputFaults(manifest.positions), {}
+    for finish, path in manifest.finishes().items():
+        with faults.at(*path, "model"):
+            found[finish] = choose.finishing(finish)
+    faults.raise_any()
+    return found
 
 
 def _open_addresses(cells: Cells, done: Container[str]) -> frozenset[str]:
@@ -173,6 +208,9 @@ class _Inputs:
     styles: list[StyleRef]
     weights: Mapping[BackboneConfig, WeightsRef]
     starts: Mapping[StartPicture, ImageRef]
+    content_places: list[Path]
+    style_places: list[Path]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +221,12 @@ class _FoundStyle:
     images: list[FoundImage]
     spec: StyleSpec
 
+    @property
+    def place(self) -> Path:
+        """Where the manifest names it by itself; () if it is one of those in a folder or of a glob."""
+        first = self.images[0]
+        return first.place[:2] if first.alone else ()
+
 
 def _find_inputs(manifest: Manifest, base: BaseUri, digests: Digests, store: Store) -> _Inputs:
     """Find and identify every input.
@@ -191,25 +235,68 @@ def _find_inputs(manifest: Manifest, base: BaseUri, digests: Digests, store: Sto
         ManifestError: With every fault, each where the manifest names the input.
     """
     faults = InputFaults(manifest.positions)
-    contents: list[FoundImage] = []
+    contents: list[FoundImage | ImageRef] = []  # a clip has its record at once
+    content_places: list[Path] = []
     for index, content in enumerate(manifest.contents):
         with faults.at("contents", index):
+            if content.video is not None:
+                contents.append(identify_clip(find_clip(content, base), digests, store, manifest.clip_format))
+                content_places.append(("contents", index))
+                continue
             mask = find_mask(content.mask, base)
             stats = [None] if content.uri is None else find_images(content.uri, base)
-            contents += _named(content, stats, mask)
+            stills = list(_named(content, stats, mask, ("contents", index), base))
+            contents += stills
+            content_places += [found.place if found.alone else () for found in stills]
     styles: list[_FoundStyle] = []
     for index, style in enumerate(manifest.styles):
         with faults.at("styles", index):
-            styles += _find_styles(style, base)
+            styles += _find_styles(style, base, ("styles", index))
     weights = identify_weights(_users(manifest), base, digests, faults, store)
     starts: dict[StartPicture, FoundImage] = {}
     for start, path in manifest.start_pictures().items():
         with faults.at(*path, "uri"):
             stat = find_image(start.uri, base, "to start from")
-            starts[start] = FoundImage(stem(stat.key), stat, None)
+            starts[start] = FoundImage(stem(stat.key), stat, None, path, alone=True)
+    if any(content.video is not None for content in manifest.contents):
+        for config, path in _users(manifest):
+            with faults.at(*path, "video", "flow"):
+                flow_file((config.motion or MotionBlock()).flow)
     faults.raise_any()
+    content_refs, style_refs = _content_refs(contents, digests), list(_style_refs(styles, digests))
     start_refs = dict(zip(starts, image_refs(list(starts.values()), digests), strict=True))
-    return _Inputs(image_refs(contents, digests), list(_style_refs(styles, digests)), weights, start_refs)
+    style_images = [
+        (found, ref)
+        for style, one in zip(styles, style_refs, strict=True)
+        for found, ref in zip(style.images, one.images, strict=True)
+    ]
+    notes = check_seen(
+        {
+            "contents": [
+                (found, ref) for found, ref in zip(contents, content_refs, strict=True) if isinstance(found, FoundImage)
+            ],
+            "style images": style_images,
+            "starts": list(zip(starts.values(), start_refs.values(), strict=True)),
+        },
+        faults,
+    )
+    faults.raise_any()
+    return _Inputs(
+        content_refs,
+        style_refs,
+        weights,
+        start_refs,
+        content_places,
+        [style.place for style in styles],
+        notes,
+    )
+
+
+def _content_refs(contents: Sequence[FoundImage | ImageRef], digests: Digests) -> list[ImageRef]:
+    """Return the contents in order, stills with their digests, under unique names."""
+    stills = iter(image_refs([content for content in contents if isinstance(content, FoundImage)], digests))
+    refs = [next(stills) if isinstance(content, FoundImage) else content for content in contents]
+    return [replace(ref, name=name) for ref, name in zip(refs, unique([ref.name for ref in refs]), strict=True)]
 
 
 def _users(manifest: Manifest) -> Iterator[tuple[Method, Path]]:
@@ -219,7 +306,7 @@ def _users(manifest: Manifest) -> Iterator[tuple[Method, Path]]:
 
 
 def _named(
-    spec: ContentSpec | StyleSpec, stats: Sequence[Stat | None], mask: Stat | str | None
+    spec: ContentSpec | StyleSpec, stats: Sequence[Stat | None], mask: Stat | str | None, place: Path, base: BaseUri
 ) -> Iterator[FoundImage]:
     """Yield each image under its spec's name, numbered if there are several, or its file's stem (or its mask's)."""
     for number, stat in enumerate(stats, start=1):
@@ -227,20 +314,21 @@ def _named(
         name = stem(file.key) if isinstance(file, Stat) else "image"
         if spec.name:
             name = spec.name if len(stats) == 1 else f"{spec.name}-{number}"
-        yield FoundImage(name, stat, mask)
+        alone = stat is None or (spec.uri is not None and stat.key == base.join(spec.uri))
+        yield FoundImage(name, stat, mask, place, alone)
 
 
-def _find_styles(spec: StyleSpec, base: BaseUri) -> Iterator[_FoundStyle]:
+def _find_styles(spec: StyleSpec, base: BaseUri, place: Path) -> Iterator[_FoundStyle]:
     if spec.uri is not None:
         mask = find_mask(spec.mask, base)
-        for image in _named(spec, find_images(spec.uri, base), mask):
+        for image in _named(spec, find_images(spec.uri, base), mask, place, base):
             yield _FoundStyle(image.name, [image], spec)
         return
     assert spec.images is not None
     images = []
-    for image_spec in spec.images:
-        stat = find_image(image_spec.uri, base, "in a mix")
-        images.append(FoundImage(stem(stat.key), stat, find_mask(image_spec.mask, base)))
+    for number, image_spec in enumerate(spec.images):
+        stat, mask = find_image(image_spec.uri, base, "in a mix"), find_mask(image_spec.mask, base)
+        images.append(FoundImage(stem(stat.key), stat, mask, (*place, "images", number), alone=True))
     yield _FoundStyle(spec.name or "+".join(image.name for image in images), images, spec)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = (
     "cell_id", "content_uri", "content_digest", "style_uris", "style_digests", "style_weights", "picture_digest",
-    "picture_format", "backbone",
+    "picture_format", "backbone", "clip_frames",
 )  # fmt: skip
 
 _AT_ONCE: Final = 32
@@ -84,6 +84,7 @@ def judge_sweep(
     catalog = root.catalog
     cells = catalog.read("sweeps", ["sweep_id", "cell_id"], where=("sweep_id", {sweep_id}))["cell_id"]
     rows = catalog.read("results", _COLUMNS, where=("cell_id", set(cells.to_pylist()))).to_pylist()
+    rows = [row for row in rows if row["clip_frames"] is None]  # judges look at stills
     judge, identity = build_judge(weights, device)
     known = catalog.keys("judgements", "judgement_id")
     waiting = [row for row in rows if _judgement_id(row, identity) not in known]

@@ -53,6 +53,8 @@ def identity_columns(job: Job, cell: Cell) -> dict[str, Any]:
         "style_mix": style.mix if style and len(style.images) > 1 else None,
         "weights_digest": job.batch.weights_digest or (cell.model.digest if cell.model else None) or None,
         "model_id": cell.model.model_id if cell.model else None,
+        "finish_model_id": cell.finish.model_id if cell.finish else None,
+        "finish_digest": (cell.finish.digest or None) if cell.finish else None,
         **flatten(cell.config),
     }
 

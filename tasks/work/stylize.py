@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.config.method import PixelMethod
-from nst.errors import InputError, NstError, TransientError
+from nst.errors import InputError, NstError, TransientError, UserError
 from nst.methods.start import picture_size
 from nst.pictures import images
 from nst.recent import Recent, bytes_of
@@ -25,6 +25,7 @@ from tasks.jobs import BatchOutcome, Failure, Job
 from tasks.layout import picture_key, thumbnail_key
 from tasks.models.backbone_weights import load_weights
 from tasks.models.files import load_model
+from tasks.work.clip_made import ClipMade
 from tasks.work.halving import as_told, stylize_in_memory
 from tasks.work.judging import Judging
 from tasks.work.measuring import Measuring
@@ -32,9 +33,11 @@ from tasks.work.rows import failure_row, failures_id, identity_columns, loss_col
 from tasks.work.workplace import peak_memory, reset_peak_memory, workplace
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from nst.pictures.images import Pixels
     from nst.pictures.masks import Labels
-    from nst.records import Cell, ImageRef, MaskRef, StyleRef
+    from nst.records import Cell, ImageRef, MaskRef, ModelRef, StyleRef
     from tasks.root import Root
 
 OnStep = Callable[[int, int], None]
@@ -71,7 +74,7 @@ class Computed:
 
     job: Job
     ready: list[tuple[Cell, Request]]
-    stylized: list[Stylized | Exception]
+    stylized: list[Stylized | ClipMade | Exception]
     failures: list[_FailedCell]
     here: Mapping[str, Any]
     about: Mapping[str, Any]
@@ -109,9 +112,9 @@ class Stylist:
         reset_peak_memory(self.device)
         failures: list[_FailedCell] = []
         ready = self._read(job, failures)
-        stylized = stylize_in_memory([request for _, request in ready], self._workspace(job), on_step)
-        seconds = time.perf_counter() - clock
         here = {"started_at": started, **workplace(self.device)}
+        stylized = self._stylize(job, ready, here, on_step)
+        seconds = time.perf_counter() - clock
         about = {
             "batch_seconds": seconds,
             "batch_size": len(ready),
@@ -122,6 +125,20 @@ class Stylist:
         }
         return Computed(job, ready, stylized, failures, here, about)
 
+    def _stylize(
+        self, job: Job, ready: list[tuple[Cell, Request]], here: Mapping[str, Any], on_step: OnStep | None
+    ) -> list[Stylized | ClipMade | Exception]:
+        """Return one picture, clip or error per cell; the frames of clips are committed already."""
+        if ready and ready[0][0].content and ready[0][0].content.clip:
+            workspace = self._workspace(job)
+            try:
+                from tasks.work.clip_frames import ClipWork  # late: it needs the extra `video`
+
+                return [*ClipWork(job, ready, workspace=workspace, root=self.root, here=here, on_step=on_step).run()]
+            except InputError as error:
+                return [error] * len(ready)
+        return [*stylize_in_memory([request for _, request in ready], self._workspace(job), on_step)]
+
     def commit(self, computed: Computed) -> BatchOutcome:
         """Write the pictures of a batch and commit its rows; another thread may compute the next batch meanwhile.
 
@@ -129,23 +146,29 @@ class Stylist:
 
         Raises:
             TransientError: The store did not answer; nothing of the batch is committed, and it may be run again.
+            UserError: The store refuses to write, which every cell would meet; nothing of the batch is committed.
         """
         job, failures = computed.job, list(computed.failures)
         rows: list[dict[str, Any]] = []
         traces: list[dict[str, Any]] = []
+        if job.part:  # its frames are committed; the clip itself is another job's
+            return BatchOutcome(job.batch.batch_id, (), (), computed.about["batch_seconds"])
         for (cell, request), outcome in zip(computed.ready, computed.stylized, strict=True):
             if isinstance(outcome, Exception):
                 failures.append(_FailedCell(cell, outcome, "stylize"))
                 continue
             try:
-                row = self._write_picture(job, cell, request, outcome)
-            except TransientError:
-                raise
-            except Exception as error:  # noqa: BLE001  one cell's fault must not cost the batch
+                if isinstance(outcome, ClipMade):
+                    row = self._write_clip(job, request, outcome)
+                else:
+                    row = self._write_picture(job, cell, request, outcome)
+            except Exception as error:
+                if _is_the_stores(error):
+                    raise
                 failures.append(_FailedCell(cell, as_told(error, self.device), "write"))
                 continue
             rows.append({**identity_columns(job, cell), **computed.about, **row, "finished_at": datetime.now(UTC)})
-            traces += [trace_row(cell, record) for record in outcome.trace]
+            traces += [trace_row(cell, record) for record in getattr(outcome, "trace", ())]
         failed_rows = [failure_row(job, failed.cell, failed.error, failed.stage, computed.here) for failed in failures]
         self._commit(job, rows, traces, failed_rows)
         return BatchOutcome(
@@ -168,22 +191,27 @@ class Stylist:
                 styles = cell.style.images if cell.style else ()
                 request = Request(
                     cell_id=cell.cell_id,
-                    content=self._pixels(cell.content) if cell.content and cell.content.uri else None,
+                    content=self._content(cell.content) if cell.content else None,
                     styles=self._styles(cell.style) if cell.style else (),
                     style_weights=cell.style.weights if cell.style else (),
                     mix=cell.style.mix if cell.style else "targets",
                     config=cell.config,
                     content_mask=self._labels(cell.content.mask) if cell.content and cell.content.mask else None,
                     style_masks=tuple(self._labels(image.mask) for image in styles if image.mask),
-                    model=self._model(cell),
+                    model=_network(cell.model),
                     start=self._pixels(cell.start) if cell.start else None,
                     trained_style=None if cell.style else self._trained_style(cell),
+                    finish=_network(cell.finish),
                 )
             except InputError as error:
                 failures.append(_FailedCell(cell, error, "read"))
             else:
                 ready.append((cell, request))
         return ready
+
+    def _content(self, ref: ImageRef) -> Pixels | None:
+        """Return a content image; None for a mask alone and for a clip, whose frames come one by one."""
+        return self._pixels(ref) if ref.uri and not ref.clip else None
 
     def _pixels(self, ref: ImageRef) -> Pixels:
         return self._images.get(ref.digest, lambda: read_pixels(ref))
@@ -209,13 +237,6 @@ class Stylist:
 
     def _labels(self, mask: MaskRef) -> Labels:
         return self._masks.get(mask.digest, lambda: read_mask(mask))
-
-    def _model(self, cell: Cell) -> NetworkFile | None:
-        if cell.model is None:
-            return None
-        if not cell.model.uri:
-            raise InputError(f"its model {cell.model.identity[:8]} is not trained", hint="see the failures, run again")
-        return load_model(cell.model.uri, cell.model.digest)
 
     def _write_picture(self, job: Job, cell: Cell, request: Request, outcome: Stylized) -> dict[str, Any]:
         """Write the picture and its thumbnail; return their columns, losses and metrics."""
@@ -246,6 +267,15 @@ class Stylist:
             "thumbnail_uri": store.url(small),
         }
 
+    def _write_clip(self, job: Job, request: Request, made: ClipMade) -> dict[str, Any]:
+        """Write the clip and its thumbnail; return their columns, losses and metrics."""
+        from tasks.work.clip_rows import clip_columns  # late: it needs the extra `video`
+
+        def measure(image: np.ndarray, number: int) -> dict[str, float]:
+            return self._measuring.measure(image, replace(request, content=made.source.pixels(number)))
+
+        return {**clip_columns(self.root, made, measure), "cost": job.batch.cost / len(job.batch.cells)}
+
     def _commit(
         self, job: Job, rows: list[dict[str, Any]], traces: list[dict[str, Any]], failures: list[dict[str, Any]]
     ) -> None:
@@ -257,6 +287,24 @@ class Stylist:
             catalog.commit("traces", job.sweep_id, batch_id, traces)
         if rows:
             catalog.commit("results", job.sweep_id, batch_id, rows)
+
+
+def _is_the_stores(error: Exception) -> bool:
+    """Return whether an error of writing a picture is no fault of its cell: the store does not answer, or refuses."""
+    return isinstance(error, TransientError) or (isinstance(error, UserError) and not isinstance(error, InputError))
+
+
+def _network(model: ModelRef | None) -> NetworkFile | None:
+    """Return the file of a trained network that a cell runs, if it runs one.
+
+    Raises:
+        InputError: It is not trained.
+    """
+    if model is None:
+        return None
+    if not model.uri:
+        raise InputError(f"its model {model.identity[:8]} is not trained", hint="see the failures, run again")
+    return load_model(model.uri, model.digest)
 
 
 def _actual(cell: Cell, outcome: Stylized, size: tuple[int, int], cost: float) -> dict[str, Any]:

@@ -36,6 +36,7 @@ __all__ = [
     "TextureNetTraining",
     "Training",
     "TrainingConfig",
+    "refuse_to_finish",
     "refuse_to_paint",
 ]
 
@@ -66,3 +67,19 @@ def refuse_to_paint(family: str) -> None:
     if TRAINING_CONFIGS[family].MAKES == "backbone":
         found = f"a {family} network measures pictures and makes none"
         raise InputError(found, hint="name its file as backbone.weights of a method that optimises pictures")
+
+
+def refuse_to_finish(family: str) -> None:
+    """Refuse to put the networks of a family over finished pictures: these have no style beside them, and no mask.
+
+    Raises:
+        InputError: The networks of the family need more than a picture, or make none.
+    """
+    refuse_to_paint(family)
+    hint = "choose a super_resolution network, or one of a single style"
+    if TRAINING_CONFIGS[family].PAINTS == "masks":
+        raise InputError(f"networks of the family {family} paint masks, and a finish gives them a picture", hint=hint)
+    if TRAINING_CONFIGS[family].KNOWS not in {"none", "one"}:
+        raise InputError(
+            f"networks of the family {family} need a style with each picture, and a finish gives them none", hint=hint
+        )

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from nst.config.backbone import BackboneConfig
-from nst.config.fields import EncoderLayer, LayerWeights, Weight
+from nst.config.fields import EncoderLayer, LayerWeights, SteadyWeight, Weight
 from nst.config.training.settings import DecayConfig, Training
 
 
@@ -45,6 +45,8 @@ class AdainTraining(Training):
 
     tv_weight: Weight = 0.0
     """Weight of the total variation of the output in [0, 1]. The paper has no such term."""
+
+    temporal_weight: SteadyWeight = 0.0
 
     backbone: BackboneConfig = BackboneConfig(name="vgg19", padding="reflect")
     """Backbone that encodes the pictures and measures them (VGG-19 with reflection padding in

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from nst.config.backbone import BackboneConfig
-from nst.config.fields import LayerWeights
+from nst.config.fields import LayerWeights, SteadyWeight
 from nst.config.training.settings import Filters, Training
 
 
@@ -29,6 +29,8 @@ class ConditionalTraining(Training):
     style_layers: LayerWeights = dict.fromkeys(("relu1_2", "relu2_2", "relu3_3", "relu4_3"), 0.25)
     """Layers of the style loss with their weights (the last layers of blocks 1 to 4 of VGG-16, equally, in magenta's
     image_stylization)."""
+
+    temporal_weight: SteadyWeight = 0.0
 
     backbone: BackboneConfig = BackboneConfig(name="vgg16")
     """Backbone that measures the pictures (VGG-16 in the paper)."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from nst.config.backbone import BackboneConfig
-from nst.config.fields import LayerWeights
+from nst.config.fields import LayerWeights, SteadyWeight
 from nst.config.training.settings import Filters, Training
 
 
@@ -22,6 +22,8 @@ class JohnsonTraining(Training):
     style_layers: LayerWeights = dict.fromkeys(("relu1_2", "relu2_2", "relu3_3", "relu4_3"), 0.25)
     """Layers of the style loss with their weights (these four of VGG-16, equally, in Johnson et al. 2016 section
     4.1)."""
+
+    temporal_weight: SteadyWeight = 0.0
 
     backbone: BackboneConfig = BackboneConfig(name="vgg16")
     """Backbone that measures the pictures (VGG-16 in Johnson et al. 2016 section 3.2)."""

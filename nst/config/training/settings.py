@@ -42,7 +42,7 @@ class Training(Settings):
 
     REVISED: ClassVar[Mapping[str, Mapping[Any, int]]] = {"precision": {"float64": 2}}
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"checkpoint_every", "validate_every", "compile"})
-    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"photograph_scale", "warmup"})
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"photograph_scale", "warmup", "temporal_weight"})
 
     KNOWS: ClassVar[Literal["none", "one", "many", "any"]] = "one"
     """Which styles a trained network knows: `none`; `one`; `many`, with a row of parameters for each; or `any`, since

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nst.config.backbone import BackboneConfig
-from nst.config.fields import LayerWeights, Weight
+from nst.config.fields import LayerWeights, SteadyWeight, Weight
 from nst.config.training.settings import DecayConfig, Filters, Training
 
 
 class TextureNetTraining(Training):
     """Textures or one style from noise at several scales (Ulyanov et al. 2016, 2017; DmitryUlyanov/texture_nets)."""
+
+    ADDED_LATER: ClassVar[frozenset[str]] = Training.ADDED_LATER | {"temperature"}
 
     family: Literal["texture_net"] = "texture_net"
 
@@ -39,17 +41,25 @@ class TextureNetTraining(Training):
     style_layers: LayerWeights = dict.fromkeys(("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), 0.2)
     """Layers of the style loss with their weights (these five of VGG-19, equally, in texture_nets)."""
 
+    temperature: Weight = 0.0
+    """Temperature T of the distribution p(x) = exp(-L(x) / T) / Z that the network learns to sample, L the weighted sum
+    of all losses (Ulyanov et al. 2017, "Improved texture networks", eq. 4 to 7). It minimises T KL(q || p), the mean of
+    L minus T times the entropy of its pictures, which is estimated by (D / N) sum_i log r_i, with D = 3 x `size`^2
+    values and r_i the distance of picture i to its nearest neighbour. At 0 the entropy plays no part, and that is the
+    default by the curve in `tests/benchmarks/REPORT.md`: textures are as different without it; with `mode: stylize` and
+    T D of 0.3 the two pictures of a photograph are four times as distant, at 1.1 times the style loss, but by large
+    bright and dark areas that hide the photograph, and at 1 nothing of it is left. Start at 0.1 / D."""
+
     diversity_weight: Weight = 0.0
-    """Weight of the diversity term: minus the mean log distance of an output to its nearest neighbour in the batch
-    (Ulyanov et al. 2017, "Improved texture networks", eq. 7). A weight needs an even `batch_size`: with `mode: stylize`
-    each photograph is then in the batch twice, with different noise, and only the two pictures of one photograph are
-    compared. In own trials with `mode: stylize` (The Wave, 64 pixels, 800 steps) 0.3 made the pictures of one
-    photograph 2.6 times as distant from each other, at 0.98 times the style loss and 1.12 times the content loss; 0.5
-    made them 2.9 times as distant, at 1.05 and 1.15 times. Textures with `padding: circular` need no such weight: where
-    nothing but the noise distinguishes places, they are already as different as independent pictures."""
+    """The number T x D, `temperature` times the number of values, for those who would rather name a weight that means
+    the same at every `size`: that of minus the mean log distance of an output to its nearest neighbour in the batch.
+    Name one of the two. Either needs an even `batch_size`: with `mode: stylize` each photograph is then in the batch
+    twice, with different noise, and only the two pictures of one photograph are compared."""
 
     tv_weight: Weight = 0.0
     """Weight of the total variation of the output in [0, 1]. texture_nets has no such term."""
+
+    temporal_weight: SteadyWeight = 0.0
 
     backbone: BackboneConfig = BackboneConfig(name="vgg19")
     """Backbone that measures the pictures (VGG-19 in texture_nets)."""
@@ -67,6 +77,17 @@ class TextureNetTraining(Training):
     padding: Literal["circular", "reflect", "zeros"] = "circular"
     """Padding of every convolution (`circular`, which makes textures that tile, in Ulyanov et al. 2016 section 3.2)."""
 
+    @model_validator(mode="after")
+    def _one_weight_of_the_entropy(self) -> Self:
+        if self.temperature and self.diversity_weight:
+            raise ValueError("temperature and diversity_weight say the same twice; remove one of them")
+        return self
+
+    @property
+    def entropy_weight(self) -> float:
+        """Weight of minus the mean log distance of a picture to its nearest neighbour: the temperature times D."""
+        return self.diversity_weight or self.temperature * 3 * self.size**2
+
     @property
     def photographs(self) -> bool:
         """Whether the network learns from photographs: only with `mode: stylize`."""
@@ -75,10 +96,11 @@ class TextureNetTraining(Training):
     @property
     def views(self) -> int:
         """How often each photograph is in the batch of one step."""
-        return 2 if self.photographs and self.diversity_weight else 1
+        return 2 if self.photographs and self.entropy_weight else 1
 
     def fault(self, *, has_parent: bool) -> str:
         """Return an error where the diversity term compares pictures in pairs and their number is odd, else ""."""
         del has_parent
-        odd = self.diversity_weight and self.batch_size % 2
-        return f"diversity_weight needs an even batch_size; found {self.batch_size}" if odd else ""
+        odd = self.entropy_weight and self.batch_size % 2
+        word = "diversity_weight" if self.diversity_weight else "temperature"
+        return f"{word} needs an even batch_size; found {self.batch_size}" if odd else ""

@@ -61,6 +61,17 @@ def _preprocesses(metadata: Mapping[str, str]) -> bool:
     return '"preprocessing"' in metadata.get(NOTE, "")
 
 
+_MEASURING: Final = (
+    "features.",
+    "classifier.",
+    "avgpool.",
+    "conv1.weight",
+    "bn1.",
+    *(f"layer{n}." for n in range(1, 5)),
+    "fc.",
+)
+"""How the names begin of all tensors of torchvision's classifiers, which measure pictures."""
+
 LAYOUTS: Final = (
     _by_names("lengstrom/fast-style-transfer", ("conv_out.weight", "up1.scale"), FastStyleNet, tried=True),
     _by_names("naoto0804/pytorch-AdaIN", ("28.weight", "features.0.weight"), adain, tried=True),
@@ -93,9 +104,9 @@ def layout_of(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Lay
             return layout
     if "28.weight" in tensors:
         raise InputError("an AdaIN decoder without its encoder", hint="import it together with VGG-19's weights")
-    if "features.0.weight" in tensors:
+    if tensors and all(name.startswith(_MEASURING) for name in tensors):
         raise InputError(
-            f"no network that paints: {metadata.get('net') or 'tensors features.0.weight, ...'}",
+            f"no network that paints: {metadata.get('net') or f'tensors {min(tensors)}, ...'}",
             hint="weights of a network that measures pictures are named as backbone.weights",
         )
     some = sorted(tensors)

@@ -14,6 +14,7 @@ from nst.losses.objective import Objective, extract
 from nst.losses.terms import tv_term
 from nst.ops import dtype_of, to_tensor
 from nst.pictures.images import resize_to, target_size
+from nst.training.fake_motion import moved, noisy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -122,6 +123,24 @@ class Lesson:
         """Return a loss of all pictures of a batch together, added to the mean of their own losses; shape ()."""
         return torch.zeros_like(outputs_B3HW[0, 0, 0, 0])
 
+    def temporal_loss(
+        self, outputs_B3HW: Tensor, photographs_B3HW: Tensor | None, styles: Sequence[int], seeds: Sequence[int]
+    ) -> Tensor:
+        """Return the weighted temporal loss of a batch (`nst.training.fake_motion`), shape ().
+
+        Args:
+            outputs_B3HW: What the network made of the photographs.
+            photographs_B3HW: The photographs; None for pictures from noise or masks alone, which have no such loss.
+            styles: Index of the style of each picture.
+            seeds: Seed of each picture, of its motion as well.
+        """
+        weight = getattr(self.config, "temporal_weight", 0.0)
+        if not weight or photographs_B3HW is None:
+            return torch.zeros_like(outputs_B3HW[0, 0, 0, 0])
+        again_B3HW, _ = self(noisy(moved(photographs_B3HW, seeds), seeds), styles, seeds)
+        gap_B3HW = again_B3HW - moved(outputs_B3HW, seeds)
+        return weight * gap_B3HW.abs().mean()
+
     def finish(self, picture: np.ndarray, photograph: np.ndarray) -> np.ndarray:
         """Return a validation picture as users of the network get it; by default as the network made it.
 
@@ -140,6 +159,16 @@ class Lesson:
             photograph: What it was made of, HWC uint8.
         """
         del picture, photograph
+        return {}
+
+    def sample(self, photographs: Sequence[Tensor | None]) -> dict[str, float]:
+        """Return measures of many pictures of each photograph that only this family has, by name.
+
+        Args:
+            photographs: The validation photographs, RGB in [0, 1], shape (1, 3, H, W) each; None in place of each for
+                pictures from noise alone.
+        """
+        del photographs
         return {}
 
     def objective(self, outputs_B3HW: Tensor, terms: Iterable[Term]) -> Objective:

@@ -16,11 +16,12 @@ from nst.config.architectures import least_side
 from nst.errors import UserError
 from nst.losses.adversarial import Duel
 from nst.losses.objective import Term
-from nst.losses.terms import content_terms
+from nst.losses.terms import content_terms, pixel_term
 from nst.networks import Origin
 from nst.networks.adain import moments
 from nst.networks.mgan import MganNet, PatchCritic
 from nst.pictures.images import resize_to, rotate, style_size
+from nst.training.deconvolution import Deconvolution
 from nst.training.lessons.lesson import Learner, Lesson
 from nst.training.sampler import random_crop
 
@@ -44,16 +45,18 @@ GROWTH: Final = 1.1
 class MarkovianLesson(Lesson):
     """Pictures that keep a photograph's features and whose neural patches a critic takes for those of the style.
 
+    In two stages, they keep the pixels of a picture that was optimised for the photograph instead.
+
     The critic learns too: `nst.losses.adversarial.Duel` is the loss of both players. Squares are cut from the style at
     random places, slightly turned and scaled, and mirrored half of the time.
 
     Source:
-        Li & Wand 2016, section 3, and chuanli11/MGANs `code/train.lua`. Differs: there is one stage. Theirs first
-        optimises a hundred pictures against a critic, which takes hours on a CPU; the network then learns their pixels,
-        against a second critic that is shown those pictures as real. Here the network learns from photographs at once,
-        the real patches come from the style itself, and the content is compared where the encoder ends. The content
-        loss is in relative units (`nst.losses.units`); the adversarial loss is 1 while the critic cannot tell real
-        patches from painted ones.
+        Li & Wand 2016, section 3, and chuanli11/MGANs `code/train.lua`. Theirs first optimises a hundred pictures
+        against a critic; the network then learns their pixels, against a second critic that is shown those pictures as
+        real. Differs: without `deconvolution` there is one stage: the network learns from photographs at once, and the
+        content is compared where the encoder ends. In both ways the real patches are the style's own. The content loss
+        is in relative units (`nst.losses.units`); the adversarial loss is 1 while the critic cannot tell real patches
+        from painted ones.
     """
 
     config: MganTraining
@@ -75,6 +78,7 @@ class MarkovianLesson(Lesson):
         features = self.features(self.style[None])
         self.critic = nn.ModuleDict({layer: PatchCritic(*moments(features[layer])) for layer in config.style_layers})
         self.critic.to(self.device, self.dtype)
+        self.deconvolution = Deconvolution(config, self.backbone, features) if config.deconvolution else None
         self.undecided = config.style_weight * sum(config.style_layers.values())
 
     def learners(self) -> dict[str, Learner]:
@@ -97,8 +101,11 @@ class MarkovianLesson(Lesson):
             decoded_B3HW = network.decode(encoded_BCHW)
         outputs_B3HW = decoded_B3HW.to(self.dtype)
         ones_B = torch.ones_like(outputs_B3HW[:, 0, 0, 0])
-        encoded: dict[str, Tensor] = {config.layer: encoded_BCHW.to(self.dtype)}
-        terms = content_terms(encoded, {config.layer: 1.0}, config.content_weight * ones_B)
+        if self.deconvolution:
+            terms = [pixel_term(self.deconvolution(photographs_B3HW), config.content_weight * ones_B)]
+        else:
+            encoded: dict[str, Tensor] = {config.layer: encoded_BCHW.to(self.dtype)}
+            terms = content_terms(encoded, {config.layer: 1.0}, config.content_weight * ones_B)
         for layer, share in config.style_layers.items():
             duel = Duel(self.critic[layer], real[layer])
             terms.append(Term("style", layer, duel, "positions", share, share * config.style_weight * ones_B))

@@ -5,11 +5,13 @@ Shape letters: B pictures, C channels, H rows, W columns, S styles.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Final
 
 import torch
 
-from nst.losses.diversity import diversity_loss
+from nst.losses.diversity import diversity_loss, entropy
 from nst.losses.objective import extract
 from nst.losses.style import STYLE_LOSSES, batch_target
 from nst.losses.terms import content_terms, style_terms
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from nst.workspace import Workspace
 
 GRAM = STYLE_LOSSES["gram"]
+
+SAMPLES: Final = 4
+"""Number of pictures of one photograph from which the entropy of a generator is estimated."""
 
 
 class PerceptualLesson(Lesson):
@@ -112,6 +117,20 @@ class DiverseLesson(PerceptualLesson):
     def extra_loss(self, outputs_B3HW: Tensor) -> Tensor:
         """Return the diversity term times its weight."""
         config = self.config
-        if not config.diversity_weight:
+        if not config.entropy_weight:
             return super().extra_loss(outputs_B3HW)
-        return config.diversity_weight * diversity_loss(outputs_B3HW, config.views if config.photographs else None)
+        return config.entropy_weight * diversity_loss(outputs_B3HW, config.views if config.photographs else None)
+
+    def sample(self, photographs: Sequence[Tensor | None]) -> dict[str, float]:
+        """Return the entropy of the pictures of each photograph, or of noise alone, and its standard error.
+
+        Of every photograph `SAMPLES` pictures are made of as much different noise. The entropy is the mean over the
+        photographs, the standard error that of this mean.
+        """
+        found = []
+        for number, photograph_13HW in enumerate(photographs):
+            copies_B3HW = None if photograph_13HW is None else photograph_13HW.expand(SAMPLES, -1, -1, -1)
+            seeds = range(number * SAMPLES, (number + 1) * SAMPLES)
+            found.append(entropy(self._paint(copies_B3HW, [0] * SAMPLES, seeds)).item())
+        error = {"entropy_error": stdev(found) / math.sqrt(len(found))} if len(found) > 1 else {}
+        return {"entropy": fmean(found), **error} if found else {}

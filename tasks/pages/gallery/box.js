@@ -121,6 +121,7 @@ function yamlOf(i) {
   const settings = settingsOf(i);
   for (const [key, path] of Object.entries(DATA.paths[settings.method] || {})) {
     if (settings[key] === null || settings[key] === undefined) continue;
+    if (key === "backbone_input" && DATA.inputless.includes(settings.backbone_weights)) continue; // it follows from them
     let node = tree;
     for (const part of path.slice(0, -1)) node = node[part] ??= {};
     node[path.at(-1)] = DATA.json.includes(key) ? { json: settings[key] } : settings[key];

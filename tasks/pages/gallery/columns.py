@@ -7,6 +7,7 @@ from collections import Counter
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
+from nst.config.backbone import NAMED
 from nst.config.feedforward import FeedforwardConfig
 from nst.config.scores import ORDERED, ranks
 from nst.yaml.json_text import from_json
@@ -83,6 +84,7 @@ def tabulate(rows: Sequence[Mapping[str, Any]], page_uri: str) -> dict[str, Any]
         "sources": _sources(cells),
         "about": {key: about[key] for key in settings},
         "paths": {method: {key: place.keys for key, place in places(method).items()} for method in methods},
+        "inputless": [weights for weights in NAMED if weights != "torchvision"],
         "json": sorted({key for method in methods for key, place in places(method).items() if place.structured}),
     }
 

@@ -1,0 +1,19 @@
+"""Which files are clips and which are stills. Needs no extra."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Final
+
+from tasks.clips.animations import is_animation
+from tasks.inputs.digests import MOST_BYTES
+from tasks.inputs.uris import CLIP_SUFFIXES, read_uri
+
+_ANIMATED: Final = frozenset({".gif", ".png", ".apng", ".webp"})
+"""Endings of files that may be clips."""
+
+
+def is_clip(uri: str) -> bool:
+    """Return whether a file is a clip: by its ending, or a GIF, PNG or WebP that is animated."""
+    suffix = PurePosixPath(uri.partition("?")[0]).suffix.lower()
+    return suffix in CLIP_SUFFIXES or (suffix in _ANIMATED and is_animation(read_uri(uri, max_bytes=MOST_BYTES)))

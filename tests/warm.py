@@ -1,0 +1,146 @@
+"""Processes of nst that are forked from one that has imported torch already, in a few hundredths of a second each.
+
+The command starts in about two seconds, and a worker in four more, nearly all of it for imports. A test whose fact is
+what a run does, and not how its processes come to be, takes them from here: `nst` and `start` run the command in a
+process of its own, with its own environment, working folder and exit code, and the fixture `warm_workers` (conftest)
+serves a run within the test's process. The workers of both are forked too. How nst itself starts and ends processes is
+asserted with real ones: in test_run.py, test_workers.py, test_stop.py, test_kill.py, test_leaving.py, test_package.py.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+IMPORTED = [
+    "torch._dynamo",  # which Adam imports when it is first made
+    "pandas",
+    "pyarrow.dataset",
+    "rich.progress",
+    "rich.table",
+    "trainings",
+    "typer",
+    "flows.here",
+    "flows.order.request",
+    "flows.order.sweep",
+    "flows.order.training",
+    "tasks.fsck.check",
+    "tasks.pages.export",
+    "tasks.work.stylize",
+    "tasks.work.training",
+]
+"""What the process that all are forked from imports; nothing that reads the environment or the terminal for good."""
+
+DEADLINE_S = 240
+
+
+class _Process(ForkServerProcess):
+    """A process that is forked from the warm one, and has the environment of the process that asks for it."""
+
+    def __init__(self, group: None = None, target: Any = None, args: tuple[Any, ...] = (), **options: Any) -> None:
+        super().__init__(group, _in_environment, args=(dict(os.environ), target, *args), **options)
+
+
+class _Context(ForkServerContext):
+    Process = _Process
+
+    def get_context(self, method: str | None = None) -> Any:
+        return self
+
+
+CONTEXT = _Context()
+CONTEXT.set_forkserver_preload(IMPORTED)
+
+
+def _in_environment(environment: Mapping[str, str], target: Callable[..., object], *arguments: object) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    target(*arguments)
+
+
+@contextmanager
+def warm_workers() -> Iterator[None]:
+    """Fork the workers and trials of runs within this process, instead of spawning them."""
+    forking = SimpleNamespace(get_context=CONTEXT.get_context)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tasks.work.workers.multiprocessing", forking)
+        patch.setattr("tasks.work.calibration.multiprocessing", forking)
+        yield
+
+
+def _command(folder: str, arguments: list[str], out: str, err: str) -> None:
+    """Be the command: in a folder, with these arguments and files for what it says."""
+    forkserver._forkserver.ensure_running = lambda: None  # type: ignore[method-assign]  # the one that this came from
+    os.setsid()  # what it starts itself is its group
+    os.chdir(folder)
+    for file, descriptor in ((out, 1), (err, 2)):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
+    sys.argv = ["nst", *arguments]
+    with warm_workers(), pytest.MonkeyPatch.context() as patch:
+        for module in ("stop", "engine"):
+            patch.setattr(f"flows.{module}.GRACE_S", DEADLINE_S)  # a stopped run publishes, however slow the machine
+        from flows.__main__ import main
+
+        main()
+
+
+class Command:
+    """A running command, as `subprocess.Popen` has it."""
+
+    def __init__(self, arguments: tuple[object, ...], cwd: Path | None, environment: Mapping[str, str]) -> None:
+        self._said = tempfile.TemporaryDirectory()
+        files = [f"{self._said.name}/{name}" for name in ("out", "err")]
+        given = (str(cwd or Path.cwd()), [str(argument) for argument in arguments], *files)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            self._process = CONTEXT.Process(target=_command, args=given)
+        self._process.start()
+        self.pid = self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def ended(self, timeout: float = DEADLINE_S) -> subprocess.CompletedProcess[str]:
+        """Wait for the end, and return the exit code and what was said."""
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            self._process.kill()
+            self._process.join()
+            pytest.fail(f"no end after {timeout} s: {self.said}")
+        said = self.said
+        self._said.cleanup()
+        return subprocess.CompletedProcess([], self._process.exitcode, *said)
+
+    @property
+    def said(self) -> tuple[str, str]:
+        """What was written to the standard output, and to the standard error."""
+        files = (Path(self._said.name) / name for name in ("out", "err"))
+        out, err = (file.read_text() if file.exists() else "" for file in files)
+        return out, err
+
+
+def start(*arguments: object, cwd: Path | None = None, **environment: str) -> Command:
+    """Start the command `nst` with these arguments."""
+    return Command(arguments, cwd, environment)
+
+
+def nst(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command `nst` with these arguments, and return its exit code and what it said."""
+    return start(*arguments, cwd=cwd, **environment).ended()

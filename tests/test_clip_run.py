@@ -244,3 +244,38 @@ def test_what_cannot_be_done_is_told_at_its_place(folder, contents, rest, messag
 def test_settings_for_clips_need_a_clip(folder):
     with pytest.raises(UserError, match=r"temporal_weight has no effect: no content of this manifest is a clip"):
         plan(folder, manifest("waves.png", ", temporal_weight: 5"))
+
+
+def test_a_file_keeps_the_times_of_its_frames_and_its_sound(folder, shared_data):
+    """Read back with PyAV: frames 10 and 12 of a real clip with their own times, and its sound between them as it is."""
+    import av
+
+    source = shared_data / "video" / "cutBunny.mp4"
+    (row,) = run(plan(folder, manifest(f"{{video: {source}, frames: 10-13, every: 2}}")))
+    made = row["picture_uri"].removeprefix("file://")
+
+    def times(file):
+        with av.open(str(file)) as container:
+            return [frame.pts * frame.time_base for frame in container.decode(video=0)]
+
+    def sound(file):
+        with av.open(str(file)) as container:
+            packets = container.demux(container.streams.audio[0])
+            return {p.pts * p.time_base: bytes(p) for p in packets if p.size}
+
+    theirs = times(source)
+    assert times(made) == [theirs[10], theirs[12]]
+    assert row["clip_seconds"] == pytest.approx(float(theirs[14] - theirs[10]))
+    ours, whole = sound(made), sound(source)
+    assert ours.items() <= whole.items()
+    inside = [when for when in whole if theirs[10] <= when < theirs[14] - 1024 / 44100]
+    assert inside
+    assert set(inside) <= set(ours)
+    assert (row["clip_first"], row["clip_last"], row["clip_every"]) == (10, 12, 2)
+
+
+def test_the_cut_of_a_real_clip_begins_a_shot(folder, shared_data):
+    where = f"{shared_data / 'video' / 'bunny_cut'}/*.jpg"
+    prepared = plan(folder, manifest(f"{{video: '{where}', frames: 5-8}}"))
+    run(prepared)
+    assert [(row["frame"], row["shot"]) for row in frames(prepared)] == [(5, 0), (6, 0), (7, 1), (8, 1)]  # 7 is 0235

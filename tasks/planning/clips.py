@@ -36,6 +36,8 @@ class FoundClip:
     """A clip that a manifest names, before its bytes are read: a file, or stills in order."""
 
     name: str
+    uri: str
+    """Absolute, of the file; of a sequence the glob or prefix."""
     spec: ContentSpec
     files: Sequence[Stat]
     is_sequence: bool
@@ -52,7 +54,8 @@ def find_clip(spec: ContentSpec, base: BaseUri) -> FoundClip:
     files = find_files(spec.video, base)
     is_sequence = len(files) > 1 or magic_at(spec.video) >= 0 or spec.video.endswith("/")
     name = spec.name or stem(spec.video.rstrip("/") if is_sequence and magic_at(spec.video) < 0 else files[0].key)
-    return FoundClip(name, spec, files, is_sequence, find_mask(spec.mask, base))
+    uri = base.join(spec.video) if is_sequence else files[0].key
+    return FoundClip(name, redacted(uri), spec, files, is_sequence, find_mask(spec.mask, base))
 
 
 def identify_clip(clip: FoundClip, digests: Digests, store: Store, form: ClipFormat) -> ImageRef:
@@ -76,10 +79,10 @@ def identify_clip(clip: FoundClip, digests: Digests, store: Store, form: ClipFor
     if clip.is_sequence:
         stills = tuple(map(FrameRef, uris, map(str, known), links))
         digest = hashlib.sha256("\n".join(map(str, known)).encode()).hexdigest()
-        count, uri, link = len(stills), clip.spec.video or "", ""
+        count, uri, link = len(stills), clip.uri, ""
         rate = clip.spec.rate or DEFAULT_RATE
     else:
-        stills, digest, uri, link = (), str(known[0]), uris[0], links[0]
+        stills, digest, uri, link = (), str(known[0]), clip.uri, links[0]
         if clip.spec.rate:
             raise InputError("a file knows its times; 'rate' is for sequences of stills", hint="remove 'rate'")
         count, rate = _count(link or uri, uri, digest, store), 0.0

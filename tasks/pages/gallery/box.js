@@ -131,19 +131,23 @@ function yamlOf(i) {
   const quote = (value) => JSON.stringify(value); // JSON's strings, numbers, lists and mappings are YAML
   const tree = {};
   const settings = settingsOf(i);
+  const source = DATA.sources.values[DATA.sources.index[i]];
   for (const [key, path] of Object.entries(DATA.paths[settings.method] || {})) {
-    if (settings[key] === null || settings[key] === undefined) continue;
+    if (settings[key] === null || settings[key] === undefined || (!source.clip && DATA.of_clips.includes(path[0]))) continue;
     let node = tree;
     for (const part of path.slice(0, -1)) node = node[part] ??= {};
     node[path.at(-1)] = DATA.json.includes(key) ? { json: settings[key] } : settings[key];
   }
   const lines = [`name: cell-${DATA.ids[i].slice(0, 12)}`];
-  const source = DATA.sources.values[DATA.sources.index[i]];
   const scaleOf = (k) => ((source.scales[k] ?? 1) === 1 ? null : source.scales[k]);
   const part = source.clip || {};
   const entry = (uri, mask, key, value, scale, video) => // a content may be a mask alone
     `{${[["uri", uri], ["video", video], ["frames", video && part.frames], ["every", video && part.every], ["rate", video && part.rate], ["mask", mask], [key, value], ["scale", scale]].filter((pair) => pair[1]).map((pair) => `${pair[0]}: ${quote(pair[1])}`).join(", ")}}`;
-  const named = (uri, mask, kind, scale, video) => entry(uri, mask, "name", AXES.has(kind) ? valueOf(kind, i) : DATA.only[kind], scale, video);
+  const nameIn = (kind) => { // a name of a file that no manifest may say is found again by itself
+    const name = AXES.has(kind) ? valueOf(kind, i) : DATA.only[kind];
+    return /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name) ? name : null;
+  };
+  const named = (uri, mask, kind, scale, video) => entry(uri, mask, "name", nameIn(kind), scale, video);
   const content = source.clip ? [null, source.content] : [source.content, null];
   if (source.content || source.mask) lines.push("contents:", `  - ${named(content[0], source.mask, "content", null, content[1])}`);
   if (source.styles.length === 1) lines.push("styles:", `  - ${named(source.styles[0], source.masks[0], "style", scaleOf(0))}`);

@@ -36,6 +36,7 @@ class Player {
       video.node.requestVideoFrameCallback?.(note);
       video.node.addEventListener("click", () => this.toggle());
     }
+    this.lead.node.addEventListener("ended", () => this.hold());
     this.seekFrame(moment.time < this.clip.times[0] || moment.time >= this.clip.end ? 0 : this.frameAt(moment.time));
     this.bar = this.controls();
     this.turn = requestAnimationFrame(() => this.run());
@@ -93,16 +94,19 @@ class Player {
       this.frame = this.frameAt(this.lead.shown ?? node.currentTime);
       if (node.ended || node.currentTime >= this.clip.end) this.finish();
       else for (const video of this.videos) this.follow(video);
-    } else {
-      for (const video of this.videos) video.node.pause();
-    }
+    } else this.hold();
     this.tell();
   }
 
   // A clip is read to its end when its last frame appears, which then has its own time to be shown.
   finish() {
+    this.hold();
     this.endsAt ??= performance.now() + (1000 * Math.max(0, this.clip.end - this.lead.node.currentTime)) / moment.rate;
     if (performance.now() >= this.endsAt) this.seekFrame(0);
+  }
+
+  hold() {
+    for (const video of this.videos) video.node.pause();
   }
 
   follow(video) {
@@ -116,7 +120,9 @@ class Player {
 
   toggle() {
     moment.playing = !moment.playing;
-    if (!moment.playing) this.seekFrame(this.frame);
+    if (moment.playing) return;
+    this.hold();
+    this.seekFrame(this.frame);
   }
 
   step(by) {

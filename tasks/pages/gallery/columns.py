@@ -7,6 +7,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.config.scores import ORDERED, ranks
+from nst.manifest.clips import OF_CLIPS
 from tasks.catalog import columns as catalog
 from tasks.catalog import parameters, schema
 from tasks.pages.gallery.links import relative
@@ -80,6 +81,7 @@ def tabulate(
         "errors": [_error(row) for row in cells],
         "sources": sources(cells, page_uri),
         "clips": clips(cells, moments or {}),
+        "of_clips": OF_CLIPS,
         "about": {key: about[key] for key in settings},
         "paths": {method: {key: place.keys for key, place in places(method).items()} for method in methods},
         "json": sorted({key for method in methods for key, place in places(method).items() if place.structured}),

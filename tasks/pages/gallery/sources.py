@@ -34,8 +34,7 @@ def sources(cells: Sequence[Mapping[str, Any]], page_uri: str) -> dict[str, Any]
             "weights": from_json(weights or "[]"),
             "mix": mix,
             "scales": from_json(scales or "[]"),
-            "clip": dict(selection) or None,
-            "link": relative(content, page_uri) if selection and not _is_sequence(content) else None,
+            **({"clip": dict(selection), "link": _link(content, page_uri)} if selection else {}),
         }
         for content, mask, styles, masks, weights, mix, scales, selection in found["values"]
     ]
@@ -83,6 +82,10 @@ def _selection(row: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     if _is_sequence(row.get("content_uri")) and frames and seconds:
         selection.append(("rate", float(f"{frames * every / seconds:.6g}")))
     return tuple(selection)
+
+
+def _link(uri: str, page_uri: str) -> str | None:
+    return None if _is_sequence(uri) else relative(uri, page_uri)
 
 
 def _is_sequence(uri: Any) -> bool:

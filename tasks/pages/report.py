@@ -183,7 +183,7 @@ def _content(row: Mapping[str, Any]) -> ImageRef:
     mask = MaskRef(mask_uri, row["content_mask_digest"]) if mask_uri else None
     clip = None
     if row.get("clip_frames"):
-        clip = ClipRef(*(int(row[f"clip_{key}"]) for key in ("first", "last", "every")))
+        clip = ClipRef(int(row["clip_first"]), int(row["clip_last"]), int(row["clip_every"]))
     return ImageRef(row["content_name"], row.get("content_uri") or "", row.get("content_digest") or "", mask, clip=clip)
 
 

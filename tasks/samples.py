@@ -22,6 +22,8 @@ _PHOTOGRAPHS: Final = {
 }
 """Name -> file within scikit-image's wheel (not of its download service), and its credit."""
 
+_CLIP_FRAMES: Final = 12
+
 _PAINTINGS: Final = {
     "swirls": "a night sky in thick curling strokes, after van Gogh",
     "points": "a river bank in dots, after Seurat",
@@ -34,11 +36,12 @@ _PAINTINGS: Final = {
 def write_samples(folder: str | Path) -> list[str]:
     """Write sample pictures, and the example manifests that use them, below a folder; needs no network.
 
-    The pictures are `contents/*.jpg`, `styles/*.png` and `masks/*.png`, with their `CREDITS.md`; the manifests are
-    `*.yaml`, one for each method and family of networks. The same version of nst writes the same bytes each time.
+    The pictures are `contents/*.jpg`, `clips/chelsea/*.jpg`, `styles/*.png` and `masks/*.png`, with their `CREDITS.md`;
+    the manifests are `*.yaml`, one for each method and family of networks. The same version of nst writes the same
+    bytes each time.
 
     Returns:
-        The paths of the files written: contents, styles, masks, manifests.
+        The paths of the files written: contents, frames of the clip, styles, masks, manifests.
     """
     root = Path(folder)
     written: list[str] = []
@@ -47,6 +50,8 @@ def write_samples(folder: str | Path) -> list[str]:
         picture = resize(decode(data), LONG_SIDE)
         path = root / "contents" / f"{name}.jpg"
         _write(path, encode(picture, OutputFormat("jpeg", 92), {"credit": credit}), written)
+    for number in range(_CLIP_FRAMES):
+        _write(root / "clips" / "chelsea" / f"{number:02}.jpg", _clip_frame(number), written)
     for name, subject in sorted(_PAINTINGS.items()):
         picture = PAINTINGS[name](LONG_SIDE, 0)
         path = root / "styles" / f"{name}.png"
@@ -59,6 +64,14 @@ def write_samples(folder: str | Path) -> list[str]:
         _write(root / manifest.name, manifest.read_bytes(), written)
     (root / "CREDITS.md").write_text(_credits(), encoding="utf-8")
     return written
+
+
+def _clip_frame(number: int) -> bytes:
+    """Return a frame of the sample clip, a JPEG: a window that moves over a photograph."""
+    file, credit = _PHOTOGRAPHS["chelsea"]
+    picture = decode((resources.files("skimage.data") / file).read_bytes())
+    left, top = 40 + 6 * number, 30 + 2 * number
+    return encode(picture[top : top + 192, left : left + 256], OutputFormat("jpeg", 92), {"credit": credit})
 
 
 def _manifests() -> Path:
@@ -81,6 +94,8 @@ def _credits() -> str:
 Photographs, scaled to {LONG_SIDE} pixels, from the files that scikit-image carries:
 
 {photographs}
+
+Clip: `clips/chelsea/` is a window that moves over the same photograph.
 
 Styles, painted by nst's own code (`nst.paintings`, seed 0), CC0:
 

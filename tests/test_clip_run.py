@@ -231,12 +231,15 @@ def test_a_frame_whose_picture_is_lost_is_made_again(folder):
         ("{video: clip/, frames: 1 to 3}", "", "frames"),
         ("{uri: waves.png, frames: 1-3}", "", "found 'frames' without a clip"),
         ("{video: clip/, uri: waves.png}", "", "found both 'uri' and 'video'"),
+        ("{video: '*.mp4'}", "", "names 2 files, .* which is a clip by itself"),
         ("{video: none/}", "", "matches no file|names no file"),
         ("{video: clip/}", "budget: {frames: 5}", "have 8 frames together; its budget is 5"),
         ("{video: clip/}", "output: {alpha: true}", "clips hold no transparency"),
     ],
 )
 def test_what_cannot_be_done_is_told_at_its_place(folder, contents, rest, message):
+    for name in ("one.mp4", "two.mp4"):
+        (folder / name).write_bytes(b"")
     with pytest.raises(UserError, match=message):
         plan(folder, manifest(contents, rest=rest))
 
@@ -247,7 +250,7 @@ def test_settings_for_clips_need_a_clip(folder):
 
 
 def test_a_file_keeps_the_times_of_its_frames_and_its_sound(folder, shared_data):
-    """Read back with PyAV: frames 10 and 12 of a real clip with their own times, and its sound between them as it is."""
+    """Read back with PyAV: frames 10 and 12 of a real clip with their times, and its sound between them as it is."""
     import av
 
     source = shared_data / "video" / "cutBunny.mp4"

@@ -17,6 +17,7 @@ def test_samples_are_photographs_and_paintings_with_credits(tmp_path):
     assert [n for n in names if n.startswith("contents/")] == [
         f"contents/{n}.jpg" for n in ("astronaut", "chelsea", "coffee", "rocket")
     ]
+    assert [n for n in names if n.startswith("clips/")] == [f"clips/chelsea/{number:02}.jpg" for number in range(12)]
     assert [n for n in names if n.startswith("styles/")] == [f"styles/{n}.png" for n in sorted(PAINTINGS)]
     assert [n for n in names if n.startswith("masks/")] == ["masks/swirls.png", "masks/doodle.png"]
     credit = (tmp_path / "new" / "samples" / "CREDITS.md").read_text(encoding="utf-8")
@@ -25,6 +26,9 @@ def test_samples_are_photographs_and_paintings_with_credits(tmp_path):
     written, names = written[: masks + 1], names[: masks + 1]
     for path, name in zip(written, names, strict=True):
         data = Path(path).read_bytes()
+        if name.startswith("clips/"):
+            assert decode(data).shape == (192, 256, 3)
+            continue
         assert max(decode(data).shape) == 512
         assert name in credit
         assert "credit" in read_provenance(data)

@@ -227,8 +227,8 @@ class Output(Block):
     """Quality of JPEG and WebP."""
 
     video: ClipFormat = "h264"
-    """How clips are encoded: `h264` in MP4, `vp9` or `av1` in WebM, lossless `ffv1` in Matroska, `gif`, or animated
-    `webp`. Every frame is kept as PNG besides."""
+    """How clips are encoded: `h264`, `vp9` or `av1` in MP4 (Matroska where MP4 cannot hold the sound), lossless
+    `ffv1` in Matroska, `gif`, or animated `webp`. Every frame is kept as PNG besides."""
 
     alpha: bool = False
     """Whether the picture is as transparent as the content image is, pixel by pixel; PNG and WebP only. Without it,

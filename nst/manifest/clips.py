@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from nst.yaml.positions import Path
     from nst.yaml.reporter import Reporter
 
-_OF_CLIPS: Final = ("video", "temporal_weight")
+OF_CLIPS: Final = ("video", "temporal_weight")
 """Settings of methods that have no effect on stills."""
 
 
@@ -29,6 +29,6 @@ def _check_unused(raw: dict[str, Any], report: Reporter) -> None:
     several = raw.get("methods")
     places += [(("methods", index), each) for index, each in enumerate(several if isinstance(several, list) else ())]
     for path, block in places:
-        for key in _OF_CLIPS if isinstance(block, dict) else ():
+        for key in OF_CLIPS if isinstance(block, dict) else ():
             if key in block:
                 report.add((*path, key), f"{key} has no effect: {message}", hint, key=True)

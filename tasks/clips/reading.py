@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from nst.errors import InputError
 from nst.pictures.images import decode
 from tasks.clips.animations import animation_frames, is_animation
-from tasks.clips.containers import opened
+from tasks.clips.containers import library, opened
 from tasks.clips.decoding import Decoder, to_rgb
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def frames(data: bytes, wanted: Sequence[int], info: ClipInfo | None = None) -> 
     if is_animation(data):
         yield from _chosen(enumerate(picture for _, picture in animation_frames(data)), wanted)
         return
+    library()
     from av.video.reformatter import VideoReformatter
 
     reformatter = VideoReformatter()

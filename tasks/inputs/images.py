@@ -57,9 +57,14 @@ def find_images(uri: str, base: BaseUri) -> list[Stat]:
     """
     found = glob_uri(base.join(uri), bounds=base.bounds)
     for stat in found:
-        if PurePosixPath(stat.key.partition("?")[0]).suffix.lower() in CLIP_SUFFIXES:
+        if is_clip_name(stat.key):
             raise InputError(f"{redacted(stat.key)} is a clip, expected a still", hint=f"write {{video: {uri}}}")
     return found
+
+
+def is_clip_name(uri: str) -> bool:
+    """Return whether a file is a clip by the ending of its name."""
+    return PurePosixPath(uri.partition("?")[0]).suffix.lower() in CLIP_SUFFIXES
 
 
 def find_files(uri: str, base: BaseUri) -> list[Stat]:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from nst.errors import InputError
 from nst.pictures.images import decode
-from tasks.pages.sheet_drawing import FAILED, FAINT, PAPER, TEXT, Box, cut, font, head, paste, placard, wrap, write
+from tasks.pages.sheet_drawing import FAILED, FAINT, PAPER, TEXT, Box, cut, font, head, paste, placard, tag, wrap, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,6 +37,8 @@ class SheetCell:
     """The picture or its thumbnail as a file; None for a cell that failed or is not done."""
     error: str = ""
     """Why there is no picture."""
+    mark: str = ""
+    """Written over the picture: of a clip its frames and seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,8 @@ def _cell(sheet: Image.Image, cell: SheetCell, picture: Image.Image | None, plac
         write(ImageDraw.Draw(sheet), wrap(cell.label, width, 13, 2), (left + width // 2, top + height + 2))
     if picture is not None:
         paste(sheet, picture, place)
+        if cell.mark:
+            tag(sheet, cell.mark, place)
     elif cell.error or cell.picture is not None:
         placard(sheet, "failed", cell.error or "unreadable picture", place, FAILED)
     else:

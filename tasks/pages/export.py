@@ -17,6 +17,8 @@ from tasks.layout import picture_key
 from tasks.pages.rows import short, sweep_rows, varying
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from tasks.catalog import Catalog
@@ -43,8 +45,14 @@ class Exported:
     to_do: int
 
 
-def export_sweep(catalog: Catalog, sweep_id: str, folder: Path) -> Exported:
+def export_sweep(catalog: Catalog, sweep_id: str, folder: Path, *, frames: bool = False) -> Exported:
     """Write every picture of a sweep, `catalog.csv`, and `failed.csv` if cells failed: everything or nothing.
+
+    Args:
+        catalog: The catalog of the root.
+        sweep_id: The sweep.
+        folder: Where to write; made if it is missing.
+        frames: Whether a folder with its frames is written beside the file of each clip.
 
     Raises:
         InputError: No cell of the sweep is done yet, a picture is missing, or the folder cannot be written.
@@ -61,6 +69,8 @@ def export_sweep(catalog: Catalog, sweep_id: str, folder: Path) -> Exported:
         with tempfile.TemporaryDirectory(prefix=".nst-export-", dir=folder.parent) as aside:
             for name, digest, form in zip(names, rows.picture_digest, rows.picture_format, strict=True):
                 (Path(aside) / name).write_bytes(_picture(catalog, picture_key(digest, form)))
+            if frames:
+                _write_frames(catalog, list(zip(rows.cell_id, names, strict=True)), Path(aside))
             _write_csv(rows, Path(aside) / "catalog.csv")
             if len(failed):
                 _write_csv(failed, Path(aside) / "failed.csv")
@@ -74,6 +84,29 @@ def export_sweep(catalog: Catalog, sweep_id: str, folder: Path) -> Exported:
     return Exported(len(names), lines, total - len(names) - len(lines))
 
 
+def _write_frames(catalog: Catalog, clips: Sequence[tuple[str, str]], folder: Path) -> None:
+    """Write the frames of each clip, in its last pass, into a folder that is named like its file.
+
+    Args:
+        catalog: The catalog of the root.
+        clips: The cell and the name of the file of each picture; those of stills are passed over.
+        folder: Where the folders are made.
+
+    Raises:
+        InputError: A frame is missing.
+    """
+    columns = ["cell_id", "pass", "frame", "picture_digest"]
+    rows = catalog.read("frames", columns, where=("cell_id", {cell_id for cell_id, _ in clips})).sort_by("pass")
+    made: dict[str, dict[int, str]] = {}
+    for row in rows.to_pylist():
+        made.setdefault(row["cell_id"], {})[row["frame"]] = row["picture_digest"]
+    for cell_id, name in clips:
+        for frame, digest in made.get(cell_id, {}).items():
+            target = folder / Path(name).stem / f"{frame:06d}.png"
+            target.parent.mkdir(exist_ok=True)
+            target.write_bytes(_picture(catalog, picture_key(digest, "png")))
+
+
 def _failed(catalog: Catalog, sweep_id: str, done: set[str]) -> pd.DataFrame:
     """Return the last failed attempt of each cell that is not done."""
     rows = sweep_rows(catalog, sweep_id, "failures").sort_values(["position", "attempt"])
@@ -83,8 +116,10 @@ def _failed(catalog: Catalog, sweep_id: str, done: set[str]) -> pd.DataFrame:
 def _move(aside: Path, folder: Path) -> None:
     """Give the finished files their places; what an older export left under other names stays."""
     folder.mkdir(exist_ok=True)
-    for file in sorted(aside.iterdir()):
-        os.replace(file, folder / file.name)  # noqa: PTH105  one call per picture
+    for file in sorted(file for file in aside.rglob("*") if file.is_file()):
+        target = folder / file.relative_to(aside)
+        target.parent.mkdir(exist_ok=True)
+        os.replace(file, target)  # noqa: PTH105  one call per picture
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()  # the context removes it
 

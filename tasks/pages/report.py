@@ -8,10 +8,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import NstError
-from nst.pictures.images import thumbnail
-from nst.records import ImageRef, MaskRef
+from nst.pictures.images import decode, thumbnail
+from nst.records import ClipRef, ImageRef, MaskRef
 from nst.yaml.json_text import from_json
-from tasks.inputs.reading import read_picture
+from tasks.inputs.digests import MOST_BYTES
+from tasks.inputs.reading import read_picture, read_planned
 from tasks.layout import page_folder, picture_key, thumbnail_key
 from tasks.pages.contact_sheet import SheetCell, contact_sheet
 from tasks.pages.gallery import build_gallery
@@ -21,6 +22,7 @@ from tasks.pages.sheet_drawing import montage
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
     import pandas as pd
 
     from nst.plan.cells import Cells
@@ -38,6 +40,9 @@ _HEADERS: Final = 200
 """Content or style pictures that head rows and columns; more are named only."""
 
 _HEADER_PX: Final = 640
+
+_FRAMES_OF: Final = ("content_digest", "clip_first", "clip_last", "clip_every", "clip_seconds")
+"""Columns that say which frames of a content a clip has."""
 
 _TABLE_ROWS: Final = 200
 """Rows of the summary table on Prefect's page."""
@@ -111,7 +116,7 @@ def _write(
     store = root.store
     done = cells[cells.picture_uri.notna()]
     labels = varying(cells[cells.method.notna()])
-    contents, styles = _headers(content_images), _headers(style_images)
+    contents, styles = _headers(content_images, store), _headers(style_images, store)
     title = f"{sweep.name}: {sweep.total:,} cells"
     if sweep.total > _GALLERY_CELLS:
         title += f", the first {_GALLERY_CELLS:,} shown"
@@ -120,11 +125,14 @@ def _write(
         if row["picture_uri"] is not None:  # where the pictures lie now: the root may be a copy
             row["picture_uri"] = store.url(picture_key(row["picture_digest"], row["picture_format"]))
             row["thumbnail_uri"] = store.url(thumbnail_key(row["picture_digest"]))
+        elif (parts := content_images.get(row["content_name"] or "")) and (clip := parts[0].clip):
+            row |= {f"clip_{key}": getattr(clip, key) for key in ("first", "last", "every")}
     shown = [_sheet_cell(store, row, labels) for row in records(cells.head(_SHEET_CELLS))]
     sheet = contact_sheet(shown, contents, styles, title=title)
     store.put(f"{folder}/contact_sheet.jpg", sheet)
     page_uri = store.url(f"{folder}/index.html")
-    page = build_gallery(rows, title=title, page_uri=page_uri, contents=contents, styles=styles)
+    moments = _moments(root.catalog, rows)
+    page = build_gallery(rows, title=title, page_uri=page_uri, contents=contents, styles=styles, moments=moments)
     store.put(f"{folder}/index.html", page.encode())
     table = records(done.head(_TABLE_ROWS).reindex(columns=[*_TABLE_COLUMNS, *labels]))
     return Page(page_uri, table, sheet)
@@ -165,14 +173,19 @@ def _sheet_cell(store: Store, row: dict[str, Any], labels: list[str]) -> SheetCe
             error = f"thumbnail: {problem}"
     elif row["error_class"] is not None:
         error = f"{row['error_class']}: {row['error_message']}"
-    return SheetCell(row["content_name"] or "", row["style_name"] or "", label, picture, error)
+    frames = row.get("clip_frames") if done else None
+    mark = f"{int(frames):,} frames, {row['clip_seconds']:.3g} s" if frames else ""
+    return SheetCell(row["content_name"] or "", row["style_name"] or "", label, picture, error, mark)
 
 
 def _content(row: Mapping[str, Any]) -> ImageRef:
     """Return the content image of a row, which may be a mask alone."""
     mask_uri = row.get("content_mask_uri")
     mask = MaskRef(mask_uri, row["content_mask_digest"]) if mask_uri else None
-    return ImageRef(row["content_name"], row.get("content_uri") or "", row.get("content_digest") or "", mask)
+    clip = None
+    if row.get("clip_frames"):
+        clip = ClipRef(int(row["clip_first"]), int(row["clip_last"]), int(row["clip_every"]))
+    return ImageRef(row["content_name"], row.get("content_uri") or "", row.get("content_digest") or "", mask, clip=clip)
 
 
 def _style(row: Mapping[str, Any]) -> list[ImageRef]:
@@ -187,7 +200,7 @@ def _trained_styles(cells: Cells) -> list[StyleRef | None]:
     return [model.style for (structure, _), model in cells.models.items() if "style" not in needs[structure]]
 
 
-def _headers(images: Mapping[str, Sequence[ImageRef]]) -> dict[str, bytes]:
+def _headers(images: Mapping[str, Sequence[ImageRef]], store: Store) -> dict[str, bytes]:
     """Return small pictures of inputs by name, a mix as all of its images; what cannot be read is left out.
 
     The cells of an image that cannot be read say why.
@@ -197,7 +210,43 @@ def _headers(images: Mapping[str, Sequence[ImageRef]]) -> dict[str, bytes]:
         pictures = []
         for image in parts:
             with contextlib.suppress(NstError):
-                pictures.append(read_picture(image.mask if not image.uri and image.mask else image))
+                pictures.append(_shown(image, store))
         if pictures:
             headers[name] = thumbnail(montage(pictures, _HEADER_PX), _HEADER_PX)
     return headers
+
+
+def _shown(image: ImageRef, store: Store) -> np.ndarray:
+    """Return the picture that stands for an input: of a clip its first selected frame, of a mask alone the mask.
+
+    Raises:
+        NstError: It cannot be read, or is a clip and the extra `video` is not installed.
+    """
+    if image.clip is None:
+        return read_picture(image if image.uri or image.mask is None else image.mask)
+    if image.clip.stills:
+        still = image.clip.stills[image.clip.first]
+        return decode(read_planned(still.link or still.uri, still.digest))
+    from tasks.clips.keeping import kept_info  # late: the extra `video` is needed for clips alone
+    from tasks.clips.reading import frames
+
+    data = read_planned(image.link or image.uri, image.digest, max_bytes=MOST_BYTES)
+    info = kept_info(store, image.digest, image.uri, lambda: data)
+    ((_, picture),) = frames(data, [image.clip.first], info)
+    return picture
+
+
+def _moments(catalog: Catalog, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """Return when each frame of the clips is shown, in seconds of the content, by the ids of their cells.
+
+    They are read for one of the cells that have the same frames of a content.
+    """
+    clips = {row["cell_id"]: tuple(row[key] for key in _FRAMES_OF) for row in rows if row.get("clip_frames")}
+    chosen = {frames: cell_id for cell_id, frames in clips.items()}
+    if not chosen:
+        return {}
+    table = catalog.read("frames", ["cell_id", "frame", "time"], where=("cell_id", set(chosen.values())))
+    times: dict[str, dict[int, float]] = {}  # the passes of a frame have one time
+    for cell_id, frame, time in zip(*(table[name].to_pylist() for name in table.column_names), strict=True):
+        times.setdefault(cell_id, {})[frame] = time
+    return {cell_id: sorted(times.get(chosen[frames], {}).values()) for cell_id, frames in clips.items()}

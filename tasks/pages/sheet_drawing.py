@@ -73,6 +73,15 @@ def placard(sheet: Image.Image, heading: str, text: str, box: Box, color: str) -
         draw.text((left + 6, top + 22 + 15 * i), line, color, font(11))
 
 
+def tag(sheet: Image.Image, text: str, box: Box) -> None:
+    """Draw a dark strip with the sign of a clip, a triangle, and a text at the top left of a box."""
+    left, top, width, _ = box
+    draw, line = ImageDraw.Draw(sheet), cut(text, width - 30, 11)
+    draw.rectangle((left + 3, top + 3, left + 23 + round(font(11).getlength(line)), top + 19), TEXT)
+    draw.polygon([(left + 8, top + 7), (left + 8, top + 15), (left + 14, top + 11)], PAPER)
+    draw.text((left + 18, top + 4), line, PAPER, font(11))
+
+
 def write(draw: ImageDraw.ImageDraw, lines: Sequence[str], middle: tuple[int, int], size: int = 13) -> None:
     """Write lines centred on `middle[0]`, the first with its top at `middle[1]`."""
     for i, line in enumerate(lines):

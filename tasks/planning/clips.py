@@ -12,7 +12,7 @@ from nst.pictures.decoding import MAX_BYTES
 from nst.records import ClipRef, FrameRef, ImageRef
 from nst.redaction import redacted
 from tasks.inputs.digests import MOST_BYTES
-from tasks.inputs.images import FoundImage, find_files, find_mask, image_refs, stem
+from tasks.inputs.images import FoundImage, find_files, find_mask, image_refs, is_clip_name, stem
 from tasks.inputs.looking import look_at_image
 from tasks.inputs.patterns import magic_at
 from tasks.inputs.reading import read_planned
@@ -38,8 +38,9 @@ class FoundClip:
     """A clip that a manifest names, before its bytes are read: a file, or stills in order."""
 
     name: str
+    uri: str
+    """Absolute, of the file; of a sequence the glob or prefix."""
     spec: ContentSpec
-    where: str
     files: Sequence[Stat]
     is_sequence: bool
     mask: Stat | str | None
@@ -53,9 +54,14 @@ def find_clip(spec: ContentSpec, base: BaseUri) -> FoundClip:
     """
     assert spec.video is not None
     files = find_files(spec.video, base)
-    is_sequence = len(files) > 1 or magic_at(spec.video) >= 0 or spec.video.endswith("/")
+    if len(files) > 1 and (clips := [stat for stat in files if is_clip_name(stat.key)]):
+        found = f"{spec.video} names {len(files)} files, {redacted(clips[0].key)} among them, which is a clip by itself"
+        raise InputError(found, hint="write an entry for each clip; a glob names the stills of one clip")
+    is_file = len(files) == 1 and not spec.video.endswith("/")
+    is_sequence = not is_file or (magic_at(spec.video) >= 0 and not is_clip_name(files[0].key))
     name = spec.name or stem(spec.video.rstrip("/") if is_sequence and magic_at(spec.video) < 0 else files[0].key)
-    return FoundClip(name, spec, base.join(spec.video), files, is_sequence, find_mask(spec.mask, base))
+    uri = base.join(spec.video) if is_sequence else files[0].key
+    return FoundClip(name, redacted(uri), spec, files, is_sequence, find_mask(spec.mask, base))
 
 
 def identify_clip(clip: FoundClip, digests: Digests, store: Store, form: ClipFormat) -> ImageRef:
@@ -79,10 +85,10 @@ def identify_clip(clip: FoundClip, digests: Digests, store: Store, form: ClipFor
     if clip.is_sequence:
         stills = tuple(map(FrameRef, uris, map(str, known), links))
         digest = hashlib.sha256("\n".join(map(str, known)).encode()).hexdigest()
-        count, uri, link = len(stills), redacted(clip.where), ""
+        count, uri, link = len(stills), clip.uri, ""
         rate, size = clip.spec.rate or DEFAULT_RATE, _common_size(clip, digests)
     else:
-        stills, digest, uri, link = (), str(known[0]), uris[0], links[0]
+        stills, digest, uri, link = (), str(known[0]), clip.uri, links[0]
         if clip.spec.rate:
             raise InputError("a file knows its times; 'rate' is for sequences of stills", hint="remove 'rate'")
         info = _info(link or uri, uri, digest, store)

@@ -49,11 +49,13 @@ class Judged:
         judged: Number of pictures that were judged now.
         known: Number of pictures that this judge had judged before.
         failed: One line for each picture that could not be judged.
+        clips: Number of clips, which are not judged.
     """
 
     judged: int = 0
     known: int = 0
     failed: list[str] = field(default_factory=list)
+    clips: int = 0
 
 
 def judge_sweep(
@@ -84,12 +86,13 @@ def judge_sweep(
     catalog = root.catalog
     cells = catalog.read("sweeps", ["sweep_id", "cell_id"], where=("sweep_id", {sweep_id}))["cell_id"]
     rows = catalog.read("results", _COLUMNS, where=("cell_id", set(cells.to_pylist()))).to_pylist()
+    clips = sum(row["clip_frames"] is not None for row in rows)
     rows = [row for row in rows if row["clip_frames"] is None]  # judges look at stills
     judge, identity = build_judge(weights, device)
     known = catalog.keys("judgements", "judgement_id")
     waiting = [row for row in rows if _judgement_id(row, identity) not in known]
     waiting.sort(key=lambda row: (row["content_digest"] or "", row["style_digests"] or ""))
-    report = Judged(known=len(rows) - len(waiting))
+    report = Judged(known=len(rows) - len(waiting), clips=clips)
     images: Recent[Pixels] = Recent(_ROOM, bytes_of)
     published = time.monotonic()
     found: list[dict[str, Any]] = []

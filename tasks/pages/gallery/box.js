@@ -21,25 +21,34 @@ function step(by) {
 function otherOf(i) {
   if (state.against === "pin" && DATA.keys.includes(state.pin)) {
     const pinned = DATA.keys.indexOf(state.pin);
-    return { source: DATA.pictures[pinned], label: `pinned: ${nameOf(pinned)} ${captionOf(pinned, new Set())}` };
+    const label = `pinned: ${nameOf(pinned)} ${captionOf(pinned, new Set())}`;
+    return { source: DATA.pictures[pinned], still: DATA.thumbs[pinned], label, clip: clipOf(pinned) };
   }
   const kind = state.against === "style" ? "style" : "content";
   const name = AXES.has(kind) ? valueOf(kind, i) : DATA.only[kind];
-  return { source: DATA.heads[kind][name], label: `${kind}: ${text(name)}` };
+  const [still, { link }] = [DATA.heads[kind][name], DATA.sources.values[DATA.sources.index[i]]];
+  const moves = kind === "content" && clipOf(i) && link && (isVideo(link) || /\.(gif|webp)$/i.test(link));
+  return { source: moves ? link : still, still, label: `${kind}: ${text(name)}`, clip: null };
+}
+
+// A picture or a clip; where this browser cannot play the clip, a smaller picture of it.
+function viewOf(source, still, label, attributes) {
+  if (isVideo(source)) return videoOf(source, label, still, attributes);
+  return el("img", { src: broken.has(source) ? still : source, alt: label, ...attributes });
 }
 
 function stageOf(i) {
   if (faultOf(i)) return el("div", { class: "show" }, el("p", { class: "fail" }, faultOf(i)));
   const other = otherOf(i);
   const mode = other.source ? state.mode : "one";
-  const picture = () => el("img", { src: DATA.pictures[i], alt: nameOf(i) });
-  const second = (attributes) => el("img", { src: other.source, alt: other.label, ...attributes });
+  const picture = () => viewOf(DATA.pictures[i], DATA.thumbs[i], nameOf(i), { class: "own" });
+  const second = (attributes) => viewOf(other.source, other.still, other.label, { class: "second", ...attributes });
   if (mode === "side") {
     return el("div", { class: "show" }, el("figure", {}, second({}), el("figcaption", {}, other.label)),
       el("figure", {}, picture(), el("figcaption", {}, "stylized")));
   }
   if (mode === "slider" || mode === "difference") {
-    const top = second({ class: "top", style: mode === "slider" ? "clip-path: inset(0 50% 0 0)" : "mix-blend-mode: difference" });
+    const top = second({ class: "second top", style: mode === "slider" ? "clip-path: inset(0 50% 0 0)" : "mix-blend-mode: difference" });
     const edge = el("span", { class: "edge", style: "left: 50%" });
     const range = el("input", { type: "range", min: 0, max: 100, step: 0.1, value: 50, "aria-label": "Position of the edge", oninput: () => {
       top.style.clipPath = `inset(0 ${100 - range.value}% 0 0)`;
@@ -48,7 +57,7 @@ function stageOf(i) {
     return el("div", { class: "show" }, el("div", { class: "over" }, el("div", { class: "fit", style: DATA.shapes[i] ? `--ratio: ${DATA.shapes[i]}` : null }, picture(), top, ...(mode === "slider" ? [edge, range] : []))));
   }
   const show = el("div", { class: "show" }, el("figure", {}, picture()));
-  show.addEventListener("click", () => show.classList.toggle("large"));
+  if (!isVideo(DATA.pictures[i])) show.addEventListener("click", () => show.classList.toggle("large"));
   return show;
 }
 
@@ -70,7 +79,10 @@ function renderBox() {
     state.pin ? choice("pinned", "against", "pin") : null,
     el("button", { type: "button", title: "Pin this picture to compare others with (p)", onclick: pin }, "Pin"),
     el("button", { type: "button", title: "Close (Esc)", style: "margin-left: auto", onclick: () => byId("box").close() }, "×"));
-  byId("stage").replaceChildren(bar, stageOf(i));
+  stopClips();
+  const stage = stageOf(i);
+  const notes = broken.has(DATA.pictures[i]) ? [el("p", { class: "note" }, "This browser cannot play the clip: its small preview is shown. Open the clip with a player.")] : [];
+  byId("stage").replaceChildren(...[bar, stage, playClips(stage, i, otherOf(i)), ...notes].filter((node) => node !== null));
 
   const settings = settingsOf(i);
   const varying = [...parameterAxes, ...Object.keys(DATA.followers)].filter((key) => settings[key] !== null);
@@ -85,7 +97,7 @@ function renderBox() {
     ...(numbers.length ? [el("h3", {}, "Measured"), table(numbers)] : []),
     ...(settings.method ? [el("h3", {}, "This cell as a manifest ", copy), el("pre", { id: "yaml", tabindex: 0 }, yaml)] : []),
     el("details", {}, el("summary", {}, "All settings"), table(rows(Object.keys(settings).filter((key) => settings[key] !== null)))),
-    DATA.pictures[i] ? el("p", {}, el("a", { href: DATA.pictures[i], target: "_blank", rel: "noopener" }, "Open the picture")) : null,
+    DATA.pictures[i] ? el("p", {}, el("a", { href: DATA.pictures[i], target: "_blank", rel: "noopener" }, clipOf(i) ? "Open the clip" : "Open the picture")) : null,
     el("p", { class: "note" }, `cell ${DATA.ids[i]}`),
   ];
   byId("facts").replaceChildren(...facts.filter((node) => node !== null));
@@ -119,20 +131,26 @@ function yamlOf(i) {
   const quote = (value) => JSON.stringify(value); // JSON's strings, numbers, lists and mappings are YAML
   const tree = {};
   const settings = settingsOf(i);
+  const source = DATA.sources.values[DATA.sources.index[i]];
   for (const [key, path] of Object.entries(DATA.paths[settings.method] || {})) {
-    if (settings[key] === null || settings[key] === undefined) continue;
+    if (settings[key] === null || settings[key] === undefined || (!source.clip && DATA.of_clips.includes(path[0]))) continue;
     if (key === "backbone_input" && DATA.inputless.includes(settings.backbone_weights)) continue; // it follows from them
     let node = tree;
     for (const part of path.slice(0, -1)) node = node[part] ??= {};
     node[path.at(-1)] = DATA.json.includes(key) ? { json: settings[key] } : settings[key];
   }
   const lines = [`name: cell-${DATA.ids[i].slice(0, 12)}`];
-  const source = DATA.sources.values[DATA.sources.index[i]];
   const scaleOf = (k) => ((source.scales[k] ?? 1) === 1 ? null : source.scales[k]);
-  const entry = (uri, mask, key, value, scale) => // a content may be a mask alone
-    `{${[["uri", uri], ["mask", mask], [key, value], ["scale", scale]].filter((pair) => pair[1]).map((pair) => `${pair[0]}: ${quote(pair[1])}`).join(", ")}}`;
-  const named = (uri, mask, kind, scale) => entry(uri, mask, "name", AXES.has(kind) ? valueOf(kind, i) : DATA.only[kind], scale);
-  if (source.content || source.mask) lines.push("contents:", `  - ${named(source.content, source.mask, "content")}`);
+  const part = source.clip || {};
+  const entry = (uri, mask, key, value, scale, video) => // a content may be a mask alone
+    `{${[["uri", uri], ["video", video], ["frames", video && part.frames], ["every", video && part.every], ["rate", video && part.rate], ["mask", mask], [key, value], ["scale", scale]].filter((pair) => pair[1]).map((pair) => `${pair[0]}: ${quote(pair[1])}`).join(", ")}}`;
+  const nameIn = (kind) => { // a name of a file that no manifest may say is found again by itself
+    const name = AXES.has(kind) ? valueOf(kind, i) : DATA.only[kind];
+    return /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name) ? name : null;
+  };
+  const named = (uri, mask, kind, scale, video) => entry(uri, mask, "name", nameIn(kind), scale, video);
+  const content = source.clip ? [null, source.content] : [source.content, null];
+  if (source.content || source.mask) lines.push("contents:", `  - ${named(content[0], source.mask, "content", null, content[1])}`);
   if (source.styles.length === 1) lines.push("styles:", `  - ${named(source.styles[0], source.masks[0], "style", scaleOf(0))}`);
   if (source.styles.length > 1) {
     lines.push("styles:", `  - name: ${quote(AXES.has("style") ? valueOf("style", i) : DATA.only.style)}`, `    mix: ${source.mix || "targets"}`, "    images:");

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.config.backbone import NAMED
-from nst.config.feedforward import FeedforwardConfig
 from nst.config.scores import ORDERED, ranks
-from nst.yaml.json_text import from_json
+from nst.manifest.clips import OF_CLIPS
 from tasks.catalog import columns as catalog
 from tasks.catalog import parameters, schema
 from tasks.pages.gallery.links import relative
 from tasks.pages.gallery.settings import places
+from tasks.pages.gallery.sources import clips, sources
+from tasks.pages.gallery.values import coded, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,27 +22,26 @@ if TYPE_CHECKING:
 _NUMBERS: Final = ("steps_done", "seconds", "peak_memory_bytes", "picture_bytes", "picture_width", "picture_height")
 """Columns about the run that are worth sorting by."""
 
-_SOURCES: Final = (
-    "content_uri", "content_mask_uri", "style_uris", "style_mask_uris", "style_weights", "style_mix",
-    "style_scales",
-)  # fmt: skip
+_CLIP_NUMBERS: Final = tuple(column for column in catalog.CLIP if column.type == "float64")
 
 
-def tabulate(rows: Sequence[Mapping[str, Any]], page_uri: str) -> dict[str, Any]:
+def tabulate(
+    rows: Sequence[Mapping[str, Any]], page_uri: str, moments: Mapping[str, Sequence[float]] | None = None
+) -> dict[str, Any]:
     """Return what the script of the page reads (`model.js`): plain JSON values, no NaN.
 
     Axes are the parameters that vary. A parameter that follows from another (two axes paired by `zip`, a setting that
     only one optimiser has, layers that only some weights reach) is not an axis but a follower, shown with the cell.
     """
     cells = _row_per_cell(rows)
-    settings = {c.name: [_plain(row.get(c.name), c.type) for row in cells] for c in _settings()}
+    settings = {c.name: [plain(row.get(c.name), c.type) for row in cells] for c in _settings()}
     known = [method is not None for method in settings["method"]]  # nothing is known of a cell that is not done
     seen = {key: set(compress(values, known)) for key, values in settings.items()}
-    varying = {key: _coded(values) for key, values in settings.items() if len(seen[key]) > 1}
+    varying = {key: coded(values) for key, values in settings.items() if len(seen[key]) > 1}
     followers: dict[str, dict[str, Any]] = {}
     axes: list[dict[str, Any]] = []
     for kind in ("content", "style"):
-        column = _coded([str(_plain(row.get(f"{kind}_name")) or "") for row in cells])
+        column = coded([str(plain(row.get(f"{kind}_name")) or "") for row in cells])
         if len(column["values"]) > 1:
             axes.append({"key": kind, "label": kind, **column})
     first = {"method", *parameters.deciding()}  # what decides the defaults of others
@@ -81,7 +80,9 @@ def tabulate(rows: Sequence[Mapping[str, Any]], page_uri: str) -> dict[str, Any]
         "thumbs": [relative(row.get("thumbnail_uri"), page_uri) for row in cells],
         "shapes": [_shape(row) for row in cells],
         "errors": [_error(row) for row in cells],
-        "sources": _sources(cells),
+        "sources": sources(cells, page_uri),
+        "clips": clips(cells, moments or {}),
+        "of_clips": OF_CLIPS,
         "about": {key: about[key] for key in settings},
         "paths": {method: {key: place.keys for key, place in places(method).items()} for method in methods},
         "inputless": [weights for weights in NAMED if weights != "torchvision"],
@@ -93,7 +94,7 @@ def _row_per_cell(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return one row per cell and names of its images, in order of appearance: its result, or else its last failure."""
     found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for row in rows:
-        key = (row["cell_id"], *(_plain(row.get(name)) for name in ("content_name", "style_name")))
+        key = (row["cell_id"], *(plain(row.get(name)) for name in ("content_name", "style_name")))
         if not (found.get(key) or {}).get("picture_uri"):
             found[key] = row
     return list(found.values())
@@ -117,18 +118,7 @@ def _settings() -> Iterable[catalog.Column]:
 def _numbers() -> Iterable[catalog.Column]:
     run = (c for c in (*catalog.RUN, *catalog.PICTURE) if c.name in _NUMBERS)
     losses = (c for c in catalog.LOSSES if c.type == "float64")
-    return (*losses, *schema.judgements(), *schema.metrics(), *run)
-
-
-def _coded(values: Sequence[Any]) -> dict[str, Any]:
-    """Return the distinct values and their index per cell; numbers ascending, other values as they appear, "" last."""
-    distinct = list(dict.fromkeys(values))
-    if all(isinstance(v, int | float) for v in distinct if v is not None):
-        distinct.sort(key=lambda v: (v is not None, v or 0))
-    else:
-        distinct.sort(key=lambda v: v == "")  # cells without a content or style come after those that have both
-    place = {value: i for i, value in enumerate(distinct)}
-    return {"values": distinct, "index": [place[value] for value in values]}
+    return (*losses, *_CLIP_NUMBERS, *schema.judgements(), *schema.metrics(), *run)
 
 
 def _follows(index: Sequence[int], other: Sequence[int]) -> bool:
@@ -136,67 +126,25 @@ def _follows(index: Sequence[int], other: Sequence[int]) -> bool:
     return len(set(zip(other, index, strict=True))) == len(set(other))
 
 
-def _plain(value: Any, kind: str = "string") -> Any:
-    """Return a value of the catalog for JSON: None for NaN and pandas' nulls, integers also where pandas has floats."""
-    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
-        return None
-    value = value.item() if hasattr(value, "item") else value
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if kind == "int64" and isinstance(value, float):
-        return int(value)
-    return value if isinstance(value, bool | int | float | str) else str(value)
-
-
 def _rounded(value: Any) -> float | int | None:
     """Return a number with six digits: enough to look at, in half the bytes."""
-    value = _plain(value)
+    value = plain(value)
     return float(f"{value:.6g}") if isinstance(value, float) else value if isinstance(value, int) else None
 
 
 def _only(cells: Sequence[Mapping[str, Any]], column: str) -> str:
-    names = {str(_plain(row.get(column)) or "") for row in cells}
+    names = {str(plain(row.get(column)) or "") for row in cells}
     return names.pop() if len(names) == 1 else ""
 
 
 def _error(row: Mapping[str, Any]) -> str | None:
     """Return why a cell has no picture: None if it has one, "" if it is not done."""
-    if _plain(row.get("picture_uri")):
+    if plain(row.get("picture_uri")):
         return None
-    kind, message = _plain(row.get("error_class")), _plain(row.get("error_message"))
+    kind, message = plain(row.get("error_class")), plain(row.get("error_message"))
     return ": ".join(str(part) for part in (kind, message) if part)
 
 
 def _shape(row: Mapping[str, Any]) -> str | None:
-    width, height = _plain(row.get("picture_width"), "int64"), _plain(row.get("picture_height"), "int64")
+    width, height = plain(row.get("picture_width"), "int64"), plain(row.get("picture_height"), "int64")
     return f"{width} / {height}" if width and height else None
-
-
-def _sources(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return where the inputs were read, for the manifest of a cell; each combination once."""
-    coded = _coded([_named_sources(row) for row in cells])
-    coded["values"] = [
-        {
-            "content": content,
-            "mask": mask,
-            "styles": from_json(styles or "[]"),
-            "masks": from_json(masks or "[]"),
-            "weights": from_json(weights or "[]"),
-            "mix": mix,
-            "scales": from_json(scales or "[]"),
-        }
-        for content, mask, styles, masks, weights, mix, scales in coded["values"]
-    ]
-    return coded
-
-
-def _named_sources(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return the columns of `_SOURCES`; those about the style are None where the manifest of the cell names no style.
-
-    The row of a network of one style tells the style of its training, and a manifest that names the network takes none.
-    """
-    named = True
-    if row.get("method") == "feedforward":
-        config = FeedforwardConfig.model_construct(family=row["family"], model=row["model"], mode=row["mode"])
-        named = "style" in config.needs
-    return tuple(_plain(row.get(key)) if named or not key.startswith("style_") else None for key in _SOURCES)

@@ -1,4 +1,4 @@
-"""One self-contained HTML page from catalog rows. It loads nothing but pictures, by URLs relative to itself."""
+"""One self-contained HTML page from catalog rows. It loads nothing but pictures and clips, by relative URLs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _HERE: Final = Path(__file__).parent
-_SCRIPTS: Final = ("model.js", "grid.js", "box.js", "plot.js", "main.js")
+_SCRIPTS: Final = ("model.js", "grid.js", "clip.js", "box.js", "plot.js", "main.js")
 _HEAD_BYTES: Final = 3_000_000
 """About how many bytes of content and style pictures a page may carry."""
 
@@ -34,6 +34,7 @@ def build_gallery(
     page_uri: str,
     contents: Mapping[str, bytes] | None = None,
     styles: Mapping[str, bytes] | None = None,
+    moments: Mapping[str, Sequence[float]] | None = None,
 ) -> str:
     """Return the page as text, to be written as UTF-8.
 
@@ -45,8 +46,10 @@ def build_gallery(
         contents: Content pictures (file bytes) by name, for the headings and to compare with; carried in the page,
             scaled down. Of a missing or unreadable picture only the name is shown.
         styles: The same for styles.
+        moments: When each frame of a clip is shown, in seconds of its content, by the cell's id. The frames of a clip
+            without an entry are taken to follow each other evenly from 0.
     """
-    data = tabulate(rows, page_uri)
+    data = tabulate(rows, page_uri, moments)
     heads = {"content": contents or {}, "style": styles or {}}
     count = sum(len(known) for known in heads.values())
     side = 640 if count * 60_000 < _HEAD_BYTES else 256 if count * 12_000 < _HEAD_BYTES else 96

@@ -78,6 +78,7 @@ function openNamed() {
 function onClosed() {
   if (byId("box").open) return; // the event comes late, and another cell may be open by now
   const id = state.cell;
+  stopClips();
   state.cell = "";
   writeState();
   document.querySelector(`[data-cell="${CSS.escape(id)}"]`)?.focus();
@@ -89,12 +90,16 @@ function toggleTheme() {
 }
 
 function onKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=range]), select, textarea")) return;
+  if (event.target.matches("input") && event.key.startsWith("Arrow")) return; // the arrows move a slider
   const modes = { 1: "one", 2: "side", 3: "slider", 4: "difference" };
   const open = byId("box").open;
   if (open && event.key === "ArrowRight") step(1);
   else if (open && event.key === "ArrowLeft") step(-1);
   else if (open && modes[event.key]) { state.mode = modes[event.key]; renderBox(); writeState(); }
+  else if (open && player && event.key === ".") player.step(1);
+  else if (open && player && event.key === ",") player.step(-1);
+  else if (open && player && event.key === " " && !event.target.matches("button, summary, a")) player.toggle();
   else if (open && event.key === "p") pin();
   else if (open && event.key === "y") byId("copy")?.click();
   else if (event.key === "t") toggleTheme();

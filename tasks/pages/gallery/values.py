@@ -1,0 +1,32 @@
+"""Values of the catalog as the page's JSON holds them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def coded(values: Sequence[Any]) -> dict[str, Any]:
+    """Return the distinct values and their index per cell; numbers ascending, other values as they appear, "" last."""
+    distinct = list(dict.fromkeys(values))
+    if all(isinstance(v, int | float) for v in distinct if v is not None):
+        distinct.sort(key=lambda v: (v is not None, v or 0))
+    else:
+        distinct.sort(key=lambda v: v == "")  # cells without a content or style come after those that have both
+    place = {value: i for i, value in enumerate(distinct)}
+    return {"values": distinct, "index": [place[value] for value in values]}
+
+
+def plain(value: Any, kind: str = "string") -> Any:
+    """Return a value of the catalog for JSON: None for NaN and pandas' nulls, integers also where pandas has floats."""
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return None
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if kind == "int64" and isinstance(value, float):
+        return int(value)
+    return value if isinstance(value, bool | int | float | str) else str(value)

@@ -1,0 +1,107 @@
+"""A page in a real headless Chromium, driven over the DevTools protocol."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import subprocess
+import time
+from contextlib import contextmanager
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--window-size=1400,1000",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--remote-debugging-port=0",
+]
+
+
+class Tab:
+    """A page driven over the DevTools protocol."""
+
+    def __init__(self, socket, page):
+        self.socket, self.page, self.count = socket, page, itertools.count(1)
+        self.faults, self.requests = [], []
+
+    def call(self, method, **params):
+        number = next(self.count)
+        self.socket.send(json.dumps({"id": number, "method": method, "params": params}))
+        while True:
+            answer = json.loads(self.socket.recv(timeout=200))
+            if answer.get("method") in {"Runtime.exceptionThrown", "Log.entryAdded"}:
+                self.faults.append(answer["params"])
+            if answer.get("method") == "Network.requestWillBeSent":
+                self.requests.append(answer["params"]["request"]["url"])
+            if answer.get("id") == number:
+                assert "error" not in answer, answer
+                return answer["result"]
+
+    def js(self, expression):
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def open(self, state="", *, anew=False):
+        if anew or self.js("location.protocol") != "file:":
+            self.call("Page.navigate", url="about:blank")
+            self.call("Page.navigate", url=f"{self.page.as_uri()}#{state}")
+            self.until("document.readyState === 'complete' && document.querySelector('#views button') !== null")
+        else:
+            self.js(
+                f"history.replaceState(null, '', {'#' + state!r}); dispatchEvent(new HashChangeEvent('hashchange'))"
+            )
+
+    def until(self, expression):
+        deadline = time.monotonic() + 15
+        while not self.js(expression):
+            assert time.monotonic() < deadline, expression
+            time.sleep(0.02)
+
+    def key(self, name, code=0):
+        for kind in ("keyDown", "keyUp"):
+            text = {"text": name} if len(name) == 1 and kind == "keyDown" else {}
+            self.call("Input.dispatchKeyEvent", type=kind, key=name, windowsVirtualKeyCode=code, **text)
+
+    def type(self, selector, value, event="input"):
+        self.js(f"(() => {{ const node = document.querySelector({selector!r}); node.value = {value!r};"
+                f" node.dispatchEvent(new Event({event!r}, {{bubbles: true}})); }})()")  # fmt: skip
+
+
+@contextmanager
+def opened(page, profile):
+    """Start Chromium with a profile in an empty folder, and give a tab for the page, a path."""
+    from websockets.sync import client
+
+    process = subprocess.Popen(
+        [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        socket = None
+        for _ in range(600):
+            port = profile / "DevToolsActivePort"
+            if port.exists() and len(lines := port.read_text().splitlines()) == 2:
+                socket = client.connect(f"ws://127.0.0.1:{lines[0]}{lines[1]}", max_size=None, proxy=None)
+                break
+            time.sleep(0.05)
+        assert socket is not None, "Chromium did not start"
+        browser = Tab(socket, page)
+        target = browser.call("Target.createTarget", url="about:blank")["targetId"]
+        socket.close()
+        with client.connect(f"ws://127.0.0.1:{lines[0]}/devtools/page/{target}", max_size=None, proxy=None) as socket:
+            found = Tab(socket, page)
+            for domain in ("Page", "Runtime", "Log", "Network"):
+                found.call(f"{domain}.enable")
+            yield found
+    finally:
+        process.terminate()
+        process.wait(20)

@@ -19,6 +19,7 @@ import numpy as np
 
 from nst.motion.consistency import consistency, cut
 from nst.motion.flow import estimator
+from nst.motion.still import at_rest
 from nst.pictures.images import Pixels, decode, resize_to
 from nst.recent import Recent
 from tasks.clips.keeping import kept_info
@@ -162,7 +163,8 @@ class ClipSource:
 
         def compute() -> np.ndarray:
             first, second = self.frame(here), self.frame(there)
-            forth, back = self._find(first, second), self._find(second, first)
+            forth = at_rest(self._find(first, second), first, second)
+            back = at_rest(self._find(second, first), second, first)
             kept = [
                 np.concatenate([flow, consistency(flow, other)[..., None]], axis=2).astype(np.float16)
                 for flow, other in ((forth, back), (back, forth))

@@ -16,7 +16,7 @@ from nst.networks import Origin, build_network, metadata_of
 from nst.pictures.images import Pixels, decode
 from nst.pictures.metrics import compare, content_reference
 from tasks.models.files import load_model
-from tasks.models.stylize import stylize_file
+from tasks.models.stylize import Painter, stylize_file
 from tasks.models.tensor_files import dump_tensors
 from tasks.pages.gallery.settings import places
 from tasks.work.stylize import Stylist
@@ -57,7 +57,7 @@ def test_the_saved_picture_is_that_of_nst_stylize_from_the_unfinished_one(folder
     (row,) = run(prepared)
     unfinished = before["picture_uri"].removeprefix("file://")
     file = f"{folder}/{model}.safetensors"
-    target = stylize_file(prepared.root.catalog, unfinished, model=file, out=folder / "stylized.png")
+    target = stylize_file(Painter(prepared.root.catalog, model=file), unfinished, out=folder / "stylized.png")
     assert (picture_of(row) == decode(target.read_bytes())).all()
     width, height = before["picture_width"], before["picture_height"]
     assert (row["picture_width"], row["picture_height"]) == (factor * width, factor * height)

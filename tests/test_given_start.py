@@ -98,8 +98,9 @@ def test_starts_are_an_axis_and_never_share_a_batch(tmp_path):
     assert found == [("content", None), ("noise", None), (None, "start.png"), (None, "dog.png")]
 
 
-def test_a_start_that_cannot_be_decoded_costs_its_cell_alone(tmp_path):
-    (write_pictures(tmp_path) / "start.png").write_bytes(b"no picture")
+def test_a_start_that_is_cut_off_costs_its_cell_alone(tmp_path):
+    start = write_pictures(tmp_path) / "start.png"
+    start.write_bytes(start.read_bytes()[:-40])
     prepared = plan(tmp_path, manifest("content") + "sweep: {init: [content, {uri: start.png}]}")
     stylist = Stylist(prepared.root, "cpu")
     outcomes = [stylist.run(prepared.job(batch)) for batch in prepared.plan.batches()]
@@ -107,6 +108,12 @@ def test_a_start_that_cannot_be_decoded_costs_its_cell_alone(tmp_path):
     (failure,) = rows(prepared, "failures")
     assert failure["error_class"] == "InputError"
     assert "start.png" in failure["error_message"]
+
+
+def test_a_start_that_is_no_picture_is_refused_at_its_place(tmp_path):
+    (write_pictures(tmp_path) / "start.png").write_bytes(b"no picture")
+    with pytest.raises(ManifestError, match=r"m\.yaml:4:.*start\.png: not a picture in a known format"):
+        plan(tmp_path, manifest("content") + "sweep: {init: [content, {uri: start.png}]}")
 
 
 def test_a_start_that_is_not_there_is_refused_at_its_place(tmp_path):

@@ -267,7 +267,7 @@ def test_no_link_leads_out_of_the_folder_that_a_remote_manifest_was_given(tmp_pa
 def test_a_signature_is_neither_stored_nor_shown(tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     link = f"{site}/signed.png?{SECRET}"
-    Image.new("RGB", (64, 64), "teal").save(tmp_path / "photo.jpg")
+    Image.effect_noise((64, 64), 60).save(tmp_path / "photo.jpg")
     (tmp_path / "photo.jpg").write_bytes((tmp_path / "photo.jpg").read_bytes()[:-200])  # planning sees its beginning
     text = f"name: a\ncontents: [{{uri: '{link}'}}, photo.jpg]\nstyles: {link}\n{METHOD}"
     (tmp_path / "m.yaml").write_text(text)

@@ -16,7 +16,7 @@ Mix = Literal["targets", "losses", "sum"]
 Gram matrices are added, multiplied by their weights and divided by nothing."""
 
 ClipFormat = Literal["h264", "vp9", "av1", "ffv1", "gif", "webp"]
-"""How a clip is encoded: H.264 in MP4, VP9 or AV1 in WebM, lossless FFV1 in Matroska, GIF, or animated WebP."""
+"""How a clip is encoded: H.264 in MP4, VP9 or AV1 in MP4, lossless FFV1 in Matroska, GIF, or animated WebP."""
 
 Representation = Literal["gram", "moments", "sliced", "histogram"]
 """Which statistics of the features a style loss compares (`nst.losses.style.STYLE_LOSSES`)."""

@@ -227,7 +227,7 @@ class Output(Block):
     """Quality of JPEG and WebP."""
 
     video: ClipFormat = "h264"
-    """How clips are encoded: `h264` in MP4, `vp9` or `av1` in WebM, lossless `ffv1` in Matroska, `gif`, or animated
+    """How clips are encoded: `h264`, `vp9` or `av1` in MP4, lossless `ffv1` in Matroska, `gif`, or animated
     `webp`. Every frame is kept as PNG besides."""
 
     alpha: bool = False

@@ -9,11 +9,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from cells import blocks
+from clip_files import clip
 from sweeps import plan, rows, run, write
 from test_finish import write_network
 
-from nst.errors import ManifestError
+from nst.errors import ManifestError, TransientError
 from nst.pictures.images import decode
+from tasks.removal import plan_removal
 from tasks.work import clip_frames
 from tasks.work.stylize import Stylist
 
@@ -164,6 +166,48 @@ def test_the_seconds_of_a_clip_are_those_of_its_frames_of_all_runs(folder):
     run(first)
     (row,) = run(plan(folder, STYLED + GATYS))
     assert row["seconds"] > sum(one["seconds"] for one in frames(first))
+
+
+def test_a_plan_counts_the_frames_that_an_interrupted_run_has_made(folder, monkeypatch):
+    calls = iter(range(2))
+    real = clip_frames.stylize_in_memory
+
+    def stop(*arguments: Any) -> Any:
+        if next(calls, None) is None:
+            raise TransientError("the store is gone")
+        return real(*arguments)
+
+    text = STYLED + GATYS.replace("{name: gatys", "{name: gatys, video: {passes: 2}")
+    before = plan(folder, STYLED + GATYS)
+    assert before.frames() == (4, 0)
+    assert plan(folder, text).frames() == (8, 0)
+    monkeypatch.setattr(clip_frames, "stylize_in_memory", stop)
+    (batch,) = before.plan.batches()
+    with pytest.raises(TransientError):
+        Stylist(before.root, "cpu").run(before.job(batch))
+    monkeypatch.setattr(clip_frames, "stylize_in_memory", real)
+    again = plan(folder, STYLED + GATYS)
+    assert again.frames() == (4, 2)
+    run(again)
+    assert plan(folder, STYLED + GATYS).frames() == (0, 0)
+
+
+def test_a_removal_says_the_bytes_of_the_frames_too(folder):
+    prepared = plan(folder, STYLED + GATYS)
+    run(prepared)
+    (cell,) = prepared.plan.cells.ids
+    prepared.root.catalog.commit("sweeps", "s", "s", [{"sweep_id": "s", "sweep_name": "s", "cell_id": cell}])
+    planned = plan_removal(prepared.root, "s", "s")
+    assert len(planned.pictures) == 5
+    assert planned.picture_bytes == sum(file.stat().st_size for file in (folder / "out/pictures").rglob("*.*"))
+
+
+def test_a_file_without_any_track_may_be_cut_off(folder):
+    """The box `moov`, which names the tracks, is the last one of an MP4 as FFmpeg writes it."""
+    data = clip(times=range(8))
+    (folder / "cut.mp4").write_bytes(data[: data.index(b"moov") - 4])
+    with pytest.raises(ManifestError, match="no track that can be found; truncated"):
+        plan(folder, (STYLED + GATYS).replace("clip/", "cut.mp4"))
 
 
 def test_a_cache_of_another_version_is_not_looked_at(folder, monkeypatch):

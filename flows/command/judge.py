@@ -75,6 +75,8 @@ def judge(
             out.say(f"page:     {write_again(opened, status.name, status.sweep_id, status.total).uri}")
         before = f", {judged.known:,} were judged before" if judged.known else ""
         out.say(f"sweep {status.name} ({status.sweep_id[:8]}): {judged.judged:,} pictures judged{before}")
+        if judged.clips:
+            out.say(f"{judged.clips:,} clips are not judged: judges look at stills")
         if judged.failed:
             failed = True
             out.say(f"{len(judged.failed):,} pictures could not be judged")

@@ -177,6 +177,7 @@ FRAME: Final = (
         worker="Label of the worker process.",
         device="Device of torch.",
     ),
+    Column("picture_bytes", "int64", "Size of its file in bytes; null in rows of older versions."),
     Column("finished_at", "timestamp", "When the frame was written, or taken over from another cell, UTC."),
 )  # fmt: skip
 

@@ -53,8 +53,8 @@ _ROOM: Final = 2**28
 
 _LOSSES: Final = ("loss", *(f"{name}_loss" for name in TERMS))
 
-KEPT: Final = ("frame_id", "frame", "pass", "shot", "steps_done", "seconds", "picture_digest", "warping_error",
-               "source_warping_error", "consistent_share", *_LOSSES)  # fmt: skip
+KEPT: Final = ("frame_id", "frame", "pass", "shot", "steps_done", "seconds", "picture_digest", "picture_bytes",
+               "warping_error", "source_warping_error", "consistent_share", *_LOSSES)  # fmt: skip
 """Columns of the table `frames` that a frame keeps when another cell uses it."""
 
 
@@ -268,6 +268,7 @@ class ClipWork:
             "frame": number,
             "pass": turn,
             "picture_digest": digest,
+            "picture_bytes": len(data),
             **{name: value for name, value in self._losses(outcome).items() if name in _LOSSES},
         }
         other = order[place - 1] if place else number

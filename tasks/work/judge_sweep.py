@@ -48,11 +48,13 @@ class Judged:
     Attributes:
         judged: Number of pictures that were judged now.
         known: Number of pictures that this judge had judged before.
+        clips: Number of clips, which are not judged: judges look at stills.
         failed: One line for each picture that could not be judged.
     """
 
     judged: int = 0
     known: int = 0
+    clips: int = 0
     failed: list[str] = field(default_factory=list)
 
 
@@ -84,12 +86,12 @@ def judge_sweep(
     catalog = root.catalog
     cells = catalog.read("sweeps", ["sweep_id", "cell_id"], where=("sweep_id", {sweep_id}))["cell_id"]
     rows = catalog.read("results", _COLUMNS, where=("cell_id", set(cells.to_pylist()))).to_pylist()
-    rows = [row for row in rows if row["clip_frames"] is None]  # judges look at stills
+    every, rows = rows, [row for row in rows if row["clip_frames"] is None]  # judges look at stills
     judge, identity = build_judge(weights, device)
     known = catalog.keys("judgements", "judgement_id")
     waiting = [row for row in rows if _judgement_id(row, identity) not in known]
     waiting.sort(key=lambda row: (row["content_digest"] or "", row["style_digests"] or ""))
-    report = Judged(known=len(rows) - len(waiting))
+    report = Judged(known=len(rows) - len(waiting), clips=len(every) - len(rows))
     images: Recent[Pixels] = Recent(_ROOM, bytes_of)
     published = time.monotonic()
     found: list[dict[str, Any]] = []

@@ -30,7 +30,7 @@ def _check_finish(block: ManifestBlock, variants: Variants[Method], report: Repo
     places: dict[Path, None] = {}
     for first, path in zip(variants.first, variants.paths, strict=True):
         config = variants.config(first)
-        if config.finish and config.motion and getattr(config.motion, "blend", 1):
+        if config.finish and config.motion and getattr(config.motion, "blend", 1.0) > 0:
             places[("finish",) if config.finish == block.finish else (*path, "finish")] = None
     message = (
         "every frame of a clip follows from the saved frame before it, so that 'finish' would add up along the clip"

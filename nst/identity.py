@@ -127,7 +127,7 @@ def chain_id(cell: Cell, weights_digest: str) -> str:
     """
     assert cell.content is not None, "a clip is a content"
     settings = settings_key(fragments(cell.config), pixel_fields(type(cell.config)))
-    method = method_key(cell.config, weights_digest, OutputFormat(), cell.start)
+    method = method_key(cell.config, weights_digest, OutputFormat(), cell.start, cell.finish)
     style = network_key(style_key(cell.style), cell.model) if cell.model else style_key(cell.style)
     return join(settings + method, shot_key(cell.content) + style)
 

@@ -74,10 +74,12 @@ def plan_removal(root: Root, sweep_id: str, name: str) -> Removal:
         for _, digest, form, size in zip(*(gone[name].to_pylist() for name in gone.column_names), strict=True)
         if digest is not None and digest not in shared
     }
-    frames = catalog.read("frames", ["cell_id", "picture_digest"])
+    frames = catalog.read("frames", ["cell_id", "picture_digest", "picture_bytes"])
     taken = pc.is_in(frames["cell_id"], pa.array(sorted(own), pa.string()))
     held = set(frames.filter(pc.invert(taken))["picture_digest"].to_pylist()) | shared
-    sizes |= {(digest, "png"): 0 for digest in frames.filter(taken)["picture_digest"].to_pylist() if digest not in held}
+    lost = frames.filter(taken)
+    pairs = zip(lost["picture_digest"].to_pylist(), lost["picture_bytes"].to_pylist(), strict=True)
+    sizes |= {(digest, "png"): size or 0 for digest, size in pairs if digest not in held}
     ordered = tuple(sorted(own))
     return Removal(sweep_id, name, edition, len(cells), ordered, tuple(sorted(sizes)), sum(sizes.values()))
 

@@ -129,7 +129,8 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
         stop = signal
     call_with_policy(publish_all, root.catalog)
     summary.seconds = time.monotonic() - clock
-    summary.judged = judges_all(config for config, _ in plan.largest_batches())
+    only_clips = all(content and content.clip for content in plan.cells.contents)  # judges look at stills
+    summary.judged = only_clips or judges_all(config for config, _ in plan.largest_batches())
     done = call_with_policy(count_done, root, prepared.plan.cells.ids)
     summary.lost = max(0, summary.done_before + summary.done - done)
     if not summary.lost:  # a damaged root is left as it is, for `nst fsck`

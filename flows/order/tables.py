@@ -36,6 +36,9 @@ def sweep_table(prepared: PreparedSweep) -> Group:
             table.add_row(f"to do: {reason}", f"{count:,}")
     if untrained := sum(len(training.to_do) for training in prepared.trainings):
         table.add_row("models to train first", f"{untrained:,}")
+    frames, kept = prepared.frames()
+    if frames:
+        table.add_row("frames", f"{frames:,}" + (f", {kept:,} of them made already" if kept else ""))
     table.add_row("batches", f"{plan.batch_count:,}")
     table.add_row("time", _time(plan))
     if memory := prepared.memory:

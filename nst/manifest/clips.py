@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from nst.config.method import Method
     from nst.manifest.blocks import ManifestBlock
+    from nst.manifest.variants import Variants
     from nst.yaml.positions import Path
     from nst.yaml.reporter import Reporter
 
@@ -13,12 +15,30 @@ OF_CLIPS: Final = ("video", "temporal_weight")
 """Settings of methods that have no effect on stills."""
 
 
-def check_clips(block: ManifestBlock, raw: dict[str, Any], report: Reporter) -> None:
-    """Report settings for clips without a clip, and what cannot be kept of a clip."""
+def check_clips(block: ManifestBlock, raw: dict[str, Any], variants: Variants[Method], report: Reporter) -> None:
+    """Report settings for clips without a clip, what cannot be kept of a clip, and a last step of frames in a chain."""
     if all(content.video is None for content in block.contents):
         _check_unused(raw, report)
-    elif block.output.alpha:
+        return
+    if block.output.alpha:
         report.add(("output", "alpha"), "clips hold no transparency", "remove 'alpha'", key=True)
+    _check_finish(block, variants, report)
+
+
+def _check_finish(block: ManifestBlock, variants: Variants[Method], report: Reporter) -> None:
+    """Report a last step of frames that follow from the saved frames before them: it would add up along the clip."""
+    places: dict[Path, None] = {}
+    for first, path in zip(variants.first, variants.paths, strict=True):
+        config = variants.config(first)
+        if config.finish and config.motion and getattr(config.motion, "blend", 1.0) > 0:
+            places[("finish",) if config.finish == block.finish else (*path, "finish")] = None
+    message = (
+        "every frame of a clip follows from the saved frame before it, so that 'finish' would add up along the clip"
+    )
+    for place in places:
+        report.add(
+            place, message, "remove 'finish', and pass the finished clip through the network: nst stylize", key=True
+        )
 
 
 def _check_unused(raw: dict[str, Any], report: Reporter) -> None:

@@ -116,7 +116,7 @@ def check_manifest(declaration: Declaration) -> Manifest:
         check_masks(block, variants, report)
         _check_scales(block, variants, report)
         _check_sums(block, variants, report)
-        check_clips(block, raw, report)
+        check_clips(block, raw, variants, report)
     report.raise_any()
     assert block is not None
     assert variants is not None

@@ -239,8 +239,9 @@ def _estimate(
         output_bytes += count * round(config.pixels * _BYTES_PER_PIXEL[cells.output.format] + _EXTRA_BYTES)
     if cells.has_clips:
         for batch in batches:
-            pixels = cells.structure_config(cells.structure(batch[0])).pixels
-            output_bytes += sum(map(cells.frames, batch)) * round(pixels * _BYTES_PER_PIXEL["png"])
+            config = cells.structure_config(cells.structure(batch[0]))
+            passes = getattr(config.motion, "passes", 1)  # each of them keeps its frames
+            output_bytes += sum(map(cells.frames, batch)) * passes * round(config.pixels * _BYTES_PER_PIXEL["png"])
     everything = sum(count for count, _ in totals.values())
     return total, None if unknown and unknown == everything else seconds, unknown, output_bytes
 

@@ -88,7 +88,9 @@ LOSSES: Final = (
 
 RUN: Final = (
     Column("steps_done", "int64", "Evaluations of loss and gradient that were done, all levels together."),
-    Column("seconds", "float64", "The cell's share of `batch_seconds`."),
+    Column(
+        "seconds", "float64", "The cell's share of `batch_seconds`; of a clip the sum over its frames, of all runs."
+    ),
     Column("batch_seconds", "float64", "Wall-clock seconds of the batch's optimisation."),
     Column("batch_size", "int64", "Cells in the batch."),
     Column("cost", "float64", "Pixels x steps, all levels: what `seconds` is estimated from."),
@@ -175,6 +177,7 @@ FRAME: Final = (
         worker="Label of the worker process.",
         device="Device of torch.",
     ),
+    Column("picture_bytes", "int64", "Size of its file in bytes; null in rows of older versions."),
     Column("finished_at", "timestamp", "When the frame was written, or taken over from another cell, UTC."),
 )  # fmt: skip
 

@@ -164,6 +164,9 @@ def _video(container: InputContainer) -> VideoStream:
     from av.stream import Disposition
 
     tracks = [track for track in container.streams.video if not track.disposition & Disposition.attached_pic]
+    if not tracks and not container.streams.audio:
+        hint = "truncated? an MP4 may name its tracks at its end"
+        raise InputError("the file has neither a video track nor sound", hint=hint)
     if not tracks:
         sound = len(container.streams.audio)
         raise InputError(f"the file has no video track; it has {sound} audio track{'s' * (sound != 1)}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nst.config.video import MotionBlock
 from nst.errors import UserError
 from nst.manifest.sweep import Manifest, check_manifest
-from nst.plan.batches import Plan, make_plan
+from nst.plan.batches import DONE, Plan, make_plan
 from nst.plan.cells import expand
 from nst.plan.rates import rate_of
 from nst.records import StyleRef
@@ -83,6 +83,18 @@ class PreparedSweep:
             if measured := self.calibrations.get(rate_of(config)):
                 needed.append((measured.batch_bytes(cells * config.pixels), measured.device_bytes))
         return max(needed, default=None)
+
+    def frames(self) -> tuple[int, int]:
+        """Return how many frames the clips that are to be run have, all passes, and how many of them are kept."""
+        cells = self.plan.cells
+        if not cells.has_clips:
+            return 0, 0
+        to_do = [number for number in range(len(cells)) if self.plan.reason(number) != DONE and cells.frames(number)]
+        motions = (cells.structure_config(cells.structure(number)).motion for number in to_do)
+        total = sum(cells.frames(n) * getattr(m, "passes", 1) for n, m in zip(to_do, motions, strict=True))
+        ids = {cells.ids[number] for number in to_do}
+        kept = self.root.catalog.read("frames", ["frame_key"], where=("cell_id", ids)) if ids else ()
+        return total, len(kept)
 
     @property
     def name(self) -> str:

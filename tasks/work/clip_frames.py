@@ -53,8 +53,8 @@ _ROOM: Final = 2**28
 
 _LOSSES: Final = ("loss", *(f"{name}_loss" for name in TERMS))
 
-KEPT: Final = ("frame_id", "frame", "pass", "shot", "steps_done", "seconds", "picture_digest", "warping_error",
-               "source_warping_error", "consistent_share", *_LOSSES)  # fmt: skip
+KEPT: Final = ("frame_id", "frame", "pass", "shot", "steps_done", "seconds", "picture_digest", "picture_bytes",
+               "warping_error", "source_warping_error", "consistent_share", *_LOSSES)  # fmt: skip
 """Columns of the table `frames` that a frame keeps when another cell uses it."""
 
 
@@ -126,7 +126,7 @@ class ClipWork:
             self._reporter(0, sum(steps))(sum(steps[: index + 1]), 0)
         if self._job.part:
             return []
-        return [chain.error or self._made(chain, shots, passes) for chain in self._chains]
+        return [chain.error or self._made(chain, shots, passes, sum(steps)) for chain in self._chains]
 
     def _reporter(self, before: int, total: int) -> OnStep:
         """Return a function that reports the steps of a frame as steps of the clip."""
@@ -137,9 +137,11 @@ class ClipWork:
 
         return report
 
-    def _made(self, chain: _Chain, shots: list[list[int]], passes: int) -> ClipMade:
+    def _made(self, chain: _Chain, shots: list[list[int]], passes: int, most_steps: int) -> ClipMade:
         rows = [chain.rows[passes - 1, number] for number in self._clip.numbers]
-        return ClipMade(rows, self._source, shots, sum(row["steps_done"] for row in chain.rows.values()))
+        done, seconds = (sum(row[name] for row in chain.rows.values()) for name in ("steps_done", "seconds"))
+        can_stop = isinstance(self._config, PixelMethod) and self._config.stop is not None
+        return ClipMade(rows, self._source, shots, done, most_steps if can_stop else done, seconds)
 
     def _ids(self, chain: _Chain, shots: Sequence[Sequence[int]], passes: int) -> dict[tuple[int, int], str]:
         """Return the ids of all frames of a cell by pass and number."""
@@ -164,7 +166,7 @@ class ClipWork:
         wanted = {id(chain): self._ids(chain, shots, passes) for chain in self._chains}
         ids = {frame for of_chain in wanted.values() for frame in of_chain.values()}
         table = self._root.catalog.read("frames", [*KEPT, "cell_id"], where=("frame_id", ids)).to_pylist()
-        known = {row["frame_id"]: row for row in table if self._is_there(row["picture_digest"])}
+        known = {row["frame_id"]: row for row in table if self._is_whole(row["picture_digest"])}
         own = {(row["cell_id"], row["frame_id"]) for row in table}
         adopted = []
         for chain in self._chains:
@@ -177,9 +179,13 @@ class ClipWork:
         if adopted:
             self._commit("adopted", adopted)
 
-    def _is_there(self, digest: str) -> bool:
-        """Return whether the picture of a frame on record is still below the root; else it is made again."""
-        return self._root.store.head(picture_key(digest, "png")) is not None
+    def _is_whole(self, digest: str) -> bool:
+        """Return whether the picture of a frame on record is below the root, undamaged; else it is made again."""
+        try:
+            data = self._root.store.get(picture_key(digest, "png"))
+        except FileNotFoundError:
+            return False
+        return hashlib.sha256(data).hexdigest() == digest
 
     def _step(self, shot: int, order: Sequence[int], place: int, turn: int, on_step: OnStep) -> None:
         """Make a frame for all cells that lack it, and commit it."""
@@ -220,6 +226,8 @@ class ClipWork:
         """Return the frames that a frame is held to, warped to it, closest first."""
         reach = self._motion.reach if isinstance(self._motion, PixelVideoConfig) else (1,)
         there = [order[place - back] for back in sorted(reach) if back <= place] or [order[place - 1]]
+        if self._picture(chain, turn, there[0]).shape != self._source.frame(order[place]).shape:
+            return ()  # a network that enlarges makes every frame by itself: the motion is found at the smaller size
         motions = [self._source.motion(order[place], other) for other in there]
         weights = closest_first([weights for _, weights in motions])
         return tuple(
@@ -260,6 +268,7 @@ class ClipWork:
             "frame": number,
             "pass": turn,
             "picture_digest": digest,
+            "picture_bytes": len(data),
             **{name: value for name, value in self._losses(outcome).items() if name in _LOSSES},
         }
         other = order[place - 1] if place else number

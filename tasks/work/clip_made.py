@@ -18,9 +18,13 @@ class ClipMade:
         source: The frames of the content, with the motion.
         shots: The numbers of the frames of each shot.
         steps: Number of steps of all frames that were made now or earlier.
+        most_steps: Number of steps that they could take; more than `steps` where frames stopped early.
+        seconds: Seconds of all frames, those of earlier runs among them.
     """
 
     frames: list[dict[str, Any]]
     source: ClipSource
     shots: list[list[int]]
     steps: int
+    most_steps: int
+    seconds: float

@@ -1,8 +1,9 @@
 """The frames of a clip at the size at which they are stylized, and the motion between them; kept on this machine.
 
 Decoding and motion cost much less than stylization, but a sweep asks for them once for each of its batches. They are
-kept in the user's cache, by the digest of the clip and the size; the folders that were used last stay, up to
-`MOST_BYTES`. What is kept is rounded when it is made, so that it makes no difference whether it was kept.
+kept in the user's cache, by the digest of the clip, the size and the version of clips; the folders that
+were used last stay, up to `MOST_BYTES`. What is kept is rounded when it is made, so that it makes no difference whether
+it was kept.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from nst.config.video import VERSION
 from nst.motion.consistency import consistency, cut
 from nst.motion.flow import estimator
 from nst.motion.still import at_rest
@@ -109,7 +111,8 @@ class Clip:
             return
         for number in numbers:
             still = self.clip.stills[number]
-            yield number, decode(read_planned(still.link or still.uri, still.digest))
+            with naming(f"frame {number}, {still.uri}"):
+                yield number, decode(read_planned(still.link or still.uri, still.digest))
 
 
 class ClipSource:
@@ -126,7 +129,7 @@ class ClipSource:
         self.clip, self.size, self._preset = clip, size, preset
         self._find = estimator(preset, flow_weights(preset), device)
         width, height = size
-        self._folder = cache_folder() / f"{clip.ref.digest[:32]}-{width}x{height}"
+        self._folder = cache_folder() / f"{clip.ref.digest[:32]}-{width}x{height}-{VERSION}"
         self._memory: Recent[np.ndarray] = Recent(_ROOM, lambda array: array.nbytes)
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -196,9 +199,13 @@ class ClipSource:
         def load() -> np.ndarray:
             try:
                 array: np.ndarray = np.load(self._path(name), allow_pickle=False)
-            except (OSError, ValueError):  # gone, or written by halves by a machine that lost its power
-                array = compute()
-                self._keep(name, array)
+            except (OSError, ValueError, EOFError):  # gone, or written by halves by a machine that lost its power
+                pass
+            else:
+                if array.shape == (self.size[1], self.size[0], 3):
+                    return array
+            array = compute()
+            self._keep(name, array)
             return array
 
         return self._memory.get(name, load)

@@ -35,6 +35,7 @@ from tasks.work.workplace import peak_memory, reset_peak_memory, workplace
 if TYPE_CHECKING:
     import numpy as np
 
+    from nst.config.method import Method
     from nst.pictures.images import Pixels
     from nst.pictures.masks import Labels
     from nst.records import Cell, ImageRef, MaskRef, ModelRef, StyleRef
@@ -135,8 +136,10 @@ class Stylist:
                 from tasks.work.clip_frames import ClipWork  # late: it needs the extra `video`
 
                 return [*ClipWork(job, ready, workspace=workspace, root=self.root, here=here, on_step=on_step).run()]
-            except InputError as error:
-                return [error] * len(ready)
+            except Exception as error:
+                if _is_the_stores(error):
+                    raise
+                return [as_told(error, self.device)] * len(ready)
         return [*stylize_in_memory([request for _, request in ready], self._workspace(job), on_step)]
 
     def commit(self, computed: Computed) -> BatchOutcome:
@@ -159,7 +162,7 @@ class Stylist:
                 continue
             try:
                 if isinstance(outcome, ClipMade):
-                    row = self._write_clip(job, request, outcome)
+                    row = self._write_clip(request, outcome)
                 else:
                     row = self._write_picture(job, cell, request, outcome)
             except Exception as error:
@@ -256,7 +259,7 @@ class Stylist:
             **self._measuring.measure(image, request),
             **self._judging.columns(image, request),
             "steps_done": outcome.steps,
-            **_actual(cell, outcome, picture_size(request), job.batch.cost / len(job.batch.cells)),
+            **_actual(cell.config, picture_size(request), job.batch.cost / len(job.batch.cells), _share(cell, outcome)),
             "picture_uri": store.url(key),
             "picture_digest": digest,
             "picture_bytes": len(picture),
@@ -267,14 +270,20 @@ class Stylist:
             "thumbnail_uri": store.url(small),
         }
 
-    def _write_clip(self, job: Job, request: Request, made: ClipMade) -> dict[str, Any]:
+    def _write_clip(self, request: Request, made: ClipMade) -> dict[str, Any]:
         """Write the clip and its thumbnail; return their columns, losses and metrics."""
         from tasks.work.clip_rows import clip_columns  # late: it needs the extra `video`
 
         def measure(image: np.ndarray, number: int) -> dict[str, float]:
             return self._measuring.measure(image, replace(request, content=made.source.pixels(number)))
 
-        return {**clip_columns(self.root, made, measure), "cost": job.batch.cost / len(job.batch.cells)}
+        config = request.config
+        cost = sum(config.clip_cost(len(shot)) for shot in made.shots)
+        return {
+            **clip_columns(self.root, made, measure),
+            **_actual(config, made.source.size, cost, made.steps / made.most_steps if made.most_steps else 1.0),
+            "seconds": made.seconds,
+        }
 
     def _commit(
         self, job: Job, rows: list[dict[str, Any]], traces: list[dict[str, Any]], failures: list[dict[str, Any]]
@@ -307,23 +316,29 @@ def _network(model: ModelRef | None) -> NetworkFile | None:
     return load_model(model.uri, model.digest)
 
 
-def _actual(cell: Cell, outcome: Stylized, size: tuple[int, int], cost: float) -> dict[str, Any]:
+def _actual(config: Method, size: tuple[int, int], cost: float, share: float) -> dict[str, Any]:
     """Return the columns that planning could only assume: the cost, and the size of a picture as large as its content.
 
     Args:
-        cell: The cell.
-        outcome: What the method returned.
+        config: The settings.
         size: Width and height at which the method worked.
         cost: The cost that the plan assumed.
+        share: Share of the steps that were done.
     """
-    config, columns = cell.config, dict[str, Any]()
+    columns = dict[str, Any]()
     if config.takes_original_size:
         width, height = size
         cost *= width * height / config.pixels
         columns["size"] = max(width, height) if config.resize == "long" else min(width, height)
-    if isinstance(config, PixelMethod) and config.stop:
-        cost *= outcome.steps / sum(steps for _, steps in config.pyramid.schedule(config.steps))
-    return {**columns, "cost": cost}
+    return {**columns, "cost": cost * share}
+
+
+def _share(cell: Cell, outcome: Stylized) -> float:
+    """Return the share of its steps that a cell did: fewer than all where it may stop early."""
+    config = cell.config
+    if not (isinstance(config, PixelMethod) and config.stop):
+        return 1.0
+    return outcome.steps / sum(steps for _, steps in config.pyramid.schedule(config.steps))
 
 
 def _provenance(job: Job, cell: Cell) -> Mapping[str, str]:

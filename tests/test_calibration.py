@@ -52,9 +52,9 @@ def test_a_plan_knows_seconds_and_memory_after_a_trial_and_warns_of_too_little_m
     needed, there_is = after.memory
     assert 10e6 < needed < there_is
     assert after.to_json()["batch_memory_bytes"] == needed
-    huge, there_is = sweep(tmp_path, 16384).memory
+    huge, there_is = sweep(tmp_path, 10_000).memory
     # L-BFGS remembers 50 pairs of pictures: the trial has four of them, the others are added by arithmetic.
-    assert huge > 16384**2 * 0.75 * 2 * 12 * 46
+    assert huge > 10_000**2 * 0.75 * 2 * 12 * 46
     assert "gatys" in {method for method, _, _ in kept_calibrations("cpu")}
     assert kept_calibrations() == kept_calibrations("cpu")
 

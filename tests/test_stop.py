@@ -158,6 +158,7 @@ def test_control_c_in_a_terminal_says_that_what_is_done_is_kept(folder):
 def test_a_terminal_that_is_gone_is_a_stop(folder):
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it, as nohup does
         os.chdir(folder)
         os.execv(sys.executable, command("--inline"))
     until = time.monotonic() + DEADLINE_S

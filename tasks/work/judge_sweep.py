@@ -50,14 +50,12 @@ class Judged:
         known: Number of pictures that this judge had judged before.
         clips: Number of clips, which are not judged: judges look at stills.
         failed: One line for each picture that could not be judged.
-        clips: Number of clips, which are not judged.
     """
 
     judged: int = 0
     known: int = 0
     clips: int = 0
     failed: list[str] = field(default_factory=list)
-    clips: int = 0
 
 
 def judge_sweep(

@@ -62,9 +62,9 @@ class PixelVideoConfig(MotionBlock):
 class NetworkVideoConfig(MotionBlock):
     """How a trained network goes on from one frame of a clip to the next."""
 
-    blend: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    blend: Annotated[float, Field(ge=0, lt=1)] = 0.7
     """Share of the frame before, warped along the motion, wherever the motion is certain; 0 makes every frame by
-    itself."""
+    itself. More is steadier, and smears what changes in place (own trials: `docs/decisions.md`)."""
 
     hold_statistics: bool = True
     """Whether the means and variances by which the network normalises are those of the whole shot (of every eighth

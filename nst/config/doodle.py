@@ -120,7 +120,7 @@ class DoodleConfig(PixelMethod):
 
     color: Color = "style"
     backbone: BackboneConfig = BackboneConfig()
-    temporal_weight: TemporalWeight = 100.0
+    temporal_weight: TemporalWeight = 300.0
     video: PixelVideoConfig = PixelVideoConfig()
 
     precision: Precision = "float32"

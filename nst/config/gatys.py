@@ -155,7 +155,7 @@ class GatysConfig(PixelMethod):
 
     color: Color = "style"
 
-    temporal_weight: TemporalWeight = 100.0
+    temporal_weight: TemporalWeight = 300.0
     video: PixelVideoConfig = PixelVideoConfig()
 
     backbone: BackboneConfig = BackboneConfig()

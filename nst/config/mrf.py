@@ -116,7 +116,7 @@ class MrfConfig(PixelMethod):
 
     color: Color = "style"
     backbone: BackboneConfig = BackboneConfig()
-    temporal_weight: TemporalWeight = 100.0
+    temporal_weight: TemporalWeight = 300.0
     video: PixelVideoConfig = PixelVideoConfig()
 
     precision: Precision = "float32"

@@ -151,7 +151,7 @@ def test_a_fault_of_the_way_through_a_clip_is_a_failure_with_its_trace(folder, m
     def fail(*_: Any, **__: Any) -> None:
         raise ArithmeticError("no motion")
 
-    monkeypatch.setattr(clip_frames, "warp", fail)
+    monkeypatch.setattr(clip_frames, "closest_first", fail)
     assert failures(plan(folder, STYLED + GATYS)) == ["no motion"]
 
 

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from nst.errors import InputError
-from tasks.clips.probe import probe, probe_stills
-from tasks.clips.reading import frames, still_frames
+from tasks.clips.probe import probe
+from tasks.clips.reading import frames
 
 
 def all_frames(data, info=None):
@@ -232,34 +232,3 @@ def test_a_duration_of_nothing_is_a_tenth_of_a_second_as_in_browsers():
     out = io.BytesIO()
     images[0].save(out, "GIF", save_all=True, append_images=images[1:], duration=0)
     assert probe(out.getvalue(), "clip").seconds == (0, Fraction(1, 10), Fraction(1, 5))
-
-
-def test_still_files_are_a_clip():
-    files = []
-    for number in range(4):
-        out = io.BytesIO()
-        Image.fromarray(clip_files.picture(number)).save(out, "PNG")
-        files.append(out.getvalue())
-    info = probe_stills(files)
-    assert (info.frames, info.width, info.height, info.rate) == (4, 64, 48, 24)
-    assert info.seconds == (0, Fraction(1, 24), Fraction(1, 12), Fraction(1, 8))
-    for number, picture in still_frames(files, [1, 3]):
-        assert np.array_equal(picture, clip_files.picture(number))
-    assert probe_stills(files, Fraction(30000, 1001)).seconds[3] == Fraction(3003, 30000)
-
-
-def test_still_files_that_are_no_clip_are_told():
-    out = io.BytesIO()
-    Image.new("RGB", (4, 4)).save(out, "PNG")
-    small, out = out.getvalue(), io.BytesIO()
-    Image.new("RGB", (5, 4)).save(out, "PNG")
-    with pytest.raises(InputError, match="frame 2 of the clip is 5 x 4 pixels, and the frames before it are 4 x 4"):
-        probe_stills([small, small, out.getvalue()])
-    with pytest.raises(InputError, match="no frame"):
-        probe_stills([])
-    with pytest.raises(InputError, match="frame 1 of the clip is not a picture"):
-        probe_stills([small, b"hello"])
-    with pytest.raises(InputError, match="frame 2 is asked for, and the clip has 2 frames"):
-        list(still_frames([small, small], [2]))
-    with pytest.raises(InputError, match="frame 0 of the clip: the picture cannot be decoded"):
-        list(still_frames([small[:-25]], [0]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import weakref
 from fractions import Fraction
 
@@ -10,10 +9,9 @@ import av
 import clip_files
 import numpy as np
 import pytest
-from PIL import Image
 
 from nst.errors import InputError
-from tasks.clips.preview import animated_preview, poster, preview_frames
+from tasks.clips.preview import animated_preview, preview_frames
 from tasks.clips.probe import probe
 from tasks.clips.reading import frames
 from tasks.clips.writing import EXTENSIONS, write_clip
@@ -229,5 +227,3 @@ def test_a_preview_spans_the_clip_in_at_most_48_small_frames():
     info = probe(data, "preview")
     assert (info.frames, info.width, info.height) == (48, 256, 144)
     assert info.seconds[-1] == pytest.approx(235 / 24, abs=0.001)
-    with Image.open(io.BytesIO(poster(noise(1, 640, 360)[0]))) as still:
-        assert (still.format, still.size) == ("JPEG", (144, 256))

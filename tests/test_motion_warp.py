@@ -7,7 +7,7 @@ import pytest
 from moving_scene import Scene
 
 from nst.motion.closest_first import closest_first
-from nst.motion.warp import bring, inside, places, warp
+from nst.motion.warp import inside, places, warp
 
 
 def noise(*shape, seed=0):
@@ -73,23 +73,6 @@ def test_the_exact_flow_of_a_moving_scene_brings_back_every_pixel_that_is_seen_t
     warped = warp(previous.astype(np.float32), scene.flow(1, 0))
     assert np.array_equal(warped[seen], now[seen])
     assert not np.array_equal(warped[~seen], now[~seen])
-
-
-def test_what_was_hidden_starts_from_the_content():
-    previous, content = (np.full((6, 8, 3), level, np.uint8) for level in (200, 101))
-    weights = np.zeros((6, 8), np.float32)
-    weights[:, 4:], weights[:, 6:] = 0.25, 1.0
-    warped, start = bring(previous, content, np.zeros((6, 8, 2), np.float32), weights)
-    assert (warped.dtype, start.dtype) == (np.float32, np.uint8)
-    assert np.allclose(warped, 200 / 255, atol=1e-7)
-    assert np.array_equal(start[0, :, 0], [101, 101, 101, 101, 126, 126, 200, 200])  # 101 + 99 / 4 = 125.75
-
-
-def test_a_picture_that_stands_still_is_the_start_bit_for_bit():
-    previous, content = (np.random.default_rng(seed).integers(0, 256, (30, 50, 3), np.uint8) for seed in (0, 1))
-    still, everywhere = np.zeros((30, 50, 2), np.float32), np.ones((30, 50), np.float32)
-    assert np.array_equal(bring(previous, content, still, everywhere)[1], previous)
-    assert np.array_equal(bring(previous, content, still, 0 * everywhere)[1], content)
 
 
 def test_the_closest_frame_that_shows_a_pixel_counts():

@@ -51,7 +51,8 @@ class Settings(Block):
 
     ADDED_LATER: ClassVar[frozenset[str]] = frozenset()
     """Fields that were added without raising `VERSION`. Their defaults must never change and must have no effect: at
-    the default they are left out of the id, so that what was made before the field existed keeps its id."""
+    the default they are left out of the id, so that what was made before the field existed keeps its id. Settings of
+    clips have an effect on clips alone, whose ids have a version of their own (`nst.config.video.VERSION`)."""
 
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = ()
     """Fields, also of blocks, that have no effect while other fields have certain values. Points of a sweep that differ

@@ -11,7 +11,10 @@ from nst.config.fields import Steps, Weight
 from nst.config.flow import DEFAULT_FLOW, Flow
 
 VERSION: Final = 1
-"""Declared version of how frames follow from those before, part of the identity of every clip."""
+"""Declared version of how frames follow from those before, part of the identity of every clip.
+
+It is raised as well when a default of the settings in this file or of `temporal_weight` changes: defaults are left out of
+ids, so that stills keep theirs (`Settings.ADDED_LATER`)."""
 
 TemporalWeight = Annotated[
     Weight,

@@ -17,7 +17,10 @@ OF_CLIPS: Final = ("video", "temporal_weight")
 
 def check_clips(block: ManifestBlock, raw: dict[str, Any], variants: Variants[Method], report: Reporter) -> None:
     """Report settings for clips without a clip, what cannot be kept of a clip, and a last step of frames in a chain."""
-    if all(content.video is None for content in block.contents):
+    clips = sum(content.video is not None for content in block.contents)
+    if clips < len(block.contents):
+        _check_axes(variants, report, mixed=clips > 0)
+    if not clips:
         _check_unused(raw, report)
         return
     if block.output.alpha:
@@ -39,6 +42,15 @@ def _check_finish(block: ManifestBlock, variants: Variants[Method], report: Repo
         report.add(
             place, message, "remove 'finish', and pass the finished clip through the network: nst stylize", key=True
         )
+
+
+def _check_axes(variants: Variants[Method], report: Reporter, *, mixed: bool) -> None:
+    """Report axes that only clips look at: of a still each of their values would be a cell with the same picture."""
+    for axis in variants.sweep.axes:
+        if axis.keys[0] in OF_CLIPS:
+            found = f"{axis.setting} has no effect on stills, which would be made once for each of its values"
+            hint = "write a sweep for the stills by themselves" if mixed else "write contents: {video: clip.mp4}"
+            report.add(axis.path, found, hint, key=True)
 
 
 def _check_unused(raw: dict[str, Any], report: Reporter) -> None:

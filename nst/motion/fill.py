@@ -1,4 +1,4 @@
-"""What a frame starts from where the frames before show nothing of a place: the content in the colours of the rest."""
+"""The start of a frame: the frame before, and where that shows nothing of a place the content in its colours."""
 
 from __future__ import annotations
 
@@ -36,3 +36,20 @@ def in_the_colors_of(content_HW3: np.ndarray, picture_HW3: np.ndarray, weights_H
     map_43 = np.linalg.solve(squares_44, products_43).astype(np.float32)
     mapped: np.ndarray = (rgb1_N4 @ map_43).clip(0.0, 1.0).reshape(content_HW3.shape)
     return mapped
+
+
+def laid_over(under_HW3: np.ndarray, over_HW3: np.ndarray, weights_HW: np.ndarray) -> np.ndarray:
+    """Return `weights` of one picture and the rest of another, uint8 RGB of shape (H, W, 3).
+
+    Args:
+        under_HW3: The picture where the weights are 0, float32 in [0, 1].
+        over_HW3: The picture where they are 1.
+        weights_HW: Weights in [0, 1].
+
+    Source:
+        Ruder, Dosovitskiy & Brox 2016, section 4.1, for a start from the warped frame before.
+    """
+    share_HW1 = weights_HW[..., None]
+    mixed_HW3 = share_HW1 * over_HW3 + (1.0 - share_HW1) * under_HW3
+    rounded: np.ndarray = np.rint(mixed_HW3.clip(0.0, 1.0) * 255.0).astype(np.uint8)
+    return rounded

@@ -1,4 +1,4 @@
-"""Brings a picture of another frame to this frame along a flow, and makes the start of the next frame from it."""
+"""Brings a picture of another frame to this frame along a flow."""
 
 from __future__ import annotations
 
@@ -43,28 +43,3 @@ def inside(x_HW: np.ndarray, y_HW: np.ndarray) -> np.ndarray:
     height, width = x_HW.shape
     inside_HW: np.ndarray = (x_HW >= 0) & (x_HW <= width - 1) & (y_HW >= 0) & (y_HW <= height - 1)
     return inside_HW
-
-
-def bring(
-    previous_HW3: np.ndarray, content_HW3: np.ndarray, flow_HW2: np.ndarray, weights_HW: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the stylized previous frame brought to this frame, and the picture that this frame starts from.
-
-    The first is float32 RGB in [0, 1], the second uint8 RGB: `weights` of the first, the rest of the content. So what
-    was hidden in the previous frame starts from the content.
-
-    Args:
-        previous_HW3: The stylized previous frame, uint8 RGB, as it was saved.
-        content_HW3: This frame of the clip, uint8 RGB of the same size.
-        flow_HW2: The flow from this frame to the previous one.
-        weights_HW: Where that flow is to be trusted (`nst.motion.consistency`).
-
-    Source:
-        Ruder, Dosovitskiy & Brox 2016, section 4.1. Differs: manuelruder/artistic-videos@40e7447 leaves what was hidden
-        at the mean colour of the network's training pictures.
-    """
-    scale = np.float32(1 / 255)
-    warped_HW3 = warp(previous_HW3.astype(np.float32) * scale, flow_HW2)
-    start_HW3 = content_HW3 * scale
-    start_HW3 += weights_HW[..., None] * (warped_HW3 - start_HW3)
-    return warped_HW3, np.rint(start_HW3 * np.float32(255)).clip(0, 255).astype(np.uint8)

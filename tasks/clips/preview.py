@@ -1,4 +1,4 @@
-"""Small pictures of a clip for pages and tables: an animated one and a still one."""
+"""A small moving picture of a clip for pages and tables."""
 
 from __future__ import annotations
 
@@ -51,17 +51,6 @@ def animated_preview(pictures: Iterable[np.ndarray], moments: Sequence[Fraction]
         minimize_size=False,
         loop=0,
     )
-    return out.getvalue()
-
-
-def poster(picture: np.ndarray) -> bytes:
-    """Return a still preview, a JPEG; of a clip of n frames, frame n // 2 is to be taken.
-
-    Args:
-        picture: uint8 RGB of shape (H, W, 3).
-    """
-    out = BytesIO()
-    Image.fromarray(_small(picture)).save(out, "JPEG", quality=85, optimize=True)
     return out.getvalue()
 
 

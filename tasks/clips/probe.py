@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from io import BytesIO
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from PIL import ExifTags, Image
-
 from nst.errors import InputError
-from nst.pictures.decoding import FORMATS
 from tasks.clips.animations import animation_frames, is_animation
-from tasks.clips.containers import check_amount, check_size, opened
+from tasks.clips.containers import opened
 from tasks.clips.decoding import Decoder, shown_size
 from tasks.inputs.reading import naming
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tasks.clips.containers import Opened
 
-STILLS_RATE: Final = Fraction(24)
-"""Frames per second of a sequence of still files, which say nothing of it."""
+_UNKNOWN_RATE: Final = Fraction(24)
+"""Frames per second of a clip that says nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +31,7 @@ class ClipInfo:
         time_base: Unit of `times` in seconds.
         rate: Average number of frames per second.
         audio: Number of audio tracks.
-        container: Name of the kind of file: FFmpeg's, or `gif`, `webp`, `png`, or `stills`.
+        container: Name of the kind of file: FFmpeg's, or `gif`, `webp` or `png`.
         own_times: Whether the times are those that the container states; else they were counted from its rate.
     """
 
@@ -80,39 +74,6 @@ def probe(data: bytes, name: str) -> ClipInfo:
         _refuse_still(data)
         with opened(data) as clip:
             return _probe_container(clip)
-
-
-def probe_stills(files: Sequence[bytes], rate: Fraction = STILLS_RATE) -> ClipInfo:
-    """Return what a sequence of still pictures holds as a clip. Only the heads of the files are read.
-
-    Args:
-        files: Bytes of each file; a sequence may fetch them when it is asked for them.
-        rate: Frames per second.
-
-    Raises:
-        InputError: There is no file, one is no picture, or they differ in size.
-    """
-    sizes = [_still_size(data, position) for position, data in enumerate(files)]
-    if not sizes:
-        raise InputError("the clip has no frame: there is no file")
-    odd = next((position for position, size in enumerate(sizes) if size != sizes[0]), None)
-    if odd is not None:
-        found, expected = (" x ".join(map(str, size)) for size in (sizes[odd], sizes[0]))
-        raise InputError(f"frame {odd} of the clip is {found} pixels, and the frames before it are {expected}")
-    check_amount(len(sizes), *sizes[0])
-    return ClipInfo(*sizes[0], tuple(range(len(sizes))), 1 / rate, rate, 0, "stills")
-
-
-def _still_size(data: bytes, position: int) -> tuple[int, int]:
-    """Return (width, height) of an upright picture from its head."""
-    try:
-        with Image.open(BytesIO(data), formats=tuple(FORMATS)) as image:
-            size = image.size
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in {5, 6, 7, 8}
-    except (OSError, SyntaxError, ValueError, TypeError, LookupError, Image.DecompressionBombError) as error:
-        raise InputError(f"frame {position} of the clip is not a picture in a known format") from error
-    check_size(*size)
-    return size[::-1] if turned else size
 
 
 def _refuse_still(data: bytes) -> None:
@@ -159,4 +120,4 @@ def _rate(clip: Opened, times: list[int]) -> Fraction:
     """Return the average number of frames per second: by their times, else as the container states it."""
     if len(times) > 1 and clip.video.time_base:
         return Fraction(len(times) - 1) / ((times[-1] - times[0]) * clip.video.time_base)
-    return Fraction(clip.video.average_rate or clip.video.guessed_rate or STILLS_RATE)
+    return Fraction(clip.video.average_rate or clip.video.guessed_rate or _UNKNOWN_RATE)

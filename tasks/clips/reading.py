@@ -6,7 +6,6 @@ from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from nst.errors import InputError
-from nst.pictures.images import decode
 from tasks.clips.animations import animation_frames, is_animation
 from tasks.clips.containers import library, opened
 from tasks.clips.decoding import Decoder, to_rgb
@@ -60,25 +59,6 @@ def frames(data: bytes, wanted: Sequence[int], info: ClipInfo | None = None) -> 
     reformatter = VideoReformatter()
     for number, (frame, aspect) in _chosen(_numbered(data, wanted[0], info), wanted):
         yield number, to_rgb(frame, aspect, reformatter)
-
-
-def still_frames(files: Sequence[bytes], wanted: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the number and the picture of each wanted frame of a sequence of still pictures, as `frames` does.
-
-    Args:
-        files: Bytes of each file; a sequence may fetch them when it is asked for them.
-        wanted: Numbers of the frames, from zero.
-
-    Raises:
-        InputError: There are fewer files, or a file is no picture.
-    """
-    for number in wanted:
-        if number >= len(files):
-            raise _too_few(number, len(files))
-        try:
-            yield number, decode(files[number])
-        except InputError as error:
-            raise InputError(f"frame {number} of the clip: {error.message}", hint=error.hint) from error
 
 
 def _chosen(numbered: Iterator[tuple[int, T]], wanted: Sequence[int]) -> Iterator[tuple[int, T]]:

@@ -9,16 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from nst.config.feedforward import FeedforwardConfig
 from nst.errors import UserError
 from nst.methods.start import picture_size
-from nst.motion.warp import warp
 from nst.pictures.images import Pixels
 from nst.records import ClipRef, ImageRef
 from nst.redaction import redacted
-from nst.workspace import FrameBefore
 from tasks.clips.probe import probe
 from tasks.clips.writing import EXTENSIONS, write_clip
 from tasks.inputs.digests import MOST_BYTES
@@ -29,6 +25,8 @@ from tasks.work.clip_source import Clip, ClipSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    import numpy as np
 
     from nst.config.fields import ClipFormat
     from tasks.models.stylize import Painter
@@ -98,9 +96,7 @@ def _painted(
         for place, number in enumerate(shot):
             request = replace(painter.request(source.pixels(number), name), shot=held)
             if last is not None and painter.factor == 1:
-                flow, weights = source.motion(number, shot[place - 1])
-                before = warp(last.astype(np.float32) / np.float32(255.0), flow)
-                request = replace(request, before=(FrameBefore(before, weights),))
+                request = replace(request, before=(source.brought(last, number, shot[place - 1]),))
             last = painter.paint(request)
             done += 1
             on_frame(done, total)

@@ -23,9 +23,8 @@ from nst.errors import NstError
 from nst.identity import chain_id, frame_id
 from nst.methods.start import picture_size
 from nst.motion.closest_first import closest_first
-from nst.motion.fill import in_the_colors_of
+from nst.motion.fill import in_the_colors_of, laid_over
 from nst.motion.measures import warping_error
-from nst.motion.warp import warp
 from nst.pictures import images
 from nst.pictures.images import Pixels, decode
 from nst.recent import Recent
@@ -121,12 +120,14 @@ class ClipWork:
             for place in range(len(shot))
         ]
         steps = [_steps(self._config.of_frame(first=place == 0 and turn == 0)) for _, _, place, turn in frames]
-        for index, frame in enumerate(frames):
-            self._step(*frame, self._reporter(sum(steps[:index]), sum(steps)))
-            self._reporter(0, sum(steps))(sum(steps[: index + 1]), 0)
+        total = sum(steps)
+        for frame, done, taken in zip(frames, itertools.accumulate(steps, initial=0), steps, strict=False):
+            report = self._reporter(done, total)
+            self._step(*frame, report)
+            report(taken, taken)  # also of a frame that was on record or stopped early
         if self._job.part:
             return []
-        return [chain.error or self._made(chain, shots, passes, sum(steps)) for chain in self._chains]
+        return [chain.error or self._made(chain, shots, passes, total) for chain in self._chains]
 
     def _reporter(self, before: int, total: int) -> OnStep:
         """Return a function that reports the steps of a frame as steps of the clip."""
@@ -228,12 +229,9 @@ class ClipWork:
         there = [order[place - back] for back in sorted(reach) if back <= place] or [order[place - 1]]
         if self._picture(chain, turn, there[0]).shape != self._source.frame(order[place]).shape:
             return ()  # a network that enlarges makes every frame by itself: the motion is found at the smaller size
-        motions = [self._source.motion(order[place], other) for other in there]
-        weights = closest_first([weights for _, weights in motions])
-        return tuple(
-            FrameBefore(warp(self._picture(chain, turn, other).astype(np.float32) / np.float32(255.0), flow), certain)
-            for other, (flow, _), certain in zip(there, motions, weights, strict=True)
-        )
+        before = [self._source.brought(self._picture(chain, turn, other), order[place], other) for other in there]
+        weights = closest_first([frame.weights for frame in before])
+        return tuple(replace(frame, weights=certain) for frame, certain in zip(before, weights, strict=True))
 
     def _start(
         self, chain: _Chain, number: int, turn: int, content_HW3: np.ndarray, before: Sequence[FrameBefore]
@@ -249,11 +247,9 @@ class ClipWork:
             share, start_HW3 = 0.5, self._picture(chain, turn - 1, number) / np.float32(255.0)
         elif before:
             start_HW3 = in_the_colors_of(content_HW3, before[0].picture, before[0].weights)
-        if before:
-            certain_HW1 = share * before[0].weights[..., None]
-            start_HW3 = certain_HW1 * before[0].picture + (1.0 - certain_HW1) * start_HW3
-        bytes_HW3 = np.rint(start_HW3.clip(0.0, 1.0) * 255.0).astype(np.uint8)
-        return Pixels(f"{chain.chain} {number} {turn}", bytes_HW3)
+        past = before[0] if before else FrameBefore(start_HW3, np.zeros(start_HW3.shape[:2], np.float32))
+        begun_HW3 = laid_over(start_HW3, past.picture, share * past.weights)
+        return Pixels(f"{chain.chain} {number} {turn}", begun_HW3)
 
     def _write(self, chain: _Chain, outcome: Stylized, order: Sequence[int], place: int, turn: int) -> dict[str, Any]:
         """Write the picture of a frame and return what its row keeps."""
@@ -320,7 +316,9 @@ def _steps(config: Method) -> int:
 
 def _at_frame(error: Exception, number: int) -> Exception:
     """Return an error that names the frame at which a cell failed."""
-    if isinstance(error, NstError) and hasattr(error, "message"):
-        return type(error)(f"frame {number}: {error.message}", hint=getattr(error, "hint", ""))
-    error.add_note(f"at frame {number}")
+    if isinstance(error, NstError):
+        return type(error)(f"frame {number}: {error.message}", hint=error.hint)
+    note = f"at frame {number}"
+    if note not in getattr(error, "__notes__", ()):  # cells of a batch may share an error
+        error.add_note(note)
     return error

@@ -22,8 +22,10 @@ from nst.config.video import VERSION
 from nst.motion.consistency import consistency, cut
 from nst.motion.flow import estimator
 from nst.motion.still import at_rest
+from nst.motion.warp import warp
 from nst.pictures.images import Pixels, decode, resize_to
 from nst.recent import Recent
+from nst.workspace import FrameBefore
 from tasks.clips.keeping import kept_info
 from tasks.clips.reading import frames as decoded_frames
 from tasks.inputs.digests import MOST_BYTES as MOST_CLIP_BYTES
@@ -177,6 +179,17 @@ class ClipSource:
 
         found = self._get(name, compute).astype(np.float32)
         return found[..., :2], found[..., 2]
+
+    def brought(self, picture_HW3: np.ndarray, here: int, there: int) -> FrameBefore:
+        """Return a stylized frame brought to another one, with how certain that is.
+
+        Args:
+            picture_HW3: What was made of frame `there`, uint8 RGB of this size.
+            here: Number of the frame that it is brought to.
+            there: Number of its own frame.
+        """
+        flow, weights = self.motion(here, there)
+        return FrameBefore(warp(picture_HW3.astype(np.float32) / np.float32(255.0), flow), weights)
 
     def shots(self) -> list[list[int]]:
         """Return the numbers of the frames of each shot: a new one begins where hardly any position is found again."""

@@ -118,8 +118,11 @@ class StudentLesson(Lesson):
         self.kept.take(distilled.kept)
 
     def learners(self) -> dict[str, Learner]:
-        """Return the network, and the filters that its own stand for, which checkpoints keep and nothing changes."""
-        return {**super().learners(), "kept": Learner(self.kept, [])}
+        """Return the network, and the filters that its own stand for, which checkpoints keep and nothing changes.
+
+        Without `feature_weight` nothing asks for the filters, and checkpoints are those of earlier versions.
+        """
+        return super().learners() | ({"kept": Learner(self.kept, [])} if self.config.feature_weight else {})
 
     def __call__(
         self, photographs_B3HW: Tensor | None, styles: Sequence[int], seeds: Sequence[int], *, whole: bool = False

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import warm
 from cells import blocks
 from sweeps import plan, run, write
 
@@ -209,6 +210,18 @@ def test_the_shots_of_a_clip_may_be_made_in_parts(folder):
         assert [row["frame"] for row in frames(prepared)] == expected
     (row,) = run(prepared)
     assert row["clip_frames"] == 8
+
+
+@pytest.mark.slow
+def test_the_shots_of_one_clip_go_to_all_devices(folder):
+    (folder / "m.yaml").write_text(manifest())
+    ended = warm.nst("run", "m.yaml", "--inline", "--devices", "cpu,cpu", cwd=folder, XDG_CACHE_HOME=str(folder / "c"))
+    assert ended.returncode == 0, ended.stderr
+    table = pq.read_table(folder / "out/catalog/frames").to_pylist()
+    workers = {row["shot"]: row["worker"] for row in table}
+    assert len(table) == 8
+    assert workers.keys() == {0, 1}
+    assert workers[0] != workers[1]
 
 
 def test_a_frame_whose_picture_is_lost_is_made_again(folder):

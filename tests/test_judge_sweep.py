@@ -100,7 +100,8 @@ def test_values_are_those_of_the_judge_on_the_picture_as_saved(sweep, weights):
     built, identity = build_judge(named(sweep.root, weights[0]), "cpu")
     stylist = Stylist(sweep.root, "cpu")
     cell = next(cell for batch in sweep.plan.batches() for cell in batch.cells if cell.cell_id == row.cell_id)
-    content, style = stylist._pixels(cell.content), stylist._styles(cell.style)
+    request = stylist._requests.of(cell)
+    content, style = request.content, request.styles
     saved = decode(sweep.root.store.get(picture_key(row.picture_digest, "png")))
     expected = built.measure(saved, content, style, [1.0])
     assert {name: row[name] for name in expected} == expected

@@ -42,6 +42,11 @@ class Order(ABC, Generic[Prepared]):
     def to_do(self) -> int:
         """Number of cells or models that are not done yet."""
 
+    @property
+    def most_workers(self) -> int:
+        """Number of workers that can have something to do at the same time."""
+        return self.to_do
+
     @abstractmethod
     def plan_table(self) -> Group:
         """Return what `nst plan` prints."""
@@ -59,7 +64,7 @@ class Order(ABC, Generic[Prepared]):
         Args:
             on_step: Called with the progress of batches and trainings.
         """
-        return DevicePool(self.prepared.root, self.devices[: self.to_do], on_step)
+        return DevicePool(self.prepared.root, self.devices[: self.most_workers], on_step)
 
     @abstractmethod
     def run(self, engine: Engine, pool: DevicePool) -> Summary:

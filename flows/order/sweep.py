@@ -81,6 +81,11 @@ class SweepOrder(Order[PreparedSweep]):
         """Number of cells that are not done yet."""
         return self.prepared.plan.to_do
 
+    @property
+    def most_workers(self) -> int:
+        """As many as there are cells; a clip alone has shots for all of them."""
+        return len(self.devices) if self.prepared.plan.cells.has_clips else self.to_do
+
     def calibrate(self) -> None:
         """Measure seconds and memory of every kind of cells that is to be run, and keep them in the user's cache."""
         calibrate((config for config, _ in self.prepared.plan.largest_batches()), find_devices()[0])

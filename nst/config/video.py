@@ -13,8 +13,11 @@ from nst.config.flow import DEFAULT_FLOW, Flow
 VERSION: Final = 1
 """Declared version of how frames follow from those before, part of the identity of every clip.
 
-It is raised as well when a default of the settings in this file or of `temporal_weight` changes: defaults are left out of
-ids, so that stills keep theirs (`Settings.ADDED_LATER`)."""
+It is raised as well when a default of the settings in this file or of `temporal_weight` changes: defaults are left out
+of ids, so that stills keep theirs (`Settings.ADDED_LATER`)."""
+
+OF_CLIPS: Final = ("video", "temporal_weight")
+"""Settings of methods that have no effect on stills, whose rows do not hold them."""
 
 TemporalWeight = Annotated[
     Weight,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
+
+from nst.config.video import OF_CLIPS
 
 if TYPE_CHECKING:
     from nst.config.method import Method
@@ -10,9 +12,6 @@ if TYPE_CHECKING:
     from nst.manifest.variants import Variants
     from nst.yaml.positions import Path
     from nst.yaml.reporter import Reporter
-
-OF_CLIPS: Final = ("video", "temporal_weight")
-"""Settings of methods that have no effect on stills."""
 
 
 def check_clips(block: ManifestBlock, raw: dict[str, Any], variants: Variants[Method], report: Reporter) -> None:

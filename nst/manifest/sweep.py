@@ -17,6 +17,8 @@ from nst.records import OutputFormat
 from nst.yaml.problems import missing_key
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nst.config.backbone import BackboneConfig
     from nst.config.fields import ClipFormat, Needs
     from nst.config.finish import FinishConfig
@@ -57,11 +59,15 @@ class Manifest:
         """The axes and rules."""
         return self.variants.sweep
 
+    def users(self) -> Iterator[tuple[Method, Path]]:
+        """Yield a configuration of each structure of the variants, with its place in the manifest."""
+        variants = self.variants
+        return ((variants.config(first), path) for first, path in zip(variants.first, variants.paths, strict=True))
+
     def backbones(self) -> dict[BackboneConfig, Path]:
         """Return the distinct backbones, whose weights `expand` has to know, and where each is first written."""
         found: dict[BackboneConfig, Path] = {}
-        for first, path in zip(self.variants.first, self.variants.paths, strict=True):
-            config = self.variants.config(first)
+        for config, path in self.users():
             if config.loss_network:
                 found.setdefault(config.loss_network, (*path, "backbone"))
         return found
@@ -69,16 +75,16 @@ class Manifest:
     def start_pictures(self) -> dict[StartPicture, Path]:
         """Return the distinct starting pictures that settings name, and where each is first written."""
         found: dict[StartPicture, Path] = {}
-        for first, path in zip(self.variants.first, self.variants.paths, strict=True):
-            if start := self.variants.config(first).start_picture:
+        for config, path in self.users():
+            if start := config.start_picture:
                 found.setdefault(start, (*path, "init"))
         return found
 
     def finishes(self) -> dict[FinishConfig, Path]:
         """Return the distinct last steps, and where each is first written: for all methods, or in one of them."""
         found: dict[FinishConfig, Path] = {}
-        for first, path in zip(self.variants.first, self.variants.paths, strict=True):
-            if finish := self.variants.config(first).finish:
+        for config, path in self.users():
+            if finish := config.finish:
                 found.setdefault(finish, ("finish",) if finish == self.finish else (*path, "finish"))
         return found
 

@@ -5,48 +5,38 @@ Everything that can be wrong with a sweep is found here, before anything starts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nst.config.video import MotionBlock
 from nst.errors import UserError
 from nst.manifest.sweep import Manifest, check_manifest
 from nst.plan.batches import DONE, Plan, make_plan
 from nst.plan.cells import expand
 from nst.plan.rates import rate_of
-from nst.records import StyleRef
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.digests import Digests
-from tasks.inputs.flow_files import flow_file
-from tasks.inputs.images import FoundImage, find_image, find_images, find_mask, image_refs, stem, unique
 from tasks.jobs import Job
 from tasks.layout import PICTURES, THUMBNAILS
 from tasks.planning.calibration import kept_calibrations
-from tasks.planning.clips import find_clip, identify_clip
-from tasks.planning.fitting import check_fitting, check_seen
+from tasks.planning.fitting import check_fitting
 from tasks.planning.history import known_rates, known_versions
-from tasks.planning.inputs import InputFaults, check_downloads, identify_weights
+from tasks.planning.inputs import InputFaults, check_downloads
 from tasks.planning.model_choice import ModelChoice
-from tasks.store import Stat
+from tasks.planning.sweep_inputs import find_inputs
 from tasks.store.obstacles import check_folders
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping, Sequence
+    from collections.abc import Container, Mapping
 
     from nst.config.backbone import BackboneConfig
     from nst.config.finish import FinishConfig
-    from nst.config.method import Method
-    from nst.config.start import StartPicture
-    from nst.manifest.blocks import ContentSpec, StyleSpec
     from nst.plan.cells import Cells
     from nst.plan.rates import Calibration, Rate
-    from nst.records import Batch, ImageRef, ModelRef
-    from nst.yaml.positions import Path
+    from nst.records import Batch, ModelRef
     from tasks.inputs.manifest_source import ManifestSource
     from tasks.inputs.weights import WeightsRef
     from tasks.planning.training import PreparedTraining
     from tasks.root import Root
-    from tasks.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +138,7 @@ def replan(prepared: PreparedSweep) -> PreparedSweep:
 
 def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str) -> PreparedSweep:
     base, digests = BaseUri.of(source.uri, inputs, root.uri), Digests(root.store)
-    found = _find_inputs(manifest, base, digests, root.store)
+    found = find_inputs(manifest, base, digests, root.store)
     choose = ModelChoice(root, digests, base, source.folder, inputs)
     identities = {backbone: weights.digest for backbone, weights in found.weights.items()}
     cells = expand(
@@ -172,7 +162,7 @@ def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str
     if plan.to_do:
         check_folders(root.store, (PICTURES, THUMBNAILS))
         to_do = {config.loss_network for config, _ in plan.largest_batches()}
-        needed = ((config.loss_network, path) for config, path in _users(manifest))
+        needed = ((config.loss_network, path) for config, path in manifest.users())
         check_downloads(((network, path) for network, path in needed if network in to_do), manifest.positions)
     trainings = tuple(choose.trainings.values())
     return PreparedSweep(plan, root, source, manifest, inputs, found.weights, trainings, calibrations, notes)
@@ -210,145 +200,3 @@ def _check_budget(plan: Plan, budget_hours: float | None, devices: int) -> None:
             f"the sweep is estimated at {hours:.1f} hours, its budget is {budget_hours:g}",
             hint="take fewer cells, raise budget.hours, or pass --yes",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Inputs:
-    """The inputs of a manifest, found and identified."""
-
-    contents: list[ImageRef]
-    styles: list[StyleRef]
-    weights: Mapping[BackboneConfig, WeightsRef]
-    starts: Mapping[StartPicture, ImageRef]
-    content_places: list[Path]
-    style_places: list[Path]
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _FoundStyle:
-    """A style before its images are read: one image, or several in a mix."""
-
-    name: str
-    images: list[FoundImage]
-    spec: StyleSpec
-
-    @property
-    def place(self) -> Path:
-        """Where the manifest names it by itself; () if it is one of those in a folder or of a glob."""
-        first = self.images[0]
-        return first.place[:2] if first.alone else ()
-
-
-def _find_inputs(manifest: Manifest, base: BaseUri, digests: Digests, store: Store) -> _Inputs:
-    """Find and identify every input.
-
-    Raises:
-        ManifestError: With every fault, each where the manifest names the input.
-    """
-    faults = InputFaults(manifest.positions)
-    contents: list[FoundImage | ImageRef] = []  # a clip has its record at once
-    content_places: list[Path] = []
-    for index, content in enumerate(manifest.contents):
-        with faults.at("contents", index):
-            if content.video is not None:
-                contents.append(identify_clip(find_clip(content, base), digests, store, manifest.clip_format))
-                content_places.append(("contents", index))
-                continue
-            mask = find_mask(content.mask, base)
-            stats = [None] if content.uri is None else find_images(content.uri, base)
-            stills = list(_named(content, stats, mask, ("contents", index), base))
-            contents += stills
-            content_places += [found.place if found.alone else () for found in stills]
-    styles: list[_FoundStyle] = []
-    for index, style in enumerate(manifest.styles):
-        with faults.at("styles", index):
-            styles += _find_styles(style, base, ("styles", index))
-    weights = identify_weights(_users(manifest), base, digests, faults, store)
-    starts: dict[StartPicture, FoundImage] = {}
-    for start, path in manifest.start_pictures().items():
-        with faults.at(*path, "uri"):
-            stat = find_image(start.uri, base, "to start from")
-            starts[start] = FoundImage(stem(stat.key), stat, None, path, alone=True)
-    if any(content.video is not None for content in manifest.contents):
-        for config, path in _users(manifest):
-            with faults.at(*path, "video", "flow"):
-                flow_file((config.motion or MotionBlock()).flow)
-    faults.raise_any()
-    content_refs, style_refs = _content_refs(contents, digests), list(_style_refs(styles, digests))
-    start_refs = dict(zip(starts, image_refs(list(starts.values()), digests), strict=True))
-    style_images = [
-        (found, ref)
-        for style, one in zip(styles, style_refs, strict=True)
-        for found, ref in zip(style.images, one.images, strict=True)
-    ]
-    notes = check_seen(
-        {
-            "contents": [
-                (found, ref) for found, ref in zip(contents, content_refs, strict=True) if isinstance(found, FoundImage)
-            ],
-            "style images": style_images,
-            "starts": list(zip(starts.values(), start_refs.values(), strict=True)),
-        },
-        faults,
-    )
-    faults.raise_any()
-    return _Inputs(
-        content_refs,
-        style_refs,
-        weights,
-        start_refs,
-        content_places,
-        [style.place for style in styles],
-        notes,
-    )
-
-
-def _content_refs(contents: Sequence[FoundImage | ImageRef], digests: Digests) -> list[ImageRef]:
-    """Return the contents in order, stills with their digests, under unique names."""
-    stills = iter(image_refs([content for content in contents if isinstance(content, FoundImage)], digests))
-    refs = [next(stills) if isinstance(content, FoundImage) else content for content in contents]
-    return [replace(ref, name=name) for ref, name in zip(refs, unique([ref.name for ref in refs]), strict=True)]
-
-
-def _users(manifest: Manifest) -> Iterator[tuple[Method, Path]]:
-    """Yield a configuration of each variant, with its place in the manifest."""
-    variants = manifest.variants
-    return ((variants.config(first), path) for first, path in zip(variants.first, variants.paths, strict=True))
-
-
-def _named(
-    spec: ContentSpec | StyleSpec, stats: Sequence[Stat | None], mask: Stat | str | None, place: Path, base: BaseUri
-) -> Iterator[FoundImage]:
-    """Yield each image under its spec's name, numbered if there are several, or its file's stem (or its mask's)."""
-    for number, stat in enumerate(stats, start=1):
-        file = stat or mask
-        name = stem(file.key) if isinstance(file, Stat) else "image"
-        if spec.name:
-            name = spec.name if len(stats) == 1 else f"{spec.name}-{number}"
-        alone = stat is None or (spec.uri is not None and stat.key == base.join(spec.uri))
-        yield FoundImage(name, stat, mask, place, alone)
-
-
-def _find_styles(spec: StyleSpec, base: BaseUri, place: Path) -> Iterator[_FoundStyle]:
-    if spec.uri is not None:
-        mask = find_mask(spec.mask, base)
-        for image in _named(spec, find_images(spec.uri, base), mask, place, base):
-            yield _FoundStyle(image.name, [image], spec)
-        return
-    assert spec.images is not None
-    images = []
-    for number, image_spec in enumerate(spec.images):
-        stat, mask = find_image(image_spec.uri, base, "in a mix"), find_mask(image_spec.mask, base)
-        images.append(FoundImage(stem(stat.key), stat, mask, (*place, "images", number), alone=True))
-    yield _FoundStyle(spec.name or "+".join(image.name for image in images), images, spec)
-
-
-def _style_refs(styles: Sequence[_FoundStyle], digests: Digests) -> Iterator[StyleRef]:
-    names = unique([style.name for style in styles])
-    for name, style in zip(names, styles, strict=True):
-        weights = [image.weight for image in style.spec.images] if style.spec.images else [1.0]
-        whole = 1.0 if style.spec.mix == "sum" else sum(weights)
-        shares = tuple(weight / whole for weight in weights)
-        scales = style.spec.scales if set(style.spec.scales) != {1.0} else ()
-        yield StyleRef(name, tuple(image_refs(style.images, digests)), shares, style.spec.mix, scales)

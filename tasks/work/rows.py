@@ -11,6 +11,7 @@ import traceback
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from nst.config.video import OF_CLIPS
 from nst.errors import NstError
 from nst.identity import address
 from tasks.catalog.columns import LAYERS
@@ -55,8 +56,16 @@ def identity_columns(job: Job, cell: Cell) -> dict[str, Any]:
         "model_id": cell.model.model_id if cell.model else None,
         "finish_model_id": cell.finish.model_id if cell.finish else None,
         "finish_digest": (cell.finish.digest or None) if cell.finish else None,
-        **flatten(cell.config),
+        **_settings(cell),
     }
+
+
+def _settings(cell: Cell) -> dict[str, Any]:
+    """Return the settings of a cell by column; those of clips only for a clip."""
+    settings = flatten(cell.config)
+    if cell.content and cell.content.clip:
+        return settings
+    return {name: value for name, value in settings.items() if not name.startswith(OF_CLIPS)}
 
 
 def recorded_style(cell: Cell) -> StyleRef | None:

@@ -12,23 +12,21 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from nst.config.method import PixelMethod
-from nst.errors import InputError, NstError, TransientError, UserError
+from nst.errors import InputError, TransientError, UserError
 from nst.methods.start import picture_size
 from nst.pictures import images
-from nst.recent import Recent, bytes_of
-from nst.workspace import NetworkFile, Request, Stylized, Workspace
-from tasks.inputs.reading import read_mask, read_pixels
+from nst.workspace import Request, Stylized, Workspace
 from tasks.jobs import BatchOutcome, Failure, Job
 from tasks.layout import picture_key, thumbnail_key
 from tasks.models.backbone_weights import load_weights
-from tasks.models.files import load_model
 from tasks.work.clip_made import ClipMade
 from tasks.work.halving import as_told, stylize_in_memory
 from tasks.work.judging import Judging
 from tasks.work.measuring import Measuring
+from tasks.work.requests import Requests
 from tasks.work.rows import failure_row, failures_id, identity_columns, loss_columns, trace_row
 from tasks.work.workplace import peak_memory, reset_peak_memory, workplace
 
@@ -36,18 +34,11 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nst.config.method import Method
-    from nst.pictures.images import Pixels
-    from nst.pictures.masks import Labels
-    from nst.records import Cell, ImageRef, MaskRef, ModelRef, StyleRef
+    from nst.records import Cell
     from tasks.root import Root
 
 OnStep = Callable[[int, int], None]
 """Called with (step, all steps) of a batch."""
-
-_ROOM_FOR_IMAGES: Final = 2**30
-_ROOM_FOR_MASKS: Final = 2**28
-"""Bytes of decoded images and of masks that a worker keeps warm, at least one of each: an image of 100 million pixels
-takes 300 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +84,7 @@ class Stylist:
         self.root = root
         self.device = device
         self.workspace = Workspace(device, lambda _: {})  # every batch brings the weights of its backbone
-        self._images: Recent[Pixels] = Recent(_ROOM_FOR_IMAGES, bytes_of)
-        self._masks: Recent[Labels] = Recent(_ROOM_FOR_MASKS, bytes_of)
-        self._unreadable: set[StyleRef] = set()
+        self._requests = Requests()
         self._measuring = Measuring()
         self._judging = Judging(device)
 
@@ -191,55 +180,10 @@ class Stylist:
         ready = []
         for cell in job.batch.cells:
             try:
-                styles = cell.style.images if cell.style else ()
-                request = Request(
-                    cell_id=cell.cell_id,
-                    content=self._content(cell.content) if cell.content else None,
-                    styles=self._styles(cell.style) if cell.style else (),
-                    style_weights=cell.style.weights if cell.style else (),
-                    mix=cell.style.mix if cell.style else "targets",
-                    config=cell.config,
-                    content_mask=self._labels(cell.content.mask) if cell.content and cell.content.mask else None,
-                    style_masks=tuple(self._labels(image.mask) for image in styles if image.mask),
-                    model=_network(cell.model),
-                    start=self._pixels(cell.start) if cell.start else None,
-                    trained_style=None if cell.style else self._trained_style(cell),
-                    finish=_network(cell.finish),
-                )
+                ready.append((cell, self._requests.of(cell)))
             except InputError as error:
                 failures.append(_FailedCell(cell, error, "read"))
-            else:
-                ready.append((cell, request))
         return ready
-
-    def _content(self, ref: ImageRef) -> Pixels | None:
-        """Return a content image; None for a mask alone and for a clip, whose frames come one by one."""
-        return self._pixels(ref) if ref.uri and not ref.clip else None
-
-    def _pixels(self, ref: ImageRef) -> Pixels:
-        return self._images.get(ref.digest, lambda: read_pixels(ref))
-
-    def _styles(self, style: StyleRef) -> tuple[Pixels, ...]:
-        images = map(self._pixels, style.images)
-        scales = style.scales or (1.0,) * len(style.images)
-        return tuple(replace(image, scale=scale) for image, scale in zip(images, scales, strict=True))
-
-    def _trained_style(self, cell: Cell) -> Pixels | None:
-        """Return the style image that the cell's network was trained for; None if it is not known or cannot be read.
-
-        Metrics alone look at it, and no picture is to fail for its metrics.
-        """
-        style = cell.model.style if cell.model else None
-        if style is None or style in self._unreadable:
-            return None
-        try:
-            return self._pixels(style.images[0])
-        except NstError:
-            self._unreadable.add(style)  # a site that does not answer is waited for once, and not for every cell
-            return None
-
-    def _labels(self, mask: MaskRef) -> Labels:
-        return self._masks.get(mask.digest, lambda: read_mask(mask))
 
     def _write_picture(self, job: Job, cell: Cell, request: Request, outcome: Stylized) -> dict[str, Any]:
         """Write the picture and its thumbnail; return their columns, losses and metrics."""
@@ -301,19 +245,6 @@ class Stylist:
 def _is_the_stores(error: Exception) -> bool:
     """Return whether an error of writing a picture is no fault of its cell: the store does not answer, or refuses."""
     return isinstance(error, TransientError) or (isinstance(error, UserError) and not isinstance(error, InputError))
-
-
-def _network(model: ModelRef | None) -> NetworkFile | None:
-    """Return the file of a trained network that a cell runs, if it runs one.
-
-    Raises:
-        InputError: It is not trained.
-    """
-    if model is None:
-        return None
-    if not model.uri:
-        raise InputError(f"its model {model.identity[:8]} is not trained", hint="see the failures, run again")
-    return load_model(model.uri, model.digest)
 
 
 def _actual(config: Method, size: tuple[int, int], cost: float, share: float) -> dict[str, Any]:

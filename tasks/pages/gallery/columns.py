@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nst.config.backbone import NAMED
 from nst.config.scores import ORDERED, ranks
-from nst.manifest.clips import OF_CLIPS
+from nst.config.video import OF_CLIPS
 from tasks.catalog import columns as catalog
 from tasks.catalog import parameters, schema
 from tasks.pages.gallery.links import relative

@@ -216,3 +216,13 @@ def test_a_cache_of_another_version_is_not_looked_at(folder, monkeypatch):
     monkeypatch.setattr("tasks.work.clip_source.VERSION", 1000)
     run(plan(folder, STYLED + GATYS.replace("steps: 4", "steps: 3")))
     assert len(list((folder / "cache/nst/clips").iterdir())) == 2
+
+
+def test_a_row_of_a_still_holds_no_settings_of_clips(folder):
+    """A still beside a clip never looks at them: a value in its row would tell two equal pictures apart."""
+    text = STYLED.replace("contents: {video: clip/}", "contents: [{video: clip/}, waves.png]") + GATYS[:-1]
+    made = {row["content_name"]: row for row in run(plan(folder, text + ", temporal_weight: 7, video: {steps: 2}}\n"))}
+    assert made["clip"]["temporal_weight"] == 7
+    assert made["clip"]["video_steps"] == 2
+    assert made["waves"]["temporal_weight"] is None
+    assert made["waves"]["video_steps"] is None

@@ -39,6 +39,17 @@ def is_animation(data: bytes) -> bool:
     return start.startswith(b"GIF8") or (start.startswith(b"RIFF") and start[8:12] == b"WEBP")
 
 
+def has_several_frames(data: bytes) -> bool:
+    """Return whether a file is such a one with more than one frame: a GIF of one is a still. A broken file has none."""
+    if not is_animation(data):
+        return False
+    try:
+        with _open(data) as image:
+            return getattr(image, "n_frames", 1) > 1
+    except _FAILURES:
+        return False
+
+
 def animation_frames(data: bytes) -> Iterator[tuple[int, np.ndarray]]:
     """Yield how long each frame is shown, in milliseconds, and the frame, uint8 RGB of shape (H, W, 3), over white.
 

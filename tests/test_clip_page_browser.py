@@ -188,6 +188,37 @@ def test_a_clip_that_is_pushed_out_of_step_comes_back(tab):
     assert len(set(shown_numbers(tab))) == 1
 
 
+def test_the_space_bar_plays_and_pauses_from_the_first_moment(tab):
+    """A dialog gives the focus to its first button, which the space bar would press: here it went to another cell."""
+    tab.open(anew=True)
+    show(tab, "mode=side&against=content")
+    cell = tab.js("state.cell")
+    tab.key(" ")
+    tab.until(f"!moment.playing && {PLAYED}")
+    tab.key(" ")
+    tab.until(f"moment.playing && {PLAYED}")
+    assert tab.js("state.cell") == cell
+
+
+@pytest.mark.parametrize(("by_keyboard", "focused"), [(True, "Slider"), (False, "stage")])
+def test_a_button_keeps_the_focus_of_the_keyboard_and_gives_back_that_of_a_click(tab, by_keyboard, focused):
+    show(tab, "mode=side&against=content")
+    button = "[...document.querySelectorAll('.bar button')].find((b) => b.textContent === 'Slider')"
+    if by_keyboard:
+        tab.js("document.querySelector('.bar button').focus()")
+        for _ in range(4):
+            tab.key("Tab", 9)
+        assert tab.js(f"document.activeElement === {button}")
+        tab.key(" ", 32)
+    else:
+        middle = "(({x, y, width, height}) => [x + width / 2, y + height / 2])"
+        x, y = tab.js(f"{middle}({button}.getBoundingClientRect())")
+        for kind in ("mousePressed", "mouseReleased"):
+            tab.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+    tab.until("state.mode === 'slider'")
+    assert tab.js("document.activeElement.id || document.activeElement.textContent") == focused
+
+
 def test_the_slider_and_the_keys_work_together(tab):
     show(tab, "mode=slider&against=content")
     pause_at_first(tab)

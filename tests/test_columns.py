@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -67,7 +67,15 @@ def test_models_tell_their_names_and_styles(monkeypatch):
         assert shown in text
 
 
-@given(st.text(max_size=80), st.integers(4, 40))
+CLUSTERS = st.text(
+    st.sampled_from("ab -_\u0301\u0e33\u1160\u200d\u20e3\ufe0f\u65e5\U0001f1e9\U0001f3fb\U0001f469\U0001f52c"),
+    max_size=30,
+)
+
+
+@given(st.text(max_size=80) | CLUSTERS, st.integers(4, 40))
+@example(name="\U0001f3fb", width=4)
+@example(name="\u200d\u200d1\u65e5\U0001f469", width=4)
 def test_a_broken_name_is_whole_and_fits(name, width):
     name = printable(name)
     lines = broken(name, width).split("\n")

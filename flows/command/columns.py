@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from rich.cells import cell_len, chop_cells
+from rich.cells import cell_len
 from rich.text import Text
 
 from flows.command.terminal import printable
@@ -61,11 +61,12 @@ def broken(name: str, width: int) -> str:
     """Return a name in lines that fit a width, broken after spaces, hyphens, underscores, dots, commas and slashes."""
     lines = [""]
     for piece in re.findall(r"[^ _.,/-]*[ _.,/-]?", name):
-        for part in chop_cells(piece, width) or [""]:
-            if cell_len(lines[-1] + part.rstrip()) <= width:
-                lines[-1] += part
-            else:
-                lines.append(part)
+        if cell_len(lines[-1] + piece.rstrip()) > width and lines[-1]:
+            lines.append("")
+        for character in piece:  # what is too wide for a line of its own is broken anywhere
+            if cell_len((lines[-1] + character).rstrip()) > width:
+                lines.append("")
+            lines[-1] += character
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -79,10 +79,12 @@ function renderBox() {
     state.pin ? choice("pinned", "against", "pin") : null,
     el("button", { type: "button", title: "Pin this picture to compare others with (p)", onclick: pin }, "Pin"),
     el("button", { type: "button", title: "Close (Esc)", style: "margin-left: auto", onclick: () => byId("box").close() }, "×"));
+  const [focused, byKeyboard] = [document.activeElement, document.activeElement.matches(":focus-visible")];
   stopClips();
   const stage = stageOf(i);
   const notes = broken.has(DATA.pictures[i]) ? [el("p", { class: "note" }, "This browser cannot play the clip: its small preview is shown. Open the clip with a player.")] : [];
   byId("stage").replaceChildren(...[bar, stage, playClips(stage, i, otherOf(i)), ...notes].filter((node) => node !== null));
+  if (!focused.isConnected) refocus(focused, byKeyboard);
 
   const settings = settingsOf(i);
   const varying = [...parameterAxes, ...Object.keys(DATA.followers)].filter((key) => settings[key] !== null);
@@ -101,6 +103,14 @@ function renderBox() {
     el("p", { class: "note" }, `cell ${DATA.ids[i]}`),
   ];
   byId("facts").replaceChildren(...facts.filter((node) => node !== null));
+}
+
+// Who goes by keyboard stays on the control that was drawn anew; after a click the keys belong to the stage again, so
+// that the space bar plays and does not press the button once more.
+function refocus(gone, byKeyboard) {
+  const nameOfControl = (node) => node.getAttribute("aria-label") || node.textContent;
+  const same = [...byId("stage").querySelectorAll("button, input, select")].find((node) => nameOfControl(node) === nameOfControl(gone));
+  (byKeyboard && same ? same : byId("stage")).focus({ preventScroll: true });
 }
 
 function pin() {

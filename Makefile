@@ -44,12 +44,14 @@ quick: install
 test: lint quick
 	$(BIN)/pytest -n 2 --dist loadgroup -m "not quick"
 
-# Runs that are killed at random moments: NST_KILLS of them, drawn by NST_SEED.
+# What is drawn at random, by NST_SEED: NST_KILLS runs killed at random moments, then all tests in another order and with
+# other examples than `make test`, which takes the same ones always.
 proof: export NST_KILLS := $(or $(NST_KILLS),20)
 proof: export NST_SEED := $(or $(NST_SEED),$(shell date +%s))
 proof: install
 	@echo NST_KILLS=$$NST_KILLS NST_SEED=$$NST_SEED
 	$(BIN)/pytest -m proof
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not proof" --randomly-seed=$$NST_SEED
 
 bench: install
 	for bench in tests/benchmarks/bench_*.py; do $(BIN)/python $$bench || exit 1; done

@@ -7,6 +7,9 @@ parameters), `process` (starts a process) or `proof`. Files that cannot have a q
 quick test that starts a process nevertheless fails and says so. `make test` runs `make lint`, then the quick tests,
 then all that are not quick, none of them twice. `make proof` runs the tests marked `proof`, which kill at random
 moments, for longer than `make test` does.
+
+**The same always.** `make test` gives every run the same order of tests and Hypothesis the same examples, so that what
+passes here passes there; new ones are drawn by `make proof`, which sets NST_SEED.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # helper modules of the tests: cells, simulator, warm, ...
@@ -35,6 +39,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anybody imports torch: x
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each process would compile nst, and each worker of xdist the tests
 sys.dont_write_bytecode = False
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"  # nobody waits for a metadata service that is not there
+
+hypothesis.settings.register_profile("same", derandomize="NST_SEED" not in os.environ)
+hypothesis.settings.load_profile("same")
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from nst.config.gatys import GatysConfig
-from nst.plan.rates import rate_of
+from nst.planning.rates import rate_of
 from tasks.planning.history import known_rates, known_versions
 from tasks.root import open_root
 

@@ -13,9 +13,9 @@ from nst.config.training import JohnsonTraining, SuperResolutionTraining, Textur
 from nst.manifest.sweep import parse_manifest
 from nst.networks import Origin, build_network, metadata_of
 from nst.pictures.masks import plain_labels
-from nst.plan.batches import make_plan
-from nst.plan.cells import expand
-from nst.plan.merging import SAME_IMAGES, aliases, merge_reasons
+from nst.planning.batches import make_plan
+from nst.planning.cells import expand
+from nst.planning.merging import SAME_IMAGES, aliases, merge_reasons
 from nst.records import ImageRef, StyleRef
 from nst.workspace import NetworkFile
 

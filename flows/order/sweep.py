@@ -22,7 +22,7 @@ from flows.order.summary import SweepSummary
 from flows.order.tables import sweep_table
 from flows.order.training import train_missing
 from nst.errors import Stopped
-from nst.plan.rates import LearnedRates
+from nst.planning.rates import LearnedRates
 from tasks.effect import call_with_policy
 from tasks.heartbeat import beating
 from tasks.maintenance import publish_all, tidy

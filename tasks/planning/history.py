@@ -13,14 +13,14 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import NstError
-from nst.plan.rates import network_of, walk_of
+from nst.planning.rates import network_of, walk_of
 from nst.yaml.json_text import from_json
 from tasks.catalog.parquet import from_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from nst.plan.rates import Rate
+    from nst.planning.rates import Rate
     from tasks.catalog import Catalog
 
 _KEY: Final = "state/rates.json"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from nst.errors import UserError
 from nst.manifest.sweep import Manifest, check_manifest
-from nst.plan.batches import DONE, Plan, make_plan
-from nst.plan.cells import expand
-from nst.plan.rates import rate_of
+from nst.planning.batches import DONE, Plan, make_plan
+from nst.planning.cells import expand
+from nst.planning.rates import rate_of
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.digests import Digests
 from tasks.jobs import Job
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from nst.config.backbone import BackboneConfig
     from nst.config.finish import FinishConfig
-    from nst.plan.cells import Cells
-    from nst.plan.rates import Calibration, Rate
+    from nst.planning.cells import Cells
+    from nst.planning.rates import Calibration, Rate
     from nst.records import Batch, ModelRef
     from tasks.inputs.manifest_source import ManifestSource
     from tasks.inputs.weights import WeightsRef

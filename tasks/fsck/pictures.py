@@ -31,7 +31,7 @@ class FaultyRow:
     """A done row whose picture cannot be trusted.
 
     Attributes:
-        id: The cell, or the model.
+        id: The cell, the model, or the key of the frame's row.
         where: Key of the picture, or of the weights.
         what: What is wrong.
     """
@@ -97,7 +97,7 @@ def _check_shard(
 ) -> Generator[FaultyRow, None, int]:
     """Yield the faults of the rows whose digests begin with a prefix; return the number of pictures without a row.
 
-    The frames of clips have rows of their own; one that is missing is made again with the next clip that needs it.
+    The frames of clips have rows of their own, which `tasks.fsck.frames` checks.
     """
     present: dict[str, list[Stat]] = {}
     for stat in catalog.store.list(f"{PICTURES}{prefix}"):

@@ -17,6 +17,7 @@ from tasks.catalog.log import State
 from tasks.catalog.parquet import from_file, walk
 from tasks.catalog.schema import SCHEMAS
 from tasks.fsck.findings import Finding, Report
+from tasks.fsck.frames import check_frames
 from tasks.fsck.keys import KeyHistory, KeylessState, KeysOfFiles, digests_of, first_of
 from tasks.fsck.models import check_checkpoints, check_models
 from tasks.fsck.names import check_names
@@ -36,7 +37,7 @@ __all__ = ["Finding", "Report", "fsck"]
 
 
 def fsck(root: Root, *, read_data: float = 1.0) -> Report:
-    """Check every table, picture, model and checkpoint of a root.
+    """Check every table, picture, frame of a clip, model and checkpoint of a root.
 
     Args:
         root: The root.
@@ -48,10 +49,13 @@ def fsck(root: Root, *, read_data: float = 1.0) -> Report:
     check_names(root.store, report)
     if report.ok:
         check_pictures(catalog, report, read_data)
+        check_frames(catalog, report, read_data)
         check_models(catalog, report)
         check_checkpoints(catalog, report)
     else:
-        report.notes.append("pictures, models and checkpoints were not checked: mend the problems and check again")
+        report.notes.append(
+            "pictures, frames, models and checkpoints were not checked: mend the problems and check again"
+        )
     return report
 
 

@@ -44,7 +44,7 @@ class FaultyRow:
     """A done row whose picture cannot be trusted.
 
     Attributes:
-        id: The cell, or the model.
+        id: The cell, the model, or the key of the frame's row.
         where: Key of the picture, or of the weights.
         what: What is wrong.
     """

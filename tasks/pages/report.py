@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from nst.plan.cells import Cells
+    from nst.planning.cells import Cells
     from nst.records import StyleRef
     from tasks.catalog import Catalog
     from tasks.planning.sweep import PreparedSweep

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from tasks.fsck.keys import Digests
     from tasks.root import Root
 
+    _Checkpoint = ValueError | tuple[bytes, Digests]
+    """Why a checkpoint cannot be read; or what it says without its keys, packed again, and their digests, sorted."""
+
 __all__ = ["Finding", "Report", "fsck"]
 
 
@@ -73,13 +76,11 @@ def _check_log(ledger: Ledger, report: Report) -> tuple[State | None, Digests, d
         commit records in it.
     """
     table, state, digests, history = ledger.table.name, KeylessState(), dict[str, str](), KeyHistory()
-    checkpoints = {stat.key for stat in ledger.store.list(layout.checkpoints(table))}
-    keys = []
-    for stat in ledger.store.list(layout.claims(table)):
-        if layout.claim_number(table, stat.key) is None:
-            report.notes.append(f"{stat.key} is no claim by its name; it is ignored")
-        else:
-            keys.append(stat.key)
+    checkpoints = _checkpoints(ledger)  # before anything else, since unpacking takes the most memory
+    keys = [stat.key for stat in ledger.store.list(layout.claims(table))]
+    for key in (key for key in keys if layout.claim_number(table, key) is None):
+        report.notes.append(f"{key} is no claim by its name; it is ignored")
+    keys = [key for key in keys if layout.claim_number(table, key) is not None]
     for number, (key, data) in enumerate(_objects(ledger, keys)):
         if key != layout.claim(table, number):
             report.problem(
@@ -97,8 +98,7 @@ def _check_log(ledger: Ledger, report: Report) -> tuple[State | None, Digests, d
         history.note(claim)
         digests.update(claim.records)
         if (saved := layout.checkpoint(table, state.number)) in checkpoints:
-            checkpoints.remove(saved)
-            _check_checkpoint(ledger, saved, state, history, report)
+            _check_checkpoint(saved, checkpoints.pop(saved), state, history, report)
     report.counts["claims"] += state.number
     for key in sorted(checkpoints):
         report.problem(key, "checkpoint sums up claims that the log does not have", "delete it: it is made again")
@@ -109,14 +109,23 @@ def _check_log(ledger: Ledger, report: Report) -> tuple[State | None, Digests, d
     return state, known, digests
 
 
-def _check_checkpoint(ledger: Ledger, key: str, state: State, history: KeyHistory, report: Report) -> None:
-    try:
-        saved = State.unpack(ledger.store.get(key))
-    except ValueError as error:
-        report.problem(key, f"checkpoint is not readable: {error}", "delete it: it is made again")
-        return
-    keys, saved.keys = np.sort(digests_of(saved.keys)), set()
-    if state.pack() != saved.pack() or not np.array_equal(keys, history.fold()[0]):
+def _checkpoints(ledger: Ledger) -> dict[str, _Checkpoint]:
+    found: dict[str, _Checkpoint] = {}
+    for stat in ledger.store.list(layout.checkpoints(ledger.table.name)):
+        try:
+            saved = State.unpack(ledger.store.get(stat.key))
+        except ValueError as error:
+            found[stat.key] = error
+            continue
+        published, saved.keys = np.sort(digests_of(saved.keys)), set()
+        found[stat.key] = saved.pack(), published
+    return found
+
+
+def _check_checkpoint(key: str, saved: _Checkpoint, state: State, history: KeyHistory, report: Report) -> None:
+    if isinstance(saved, ValueError):
+        report.problem(key, f"checkpoint is not readable: {saved}", "delete it: it is made again")
+    elif saved[0] != state.pack() or not np.array_equal(saved[1], history.fold()[0]):
         report.problem(key, "checkpoint differs from the log that it sums up", "delete it: it is made again")
 
 

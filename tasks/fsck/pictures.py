@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -108,11 +109,11 @@ def _pictures(catalog: Catalog, table: str) -> tuple[Pictures, list[str]]:
     """
     ledger = without_keys(catalog.ledger(table))
     files, fresh = snapshot(ledger, live=True, parse=lambda file: _pictures_of(from_file(file, _COLUMNS)))
-    parts = [*files, _pictures_of(to_arrow(ledger.table, fresh).select(_COLUMNS))]
-    found = np.concatenate([pictures for pictures, _ in parts])
-    found = found[np.lexsort((found["size"], found["digest"]))]
-    found = found[np.append(True, found[1:] != found[:-1])[: found.size]]
-    return found, [cell for _, cells in parts for cell in cells]
+    parts, cells = zip(*files, _pictures_of(to_arrow(ledger.table, fresh).select(_COLUMNS)), strict=True)
+    del files  # so that the sum of the parts is not in memory twice while it is sorted
+    found = np.concatenate(parts)
+    del parts
+    return _different(found), list(chain.from_iterable(cells))
 
 
 def _pictures_of(rows: pa.Table) -> tuple[Pictures, list[str]]:
@@ -125,7 +126,14 @@ def _pictures_of(rows: pa.Table) -> tuple[Pictures, list[str]]:
     found = np.empty(len(joined) // 32, [("digest", "S32"), ("size", np.int64)])
     found["digest"] = np.frombuffer(joined, "S32")
     found["size"] = pc.fill_null(sizes.filter(named), _NO_SIZE).to_numpy()
-    return found, rows["cell_id"].filter(pc.invert(named)).to_pylist()
+    return _different(found), rows["cell_id"].filter(pc.invert(named)).to_pylist()
+
+
+def _different(pictures: Pictures) -> Pictures:
+    """Return the pictures sorted, each once."""
+    found: Pictures = pictures[np.lexsort((pictures["size"], pictures["digest"]))]
+    different: Pictures = found[np.append(True, found[1:] != found[:-1])[: found.size]]
+    return different
 
 
 def _named(pictures: Pictures, prefix: str) -> Iterator[tuple[str, int | None]]:

@@ -160,12 +160,13 @@ def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str
     )
     digests.save()
     notes = (*found.notes, *check_fitting(cells, found.content_places, found.style_places, manifest.positions))
-    done = root.catalog.keys("results")
+    committed = root.catalog.known("results")
+    done = {cell for cell in cells.ids if cell in committed}
     failed = root.catalog.counts("failures")
     calibrations = kept_calibrations()
     history = {kind: measured.seconds_per_cost for kind, measured in calibrations.items()}
-    history |= known_rates(root.catalog) if done else {}
-    known = known_versions(root.catalog, _open_addresses(cells, done)) if done else {}
+    history |= known_rates(root.catalog) if committed else {}
+    known = known_versions(root.catalog, _open_addresses(cells, done)) if committed else {}
     plan = make_plan(manifest.name, cells, done, failed=failed, known=known, history=history)
     if plan.to_do:
         check_folders(root.store, (PICTURES, THUMBNAILS))

@@ -5,8 +5,8 @@
 The picture is a photograph of scikit-image. `equal`: all frames are the same. `object`: a textured square goes to and
 fro over it, two pixels a frame. `noise`: the same, and every frame has noise of its own of at most one level of 255, as
 a codec leaves it. `drift` is the column of `results`: the mean change, in levels of 255, of still places since they
-came to rest. The last column is the mean change of the upper third of the picture, where the square never comes, from the
-first frame to the last one, without the rule of what is still.
+came to rest. The last column is the mean change of the upper third of the picture, where the square never comes, from
+the first frame to the last one, without the rule of what is still.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from flows.command.init import init  # noqa: E402
 from flows.command.judge import judge  # noqa: E402
 from flows.command.leaving import leave_by  # noqa: E402
 from flows.command.options import DevicesOption, RootOption  # noqa: E402, TC001  typer reads annotations at run time
+from flows.command.show import show  # noqa: E402
 from flows.command.stylize import stylize  # noqa: E402
 from flows.command.upkeep import repair, rm  # noqa: E402
 from tasks.work.c_libraries import quiet_c_libraries  # noqa: E402
@@ -183,6 +184,7 @@ def export(
         print_export(export_sweep(opened.catalog, found.sweep_id, folder, frames=frames), folder, out)
 
 
+app.command()(show)
 app.command()(judge)
 
 

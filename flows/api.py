@@ -168,7 +168,7 @@ def plan(
     opened = _root(root)
     order = _order(manifest, opened, inputs, (), overrides, confirmed=True)
     details = order.plan_json()
-    out = Console(file=StringIO(), width=100)
+    out = Console(file=StringIO(), width=100, force_jupyter=False)
     out.print(order.plan_table())
     total = details["cells"] if "cells" in details else len(details["models"])
     table = out.file.getvalue()  # type: ignore[attr-defined]  # a StringIO

@@ -20,7 +20,7 @@ from tasks.pages.rows import short, sweep_rows, varying
 from tasks.pages.sheet_drawing import montage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     import pandas as pd
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 _SHEET_CELLS: Final = 144
 _GALLERY_CELLS: Final = 20_000
 """Cells on one page: 2 MB of numbers; browsers stay quick."""
+
+_ELSEWHERE: Final = "export://"
+"""Where a page lies that is not written below the root: its links are relative to it."""
 
 _HEADERS: Final = 200
 """Content or style pictures that head rows and columns; more are named only."""
@@ -56,11 +59,13 @@ class Page:
 
     Attributes:
         uri: URI of the gallery; the contact sheet lies beside it.
+        text: The gallery itself.
         rows: A short table for Prefect's page.
         contact_sheet: The JPEG itself.
     """
 
     uri: str
+    text: str
     rows: list[dict[str, object]]
     contact_sheet: bytes
 
@@ -90,11 +95,37 @@ def write_again(root: Root, name: str, sweep_id: str, total: int) -> Page:
 
     Images behind a signed link cannot be read any more, and head no row or column then.
     """
-    cells = sweep_table(root.catalog, sweep_id, _GALLERY_CELLS)
+    return _write(root, _Sweep(name, sweep_id, total), *_from_rows(root.catalog, sweep_id))
+
+
+def page_elsewhere(catalog: Catalog, name: str, sweep_id: str, total: int, files: Mapping[int, str]) -> Page:
+    """Return the page of a sweep for a folder that has its pictures under other names; nothing is written.
+
+    Args:
+        catalog: The catalog of the root.
+        name: Name of the sweep.
+        sweep_id: Its id.
+        total: Number of its cells.
+        files: The names, by the position of the cell in the sweep: pictures in the folder `pictures` beside the page,
+            thumbnails in the folder `thumbs`, where `.webp` follows the name.
+    """
+
+    def located(row: Mapping[str, Any]) -> tuple[str, str]:
+        file = files[row["position"]]
+        return f"{_ELSEWHERE}/pictures/{file}", f"{_ELSEWHERE}/thumbs/{file}.webp"
+
+    material = _from_rows(catalog, sweep_id)
+    uri = f"{_ELSEWHERE}/index.html"
+    return _made(catalog, _Sweep(name, sweep_id, total), *material, page_uri=uri, located=located)
+
+
+def _from_rows(catalog: Catalog, sweep_id: str) -> tuple[pd.DataFrame, dict[str, Any], dict[str, Any]]:
+    """Return the rows of a sweep, and the content and style images that they name."""
+    cells = sweep_table(catalog, sweep_id, _GALLERY_CELLS)
     rows = [row for row in records(cells) if row["picture_uri"] is not None]
     contents = {row["content_name"]: (_content(row),) for row in rows if row["content_name"]}
     styles = {row["style_name"]: _style(row) for row in rows if row["style_name"] and row.get("style_uris")}
-    return _write(root, _Sweep(name, sweep_id, total), cells, contents, styles)
+    return cells, contents, styles
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,29 +144,48 @@ def _write(
     content_images: Mapping[str, Sequence[ImageRef]],
     style_images: Mapping[str, Sequence[ImageRef]],
 ) -> Page:
-    store = root.store
+    store, folder = root.store, page_folder(sweep.name, sweep.sweep_id)
+
+    def located(row: Mapping[str, Any]) -> tuple[str, str]:  # where they lie now: the root may be a copy
+        keys = picture_key(row["picture_digest"], row["picture_format"]), thumbnail_key(row["picture_digest"])
+        return store.url(keys[0]), store.url(keys[1])
+
+    uri = store.url(f"{folder}/index.html")
+    page = _made(root.catalog, sweep, cells, content_images, style_images, page_uri=uri, located=located)
+    store.put(f"{folder}/contact_sheet.jpg", page.contact_sheet)
+    store.put(f"{folder}/index.html", page.text.encode())
+    return page
+
+
+def _made(
+    catalog: Catalog,
+    sweep: _Sweep,
+    cells: pd.DataFrame,
+    content_images: Mapping[str, Sequence[ImageRef]],
+    style_images: Mapping[str, Sequence[ImageRef]],
+    *,
+    page_uri: str,
+    located: Callable[[Mapping[str, Any]], tuple[str, str]],
+) -> Page:
+    """Return a page that will lie at `page_uri`; `located` gives the URIs of the picture and the thumbnail of a row."""
+    store = catalog.store
     done = cells[cells.picture_uri.notna()]
     labels = varying(cells[cells.method.notna()])
     contents, styles = _headers(content_images, store), _headers(style_images, store)
     title = f"{sweep.name}: {sweep.total:,} cells"
     if sweep.total > _GALLERY_CELLS:
         title += f", the first {_GALLERY_CELLS:,} shown"
-    folder = page_folder(sweep.name, sweep.sweep_id)
     for row in (rows := records(cells)):
-        if row["picture_uri"] is not None:  # where the pictures lie now: the root may be a copy
-            row["picture_uri"] = store.url(picture_key(row["picture_digest"], row["picture_format"]))
-            row["thumbnail_uri"] = store.url(thumbnail_key(row["picture_digest"]))
+        if row["picture_uri"] is not None:
+            row["picture_uri"], row["thumbnail_uri"] = located(row)
         elif (parts := content_images.get(row["content_name"] or "")) and (clip := parts[0].clip):
             row |= {f"clip_{key}": getattr(clip, key) for key in ("first", "last", "every")}
     shown = [_sheet_cell(store, row, labels) for row in records(cells.head(_SHEET_CELLS))]
     sheet = contact_sheet(shown, contents, styles, title=title)
-    store.put(f"{folder}/contact_sheet.jpg", sheet)
-    page_uri = store.url(f"{folder}/index.html")
-    moments = _moments(root.catalog, rows)
-    page = build_gallery(rows, title=title, page_uri=page_uri, contents=contents, styles=styles, moments=moments)
-    store.put(f"{folder}/index.html", page.encode())
+    moments = _moments(catalog, rows)
+    text = build_gallery(rows, title=title, page_uri=page_uri, contents=contents, styles=styles, moments=moments)
     table = records(done.head(_TABLE_ROWS).reindex(columns=[*_TABLE_COLUMNS, *labels]))
-    return Page(page_uri, table, sheet)
+    return Page(page_uri, text, table, sheet)
 
 
 def sweep_table(catalog: Catalog, sweep_id: str, limit: int | None = None) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 from nst.errors import Stopped, WorkerLost
 from tasks.work.devices import usable_cores
 from tasks.work.serve import serve
+from tasks.work.spawning import without_main
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -148,7 +149,8 @@ class _Worker:
             # Control-C reaches the whole process group: the child is born deaf to it, not only after its first imports.
             before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:
-                self.process.start()
+                with without_main():
+                    self.process.start()
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
             child_end.close()

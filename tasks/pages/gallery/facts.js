@@ -2,9 +2,13 @@
 
 const FOLDED = new Set(["Losses by layer", "Weights in relative units"]);
 
-function table(head, rows) {
-  const row = (tag) => ([name, ...values], about) => el("tr", { title: about || null }, el(tag === "th" ? "th" : "td", {}, name), ...values.map((value) => el(tag, {}, value)));
-  return el("table", {}, ...(head ? [el("thead", {}, row("th")(head))] : []), el("tbody", {}, ...rows.map(([cells, about]) => row("td")(cells, about))));
+// Names of columns may be broken after their underscores.
+const breakable = (name) => name.split(/(?<=_)/).flatMap((part, at) => (at ? [el("wbr", {}), part] : [part]));
+
+function table(head, rows, kind = "words") {
+  const row = ([name, ...values], about) => el("tr", { title: about || null }, el("th", { scope: "row" }, ...breakable(name)), ...values.map((value) => el("td", {}, value)));
+  const top = head && el("thead", {}, el("tr", {}, el("td", {}), ...head.slice(1).map((name) => el("th", { scope: "col" }, name))));
+  return el("table", { class: kind }, top, el("tbody", {}, ...rows.map(([cells, about]) => row(cells, about))));
 }
 
 // The cell that the numbers are compared with: the pinned one.
@@ -54,6 +58,6 @@ function numbersOf(i, rival) {
   }
   const head = rival === null ? null : ["", "this", "pinned", "difference"];
   return [...groups].flatMap(([name, rows]) => (FOLDED.has(name)
-    ? [el("details", {}, el("summary", {}, name), table(head, rows))]
-    : [el("h3", {}, name), table(head, rows)]));
+    ? [el("details", {}, el("summary", {}, name), table(head, rows, "numbers"))]
+    : [el("h3", {}, name), table(head, rows, "numbers")]));
 }

@@ -1,9 +1,9 @@
 // The grid of two axes and the sorted list. Rows are drawn as somebody scrolls to them.
 
-const AT_ONCE = 240; // cells that are drawn before anybody scrolls
+const AT_ONCE = 120; // cells that are drawn before anybody scrolls
 const MOST_COLUMNS = 60;
-const MOST_IN_PLACE = 100; // cells of one place of the grid
-const HEAD_WIDTH = 130; // of the heads of rows, with the gap
+const MOST_IN_PLACE = 64; // cells of one place of the grid
+const headWidth = () => (innerWidth <= 800 ? 84 : 140); // of the heads of rows
 const THUMB_PX = 400; // a larger cell shows the picture itself
 
 function headOf(key, value) {
@@ -92,9 +92,9 @@ function packOf(cells, known, order, across) {
 // The width of a cell that fills the page, or the one that was chosen.
 function fit(across, gaps) {
   const main = byId("main");
-  const room = main.clientWidth - 32 - gaps;
+  const room = main.clientWidth - 20 - gaps;
   const [wide, high] = (DATA.shapes.find(Boolean) || "4 / 3").split("/").map(Number);
-  const tallest = Math.max(160, (innerHeight * 0.5 * wide) / high);
+  const tallest = Math.max(160, (innerHeight * 0.42 * wide) / high);
   state.fit = state.size || String(Math.round(Math.max(84, Math.min(room / across - 8, tallest, 560))));
   document.documentElement.style.setProperty("--size", `${state.fit}px`);
 }
@@ -114,7 +114,7 @@ function renderGrid(cells) {
   const order = rows.flatMap((r) => columns.flatMap((c) => at(r, c)));
   const known = knownBy(state.x, state.y);
   const across = columns.map((c) => (columns.length === 1 ? 0 : Math.ceil(Math.sqrt(Math.min(MOST_IN_PLACE, Math.max(...rows.map((r) => at(r, c).length)))))));
-  fit(columns.length === 1 ? Math.min(8, Math.max(1, ...rows.map((r) => at(r, columns[0]).length))) : across.reduce((a, b) => a + b, 0), HEAD_WIDTH + 10 * columns.length);
+  fit(columns.length === 1 ? Math.min(8, Math.max(1, ...rows.map((r) => at(r, columns[0]).length))) : across.reduce((a, b) => a + b, 0), headWidth() + 10 * columns.length);
   const named = rows.length > 1 || state.y !== "none";
   const row = (r) => el("tr", {}, el("th", { scope: "row", class: named ? null : "bare" }, headOf(state.y, y.values[r]), meanOf(columns.flatMap((c) => at(r, c)))),
     ...columns.map((c, k) => packOf(at(r, c), known, order, across[k])));
@@ -152,7 +152,7 @@ function grow(parent, items, draw, size) {
   growth = new IntersectionObserver((entries) => {
     if (!entries.some((entry) => entry.isIntersecting)) return;
     if (more()) { growth.unobserve(end); growth.observe(end); } else { growth.disconnect(); end.remove(); }
-  }, { root: byId("main"), rootMargin: "1200px" });
+  }, { root: byId("main"), rootMargin: "600px" });
   growth.observe(end);
   return [end];
 }

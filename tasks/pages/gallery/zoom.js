@@ -52,10 +52,10 @@ function moveEdge() {
 // Make the pictures of a stage zoom together; called when it has been drawn anew.
 function dressStage(stage, i) {
   const frames = [...stage.querySelectorAll("figure, .fit")];
-  const other = otherOf(i);
+  const [other, own] = [otherOf(i), [nameOf(i), captionOf(i, new Set())].filter(Boolean).join(" ")];
   if (stage.querySelector(".fit")) {
     const slider = stage.querySelector(".fit input");
-    const names = slider ? [other.label, `stylized: ${nameOf(i)}`] : [`difference of ${other.label}`, `and ${nameOf(i)}`];
+    const names = slider ? [other.label, `this: ${own}`] : [`difference of ${other.label}`, `and this: ${own}`];
     stage.querySelector(".fit").append(el("span", { class: "which left" }, names[0]), el("span", { class: "which right" }, names[1]));
     slider?.addEventListener("input", moveEdge);
   }

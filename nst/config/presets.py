@@ -72,8 +72,8 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "pyramid": {"levels": 1},
         "steps": 1000,
     },
-    # pytorch/examples@77f55b9 fast_neural_style: Gram / (C H W) of torchvision's VGG-16, content at relu2_2. Differs: a
-    # total variation. There a network paints, whose pictures are smooth; optimised pixels would keep a grain of colours.
+    # pytorch/examples@77f55b9 fast_neural_style: Gram / (C H W) of torchvision's VGG-16, content at relu2_2. Differs:
+    # a total variation. There a network paints, whose pictures are smooth; optimised pixels would keep a grain.
     "pytorch": {
         "units": "pytorch",
         "content_layers": {"relu2_2": 1.0},

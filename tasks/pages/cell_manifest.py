@@ -9,6 +9,7 @@ from nst.config.backbone import NAMED
 from nst.config.video import OF_CLIPS
 from nst.yaml.json_text import from_json
 from nst.yaml.text import dump
+from tasks.catalog import parameters
 from tasks.pages.gallery.settings import places
 from tasks.pages.gallery.sources import sources
 from tasks.pages.gallery.values import plain
@@ -48,7 +49,17 @@ def cell_manifest(row: Mapping[str, Any], *, original_size: bool = False) -> dic
         found["contents"] = [content | _named(row.get("content_name"))]
     if source["styles"]:
         found["styles"] = [_style(source, row.get("style_name"))]
-    return found | {"method": _method(row, is_clip="clip" in source, original_size=original_size)}
+    found["method"] = _method(row, is_clip="clip" in source, original_size=original_size)
+    return found | _output(row)
+
+
+def _output(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the picture is encoded, as far as its manifest need say it: PNG and a clip's default are left out."""
+    form, quality = plain(row.get("picture_format")), plain(row.get("picture_quality"), "int64")
+    found = {"format": form, "quality": quality} if form in {"jpeg", "webp"} and not row.get("clip_frames") else {}
+    if row.get("picture_alpha") is True:
+        found["alpha"] = True
+    return {"output": _without_nothing(found)} if found else {}
 
 
 def _style(source: Mapping[str, Any], name: Any) -> dict[str, Any]:
@@ -73,8 +84,9 @@ def _style(source: Mapping[str, Any], name: Any) -> dict[str, Any]:
 def _method(row: Mapping[str, Any], *, is_clip: bool, original_size: bool) -> dict[str, Any]:
     """Return the settings of a cell as its manifest nests them."""
     tree: dict[str, Any] = {}
+    types = {column.name: column.type for column in parameters.columns()}
     for column, place in places(row["method"]).items():
-        value = plain(row.get(column))
+        value = plain(row.get(column), types.get(column, "string"))  # pandas makes floats of whole numbers
         if value is None or (place.keys[0] in OF_CLIPS and not is_clip):
             continue
         if column == "backbone_input" and row.get("backbone_weights") in set(NAMED) - {"torchvision"}:

@@ -23,6 +23,7 @@ from flows.command.init import init  # noqa: E402
 from flows.command.judge import judge  # noqa: E402
 from flows.command.leaving import leave_by  # noqa: E402
 from flows.command.options import DevicesOption, RootOption  # noqa: E402, TC001  typer reads annotations at run time
+from flows.command.show import show  # noqa: E402
 from flows.command.stylize import stylize  # noqa: E402
 from flows.command.upkeep import repair, rm  # noqa: E402
 from tasks.work.c_libraries import quiet_c_libraries  # noqa: E402
@@ -162,13 +163,17 @@ app.command()(gallery)
 @app.command()
 def export(
     sweep: Annotated[str, typer.Argument(help="Name of a sweep, or the beginning of its id or of a model's id.")],
-    folder: Annotated[Path, typer.Argument(help="Folder to write to; made if missing.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write to, made if missing; or an archive DIR.zip.")],
     frames: Annotated[bool, typer.Option("--frames", help="Also write the frames of each clip as PNG files.")] = False,
+    page: Annotated[
+        bool, typer.Option("--page", help="Also write the page, which opens from that folder anywhere.")
+    ] = False,
     root: RootOption = "out",
 ) -> None:
     """Write a sweep's pictures and clips, or a model.
 
-    The pictures have readable names, and a CSV beside them has their settings and numbers. A model's weights come
+    The pictures have readable names and carry their manifests (nst show PICTURE), and a CSV beside them has their
+    settings and numbers. A folder whose name ends in .zip is written as an archive. A model's weights come
     with a card, sample pictures and, with the extra `onnx`, an ONNX graph. Of several sweeps of one name the newest is
     meant.
     """
@@ -184,9 +189,11 @@ def export(
         if others:
             ids = ", ".join(status.sweep_id[:8] for status in others)
             err.say(f"exporting {found.sweep_id[:8]}, the newest sweep called {sweep}; others: {ids}")
-        print_export(export_sweep(opened.catalog, found.sweep_id, folder, frames=frames), folder, out)
+        exported = export_sweep(opened.catalog, found.sweep_id, folder, frames=frames, page=page)
+        print_export(exported, folder, out)
 
 
+app.command()(show)
 app.command()(judge)
 
 

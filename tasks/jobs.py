@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from nst.plan.models import ModelSpec
+    from nst.planning.models import ModelSpec
     from nst.records import Batch, Cell, ImageRef, ModelRef
 
 

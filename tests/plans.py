@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nst.manifest.sweep import parse_manifest
-from nst.plan.cells import expand
+from nst.planning.cells import expand
 from nst.records import ImageRef, StyleRef
 
 

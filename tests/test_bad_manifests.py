@@ -24,7 +24,7 @@ from nst.errors import ManifestError, UserError
 from nst.manifest.declaration import read_declaration
 from nst.manifest.sweep import check_manifest
 from nst.manifest.training import check_train_manifest
-from nst.plan.cells import expand
+from nst.planning.cells import expand
 from nst.records import ImageRef, StyleRef
 from nst.yaml.reporter import Reporter
 

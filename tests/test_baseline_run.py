@@ -4,7 +4,7 @@ import pytest
 from sweeps import TINY, plan, run, write_pictures
 
 from nst.config.baseline import BaselineConfig
-from nst.plan.rates import rate_of
+from nst.planning.rates import rate_of
 from tasks.work.calibration import calibrate
 
 KINDS = "kind: [content, style, colors, blur, noise]"

@@ -12,7 +12,7 @@ from flows.order.sweep import SweepOrder
 from nst.config import METHOD_CONFIGS
 from nst.config.feedforward import FeedforwardConfig
 from nst.pictures.images import encode
-from nst.plan.rates import Calibration, rate_of
+from nst.planning.rates import Calibration, rate_of
 from nst.records import OutputFormat
 from tasks.planning.calibration import keep_calibrations, kept_calibrations
 from tasks.work.calibration import calibrate

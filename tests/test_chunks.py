@@ -6,8 +6,8 @@ import pytest
 from plans import cells_of, manifest
 
 from nst.config import GatysConfig, InvertConfig, TextureConfig
-from nst.plan.batches import make_plan
-from nst.plan.rates import LearnedRates
+from nst.planning.batches import make_plan
+from nst.planning.rates import LearnedRates
 
 
 def test_the_estimate_comes_from_history_or_is_unknown():

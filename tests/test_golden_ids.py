@@ -13,7 +13,7 @@ import pytest
 from nst.config import METHOD_CONFIGS, GatysConfig
 from nst.config.training import TRAINING_CONFIGS
 from nst.identity import cell_id
-from nst.plan.models import model_id
+from nst.planning.models import model_id
 from nst.records import ImageRef, MaskRef, OutputFormat, StyleRef
 
 GOLDEN = json.loads((Path(__file__).parent / "golden/ids.json").read_text())

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from flows.__main__ import app
 from nst.pictures.images import encode
-from nst.plan.rates import Calibration
+from nst.planning.rates import Calibration
 from nst.records import OutputFormat
 from tasks.planning.calibration import keep_calibrations
 from tasks.work.devices import find_devices

@@ -12,9 +12,9 @@ from nst.manifest.declaration import read_declaration
 from nst.manifest.schema import json_schema, training_schema
 from nst.manifest.sweep import parse_manifest
 from nst.manifest.training import parse_train_manifest
-from nst.plan.batches import make_plan
-from nst.plan.cells import expand
-from nst.plan.models import models_of
+from nst.planning.batches import make_plan
+from nst.planning.cells import expand
+from nst.planning.models import models_of
 from nst.records import ImageRef, StyleRef
 from nst.yaml.text import load
 

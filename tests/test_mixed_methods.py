@@ -11,8 +11,8 @@ from orders import planned
 from nst.errors import ManifestError, UserError
 from nst.manifest.sweep import parse_manifest
 from nst.pictures.images import decode, encode
-from nst.plan.batches import make_plan
-from nst.plan.cells import expand
+from nst.planning.batches import make_plan
+from nst.planning.cells import expand
 from nst.records import ImageRef, OutputFormat, StyleRef
 from tasks.catalog import parameters
 from tasks.pages.rows import varying

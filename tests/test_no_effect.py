@@ -13,9 +13,9 @@ from nst.config.training import JohnsonTraining, SuperResolutionTraining, Textur
 from nst.manifest.sweep import parse_manifest
 from nst.networks import Origin, build_network, metadata_of
 from nst.pictures.masks import plain_labels
-from nst.plan.batches import make_plan
-from nst.plan.cells import expand
-from nst.plan.merging import SAME_IMAGES, aliases, merge_reasons
+from nst.planning.batches import make_plan
+from nst.planning.cells import expand
+from nst.planning.merging import SAME_IMAGES, aliases, merge_reasons
 from nst.records import ImageRef, StyleRef
 from nst.workspace import NetworkFile
 
@@ -64,6 +64,7 @@ TRIALS = [  # method, setting, two values, settings under which it has no effect
     ("mrf", "content_layers", ({"relu1_1": 1.0}, {"relu2_1": 1.0}), SYNTHESIS, {"init": "noise"}),
     ("mrf", "content_weight", (1.0, 100.0), SYNTHESIS, {}),
     ("mrf", "photorealism_weight", (0.0, 100.0), SYNTHESIS, {"init": "noise"}),
+    ("mrf", "guided_filter", (None, {"radius": 2}), SYNTHESIS, {}),
     ("mrf", "color", ("style", "oklab"), SYNTHESIS, {}),
     ("mrf", "pyramid.warm_start", (False, True), {"pyramid": TWO_LEVELS}, {**ADAM, "pyramid": TWO_LEVELS}),
     ("mdan", "resize", ("long", "short"), {"size": "original"}, {}),

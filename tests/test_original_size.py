@@ -11,7 +11,7 @@ from sweeps import TINY, plan, rows, run, write, write_pictures
 from nst.config import DreamConfig, FeedforwardConfig, GatysConfig, InvertConfig, MrfConfig
 from nst.methods.start import picture_size
 from nst.pictures.images import MAX_SIDE, Pixels
-from nst.plan.grouping import _shares_content
+from nst.planning.grouping import _shares_content
 from tasks.work.stylize import Stylist
 
 MANIFEST = f"""\

@@ -14,8 +14,8 @@ from nst.config import GatysConfig
 from nst.errors import UserError
 from nst.identity import address, cell_id
 from nst.manifest.sweep import parse_manifest
-from nst.plan.batches import make_plan
-from nst.plan.cells import expand
+from nst.planning.batches import make_plan
+from nst.planning.cells import expand
 from nst.records import ImageRef
 
 
@@ -212,7 +212,7 @@ def test_the_order_of_keys_changes_no_id(keys):
 @pytest.mark.process
 def test_planning_imports_nothing_heavy():
     heavy = ("torch", "pandas", "pyarrow", "numpy", "PIL")
-    code = f"import sys, nst.plan.batches, nst.manifest.sweep; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, nst.planning.batches, nst.manifest.sweep; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 

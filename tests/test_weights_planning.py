@@ -25,7 +25,7 @@ from nst.config.backbone import BackboneConfig
 from nst.config.convolutions import convolutions_of
 from nst.errors import InputError, ManifestError
 from nst.pictures.images import encode
-from nst.plan.layers import measured_layers
+from nst.planning.layers import measured_layers
 from nst.records import OutputFormat
 from tasks.inputs.manifest_source import read_manifest
 from tasks.inputs.tensor_headers import tensor_shapes

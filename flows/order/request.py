@@ -10,6 +10,7 @@ from flows.order.training import TrainingOrder, plan_training
 from tasks.inputs.manifest_source import read_manifest
 
 if TYPE_CHECKING:
+    from tasks.inputs.manifest_source import ManifestSource
     from tasks.root import Root
 
 
@@ -34,11 +35,15 @@ class Request:
     overrides: tuple[str, ...] = ()
 
 
-def order_of(request: Request) -> SweepOrder | TrainingOrder:
+def order_of(request: Request, source: ManifestSource | None = None) -> SweepOrder | TrainingOrder:
     """Plan what the manifest of a request declares; it is read and parsed once.
+
+    Args:
+        request: What the user asks for.
+        source: The manifest, where it has been read already.
 
     Raises:
         UserError: The manifest or an input cannot be used, or the budget is exceeded.
     """
-    source = read_manifest(request.manifest, request.overrides)
+    source = source or read_manifest(request.manifest, request.overrides)
     return plan_training(request, source) if source.declaration.kind == "train" else plan_sweep(request, source)

@@ -22,7 +22,7 @@ from flows.order.summary import SweepSummary
 from flows.order.tables import sweep_table
 from flows.order.training import train_missing
 from nst.errors import Stopped
-from nst.plan.rates import LearnedRates
+from nst.planning.rates import LearnedRates
 from tasks.effect import call_with_policy
 from tasks.heartbeat import beating
 from tasks.maintenance import publish_all, tidy
@@ -151,6 +151,7 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
     summary.judged = only_clips or judges_all(config for config, _ in plan.largest_batches())
     done = call_with_policy(count_done, root, prepared.plan.cells.ids)
     summary.lost = max(0, summary.done_before + summary.done - done)
+    summary.frames = prepared.frames(root.catalog.keys("results"))
     if not summary.lost:  # a damaged root is left as it is, for `nst fsck`
         if not stop:
             tidy(root.catalog)
@@ -158,7 +159,8 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
         _show(prepared, engine, summary, heads)
     if stop:
         # What a stopped worker committed and had not acknowledged yet is done, too.
-        raise Stopped(f"{done} of {summary.total} cells are done", hint=f"page: {summary.gallery}") from stop
+        parts = (f"{done} of {summary.total} cells are done", summary.frames_kept, f"page: {summary.gallery}")
+        raise Stopped("; ".join(filter(None, parts))) from stop
     return summary
 
 

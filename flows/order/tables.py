@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.order.summary import duration
-from nst.plan.merging import merge_reasons
+from nst.planning.merging import merge_reasons
 
 if TYPE_CHECKING:
-    from nst.plan.batches import Plan
+    from nst.planning.batches import Plan
     from tasks.planning.sweep import PreparedSweep
     from tasks.planning.training import PreparedTraining
 

@@ -14,7 +14,7 @@ Values = Mapping[str, Sequence[Any]]
 class NoEffect:
     """A setting that has no effect on the pixels, whatever its value is, while other settings have certain values.
 
-    Cells that differ in such a setting alone are one cell (`nst.plan.cells.expand`).
+    Cells that differ in such a setting alone are one cell (`nst.planning.cells.expand`).
 
     Attributes:
         setting: The setting, by its dotted path below `method`, of one or two parts.

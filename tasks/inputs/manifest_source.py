@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from nst.errors import ManifestError, Problem
+from nst.errors import InputError, ManifestError, Problem
 from nst.manifest.declaration import read_declaration
 from nst.redaction import redacted
 from nst.yaml.text import dump
@@ -14,11 +17,16 @@ from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.uris import read_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from nst.manifest.declaration import Declaration
 
 _MOST_BYTES: Final = 4 * 1024**2
+
+_DICTIONARY: Final = "<dict>"
+"""What messages call a manifest that is a dictionary, as Python calls a text `<string>`. As a path it lies in the
+working folder, to which its relative inputs are therefore relative."""
+
+_DEEPEST: Final = 50
+"""Levels of mappings and lists in a dictionary; YAML's reader has a limit of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,52 @@ def read_manifest(uri: str, overrides: Sequence[str] = ()) -> ManifestSource:
     text, folder, shown = _read_text(uri), BaseUri.of(uri), redacted(uri)
     declaration = read_declaration(text, shown, lambda base: _read_text(folder.join(base)), overrides)
     return ManifestSource(shown, text, declaration, tuple(overrides))
+
+
+def declared_manifest(declared: Mapping[str, Any], overrides: Sequence[str] = ()) -> ManifestSource:
+    """Return a manifest that a program wrote as a dictionary; it says what YAML with these keys and values says.
+
+    Args:
+        declared: The manifest. Paths may be `pathlib`'s, numbers and lists NumPy's.
+        overrides: Changes that are laid over it, `key=value` each.
+
+    Raises:
+        InputError: A value has no counterpart in YAML.
+        ManifestError: As `read_manifest`; lines are those of the dictionary written as YAML.
+    """
+    text = dump(_plain(declared, "the manifest", _DEEPEST))
+    folder = BaseUri.of(_DICTIONARY)
+    declaration = read_declaration(text, _DICTIONARY, lambda base: _read_text(folder.join(base)), overrides)
+    return ManifestSource(_DICTIONARY, text, declaration, tuple(overrides))
+
+
+def _plain(value: Any, where: str, deepest: int) -> Any:
+    """Return a value as YAML's reader would give it.
+
+    Args:
+        value: The value.
+        where: What messages call it.
+        deepest: Levels that may lie below it.
+
+    Raises:
+        InputError: It has no counterpart in YAML.
+    """
+    if not deepest:
+        raise InputError(f"{where} lies deeper than {_DEEPEST} levels")
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise InputError(f"{where} has the key {key!r:.60} of type {type(key).__name__}, expected a text")
+        return {str(key): _plain(item, f"{where}[{key!r}]", deepest - 1) for key, item in value.items()}
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "tolist"):  # NumPy's scalars and arrays, and columns of pandas
+        value = value.tolist()
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_plain(item, f"{where}[{number}]", deepest - 1) for number, item in enumerate(value)]
+    if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise InputError(f"{where} is {type(value).__name__} {value!r:.60}, which YAML does not have")
 
 
 def _changed_text(uri: str, declaration: Declaration, overrides: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import nst
+from nst import errors
 from nst.config.architectures import ARCHITECTURES
 from nst.config.locations import parse_location
 from nst.errors import InputError, StorageError, UserError
@@ -42,7 +42,7 @@ _OFFLINE: Final = {
 }
 """What a manifest may say in place of torchvision's weights of a backbone that has a counterpart in the package."""
 
-_PACKAGED: Final = Path(nst.__file__).parent / "backbones"
+_PACKAGED: Final = Path(errors.__file__).parent / "backbones"
 """Where the weights lie that the package holds."""
 
 

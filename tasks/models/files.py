@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nst.pictures.masks import Labels
-    from nst.plan.models import ModelSpec
+    from nst.planning.models import ModelSpec
     from nst.records import TrainingRecord
     from nst.training import Unhealthy
     from tasks.jobs import TrainingJob

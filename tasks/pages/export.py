@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import tempfile
 import unicodedata
+import zipfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import InputError
-from tasks.layout import picture_key
-from tasks.pages.rows import short, sweep_rows, varying
+from nst.pictures.xmp import with_manifest
+from tasks.layout import picture_key, thumbnail_key
+from tasks.pages.cell_manifest import manifest_text
+from tasks.pages.report import page_elsewhere
+from tasks.pages.rows import records, short, sweep_rows, varying
+from tasks.pages.show import asked_for_original_size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
 
@@ -45,14 +51,21 @@ class Exported:
     to_do: int
 
 
-def export_sweep(catalog: Catalog, sweep_id: str, folder: Path, *, frames: bool = False) -> Exported:
+def export_sweep(
+    catalog: Catalog, sweep_id: str, folder: Path, *, frames: bool = False, page: bool = False
+) -> Exported:
     """Write every picture of a sweep, `catalog.csv`, and `failed.csv` if cells failed: everything or nothing.
+
+    Every picture carries the manifest of its cell (`nst.pictures.xmp`), with its pixels untouched; clips carry none.
 
     Args:
         catalog: The catalog of the root.
         sweep_id: The sweep.
-        folder: Where to write; made if it is missing.
+        folder: Where to write; made if it is missing. A name that ends in `.zip` is that of an archive, which replaces
+            one that is there.
         frames: Whether a folder with its frames is written beside the file of each clip.
+        page: Whether the page and the contact sheet are written, too. The pictures are in the folder `pictures` then,
+            and the page finds all it needs beside it.
 
     Raises:
         InputError: No cell of the sweep is done yet, a picture is missing, or the folder cannot be written.
@@ -62,26 +75,64 @@ def export_sweep(catalog: Catalog, sweep_id: str, folder: Path, *, frames: bool 
         raise InputError("nothing of this sweep is done yet")
     names = file_names(rows)
     failed = _failed(catalog, sweep_id, set(rows.cell_id))
-    total = catalog.read("sweeps", ["sweep_id", "cell_id"], where=("sweep_id", {sweep_id})).num_rows
-    rows.insert(0, "file", names)
+    sweep = catalog.read("sweeps", ["sweep_id", "sweep_name", "cell_id"], where=("sweep_id", {sweep_id}))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".nst-export-", dir=folder.parent) as aside:
-            for name, digest, form in zip(names, rows.picture_digest, rows.picture_format, strict=True):
-                (Path(aside) / name).write_bytes(_picture(catalog, picture_key(digest, form)))
+        with tempfile.TemporaryDirectory(prefix=".nst-export-", dir=folder.parent) as found:
+            aside = Path(found)
+            pictures = aside / "pictures" if page else aside
+            pictures.mkdir(exist_ok=True)
+            for name, row in zip(names, records(rows), strict=True):
+                (pictures / name).write_bytes(_carrying(catalog, row))
             if frames:
-                _write_frames(catalog, list(zip(rows.cell_id, names, strict=True)), Path(aside))
-            _write_csv(rows, Path(aside) / "catalog.csv")
+                _write_frames(catalog, list(zip(rows.cell_id, names, strict=True)), pictures)
+            if page:
+                files = dict(zip(rows.position, names, strict=True))
+                shown = page_elsewhere(catalog, sweep["sweep_name"][0].as_py(), sweep_id, sweep.num_rows, files)
+                (aside / "index.html").write_text(shown.text, encoding="utf-8")
+                (aside / "contact_sheet.jpg").write_bytes(shown.contact_sheet)
+                _write_thumbnails(catalog, zip(names, rows.picture_digest, strict=True), aside / "thumbs")
+            rows.insert(0, "file", [f"pictures/{name}" if page else name for name in names])
+            _write_csv(rows, aside / "catalog.csv")
             if len(failed):
-                _write_csv(failed, Path(aside) / "failed.csv")
-            _move(Path(aside), folder)
+                _write_csv(failed, aside / "failed.csv")
+            (_pack if folder.suffix.lower() == ".zip" else _move)(aside, folder)
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
     lines = tuple(
         f"{cell_id[:8]} {kind}: {message}"
         for cell_id, kind, message in zip(failed.cell_id, failed.error_class, failed.error_message, strict=True)
     )
-    return Exported(len(names), lines, total - len(names) - len(lines))
+    return Exported(len(names), lines, sweep.num_rows - len(names) - len(lines))
+
+
+def _carrying(catalog: Catalog, row: Mapping[str, Any]) -> bytes:
+    """Return the file of a picture with its manifest in it."""
+    data = _picture(catalog, picture_key(row["picture_digest"], row["picture_format"]))
+    if row.get("clip_frames") is not None:
+        return data
+    return with_manifest(data, manifest_text(row, original_size=asked_for_original_size(data)))
+
+
+def _write_thumbnails(catalog: Catalog, files: Iterable[tuple[str, str]], folder: Path) -> None:
+    """Write the thumbnail of each picture; of one that is missing the page shows the name."""
+    folder.mkdir()
+    for name, digest in files:
+        with contextlib.suppress(FileNotFoundError):
+            (folder / f"{name}.webp").write_bytes(catalog.store.get(thumbnail_key(digest)))
+
+
+def _pack(aside: Path, archive: Path) -> None:
+    """Make an archive of the finished files, which are compressed already, and give it its place."""
+    with tempfile.NamedTemporaryFile(prefix=".nst-export-", dir=archive.parent, delete=False) as packed:
+        try:
+            with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as writer:
+                for file in sorted(file for file in aside.rglob("*") if file.is_file()):
+                    writer.write(file, Path(archive.stem) / file.relative_to(aside))
+            os.replace(packed.name, archive)  # noqa: PTH105  as below
+        except BaseException:
+            Path(packed.name).unlink(missing_ok=True)
+            raise
 
 
 def _write_frames(catalog: Catalog, clips: Sequence[tuple[str, str]], folder: Path) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from nst.plan.cells import Cells
+    from nst.planning.cells import Cells
     from nst.records import StyleRef
     from tasks.store import Store
 

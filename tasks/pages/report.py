@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _TOGETHER: Final = "gallery/together"
 """Where the page of several sweeps lies."""
 
+_ELSEWHERE: Final = "export://"
+"""Where a page lies that is not written below the root: its links are relative to it."""
+
 GALLERY_CELLS: Final = 100_000
 """Cells on one page; browsers stay quick (tests/benchmarks/REPORT.md)."""
 
@@ -43,11 +46,13 @@ class Page:
 
     Attributes:
         uri: URI of the gallery; the contact sheet lies beside it.
+        text: The gallery itself.
         rows: A short table for Prefect's page.
         contact_sheet: The JPEG itself.
     """
 
     uri: str
+    text: str
     rows: list[dict[str, object]]
     contact_sheet: bytes
 
@@ -84,9 +89,30 @@ def write_again(root: Root, name: str, sweep_id: str, total: int) -> Page:
 
     Images behind a signed link cannot be read any more, and head no row or column then.
     """
-    rows = shown_rows(root, records(sweep_table(root.catalog, sweep_id, GALLERY_CELLS)))
+    rows = shown_rows(root.store, records(sweep_table(root.catalog, sweep_id, GALLERY_CELLS)))
     heads = heads_of(inputs_of_rows(rows), root.store)
     return _write(root, name, rows, heads, folder=page_folder(name, sweep_id), total=total)
+
+
+def page_elsewhere(catalog: Catalog, name: str, sweep_id: str, total: int, files: Mapping[int, str]) -> Page:
+    """Return the page of a sweep for a folder that has its pictures under other names; nothing is written.
+
+    Args:
+        catalog: The catalog of the root.
+        name: Name of the sweep.
+        sweep_id: Its id.
+        total: Number of its cells.
+        files: The names, by the position of the cell in the sweep: pictures in the folder `pictures` beside the page,
+            thumbnails in the folder `thumbs`, where `.webp` follows the name.
+    """
+
+    def located(row: Mapping[str, Any]) -> tuple[str, str]:
+        file = files[row["position"]]
+        return f"{_ELSEWHERE}/pictures/{file}", f"{_ELSEWHERE}/thumbs/{file}.webp"
+
+    rows = shown_rows(catalog.store, records(sweep_table(catalog, sweep_id, GALLERY_CELLS)), located)
+    heads = heads_of(inputs_of_rows(rows), catalog.store)
+    return _made(catalog, name, rows, heads, uri=f"{_ELSEWHERE}/index.html", total=total)
 
 
 def write_together(root: Root, sweeps: Sequence[SweepStatus], run: str = "") -> Page:
@@ -104,7 +130,7 @@ def write_together(root: Root, sweeps: Sequence[SweepStatus], run: str = "") -> 
     for status in sweeps:
         label = status.name if names.count(status.name) == 1 else f"{status.name} ({status.sweep_id[:8]})"
         left = max(0, GALLERY_CELLS - len(rows))
-        found = shown_rows(root, records(sweep_table(root.catalog, status.sweep_id, left)))
+        found = shown_rows(root.store, records(sweep_table(root.catalog, status.sweep_id, left)))
         rows += [{**row, "sweep": label} for row in found]
     heads = heads_of(inputs_of_rows(rows), root.store)
     total = sum(status.total for status in sweeps)
@@ -117,29 +143,37 @@ def write_together(root: Root, sweeps: Sequence[SweepStatus], run: str = "") -> 
 def _write(
     root: Root, name: str, rows: list[dict[str, Any]], heads: Heads, *, folder: str, total: int, run: str = ""
 ) -> Page:
+    store = root.store
+    page = _made(root.catalog, name, rows, heads, uri=store.url(f"{folder}/index.html"), total=total, run=run)
+    store.put(f"{folder}/contact_sheet.jpg", page.contact_sheet)
+    store.put(f"{folder}/index.html", page.text.encode())
+    return page
+
+
+def _made(
+    catalog: Catalog, name: str, rows: list[dict[str, Any]], heads: Heads, *, uri: str, total: int, run: str = ""
+) -> Page:
+    """Return a page that will lie at `uri`."""
     import pandas as pd
 
-    store, title = root.store, name
+    title = name
     if total > GALLERY_CELLS:
         title += f", the first {GALLERY_CELLS:,} of {total:,} cells"
     table = pd.DataFrame(rows, columns=None if rows else ["method", "picture_uri"])
     labels = varying(table[table.method.notna()])
-    shown = [sheet_cell(store, row, labels) for row in rows[:SHEET_CELLS]]
+    shown = [sheet_cell(catalog.store, row, labels) for row in rows[:SHEET_CELLS]]
     sheet = contact_sheet(shown, *heads, title=f"{name}: {total:,} cells")
-    store.put(f"{folder}/contact_sheet.jpg", sheet)
-    uri = store.url(f"{folder}/index.html")
-    page = build_gallery(
+    text = build_gallery(
         rows,
         title=title,
         page_uri=uri,
         contents=heads.contents,
         styles=heads.styles,
-        moments=moments(root.catalog, rows),
+        moments=moments(catalog, rows),
         run=run,
     )
-    store.put(f"{folder}/index.html", page.encode())
     done = table[table.picture_uri.notna()].head(_TABLE_ROWS)
-    return Page(uri, records(done.reindex(columns=[*_TABLE_COLUMNS, *labels])), sheet)
+    return Page(uri, text, records(done.reindex(columns=[*_TABLE_COLUMNS, *labels])), sheet)
 
 
 def news(run: str, at: float, running: str = "", cells: str = "", *, ended: bool = False) -> str:

@@ -10,12 +10,14 @@ from tasks.catalog.judged import judged
 from tasks.layout import picture_key, thumbnail_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import pandas as pd
     import pyarrow as pa
 
     from tasks.catalog import Catalog
     from tasks.planning.sweep import PreparedSweep
-    from tasks.root import Root
+    from tasks.store import Store
 
 _NAMES = ("content_name", "style_name")
 _TRAINED = "trained_style_name"
@@ -90,7 +92,7 @@ def planned_rows(prepared: PreparedSweep, limit: int) -> list[dict[str, Any]]:
         limit: Only the first cells, this many.
     """
     plan, root = prepared.plan, prepared.root
-    rows = shown_rows(root, records(sweep_table(root.catalog, plan.sweep_id, limit)))
+    rows = shown_rows(root.store, records(sweep_table(root.catalog, plan.sweep_id, limit)))
     numbers = {cell_id: number for number, cell_id in enumerate(plan.cells.ids)}
     for row in rows:
         number = numbers.get(row["cell_id"])
@@ -102,12 +104,26 @@ def planned_rows(prepared: PreparedSweep, limit: int) -> list[dict[str, Any]]:
     return rows
 
 
-def shown_rows(root: Root, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return rows with the pictures where they lie now: the root may be a copy of the one that they were made in."""
+def shown_rows(
+    store: Store,
+    rows: list[dict[str, Any]],
+    located: Callable[[Mapping[str, Any]], tuple[str, str]] | None = None,
+) -> list[dict[str, Any]]:
+    """Return rows with the pictures where they lie now: the root may be a copy of the one that they were made in.
+
+    Args:
+        store: The store of the root.
+        rows: Rows of a sweep's cells.
+        located: Gives the URIs of the picture and of the thumbnail of a done row; by default those in the root.
+    """
+
+    def in_root(row: Mapping[str, Any]) -> tuple[str, str]:
+        keys = picture_key(row["picture_digest"], row["picture_format"]), thumbnail_key(row["picture_digest"])
+        return store.url(keys[0]), store.url(keys[1])
+
     for row in rows:
         if row["picture_uri"] is not None:
-            row["picture_uri"] = root.store.url(picture_key(row["picture_digest"], row["picture_format"]))
-            row["thumbnail_uri"] = root.store.url(thumbnail_key(row["picture_digest"]))
+            row["picture_uri"], row["thumbnail_uri"] = (located or in_root)(row)
     return rows
 
 

@@ -9,13 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nst.plan.rates import Calibration
+from nst.planning.rates import Calibration
 from nst.yaml.json_text import from_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nst.plan.rates import Rate
+    from nst.planning.rates import Rate
 
 
 def kept_calibrations(device: str = "") -> dict[Rate, Calibration]:

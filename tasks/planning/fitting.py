@@ -15,7 +15,7 @@ from nst.config.method import PixelMethod
 from nst.errors import InputError
 from nst.pictures.fitting import levels_of, size_after, too_thin
 from nst.pictures.masks import Labels, match_regions
-from nst.plan.layers import measured_layers
+from nst.planning.layers import measured_layers
 from tasks.planning.inputs import InputFaults
 from tasks.store.opening import locate
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from nst.config.method import Method
-    from nst.plan.cells import Cells
+    from nst.planning.cells import Cells
     from nst.records import ImageRef, MaskRef, StyleRef
     from nst.yaml.positions import Path, Where
     from tasks.inputs.images import FoundImage

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nst.config.convolutions import check_encoder, check_shapes, convolutions_of
 from nst.config.method import Method
 from nst.errors import InputError, ManifestError
-from nst.plan.layers import measured_layers
+from nst.planning.layers import measured_layers
 from tasks.inputs.weights import WeightsRef, check_download, find_weights, shapes_of
 
 if TYPE_CHECKING:

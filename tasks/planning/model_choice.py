@@ -22,7 +22,7 @@ from tasks.planning.training import PreparedTraining, prepare_training
 if TYPE_CHECKING:
     from nst.config.finish import FinishConfig
     from nst.config.method import Method
-    from nst.plan.models import ModelSpec
+    from nst.planning.models import ModelSpec
     from nst.records import StyleRef
     from tasks.inputs.base_uri import BaseUri
     from tasks.inputs.digests import Digests

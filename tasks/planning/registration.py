@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.identity import hex_of
-from nst.plan.merging import aliases
+from nst.planning.merging import aliases
 from nst.redaction import redacted
 from tasks.catalog.parquet import from_file
 from tasks.layout import manifest_key
 
 if TYPE_CHECKING:
-    from nst.plan.cells import Images
+    from nst.planning.cells import Images
     from tasks.catalog import Catalog
     from tasks.planning.sweep import PreparedSweep
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nst.identity import hex_of
 from nst.manifest.training import TrainManifest, check_train_manifest
-from nst.plan.models import ModelSpec, data_digest, models_of
+from nst.planning.models import ModelSpec, data_digest, models_of
 from nst.redaction import redacted
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.digests import Digests

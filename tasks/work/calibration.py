@@ -15,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from nst.plan.rates import Calibration, rate_of
+from nst.planning.rates import Calibration, rate_of
 from tasks.inputs.uris import read_uri
 from tasks.inputs.weights import packaged_uri
 from tasks.planning.calibration import keep_calibrations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from nst.config.backbone import BackboneConfig
     from nst.config.method import Method
-    from nst.plan.rates import Rate
+    from nst.planning.rates import Rate
     from nst.workspace import Request
 
 _SIDES: Final = (128, 192)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from nst.pictures.images import Pixels
-    from nst.plan.models import ModelSpec
+    from nst.planning.models import ModelSpec
     from nst.records import TrainingRecord
     from nst.training import Validation
     from tasks.jobs import TrainingJob

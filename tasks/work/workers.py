@@ -19,6 +19,7 @@ from nst.errors import Stopped, WorkerLost
 from tasks.jobs import BatchOutcome
 from tasks.work.devices import usable_cores
 from tasks.work.serve import serve
+from tasks.work.spawning import without_main
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -167,7 +168,8 @@ class _Worker:
             # Control-C reaches the whole process group: the child is born deaf to it, not only after its first imports.
             before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:
-                self.process.start()
+                with without_main():
+                    self.process.start()
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
             child_end.close()

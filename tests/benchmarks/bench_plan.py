@@ -14,8 +14,8 @@ ONE = """
 import json, resource, sys, time
 start = time.perf_counter()
 from nst.manifest.sweep import parse_manifest
-from nst.plan.batches import make_plan
-from nst.plan.cells import expand
+from nst.planning.batches import make_plan
+from nst.planning.cells import expand
 from nst.records import ImageRef, StyleRef
 imported = time.perf_counter()
 contents, styles, seeds, weights = json.loads(sys.argv[1])

@@ -23,13 +23,12 @@ function otherOf(i) {
   if (state.against === "pin" && DATA.keys.includes(state.pin)) {
     const pinned = DATA.keys.indexOf(state.pin);
     const label = `pinned: ${nameOf(pinned)} ${captionOf(pinned, new Set())}`;
-    return { source: DATA.pictures[pinned], still: DATA.thumbs[pinned], label, clip: clipOf(pinned) };
+    return { source: playedOf(pinned), still: DATA.thumbs[pinned], label, clip: clipOf(pinned) };
   }
   const kind = state.against === "style" ? "style" : "content";
   const name = AXES.has(kind) ? valueOf(kind, i) : DATA.only[kind];
-  const [still, { link }] = [DATA.heads[kind][name], DATA.sources.values[DATA.sources.index[i]]];
-  const moves = kind === "content" && clipOf(i) && link && (isVideo(link) || /\.(gif|webp)$/i.test(link));
-  return { source: moves ? link : still, still, label: `${kind}: ${text(name)}`, clip: null };
+  const [still, moving] = [DATA.heads[kind][name], kind === "content" && clipOf(i) ? contentOf(i) : null];
+  return { source: moving?.source ?? still, still, label: `${kind}: ${text(name)}`, clip: moving?.clip ?? null };
 }
 
 // A picture or a clip; where this browser cannot play the clip, a smaller picture of it.
@@ -42,7 +41,7 @@ function stageOf(i) {
   if (faultOf(i)) return el("div", { class: "show" }, el("p", { class: "fail" }, faultOf(i)));
   const other = otherOf(i);
   const mode = other.source ? state.mode : "one";
-  const picture = () => viewOf(DATA.pictures[i], DATA.thumbs[i], nameOf(i), { class: "own" });
+  const picture = () => viewOf(playedOf(i), DATA.thumbs[i], nameOf(i), { class: "own" });
   const second = (attributes) => viewOf(other.source, other.still, other.label, { class: "second", ...attributes });
   if (mode === "side") {
     return el("div", { class: "show" }, el("figure", {}, second({}), el("figcaption", {}, other.label)),
@@ -78,12 +77,20 @@ function renderBox() {
   stopClips();
   const stage = stageOf(i);
   bar.lastElementChild.before(dressStage(stage, i));
-  const notes = broken.has(DATA.pictures[i]) ? [el("p", { class: "note" }, "This browser cannot play the clip: its small preview is shown. Open the clip with a player.")] : [];
-  byId("stage").replaceChildren(...[bar, stage, playClips(stage, i, otherOf(i)), ...notes].filter((node) => node !== null));
+  byId("stage").replaceChildren(...[bar, stage, playClips(stage, i, otherOf(i)), ...notesOf(stage, i)].filter((node) => node !== null));
   if (!focused.isConnected) refocus(focused, byKeyboard);
 
   byId("facts").replaceChildren(...factsOf(i));
   applyLook();
+}
+
+function notesOf(stage, i) {
+  const files = [DATA.pictures[i], DATA.sources.values[DATA.sources.index[i]].link];
+  const isFree = (image) => clipOf(i) && files.includes(image.getAttribute("src"));
+  return [
+    broken.has(files[0]) ? "This browser cannot play the clip: its small preview is shown. Open the clip with a player." : null,
+    [...stage.querySelectorAll("img")].some(isFree) ? "A GIF or WebP plays by itself here, out of step and without single frames: its copy for this page is missing." : null,
+  ].filter(Boolean).map((words) => el("p", { class: "note" }, words));
 }
 
 // Who goes by keyboard stays on the control that was drawn anew; after a click the keys belong to the stage again, so

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.identity import hex_of
-from nst.plan.grouping import compose
-from nst.plan.merging import merge_reasons
-from nst.plan.rates import rate_of
+from nst.planning.grouping import compose
+from nst.planning.merging import merge_reasons
+from nst.planning.rates import rate_of
 from nst.records import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping
 
     from nst.config.method import Method
-    from nst.plan.cells import Cells
-    from nst.plan.rates import Rate
+    from nst.planning.cells import Cells
+    from nst.planning.rates import Rate
 
 NEW: Final = "new"
 DONE: Final = "done"

@@ -18,8 +18,8 @@ from nst.identity import (
     written_inputs_key,
     written_method_key,
 )
-from nst.plan.merging import merge
-from nst.plan.selection import select
+from nst.planning.merging import merge
+from nst.planning.selection import select
 from nst.records import Cell, ImageRef, ModelRef, OutputFormat, StyleRef
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Cells:
         models: By structure and style, the trained network of methods that run one.
         excluded: Number of cells that rules leave out.
         merged_points: The points that make the picture of an earlier one, with the number of the cell that stands for
-            them (`nst.plan.merging`).
+            them (`nst.planning.merging`).
         batch_size: Upper bound from the manifest, or None.
     """
 

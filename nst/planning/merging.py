@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nst.plan.cells import Cells, Images
+    from nst.planning.cells import Cells, Images
 
 SAME_IMAGES: Final = "the same images under other names"
 """The reason for which points are one cell that differ in their content or style."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
     from nst.config.method import Method
-    from nst.plan.cells import Cells
+    from nst.planning.cells import Cells
 
 _BATCH_PIXELS: Final = 2**20
 _BATCH_CELLS: Final = 8

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, opened
-from sweeps import plan, write_pictures
+from sweeps import TINY, plan, rows, run, write_pictures
 
 from nst.errors import StorageError
 from tasks.jobs import BatchOutcome, Failure
@@ -127,6 +127,35 @@ def test_a_page_that_cannot_be_written_harms_nothing(prepared, monkeypatch, capl
     assert [record.getMessage() for record in caplog.records] == [
         "the page of the sweep is not up to date: the disk is full"
     ]
+
+
+def test_losses_along_the_steps_lie_beside_the_page(tmp_path):
+    manifest = f"""
+name: steps
+contents: cat.png
+styles: waves.png
+method: {{name: gatys, {TINY}}}
+sweep: {{style_weight: [1, 10]}}
+"""
+    prepared = plan(write_pictures(tmp_path), manifest)
+    register_sweep(prepared)
+    run(prepared)
+    report(prepared)
+    text = (folder_of(prepared) / "traces.js").read_text()
+    found = json.loads(text.removeprefix("nstTraces(").removesuffix(")\n"))
+    assert data_of(prepared)["traces"] is True
+    for row in rows(prepared, "traces"):
+        steps, losses = found[row["cell_id"]]
+        assert losses[steps.index(row["step"])] == pytest.approx(row["loss"], rel=1e-4)
+    if CHROMIUM is None:
+        return
+    pytest.importorskip("websockets.sync.client")
+    with opened(folder_of(prepared) / "index.html", tmp_path / "profile") as tab:
+        tab.open("view=steps", anew=True)
+        tab.until("document.querySelectorAll('polyline.trace').length === 2")
+        tab.js("document.querySelector('polyline.trace').dispatchEvent(new MouseEvent('click'))")
+        assert tab.js("document.querySelector('#box').open")
+        assert tab.faults == []
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

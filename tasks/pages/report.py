@@ -13,6 +13,7 @@ from tasks.pages.gallery import build_gallery
 from tasks.pages.heads import Heads, heads_of, inputs_of_plan, inputs_of_rows
 from tasks.pages.rows import planned_rows, records, shown_rows, sweep_table, varying
 from tasks.pages.sheet import SHEET_CELLS, sheet_cell
+from tasks.pages.traces import traces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -144,16 +145,27 @@ def _write(
     root: Root, name: str, rows: list[dict[str, Any]], heads: Heads, *, folder: str, total: int, run: str = ""
 ) -> Page:
     store = root.store
-    page = _made(root.catalog, name, rows, heads, uri=store.url(f"{folder}/index.html"), total=total, run=run)
+    uri, losses = store.url(f"{folder}/index.html"), traces(root.catalog, rows)
+    page = _made(root.catalog, name, rows, heads, uri=uri, total=total, run=run, has_traces=bool(losses))
     store.put(f"{folder}/contact_sheet.jpg", page.contact_sheet)
+    if losses:
+        store.put(f"{folder}/traces.js", losses.encode())
     store.put(f"{folder}/index.html", page.text.encode())
     return page
 
 
 def _made(
-    catalog: Catalog, name: str, rows: list[dict[str, Any]], heads: Heads, *, uri: str, total: int, run: str = ""
+    catalog: Catalog,
+    name: str,
+    rows: list[dict[str, Any]],
+    heads: Heads,
+    *,
+    uri: str,
+    total: int,
+    run: str = "",
+    has_traces: bool = False,
 ) -> Page:
-    """Return a page that will lie at `uri`."""
+    """Return a page that will lie at `uri`, with `traces.js` beside it or not."""
     import pandas as pd
 
     title = name
@@ -171,6 +183,7 @@ def _made(
         styles=heads.styles,
         moments=moments(catalog, rows),
         run=run,
+        has_traces=has_traces,
     )
     done = table[table.picture_uri.notna()].head(_TABLE_ROWS)
     return Page(uri, text, records(done.reindex(columns=[*_TABLE_COLUMNS, *labels])), sheet)

@@ -59,7 +59,7 @@ function dressStage(stage, i) {
     stage.querySelector(".fit").append(el("span", { class: "which left" }, names[0]), el("span", { class: "which right" }, names[1]));
     slider?.addEventListener("input", moveEdge);
   }
-  if (state.mode === "side") frames.push(...furtherPins(stage, i));
+  if (state.mode === "side" && state.against === "pin") frames.push(...furtherPins(stage, i));
   for (const frame of frames) {
     frame.addEventListener("wheel", onWheel, { passive: false });
     frame.addEventListener("pointerdown", onGrab);
@@ -73,7 +73,7 @@ function dressStage(stage, i) {
 
 // Further pinned pictures, side by side with the first two: four at most.
 function furtherPins(stage, i) {
-  const shownNow = new Set([DATA.keys[i], ...(state.against === "pin" ? [state.pin] : [])]);
+  const shownNow = new Set([DATA.keys[i], state.pin]);
   const further = state.pins.split(",").filter((key) => DATA.keys.includes(key) && !shownNow.has(key)).slice(-2);
   return further.map((key) => {
     const at = DATA.keys.indexOf(key);

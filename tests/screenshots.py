@@ -23,7 +23,7 @@ MANIFEST = """\
 name: evening
 contents: [samples/contents/chelsea.jpg, samples/contents/coffee.jpg, samples/contents/rocket.jpg]
 styles: samples/styles/*.png
-method: {name: gatys, size: 192, steps: 60, backbone: {weights: embedded}}
+method: {name: gatys, size: 128, steps: 30, backbone: {weights: embedded}}
 sweep: {style_weight: [30]}
 """
 
@@ -37,7 +37,7 @@ def main(folder: Path) -> None:
     subprocess.run([*nst, "run", "evening.yaml", "--inline"], cwd=folder, check=True)
     (page,) = (folder / "out" / "gallery").glob("evening-*/index.html")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, opened(page, Path(profile)) as tab:
-        take(tab, "gallery", "x=style&y=content&tools=folded", 1200, 760)
+        take(tab, "gallery", "x=style&y=content&tools=folded", 1200, 620)
         first = tab.js("document.querySelector('.cell').dataset.cell")
         take(tab, "cell", f"cell={first}&mode=slider&theme=dark", 1200, 700)
 

@@ -127,8 +127,8 @@ def test_odd_sweeps_open_without_a_fault(tmp_path):
             tab.faults.clear()
         assert hostile in tab.js("document.querySelector('#main').textContent")
     assert seen == {
-        "nothing": "0 pictures,2 to do", "broken": "0 pictures,1 failed", "hostile": "1 pictures",
-        "together": "1 pictures,1 failed,2 to do",
+        "nothing": "0 pictures,2 to do", "broken": "0 pictures,1 failed", "hostile": "1 picture",
+        "together": "1 picture,1 failed,2 to do",
     }  # fmt: skip
     assert hostile_sweep.plan.total == 1
 

@@ -67,7 +67,7 @@ def test_counts_follow_the_filters_and_filter_themselves(tab):
     tab.open()
     assert texts(tab, ".chip") == ["7 pictures", "1 failed", "1 to do"]
     tab.type("#q", "hill")
-    assert texts(tab, ".chip") == ["1 pictures", "1 failed", "1 to do"]
+    assert texts(tab, ".chip") == ["1 picture", "1 failed", "1 to do"]
     assert tab.js("document.querySelector('#count').textContent") == "3 of 9 cells"
     tab.js("document.querySelector('.chip.failed').click()")
     assert tab.js("[...document.querySelectorAll('.cell')].map((cell) => cell.dataset.cell)") == [tab.ids[7]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -137,7 +136,7 @@ def write_together(root: Root, sweeps: Sequence[SweepStatus], run: str = "") -> 
     total = sum(status.total for status in sweeps)
     title = ", ".join(dict.fromkeys(names)) if len(names) <= 4 else f"{len(names)} sweeps"
     if run:
-        root.store.put(f"{_TOGETHER}/live.js", news(run, time.time()).encode())
+        root.store.put(f"{_TOGETHER}/live.js", news(run).encode())
     return _write(root, title, rows, heads, folder=_TOGETHER, total=total, run=run)
 
 
@@ -189,12 +188,12 @@ def _made(
     return Page(uri, text, records(done.reindex(columns=[*_TABLE_COLUMNS, *labels])), sheet)
 
 
-def news(run: str, at: float, running: str = "", cells: str = "", *, ended: bool = False) -> str:
+def news(run: str, at: float = 0.0, running: str = "", cells: str = "", *, ended: bool = False) -> str:
     """Return what the script of an open page reads now and then (`gallery/live.js`).
 
     Args:
         run: What the page was written with.
-        at: Seconds since 1970.
+        at: When it was written, in seconds since 1970; 0 where no run promises to write again soon.
         running: JSON of [id of a cell, step, all steps], separated by commas.
         cells: JSON of what became known of cells since the page was written (`gallery.update_of`), likewise.
         ended: Whether nothing more will come.

@@ -73,7 +73,7 @@ function drawSummary() {
   const counts = {};
   for (const i of cells) counts[stateOf(i)] = (counts[stateOf(i)] || 0) + 1;
   const chips = STATES.filter(([key]) => counts[key] || key === "done" || state.status === key).map(([key, label]) => el("button", { type: "button", class: `chip ${key}`, "aria-pressed": String(state.status === key), title: "Show these alone",
-    onclick: () => { state.status = state.status === key ? "" : key; drawCells(); } }, el("b", {}, (counts[key] || 0).toLocaleString()), ` ${label}`));
+    onclick: () => { state.status = state.status === key ? "" : key; drawCells(); } }, el("b", {}, (counts[key] || 0).toLocaleString()), ` ${counts[key] === 1 ? label.replace("pictures", "picture") : label}`));
   const some = state.status ? counts[state.status] || 0 : cells.length;
   if (some !== COUNT) chips.push(el("span", { id: "count" }, `${some.toLocaleString()} of ${COUNT.toLocaleString()} cells`));
   const focused = [...byId("summary").children].indexOf(document.activeElement);

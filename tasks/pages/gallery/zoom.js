@@ -24,8 +24,9 @@ function applyLook() {
   [look.x, look.y] = [keep(look.x), keep(look.y)];
   for (const node of lookedAt()) {
     node.style.transform = look.scale === 1 ? "" : `translate(${100 * look.x}%, ${100 * look.y}%) scale(${look.scale})`;
-    node.classList.toggle("pixels", pixelsOf(node) >= 2);
+    node.classList.toggle("pixels", look.scale > 1 && pixelsOf(node) >= 2);
   }
+  byId("stage").classList.toggle("zoomed", look.scale > 1);
   moveEdge();
   const first = lookedAt().find((node) => node.classList.contains("own"));
   if (byId("zoomed")) byId("zoomed").textContent = first && naturalOf(first) ? `${Math.round(100 * pixelsOf(first))} %` : "";
@@ -110,5 +111,6 @@ function onGrab(event) {
     [x, y] = [at.clientX, at.clientY];
   };
   addEventListener("pointermove", drag);
-  addEventListener("pointerup", () => removeEventListener("pointermove", drag), { once: true });
+  const end = () => { for (const kind of ["pointerup", "pointercancel"]) removeEventListener(kind, end); removeEventListener("pointermove", drag); };
+  for (const kind of ["pointerup", "pointercancel"]) addEventListener(kind, end);
 }

@@ -187,7 +187,7 @@ def export(
             ids = ", ".join(status.sweep_id[:8] for status in others)
             err.say(f"exporting {found.sweep_id[:8]}, the newest sweep called {sweep}; others: {ids}")
         exported = export_sweep(opened.catalog, found.sweep_id, folder, frames=frames, page=page)
-        print_export(exported, folder, out)
+        print_export(exported, folder, out, page=page)
 
 
 app.command()(show)

@@ -194,5 +194,8 @@ def test_the_page_opens_in_a_browser_and_asks_for_nothing(folder, tmp_path):
         tab.until("document.readyState === 'complete' && document.images.length === 4")
         assert tab.js("[...document.images].every((image) => image.naturalWidth > 0)")
         assert tab.js("document.documentElement.scrollWidth <= innerWidth")
+        tab.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
+        assert tab.js("document.documentElement.scrollWidth <= innerWidth")
+        assert tab.js("innerWidth") == 390
         assert tab.faults == []
         assert [url for url in tab.requests if not url.startswith(("file:", "data:", "about:"))] == []

@@ -19,6 +19,7 @@ from flows.packages import refuse_foreign_packages
 refuse_foreign_packages()
 
 from flows.command.compare import compare  # noqa: E402
+from flows.command.gallery import gallery  # noqa: E402
 from flows.command.init import init  # noqa: E402
 from flows.command.judge import judge  # noqa: E402
 from flows.command.leaving import leave_by  # noqa: E402
@@ -155,6 +156,9 @@ def status(root: RootOption = "out") -> None:
     from tasks.root import open_root
 
     print_status(open_root(root), out)
+
+
+app.command()(gallery)
 
 
 @app.command()

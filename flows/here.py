@@ -43,6 +43,7 @@ def run_inline(order: Order[Any], watcher: Watcher, on_step: OnStep, say: Say) -
     stopping = threading.Event()
     if order.to_do:
         say(f"starting workers on {', '.join(order.devices)}")
+        _say_page(order, say)
     with (
         stop_signals(stopping),
         watching(watcher),
@@ -73,6 +74,7 @@ def run_here(order: Order[Any], watcher: Watcher, on_step: OnStep, say: Say, sta
         @flow(name=order.kind, flow_run_name=f"{order.kind} {{manifest}}", persist_result=False)
         async def ordered(manifest: str, root: str) -> State[Any] | None:  # noqa: ARG001  shown on the run's page
             say(f"page of the run: {run_page()}{f'  password: {server.auth}' if server.auth else ''}")
+            _say_page(order, say)
             try:
                 summary = await carry_out(order, pool, stopping)
             except Stopped as stop:
@@ -98,3 +100,9 @@ def run_here(order: Order[Any], watcher: Watcher, on_step: OnStep, say: Say, sta
                 raise TransientError("the private Prefect server died before the run began") from error
             flow_run.result()
         return became.result(timeout=0)
+
+
+def _say_page(order: Order[Any], say: Say) -> None:
+    """Say where pictures appear while they are made."""
+    if order.page:
+        say(f"pictures appear on {order.page}")

@@ -7,6 +7,7 @@ import platform
 import shutil
 import tempfile
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 _JUDGE: Final = "squeezenet"
 """The backbone through which pictures are judged (`tasks.models.judges`)."""
 
+_EXTRAS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "video": ("contents that are clips", ("av", "cv2")),
+    "judges": ("the column lpips_content", ("lpips",)),
+    "onnx": ("ONNX graphs of exported models", ("onnx", "onnxscript")),
+}
+"""For each extra what needs it, and the modules that it brings."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -41,6 +49,7 @@ def examine(root: str) -> Iterator[Finding]:
     """Yield what is found, in the order in which a run needs it."""
     yield Finding("ok", "python", f"{platform.python_version()} on {platform.platform(terse=True)}")
     yield from _packages()
+    yield from _extras()
     yield from _devices()
     yield from _weights()
     yield from _storage(root)
@@ -53,6 +62,23 @@ def _packages() -> Iterator[Finding]:
             yield Finding("ok", name, version(name))
         except PackageNotFoundError:
             yield Finding("bad", name, "not installed; make install, or pip install -e .")
+
+
+def _extras() -> Iterator[Finding]:
+    """Say which extras are there; imported, since a package may lack a library of the system."""
+    for extra, (purpose, modules) in _EXTRAS.items():
+        faults = []
+        for name in modules:
+            try:
+                import_module(name)
+            except ImportError as error:
+                faults.append(str(error))
+        subject, needed = f"extra {extra}", f"it is needed for {purpose}"
+        if faults:
+            text = f"not usable: {'; '.join(faults)}; {needed}: pip install 'nst-batch[{extra}]'"
+            yield Finding("note", subject, text)
+        else:
+            yield Finding("ok", subject, f"{' and '.join(modules)} can be imported; {needed}")
 
 
 def _devices() -> Iterator[Finding]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from nst.planning.models import ModelSpec
     from nst.records import Batch, Cell, ImageRef, ModelRef
@@ -95,6 +95,8 @@ class BatchOutcome:
     failed: tuple[Failure, ...]
     seconds: float = 0.0
     """Wall-clock seconds of its optimisation; 0 if they were not measured."""
+    rows: tuple[Mapping[str, Any], ...] = field(default=(), repr=False, compare=False)
+    """The rows of `done` as they were committed, without empty columns."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 pictures/<ab>/<sha256>.<format>                                      pictures
 thumbs/<ab>/<sha256>.webp                                            their thumbnails, by the digest of the picture
+thumbs/<ab>/<sha256>.mp4, .content.mp4                               copies of clips and of their contents for the page
 models/<ab>/<sha256>.safetensors                                     weights of trained models
 models/samples/<model_id>/<steps>.jpg                                validation pictures above their stylized versions
 models/evidence/<model_id>/attempt-<n>.json, .png                    last losses and picture of an unhealthy training
@@ -46,6 +47,11 @@ def picture_key(digest: str, form: str) -> str:
 def thumbnail_key(digest: str) -> str:
     """Return the key of the thumbnail of the picture with this digest."""
     return f"{THUMBNAILS}{digest[:2]}/{digest}.webp"
+
+
+def copy_key(digest: str, *, content: bool = False) -> str:
+    """Return the key of a copy for the page of the clip with this digest, or of the content that it was made from."""
+    return thumbnail_key(digest).removesuffix(".webp") + (".content.mp4" if content else ".mp4")
 
 
 def weights_key(digest: str) -> str:

@@ -16,12 +16,15 @@ from nst.errors import UserError
 from nst.yaml.json_text import checked_json
 from tasks.catalog.layout import safe
 from tasks.heartbeat import refuse_while_running
-from tasks.layout import REMOVALS, manifest_key, page_folder, picture_key, removal_key, thumbnail_key
+from tasks.layout import REMOVALS, copy_key, manifest_key, page_folder, picture_key, removal_key, thumbnail_key
 
 if TYPE_CHECKING:
     from tasks.root import Root
 
 _TABLES: Final = ("results", "traces", "failures")
+_CLIPS: Final = frozenset({"gif", "mkv", "mp4", "webp"})
+"""Formats of pictures that are clips, of which the page may have copies."""
+
 """The tables with rows of cells."""
 
 _Safe = Annotated[str, AfterValidator(safe)]
@@ -131,6 +134,8 @@ def _finish(root: Root, removal: Removal) -> None:
     }
     gone = [(digest, form) for digest, form in removal.pictures if digest not in kept]
     keys = [key for digest, form in gone for key in (picture_key(digest, form), thumbnail_key(digest))]
+    clips = [digest for digest, form in gone if form in _CLIPS]
+    keys += [copy_key(digest, content=content) for digest in clips for content in (False, True)]
     if removal.sweep_id not in named["sweep_id"].to_pylist():
         keys += [stat.key for stat in store.list(page_folder(removal.name, removal.sweep_id) + "/")]
         keys.append(manifest_key(removal.name, removal.sweep_id))

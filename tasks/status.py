@@ -39,7 +39,7 @@ class SweepStatus:
 def sweep_statuses(root: Root) -> list[SweepStatus]:
     """Return the status of every sweep below a root, the newest first."""
     catalog = root.catalog
-    done, tried, running = catalog.keys("results"), catalog.keys("failures"), running_sweeps(root.store)
+    done, tried, running = catalog.known("results"), catalog.keys("failures"), running_sweeps(root.store)
     files, fresh = catalog.snapshot("sweeps", lambda file: list(_tallies(_runs(file), done, tried)))
     found: dict[str, _Tally] = {}
     for tallies in (*files, _tallies(_fresh_runs(fresh), done, tried)):
@@ -70,7 +70,7 @@ def count_done(root: Root, cells: Iterable[str]) -> int:
     """
     catalog = Root(root.uri, single_publisher=root.single_publisher).catalog
     catalog.heal("results")
-    done = catalog.keys("results")
+    done = catalog.known("results")
     return sum(cell in done for cell in cells)
 
 

@@ -64,6 +64,24 @@ def run_until(folder: str, root: str, pattern: str, count: int) -> None:
         main()
 
 
+MOMENTS = {
+    "the first frame of the content is kept on this machine": (r"/frame-\d+\.npy$", 1, 0),
+    "the motion between the first frames is kept": (r"/motion-.*\.npy$", 1, 0),
+    "the first picture of the first frame": (r"/pictures/.*\.png$", 1, 0),
+    "the second picture of the first frame": (r"/pictures/.*\.png$", 2, 0),
+    "the commit of the first frame": ("/frames/wal/", 1, 0),
+    "the first picture of the third frame": (r"/pictures/.*\.png$", 5, 2),
+    "the commit of the fourth frame": ("/frames/wal/", 2, 3),
+    "the commit of the last frame": ("/frames/wal/", 3, 5),
+    "the file of the first clip": (r"/pictures/.*\.mp4$", 1, 6),
+    "the thumbnail of the second clip": (r"/thumbs/.*\.webp$", 2, 6),
+    "the commit of the clips": ("/results/wal/", 1, 6),
+    "the file of published rows of the clips": ("/catalog/results/month=", 1, 6),
+}
+"""Before what a run is killed: the file that would get its name next, the how manyth such file of its process that is,
+and how many frames are committed then. Each run begins where the one before was killed."""
+
+
 @pytest.mark.timeout(900)
 def test_a_killed_run_goes_on_where_it_was_with_the_same_frames(tmp_path):
     (tmp_path / "clip").mkdir()
@@ -72,16 +90,15 @@ def test_a_killed_run_goes_on_where_it_was_with_the_same_frames(tmp_path):
         write(tmp_path / f"clip/{number}.png", np.ascontiguousarray(scene[:, 2 * number : 2 * number + 64]))
     write(tmp_path / "waves.png", blocks(3, 36, 36))
     (tmp_path / "clip.yaml").write_text(MANIFEST)
+    root = tmp_path / "killed"
+    for moment, (*event, done) in MOMENTS.items():
+        assert run(tmp_path, root, *event) == -signal.SIGKILL, moment
+        committed = list((root / "state" / "frames" / "wal").rglob("*.json"))
+        assert len(committed) == done, moment  # what was committed is not made again
+    assert run(tmp_path, root) == 0
     assert run(tmp_path, tmp_path / "whole") == 0
     expected = frames(tmp_path / "whole")
     assert len(expected) == 2 * FRAMES
-    root = tmp_path / "killed"
-    committed = root / "state" / "frames" / "wal"
-    # Before the picture of the second frame, before its commit, before the last frame's, and before the clip itself.
-    for done, *event in ((1, "/pictures/", 3), (1, "/frames/wal/", 1), (5, "/frames/wal/", 5), (6, r"\.mp4", 1)):
-        assert run(tmp_path, root, *event) == -signal.SIGKILL, event
-        assert len(list(committed.rglob("*.json"))) == done, event  # what was committed is not made again
-    assert run(tmp_path, root) == 0
     assert frames(root) == expected
     assert pd.read_parquet(root / "catalog" / "failures").empty
     clips = [pd.read_parquet(each / "catalog" / "results").set_index("cell_id") for each in (root, tmp_path / "whole")]

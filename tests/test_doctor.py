@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 
 import pytest
 from warm import nst
@@ -64,3 +65,16 @@ def test_missing_weights_are_a_note_with_a_way_out(tmp_path, monkeypatch):
     assert "nst judge SWEEP" in judge
     assert "--squeezenet FILE" in judge
     assert "squeezenet1_1-b8a52dc0.pth" in judge  # the name under which torchvision looks for it
+
+
+def test_each_extra_is_there_or_has_the_line_that_installs_it(tmp_path, monkeypatch):
+    pytest.importorskip("cv2", reason="needs the extra `video`")
+    pytest.importorskip("av", reason="needs the extra `video`")
+    assert [level for level, _ in findings(str(tmp_path), "extra video")] == ["ok"]
+    for extra, module in (("video", "av"), ("video", "cv2"), ("judges", "lpips"), ("onnx", "onnx")):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, module, None)
+            ((level, text),) = findings(str(tmp_path), f"extra {extra}")
+        assert level == "note"  # what needs no extra runs without it
+        assert module in text
+        assert text.endswith(f"pip install 'nst-batch[{extra}]'")

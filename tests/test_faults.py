@@ -148,7 +148,7 @@ def test_nobody_listens(s3: S3Server, monkeypatch: pytest.MonkeyPatch):
     gone.close()
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", gone.url)
     with pytest.raises(StorageError, match=f"no connection to {gone.url}"):
-        open_store("s3://bucket/x", Patience(0.2, stall=0.2, longest_wait=0.05, known=True)).get("k")
+        open_store("s3://bucket/x", Patience(1.0, stall=60, longest_wait=0.05, known=True)).get("k")
 
 
 def test_a_password_in_the_endpoint_is_the_users_to_mend_and_not_told(s3: S3Server, monkeypatch: pytest.MonkeyPatch):

@@ -87,23 +87,23 @@ def test_the_grid_shows_every_cell_with_its_headers(tab):
     tab.open()
     assert tab.js("document.querySelectorAll('.cell').length") == 16
     assert tab.js("document.querySelectorAll('.cell .fail').length") == 1
-    assert tab.js("document.querySelectorAll('tbody tr').length") == 4
-    assert tab.js("document.querySelectorAll('thead th').length") == 3
-    assert tab.js("document.querySelectorAll('tbody th img').length") == 6  # "scream" has no picture of its own
+    assert tab.js("document.querySelectorAll('#main tbody tr').length") == 4
+    assert tab.js("document.querySelectorAll('#main thead th').length") == 2
+    assert tab.js("document.querySelectorAll('#main tbody th img').length") == 6  # "scream" has no picture of its own
     tab.until("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
     assert tab.js("[...document.images].every((image) => image.alt.length > 3)")
     assert tab.js("document.title") == HOSTILE
     assert tab.js("document.querySelector('h1').textContent") == HOSTILE
-    assert HOSTILE in tab.js("document.querySelector('tbody').textContent")
+    assert HOSTILE in tab.js("document.querySelector('#main tbody').textContent")
 
 
 def test_axes_can_be_chosen_and_swapped_and_stay_in_the_address(tab):
     tab.open()
     tab.type("#x", "optimizer", "change")
     tab.type("#y", "style", "change")
-    assert tab.js("document.querySelectorAll('tbody tr').length") == 2
+    assert tab.js("document.querySelectorAll('#main tbody tr').length") == 2
     assert [
-        t.split()[-1] for t in tab.js("[...document.querySelectorAll('thead th')].slice(1).map((t) => t.textContent)")
+        t.split()[-1] for t in tab.js("[...document.querySelectorAll('#main thead th')].map((t) => t.textContent)")
     ] == ["lbfgs", "adam"]
     address = tab.js("location.hash")
     assert "x=optimizer" in address
@@ -221,9 +221,9 @@ def test_of_several_methods_each_cell_tells_what_its_own_has(tab):
     page.write_text(build_gallery(rows, title="mixed", page_uri=str(page)), encoding="utf-8")
     tab.call("Page.navigate", url=page.as_uri())
     tab.until("document.title === 'mixed' && document.querySelector('#views button') !== null")
-    heads = tab.js("[...document.querySelectorAll('thead th')].slice(1).map((head) => head.textContent)")
+    heads = tab.js("[...document.querySelectorAll('#main thead th')].map((head) => head.textContent)")
     assert heads == ["method gatys", "method texture", "method mrf"]
-    assert tab.js("[...document.querySelectorAll('tbody th')].map((head) => head.textContent)") == ["town", ""]
+    assert tab.js("[...document.querySelectorAll('#main tbody th')].map((head) => head.textContent)") == ["town", ""]
     assert tab.js("[...document.querySelectorAll('.cell')].map((cell) => cell.textContent)") == [
         "style_weight=3", "style_weight=30", "style_weight=3, rotations=1", "style_weight=30, rotations=2", "",
     ]  # fmt: skip

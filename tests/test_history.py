@@ -15,7 +15,8 @@ GATYS, MRF = ("gatys", "vgg19", "float32"), ("mrf", "vgg16", "float32")
 
 
 def commit(catalog, number, *rows, publish=True):
-    names = ("method", "backbone", "precision", "seconds", "cost", "address", "method_version", "backbone_weights")
+    names = ("method", "backbone", "precision", "seconds", "cost", "address", "method_version")
+    names += ("backbone_weights", "finish_digest")
     done = [{"cell_id": f"{number}-{n}", **dict(zip(names, row, strict=False))} for n, row in enumerate(rows)]
     catalog.commit("results", "sweep", f"batch-{number}", done)
     if publish:
@@ -60,6 +61,13 @@ def test_a_distilled_network_has_a_rate_of_its_own(catalog):
     commit(catalog, 1, *((*GATYS, seconds, 1.0, None, None, name) for name, seconds in weights.items()))
     configs = [GatysConfig(backbone={"weights": name}) for name in weights]
     assert [known_rates(catalog)[rate_of(config)] for config in configs] == [3.0, 3.0, 1.0]
+
+
+def test_cells_that_a_network_finishes_have_a_rate_of_their_own(catalog):
+    rows = [(2.0, None), (7.0, "digest of the network"), (4.0, None)]
+    commit(catalog, 1, *((*GATYS, seconds, 1.0, None, None, None, digest) for seconds, digest in rows))
+    configs = [GatysConfig(backbone={"weights": "torchvision"}, finish=end) for end in (None, {"model": "latest"})]
+    assert [known_rates(catalog)[rate_of(config)] for config in configs] == [3.0, 7.0]
 
 
 @pytest.mark.parametrize(

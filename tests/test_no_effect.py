@@ -64,6 +64,7 @@ TRIALS = [  # method, setting, two values, settings under which it has no effect
     ("mrf", "content_layers", ({"relu1_1": 1.0}, {"relu2_1": 1.0}), SYNTHESIS, {"init": "noise"}),
     ("mrf", "content_weight", (1.0, 100.0), SYNTHESIS, {}),
     ("mrf", "photorealism_weight", (0.0, 100.0), SYNTHESIS, {"init": "noise"}),
+    ("mrf", "guided_filter", (None, {"radius": 2}), SYNTHESIS, {}),
     ("mrf", "color", ("style", "oklab"), SYNTHESIS, {}),
     ("mrf", "pyramid.warm_start", (False, True), {"pyramid": TWO_LEVELS}, {**ADAM, "pyramid": TWO_LEVELS}),
     ("mdan", "resize", ("long", "short"), {"size": "original"}, {}),

@@ -11,7 +11,7 @@ import pytest
 
 COLLECT = """
 import sys, pytest
-code = pytest.main(["--collect-only", "-q", "-m", "quick", "-p", "no:randomly", "tests"])
+code = pytest.main(["--collect-only", "-q", "-m", "quick", "tests"])
 rooms = {name.partition(".")[0] for name in sys.modules}
 print([int(code), sorted(rooms & {"tasks", "flows", "prefect", "moto", "typer"}), sorted(rooms & {"nst", "torch"})])
 """

@@ -73,7 +73,7 @@ def repair(
 ) -> None:
     """Drop rows whose picture is gone or differs.
 
-    They run again with the next `nst run`; rows of models whose weights are gone likewise.
+    They run again with the next `nst run`; rows of frames of clips, and of models whose weights are gone, likewise.
     """
     from tasks.fsck.repair import plan_repair
     from tasks.fsck.repair import repair as do_repair
@@ -81,9 +81,10 @@ def repair(
 
     opened = open_root(root, probed=yes)
     planned = plan_repair(opened, read_data=read_data)
-    _list("cells whose picture is gone or differs", planned.cells)
+    _list("cells whose picture is gone or differs, or lacks frames", planned.cells)
+    _list("frames of clips whose picture is gone or differs", planned.frames)
     _list("models whose weights are gone or differ", planned.models)
-    if not planned.cells and not planned.models:
+    if not planned.faults:
         out.say("nothing to repair")
     elif yes:
         dropped = do_repair(opened, planned)

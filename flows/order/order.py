@@ -43,6 +43,11 @@ class Order(ABC, Generic[Prepared]):
         """Number of cells or models that are not done yet."""
 
     @property
+    def page(self) -> str:
+        """URI of the page that shows what is made while it is made, "" if there is none."""
+        return ""
+
+    @property
     def most_workers(self) -> int:
         """Number of workers that can have something to do at the same time."""
         return self.to_do

@@ -94,12 +94,22 @@ class SweepSummary(Summary):
         gallery: URI of its page, "" if the run made none.
         lost: Cells that the store accepted the rows of, and that are not in the catalog at the end.
         judged: Whether the pictures were judged as they were made.
+        frames: Number of frames of the clips that are not done, all passes, and of those that are kept.
     """
 
     sweep_id: str
     gallery: str = ""
     lost: int = 0
     judged: bool = True
+    frames: tuple[int, int] = (0, 0)
+
+    @property
+    def frames_kept(self) -> str:
+        """What is kept of the clips that are not done, for people; "" where nothing is."""
+        total, kept = self.frames
+        if not kept:
+            return ""
+        return f"{kept:,} of the {total:,} frames of clips that are not done are kept, and the next run goes on there"
 
     @property
     def exit_code(self) -> int:
@@ -114,6 +124,8 @@ class SweepSummary(Summary):
             yield f"{self.lost} of {self.done_before + self.done} done cells are not in the catalog, although the store"
             yield "  accepted their rows; run again to compute them, and `nst fsck` to see what else is missing"
         yield from self._failure_lines()
+        if self.frames_kept:
+            yield self.frames_kept
         if self.gallery:
             yield f"pictures: {self.gallery}"
         yield f"catalog:  {root.rstrip('/')}/catalog/results"

@@ -1,7 +1,7 @@
 """The order of a sweep's steps, written once: inline and Prefect runs differ only in the engine that they pass.
 
     manifest -> plan -> sweep registered -> missing models trained -> chunks of batches on device workers -> published
-    -> gallery
+    -> gallery, which is written first and follows the run
 
 The problem: a sweep runs for hours on several devices, and at any moment a picture can be broken, a worker can die, the
 store can be unreachable, or somebody can press Control-C. Nothing that is finished may be lost or done twice.
@@ -27,7 +27,8 @@ from tasks.effect import call_with_policy
 from tasks.heartbeat import beating
 from tasks.maintenance import publish_all, tidy
 from tasks.models.backbone_weights import fetch_weights
-from tasks.pages.report import report, written_page
+from tasks.pages.live import LivePage
+from tasks.pages.report import page_uri, report, written_page
 from tasks.planning.history import known_rates
 from tasks.planning.registration import register_sweep
 from tasks.planning.sweep import PreparedSweep, prepare_sweep, replan
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from flows.engine import Engine
     from flows.order.request import Request
     from tasks.inputs.manifest_source import ManifestSource
+    from tasks.pages.heads import Heads
     from tasks.work.workers import DevicePool
 
 PUBLISH_EVERY_S: Final = 60.0
@@ -75,6 +77,11 @@ class SweepOrder(Order[PreparedSweep]):
 
     kind = "sweep"
     noun = "cells"
+
+    @property
+    def page(self) -> str:
+        """URI of the page that shows the pictures as they are made."""
+        return page_uri(self.prepared)
 
     @property
     def to_do(self) -> int:
@@ -118,18 +125,24 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
     is_new = register_sweep(prepared)
     call_with_policy(publish_all, root.catalog)  # from now on plain readers find tables below the root
     if not plan.to_do:
-        if is_new:  # done by other sweeps, or under other names
+        summary.gallery = "" if is_new else written_page(prepared)
+        if not summary.gallery:  # done by other sweeps, or under other names
             _show(prepared, engine, summary)
-        summary.gallery = summary.gallery or written_page(prepared)
         return summary
     for backbone, weights in prepared.weights.items():
         if weights.uri == "torchvision":
             fetch_weights(backbone.name)
     stop: Stopped | None = None
+    heads: Heads | None = None
     try:
         with beating(root.store, plan.sweep_id), pool:
             prepared = _train_first(prepared, pool, engine)
-            _stylize(prepared, pool, engine, summary)
+            with LivePage(prepared) as page:
+                pool.watch(page.step, page.ended)
+                try:
+                    _stylize(prepared, pool, engine, summary, page)
+                finally:
+                    heads = page.heads
     except Stopped as signal:  # what is done is published and shown as at any other end
         stop = signal
     call_with_policy(publish_all, root.catalog)
@@ -138,20 +151,22 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
     summary.judged = only_clips or judges_all(config for config, _ in plan.largest_batches())
     done = call_with_policy(count_done, root, prepared.plan.cells.ids)
     summary.lost = max(0, summary.done_before + summary.done - done)
+    summary.frames = prepared.frames(root.catalog.keys("results"))
     if not summary.lost:  # a damaged root is left as it is, for `nst fsck`
         if not stop:
             tidy(root.catalog)
             known_rates(root.catalog)  # keeps them for the next plan
-        _show(prepared, engine, summary)
+        _show(prepared, engine, summary, heads)
     if stop:
         # What a stopped worker committed and had not acknowledged yet is done, too.
-        raise Stopped(f"{done} of {summary.total} cells are done", hint=f"page: {summary.gallery}") from stop
+        parts = (f"{done} of {summary.total} cells are done", summary.frames_kept, f"page: {summary.gallery}")
+        raise Stopped("; ".join(filter(None, parts))) from stop
     return summary
 
 
-def _show(prepared: PreparedSweep, engine: Engine, summary: SweepSummary) -> None:
+def _show(prepared: PreparedSweep, engine: Engine, summary: SweepSummary, heads: Heads | None = None) -> None:
     """Write the sweep's page and contact sheet, and show them where the engine has a page."""
-    page = report(prepared)
+    page = report(prepared, heads)
     summary.gallery = page.uri
     engine.show(page.rows, page.contact_sheet)
 
@@ -167,7 +182,7 @@ def _train_first(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> P
     return replan(prepared) if missing else prepared
 
 
-def _stylize(prepared: PreparedSweep, pool: DevicePool, engine: Engine, summary: SweepSummary) -> None:
+def _stylize(prepared: PreparedSweep, pool: DevicePool, engine: Engine, summary: SweepSummary, page: LivePage) -> None:
     """Fan the chunks out over the devices, publishing now and then."""
     fanout = Fanout(pool, prepared.root.catalog)
     published = time.monotonic()
@@ -175,12 +190,13 @@ def _stylize(prepared: PreparedSweep, pool: DevicePool, engine: Engine, summary:
     engine.progress(summary.handled, summary.total, "")
     _make_shots(prepared, fanout, engine, len(pool.devices))
     # Two chunks per device: a device never waits for the flow to hand out the next.
-    chunks = _chunks(prepared, CHUNKS_PER_DEVICE * len(pool.devices), rates)
+    chunks = _chunks(prepared, CHUNKS_PER_DEVICE * len(pool.devices), rates, page)
     for chunk, future in completed(engine, fanout.stylize, chunks, 2 * len(pool.devices)):
         for job, outcome in zip(chunk.jobs, future.result(), strict=True):
             rates.learn(job.batch, outcome.seconds, len(outcome.done))
             summary.done += len(outcome.done)
             summary.add_failures(outcome.failed)
+            page.ended(outcome)  # a batch whose workers died may have become several
         engine.progress(summary.handled, summary.total, summary.note())
         if time.monotonic() - published > PUBLISH_EVERY_S:
             call_with_policy(publish_all, prepared.root.catalog)
@@ -196,7 +212,9 @@ def _make_shots(prepared: PreparedSweep, fanout: Fanout, engine: Engine, devices
         future.result()
 
 
-def _chunks(prepared: PreparedSweep, least: int, rates: LearnedRates) -> Iterator[Chunk]:
+def _chunks(prepared: PreparedSweep, least: int, rates: LearnedRates, page: LivePage) -> Iterator[Chunk]:
     """Yield the plan's batches as chunks of jobs; rates that are learned meanwhile decide how large the next one is."""
     for batches in prepared.plan.chunks(least=least, rates=rates):
-        yield Chunk(tuple(prepared.job(batch) for batch in batches))
+        chunk = Chunk(tuple(prepared.job(batch) for batch in batches))
+        page.begun(chunk.jobs)
+        yield chunk

@@ -36,19 +36,6 @@ Color = Annotated[
 Weight = Annotated[float, Field(ge=0, le=1e15)]
 """Weight of a loss; 0 drops the loss."""
 
-PhotorealismWeight = Annotated[
-    Weight,
-    Field(
-        description="Weight of the photorealism loss, which lets the content's colours change only by maps that are "
-        "affine within each 3 x 3 pixels (Luan et al. 2017). In relative units, beside a `style_weight` of 30, lines "
-        "are still bent at 30; at 300 they are straight, with some texture; at 3000 the picture is a photograph (own "
-        "trials with `gatys`). With `mrf`, 1000 beside a `style_weight` of 3 gave a photograph whose colours had moved "
-        "less: patches are matched by their directions. In all other units it is that of "
-        "luanfujun/deep-photo-styletransfer (1e4 there).",
-    ),
-]
-"""Weight of the loss of `nst.losses.matting`."""
-
 SteadyWeight = Annotated[
     Weight,
     Field(

@@ -22,8 +22,9 @@ Flow = Annotated[
     Field(
         description="How the motion between two frames is found (optical flow). `dis_ultrafast`, `dis_fast`, "
         "`dis_medium`: dense inverse search (Kroeger et al. 2016), OpenCV's presets, which need no weights. "
-        "`raft_small`, `raft_large`: the networks of torchvision (Teed & Deng 2020), slower and better, whose weights "
-        "must lie in torch's cache. Warping errors are comparable only between clips with the same preset."
+        "`raft_small`, `raft_large`: the networks of torchvision (Teed & Deng 2020), slower, whose weights must lie in "
+        "torch's cache: nst does not fetch them, and has tried random ones alone. Warping errors are comparable only "
+        "between clips with the same preset."
     ),
 ]
 """A setting that names one of them."""

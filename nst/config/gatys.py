@@ -13,7 +13,6 @@ from nst.config.energies import AUTHORS
 from nst.config.fields import (
     Color,
     LayerWeights,
-    PhotorealismWeight,
     Precision,
     Representation,
     Seed,
@@ -23,6 +22,7 @@ from nst.config.fields import (
 )
 from nst.config.method import PixelMethod
 from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig, coarse_to_fine
+from nst.config.photorealism import GuidedFilter, PhotorealismWeight
 from nst.config.presets import PRESETS, over_preset
 from nst.config.start import FromAnything, Size
 from nst.config.video import PixelVideoConfig, TemporalWeight
@@ -54,7 +54,7 @@ class GatysConfig(PixelMethod):
     ADDED_LATER: ClassVar[frozenset[str]] = frozenset(
         {
             "energies", "laplacian_weight", "laplacian_pool", "photorealism_weight", "early_stop", "temporal_weight",
-            "video",
+            "video", "guided_filter",
         }
     )  # fmt: skip
 
@@ -136,6 +136,7 @@ class GatysConfig(PixelMethod):
     the pyramid (4 in Li et al. 2017 and in askerlee/lapstyle)."""
 
     photorealism_weight: PhotorealismWeight = 0.0
+    guided_filter: GuidedFilter = None
 
     init: FromAnything = "content"
     """What the picture starts from: the content image, noise (as in Gatys et al. 2016), the style image, or a given

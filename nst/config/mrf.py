@@ -8,9 +8,10 @@ from pydantic import Field
 
 from nst.config.backbone import BackboneConfig
 from nst.config.effects import NoEffect
-from nst.config.fields import Color, LayerWeights, Needs, PhotorealismWeight, Precision, Seed, Steps, TraceEvery, Weight
+from nst.config.fields import Color, LayerWeights, Needs, Precision, Seed, Steps, TraceEvery, Weight
 from nst.config.method import PixelMethod
 from nst.config.optimizer import EarlyStop, LbfgsConfig, OptimizerConfig, PyramidConfig
+from nst.config.photorealism import GuidedFilter, PhotorealismWeight
 from nst.config.start import FromContentOrNoise, Size
 from nst.config.video import PixelVideoConfig, TemporalWeight
 
@@ -36,12 +37,13 @@ class MrfConfig(PixelMethod):
         NoEffect("content_layers", {"what": ("synthesis",)}),
         NoEffect("content_weight", {"what": ("synthesis",)}),
         NoEffect("photorealism_weight", {"what": ("synthesis",)}),
+        NoEffect("guided_filter", {"what": ("synthesis",)}),
         NoEffect("color", {"what": ("synthesis",)}),
         NoEffect("pyramid.warm_start", {"optimizer.name": ("lbfgs",)}),
     )
 
     ADDED_LATER: ClassVar[frozenset[str]] = frozenset(
-        {"early_stop", "color", "photorealism_weight", "temporal_weight", "video"}
+        {"early_stop", "color", "photorealism_weight", "temporal_weight", "video", "guided_filter"}
     )
 
     name: Literal["mrf"] = "mrf"
@@ -92,6 +94,7 @@ class MrfConfig(PixelMethod):
     """Weight of the paper's regulariser, the squared gradient of the picture in [0, 1]."""
 
     photorealism_weight: PhotorealismWeight = 0.0
+    guided_filter: GuidedFilter = None
 
     init: FromContentOrNoise = "content"
     """What the picture starts from with `what: transfer`: the content image, noise, or a given picture:

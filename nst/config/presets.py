@@ -72,14 +72,15 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "pyramid": {"levels": 1},
         "steps": 1000,
     },
-    # pytorch/examples@77f55b9 fast_neural_style: Gram / (C H W) of torchvision's VGG-16, content at relu2_2.
+    # pytorch/examples@77f55b9 fast_neural_style: Gram / (C H W) of torchvision's VGG-16, content at relu2_2. Differs:
+    # a total variation. There a network paints, whose pictures are smooth; optimised pixels would keep a grain.
     "pytorch": {
         "units": "pytorch",
         "content_layers": {"relu2_2": 1.0},
         "style_layers": dict.fromkeys(("relu1_2", "relu2_2", "relu3_3", "relu4_3"), 1.0),
         "content_weight": 1e5,
         "style_weight": 1e10,
-        "tv_weight": 0.0,
+        "tv_weight": 2e-4,
         "pyramid": {"levels": 1},
     },
 }

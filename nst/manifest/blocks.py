@@ -87,8 +87,8 @@ class ContentSpec(FromUri):
 
     video: Uri | None = None
     """Path or URI of a clip, instead of `uri`: a video file, an animated GIF or WebP, or the stills of one clip as a
-    glob or as a prefix that ends in `/`, in the order of their names. Relative to the manifest. Video files need the
-    extra `video`."""
+    glob or as a prefix that ends in `/`, in the order of their names. Relative to the manifest. Clips need the extra
+    `video`."""
 
     frames: Frames = None
     """Which frames of the clip, counted from zero: `10-80`, both included, `10-` or `-80`; by default all of them."""

@@ -39,7 +39,7 @@ class Ascent:
         objective: Returns the objective of an octave, given the starting pictures at the size of that octave.
         step_size: Mean absolute change of a picture's values in one step, in units of the [0, 1] range.
         jitter: Largest shift of a picture before each step, in pixels; the seed of each cell draws its shifts.
-        finish_colors: Changes the colours of the finished pictures before they are saved; None for no change.
+        retouch: Changes the finished pictures before they are saved; None for no change.
 
     Source:
         Mordvintsev, Olah & Tyka 2015, "Inceptionism" and its notebook google/deepdream dream.ipynb: normalised
@@ -52,7 +52,7 @@ class Ascent:
     objective: Callable[[Tensor], Objective]
     step_size: float
     jitter: int
-    finish_colors: Callable[[Tensor], Tensor] | None = None
+    retouch: Callable[[Tensor], Tensor] | None = None
 
     def run(self, on_step: OnStep | None = None) -> list[Stylized]:
         """Return one result per request, optimised from the coarsest octave to the finest."""
@@ -78,9 +78,7 @@ class Ascent:
                 on_step=report,
             )
             added_B3HW, done = picture_B3HW - base_B3HW, done + steps
-        return finish(
-            requests, picture_B3HW, start_B3HW, finish_colors=self.finish_colors, objective=objective, trace=trace
-        )
+        return finish(requests, picture_B3HW, start_B3HW, retouch=self.retouch, objective=objective, trace=trace)
 
 
 class NormalisedSteps:

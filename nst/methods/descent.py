@@ -45,14 +45,14 @@ class Descent:
         optimizer: Settings of the optimiser of the pixels.
         start: For each cell, the image it starts from, the share of noise mixed into the image, and the seed.
         objective: Returns the objective of pictures of a width and height.
-        finish_colors: Changes the colours of the optimised pictures before they are saved; None for no change.
+        retouch: Changes the optimised pictures before they are saved; None for no change.
     """
 
     targets: Targets
     optimizer: OptimizerConfig
     start: Sequence[tuple[Pixels, float, int]]
     objective: Callable[[int, int], Objective]
-    finish_colors: Callable[[Tensor], Tensor] | None = None
+    retouch: Callable[[Tensor], Tensor] | None = None
 
     def run(self, on_step: OnStep | None = None) -> list[Stylized]:
         """Return one result per request, optimised from coarse to fine."""
@@ -84,7 +84,7 @@ class Descent:
             requests,
             picture_B3HW,
             start_B3HW,
-            finish_colors=self.finish_colors,
+            retouch=self.retouch,
             objective=objective,
             trace=trace,
         )

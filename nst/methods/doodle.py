@@ -11,7 +11,7 @@ from nst.config.doodle import DoodleConfig
 from nst.errors import InputError
 from nst.losses.terms import patch_terms, tv_term
 from nst.methods.descent import Descent, configs_of, run_accepted
-from nst.methods.finish import content_colors
+from nst.methods.finish import finishing
 from nst.methods.guided import guided_style_terms, patch_guides, unmatched
 from nst.methods.start import GREY, plan_levels
 from nst.methods.targets import Targets
@@ -73,7 +73,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
         (begun, 0.0, 0) if (begun := request.start or given) else (GREY, own.noise, own.seed)
         for request, own in zip(requests, configs, strict=True)
     ]
-    return Descent(targets, config.optimizer, start, objective, content_colors(targets, config.color))
+    return Descent(targets, config.optimizer, start, objective, finishing(targets, config.color))
 
 
 def _style_terms(targets: Targets, configs: Sequence[DoodleConfig], size: Size) -> list[Term]:

@@ -16,7 +16,7 @@ from nst.losses.style import ENERGY_FLOOR
 from nst.losses.terms import tv_term
 from nst.methods.ascent import Ascent
 from nst.methods.descent import configs_of, run_accepted
-from nst.methods.finish import content_colors
+from nst.methods.finish import finishing
 from nst.methods.start import GREY, missing_image, plan_levels
 from nst.methods.targets import Targets
 from nst.pictures.fitting import too_thin
@@ -77,7 +77,7 @@ def _ascent(requests: Sequence[Request], workspace: Workspace) -> Ascent:
         start = [(GREY, 1.0, config.seed) for config in configs]
     else:
         start = [(targets.content, config.noise, config.seed) for config in configs]
-    return Ascent(targets, start, objective, config.step_size, config.jitter, content_colors(targets, config.color))
+    return Ascent(targets, start, objective, config.step_size, config.jitter, finishing(targets, config.color))
 
 
 def refusal(request: Request) -> NstError | None:

@@ -1,4 +1,4 @@
-"""The end of a batch: final colours, rounding to 8 bits, losses of the saved pictures, and a verdict on each.
+"""The end of a batch: final edges and colours, rounding to 8 bits, losses of the saved pictures, and a verdict on each.
 
 Knows no optimiser. Shape letters: B images, H rows, W columns.
 """
@@ -14,6 +14,7 @@ from nst.errors import NumericalError
 from nst.methods.start import picture_size
 from nst.ops import to_arrays, to_bytes
 from nst.pictures.color import FINISHES
+from nst.pictures.guided_filter import guided_filter
 from nst.pictures.images import resize_to
 from nst.pictures.metrics import CONSTANT
 from nst.records import CellLosses, TermLoss
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from nst.config.photorealism import GuidedFilterConfig
     from nst.losses.objective import Losses, Objective, Term
     from nst.methods.targets import Targets
     from nst.optimize.trace import Trace
@@ -33,23 +35,28 @@ SATURATED = 0.95
 """A picture is saturated if at least this share of its values is 0 or 1, unless its starting picture was saturated."""
 
 
-def content_colors(targets: Targets, color: str) -> Callable[[Tensor], Tensor] | None:
-    """Return what gives finished pictures the colours of the content, or None where nothing is to be done.
+def finishing(
+    targets: Targets, color: str, guided: GuidedFilterConfig | None = None
+) -> Callable[[Tensor], Tensor] | None:
+    """Return what finished pictures take from the content, its edges and then its colours, or None for nothing.
 
-    Nothing is to be done without a content image, and for values of `color` that say nothing of finished pictures.
+    Nothing is taken without a content image, and for values of `color` that say nothing of finished pictures.
 
     Args:
         targets: The targets of the batch.
         color: A value of `nst.config.fields.Color`; `histogram` matches the style images beforehand instead.
+        guided: The filter that takes the edges, where the settings name one.
     """
-    if color not in FINISHES or targets.requests[0].content is None:
+    if targets.requests[0].content is None or (color not in FINISHES and guided is None):
         return None
 
-    def keep(pictures_B3HW: Tensor) -> Tensor:
-        content = resize_to(targets.content.array, *picture_size(targets.requests[0]))
-        return FINISHES[color](pictures_B3HW, targets.tensor(content))
+    def take(pictures_B3HW: Tensor) -> Tensor:
+        content_13HW = targets.tensor(resize_to(targets.content.array, *picture_size(targets.requests[0])))
+        if guided is not None:
+            pictures_B3HW = guided_filter(pictures_B3HW, content_13HW, guided.radius, guided.epsilon).clamp(0.0, 1.0)
+        return FINISHES[color](pictures_B3HW, content_13HW) if color in FINISHES else pictures_B3HW
 
-    return keep
+    return take
 
 
 def finish(
@@ -57,7 +64,7 @@ def finish(
     pictures_B3HW: Tensor,
     start_B3HW: Tensor,
     *,
-    finish_colors: Callable[[Tensor], Tensor] | None,
+    retouch: Callable[[Tensor], Tensor] | None,
     objective: Objective,
     trace: Trace,
 ) -> list[Stylized]:
@@ -67,13 +74,13 @@ def finish(
         requests: The batch.
         pictures_B3HW: The optimised pictures.
         start_B3HW: The starting pictures, of any size.
-        finish_colors: Changes the colours of the pictures before they are saved; None for no change.
+        retouch: Changes the pictures before they are saved (`finishing`); None for no change.
         objective: The objective of pictures of this size.
         trace: Losses along the steps, and the number of steps of each picture.
     """
     saved_B3HW = pictures_B3HW.clamp(0.0, 1.0)
-    if finish_colors is not None:
-        saved_B3HW = finish_colors(saved_B3HW)
+    if retouch is not None:
+        saved_B3HW = retouch(saved_B3HW)
     bytes_B3HW = to_bytes(saved_B3HW)
     with torch.no_grad():
         losses = objective(bytes_B3HW.to(pictures_B3HW.dtype).div(255.0))

@@ -15,7 +15,7 @@ from nst.errors import InputError
 from nst.losses.terms import tv_term
 from nst.losses.units import tv_factor
 from nst.methods.descent import Descent, configs_of, run_accepted
-from nst.methods.finish import content_colors
+from nst.methods.finish import finishing
 from nst.methods.guided import guided_style_terms, unmatched
 from nst.methods.start import missing_image, plan_levels
 from nst.methods.targets import Targets
@@ -89,7 +89,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
         (request.start or (targets.content if config.init == "content" else request.styles[0]), share, own.seed)
         for request, own in zip(requests, configs, strict=True)
     ]
-    return Descent(targets, config.optimizer, start, objective, content_colors(targets, config.color))
+    return Descent(targets, config.optimizer, start, objective, finishing(targets, config.color, config.guided_filter))
 
 
 def _check_weights(config: GatysConfig, backbone: Backbone) -> None:

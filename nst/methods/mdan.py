@@ -14,7 +14,7 @@ from nst.config.optimizer import AdamConfig
 from nst.losses.adversarial import BETAS, Contest, Game, contest_terms
 from nst.losses.terms import tv_term
 from nst.methods.descent import Descent, configs_of, run_accepted
-from nst.methods.finish import content_colors
+from nst.methods.finish import finishing
 from nst.methods.start import GREY, missing_image, plan_levels
 from nst.methods.targets import Targets
 from nst.networks.mgan import critics_of
@@ -80,7 +80,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
     given = requests[0].start or (targets.content if config.init == "content" else None)
     start = [(given, 0.0, 0) if given else (GREY, 1.0, config.seed) for config in configs]
     adam = AdamConfig(learning_rate=config.learning_rate, beta1=BETAS[0], beta2=BETAS[1])
-    return Descent(targets, adam, start, objective, content_colors(targets, config.color))
+    return Descent(targets, adam, start, objective, finishing(targets, config.color))
 
 
 def _contests(targets: Targets, configs: Sequence[MdanConfig], size: Size) -> dict[str, Contest]:

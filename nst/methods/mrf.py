@@ -12,7 +12,7 @@ import numpy as np
 from nst.config.mrf import MrfConfig
 from nst.losses.terms import patch_terms, tv_term
 from nst.methods.descent import Descent, configs_of, run_accepted
-from nst.methods.finish import content_colors
+from nst.methods.finish import finishing
 from nst.methods.guided import patch_guides, unmatched
 from nst.methods.start import GREY, missing_image, plan_levels
 from nst.methods.targets import Targets
@@ -95,7 +95,7 @@ def _descent(requests: Sequence[Request], workspace: Workspace) -> Descent:
         (begun, 0.0, 0) if (begun := request.start or given) else (GREY, 1.0, own.seed)
         for request, own in zip(requests, configs, strict=True)
     ]
-    return Descent(targets, config.optimizer, start, objective, content_colors(targets, config.color))
+    return Descent(targets, config.optimizer, start, objective, finishing(targets, config.color, config.guided_filter))
 
 
 def _style_terms(targets: Targets, configs: Sequence[MrfConfig], size: Size) -> list[Term]:

@@ -14,5 +14,5 @@ from nst.errors import InputError
 
 try:
     import cv2  # noqa: F401 - whether it can be imported is the question
-except ModuleNotFoundError as missing:
-    raise InputError("clips need the extra 'video'", hint="pip install 'nst-batch[video]'") from missing
+except ImportError as missing:  # also of a library that OpenCV itself needs
+    raise InputError(f"clips need the extra 'video': {missing}", hint="pip install 'nst-batch[video]'") from missing

@@ -15,14 +15,23 @@ if TYPE_CHECKING:
     from nst.records import Batch
 
 Rate = tuple[str, str, str]
-"""What a cell's seconds per unit of cost depend on: the method, the network that measures (`network_of`), and the
-precision; "" for a network or a precision that the method does not have."""
+"""What a cell's seconds per unit of cost depend on: the method and whether a network finishes its pictures (`walk_of`),
+the network that measures (`network_of`), and the precision; "" for a network or a precision that the method lacks."""
 
 
 def rate_of(config: Method) -> Rate:
     """Return what the seconds of a cell with these settings depend on."""
     backbone = config.loss_network
-    return config.name, network_of(backbone.name, backbone.weights) if backbone else "", config.arithmetic
+    return (
+        walk_of(config.name, finishes=config.finish is not None),
+        network_of(backbone.name, backbone.weights) if backbone else "",
+        config.arithmetic,
+    )
+
+
+def walk_of(method: str, *, finishes: bool) -> str:
+    """Return a method's name, marked where a trained network finishes its pictures, which takes time of its own."""
+    return f"{method} with finish" if finishes else method
 
 
 def network_of(backbone: str, weights: str) -> str:

@@ -5,6 +5,7 @@ Shape letters: B pictures, H rows, W columns.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -112,7 +113,7 @@ class Trainer:
         learners = self.lesson.learners()
         self.learners = nn.ModuleDict({name: learner.module for name, learner in learners.items()})
         groups = [{"params": list(learner.parameters), "rate": learner.rate} for learner in learners.values()]
-        self.optimizer = torch.optim.Adam(groups, lr=config.learning_rate, betas=(config.BETA1, 0.999))
+        self.optimizer = torch.optim.Adam(groups, lr=config.learning_rate, betas=(config.BETA1, config.BETA2))
         self.guard = Guard(self.lesson.undecided)
         self.steps_done = 0
 
@@ -224,6 +225,8 @@ def learning_rate(config: Training, step: int) -> float:
         return full * (step + 1) / config.warmup
     if decay.name == "step":
         return float(full * decay.factor ** (step // decay.every))
+    if decay.name == "cosine":
+        return full * 0.5 * (1.0 + math.cos(math.pi * step / config.steps))
     return full / (1.0 + decay.rate * step) if decay.name == "inverse" else full
 
 

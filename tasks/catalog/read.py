@@ -17,6 +17,7 @@ from tasks.catalog.publish import plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from collections.abc import Set as AbstractSet
 
     import pyarrow as pa
 
@@ -40,6 +41,35 @@ def keys(ledger: Ledger, column: str, *, live: bool) -> set[str]:
         with ledger.lock:
             records = _unpublished(ledger, live=live)
             return ledger.state.keys.union(row[column] for record in records for row in record.rows)
+
+    return _until_still(ledger, once)
+
+
+class Keys:
+    """The keys of a table's rows, for `in` and for whether there is any: a million of them are not copied.
+
+    A key that this process learns of later may be found as well.
+    """
+
+    def __init__(self, published: AbstractSet[str], committed: AbstractSet[str]) -> None:
+        self._published, self._committed = published, committed
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._published or key in self._committed
+
+    def __bool__(self) -> bool:
+        return bool(self._published or self._committed)
+
+
+def known(ledger: Ledger) -> Keys:
+    """Return the values of the table's key, committed but unpublished rows included; no Parquet is read."""
+    column = ledger.table.key
+    assert column, f"table {ledger.table.name!r} has no key"
+
+    def once() -> Keys:
+        with ledger.lock:
+            records = _unpublished(ledger, live=True)
+            return Keys(ledger.state.keys, {row[column] for record in records for row in record.rows})
 
     return _until_still(ledger, once)
 

@@ -54,7 +54,7 @@ def library() -> ModuleType:
         import av
         import av.error
     except ImportError as error:
-        raise InputError("clips need the extra 'video'", hint="pip install 'nst-batch[video]'") from error
+        raise InputError(f"clips need the extra 'video': {error}", hint="pip install 'nst-batch[video]'") from error
     return av
 
 

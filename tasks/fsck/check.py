@@ -5,30 +5,39 @@ Run it on a root that nothing writes to: during a sweep it may report a file tha
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from nst.errors import UserError
 from tasks.catalog import layout, log, records
+from tasks.catalog.ledger import LOOK_AHEAD
 from tasks.catalog.log import State
 from tasks.catalog.parquet import from_file, walk
 from tasks.catalog.schema import SCHEMAS
 from tasks.fsck.findings import Finding, Report
+from tasks.fsck.frames import check_frames
+from tasks.fsck.keys import KeyHistory, KeylessState, KeysOfFiles, digests_of, first_of
 from tasks.fsck.models import check_checkpoints, check_models
 from tasks.fsck.names import check_names
 from tasks.fsck.pictures import check_pictures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterator
 
     from tasks.catalog.ledger import Ledger
+    from tasks.fsck.keys import Digests
     from tasks.root import Root
+
+    _Checkpoint = ValueError | tuple[bytes, Digests]
+    """Why a checkpoint cannot be read; or what it says without its keys, packed again, and their digests, sorted."""
 
 __all__ = ["Finding", "Report", "fsck"]
 
 
 def fsck(root: Root, *, read_data: float = 1.0) -> Report:
-    """Check every table, picture, model and checkpoint of a root.
+    """Check every table, picture, frame of a clip, model and checkpoint of a root.
 
     Args:
         root: The root.
@@ -40,69 +49,94 @@ def fsck(root: Root, *, read_data: float = 1.0) -> Report:
     check_names(root.store, report)
     if report.ok:
         check_pictures(catalog, report, read_data)
+        check_frames(catalog, report, read_data)
         check_models(catalog, report)
         check_checkpoints(catalog, report)
     else:
-        report.notes.append("pictures, models and checkpoints were not checked: mend the problems and check again")
+        report.notes.append(
+            "pictures, frames, models and checkpoints were not checked: mend the problems and check again"
+        )
     return report
 
 
 def _check_table(ledger: Ledger, report: Report) -> None:
-    state, digests = _check_log(ledger, report)
+    state, keys, digests = _check_log(ledger, report)
     if state is None:
         return
-    _check_files(ledger, state, report)
+    _check_files(ledger, state, keys, report)
     _check_records(ledger, state, digests, report)
     _check_anchor(ledger, report)
 
 
-def _check_log(ledger: Ledger, report: Report) -> tuple[State | None, dict[str, str]]:
-    """Fold the log from its first claim, and compare each checkpoint with the fold up to its number."""
-    table, state, digests = ledger.table.name, State(), dict[str, str]()
-    checkpoints = {stat.key for stat in ledger.store.list(layout.checkpoints(table))}
-    keys = []
-    for stat in ledger.store.list(layout.claims(table)):
-        if layout.claim_number(table, stat.key) is None:
-            report.notes.append(f"{stat.key} is no claim by its name; it is ignored")
-        else:
-            keys.append(stat.key)
-    for number, (key, data) in enumerate(zip(keys, ledger.fetch(keys), strict=True)):
+def _check_log(ledger: Ledger, report: Report) -> tuple[State | None, Digests, dict[str, str]]:
+    """Fold the log from its first claim, and compare each checkpoint with the fold up to its number.
+
+    Returns:
+        The folded log without its keys, or None if it cannot be folded; the digests of its keys; the digests of the
+        commit records in it.
+    """
+    table, state, digests, history = ledger.table.name, KeylessState(), dict[str, str](), KeyHistory()
+    checkpoints = _checkpoints(ledger)  # before anything else, since unpacking takes the most memory
+    keys = [stat.key for stat in ledger.store.list(layout.claims(table))]
+    for key in (key for key in keys if layout.claim_number(table, key) is None):
+        report.notes.append(f"{key} is no claim by its name; it is ignored")
+    keys = [key for key in keys if layout.claim_number(table, key) is not None]
+    for number, (key, data) in enumerate(_objects(ledger, keys)):
         if key != layout.claim(table, number):
             report.problem(
                 layout.claim(table, number), "claim is missing", "restore it from a backup: claims are history"
             )
-            return None, {}
+            return None, digests_of([]), {}
         try:
-            claim = log.decode(number, data or b"")
+            claim = log.decode(number, data)
         except (ValueError, UserError) as error:
             report.problem(key, f"claim is not readable: {error}", "restore it from a backup")
-            return None, {}
-        if repeated := state.keys & set(claim.keys):
-            report.problem(key, f"publishes keys that were published before: {min(repeated)}", "report this as a bug")
+            return None, digests_of([]), {}
         if unknown := [name for name in claim.inputs if name not in state.live]:
             report.problem(key, f"replaces a file that is not live: {unknown[0]}", "report this as a bug")
         state.apply(claim, table, ledger.codec.suffix)
+        history.note(claim)
         digests.update(claim.records)
         if (saved := layout.checkpoint(table, state.number)) in checkpoints:
-            checkpoints.remove(saved)
-            _check_checkpoint(ledger, saved, state, report)
+            _check_checkpoint(saved, checkpoints.pop(saved), state, history, report)
     report.counts["claims"] += state.number
     for key in sorted(checkpoints):
         report.problem(key, "checkpoint sums up claims that the log does not have", "delete it: it is made again")
-    return state, digests
+    known, repeated = history.fold()
+    for number, again in repeated.items():
+        what = f"publishes keys that were published before: {first_of(ledger.claim(number).keys, again)}"
+        report.problem(layout.claim(table, number), what, "report this as a bug")
+    return state, known, digests
 
 
-def _check_checkpoint(ledger: Ledger, key: str, state: State, report: Report) -> None:
-    try:
-        saved = State.unpack(ledger.store.get(key))
-    except ValueError as error:
-        report.problem(key, f"checkpoint is not readable: {error}", "delete it: it is made again")
-        return
-    if saved != state:
+def _checkpoints(ledger: Ledger) -> dict[str, _Checkpoint]:
+    found: dict[str, _Checkpoint] = {}
+    for stat in ledger.store.list(layout.checkpoints(ledger.table.name)):
+        try:
+            saved = State.unpack(ledger.store.get(stat.key))
+        except ValueError as error:
+            found[stat.key] = error
+            continue
+        published, saved.keys = np.sort(digests_of(saved.keys)), set()
+        found[stat.key] = saved.pack(), published
+    return found
+
+
+def _check_checkpoint(key: str, saved: _Checkpoint, state: State, history: KeyHistory, report: Report) -> None:
+    if isinstance(saved, ValueError):
+        report.problem(key, f"checkpoint is not readable: {saved}", "delete it: it is made again")
+    elif saved[0] != state.pack() or not np.array_equal(saved[1], history.fold()[0]):
         report.problem(key, "checkpoint differs from the log that it sums up", "delete it: it is made again")
 
 
-def _check_files(ledger: Ledger, state: State, report: Report) -> None:
+def _objects(ledger: Ledger, keys: list[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield objects in order with their bytes, empty where there is none; a few are in memory at once."""
+    for start in range(0, len(keys), LOOK_AHEAD):
+        some = keys[start : start + LOOK_AHEAD]
+        yield from ((key, data or b"") for key, data in zip(some, ledger.fetch(some), strict=True))
+
+
+def _check_files(ledger: Ledger, state: State, known: Digests, report: Report) -> None:
     """Check that the live files are there and hold just the rows and keys that the log says."""
     table = ledger.table
     have = {stat.key for stat in ledger.store.list(layout.files(table.name))}
@@ -113,58 +147,53 @@ def _check_files(ledger: Ledger, state: State, report: Report) -> None:
         report.notes.append(
             f"{table.name}: {len(leftover)} replaced files are still there; the next compaction removes them"
         )
-    keys = _Keys(state.keys)
+    keys = KeysOfFiles()
     for file, rows in sorted(state.live.items()):
         if file not in have:
             _missing(ledger, state, file, report)
             continue
         try:
-            count = _walk(ledger, file, keys)
+            count, digests = _walk(ledger, file)
         except Exception as error:  # noqa: BLE001  whatever makes a file unreadable is the finding
             report.problem(file, f"file is not readable: {error}", "restore it from a backup")
             continue
+        keys.see(digests)
         report.counts["files"] += 1
         report.counts[f"rows of {table.name}"] += count
         if count != rows:
             report.problem(file, f"{count} rows, but its claim says {rows}", "restore it from a backup")
     where = f"catalog/{table.name}"
-    if keys.twice:
-        report.problem(where, f"{len(keys.twice)} keys twice, e.g. {min(keys.twice)}", "report this as a bug")
-    if odd := keys.unknown | (keys.missing if set(state.live) <= have else set()):
-        report.problem(where, f"{len(odd)} keys differ from the log, e.g. {min(odd)}", "restore the file")
+    twice, unknown, missing = keys.compare(known)
+    if twice.size:
+        example = first_of(_keys(ledger, state), twice)
+        report.problem(where, f"{twice.size} keys twice, e.g. {example}", "report this as a bug")
+    odd = np.concatenate([unknown, missing]) if set(state.live) <= have else unknown
+    if odd.size:
+        example = first_of(_keys(ledger, state), odd)
+        report.problem(where, f"{odd.size} keys differ from the log, e.g. {example}", "restore the file")
 
 
-class _Keys:
-    """The keys of the log against those of the files: one set that shrinks, since a second one of a million is large.
+def _walk(ledger: Ledger, file: str) -> tuple[int, Digests]:
+    """Read a file whole and return the number of its rows, and the digests of its keys.
 
-    Args:
-        known: The keys of the log.
+    Of a table whose rows share keys, such as the steps of a trace, each key is there once.
     """
-
-    def __init__(self, known: AbstractSet[str]) -> None:
-        self.known, self.missing = known, set(known)
-        self.twice, self.unknown = set[str](), set[str]()
-
-    def see(self, keys: Iterable[str]) -> None:
-        """Note keys of a file."""
-        for key in keys:
-            if key in self.missing:
-                self.missing.remove(key)
-            else:
-                (self.twice if key in self.known else self.unknown).add(key)
-
-
-def _walk(ledger: Ledger, file: str, keys: _Keys) -> int:
-    """Read a file whole and return the number of its rows; of a trace, whose rows share a key, the key counts once."""
-    count, here = 0, set[str]()
-    for number, found in walk(ledger.store.get(file), ledger.table.key):
+    count, found = 0, [digests_of([])]
+    for number, keys in walk(ledger.store.get(file), ledger.table.key):
         count += number
-        if ledger.table.unique == "row":
-            keys.see(found)
-        else:
-            keys.see(set(found) - here)
-            here.update(found)
-    return count
+        found.append(digests_of(keys))
+    digests = np.concatenate(found)
+    return count, digests if ledger.table.unique == "row" else np.unique(digests)
+
+
+def _keys(ledger: Ledger, state: State) -> Iterator[str]:
+    """Yield the keys of the log and of the files that can be read."""
+    for number in range(state.number):
+        yield from ledger.claim(number).keys
+    for file in state.live:
+        with suppress(Exception):  # is a finding already
+            for _, keys in walk(ledger.store.get(file), ledger.table.key):
+                yield from map(str, keys)
 
 
 def _missing(ledger: Ledger, state: State, file: str, report: Report) -> None:
@@ -179,12 +208,11 @@ def _missing(ledger: Ledger, state: State, file: str, report: Report) -> None:
 
 
 def _check_records(ledger: Ledger, state: State, digests: dict[str, str], report: Report) -> None:
-    names = ledger.pending()
-    fetched = ledger.fetch([layout.record(ledger.table.name, name) for name in names])
-    for name, data in zip(names, fetched, strict=True):
-        key = layout.record(ledger.table.name, name)
+    table = ledger.table.name
+    for key, data in _objects(ledger, [layout.record(table, name) for name in ledger.pending()]):
+        name = layout.record_name(table, key)
         try:
-            record = records.decode(ledger.table, name, data or b"")
+            record = records.decode(ledger.table, name, data)
         except ValueError as error:
             report.problem(key, str(error), "delete it: its batch runs again")
             continue

@@ -1,27 +1,40 @@
 """Checks that every done cell has its picture, and that the picture has the digest and size of its row.
 
-Pictures are looked at in shards by the first digits of their digests, so that a million of them need little memory.
+What the rows say of their pictures is kept as digests and sizes in arrays, 40 bytes a row, and pictures are listed in
+shards by the first digits of their digests, so that a million of them need little memory.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
-from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
+from tasks.catalog.parquet import from_file, to_arrow
+from tasks.catalog.read import snapshot
+from tasks.fsck.keys import without_keys
 from tasks.layout import PICTURES
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
 
+    import numpy.typing as npt
     import pyarrow as pa
 
     from tasks.catalog import Catalog
     from tasks.fsck.findings import Report
     from tasks.store import Stat
 
+    Pictures = npt.NDArray[np.void]
+
 _HINT: Final = "restore it from a backup, or let `nst repair` drop its row, so that the cell runs again"
+_COLUMNS: Final = ("picture_digest", "cell_id", "picture_bytes")
+_DIGEST: Final = "^[0-9a-f]{64}$"
+_NO_SIZE: Final = -1
 _ONE_LISTING: Final = 50_000
 """Up to this many rows all pictures are listed at once; beyond, in 256 shards."""
 
@@ -31,7 +44,7 @@ class FaultyRow:
     """A done row whose picture cannot be trusted.
 
     Attributes:
-        id: The cell, or the model.
+        id: The cell, the model, or the key of the frame's row.
         where: Key of the picture, or of the weights.
         what: What is wrong.
     """
@@ -42,12 +55,15 @@ class FaultyRow:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """What a done row says of its picture."""
+class _Fault:
+    """What is wrong with a picture, in words that name a cell by `{cell}`."""
 
-    digest: str
-    cell_id: str
-    size: int | None
+    where: str
+    what: str
+
+
+_Faults = dict[tuple[str, int | None], _Fault]
+"""Faults by the digest and the size that rows say."""
 
 
 def check_pictures(catalog: Catalog, report: Report, read_data: float) -> None:
@@ -59,60 +75,98 @@ def check_pictures(catalog: Catalog, report: Report, read_data: float) -> None:
 def faulty_pictures(catalog: Catalog, report: Report, read_data: float) -> Iterator[FaultyRow]:
     """Yield the done rows, unpublished ones included, whose picture is missing or is not the one that was written.
 
+    The frames of clips have rows of their own; one that is missing is made again with the next clip that needs it.
+
     Args:
         catalog: The catalog of the root.
         report: Gains the counts of pictures, and a note about those that no row names.
         read_data: Share of the pictures whose bytes are read and hashed, 0..1.
     """
-    table = catalog.read("results", ["picture_digest", "cell_id", "picture_bytes"]).sort_by("picture_digest")
-    frames = set(catalog.read("frames", ["picture_digest"])["picture_digest"].to_pylist())
-    digits = 0 if table.num_rows <= _ONE_LISTING else 2
-    shards = groupby(_rows(table), key=lambda row: row.digest[:digits])
-    shard, rows = next(shards, ("", iter(())))
-    orphans = 0
-    for prefix in [""] if not digits else [f"{number:02x}" for number in range(256)]:
-        here: list[_Row] = []
-        if shard == prefix:
-            here = list(rows)
-            shard, rows = next(shards, ("", iter(())))
-        orphans += yield from _check_shard(catalog, report, prefix, here, read_data, frames=frames)
-    digests = table.column("picture_digest")
-    for cell_id in table.filter(digests.is_null()).column("cell_id").to_pylist():
-        yield FaultyRow(cell_id, f"cell {cell_id}", "done, but its row names no picture")
+    pictures, nameless = _pictures(catalog, "results")
+    frames, _ = _pictures(catalog, "frames")
+    shards = [f"{number:02x}" for number in range(256)] if pictures.size > _ONE_LISTING else [""]
+    orphans, faults = 0, _Faults()
+    for prefix in shards:
+        present: dict[str, list[Stat]] = {}
+        for stat in catalog.store.list(f"{PICTURES}{prefix}"):
+            present.setdefault(_digest_of(stat), []).append(stat)
+        here = list(_named(pictures, prefix))
+        faults |= _check_shard(catalog, report, here, present, read_data)
+        named = {digest for digest, _ in here}
+        of_frames = {digest for digest, _ in _named(frames, prefix)}
+        report.counts["pictures"] += len(named)
+        orphans += sum(len(stats) for digest, stats in present.items() if digest not in named | of_frames)
+    yield from _faulty_rows(catalog, faults, nameless)
     if orphans:
         report.notes.append(f"{orphans} pictures belong to no done row: left by batches that did not end, harmless")
         report.counts["orphan pictures"] += orphans
 
 
-def _rows(table: pa.Table) -> Iterator[_Row]:
-    """Yield the rows that name a picture, in the order of the digests."""
-    for batch in table.to_batches(max_chunksize=10_000):
-        for row in zip(*(batch.column(number).to_pylist() for number in range(3)), strict=True):
-            if row[0] is not None:
-                yield _Row(*row)
+def _pictures(catalog: Catalog, table: str) -> tuple[Pictures, list[str]]:
+    """Return the different digests and sizes that rows say, sorted, and the cells of the rows that name no picture.
+
+    A row that will never be published, since its key is published already, counts here as every other row does.
+    """
+    ledger = without_keys(catalog.ledger(table))
+    files, fresh = snapshot(ledger, live=True, parse=lambda file: _pictures_of(from_file(file, _COLUMNS)))
+    parts, cells = zip(*files, _pictures_of(to_arrow(ledger.table, fresh).select(_COLUMNS)), strict=True)
+    del files  # so that the sum of the parts is not in memory twice while it is sorted
+    found = np.concatenate(parts)
+    del parts
+    return _different(found), list(chain.from_iterable(cells))
+
+
+def _pictures_of(rows: pa.Table) -> tuple[Pictures, list[str]]:
+    """Return the digest and the size that each row says, and the cells of the rows that name no picture."""
+    import pyarrow.compute as pc
+
+    digests, sizes = rows["picture_digest"].cast("string"), rows["picture_bytes"].cast("int64")
+    named = pc.fill_null(pc.match_substring_regex(digests, _DIGEST), False)
+    joined = bytes.fromhex("".join(digests.filter(named).to_pylist()))
+    found = np.empty(len(joined) // 32, [("digest", "S32"), ("size", np.int64)])
+    found["digest"] = np.frombuffer(joined, "S32")
+    found["size"] = pc.fill_null(sizes.filter(named), _NO_SIZE).to_numpy()
+    return _different(found), rows["cell_id"].filter(pc.invert(named)).to_pylist()
+
+
+def _different(pictures: Pictures) -> Pictures:
+    """Return the pictures sorted, each once."""
+    found: Pictures = pictures[np.lexsort((pictures["size"], pictures["digest"]))]
+    different: Pictures = found[np.append(True, found[1:] != found[:-1])[: found.size]]
+    return different
+
+
+def _named(pictures: Pictures, prefix: str) -> Iterator[tuple[str, int | None]]:
+    """Yield the digests that begin with a prefix of no or two digits, with their sizes."""
+    start, end = 0, pictures.size
+    if prefix:
+        first = int(prefix, 16)
+        start = int(np.searchsorted(pictures["digest"], bytes([first])))
+        end = int(np.searchsorted(pictures["digest"], bytes([first + 1]))) if first < 255 else end
+    for digest, size in pictures[start:end].tolist():
+        yield digest.ljust(32, b"\0").hex(), None if size == _NO_SIZE else size  # numpy leaves zeros at the end out
 
 
 def _check_shard(
-    catalog: Catalog, report: Report, prefix: str, rows: list[_Row], read_data: float, *, frames: set[str]
-) -> Generator[FaultyRow, None, int]:
-    """Yield the faults of the rows whose digests begin with a prefix; return the number of pictures without a row.
-
-    The frames of clips have rows of their own; one that is missing is made again with the next clip that needs it.
-    """
-    present: dict[str, list[Stat]] = {}
-    for stat in catalog.store.list(f"{PICTURES}{prefix}"):
-        present.setdefault(_digest_of(stat), []).append(stat)
-    chosen: dict[str, _Row] = {}
-    for row in rows:
-        stats = present.get(row.digest)
+    catalog: Catalog,
+    report: Report,
+    named: list[tuple[str, int | None]],
+    present: dict[str, list[Stat]],
+    read_data: float,
+) -> _Faults:
+    """Return the faults of some pictures, given what the store has of them."""
+    faults = _Faults()
+    chosen: dict[str, list[int | None]] = {}
+    for digest, size in named:
+        stats = present.get(digest)
         if not stats:
-            where = f"{PICTURES}{row.digest[:2]}/{row.digest}"
-            yield FaultyRow(row.cell_id, where, f"picture of cell {row.cell_id} is missing")
-        elif row.size not in {None, *(stat.size for stat in stats)}:
-            what = f"{stats[0].size} bytes, but the row of cell {row.cell_id} says {row.size}"
-            yield FaultyRow(row.cell_id, stats[0].key, what)
-        elif _chosen(row.digest, read_data):
-            chosen[row.digest] = row
+            where = f"{PICTURES}{digest[:2]}/{digest}"
+            faults[digest, size] = _Fault(where, "picture of cell {cell} is missing")
+        elif size not in {None, *(stat.size for stat in stats)}:
+            what = f"{stats[0].size} bytes, but the row of cell {{cell}} says {size}"
+            faults[digest, size] = _Fault(stats[0].key, what)
+        elif _chosen(digest, read_data):
+            chosen.setdefault(digest, []).append(size)
 
     def verify(stat: Stat) -> tuple[Stat, bool, int]:
         data = catalog.store.get(stat.key)
@@ -123,11 +177,27 @@ def _check_shard(
         report.counts["pictures read"] += 1
         report.counts["bytes read"] += size
         if not right:
-            for row in (row for row in rows if row.digest == _digest_of(stat)):
-                yield FaultyRow(row.cell_id, stat.key, "the picture's bytes do not have its digest")
-    named = {row.digest for row in rows}
-    report.counts["pictures"] += len(named)
-    return sum(len(stats) for digest, stats in present.items() if digest not in named and digest not in frames)
+            fault = _Fault(stat.key, "the picture's bytes do not have its digest")
+            faults |= dict.fromkeys(((_digest_of(stat), said) for said in chosen[_digest_of(stat)]), fault)
+    return faults
+
+
+def _faulty_rows(catalog: Catalog, faults: _Faults, nameless: list[str]) -> Iterator[FaultyRow]:
+    """Yield the rows of faulty pictures, and those of these cells that name no picture."""
+    if faults:
+        digests = {digest for digest, _ in faults}
+        for row in _read(catalog, "picture_digest", digests):
+            if fault := faults.get((row["picture_digest"], row["picture_bytes"])):
+                yield FaultyRow(row["cell_id"], fault.where, fault.what.format(cell=row["cell_id"]))
+    if nameless:
+        for row in _read(catalog, "cell_id", set(nameless)):
+            if not re.match(_DIGEST, row["picture_digest"] or ""):
+                yield FaultyRow(row["cell_id"], f"cell {row['cell_id']}", "done, but its row names no picture")
+
+
+def _read(catalog: Catalog, column: str, values: set[str]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = catalog.read("results", _COLUMNS, where=(column, values)).to_pylist()
+    return rows
 
 
 def _digest_of(stat: Stat) -> str:

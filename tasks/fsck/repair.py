@@ -1,4 +1,4 @@
-"""Drops the rows whose picture or weights are gone or differ, so that their cells run and their models train again."""
+"""Drops the rows whose picture or weights are gone or differ, so that cells, frames and models are made again."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.fsck.findings import Report
+from tasks.fsck.frames import faulty_frames, short_clips
 from tasks.fsck.models import faulty_models
 from tasks.fsck.pictures import FaultyRow, faulty_pictures
 from tasks.heartbeat import refuse_while_running
@@ -19,7 +20,13 @@ class Repair:
     """The rows that a repair drops."""
 
     cells: tuple[FaultyRow, ...]
+    frames: tuple[FaultyRow, ...]
     models: tuple[FaultyRow, ...]
+
+    @property
+    def faults(self) -> int:
+        """Number of rows to drop."""
+        return len(self.cells) + len(self.frames) + len(self.models)
 
 
 def plan_repair(root: Root, *, read_data: float = 1.0) -> Repair:
@@ -31,7 +38,9 @@ def plan_repair(root: Root, *, read_data: float = 1.0) -> Repair:
     """
     counts = Report()
     cells = tuple(faulty_pictures(root.catalog, counts, read_data))
-    return Repair(cells, tuple(faulty_models(root.catalog, counts)))
+    frames = tuple(faulty_frames(root.catalog, counts, read_data))
+    clips = tuple(short_clips(root.catalog, {row.id for row in frames}))
+    return Repair(cells + clips, frames, tuple(faulty_models(root.catalog, counts)))
 
 
 def repair(root: Root, planned: Repair) -> int:
@@ -41,6 +50,9 @@ def repair(root: Root, planned: Repair) -> int:
         UserError: A sweep is running below the root.
     """
     refuse_while_running(root.store)
-    return root.catalog.drop("results", "cell_id", {row.id for row in planned.cells}) + root.catalog.drop(
-        "models", "model_id", {row.id for row in planned.models}
+    drops = (
+        ("results", "cell_id", planned.cells),  # before the frames: a clip that is done has all of its own
+        ("frames", "frame_key", planned.frames),
+        ("models", "model_id", planned.models),
     )
+    return sum(root.catalog.drop(table, key, {row.id for row in rows}) for table, key, rows in drops)

@@ -17,6 +17,9 @@ _FILES: Final[dict[FlowPreset, str]] = {
 }
 """Names of the files that torchvision keeps (`Raft_Small_Weights.C_T_V2`, `Raft_Large_Weights.C_T_V2`)."""
 
+_SOURCE: Final = "https://download.pytorch.org/models/"
+"""Where torchvision offers them."""
+
 
 def flow_file(preset: FlowPreset) -> Path | None:
     """Return the file of a network that finds motion; None for a preset without one.
@@ -29,6 +32,6 @@ def flow_file(preset: FlowPreset) -> Path | None:
     home = Path(os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch")
     path = home.expanduser() / "hub" / "checkpoints" / _FILES[preset]
     if not path.is_file():
-        hint = f"put torchvision's file {path.name} there, or write flow: dis_medium"
-        raise InputError(f"{preset} needs weights, which are not in {path.parent}", hint=hint)
+        hint = f"save {_SOURCE}{path.name} there, or write flow: dis_medium, which needs no weights"
+        raise InputError(f"{preset} needs torchvision's weights: {path} does not exist", hint=hint)
     return path

@@ -18,8 +18,8 @@ from nst.errors import InputError
 from nst.pictures.xmp import with_manifest
 from tasks.layout import picture_key, thumbnail_key
 from tasks.pages.cell_manifest import manifest_text
-from tasks.pages.report import page_elsewhere, records
-from tasks.pages.rows import short, sweep_rows, varying
+from tasks.pages.report import page_elsewhere
+from tasks.pages.rows import records, short, sweep_rows, varying
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

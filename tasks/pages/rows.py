@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.catalog import parameters
+from tasks.catalog.cells import input_columns
 from tasks.catalog.judged import judged
+from tasks.layout import picture_key, thumbnail_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import pandas as pd
     import pyarrow as pa
 
     from tasks.catalog import Catalog
+    from tasks.planning.sweep import PreparedSweep
+    from tasks.store import Store
 
 _NAMES = ("content_name", "style_name")
 _TRAINED = "trained_style_name"
@@ -52,6 +58,73 @@ def sweep_rows(
 def _filled(rows: pa.Table) -> pa.Table:
     needed = {"cell_id", _TRAINED, "method", "attempt", "picture_uri", "picture_digest", "error_class", "error_message"}
     return rows.select([name for name in rows.column_names if name in needed or rows[name].null_count < rows.num_rows])
+
+
+def sweep_table(catalog: Catalog, sweep_id: str, limit: int | None = None) -> pd.DataFrame:
+    """Return one row per cell of a sweep in the manifest's order: its result, or else its last failed attempt.
+
+    Args:
+        catalog: The catalog of the root.
+        sweep_id: Id of the sweep.
+        limit: Only the first cells, this many; None for all.
+    """
+    results = sweep_rows(catalog, sweep_id, how="left", limit=limit).set_index("position")
+    failures = sweep_rows(catalog, sweep_id, "failures", limit=limit).sort_values(["position", "attempt"])
+    failures = failures.drop_duplicates("position", keep="last").set_index("position")
+    undone = failures.index.intersection(results.index[results.picture_uri.isna()])
+    columns = results.columns.union(failures.columns, sort=False)
+    table = results.reindex(columns=columns).astype(object)
+    table.loc[undone] = failures.loc[undone].reindex(columns=columns).astype(object)
+    return table.reset_index()
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows as dictionaries, with None for what is missing."""
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
+
+
+def planned_rows(prepared: PreparedSweep, limit: int) -> list[dict[str, Any]]:
+    """Return the rows of a planned sweep as a page shows them; cells that are not done have their settings, too.
+
+    Args:
+        prepared: The plan.
+        limit: Only the first cells, this many.
+    """
+    plan, root = prepared.plan, prepared.root
+    rows = shown_rows(root.store, records(sweep_table(root.catalog, plan.sweep_id, limit)))
+    numbers = {cell_id: number for number, cell_id in enumerate(plan.cells.ids)}
+    for row in rows:
+        number = numbers.get(row["cell_id"])
+        if row["picture_uri"] is None and number is not None:
+            cell = plan.cells.cell(number)
+            row |= {name: value for name, value in input_columns(cell).items() if row.get(name) is None}
+            if cell.content and (clip := cell.content.clip):
+                row |= {f"clip_{key}": getattr(clip, key) for key in ("first", "last", "every")}
+    return rows
+
+
+def shown_rows(
+    store: Store,
+    rows: list[dict[str, Any]],
+    located: Callable[[Mapping[str, Any]], tuple[str, str]] | None = None,
+) -> list[dict[str, Any]]:
+    """Return rows with the pictures where they lie now: the root may be a copy of the one that they were made in.
+
+    Args:
+        store: The store of the root.
+        rows: Rows of a sweep's cells.
+        located: Gives the URIs of the picture and of the thumbnail of a done row; by default those in the root.
+    """
+
+    def in_root(row: Mapping[str, Any]) -> tuple[str, str]:
+        keys = picture_key(row["picture_digest"], row["picture_format"]), thumbnail_key(row["picture_digest"])
+        return store.url(keys[0]), store.url(keys[1])
+
+    for row in rows:
+        if row["picture_uri"] is not None:
+            row["picture_uri"], row["thumbnail_uri"] = (located or in_root)(row)
+    return rows
 
 
 def varying(rows: pd.DataFrame) -> list[str]:

@@ -13,7 +13,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import NstError
-from nst.planning.rates import network_of
+from nst.planning.rates import network_of, walk_of
 from nst.yaml.json_text import from_json
 from tasks.catalog.parquet import from_file
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _KEY: Final = "state/rates.json"
 
-_COLUMNS: Final = ("method", "backbone", "backbone_weights", "precision", "seconds", "cost")
+_COLUMNS: Final = ("method", "finish_digest", "backbone", "backbone_weights", "precision", "seconds", "cost")
 
 _Sums = list[tuple[str, str, str, float, float]]
 """For each rate that a file knows, the three parts of the rate, and the sums of seconds and of cost."""
@@ -91,11 +91,12 @@ def _row(method: str, backbone: str, precision: str, seconds: float, cost: float
 def _sums(file: bytes) -> _Sums:
     table = from_file(file, _COLUMNS)
     sums: defaultdict[tuple[str, str, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
-    for method, backbone, weights, precision, seconds, cost in zip(
+    for method, finish, backbone, weights, precision, seconds, cost in zip(
         *(c.to_pylist() for c in table.columns), strict=True
     ):
         if seconds and cost:
-            total = sums[method, network_of(backbone, weights) if backbone else "", precision or ""]
+            walk = walk_of(method, finishes=finish is not None)
+            total = sums[walk, network_of(backbone, weights) if backbone else "", precision or ""]
             total[0] += seconds
             total[1] += cost
     return [(*rate, seconds, cost) for rate, (seconds, cost) in sums.items()]

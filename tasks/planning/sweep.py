@@ -74,12 +74,20 @@ class PreparedSweep:
                 needed.append((measured.batch_bytes(cells * config.pixels), measured.device_bytes))
         return max(needed, default=None)
 
-    def frames(self) -> tuple[int, int]:
-        """Return how many frames the clips that are to be run have, all passes, and how many of them are kept."""
+    def frames(self, done: Container[str] = ()) -> tuple[int, int]:
+        """Return how many frames the clips that are to be run have, all passes, and how many of them are kept.
+
+        Args:
+            done: Ids of cells that were done after the plan was made.
+        """
         cells = self.plan.cells
         if not cells.has_clips:
             return 0, 0
-        to_do = [number for number in range(len(cells)) if self.plan.reason(number) != DONE and cells.frames(number)]
+        to_do = [
+            number
+            for number, cell in enumerate(cells.ids)
+            if self.plan.reason(number) != DONE and cell not in done and cells.frames(number)
+        ]
         motions = (cells.structure_config(cells.structure(number)).motion for number in to_do)
         total = sum(cells.frames(n) * getattr(m, "passes", 1) for n, m in zip(to_do, motions, strict=True))
         ids = {cells.ids[number] for number in to_do}
@@ -152,12 +160,13 @@ def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str
     )
     digests.save()
     notes = (*found.notes, *check_fitting(cells, found.content_places, found.style_places, manifest.positions))
-    done = root.catalog.keys("results")
+    committed = root.catalog.known("results")
+    done = {cell for cell in cells.ids if cell in committed}
     failed = root.catalog.counts("failures")
     calibrations = kept_calibrations()
     history = {kind: measured.seconds_per_cost for kind, measured in calibrations.items()}
-    history |= known_rates(root.catalog) if done else {}
-    known = known_versions(root.catalog, _open_addresses(cells, done)) if done else {}
+    history |= known_rates(root.catalog) if committed else {}
+    known = known_versions(root.catalog, _open_addresses(cells, done)) if committed else {}
     plan = make_plan(manifest.name, cells, done, failed=failed, known=known, history=history)
     if plan.to_do:
         check_folders(root.store, (PICTURES, THUMBNAILS))

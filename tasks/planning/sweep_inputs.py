@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nst.config.video import MotionBlock
 from nst.records import StyleRef
+from tasks.clips.extra import check_extra
 from tasks.inputs.flow_files import flow_file
 from tasks.inputs.images import FoundImage, find_image, find_images, find_mask, image_refs, stem, unique
 from tasks.planning.clips import find_clip, identify_clip
@@ -79,6 +80,7 @@ def find_inputs(manifest: Manifest, base: BaseUri, digests: Digests, store: Stor
     for index, content in enumerate(manifest.contents):
         with faults.at("contents", index):
             if content.video is not None:
+                check_extra()
                 contents.append(identify_clip(find_clip(content, base), digests, store, manifest.clip_format))
                 content_places.append(("contents", index))
                 continue

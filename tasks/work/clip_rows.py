@@ -1,4 +1,4 @@
-"""Writes a finished clip: its file, its moving thumbnail, and what its row says of how steady it is."""
+"""Writes a finished clip: its file, what the page shows of it, and what its row says of how steady it is."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from nst.pictures.images import decode
 from tasks.clips.preview import animated_preview, preview_frames
 from tasks.clips.writing import write_clip
 from tasks.layout import picture_key, thumbnail_key
+from tasks.work.clip_copies import write_copies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,7 +46,7 @@ _MEASURED: Final = 8
 
 
 def clip_columns(root: Root, made: ClipMade, measure: Callable[[np.ndarray, int], dict[str, float]]) -> dict[str, Any]:
-    """Write the clip and its thumbnail; return the columns about them, the losses and the metrics.
+    """Write the clip, its thumbnail and copies for the page; return the columns about them, the losses and the metrics.
 
     Args:
         root: Where the clip goes.
@@ -58,6 +59,7 @@ def clip_columns(root: Root, made: ClipMade, measure: Callable[[np.ndarray, int]
     key, small = picture_key(digest, form), thumbnail_key(digest)
     root.store.put(key, data)
     root.store.put(small, _preview(root, made))
+    write_copies(root.store, made.source, digest, form, _pictures(root, made))
     first = next(_pictures(root, made))
     return {
         **_mean_losses(made),

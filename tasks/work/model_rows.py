@@ -7,9 +7,10 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.config.terms import PARTS
+from tasks.catalog.cells import to_json
 from tasks.catalog.parameters import compact, flatten
 from tasks.models.choose import TRAINING_METHOD
-from tasks.work.rows import error_columns, to_json
+from tasks.work.rows import error_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The catalog's rows about a cell: identity, inputs, every parameter, losses, failures. No tensors, no storage.
+"""The catalog's rows about a cell: losses, traces, failures. No tensors, no storage.
 
 The keys are the columns of `tasks.catalog.schema`; a key that is not a column raises, since it is a bug.
 """
@@ -6,16 +6,13 @@ The keys are the columns of `tasks.catalog.schema`; a key that is not a column r
 from __future__ import annotations
 
 import hashlib
-import json
 import traceback
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
-from nst.config.video import OF_CLIPS
 from nst.errors import NstError
-from nst.identity import address
+from tasks.catalog.cells import identity_columns, to_json
 from tasks.catalog.columns import LAYERS
-from tasks.catalog.parameters import flatten
 
 _TRACEBACK_LINES: Final = 12
 """Lines of traceback that the row of an unexpected failure keeps."""
@@ -23,54 +20,8 @@ _TRACEBACK_LINES: Final = 12
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nst.records import Cell, CellLosses, StyleRef, TraceRecord
+    from nst.records import Cell, CellLosses, TraceRecord
     from tasks.jobs import Job
-
-
-def identity_columns(job: Job, cell: Cell) -> dict[str, Any]:
-    """Return the columns that identify a cell and its inputs, shared by `results` and `failures`."""
-    content, style = cell.content, recorded_style(cell)
-    return {
-        "cell_id": cell.cell_id,
-        "address": address(cell),
-        "sweep_id": job.sweep_id,
-        "sweep_name": job.sweep_name,
-        "batch_id": job.batch.batch_id,
-        "attempt": cell.attempt,
-        "method_version": cell.config.version,
-        "content_name": content.name if content else None,
-        "content_uri": (content.uri or None) if content else None,
-        "content_digest": (content.digest or None) if content else None,
-        "content_mask_uri": content.mask.uri if content and content.mask else None,
-        "content_mask_digest": content.mask.digest if content and content.mask else None,
-        "init_digest": cell.start.digest if cell.start else None,
-        "style_name": style.name if style else None,
-        "style_uris": to_json([image.uri for image in style.images]) if style else None,
-        "style_digests": to_json([image.digest for image in style.images]) if style else None,
-        "style_mask_uris": _masks(style, "uri") if style else None,
-        "style_mask_digests": _masks(style, "digest") if style else None,
-        "style_weights": to_json(style.weights) if style else None,
-        "style_scales": to_json(style.scales) if style and style.scales else None,
-        "style_mix": style.mix if style and len(style.images) > 1 else None,
-        "weights_digest": job.batch.weights_digest or (cell.model.digest if cell.model else None) or None,
-        "model_id": cell.model.model_id if cell.model else None,
-        "finish_model_id": cell.finish.model_id if cell.finish else None,
-        "finish_digest": (cell.finish.digest or None) if cell.finish else None,
-        **_settings(cell),
-    }
-
-
-def _settings(cell: Cell) -> dict[str, Any]:
-    """Return the settings of a cell by column; those of clips only for a clip."""
-    settings = flatten(cell.config)
-    if cell.content and cell.content.clip:
-        return settings
-    return {name: value for name, value in settings.items() if not name.startswith(OF_CLIPS)}
-
-
-def recorded_style(cell: Cell) -> StyleRef | None:
-    """Return the style of a cell, or else that for which its network was trained, where it is known."""
-    return cell.style or (cell.model.style if cell.model else None)
 
 
 def loss_columns(losses: CellLosses) -> dict[str, Any]:
@@ -126,13 +77,3 @@ def failures_id(job: Job) -> str:
     """Return the id of a batch's failures record; an attempt that is made twice because of a crash is one record."""
     attempts = ",".join(f"{cell.cell_id}:{cell.attempt}" for cell in job.batch.cells)
     return f"{job.batch.batch_id}-{hashlib.sha256(attempts.encode()).hexdigest()[:8]}"
-
-
-def _masks(style: StyleRef, what: Literal["uri", "digest"]) -> str | None:
-    masks = [getattr(image.mask, what, None) for image in style.images]
-    return to_json(masks) if any(masks) else None
-
-
-def to_json(value: Any) -> str:
-    """Return a list or mapping as the catalog's columns hold it: JSON without spaces."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -19,6 +19,7 @@ from nst.errors import InputError, TransientError, UserError
 from nst.methods.start import picture_size
 from nst.pictures import images
 from nst.workspace import Request, Stylized, Workspace
+from tasks.catalog.cells import identity_columns
 from tasks.jobs import BatchOutcome, Failure, Job
 from tasks.layout import picture_key, thumbnail_key
 from tasks.models.backbone_weights import load_weights
@@ -27,7 +28,7 @@ from tasks.work.halving import as_told, stylize_in_memory
 from tasks.work.judging import Judging
 from tasks.work.measuring import Measuring
 from tasks.work.requests import Requests
-from tasks.work.rows import failure_row, failures_id, identity_columns, loss_columns, trace_row
+from tasks.work.rows import failure_row, failures_id, loss_columns, trace_row
 from tasks.work.workplace import peak_memory, reset_peak_memory, workplace
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ class Stylist:
             done=tuple(row["cell_id"] for row in rows),
             failed=tuple(Failure.of(failed.cell.cell_id, failed.error) for failed in failures),
             seconds=computed.about["batch_seconds"],
+            rows=tuple({name: value for name, value in row.items() if value is not None} for row in rows),
         )
 
     def _workspace(self, job: Job) -> Workspace:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
 from nst.errors import Stopped, WorkerLost
+from tasks.jobs import BatchOutcome
 from tasks.work.devices import usable_cores
 from tasks.work.serve import serve
 from tasks.work.spawning import without_main
@@ -23,7 +24,7 @@ from tasks.work.spawning import without_main
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from tasks.jobs import BatchOutcome, Job, TrainingJob, TrainingOutcome
+    from tasks.jobs import Job, TrainingJob, TrainingOutcome
     from tasks.root import Root
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 OnStep = Callable[[str, int, int], None]
 """Called with (id of batch or model, step, all steps) at most twice a second per device."""
+
+OnOutcome = Callable[[BatchOutcome], None]
+"""Called with what became of a batch, as soon as its rows are committed."""
 
 CRASHES_BEFORE_QUARANTINE: Final = 3
 """Workers that a job may kill before it is given up."""
@@ -49,7 +53,8 @@ class DevicePool:
     """
 
     def __init__(self, root: Root, devices: Sequence[str], on_step: OnStep | None = None) -> None:
-        self._on_step = on_step
+        self._on_steps = [on_step] if on_step else []
+        self._on_outcomes: list[OnOutcome] = []
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         threads = max(1, usable_cores() // max(1, sum(device == "cpu" for device in devices)))
         self._workers = [_Worker(root, device, threads) for device in devices]
@@ -63,6 +68,20 @@ class DevicePool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def watch(self, on_step: OnStep, on_outcome: OnOutcome) -> None:
+        """Call these, too, from now on: from the thread that waits for a job. They must be quick and must not raise."""
+        self._on_steps.append(on_step)
+        self._on_outcomes.append(on_outcome)
+
+    def _step(self, key: str, step: int, steps: int) -> None:
+        for on_step in self._on_steps:
+            on_step(key, step, steps)
+
+    def _outcome(self, outcome: BatchOutcome | TrainingOutcome) -> None:
+        if isinstance(outcome, BatchOutcome):
+            for on_outcome in self._on_outcomes:
+                on_outcome(outcome)
 
     @overload
     def run(self, job: Job, *, crashes: int = ...) -> BatchOutcome: ...
@@ -85,7 +104,7 @@ class DevicePool:
         worker = self._idle.get()
         try:
             for crash in range(1, crashes + 1):
-                outcome: BatchOutcome | TrainingOutcome | Exception = worker.run([job], self._on_step)[0][1]
+                outcome: BatchOutcome | TrainingOutcome | Exception = worker.run([job], self._step, self._outcome)[0][1]
                 if not isinstance(outcome, WorkerLost) or crash == crashes:
                     break
         finally:
@@ -108,7 +127,7 @@ class DevicePool:
         """
         worker = self._idle.get()
         try:
-            return worker.run(jobs, self._on_step)
+            return worker.run(jobs, self._step, self._outcome)
         finally:
             self._idle.put(worker)
 
@@ -155,7 +174,9 @@ class _Worker:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
             child_end.close()
 
-    def run(self, jobs: Sequence[AnyJob], on_step: OnStep | None) -> list[tuple[AnyJob, Any]]:
+    def run(
+        self, jobs: Sequence[AnyJob], on_step: OnStep, on_outcome: Callable[[Any], None]
+    ) -> list[tuple[AnyJob, Any]]:
         """Run jobs as `DevicePool.run_in_turn` does."""
         self._refuse_if_stopping()
         if self.process is None or not self.process.is_alive():
@@ -175,14 +196,15 @@ class _Worker:
                     continue
                 kind, key, value = self.connection.recv()
                 if kind == "step":
-                    if on_step:
-                        on_step(key, *value)
+                    on_step(key, *value)
                 elif kind == "computed":
                     free = True
                 else:
                     ended.append((open_.pop(key), value))
                     if kind == "error":
                         waiting.clear()
+                    else:
+                        on_outcome(value)
         except (EOFError, ConnectionError):
             self._refuse_if_stopping()
             lost = WorkerLost(f"the worker of {self.device} died {self._cause_of_death()}")

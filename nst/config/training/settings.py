@@ -21,10 +21,11 @@ Filters = Annotated[int, Field(ge=4, le=256)]
 class DecayConfig(NamedBlock):
     """How the learning rate falls from step to step."""
 
-    name: Literal["constant", "step", "inverse"] = "constant"
+    name: Literal["constant", "step", "inverse", "cosine"] = "constant"
     """`constant`: the learning rate does not fall (Johnson et al. 2016). `step`: it is multiplied by `factor` every
     `every` steps (DmitryUlyanov/texture_nets). `inverse`: it is divided by 1 + `rate` times the step
-    (naoto0804/pytorch-AdaIN)."""
+    (naoto0804/pytorch-AdaIN). `cosine`: it falls along half a cosine and reaches zero after all `steps` (Loshchilov &
+    Hutter 2017, eq. 5, without restarts)."""
 
     factor: Annotated[float, Field(gt=0, le=1)] = 0.8
     """Factor of `step` (0.8 in DmitryUlyanov/texture_nets)."""
@@ -56,6 +57,9 @@ class Training(Settings):
 
     BETA1: ClassVar[float] = 0.9
     """Decay of the mean gradient in Adam (0.9 in Kingma & Ba 2015)."""
+
+    BETA2: ClassVar[float] = 0.999
+    """Decay of the mean squared gradient in Adam (0.999 in Kingma & Ba 2015)."""
 
     family: Any
 

@@ -20,8 +20,12 @@ class StudentTraining(Training):
     `input` of the backbone that it was trained with. The file holds the weights in float16.
     """
 
+    VERSION: ClassVar[int] = 2
+
     KNOWS: ClassVar[Literal["one", "many", "any"]] = "any"
     MAKES: ClassVar[Literal["pictures", "backbone"]] = "backbone"
+    BETA2: ClassVar[float] = 0.99
+    """Gradients of the first steps are large and die out soon: their squares are forgotten after a hundred steps."""
 
     family: Literal["student"] = "student"
 

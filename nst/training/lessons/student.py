@@ -48,8 +48,8 @@ DESCENT_STYLE: Final = 30.0
 _MIXED: Final = 7
 """Number of this file's stream of random numbers, independent of the streams of `nst.training.sampler`."""
 
-_BLEND: Final = 0.6
-"""Largest share of another picture in a picture that is to be moved."""
+_BLEND: Final = 1.0
+"""Largest share of another picture in a picture that is to be moved: a descent may end close to the style."""
 
 _NOISE: Final = 0.09
 """Largest standard deviation of the noise in a picture that is to be moved, in units of the [0, 1] range."""
@@ -256,26 +256,24 @@ class Disagreement:
     def _features(self, pictures_B3HW: Tensor) -> Tensor:
         """Return the disagreement of the features of every picture, shape (B,).
 
-        It is the mean over the convolutions of the squared error relative to the teacher's features, those at the style
-        layers counted fully and the others by `_BETWEEN`, plus the mean relative distance of Gram matrices at the style
-        layers.
+        It is the sum over the convolutions of the squared error relative to the teacher's features, those at the style
+        layers counted fully and the others by `_BETWEEN`, and of the relative distance of Gram matrices at the style
+        layers, divided by the number of convolutions.
         """
         with torch.no_grad():
             theirs = extract(self.teacher, pictures_B3HW, self.config.precision)
         ours = extract(self.student, pictures_B3HW, self.config.precision)
-        errors, grams = [], []
+        distances = []
         for layer, numbers in self.kept.named_buffers():
             name = rectified(layer)
             target_BCHW = theirs[name][:, numbers]
             energy_B = target_BCHW.square().sum((1, 2, 3)) + _FLOOR
             error_B = (ours[name] - target_BCHW).square().sum((1, 2, 3)) / energy_B
-            if name not in self.config.style_layers:
-                errors.append(_BETWEEN * error_B)
-                continue
-            errors.append(error_B)
-            target = gram_statistics(target_BCHW)
-            grams.append(gram_distance(gram_statistics(ours[name]), target) / (gram_energy(target) + _FLOOR))
-        return torch.stack(errors).mean(0) + torch.stack(grams).mean(0)
+            distances.append((1.0 if name in self.config.style_layers else _BETWEEN) * error_B)
+            if name in self.config.style_layers:
+                target = gram_statistics(target_BCHW)
+                distances.append(gram_distance(gram_statistics(ours[name]), target) / (gram_energy(target) + _FLOOR))
+        return torch.stack(distances).sum(0) / len(self.config.filters)
 
     def _gradients(self, network: Backbone, pictures_B3HW: Tensor, *, learns: bool) -> dict[str, Tensor]:
         """Return the gradients of the content loss and of the style loss with respect to the pictures."""

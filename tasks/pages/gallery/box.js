@@ -4,6 +4,7 @@ let boxOrder = ALL;
 
 function openBox(i, order) {
   boxOrder = order && order.length ? order : ALL;
+  if (!byId("box").open) Object.assign(look, { scale: 1, x: 0, y: 0 });
   state.cell = DATA.keys[i];
   renderBox();
   if (!byId("box").open) byId("box").showModal();
@@ -22,13 +23,12 @@ function otherOf(i) {
   if (state.against === "pin" && DATA.keys.includes(state.pin)) {
     const pinned = DATA.keys.indexOf(state.pin);
     const label = `pinned: ${nameOf(pinned)} ${captionOf(pinned, new Set())}`;
-    return { source: DATA.pictures[pinned], still: DATA.thumbs[pinned], label, clip: clipOf(pinned) };
+    return { source: playedOf(pinned), still: DATA.thumbs[pinned], label, clip: clipOf(pinned) };
   }
   const kind = state.against === "style" ? "style" : "content";
   const name = AXES.has(kind) ? valueOf(kind, i) : DATA.only[kind];
-  const [still, { link }] = [DATA.heads[kind][name], DATA.sources.values[DATA.sources.index[i]]];
-  const moves = kind === "content" && clipOf(i) && link && (isVideo(link) || /\.(gif|webp)$/i.test(link));
-  return { source: moves ? link : still, still, label: `${kind}: ${text(name)}`, clip: null };
+  const [still, moving] = [DATA.heads[kind][name], kind === "content" && clipOf(i) ? contentOf(i) : null];
+  return { source: moving?.source ?? still, still, label: `${kind}: ${text(name)}`, clip: moving?.clip ?? null };
 }
 
 // A picture or a clip; where this browser cannot play the clip, a smaller picture of it.
@@ -41,7 +41,7 @@ function stageOf(i) {
   if (faultOf(i)) return el("div", { class: "show" }, el("p", { class: "fail" }, faultOf(i)));
   const other = otherOf(i);
   const mode = other.source ? state.mode : "one";
-  const picture = () => viewOf(DATA.pictures[i], DATA.thumbs[i], nameOf(i), { class: "own" });
+  const picture = () => viewOf(playedOf(i), DATA.thumbs[i], nameOf(i), { class: "own" });
   const second = (attributes) => viewOf(other.source, other.still, other.label, { class: "second", ...attributes });
   if (mode === "side") {
     return el("div", { class: "show" }, el("figure", {}, second({}), el("figcaption", {}, other.label)),
@@ -56,53 +56,41 @@ function stageOf(i) {
     } });
     return el("div", { class: "show" }, el("div", { class: "over" }, el("div", { class: "fit", style: DATA.shapes[i] ? `--ratio: ${DATA.shapes[i]}` : null }, picture(), top, ...(mode === "slider" ? [edge, range] : []))));
   }
-  const show = el("div", { class: "show" }, el("figure", {}, picture()));
-  if (!isVideo(DATA.pictures[i])) show.addEventListener("click", () => show.classList.toggle("large"));
-  return show;
+  return el("div", { class: "show" }, el("figure", {}, picture()));
 }
 
 function choice(label, key, value, hint) {
   return el("button", { type: "button", "aria-pressed": String(state[key] === value), title: hint, onclick: () => { state[key] = value; renderBox(); writeState(); } }, label);
 }
 
-function table(pairs) {
-  return el("table", {}, ...pairs.map(([name, value, about]) => el("tr", { title: about || null }, el("td", {}, name), el("td", {}, text(value)))));
-}
-
 function renderBox() {
   const i = current();
   if (i < 0) return;
   const bar = el("div", { class: "bar" },
-    el("button", { type: "button", title: "Previous (←)", onclick: () => step(-1) }, "←"), el("button", { type: "button", title: "Next (→)", onclick: () => step(1) }, "→"),
+    el("button", { type: "button", title: "Previous (←)", "aria-label": "Previous cell", onclick: () => step(-1) }, "←"), el("button", { type: "button", title: "Next (→)", "aria-label": "Next cell", onclick: () => step(1) }, "→"),
     choice("Picture", "mode", "one", "1"), choice("Side by side", "mode", "side", "2"), choice("Slider", "mode", "slider", "3"), choice("Difference", "mode", "difference", "4"),
     el("span", { class: "note" }, "against"), choice("content", "against", "content"), choice("style", "against", "style"),
     state.pin ? choice("pinned", "against", "pin") : null,
     el("button", { type: "button", title: "Pin this picture to compare others with (p)", onclick: pin }, "Pin"),
-    el("button", { type: "button", title: "Close (Esc)", style: "margin-left: auto", onclick: () => byId("box").close() }, "×"));
+    el("button", { type: "button", title: "Close (Esc)", "aria-label": "Close", class: "close", onclick: () => byId("box").close() }, "×"));
   const [focused, byKeyboard] = [document.activeElement, document.activeElement.matches(":focus-visible")];
   stopClips();
   const stage = stageOf(i);
-  const notes = broken.has(DATA.pictures[i]) ? [el("p", { class: "note" }, "This browser cannot play the clip: its small preview is shown. Open the clip with a player.")] : [];
-  byId("stage").replaceChildren(...[bar, stage, playClips(stage, i, otherOf(i)), ...notes].filter((node) => node !== null));
+  bar.lastElementChild.before(dressStage(stage, i));
+  byId("stage").replaceChildren(...[bar, stage, playClips(stage, i, otherOf(i)), ...notesOf(stage, i)].filter((node) => node !== null));
   if (!focused.isConnected) refocus(focused, byKeyboard);
 
-  const settings = settingsOf(i);
-  const varying = [...parameterAxes, ...Object.keys(DATA.followers)].filter((key) => settings[key] !== null);
-  const rows = (keys) => keys.map((key) => [key, settings[key], DATA.about[key]]);
-  const numbers = DATA.metrics.filter((metric) => metric.values[i] !== null).map((metric) => [metric.label, metric.values[i], metric.about]);
-  const yaml = yamlOf(i);
-  const copy = el("button", { type: "button", id: "copy", title: "y", onclick: () => copyText(yaml, copy) }, "Copy");
-  const facts = [
-    el("h2", {}, nameOf(i)),
-    DATA.errors[i] ? el("p", { class: "fail" }, DATA.errors[i]) : null,
-    ...(varying.length ? [el("h3", {}, "What varies"), table(rows(varying))] : []),
-    ...(numbers.length ? [el("h3", {}, "Measured"), table(numbers)] : []),
-    ...(settings.method ? [el("h3", {}, "This cell as a manifest ", copy), el("pre", { id: "yaml", tabindex: 0 }, yaml)] : []),
-    el("details", {}, el("summary", {}, "All settings"), table(rows(Object.keys(settings).filter((key) => settings[key] !== null)))),
-    DATA.pictures[i] ? el("p", {}, el("a", { href: DATA.pictures[i], target: "_blank", rel: "noopener" }, clipOf(i) ? "Open the clip" : "Open the picture")) : null,
-    el("p", { class: "note" }, `cell ${DATA.ids[i]}`),
-  ];
-  byId("facts").replaceChildren(...facts.filter((node) => node !== null));
+  byId("facts").replaceChildren(...factsOf(i));
+  applyLook();
+}
+
+function notesOf(stage, i) {
+  const files = [DATA.pictures[i], DATA.sources.values[DATA.sources.index[i]].link];
+  const isFree = (image) => clipOf(i) && files.includes(image.getAttribute("src"));
+  return [
+    broken.has(files[0]) ? "This browser cannot play the clip: its small preview is shown. Open the clip with a player." : null,
+    [...stage.querySelectorAll("img")].some(isFree) ? "A GIF or WebP plays by itself here, out of step and without single frames: its copy for this page is missing." : null,
+  ].filter(Boolean).map((words) => el("p", { class: "note" }, words));
 }
 
 // Who goes by keyboard stays on the control that was drawn anew; after a click the keys belong to the stage again, so
@@ -114,6 +102,7 @@ function refocus(gone, byKeyboard) {
 }
 
 function pin() {
+  state.pins = [...state.pins.split(",").filter((key) => key && key !== state.cell), state.cell].slice(-3).join(",");
   state.pin = state.cell;
   state.against = "pin";
   renderBox();

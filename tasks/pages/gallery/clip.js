@@ -16,6 +16,23 @@ let player = null;
 const clipOf = (i) => DATA.clips.values[DATA.clips.index[i]] ?? null;
 const isVideo = (address) => /\.(mp4|m4v|mov|mkv|webm)$/i.test(address || "") && !broken.has(address);
 
+// What is no MP4 file has a copy that is one beside its thumbnail, and so has a content that is no video file: browsers
+// play GIF and WebP as they please. A copy that is not there counts as broken, and the file itself is shown.
+const copyOf = (i, ending) => (clipOf(i) && DATA.thumbs[i] ? DATA.thumbs[i].replace(/\.webp$/, ending) : null);
+
+function playedOf(i) {
+  const [own, copy] = [DATA.pictures[i], copyOf(i, ".mp4")];
+  return copy && !/\.mp4$/i.test(own) && !broken.has(copy) ? copy : own;
+}
+
+// The content of a clip, with its frames where they are those of the clip: its file, or the copy of what was selected.
+function contentOf(i) {
+  const [{ link }, copy] = [DATA.sources.values[DATA.sources.index[i]], copyOf(i, ".content.mp4")];
+  if (isVideo(link)) return { source: link, clip: null };
+  if (copy && !broken.has(copy)) return { source: copy, clip: clipOf(i) };
+  return { source: /\.(gif|webp)$/i.test(link || "") ? link : null, clip: null };
+}
+
 function videoOf(address, label, poster, attributes) {
   const node = el("video", { src: address, "aria-label": label, poster, playsinline: true, muted: true, preload: "auto", disableremoteplayback: true, ...attributes });
   node.muted = true; // the attribute counts only in a page's source

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _HERE: Final = Path(__file__).parent
-_SCRIPTS: Final = ("model.js", "grid.js", "clip.js", "box.js", "plot.js", "main.js")
+_SCRIPTS: Final = (
+    "model.js", "grid.js", "clip.js", "zoom.js", "box.js", "facts.js", "plot.js", "live.js", "main.js",
+)  # fmt: skip
 _HEAD_BYTES: Final = 3_000_000
 """About how many bytes of content and style pictures a page may carry."""
 
@@ -35,6 +37,7 @@ def build_gallery(
     contents: Mapping[str, bytes] | None = None,
     styles: Mapping[str, bytes] | None = None,
     moments: Mapping[str, Sequence[float]] | None = None,
+    run: str = "",
 ) -> str:
     """Return the page as text, to be written as UTF-8.
 
@@ -48,8 +51,10 @@ def build_gallery(
         styles: The same for styles.
         moments: When each frame of a clip is shown, in seconds of its content, by the cell's id. The frames of a clip
             without an entry are taken to follow each other evenly from 0.
+        run: Id of the run that makes the pictures while the page is open: it then reads `live.js` beside it now and
+            then (`tasks.pages.live`). "" for a page that is finished.
     """
-    data = tabulate(rows, page_uri, moments)
+    data = {"run": run, **tabulate(rows, page_uri, moments, growing=bool(run))}
     heads = {"content": contents or {}, "style": styles or {}}
     count = sum(len(known) for known in heads.values())
     side = 640 if count * 60_000 < _HEAD_BYTES else 256 if count * 12_000 < _HEAD_BYTES else 96
@@ -64,6 +69,7 @@ def build_gallery(
         summary=", ".join(f"{n:,} {what}" for what, n in counts.items() if n or what == "pictures"),
         style=Markup(_read("page.css")),  # noqa: S704  # our own file
         script=Markup(script),  # noqa: S704  # our own files
+        loads="'strict-dynamic'" if run else "",
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         data=Markup(_json_for_html(data)),  # noqa: S704  # escaped by _json_for_html
     )

@@ -6,7 +6,17 @@ const byId = (id) => document.getElementById(id);
 const COUNT = DATA.ids.length;
 const ALL = Array.from({ length: COUNT }, (_, i) => i);
 const AXES = new Map(DATA.axes.map((axis) => [axis.key, axis]));
-const METRICS = new Map(DATA.metrics.map((metric) => [metric.key, metric]));
+// Metrics that some cell has a value of; while a sweep runs, their number grows.
+const METRICS = new Map(DATA.metrics.filter((metric) => metric.values.length).map((metric) => [metric.key, metric]));
+const metrics = () => DATA.metrics.filter((metric) => METRICS.has(metric.key));
+
+function measure(key, i, value) {
+  const metric = METRICS.get(key) || DATA.metrics.find((each) => each.key === key);
+  if (!metric) return;
+  if (!metric.values.length) metric.values = new Array(COUNT).fill(null);
+  METRICS.set(key, metric);
+  Object.assign(metric, { range: undefined }).values[i] = value;
+}
 
 // Rows may be pairs of content and style.
 if (AXES.has("content") && AXES.has("style")) {
@@ -19,6 +29,14 @@ if (AXES.has("content") && AXES.has("style")) {
   AXES.set("pair", { key: "pair", label: "content × style", values: present.map(pair), index: code.map((value) => place.get(value)) });
 }
 AXES.set("none", { key: "none", label: "nothing", values: [null], index: new Array(COUNT).fill(0) });
+
+// Numbers as people read them; `unit` is that of a metric.
+function amount(value, unit) {
+  if (value === null || value === undefined || !unit) return text(value);
+  if (unit !== "B") return `${text(value)} ${unit}`;
+  const power = Math.min(3, Math.max(0, Math.floor(Math.log10(Math.max(1, Math.abs(value))) / 3)));
+  return `${text(Number((value / 1000 ** power).toPrecision(3)))} ${["B", "kB", "MB", "GB"][power]}`;
+}
 
 function text(value) {
   if (value === null || value === undefined) return "–";
@@ -39,14 +57,22 @@ function el(tag, attributes = {}, ...children) {
 }
 
 const valueOf = (key, i) => AXES.get(key).values[AXES.get(key).index[i]];
-const nameOf = (i) => ["content", "style"].filter((key) => AXES.has(key)).map((key) => valueOf(key, i)).map(text).join(" × ")
+const nameOf = (i) => ["sweep", "content", "style"].filter((key) => AXES.has(key)).map((key) => valueOf(key, i)).map(text).join(" × ")
   || [DATA.only.content, DATA.only.style].filter(Boolean).join(" × ") || DATA.ids[i].slice(0, 8);
 
 // Why there is no picture; null where there is one.
-const faultOf = (i) => (DATA.errors[i] === null ? null : DATA.errors[i] ? `failed: ${DATA.errors[i]}` : "not done");
+function faultOf(i) {
+  if (DATA.errors[i] === null) return null;
+  if (running.has(i)) return `step ${running.get(i)[0]} of ${running.get(i)[1]}`;
+  return DATA.errors[i] ? `failed: ${DATA.errors[i]}` : "to do";
+}
+
+const STATES = [["done", "pictures"], ["running", "running"], ["failed", "failed"], ["todo", "to do"]];
+const stateOf = (i) => (DATA.errors[i] === null ? "done" : running.has(i) ? "running" : DATA.errors[i] ? "failed" : "todo");
+const running = new Map(); // place of a cell that is being made -> [step, all steps]
 
 // Which parameters tell a cell from its neighbours, with those left out that the view already says.
-const parameterAxes = DATA.axes.map((axis) => axis.key).filter((key) => key !== "content" && key !== "style");
+const parameterAxes = DATA.axes.map((axis) => axis.key).filter((key) => !["sweep", "content", "style"].includes(key));
 // A setting that the cell's method does not have tells nothing.
 function captionOf(i, known) {
   const paths = AXES.has("method") ? DATA.paths[valueOf("method", i)] : null;
@@ -58,9 +84,9 @@ function captionOf(i, known) {
 const biggest = AXES.has("method") ? "method" : [...parameterAxes].sort((a, b) => AXES.get(b).values.length - AXES.get(a).values.length).find((key) => AXES.get(key).values.length <= 12);
 const first = (...keys) => keys.find((key) => key && AXES.has(key));
 const DEFAULTS = {
-  view: "grid", y: biggest ? first("pair", "content", "style", "none") : first("content", "none"), x: biggest || first("style", "none"),
-  sort: "", desc: "", q: "", m: "", min: "", max: "", size: "180", theme: "", cell: "", mode: "one", against: "content", pin: "",
-  px: METRICS.has("content_loss") ? "content_loss" : DATA.metrics[0]?.key || "", py: METRICS.has("style_loss") ? "style_loss" : DATA.metrics[1]?.key || "",
+  view: "grid", y: biggest ? first("pair", "content", "style", "none") : first("content", "none"), x: first("sweep") || biggest || first("style", "none"),
+  sort: "", desc: "", n: "", q: "", m: "", min: "", max: "", status: "", size: "", theme: "", tools: "", cell: "", mode: "one", against: "content", pin: "", pins: "",
+  px: METRICS.has("content_loss") || DATA.run ? "content_loss" : metrics()[0]?.key || "", py: METRICS.has("style_loss") || DATA.run ? "style_loss" : metrics()[1]?.key || "",
   pc: first(biggest, "style", "content", "none"),
 };
 const state = { ...DEFAULTS, filter: new Map() };
@@ -74,6 +100,7 @@ function readState() {
   }
   for (const key of ["x", "y", "pc"]) if (!AXES.has(state[key])) state[key] = DEFAULTS[key];
   for (const key of ["px", "py"]) if (!METRICS.has(state[key])) state[key] = DEFAULTS[key];
+  for (const key of ["n", "sort", "m"]) if (!METRICS.has(state[key])) state[key] = "";
   if (!["grid", "list", "plot"].includes(state.view)) state.view = "grid";
 }
 
@@ -85,16 +112,23 @@ function writeState() {
 }
 
 // ---- what is shown -----------------------------------------------------------------------------------------------
-const haystack = ALL.map((i) => [nameOf(i), captionOf(i, new Set()), DATA.errors[i] || "", DATA.ids[i]].join(" ").toLowerCase());
+const haystack = new Array(COUNT); // made when somebody searches
 
-function shown() {
+function described(i) {
+  haystack[i] ??= [nameOf(i), captionOf(i, new Set()), DATA.errors[i] || "", DATA.ids[i]].join(" ").toLowerCase();
+  return haystack[i];
+}
+
+// The cells that pass all filters; with `anyState`, that of their state excepted.
+function shown(anyState = false) {
   const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
   const metric = METRICS.get(state.m);
   const low = state.min === "" ? -Infinity : Number(state.min);
   const high = state.max === "" ? Infinity : Number(state.max);
   return ALL.filter((i) => {
+    if (!anyState && state.status && stateOf(i) !== state.status) return false;
     for (const [key, value] of state.filter) if (AXES.get(key).index[i] !== value) return false;
-    if (!words.every((word) => haystack[i].includes(word))) return false;
+    if (!words.every((word) => described(i).includes(word))) return false;
     if (!metric) return true;
     const found = metric.values[i];
     return found !== null && found >= low && found <= high;

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_PLAIN: Final = frozenset({bool, int, float})
+"""Types that JSON knows."""
 
 
 def coded(values: Sequence[Any]) -> dict[str, Any]:
@@ -22,9 +26,11 @@ def coded(values: Sequence[Any]) -> dict[str, Any]:
 
 def plain(value: Any, kind: str = "string") -> Any:
     """Return a value of the catalog for JSON: None for NaN and pandas' nulls, integers also where pandas has floats."""
-    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+    if value is None or type(value) is str:  # most values are
+        return value
+    if type(value) not in _PLAIN and type(value).__name__ in {"NAType", "NaTType"}:
         return None
-    value = value.item() if hasattr(value, "item") else value
+    value = value if type(value) in _PLAIN else value.item() if hasattr(value, "item") else value
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if kind == "int64" and isinstance(value, float):

@@ -1,0 +1,130 @@
+"""`nst gallery`: writes the page of one sweep, or one page of several, opens it, and serves it live."""
+
+from __future__ import annotations
+
+import threading
+import time
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from flows.command.options import RootOption  # noqa: TC001  typer reads annotations at run time
+from flows.command.terminal import Terminal
+from flows.stop import stop_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tasks.root import Root
+    from tasks.status import SweepStatus
+
+_EVERY_S: Final = 5.0
+_SHARE: Final = 0.1
+"""Of its time, what following a root may take."""
+
+out = Terminal()
+err = Terminal(stderr=True)
+
+
+def gallery(
+    sweeps: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SWEEP]...", help="Names of sweeps, or the beginnings of their ids; by default all."),
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Serve the page to this machine and follow the root, until Control-C.")
+    ] = False,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to serve on; by default a free one.")] = 0,
+    root: RootOption = "out",
+) -> None:
+    """Write the page of a sweep again, or one page of several sweeps.
+
+    On the page of several sweeps, the sweep is one of the axes. A page in a folder opens in a browser as it is; one in
+    a bucket is looked at with --serve. The page of a sweep that runs is written by its run, and is left alone.
+    """
+    from tasks.root import open_root
+
+    opened = open_root(root, probed=True)
+    found = _chosen(opened, sweeps or [])
+    uri = _write(opened, found)
+    out.say(f"page: {uri}")
+    if not serve:
+        if open_:
+            webbrowser.open(Path(uri.removeprefix("file://")).as_uri() if uri.startswith("file://") else uri)
+        return
+    from tasks.pages.serving import PageServer
+
+    stopping = threading.Event()
+    with PageServer(opened.store, uri.removeprefix(f"{opened.uri}/"), port) as server, stop_signals(stopping):
+        threading.Thread(target=server.serve_forever, daemon=True, name="pages").start()
+        out.say(f"{server.address}  until Control-C")
+        if open_:
+            webbrowser.open(server.address)
+        _follow(root, found, stopping)
+        server.shutdown()
+
+
+def _chosen(root: Root, names: Sequence[str]) -> list[SweepStatus]:
+    """Return the sweeps that are named, the newest of each name; all of them, the oldest first, if none is.
+
+    Raises:
+        InputError: There is no such sweep, or no sweep at all.
+    """
+    from nst.errors import InputError
+    from tasks.status import find_sweeps, sweep_statuses
+
+    if not names:
+        if statuses := sweep_statuses(root):
+            return statuses[::-1]
+        raise InputError(f"no sweep has been submitted to {root.uri}")
+    found = {}
+    for name in names:
+        newest, *others = find_sweeps(root, name)
+        if others:
+            ids = ", ".join(status.sweep_id[:8] for status in others)
+            err.say(f"taking {newest.sweep_id[:8]}, the newest sweep called {name}; others: {ids}")
+        found[newest.sweep_id] = newest
+    return list(found.values())
+
+
+def _write(root: Root, sweeps: Sequence[SweepStatus], run: str = "") -> str:
+    """Write the page of the sweeps and return its URI."""
+    from tasks.layout import page_folder
+    from tasks.pages.report import write_again, write_together
+
+    if len(sweeps) > 1:
+        return write_together(root, sweeps, run).uri
+    (sweep,) = sweeps
+    key = f"{page_folder(sweep.name, sweep.sweep_id)}/index.html"
+    if sweep.running and root.store.head(key):
+        return root.store.url(key)
+    return write_again(root, sweep.name, sweep.sweep_id, sweep.total).uri
+
+
+def _follow(root: str, sweeps: Sequence[SweepStatus], stopping: threading.Event) -> None:
+    """Write the page of several sweeps again whenever a run has committed something; a page that is open learns of it.
+
+    The page of one sweep is written by its own run.
+    """
+    from nst.errors import NstError
+    from tasks.root import open_root
+    from tasks.status import sweep_statuses
+
+    ids, known, pause = [sweep.sweep_id for sweep in sweeps], list(sweeps), 0.0
+    while not stopping.wait(max(_EVERY_S, pause)):
+        if len(sweeps) == 1:
+            continue
+        began = time.monotonic()
+        try:
+            opened = open_root(root)
+            statuses = {status.sweep_id: status for status in sweep_statuses(opened)}
+            now = [statuses[sweep_id] for sweep_id in ids if sweep_id in statuses]
+            if now and now != known:
+                _write(opened, now, run=f"{time.time_ns():x}")
+                known = now
+        except NstError as error:
+            err.say(f"the root does not answer: {error}")
+        pause = (time.monotonic() - began) / _SHARE

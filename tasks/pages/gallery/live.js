@@ -1,0 +1,73 @@
+// While a sweep runs: what its process writes beside the page is read again, and the cells that it names are drawn anew.
+
+const POLL_MS = 2000;
+const SILENCE_S = 90; // after which a run that says nothing has probably been killed
+const live = { on: Boolean(DATA.run), at: 0, known: new Map() };
+const placesOf = new Map();
+if (live.on) DATA.ids.forEach((id, i) => { if (placesOf.has(id)) placesOf.get(id).push(i); else placesOf.set(id, [i]); });
+
+// Called by `live.js` beside the page.
+window.nstLive = (head, now, updates) => {
+  if (!live.on) return;
+  if (head.run !== DATA.run) { live.on = false; live.anew = true; drawSummary(); loadAnew(head.run); return; }
+  const changed = new Set(running.keys());
+  running.clear();
+  for (const [id, step, steps] of now) for (const i of placesOf.get(id) || []) { running.set(i, [step, steps]); changed.add(i); }
+  for (const update of updates) {
+    if (live.known.get(update.id) === (update.error ?? update.picture)) continue;
+    live.known.set(update.id, update.error ?? update.picture);
+    for (const i of placesOf.get(update.id) || []) { learn(i, update); changed.add(i); }
+  }
+  live.at = head.at;
+  live.on = !head.ended;
+  if (head.ended) running.clear();
+  redraw(changed);
+};
+
+function learn(i, update) {
+  const had = faultOf(i) === null;
+  if ("error" in update) { if (!had) DATA.errors[i] = update.error; } else {
+    DATA.errors[i] = null;
+    [DATA.pictures[i], DATA.thumbs[i], DATA.shapes[i]] = [update.picture, update.thumb, update.shape];
+    for (const [key, value] of Object.entries(update.numbers)) measure(key, i, value);
+    if (update.clip) DATA.clips.index[i] = DATA.clips.values.push(update.clip) - 1;
+  }
+  haystack[i] = undefined;
+}
+
+function redraw(changed) {
+  if (!changed.size) { drawSummary(); return; }
+  const regrouped = state.view === "plot" || state.q || state.m || state.status || state.n || (state.view === "list" && state.sort);
+  if (regrouped) drawCells(true); else for (const i of changed) redrawCell(i);
+  drawSummary();
+  drawMetrics();
+  if (byId("box").open && changed.has(current()) && !(running.has(current()) && byId("stage").querySelector(".own"))) renderBox();
+}
+
+// The page was written anew: load it, unless somebody looks at a picture, or has just done so in vain.
+function loadAnew(run) {
+  if (byId("box").open || byId("keys").open) return;
+  try {
+    if (sessionStorage.getItem("nst") === run) return;
+    sessionStorage.setItem("nst", run);
+  } catch { return; }
+  location.reload();
+}
+
+function poll() {
+  if (!live.on) return;
+  const script = el("script", { src: `live.js?${Date.now()}` });
+  const again = () => { script.remove(); if (live.on) setTimeout(poll, POLL_MS); };
+  script.addEventListener("load", again);
+  script.addEventListener("error", again);
+  document.head.append(script);
+}
+
+// What the header says of the run.
+function newsOfRun() {
+  if (live.anew) return "There are new pictures: load the page anew.";
+  if (!DATA.run) return "";
+  if (!live.on) return live.at ? "The run has ended." : "";
+  if (live.at && Date.now() / 1000 - live.at > SILENCE_S) return `No news since ${new Date(live.at * 1000).toLocaleTimeString()}: the run may have been killed.`;
+  return live.at ? "running" : "";
+}

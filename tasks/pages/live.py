@@ -1,0 +1,197 @@
+"""The page of a sweep while it runs: written once with every cell, then followed by one small file that it reads again.
+
+The problem: a sweep of ten thousand cells takes days, and its page takes seconds to write. Whoever looks wants to see
+each picture when it is made, and what is being made now.
+
+The rule: the process that runs the sweep is told of each batch as soon as it is committed, with its rows, and keeps one
+line of JSON for each cell; nothing is read from the store again. A thread joins the lines to `live.js` beside the page
+as often as that costs one part in fifty of its time, at most every two seconds. The page loads this file as a script,
+which a browser allows for a page that was opened from a folder, too.
+
+The page is a convenience: whatever goes wrong with it is said once, and never harms the sweep.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+import uuid
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from tasks.layout import page_folder
+from tasks.pages.contact_sheet import SheetCell, contact_sheet
+from tasks.pages.gallery import build_gallery, update_of
+from tasks.pages.heads import Heads, heads_of, inputs_of_plan
+from tasks.pages.report import GALLERY_CELLS, moments, news
+from tasks.pages.rows import planned_rows, varying
+from tasks.pages.sheet import SHEET_CELLS, sheet_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tasks.jobs import BatchOutcome, Job
+    from tasks.planning.sweep import PreparedSweep
+
+LOGGER: Final = logging.getLogger(__name__)
+
+_EVERY_S: Final = 2.0
+_SHARE: Final = 0.02
+"""Of its thread's time, what refreshing the page may take."""
+
+_RARELY_S: Final = 30.0
+"""The most seconds between two refreshes, whatever they cost."""
+
+_SHEET_EVERY_S: Final = 20.0
+_LEAVE_S: Final = 5.0
+"""Seconds that a run waits at its end for a refresh that is under way."""
+
+
+class LivePage:
+    """Writes the page of a sweep that runs; a context manager. Its methods are quick and may be called by any thread.
+
+    Args:
+        prepared: The plan.
+        every: Least seconds between two refreshes.
+    """
+
+    def __init__(self, prepared: PreparedSweep, every: float = _EVERY_S) -> None:
+        self._prepared = prepared
+        self._every = every
+        self._run_id = uuid.uuid4().hex
+        self._folder = page_folder(prepared.plan.name, prepared.plan.sweep_id)
+        self._uri = prepared.root.store.url(f"{self._folder}/index.html")
+        self._lock = threading.Lock()
+        self._cells_of: dict[str, tuple[str, ...]] = {}  # batches that were handed out and have not ended
+        self._running: dict[str, tuple[int, int]] = {}
+        self._lines: dict[str, str] = {}
+        self._fresh: list[Mapping[str, Any]] = []
+        self._sheet: _Sheet | None = None
+        self._leaving = threading.Event()
+        self._has_failed = False
+        self._thread = threading.Thread(target=self._work, daemon=True, name="live page")
+        self.heads: Heads | None = None
+        """Small pictures of the inputs, once they have been read."""
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leaving.set()
+        self._thread.join(_LEAVE_S)
+
+    # ---- what the run tells -------------------------------------------------------------------------------------
+    def begun(self, jobs: Iterable[Job]) -> None:
+        """Note which cells the batches have that are handed out now."""
+        with self._lock:
+            for job in jobs:
+                self._cells_of[job.key] = tuple(cell.cell_id for cell in job.batch.cells)
+
+    def step(self, key: str, step: int, steps: int) -> None:
+        """Note how far a batch is; as `tasks.work.workers.OnStep`."""
+        with self._lock:
+            if key in self._cells_of:
+                self._running[key] = (step, steps)
+
+    def ended(self, outcome: BatchOutcome) -> None:
+        """Note what became of a batch; to be told of it twice changes nothing."""
+        with self._lock:
+            self._running.pop(outcome.batch_id, None)
+            self._cells_of.pop(outcome.batch_id, None)
+            self._fresh += outcome.rows
+            failed = ((failure.cell_id, failure.error_class, failure.message) for failure in outcome.failed)
+            self._fresh += [{"cell_id": i, "error_class": kind, "error_message": text} for i, kind, text in failed]
+
+    # ---- the thread ---------------------------------------------------------------------------------------------
+    def _work(self) -> None:
+        written, left = False, False
+        while not left:
+            left = self._leaving.is_set()  # once more after the end, to say so
+            cost = 0.0
+            try:
+                if not written:
+                    self._refresh(ended=left)  # before the page, which asks for it
+                    self._write_page()
+                    written = True
+                cost = self._refresh(ended=left)
+                if self._sheet and not left:  # at the end, the report draws it
+                    self._sheet.draw()
+            except Exception as error:  # noqa: BLE001  whatever it is, the sweep goes on
+                if not self._has_failed:
+                    LOGGER.warning("the page of the sweep is not up to date: %s", error)
+                self._has_failed = True
+            self._leaving.wait(min(_RARELY_S, max(self._every, cost / _SHARE)))
+
+    def _write_page(self) -> None:
+        """Write the page with everything that is known of its cells before the first one is made."""
+        prepared, store = self._prepared, self._prepared.root.store
+        rows = planned_rows(prepared, GALLERY_CELLS)
+        self.heads = heads_of(inputs_of_plan(prepared.plan.cells), store)
+        times = moments(prepared.root.catalog, rows)
+        page = build_gallery(
+            rows, title=prepared.plan.name, page_uri=self._uri, moments=times, run=self._run_id, **self.heads._asdict()
+        )
+        self._sheet = _Sheet(prepared, self._folder, rows[:SHEET_CELLS], self.heads)
+        store.put(f"{self._folder}/index.html", page.encode())
+
+    def _refresh(self, *, ended: bool) -> float:
+        """Write what the page reads; return how many seconds that took."""
+        began = time.monotonic()
+        with self._lock:
+            fresh, self._fresh = self._fresh, []
+            running = [
+                f"[{json.dumps(cell)},{step},{steps}]"
+                for key, (step, steps) in self._running.items()
+                for cell in self._cells_of.get(key, ())
+            ]
+        for row in fresh:
+            self._lines[row["cell_id"]] = json.dumps(self._update(row), separators=(",", ":"), allow_nan=False)
+        lines = ",".join(self._lines.values())
+        text = news(self._run_id, time.time(), ",".join(running), lines, ended=ended)
+        self._prepared.root.store.put(f"{self._folder}/live.js", text.encode())
+        if self._sheet:
+            self._sheet.take(fresh)
+        return time.monotonic() - began
+
+    def _update(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        if "error_class" in row:
+            return {"id": row["cell_id"], "error": f"{row['error_class']}: {row['error_message']}"}
+        times = moments(self._prepared.root.catalog, [row]).get(row["cell_id"], ())
+        return update_of(row, self._uri, times)
+
+
+class _Sheet:
+    """The contact sheet, drawn again where its cells have changed."""
+
+    def __init__(self, prepared: PreparedSweep, folder: str, rows: list[dict[str, Any]], heads: Heads) -> None:
+        import pandas as pd
+
+        self._store, self._key = prepared.root.store, f"{folder}/contact_sheet.jpg"
+        self._title, self._heads = f"{prepared.plan.name}: {prepared.plan.total:,} cells", heads
+        table = pd.DataFrame(rows)
+        self._labels = varying(table[table.method.notna()])
+        self._rows = rows
+        self._cells: list[SheetCell | None] = [None] * len(rows)
+        self._next = 0.0
+
+    def take(self, fresh: Iterable[Mapping[str, Any]]) -> None:
+        """Learn what became of cells."""
+        found = {row["cell_id"]: row for row in fresh}
+        for place, row in enumerate(self._rows):
+            if new := found.get(row["cell_id"]):
+                names = {name: row[name] for name in ("content_name", "style_name")}  # those of the manifest
+                self._rows[place] = {**row, **new, **names}
+                self._cells[place] = None
+
+    def draw(self) -> None:
+        """Draw the sheet if something is new and it is time to."""
+        began = time.monotonic()
+        if None not in self._cells or began < self._next:
+            return
+        for place, row in enumerate(self._rows):
+            self._cells[place] = self._cells[place] or sheet_cell(self._store, row, self._labels)
+        cells = [cell for cell in self._cells if cell]
+        self._store.put(self._key, contact_sheet(cells, *self._heads, title=self._title))
+        self._next = time.monotonic() + max(_SHEET_EVERY_S, (time.monotonic() - began) / _SHARE)

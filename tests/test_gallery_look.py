@@ -1,0 +1,219 @@
+"""The page in a real browser as people handle it: by keyboard alone, on a phone, zoomed together, by a screen reader."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+from browser import CHROMIUM, opened
+
+from nst.config import METHOD_CONFIGS
+from nst.pictures.images import encode, thumbnail
+from nst.records import OutputFormat
+from tasks.catalog import parameters
+from tasks.pages.gallery import build_gallery
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+CONTENTS, WEIGHTS = ("town", "sea", "hill"), (1.0, 10.0, 100.0)
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory):
+    pytest.importorskip("websockets.sync.client")
+    root, rows, rng = tmp_path_factory.mktemp("root"), [], np.random.default_rng(0)
+    for folder in ("pictures", "gallery"):
+        (root / folder).mkdir()
+    for content in CONTENTS:
+        for weight in WEIGHTS:
+            config = METHOD_CONFIGS["gatys"](style_weight=weight)
+            cell_id = hashlib.sha256(repr((content, weight)).encode()).hexdigest()
+            row = {"cell_id": cell_id, "content_name": content, "style_name": "night", **parameters.flatten(config)}
+            if (content, weight) == ("hill", 100.0):
+                rows.append(row)
+                continue
+            if (content, weight) == ("hill", 10.0):
+                rows.append({**row, "error_class": "InputError", "error_message": "too small"})
+                continue
+            picture = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+            (root / "pictures" / f"{cell_id}.png").write_bytes(encode(picture, OutputFormat(), {}))
+            uri = f"file://{root}/pictures/{cell_id}.png"
+            row |= {"picture_uri": uri, "picture_width": 64, "picture_height": 48, "picture_bytes": 1_234_567}
+            row |= {"content_loss": weight, "style_loss": 1 / weight, "seconds": 12.5, "psnr_content": 20.0 + weight}
+            rows.append(row | {"style_weight_relative": weight * 2})
+    page = root / "gallery" / "index.html"
+    head = thumbnail(rng.integers(0, 256, (48, 64, 3), dtype=np.uint8))
+    page.write_text(build_gallery(rows, title="look", page_uri=str(page), contents={"town": head}), encoding="utf-8")
+    with opened(page, tmp_path_factory.mktemp("profile")) as found:
+        found.ids = [row["cell_id"] for row in rows]
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _no_faults(tab):
+    tab.faults.clear()
+    yield
+    tab.call("Emulation.clearDeviceMetricsOverride")
+    assert tab.faults == []
+    assert all(address.startswith(("file:", "data:", "about:")) for address in tab.requests)
+
+
+def texts(tab, selector):
+    return tab.js(f"[...document.querySelectorAll({selector!r})].map((node) => node.textContent)")
+
+
+def test_counts_follow_the_filters_and_filter_themselves(tab):
+    tab.open()
+    assert texts(tab, ".chip") == ["7 pictures", "1 failed", "1 to do"]
+    tab.type("#q", "hill")
+    assert texts(tab, ".chip") == ["1 pictures", "1 failed", "1 to do"]
+    assert tab.js("document.querySelector('#count').textContent") == "3 of 9 cells"
+    tab.js("document.querySelector('.chip.failed').click()")
+    assert tab.js("[...document.querySelectorAll('.cell')].map((cell) => cell.dataset.cell)") == [tab.ids[7]]
+    assert tab.js("document.querySelector('.chip.failed').getAttribute('aria-pressed')") == "true"
+
+
+def test_arrows_move_in_the_grid_and_one_cell_alone_is_reached_by_the_tab_key(tab):
+    tab.open("x=style_weight&y=content")
+    focused = "document.activeElement.dataset.cell"
+    tab.key("ArrowDown", 40)
+    assert tab.js(focused) == tab.ids[0]
+    for key, code, expected in (
+        ("ArrowRight", 39, 1), ("ArrowDown", 40, 4), ("ArrowDown", 40, 7), ("ArrowLeft", 37, 6), ("ArrowUp", 38, 3),
+    ):  # fmt: skip
+        tab.key(key, code)
+        assert tab.js(focused) == tab.ids[expected], (key, expected)
+    assert tab.js("[...document.querySelectorAll('.cell[tabindex=\"0\"]')].map((c) => c.dataset.cell)") == [tab.ids[3]]
+    tab.key("Enter", 13)
+    tab.js("document.activeElement.click()")  # what Enter does to a button, in a browser with a window
+    assert tab.js("document.querySelector('#box').open")
+    tab.key("Escape", 27)
+    tab.until(f"{focused} === {tab.ids[3]!r}")
+
+
+def test_the_keys_are_listed(tab):
+    tab.open()
+    tab.key("?", 191)
+    assert tab.js("document.querySelector('#keys').open")
+    assert len(texts(tab, "#keys kbd")) >= 10
+    tab.key("Escape", 27)
+    tab.until("!document.querySelector('#keys').open")
+
+
+def test_controls_fold_away_and_are_folded_on_a_phone(tab):
+    tab.open()
+    assert tab.js("document.querySelector('#tools').offsetHeight > 0")
+    tab.key("c", 67)
+    assert tab.js("document.querySelector('#tools').offsetHeight") == 0
+    assert tab.js("document.querySelector('#fold').getAttribute('aria-expanded')") == "false"
+    tab.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
+    tab.open(anew=True)
+    assert tab.js("document.querySelector('#tools').offsetHeight") == 0
+    assert tab.js("document.documentElement.scrollWidth") <= 390
+    tab.js("document.querySelector('.cell').click()")
+    assert tab.js("document.documentElement.scrollWidth") <= 390
+    assert tab.js("document.querySelector('#stage img').getBoundingClientRect().height > 100")
+    tab.js("document.querySelector('#box').close()")
+
+
+def test_the_pictures_fill_the_width(tab):
+    for width in (1400, 700):
+        tab.call("Emulation.setDeviceMetricsOverride", width=width, height=1600, deviceScaleFactor=1, mobile=False)
+        tab.open("x=style_weight&y=content", anew=True)
+        right = tab.js(
+            "Math.max(...[...document.querySelectorAll('.cell')].map((c) => c.getBoundingClientRect().right))"
+        )
+        assert 0.9 * width < max(rights) <= width
+
+
+def test_the_panel_groups_measured_numbers_with_units_and_has_no_settings_among_them(tab):
+    tab.open(f"cell={tab.ids[1]}&pin={tab.ids[0]}&against=pin&mode=side")
+    heads = texts(tab, "#facts h3")
+    assert heads[:2] == ["Settings that differ", "Losses"]
+    rows = tab.js(
+        "[...document.querySelectorAll('#facts tbody tr')].map((row) => [...row.children].map((c) => c.textContent))"
+    )
+    found = {row[0]: row[1:] for row in rows}
+    assert rows[0] == ["style_weight", "10", "1"]
+    assert found["seconds"] == ["12.5 s", "12.5 s", "0 s"]
+    assert found["picture_bytes"][0] == "1.23 MB"
+    assert found["psnr_content"] == ["30 dB", "21 dB", "+9 dB"]
+    assert found["content_loss"] == ["10", "1", "+9"]
+    assert not tab.js("document.querySelector('#facts details:has(summary)').open"), "converted weights are folded away"
+
+
+def test_pictures_zoom_and_move_together_and_show_their_pixels(tab):
+    tab.open(f"cell={tab.ids[1]}&pin={tab.ids[0]}&against=pin&mode=side&pins={tab.ids[3]},{tab.ids[4]},{tab.ids[0]}")
+    pictures = "[...document.querySelectorAll('#stage .show img')]"
+    assert tab.js(f"{pictures}.length") == 4
+    tab.until(f"{pictures}.every((image) => image.naturalWidth > 0)")
+    assert set(tab.js(f"{pictures}.map((image) => image.style.transform)")) == {""}
+    box = tab.js("(({left, top, width, height}) => [left, top, width, height])"
+                 "(document.querySelector('#stage .own').getBoundingClientRect())")  # fmt: skip
+    x, y = box[0] + box[2] / 4, box[1] + box[3] / 2
+    tab.call("Input.dispatchMouseEvent", type="mouseWheel", x=x, y=y, deltaX=0, deltaY=-2000)
+    tab.until("look.scale > 2")
+    (transform,) = set(tab.js(f"{pictures}.map((image) => image.style.transform)"))
+    moved, scale = tab.js("[look.x, look.scale]")
+    assert moved == pytest.approx(0.25 - 0.25 * scale, rel=0.05), "what is under the pointer stays there"
+    assert set(tab.js(f"{pictures}.map((image) => getComputedStyle(image).imageRendering)")) == {"pixelated"}
+    for kind, at in (("mousePressed", x), ("mouseMoved", x - 40), ("mouseReleased", x - 40)):
+        tab.call("Input.dispatchMouseEvent", type=kind, x=at, y=y, button="left", buttons=1, clickCount=1)
+    (after,) = set(tab.js(f"{pictures}.map((image) => image.style.transform)"))
+    assert after != transform
+    assert tab.js("look.x") == pytest.approx(moved - 40 / box[2], abs=0.01)
+    tab.key("0", 48)
+    assert set(tab.js(f"{pictures}.map((image) => image.style.transform)")) == {""}
+
+
+def test_slider_and_difference_say_which_is_which_and_the_edge_stays_when_zoomed(tab):
+    tab.open(f"cell={tab.ids[1]}&pin={tab.ids[0]}&against=pin&mode=slider")
+    left, right = texts(tab, ".which")
+    assert (left, right) == ("pinned: town style_weight=1", "this: town style_weight=10")
+    tab.js("zoomTo(2, 0.5, 0.5)")
+    tab.type("#stage .fit input", "75")
+    # At twice the size around the middle, three quarters of the frame are 0.625 of the picture.
+    assert tab.js("document.querySelector('#stage .top').style.clipPath") == "inset(0px 37.5% 0px 0px)"
+    tab.open(f"cell={tab.ids[1]}&pin={tab.ids[0]}&against=pin&mode=difference")
+    assert texts(tab, ".which")[0].startswith("difference of pinned: town")
+    tab.js("document.querySelector('#box').close()")
+
+
+CONTRAST = """(() => {
+  const channel = (v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+  const parse = (color) => (color.match(/[\\d.]+/g) || []).map(Number);
+  const light = (c) => 0.2126 * channel(c[0]) + 0.7152 * channel(c[1]) + 0.0722 * channel(c[2]);
+  const behind = (node) => { for (let at = node; at; at = at.parentElement) {
+    const c = parse(getComputedStyle(at).backgroundColor); if (c.length === 3 || c[3] > 0.6) return c; } return [255, 255, 255]; };
+  const poor = [];
+  for (const node of document.querySelectorAll('body *')) {
+    const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
+    if (!own || !node.offsetParent || node.closest('svg, script, style')) continue;
+    const [a, b] = [light(parse(getComputedStyle(node).color)), light(behind(node))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) poor.push(`${node.tagName}: ${node.textContent.slice(0, 30)} ${ratio.toFixed(2)}`);
+  }
+  return poor;
+})()"""
+
+NAMELESS = """(() => {
+  const labels = (node) => [...(node.labels || [])].map((label) => label.textContent).join('').trim();
+  const name = (node) => node.getAttribute('aria-label') || labels(node) || node.alt || node.textContent.trim();
+  const named = 'button, select, input, a, [role=img], img, dialog, [role=group]';
+  return [...document.querySelectorAll(named)].filter((node) => !name(node)).map((node) => node.outerHTML);
+})()"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("state", ["", "view=list&sort=seconds", "view=plot", "box"])
+def test_everything_has_a_name_and_enough_contrast(tab, theme, state):
+    """WCAG 2.1: names (4.1.2), alternatives (1.1.1), contrast of text of at least 4.5 (1.4.3), unique ids."""
+    state = f"cell={tab.ids[1]}&pin={tab.ids[0]}&against=pin&mode=slider" if state == "box" else state
+    tab.open(f"{state}&theme={theme}")
+    assert tab.js(NAMELESS) == []
+    assert tab.js(CONTRAST) == []
+    ids = tab.js("[...document.querySelectorAll('[id]')].map((node) => node.id)")
+    assert len(ids) == len(set(ids))
+    assert tab.js("document.documentElement.lang") == "en"
+    tab.js("document.querySelector('#box').close()")

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick proof lint bench install lock clean
+.PHONY: demo test quick proof lint bench install lock screenshots clean
 
 # Set-up is a virtual environment and plain pip; the stamp makes it happen once. The lock names every package, the build
 # backend among them, so pip resolves nothing and takes no file whose hash is not in it.
@@ -55,6 +55,10 @@ proof: install
 
 bench: install
 	for bench in tests/benchmarks/bench_*.py; do $(BIN)/python $$bench || exit 1; done
+
+# The pictures of the page in the README, taken by Chromium of a sweep over the samples; some minutes on two CPU cores.
+screenshots: install
+	$(BIN)/python tests/screenshots.py demo/screenshots
 
 clean:
 	rm -rf $(VENV) demo

@@ -59,8 +59,8 @@ class Tab:
                 f"history.replaceState(null, '', {'#' + state!r}); dispatchEvent(new HashChangeEvent('hashchange'))"
             )
 
-    def until(self, expression):
-        deadline = time.monotonic() + 15
+    def until(self, expression, seconds=15):
+        deadline = time.monotonic() + seconds
         while not self.js(expression):
             assert time.monotonic() < deadline, expression
             time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""The page in a real browser as people handle it: by keyboard alone, on a phone, zoomed together, by a screen reader."""
+"""The page in a real browser as people handle it: by keys alone, on a phone, zoomed together, by a screen reader."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_counts_follow_the_filters_and_filter_themselves(tab):
     tab.open()
     assert texts(tab, ".chip") == ["7 pictures", "1 failed", "1 to do"]
     tab.type("#q", "hill")
-    assert texts(tab, ".chip") == ["1 pictures", "1 failed", "1 to do"]
+    assert texts(tab, ".chip") == ["1 picture", "1 failed", "1 to do"]
     assert tab.js("document.querySelector('#count').textContent") == "3 of 9 cells"
     tab.js("document.querySelector('.chip.failed').click()")
     assert tab.js("[...document.querySelectorAll('.cell')].map((cell) => cell.dataset.cell)") == [tab.ids[7]]
@@ -121,9 +121,7 @@ def test_the_pictures_fill_the_width(tab):
     for width in (1400, 700):
         tab.call("Emulation.setDeviceMetricsOverride", width=width, height=1600, deviceScaleFactor=1, mobile=False)
         tab.open("x=style_weight&y=content", anew=True)
-        right = tab.js(
-            "Math.max(...[...document.querySelectorAll('.cell')].map((c) => c.getBoundingClientRect().right))"
-        )
+        rights = tab.js("[...document.querySelectorAll('.cell')].map((c) => c.getBoundingClientRect().right)")
         assert 0.9 * width < max(rights) <= width
 
 
@@ -180,12 +178,58 @@ def test_slider_and_difference_say_which_is_which_and_the_edge_stays_when_zoomed
     tab.js("document.querySelector('#box').close()")
 
 
+def test_a_slider_goes_along_a_setting_and_stays_at_the_same_content(tab):
+    tab.open(f"cell={tab.ids[3]}")
+    assert texts(tab, "#along label span") == ["style_weight"]
+    for at in (1, 0, 1):
+        tab.type("#along input", str(at))
+        assert f"cell={tab.ids[3 + at]}" in tab.js("location.hash")
+        assert texts(tab, "#along output") == [f"{WEIGHTS[at]:g}"]
+    assert tab.js("document.querySelector('#along input').getAttribute('aria-valuetext')") == "10"
+    tab.js("document.querySelector('#box').close()")
+
+
+def test_a_plot_of_a_setting_with_logarithms_by_choice_and_its_pareto_front(tab):
+    tab.open("view=plot&px=style_weight&py=content_loss&lx=0")
+    text = "document.querySelector('main svg').textContent"
+    assert "style_weight" in tab.js(text)
+    assert "style_weight (log)" not in tab.js(text)
+    tab.js("document.querySelector('#lx').click()")
+    assert "style_weight (log)" in tab.js(text)
+    across = sorted(
+        set(tab.js("[...document.querySelectorAll('circle')].map((dot) => Number(dot.getAttribute('cx')))"))
+    )
+    assert across[1] - across[0] == pytest.approx(across[2] - across[1]), "1, 10, 100 are equally far apart"
+    # The losses of a weight are the weight and its inverse: with both small, no cell beats another.
+    tab.open("view=plot&px=content_loss&py=style_loss&front=ll")
+    assert set(tab.js("[...document.querySelectorAll('.onfront')].map((dot) => dot.dataset.cell)")) >= set(
+        tab.ids[:3:2]
+    )
+    tab.open(
+        "view=plot&px=content_loss&py=style_loss&front=lh"
+    )  # a small content loss and a large style loss: weight 1
+    best = tab.js("[...document.querySelectorAll('.onfront')].map((dot) => dot.dataset.cell)")
+    assert len(best) == 1
+    assert best[0] in tab.ids[::3]
+
+
+def test_a_number_tints_the_cells_and_has_means_by_row_and_column(tab):
+    tab.open("x=style_weight&y=content&n=content_loss")
+    means = texts(tab, "thead .mean")
+    assert means == ["mean 1", "mean 10", "mean 100"]
+    assert texts(tab, "tbody .mean") == ["mean 37", "mean 37", "mean 1"]  # of hill, only the first is done
+    tints = tab.js("[...document.querySelectorAll('.cell')].map((cell) => cell.style.getPropertyValue('--tint'))")
+    assert tints[0] == tints[3] != tints[1]
+    assert tints[7] == ""
+
+
 CONTRAST = """(() => {
   const channel = (v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
   const parse = (color) => (color.match(/[\\d.]+/g) || []).map(Number);
   const light = (c) => 0.2126 * channel(c[0]) + 0.7152 * channel(c[1]) + 0.0722 * channel(c[2]);
   const behind = (node) => { for (let at = node; at; at = at.parentElement) {
-    const c = parse(getComputedStyle(at).backgroundColor); if (c.length === 3 || c[3] > 0.6) return c; } return [255, 255, 255]; };
+    const c = parse(getComputedStyle(at).backgroundColor); if (c.length === 3 || c[3] > 0.6) return c; }
+    return [255, 255, 255]; };
   const poor = [];
   for (const node of document.querySelectorAll('body *')) {
     const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
@@ -199,7 +243,8 @@ CONTRAST = """(() => {
 
 NAMELESS = """(() => {
   const labels = (node) => [...(node.labels || [])].map((label) => label.textContent).join('').trim();
-  const name = (node) => node.getAttribute('aria-label') || labels(node) || node.alt || node.textContent.trim();
+  const name = (node) => node.getAttribute('aria-label') || labels(node) || node.alt || node.textContent.trim()
+    || node.querySelector('img')?.alt;
   const named = 'button, select, input, a, [role=img], img, dialog, [role=group]';
   return [...document.querySelectorAll(named)].filter((node) => !name(node)).map((node) => node.outerHTML);
 })()"""

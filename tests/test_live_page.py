@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, opened
-from sweeps import plan, write_pictures
+from sweeps import TINY, plan, rows, run, write_pictures
 
 from nst.errors import StorageError
 from tasks.jobs import BatchOutcome, Failure
 from tasks.layout import page_folder
 from tasks.pages.live import LivePage
 from tasks.pages.report import report, written_page
+from tasks.pages.serving import PageServer
 from tasks.planning.registration import register_sweep
 from tasks.work.stylize import Stylist
 
@@ -129,15 +131,55 @@ def test_a_page_that_cannot_be_written_harms_nothing(prepared, monkeypatch, capl
     ]
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_a_browser_that_has_the_page_open_sees_pictures_come(prepared, tmp_path):
+def test_losses_along_the_steps_lie_beside_the_page(tmp_path):
+    manifest = f"""
+name: steps
+contents: cat.png
+styles: waves.png
+method: {{name: gatys, {TINY}}}
+sweep: {{style_weight: [1, 10]}}
+"""
+    prepared = plan(write_pictures(tmp_path), manifest)
+    register_sweep(prepared)
+    run(prepared)
+    report(prepared)
+    text = (folder_of(prepared) / "traces.js").read_text()
+    found = json.loads(text.removeprefix("nstTraces(").removesuffix(")\n"))
+    assert data_of(prepared)["traces"] is True
+    for row in rows(prepared, "traces"):
+        steps, losses = found[row["cell_id"]]
+        assert losses[steps.index(row["step"])] == pytest.approx(row["loss"], rel=1e-4)
+    if CHROMIUM is None:
+        return
     pytest.importorskip("websockets.sync.client")
+    with opened(folder_of(prepared) / "index.html", tmp_path / "profile") as tab:
+        tab.open("view=steps", anew=True)
+        tab.until("document.querySelectorAll('polyline.trace').length === 2")
+        tab.js("document.querySelector('polyline.trace').dispatchEvent(new MouseEvent('click'))")
+        assert tab.js("document.querySelector('#box').open")
+        assert tab.faults == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("place", ["file", "server"])
+def test_a_browser_that_has_the_page_open_sees_pictures_come(prepared, tmp_path, place):
+    pytest.importorskip("websockets.sync.client")
+    home = f"{page_folder(prepared.plan.name, prepared.plan.sweep_id)}/index.html"
     jobs = [prepared.job(batch) for batch in prepared.plan.batches()]
     stylist = Stylist(prepared.root, "cpu")
     chips = "[...document.querySelectorAll('.chip')].map((chip) => chip.textContent)"
     ids = [cell.cell_id for job in jobs for cell in job.batch.cells]
-    with live(prepared) as page, opened(folder_of(prepared) / "index.html", tmp_path / "profile") as tab:
-        tab.open(anew=True)
+    with (
+        live(prepared) as page,
+        PageServer(prepared.root.store, home) as server,
+        opened(folder_of(prepared) / "index.html", tmp_path / "profile") as tab,
+    ):
+        if place == "server":
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            tab.call("Page.navigate", url=server.address)
+            tab.until("document.querySelector('.chip') !== null")
+        else:
+            tab.open(anew=True)
         assert tab.js(chips) == ["0 pictures", "4 to do"]
         page.begun(jobs)
         page.step(jobs[0].key, 3, 7)
@@ -145,7 +187,7 @@ def test_a_browser_that_has_the_page_open_sees_pictures_come(prepared, tmp_path)
         page.ended(stylist.run(jobs[0]))
         page.ended(BatchOutcome(jobs[1].key, (), (Failure(ids[1], "NumericalError", "<img src=x>"),)))
         tab.until(f"document.querySelector('[data-cell=\"{ids[0]}\"] img')?.naturalWidth > 0")
-        assert tab.js(chips) == ["1 pictures", "1 failed", "2 to do"]
+        assert tab.js(chips) == ["1 picture", "1 failed", "2 to do"]
         failed = tab.js(f"document.querySelector('[data-cell=\"{ids[1]}\"]').textContent")
         assert failed.startswith("failed: NumericalError: <img src=x>")
         assert tab.js("[...document.querySelector('#sort').options].some((o) => o.value === 'ssim_content')")
@@ -156,8 +198,7 @@ def test_a_browser_that_has_the_page_open_sees_pictures_come(prepared, tmp_path)
         page.__exit__()
         tab.until("document.querySelector('#news').textContent === 'The run has ended.'")
         assert tab.faults == []
-        assert all(address.startswith(("file:", "data:", "about:")) for address in tab.requests)
+        assert all(address.startswith(("file:", "data:", "about:", server.address)) for address in tab.requests)
         tab.call("Page.navigate", url="about:blank")
-    # The same page under another run's news: it says so, and takes nothing from them.
-    text = (folder_of(prepared) / "live.js").read_text()
-    assert text.count(ids[0]) == 1
+        if place == "server":
+            server.shutdown()

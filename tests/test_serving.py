@@ -55,6 +55,7 @@ def test_pages_pictures_and_thumbnails_are_served(server):
         assert answer.getheader("X-Content-Type-Options") == "nosniff"
         assert answer.getheader("Cross-Origin-Resource-Policy") == "same-origin"
     assert ask(server, "/gallery/one-12345678/live.js")[0].getheader("Cache-Control") == "no-store"
+    assert ask(server, "/favicon.ico")[0].status == 204
     answer, _ = ask(server, "/")
     assert (answer.status, answer.getheader("Location")) == (302, f"/{HOME}")
     answer, body = ask(server, "/pictures/ab/x.png", "HEAD")
@@ -75,7 +76,7 @@ def test_a_part_of_an_object(server):
         "/pictures/%2e%2e/state/secret.json", "/pictures/..%2fstate/secret.json", "//etc/passwd",
         "/pictures//etc/passwd",
         "/gallery/%00", "/pictures/link.png", "/pictures/linked/outside.png", "/pictures", "/pictures/", "/pictures/ab",
-        "/manifests/x.yaml", "/gallery/../../outside.png", "/nothing",
+        "/manifests/x.yaml", "/gallery/../../outside.png", "/nothing", "/pictures/" + "x" * 3000,
     ],
 )  # fmt: skip
 def test_nothing_else_is_served(server, path):

@@ -49,7 +49,7 @@ def gallery(
 
     opened = open_root(root, probed=True)
     found = _chosen(opened, sweeps or [])
-    uri = _write(opened, found)
+    uri = _write(opened, found, run=_moment() if serve else "")
     out.say(f"page: {uri}")
     if not serve:
         if open_:
@@ -91,7 +91,13 @@ def _chosen(root: Root, names: Sequence[str]) -> list[SweepStatus]:
 
 
 def _write(root: Root, sweeps: Sequence[SweepStatus], run: str = "") -> str:
-    """Write the page of the sweeps and return its URI."""
+    """Write the page of the sweeps and return its URI.
+
+    Args:
+        root: The root.
+        sweeps: At least one.
+        run: What tells this page of several sweeps from its other versions; "" if nobody follows it.
+    """
     from tasks.layout import page_folder
     from tasks.pages.report import write_again, write_together
 
@@ -102,6 +108,11 @@ def _write(root: Root, sweeps: Sequence[SweepStatus], run: str = "") -> str:
     if sweep.running and root.store.head(key):
         return root.store.url(key)
     return write_again(root, sweep.name, sweep.sweep_id, sweep.total).uri
+
+
+def _moment() -> str:
+    """Return what tells this version of a page from others."""
+    return f"{time.time_ns():x}"
 
 
 def _follow(root: str, sweeps: Sequence[SweepStatus], stopping: threading.Event) -> None:
@@ -123,7 +134,7 @@ def _follow(root: str, sweeps: Sequence[SweepStatus], stopping: threading.Event)
             statuses = {status.sweep_id: status for status in sweep_statuses(opened)}
             now = [statuses[sweep_id] for sweep_id in ids if sweep_id in statuses]
             if now and now != known:
-                _write(opened, now, run=f"{time.time_ns():x}")
+                _write(opened, now, run=_moment())
                 known = now
         except NstError as error:
             err.say(f"the root does not answer: {error}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +12,7 @@ from tasks.pages.gallery import build_gallery
 from tasks.pages.heads import Heads, heads_of, inputs_of_plan, inputs_of_rows
 from tasks.pages.rows import planned_rows, records, shown_rows, sweep_table, varying
 from tasks.pages.sheet import SHEET_CELLS, sheet_cell
+from tasks.pages.traces import traces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -136,7 +136,7 @@ def write_together(root: Root, sweeps: Sequence[SweepStatus], run: str = "") -> 
     total = sum(status.total for status in sweeps)
     title = ", ".join(dict.fromkeys(names)) if len(names) <= 4 else f"{len(names)} sweeps"
     if run:
-        root.store.put(f"{_TOGETHER}/live.js", news(run, time.time()).encode())
+        root.store.put(f"{_TOGETHER}/live.js", news(run).encode())
     return _write(root, title, rows, heads, folder=_TOGETHER, total=total, run=run)
 
 
@@ -144,16 +144,27 @@ def _write(
     root: Root, name: str, rows: list[dict[str, Any]], heads: Heads, *, folder: str, total: int, run: str = ""
 ) -> Page:
     store = root.store
-    page = _made(root.catalog, name, rows, heads, uri=store.url(f"{folder}/index.html"), total=total, run=run)
+    uri, losses = store.url(f"{folder}/index.html"), traces(root.catalog, rows)
+    page = _made(root.catalog, name, rows, heads, uri=uri, total=total, run=run, has_traces=bool(losses))
     store.put(f"{folder}/contact_sheet.jpg", page.contact_sheet)
+    if losses:
+        store.put(f"{folder}/traces.js", losses.encode())
     store.put(f"{folder}/index.html", page.text.encode())
     return page
 
 
 def _made(
-    catalog: Catalog, name: str, rows: list[dict[str, Any]], heads: Heads, *, uri: str, total: int, run: str = ""
+    catalog: Catalog,
+    name: str,
+    rows: list[dict[str, Any]],
+    heads: Heads,
+    *,
+    uri: str,
+    total: int,
+    run: str = "",
+    has_traces: bool = False,
 ) -> Page:
-    """Return a page that will lie at `uri`."""
+    """Return a page that will lie at `uri`, with `traces.js` beside it or not."""
     import pandas as pd
 
     title = name
@@ -171,17 +182,18 @@ def _made(
         styles=heads.styles,
         moments=moments(catalog, rows),
         run=run,
+        has_traces=has_traces,
     )
     done = table[table.picture_uri.notna()].head(_TABLE_ROWS)
     return Page(uri, text, records(done.reindex(columns=[*_TABLE_COLUMNS, *labels])), sheet)
 
 
-def news(run: str, at: float, running: str = "", cells: str = "", *, ended: bool = False) -> str:
+def news(run: str, at: float = 0.0, running: str = "", cells: str = "", *, ended: bool = False) -> str:
     """Return what the script of an open page reads now and then (`gallery/live.js`).
 
     Args:
         run: What the page was written with.
-        at: Seconds since 1970.
+        at: When it was written, in seconds since 1970; 0 where no run promises to write again soon.
         running: JSON of [id of a cell, step, all steps], separated by commas.
         cells: JSON of what became known of cells since the page was written (`gallery.update_of`), likewise.
         ended: Whether nothing more will come.

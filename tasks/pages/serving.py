@@ -87,38 +87,40 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
-        """Answer with an object, or a part of one: players ask for parts of clips."""
-        if self.headers.get("Host") not in self.server.hosts:
-            self._refuse(HTTPStatus.FORBIDDEN)
-            return
-        origin = self.headers.get("Origin")
-        if origin is not None and origin.removeprefix("http://") not in self.server.hosts:
-            self._refuse(HTTPStatus.FORBIDDEN)
-            return
+        """Answer with an object, to who may ask for it."""
+        origin = self.headers.get("Origin", f"http://{self.server.hosts[0]}").removeprefix("http://")
         key = unquote(urlsplit(self.path).path).removeprefix("/")
-        if not key:
+        if not {self.headers.get("Host"), origin} <= {*self.server.hosts}:
+            self._refuse(HTTPStatus.FORBIDDEN)
+        elif not key:
             self._answer(HTTPStatus.FOUND, b"", {"Location": f"/{self.server.home}"})
-            return
-        try:
-            data = self.server.read(key)
-        except (OSError, NstError) as error:
-            missing = isinstance(error, FileNotFoundError)
-            self._refuse(HTTPStatus.NOT_FOUND if missing else HTTPStatus.BAD_GATEWAY)
-            return
+        elif key == "favicon.ico":  # browsers ask for it, and call it an error if there is none
+            self._answer(HTTPStatus.NO_CONTENT, b"", {})
+        else:
+            try:
+                self._give(key, self.server.read(key))
+            except OSError:  # nothing is there, or a name is too long for a file
+                self._refuse(HTTPStatus.NOT_FOUND)
+            except NstError:
+                self._refuse(HTTPStatus.BAD_GATEWAY)
+
+    def _give(self, key: str, data: bytes) -> None:
+        """Answer with an object, or with the part of it that is asked for: players ask for parts of clips."""
         suffix = Path(key).suffix
         headers = {"Content-Type": _KINDS.get(suffix) or mimetypes.types_map.get(suffix, "application/octet-stream")}
         headers["Accept-Ranges"] = "bytes"
         # Pictures are named by their digests and never change.
         headers["Cache-Control"] = "no-store" if key.startswith(PAGES) else "max-age=31536000, immutable"
-        if part := _RANGE.fullmatch(self.headers.get("Range", "")):
-            first, last = int(part[1]), min(int(part[2] or len(data) - 1), len(data) - 1)
-            if first > last:
-                self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
-                return
-            headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
-            self._answer(HTTPStatus.PARTIAL_CONTENT, data[first : last + 1], headers)
+        part = _RANGE.fullmatch(self.headers.get("Range", ""))
+        if not part:
+            self._answer(HTTPStatus.OK, data, headers)
             return
-        self._answer(HTTPStatus.OK, data, headers)
+        first, last = int(part[1]), min(int(part[2] or len(data) - 1), len(data) - 1)
+        if first > last:
+            self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+            return
+        headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
+        self._answer(HTTPStatus.PARTIAL_CONTENT, data[first : last + 1], headers)
 
     do_HEAD = do_GET  # noqa: N815  the name that http.server looks for
 

@@ -12,7 +12,8 @@ import signal
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
 from nst.errors import Stopped, WorkerLost
@@ -69,18 +70,24 @@ class DevicePool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def watch(self, on_step: OnStep, on_outcome: OnOutcome) -> None:
-        """Call these, too, from now on: from the thread that waits for a job. They must be quick and must not raise."""
+    @contextmanager
+    def watched(self, on_step: OnStep, on_outcome: OnOutcome) -> Iterator[None]:
+        """Call these, too, inside this context: from threads that wait for jobs. They are quick and do not raise."""
         self._on_steps.append(on_step)
         self._on_outcomes.append(on_outcome)
+        try:
+            yield
+        finally:
+            self._on_steps.remove(on_step)
+            self._on_outcomes.remove(on_outcome)
 
     def _step(self, key: str, step: int, steps: int) -> None:
-        for on_step in self._on_steps:
+        for on_step in tuple(self._on_steps):
             on_step(key, step, steps)
 
     def _outcome(self, outcome: BatchOutcome | TrainingOutcome) -> None:
         if isinstance(outcome, BatchOutcome):
-            for on_outcome in self._on_outcomes:
+            for on_outcome in tuple(self._on_outcomes):
                 on_outcome(outcome)
 
     @overload

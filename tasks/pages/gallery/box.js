@@ -81,6 +81,7 @@ function renderBox() {
   if (!focused.isConnected) refocus(focused, byKeyboard);
 
   byId("facts").replaceChildren(...factsOf(i));
+  drawAlong(i);
   applyLook();
 }
 

@@ -61,3 +61,36 @@ function numbersOf(i, rival) {
     ? [el("details", {}, el("summary", {}, name), table(head, rows, "numbers"))]
     : [el("h3", {}, name), table(head, rows, "numbers")]));
 }
+
+// ---- one slider for each setting: the same cell with another value ---------------------------------------------------
+const ALONG_MOST = 8;
+
+function drawAlong(i) {
+  const axes = parameterAxes.filter((key) => key !== "method").slice(0, ALONG_MOST).map((key) => AXES.get(key));
+  const holder = byId("along");
+  if (holder.childElementCount !== axes.length) { // made once: a slider that is being dragged must stay
+    holder.replaceChildren(...axes.map((axis) => {
+      const range = el("input", { type: "range", min: 0, max: axis.values.length - 1, step: 1, "aria-label": axis.label, "data-axis": axis.key });
+      range.addEventListener("input", () => { const next = neighbour(current(), axis, Number(range.value)); if (next !== null) openBox(next, boxOrder); });
+      return el("label", {}, el("span", {}, ...breakable(axis.label)), range, el("output", {}));
+    }));
+  }
+  axes.forEach((axis, at) => {
+    const [range, output] = holder.children[at].querySelectorAll("input, output");
+    range.value = axis.index[i];
+    range.setAttribute("aria-valuetext", text(axis.values[axis.index[i]]));
+    output.textContent = text(axis.values[axis.index[i]]);
+  });
+}
+
+// The cell with this value of an axis that agrees with cell `i` in most other axes.
+function neighbour(i, axis, value) {
+  const others = DATA.axes.filter((each) => each !== axis);
+  let [best, most] = [null, -1];
+  for (const k of ALL) {
+    if (axis.index[k] !== value) continue;
+    const equal = others.reduce((sum, each) => sum + (each.index[k] === each.index[i] ? 1 + 10 * ["content", "style", "sweep"].includes(each.key) : 0), 0);
+    if (equal > most) [best, most] = [k, equal];
+  }
+  return best;
+}

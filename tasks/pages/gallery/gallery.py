@@ -38,6 +38,7 @@ def build_gallery(
     styles: Mapping[str, bytes] | None = None,
     moments: Mapping[str, Sequence[float]] | None = None,
     run: str = "",
+    has_traces: bool = False,
 ) -> str:
     """Return the page as text, to be written as UTF-8.
 
@@ -53,8 +54,9 @@ def build_gallery(
             without an entry are taken to follow each other evenly from 0.
         run: Id of the run that makes the pictures while the page is open: it then reads `live.js` beside it now and
             then (`tasks.pages.live`). "" for a page that is finished.
+        has_traces: Whether `traces.js` lies beside the page (`tasks.pages.traces`).
     """
-    data = {"run": run, **tabulate(rows, page_uri, moments, growing=bool(run))}
+    data = {"run": run, "traces": has_traces, **tabulate(rows, page_uri, moments, growing=bool(run))}
     heads = {"content": contents or {}, "style": styles or {}}
     count = sum(len(known) for known in heads.values())
     side = 640 if count * 60_000 < _HEAD_BYTES else 256 if count * 12_000 < _HEAD_BYTES else 96
@@ -69,7 +71,7 @@ def build_gallery(
         summary=", ".join(f"{n:,} {what}" for what, n in counts.items() if n or what == "pictures"),
         style=Markup(_read("page.css")),  # noqa: S704  # our own file
         script=Markup(script),  # noqa: S704  # our own files
-        loads="'strict-dynamic'" if run else "",
+        loads="'strict-dynamic'" if run or has_traces else "",
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         data=Markup(_json_for_html(data)),  # noqa: S704  # escaped by _json_for_html
     )

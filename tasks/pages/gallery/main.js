@@ -1,9 +1,10 @@
 // The header and the tools above the pictures, the keys, and drawing it all again when something changes.
 
-const VIEWS = [["grid", "Grid"], ["list", "Sorted"], ["plot", "Plot"]];
+const VIEWS = [["grid", "Grid"], ["list", "Sorted"], ["plot", "Plot"], ...(DATA.traces ? [["steps", "Steps"]] : [])];
+const FRONTS = [["", "none"], ["ll", "both small"], ["hl", "large across, small up"], ["lh", "small across, large up"], ["hh", "both large"]];
 const KEYS = [
   ["arrows", "move from cell to cell; with a cell open, to the one before or after"], ["Enter", "open the cell"], ["Esc", "close"],
-  ["g, s, o", "grid, sorted, plot"], ["/", "search"], ["c", "show or hide the controls"], ["t", "light or dark"], ["?", "these keys"],
+  ["g, s, o, l", "grid, sorted, plot, losses along the steps"], ["/", "search"], ["c", "show or hide the controls"], ["t", "light or dark"], ["?", "these keys"],
   ["1, 2, 3, 4", "with a cell open: picture, side by side, slider, difference"], ["p", "pin the picture, to compare others with it; up to three"],
   ["+, -, 0", "zoom in, out, the whole picture; also the wheel, a double click, and dragging (with Shift on the slider)"],
   ["y", "copy the manifest of the cell"], ["space , .", "play a clip; a frame back, a frame on"],
@@ -22,6 +23,7 @@ function draw() {
   fill(byId("x"), axes, state.x);
   fill(byId("y"), axes, state.y);
   fill(byId("pc"), axes, state.pc);
+  fill(byId("front"), FRONTS, state.front);
   drawMetrics();
   for (const key of ["q", "min", "max"]) if (byId(key).value !== state[key]) byId(key).value = state[key];
   byId("desc").checked = Boolean(state.desc);
@@ -38,8 +40,9 @@ function drawMetrics() {
     return;
   }
   Object.assign(drawMetrics, { count: options.length, drawn: true });
-  fill(byId("px"), options, state.px);
-  fill(byId("py"), options, state.py);
+  const plotted = [...numericAxes().map((axis) => [axis.key, axis.label]), ...options];
+  fill(byId("px"), plotted, state.px);
+  fill(byId("py"), plotted, state.py);
   fill(byId("sort"), [["", "manifest order"], ...options], state.sort);
   fill(byId("m"), [["", "any"], ...options], state.m);
   fill(byId("n"), [["", "none"], ...options], state.n);
@@ -60,7 +63,7 @@ function drawFilters() {
     } });
     const some = axis.values.slice(0, 1000); // more can be searched for
     fill(select, [["", "all"], ...some.map((value, at) => [at, text(value)])], state.filter.get(axis.key) ?? "");
-    byId("filters").append(el("label", { class: "axis" }, `${axis.label} `, select));
+    byId("reset").before(el("label", { class: "axis" }, `${axis.label} `, select));
   }
 }
 
@@ -70,7 +73,7 @@ function drawSummary() {
   const counts = {};
   for (const i of cells) counts[stateOf(i)] = (counts[stateOf(i)] || 0) + 1;
   const chips = STATES.filter(([key]) => counts[key] || key === "done" || state.status === key).map(([key, label]) => el("button", { type: "button", class: `chip ${key}`, "aria-pressed": String(state.status === key), title: "Show these alone",
-    onclick: () => { state.status = state.status === key ? "" : key; drawCells(); } }, el("b", {}, (counts[key] || 0).toLocaleString()), ` ${label}`));
+    onclick: () => { state.status = state.status === key ? "" : key; drawCells(); } }, el("b", {}, (counts[key] || 0).toLocaleString()), ` ${counts[key] === 1 ? label.replace("pictures", "picture") : label}`));
   const some = state.status ? counts[state.status] || 0 : cells.length;
   if (some !== COUNT) chips.push(el("span", { id: "count" }, `${some.toLocaleString()} of ${COUNT.toLocaleString()} cells`));
   const focused = [...byId("summary").children].indexOf(document.activeElement);
@@ -87,12 +90,12 @@ function drawCells(again = false) {
   const main = byId("main");
   const [top, left, focused] = [main.scrollTop, main.scrollLeft, document.activeElement?.dataset?.cell];
   const cells = shown();
-  const render = { grid: renderGrid, list: renderList, plot: renderPlot }[state.view];
+  const render = { grid: renderGrid, list: renderList, plot: renderPlot, steps: renderSteps }[state.view];
   growth?.disconnect();
   const nodes = cells.length ? render(cells) : [el("p", { class: "note" }, COUNT ? "No cell passes the filter." : "Nothing is done yet.")];
   hideTip();
   main.replaceChildren(...nodes);
-  if (state.view !== "plot") byId("size").value = state.fit || "";
+  if (state.view !== "plot" && state.view !== "steps") byId("size").value = state.fit || "";
   const first = document.querySelector(".cell");
   if (first) first.tabIndex = 0;
   if (again) {
@@ -109,9 +112,10 @@ function change(key, value) {
 }
 
 function start() {
-  for (const key of ["x", "y", "px", "py", "pc", "sort", "m", "n"]) byId(key).addEventListener("change", (event) => change(key, event.target.value));
+  for (const key of ["x", "y", "px", "py", "pc", "sort", "m", "n", "front"]) byId(key).addEventListener("change", (event) => change(key, event.target.value));
   for (const key of ["q", "min", "max"]) byId(key).addEventListener("input", (event) => { state[key] = event.target.value; drawCells(); });
   byId("size").addEventListener("input", (event) => { state.size = state.fit = event.target.value; document.documentElement.style.setProperty("--size", `${state.size}px`); writeState(); });
+  for (const key of ["lx", "ly"]) byId(key).addEventListener("change", (event) => change(key, event.target.checked ? "1" : "0"));
   byId("desc").addEventListener("change", (event) => change("desc", event.target.checked ? "1" : ""));
   byId("swap").addEventListener("click", () => { [state.x, state.y] = [state.y, state.x]; draw(); });
   byId("reset").addEventListener("click", () => { history.replaceState(null, "", location.pathname + location.search); readState(); draw(); });
@@ -180,9 +184,9 @@ function onKey(event) {
   else if (event.key === "?") showKeys();
   else if (event.key === "t") toggleTheme();
   else if (!open && event.key === "c") toggleTools();
-  else if (!open && state.view !== "plot" && event.key.startsWith("Arrow")) move(event.key);
+  else if (!open && ["grid", "list"].includes(state.view) && event.key.startsWith("Arrow")) move(event.key);
   else if (!open && event.key === "/") { if (byId("tools").hidden) toggleTools(); byId("q").focus(); }
-  else if (!open && ["g", "s", "o"].includes(event.key)) change("view", { g: "grid", s: "list", o: "plot" }[event.key]);
+  else if (!open && ["g", "s", "o", ...(DATA.traces ? ["l"] : [])].includes(event.key)) change("view", { g: "grid", s: "list", o: "plot", l: "steps" }[event.key]);
   else return;
   event.preventDefault();
 }

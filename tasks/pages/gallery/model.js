@@ -30,6 +30,16 @@ if (AXES.has("content") && AXES.has("style")) {
 }
 AXES.set("none", { key: "none", label: "nothing", values: [null], index: new Array(COUNT).fill(0) });
 
+// Settings that are numbers can be plotted, too.
+const numericAxes = () => DATA.axes.filter((axis) => !["sweep", "content", "style"].includes(axis.key) && axis.values.every((value) => value === null || typeof value === "number"));
+
+// What is plotted: the label, and the number of each cell, of a metric or of a setting; null if there is no such.
+function numbersOfAll(key) {
+  if (METRICS.has(key)) return METRICS.get(key);
+  const axis = numericAxes().find((each) => each.key === key);
+  return axis ? { key, label: axis.label, values: axis.index.map((at) => axis.values[at]) } : null;
+}
+
 // Numbers as people read them; `unit` is that of a metric.
 function amount(value, unit) {
   if (value === null || value === undefined || !unit) return text(value);
@@ -85,7 +95,7 @@ const biggest = AXES.has("method") ? "method" : [...parameterAxes].sort((a, b) =
 const first = (...keys) => keys.find((key) => key && AXES.has(key));
 const DEFAULTS = {
   view: "grid", y: biggest ? first("pair", "content", "style", "none") : first("content", "none"), x: first("sweep") || biggest || first("style", "none"),
-  sort: "", desc: "", n: "", q: "", m: "", min: "", max: "", status: "", size: "", theme: "", tools: "", cell: "", mode: "one", against: "content", pin: "", pins: "",
+  lx: "", ly: "", front: "", sort: "", desc: "", n: "", q: "", m: "", min: "", max: "", status: "", size: "", theme: "", tools: "", cell: "", mode: "one", against: "content", pin: "", pins: "",
   px: METRICS.has("content_loss") || DATA.run ? "content_loss" : metrics()[0]?.key || "", py: METRICS.has("style_loss") || DATA.run ? "style_loss" : metrics()[1]?.key || "",
   pc: first(biggest, "style", "content", "none"),
 };
@@ -99,9 +109,9 @@ function readState() {
     else if (key in DEFAULTS) state[key] = value;
   }
   for (const key of ["x", "y", "pc"]) if (!AXES.has(state[key])) state[key] = DEFAULTS[key];
-  for (const key of ["px", "py"]) if (!METRICS.has(state[key])) state[key] = DEFAULTS[key];
+  for (const key of ["px", "py"]) if (!numbersOfAll(state[key])) state[key] = DEFAULTS[key];
   for (const key of ["n", "sort", "m"]) if (!METRICS.has(state[key])) state[key] = "";
-  if (!["grid", "list", "plot"].includes(state.view)) state.view = "grid";
+  if (!VIEWS.some(([view]) => view === state.view)) state.view = "grid";
 }
 
 function writeState() {

@@ -24,8 +24,9 @@ function applyLook() {
   [look.x, look.y] = [keep(look.x), keep(look.y)];
   for (const node of lookedAt()) {
     node.style.transform = look.scale === 1 ? "" : `translate(${100 * look.x}%, ${100 * look.y}%) scale(${look.scale})`;
-    node.classList.toggle("pixels", pixelsOf(node) >= 2);
+    node.classList.toggle("pixels", look.scale > 1 && pixelsOf(node) >= 2);
   }
+  byId("stage").classList.toggle("zoomed", look.scale > 1);
   moveEdge();
   const first = lookedAt().find((node) => node.classList.contains("own"));
   if (byId("zoomed")) byId("zoomed").textContent = first && naturalOf(first) ? `${Math.round(100 * pixelsOf(first))} %` : "";
@@ -59,7 +60,7 @@ function dressStage(stage, i) {
     stage.querySelector(".fit").append(el("span", { class: "which left" }, names[0]), el("span", { class: "which right" }, names[1]));
     slider?.addEventListener("input", moveEdge);
   }
-  if (state.mode === "side") frames.push(...furtherPins(stage, i));
+  if (state.mode === "side" && state.against === "pin") frames.push(...furtherPins(stage, i));
   for (const frame of frames) {
     frame.addEventListener("wheel", onWheel, { passive: false });
     frame.addEventListener("pointerdown", onGrab);
@@ -73,7 +74,7 @@ function dressStage(stage, i) {
 
 // Further pinned pictures, side by side with the first two: four at most.
 function furtherPins(stage, i) {
-  const shownNow = new Set([DATA.keys[i], ...(state.against === "pin" ? [state.pin] : [])]);
+  const shownNow = new Set([DATA.keys[i], state.pin]);
   const further = state.pins.split(",").filter((key) => DATA.keys.includes(key) && !shownNow.has(key)).slice(-2);
   return further.map((key) => {
     const at = DATA.keys.indexOf(key);
@@ -110,5 +111,6 @@ function onGrab(event) {
     [x, y] = [at.clientX, at.clientY];
   };
   addEventListener("pointermove", drag);
-  addEventListener("pointerup", () => removeEventListener("pointermove", drag), { once: true });
+  const end = () => { for (const kind of ["pointerup", "pointercancel"]) removeEventListener(kind, end); removeEventListener("pointermove", drag); };
+  for (const kind of ["pointerup", "pointercancel"]) addEventListener(kind, end);
 }

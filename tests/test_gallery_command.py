@@ -1,0 +1,168 @@
+"""`nst gallery`: the page of one sweep, of several, of those that are odd; and served live, also out of a bucket."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from browser import CHROMIUM, opened
+from cells import blocks
+from orders import planned
+from sweeps import write, write_pictures
+from typer.testing import CliRunner
+
+from flows.__main__ import app
+from nst.errors import InputError
+from tasks.jobs import Failure
+from tasks.maintenance import publish_all
+from tasks.planning.registration import register_sweep
+from tasks.root import open_root
+from tasks.work.rows import failure_row
+from tasks.work.stylize import Stylist
+
+MANIFEST = """
+name: {name}
+contents: [{contents}]
+styles: waves.png
+method: {{name: baseline, size: 32}}
+sweep: {{kind: [{kinds}]}}
+batch_size: 1
+"""
+
+
+def submitted(folder, name="one", kinds="content, noise", *, contents="cat.png", root=None, cells=99):
+    """Submit a sweep and make its first cells."""
+    (folder / "m.yaml").write_text(MANIFEST.format(name=name, kinds=kinds, contents=contents))
+    prepared = planned(folder / "m.yaml", root or folder / "out")
+    register_sweep(prepared)
+    stylist = Stylist(prepared.root, "cpu")
+    for batch in list(prepared.plan.batches())[:cells]:
+        stylist.run(prepared.job(batch))
+    publish_all(prepared.root.catalog)
+    return prepared
+
+
+def gallery(folder, *arguments):
+    said = CliRunner().invoke(app, ["gallery", *arguments, "--root", str(folder / "out")], catch_exceptions=False)
+    assert said.exit_code == 0, said.output
+    return Path(re.search(r"page: file://(\S.*)", said.output)[1])
+
+
+def data_of(page):
+    return json.loads(page.read_text().partition('id="data">')[2].partition("</script>")[0])
+
+
+def test_the_page_of_one_sweep_is_written_again(tmp_path):
+    submitted(write_pictures(tmp_path))
+    page = gallery(tmp_path)
+    assert re.fullmatch(r"one-[0-9a-f]{8}", page.parent.name)
+    assert data_of(page)["errors"] == [None, None]
+    page.unlink()
+    assert gallery(tmp_path, "one") == page
+    assert (page.parent / "contact_sheet.jpg").is_file()
+
+
+def test_the_sweep_is_an_axis_of_a_page_of_several_and_a_cell_of_both_is_shown_for_both(tmp_path):
+    first = submitted(write_pictures(tmp_path), "one", "content, noise")
+    submitted(tmp_path, "two", "noise, style")
+    data = data_of(gallery(tmp_path))
+    axes = {axis["key"]: axis for axis in data["axes"]}
+    assert axes["sweep"]["values"] == ["one", "two"]
+    assert axes["sweep"]["index"] == [0, 0, 1, 1]
+    assert data["ids"][1] == data["ids"][2] == first.plan.cells.ids[1]
+    assert len(set(data["keys"])) == 4
+    assert data_of(gallery(tmp_path, "two"))["ids"] == data["ids"][2:]
+
+
+def test_sweeps_of_one_name_are_told_apart(tmp_path):
+    sweeps = [submitted(write_pictures(tmp_path), "same", kinds).plan.sweep_id for kinds in ("content", "noise")]
+    data = data_of(gallery(tmp_path))
+    (axis,) = (axis for axis in data["axes"] if axis["key"] == "sweep")
+    assert axis["values"] == [f"same ({sweep_id[:8]})" for sweep_id in sweeps]
+    assert data_of(gallery(tmp_path, sweeps[0][:8]))["fixed"]["kind"] == "content"
+
+
+def test_an_unknown_sweep_and_an_empty_root_are_said(tmp_path):
+    with pytest.raises(InputError, match="no sweep has been submitted"):
+        gallery(tmp_path)
+    submitted(write_pictures(tmp_path))
+    with pytest.raises(InputError, match="no sweep 'two'"):
+        gallery(tmp_path, "two")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_odd_sweeps_open_without_a_fault(tmp_path):
+    pytest.importorskip("websockets.sync.client")
+    hostile = "<img src=x onerror=window.pwned=1> '\"&"
+    write(write_pictures(tmp_path) / f"{hostile}.png".replace("/", "_"), blocks(5))
+    submitted(tmp_path, "nothing", cells=0)
+    broken = submitted(tmp_path, "broken", "style", cells=0)
+    for batch in broken.plan.batches():
+        job = broken.job(batch)
+        rows = [failure_row(job, cell, InputError(hostile), "read", {}) for cell in batch.cells]
+        broken.root.catalog.commit("failures", job.sweep_id, job.key, rows)
+        assert Failure.of("x", InputError(hostile)).message == hostile
+    hostile_sweep = submitted(tmp_path, "hostile", "content", contents=json.dumps(f"{hostile}.png"))
+    for thumbnail in (tmp_path / "out" / "thumbs").rglob("*.webp"):
+        thumbnail.unlink()
+    pages = {name: gallery(tmp_path, name) for name in ("nothing", "broken", "hostile")}
+    pages["together"] = gallery(tmp_path)
+    seen = {}
+    with opened(pages["nothing"], tmp_path / "profile") as tab:
+        for name, page in pages.items():
+            tab.page = page
+            tab.open(anew=True)
+            seen[name] = tab.js("[...document.querySelectorAll('.chip')].map((chip) => chip.textContent).join()")
+            for key in ("s", "o", "g", "ArrowDown"):
+                tab.key(key, ord(key[0].upper()))
+            assert tab.js("window.pwned === undefined")
+            faults = [fault for fault in tab.faults if ".webp" not in json.dumps(fault)]  # files that are gone
+            assert faults == [], name
+            tab.faults.clear()
+        assert hostile in tab.js("document.querySelector('#main').textContent")
+    assert seen == {
+        "nothing": "0 pictures,2 to do", "broken": "0 pictures,1 failed", "hostile": "1 picture",
+        "together": "1 picture,1 failed,2 to do",
+    }  # fmt: skip
+    assert hostile_sweep.plan.total == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("place", ["folder", "bucket"])
+def test_a_served_page_follows_the_root(tmp_path, place, request):
+    pytest.importorskip("websockets.sync.client")
+    write_pictures(tmp_path)
+    root = str(tmp_path / "out")
+    if place == "bucket":
+        root = f"{request.getfixturevalue('s3').bucket()}/below"
+    submitted(tmp_path, "one", root=root)
+    submitted(tmp_path, "two", "content, style", root=root, cells=0)
+    command = [sys.executable, "-m", "flows", "gallery", "--serve", "--root", root]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+    ) as serving:
+        try:
+            next(serving.stdout)
+            address = re.match(r"http://127\.0\.0\.1:\d+", next(serving.stdout))[0]
+            with opened(Path("unused"), tmp_path / "profile") as tab:
+                tab.call("Page.navigate", url=address)
+                # The picture of `content` belongs to both.
+                tab.until("document.querySelectorAll('.cell img').length === 3")
+                tab.until("[...document.images].every((image) => image.naturalWidth > 0)")
+                submitted(tmp_path, "two", "content, style", root=root)
+                tab.until("document.querySelectorAll('.cell img').length === 4", seconds=60)
+                assert tab.faults == []
+                outside = [url for url in tab.requests if not url.startswith((address, "data:", "about:"))]
+                assert outside == []
+        finally:
+            serving.send_signal(signal.SIGINT)
+            serving.wait(60)
+    assert serving.returncode == 0
+    assert open_root(root).uri.endswith("out" if place == "folder" else "below")

@@ -67,7 +67,7 @@ def compare(root: Root, a: str, b: str, sweeps: Callable[[str], str | None]) -> 
     kind = common[0]
     ids = [finders[kind](wanted) for wanted in (a, b)]
     if kind == "sweep":
-        return _sweeps(root, (a, b), ids)
+        return _sweeps(root, ids)
     return _cells(root, ids) if kind == "cell" else _models(root, ids)
 
 
@@ -120,8 +120,8 @@ def _differing(rows: Sequence[Row], names: Iterable[str]) -> tuple[Setting, ...]
 
 
 # ---- sweeps -------------------------------------------------------------------------------------------------------
-def _sweeps(root: Root, names: Sequence[str], ids: Sequence[str]) -> Comparison:
-    cells = [_cell_ids(root, sweep) for sweep in ids]
+def _sweeps(root: Root, ids: Sequence[str]) -> Comparison:
+    cells, labels = zip(*(_cell_ids(root, sweep) for sweep in ids), strict=True)
     rows = [sweep_rows(root.catalog, sweep).drop_duplicates("cell_id").to_dict("records") for sweep in ids]
     plains: list[list[Row]] = [[{str(k): plain(v) for k, v in row.items()} for row in side] for side in rows]
     columns = [*_INPUTS, *(column.name for column in parameters.columns())]
@@ -135,9 +135,8 @@ def _sweeps(root: Root, names: Sequence[str], ids: Sequence[str]) -> Comparison:
         "only in B": len(cells[1] - cells[0]),
         "pairs of different cells": len(different),
     }
-    a, b = (_label(name, sweep) for name, sweep in zip(names, ids, strict=True))
     pairs = tuple(_pair(root, *pair, [key for key in keys if key not in _INPUTS]) for pair in different)
-    return Comparison("sweeps", a, b, counts, _without_digests(settings), _metrics(different), pairs)
+    return Comparison("sweeps", labels[0], labels[1], counts, _without_digests(settings), _metrics(different), pairs)
 
 
 def _keys(values: Mapping[str, Sequence[Sequence[Any]]]) -> list[str]:
@@ -151,10 +150,6 @@ def _keys(values: Mapping[str, Sequence[Sequence[Any]]]) -> list[str]:
     return [name for name in common if any(len(side) > 1 for side in values[name])]
 
 
-def _label(name: str, sweep: str) -> str:
-    return f"sweep {sweep[:8]}" if sweep.startswith(name) else f"{name} ({sweep[:8]})"
-
-
 def _without_digests(settings: tuple[Setting, ...]) -> tuple[Setting, ...]:
     """Leave out digests that differ because the names do."""
     names = {setting.name.partition("_")[0] for setting in settings if setting.name in {"content_name", "style_name"}}
@@ -162,9 +157,10 @@ def _without_digests(settings: tuple[Setting, ...]) -> tuple[Setting, ...]:
     return tuple(setting for setting in settings if setting.name not in digests)
 
 
-def _cell_ids(root: Root, sweep: str) -> set[str]:
-    table = root.catalog.read("sweeps", ["sweep_id", "cell_id"], where=("sweep_id", {sweep}))
-    return set(table["cell_id"].to_pylist())
+def _cell_ids(root: Root, sweep: str) -> tuple[set[str], str]:
+    """Return the ids of the cells of a sweep, and what people call it."""
+    table = root.catalog.read("sweeps", ["sweep_id", "sweep_name", "cell_id"], where=("sweep_id", {sweep}))
+    return set(table["cell_id"].to_pylist()), f"{table['sweep_name'][0].as_py()} ({sweep[:8]})"
 
 
 def _values(rows: Sequence[Row], name: str) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 from nst.errors import InputError
 from tasks.catalog import columns as fixed
 from tasks.catalog import model_columns, parameters, schema
-from tasks.layout import picture_key, thumbnail_key
+from tasks.layout import picture_key, samples_key, thumbnail_key
 from tasks.pages.comparison.records import Comparison, Metric, Pair, Setting, Side
 from tasks.pages.gallery.values import plain
 from tasks.pages.rows import short, sweep_rows
@@ -111,7 +111,12 @@ def _models(root: Root, ids: Sequence[str]) -> Comparison:
     measured = [name for name, value in rows[0].items() if name.endswith("_loss") or name.startswith("validation_")]
     measured += ["steps_done", "photographs", "seconds", "images_per_second", "parameters"]
     a, b = (f"{row['name']} ({row['model_id'][:8]})" for row in rows)
-    return Comparison("models", a, b, {}, _differing(rows, names), _metrics([rows], measured))
+    pairs: tuple[Pair, ...] = ()
+    if all(row.get("samples_uri") for row in rows):
+        keys = [samples_key(row["model_id"], row["steps_done"]) for row in rows]
+        sides = [Side(model, *[root.store.url(key)] * 2) for model, key in zip(ids, keys, strict=True)]
+        pairs = (Pair("validation pictures above, and what the model makes of them", *sides),)
+    return Comparison("models", a, b, {}, _differing(rows, names), _metrics([rows], measured), pairs)
 
 
 def _differing(rows: Sequence[Row], names: Iterable[str]) -> tuple[Setting, ...]:
@@ -189,7 +194,7 @@ def _pair(root: Root, a: Row, b: Row, keys: Iterable[str]) -> Pair:
 def _side(root: Root, row: Row) -> Side:
     digest, form = row["picture_digest"], row["picture_format"]
     url = root.store.url
-    return Side(row["cell_id"], digest, url(picture_key(digest, form)), url(thumbnail_key(digest)))
+    return Side(row["cell_id"], url(picture_key(digest, form)), url(thumbnail_key(digest)))
 
 
 # ---- numbers ------------------------------------------------------------------------------------------------------

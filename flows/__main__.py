@@ -19,6 +19,7 @@ from flows.packages import refuse_foreign_packages
 refuse_foreign_packages()
 
 from flows.command.compare import compare  # noqa: E402
+from flows.command.export import export  # noqa: E402
 from flows.command.gallery import gallery  # noqa: E402
 from flows.command.init import init  # noqa: E402
 from flows.command.judge import judge  # noqa: E402
@@ -161,39 +162,7 @@ def status(root: RootOption = "out") -> None:
 app.command()(gallery)
 
 
-@app.command()
-def export(
-    sweep: Annotated[str, typer.Argument(help="Name of a sweep, or the beginning of its id or of a model's id.")],
-    folder: Annotated[Path, typer.Argument(help="Folder to write to, made if missing; or an archive DIR.zip.")],
-    frames: Annotated[bool, typer.Option("--frames", help="Also write the frames of each clip as PNG files.")] = False,
-    page: Annotated[
-        bool, typer.Option("--page", help="Also write the page, which opens from that folder anywhere.")
-    ] = False,
-    root: RootOption = "out",
-) -> None:
-    """Write a sweep's pictures and clips, or a model.
-
-    The pictures have readable names and carry their manifests (nst show PICTURE), and a CSV beside them has their
-    settings and numbers. A folder whose name ends in .zip is written as an archive. A model's weights come
-    with a card, sample pictures and, with the extra `onnx`, an ONNX graph. Of several sweeps of one name the newest is
-    meant.
-    """
-    from flows.command.models import export_named_model
-    from flows.command.sweeps import print_export
-    from tasks.pages.export import export_sweep
-    from tasks.root import open_root
-    from tasks.status import find_sweeps
-
-    opened = open_root(root)
-    if not export_named_model(opened, sweep, folder, out, page=page):
-        found, *others = find_sweeps(opened, sweep)
-        if others:
-            ids = ", ".join(status.sweep_id[:8] for status in others)
-            err.say(f"exporting {found.sweep_id[:8]}, the newest sweep called {sweep}; others: {ids}")
-        exported = export_sweep(opened.catalog, found.sweep_id, folder, frames=frames, page=page)
-        print_export(exported, folder, out)
-
-
+app.command()(export)
 app.command()(show)
 app.command()(compare)
 app.command()(judge)

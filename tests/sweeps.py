@@ -20,6 +20,24 @@ TINY = "size: 32, steps: 2, content_layers: relu1_1, style_layers: relu1_1, back
 """Settings of a method for a picture in a moment."""
 
 
+TINY_METHOD: dict[str, Any] = {
+    "name": "gatys",
+    "size": 32,
+    "steps": 2,
+    "content_layers": "relu1_1",
+    "style_layers": "relu1_1",
+    "backbone": {"weights": "random"},
+}
+TINY_MANIFEST: dict[str, Any] = {
+    "name": "tiny",
+    "contents": ["cat.png", "dog.png"],
+    "styles": "waves.png",
+    "method": TINY_METHOD,
+    "sweep": {"style_weight": [3, 30]},
+}
+"""A sweep of four pictures of those that `write_pictures` writes, as a dictionary."""
+
+
 def write(path: Path, array: np.ndarray) -> str:
     """Write a picture as a PNG, HWC uint8 with or without alpha, and return the SHA-256 of its file."""
     Image.fromarray(array).save(path, "PNG")

@@ -21,6 +21,7 @@ from tasks.fsck.check import fsck
 from tasks.fsck.repair import plan_repair, repair
 from tasks.pages import report as pages
 from tasks.pages.export import export_sweep
+from tasks.pages.pictures import picture_of
 from tasks.planning.registration import register_sweep
 from tasks.removal import plan_removal, remove
 from tasks.work import clip_frames, judge_sweep
@@ -127,6 +128,18 @@ def test_an_export_has_the_clip_and_its_frames(sweep, tmp_path):
     assert [file.name for file in files] == [f"{number:06d}.png" for number in FRAMES]
     assert [number_of(np.asarray(Image.open(file))) for file in files] == FRAMES
     assert len(list((tmp_path / "whole" / names["noise"]).iterdir())) == 3
+    for _ in range(2):
+        export_sweep(sweep.root.catalog, sweep.plan.sweep_id, tmp_path / "page", frames=True, page=True)
+    files = sorted((tmp_path / "page/pictures" / names["content"]).iterdir())
+    assert [number_of(np.asarray(Image.open(file))) for file in files] == FRAMES
+    assert (tmp_path / "page/pictures" / f"{names['content']}.mp4").is_file()
+    assert (tmp_path / "page/thumbs" / f"{names['content']}.mp4.webp").is_file()
+
+
+def test_the_picture_of_a_clip_is_its_preview_which_moves(sweep):
+    for row in rows(sweep, "results"):
+        preview = picture_of(row)
+        assert (preview.format, preview.n_frames) == ("WEBP", 3)
 
 
 def test_nothing_is_wrong_with_a_root_of_clips(sweep):

@@ -60,7 +60,7 @@ def test_sweeps_are_paired_across_the_setting_that_they_differ_in(folder):
     results = pd.read_parquet(folder / "out/catalog/results")
     at_30 = results[results.style_weight == 30].sort_values("content_name")
     sides = [at_30[at_30.steps == steps] for steps in (2, 4)]
-    assert [[pair[side]["cell_id"] for side in "ab"] for pair in found["pairs"]] == list(
+    assert [[pair[side]["id"] for side in "ab"] for pair in found["pairs"]] == list(
         map(list, zip(*(side.cell_id for side in sides), strict=True))
     )
     metrics = {metric["name"]: metric for metric in found["metrics"]}
@@ -87,7 +87,7 @@ def test_cells_are_compared_by_the_beginnings_of_their_ids(folder):
     settings = {setting["name"]: (setting["a"], setting["b"]) for setting in found["settings"]}
     assert settings == {"content_name": ("cat", "dog"), "style_weight": (3, 30)}
     (pair,) = found["pairs"]
-    assert [pair["a"]["cell_id"], pair["b"]["cell_id"]] == ids
+    assert [pair["a"]["id"], pair["b"]["id"]] == ids
     assert pair["a"]["picture"] == results.picture_uri["cat", 2, 3.0]
 
 
@@ -96,11 +96,16 @@ def test_models_are_compared(tmp_path):
     common = {"family": "johnson", "name": "n", "style_names": "[]", "weights_digest": "w"}
     for model, steps, loss in (("aaaa1", 10, 2.5), ("bbbb1", 20, 2.0)):
         row = {"model_id": model, "steps": steps, "content_loss": loss, "finished_at": datetime.now(UTC)}
+        row |= {"steps_done": steps, "samples_uri": "moved"}
+        catalog.store.put(f"models/samples/{model}/{steps:09d}.jpg", b"a picture")
         catalog.commit("models", model, model, [common | row])
     found = compared(tmp_path, "aaaa", "bbbb")
     assert (found["kind"], found["a"]) == ("models", "n (aaaa1)")
     assert found["settings"] == [{"name": "steps", "a": 10, "b": 20}]
-    assert [(metric["name"], metric["delta"]) for metric in found["metrics"]] == [("content_loss", -0.5)]
+    deltas = {metric["name"]: metric["delta"] for metric in found["metrics"]}
+    assert deltas == {"content_loss": -0.5, "steps_done": 10}
+    assert command("compare", "aaaa", "bbbb", "--page", "page.html", cwd=tmp_path).returncode == 0
+    assert Page((tmp_path / "page.html").read_text()).images == ["data:image/jpeg;base64,YSBwaWN0dXJl"] * 2
 
 
 def test_the_table_fits_eighty_columns(folder):
@@ -194,5 +199,8 @@ def test_the_page_opens_in_a_browser_and_asks_for_nothing(folder, tmp_path):
         tab.until("document.readyState === 'complete' && document.images.length === 4")
         assert tab.js("[...document.images].every((image) => image.naturalWidth > 0)")
         assert tab.js("document.documentElement.scrollWidth <= innerWidth")
+        tab.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
+        assert tab.js("document.documentElement.scrollWidth <= innerWidth")
+        assert tab.js("innerWidth") == 390
         assert tab.faults == []
         assert [url for url in tab.requests if not url.startswith(("file:", "data:", "about:"))] == []

@@ -50,6 +50,8 @@ def test_the_wheel_holds_the_packages_and_what_they_read(site):
     card = (site / "nst/backbones/CARD.md").read_text()
     for weights in (site / "nst/backbones").glob("*.safetensors"):
         assert hashlib.sha256(weights.read_bytes()).hexdigest() in card
+    read = ("nst/py.typed", "flows/py.typed", "tasks/pages/comparison/page.html", "tasks/pages/gallery/page.css")
+    assert all((site / name).is_file() for name in read)
     assert (site / "flows/deploy.yaml").read_bytes() == (ROOT / "deploy.yaml").read_bytes()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path  # noqa: TC003  typer reads annotations at run time
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -19,6 +20,7 @@ _PAIRS_SHOWN: Final = 10
 """Pairs whose pictures are named in the terminal."""
 
 out = Terminal()
+err = Terminal(stderr=True)
 
 
 def compare(
@@ -40,11 +42,16 @@ def compare(
 
     opened = open_root(root)
 
+    @cache
     def sweep(wanted: str) -> str | None:
         try:
-            return find_sweeps(opened, wanted)[0].sweep_id
+            found, *others = find_sweeps(opened, wanted)
         except InputError:
             return None
+        if others:
+            ids = ", ".join(status.sweep_id[:8] for status in others)
+            err.say(f"comparing {found.sweep_id[:8]}, the newest sweep called {wanted}; others: {ids}")
+        return found.sweep_id
 
     found = comparing.compare(opened, a, b, sweep)
     if page:

@@ -35,9 +35,11 @@ def print_status(root: Root, out: Terminal) -> None:
     print_columns(out, heads, rows, names={0}, numbers=range(3, 7))
 
 
-def print_export(exported: Exported, folder: Path, out: Terminal) -> None:
+def print_export(exported: Exported, folder: Path, out: Terminal, *, page: bool = False) -> None:
     """Say what an export wrote, and which cells have no picture."""
     lines = [f"{exported.pictures:,} pictures and catalog.csv in {folder}"]
+    if page:
+        lines.append("page: index.html there, which opens in a browser")
     if exported.failed:
         lines.append(f"{len(exported.failed):,} cells failed and have no picture; failed.csv says why")
         lines += [f"  {line}" for line in exported.failed[:_FAILURES_SHOWN]]

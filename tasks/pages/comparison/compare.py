@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 from nst.errors import InputError
 from tasks.catalog import columns as fixed
 from tasks.catalog import model_columns, parameters, schema
-from tasks.layout import picture_key, thumbnail_key
+from tasks.layout import picture_key, samples_key, thumbnail_key
 from tasks.pages.comparison.records import Comparison, Metric, Pair, Setting, Side
 from tasks.pages.gallery.values import plain
 from tasks.pages.rows import short, sweep_rows
@@ -67,7 +67,7 @@ def compare(root: Root, a: str, b: str, sweeps: Callable[[str], str | None]) -> 
     kind = common[0]
     ids = [finders[kind](wanted) for wanted in (a, b)]
     if kind == "sweep":
-        return _sweeps(root, (a, b), ids)
+        return _sweeps(root, ids)
     return _cells(root, ids) if kind == "cell" else _models(root, ids)
 
 
@@ -111,7 +111,12 @@ def _models(root: Root, ids: Sequence[str]) -> Comparison:
     measured = [name for name, value in rows[0].items() if name.endswith("_loss") or name.startswith("validation_")]
     measured += ["steps_done", "photographs", "seconds", "images_per_second", "parameters"]
     a, b = (f"{row['name']} ({row['model_id'][:8]})" for row in rows)
-    return Comparison("models", a, b, {}, _differing(rows, names), _metrics([rows], measured))
+    pairs: tuple[Pair, ...] = ()
+    if all(row.get("samples_uri") for row in rows):
+        keys = [samples_key(row["model_id"], row["steps_done"]) for row in rows]
+        sides = [Side(model, *[root.store.url(key)] * 2) for model, key in zip(ids, keys, strict=True)]
+        pairs = (Pair("validation pictures above, and what the model makes of them", *sides),)
+    return Comparison("models", a, b, {}, _differing(rows, names), _metrics([rows], measured), pairs)
 
 
 def _differing(rows: Sequence[Row], names: Iterable[str]) -> tuple[Setting, ...]:
@@ -120,8 +125,8 @@ def _differing(rows: Sequence[Row], names: Iterable[str]) -> tuple[Setting, ...]
 
 
 # ---- sweeps -------------------------------------------------------------------------------------------------------
-def _sweeps(root: Root, names: Sequence[str], ids: Sequence[str]) -> Comparison:
-    cells = [_cell_ids(root, sweep) for sweep in ids]
+def _sweeps(root: Root, ids: Sequence[str]) -> Comparison:
+    cells, labels = zip(*(_cell_ids(root, sweep) for sweep in ids), strict=True)
     rows = [sweep_rows(root.catalog, sweep).drop_duplicates("cell_id").to_dict("records") for sweep in ids]
     plains: list[list[Row]] = [[{str(k): plain(v) for k, v in row.items()} for row in side] for side in rows]
     columns = [*_INPUTS, *(column.name for column in parameters.columns())]
@@ -135,9 +140,8 @@ def _sweeps(root: Root, names: Sequence[str], ids: Sequence[str]) -> Comparison:
         "only in B": len(cells[1] - cells[0]),
         "pairs of different cells": len(different),
     }
-    a, b = (_label(name, sweep) for name, sweep in zip(names, ids, strict=True))
     pairs = tuple(_pair(root, *pair, [key for key in keys if key not in _INPUTS]) for pair in different)
-    return Comparison("sweeps", a, b, counts, _without_digests(settings), _metrics(different), pairs)
+    return Comparison("sweeps", labels[0], labels[1], counts, _without_digests(settings), _metrics(different), pairs)
 
 
 def _keys(values: Mapping[str, Sequence[Sequence[Any]]]) -> list[str]:
@@ -151,10 +155,6 @@ def _keys(values: Mapping[str, Sequence[Sequence[Any]]]) -> list[str]:
     return [name for name in common if any(len(side) > 1 for side in values[name])]
 
 
-def _label(name: str, sweep: str) -> str:
-    return f"sweep {sweep[:8]}" if sweep.startswith(name) else f"{name} ({sweep[:8]})"
-
-
 def _without_digests(settings: tuple[Setting, ...]) -> tuple[Setting, ...]:
     """Leave out digests that differ because the names do."""
     names = {setting.name.partition("_")[0] for setting in settings if setting.name in {"content_name", "style_name"}}
@@ -162,9 +162,10 @@ def _without_digests(settings: tuple[Setting, ...]) -> tuple[Setting, ...]:
     return tuple(setting for setting in settings if setting.name not in digests)
 
 
-def _cell_ids(root: Root, sweep: str) -> set[str]:
-    table = root.catalog.read("sweeps", ["sweep_id", "cell_id"], where=("sweep_id", {sweep}))
-    return set(table["cell_id"].to_pylist())
+def _cell_ids(root: Root, sweep: str) -> tuple[set[str], str]:
+    """Return the ids of the cells of a sweep, and what people call it."""
+    table = root.catalog.read("sweeps", ["sweep_id", "sweep_name", "cell_id"], where=("sweep_id", {sweep}))
+    return set(table["cell_id"].to_pylist()), f"{table['sweep_name'][0].as_py()} ({sweep[:8]})"
 
 
 def _values(rows: Sequence[Row], name: str) -> list[Any]:
@@ -193,7 +194,7 @@ def _pair(root: Root, a: Row, b: Row, keys: Iterable[str]) -> Pair:
 def _side(root: Root, row: Row) -> Side:
     digest, form = row["picture_digest"], row["picture_format"]
     url = root.store.url
-    return Side(row["cell_id"], digest, url(picture_key(digest, form)), url(thumbnail_key(digest)))
+    return Side(row["cell_id"], url(picture_key(digest, form)), url(thumbnail_key(digest)))
 
 
 # ---- numbers ------------------------------------------------------------------------------------------------------

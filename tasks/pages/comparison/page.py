@@ -61,13 +61,12 @@ def shown(value: Any) -> str:
 
 def _embedded(root: Root, side: Side) -> str | None:
     """Return a data URL of the thumbnail; None if it cannot be read."""
-    from tasks.layout import thumbnail_key
-
     try:
-        data = root.store.get(thumbnail_key(side.digest))
+        data = root.store.get(side.thumbnail.removeprefix(f"{root.uri}/"))
     except (FileNotFoundError, NstError):
         return None
-    return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
+    kind = "jpeg" if side.thumbnail.endswith(".jpg") else "webp"
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 @cache

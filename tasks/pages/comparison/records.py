@@ -48,17 +48,16 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of two cells. `picture` and `thumbnail` are URIs."""
+    """One of two cells or models. `picture` and `thumbnail` are URIs below the root."""
 
-    cell_id: str
-    digest: str
+    id: str
     picture: str
     thumbnail: str
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two cells that belong together: of one content, one style and equal settings, but for what differs everywhere."""
+    """Two cells that belong together, of equal names and settings but for what differs everywhere; or two models."""
 
     label: str
     a: Side

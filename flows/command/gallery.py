@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tasks.status import SweepStatus
 
 _EVERY_S: Final = 5.0
-_SHARE: Final = 0.1
+_SHARE: Final = 0.2
 """Of its time, what following a root may take."""
 
 out = Terminal()

@@ -18,6 +18,7 @@ from flows.packages import refuse_foreign_packages
 
 refuse_foreign_packages()
 
+from flows.command.compare import compare  # noqa: E402
 from flows.command.gallery import gallery  # noqa: E402
 from flows.command.init import init  # noqa: E402
 from flows.command.judge import judge  # noqa: E402
@@ -184,7 +185,7 @@ def export(
     from tasks.status import find_sweeps
 
     opened = open_root(root)
-    if not export_named_model(opened, sweep, folder, out):
+    if not export_named_model(opened, sweep, folder, out, page=page):
         found, *others = find_sweeps(opened, sweep)
         if others:
             ids = ", ".join(status.sweep_id[:8] for status in others)
@@ -194,6 +195,7 @@ def export(
 
 
 app.command()(show)
+app.command()(compare)
 app.command()(judge)
 
 

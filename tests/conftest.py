@@ -9,7 +9,7 @@ then all that are not quick, none of them twice. `make proof` runs the tests mar
 moments, for longer than `make test` does.
 
 **The same always.** `make test` gives every run the same order of tests and Hypothesis the same examples, so that what
-passes here passes there; new ones are drawn by `make proof`, which sets NST_SEED.
+passes here passes there; `make proof`, which sets NST_SEED, draws new ones, ten times as many.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each process would compile
 sys.dont_write_bytecode = False
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"  # nobody waits for a metadata service that is not there
 
-hypothesis.settings.register_profile("same", derandomize="NST_SEED" not in os.environ)
-hypothesis.settings.load_profile("same")
+hypothesis.settings.register_profile("same", derandomize=True, max_examples=40, deadline=None)
+hypothesis.settings.register_profile("others", max_examples=400, deadline=None)
+hypothesis.settings.load_profile("others" if "NST_SEED" in os.environ else "same")
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 
 BEYOND_NST = frozenset({"tasks", "flows", "pandas"})
-COSTLY = frozenset({"s3", "store", "fault_proxy", "torchvision", "pymatting"})
+COSTLY = frozenset({"s3", "store", "fault_proxy", "torchvision", "pymatting", "migrated_state"})
 """Fixtures that no quick test takes."""
 
 
@@ -268,6 +269,20 @@ def s3() -> Iterator[S3Server]:
         for name, value in names.items():
             patch.setenv(name, value)
         yield S3Server(url, names)
+
+
+@pytest.fixture(scope="session")
+def migrated_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder as runs under Prefect leave it, to be copied: the tables of a new one take eight seconds."""
+    from tasks.prefect.process import start
+
+    folder = tmp_path_factory.mktemp("migrated") / "nst/prefect"
+    server = start(folder)
+    try:
+        server.wait_until_healthy(200)
+    finally:
+        server.stop()
+    return folder.parent.parent
 
 
 @pytest.fixture(params=["local", "memory", "s3"])

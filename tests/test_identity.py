@@ -5,7 +5,7 @@ import re
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nst.config import METHOD_CONFIGS, GatysConfig
@@ -178,7 +178,6 @@ def test_an_address_ignores_digests_and_version(monkeypatch):
     assert address(Cell("x", CONTENT, STYLE, config(backbone={"weights": "a.pth"}))) != here
 
 
-@settings(max_examples=100)
 @given(
     st.permutations(["size", "steps", "seed", "optimizer", "backbone"]),
     st.permutations(["name", "history", "max_move"]),

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nst.errors import ManifestError
@@ -140,7 +140,6 @@ NODE = st.recursive(
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYS), NODE, max_size=6), st.booleans())
 @example({"sweep": "{preset: [[]]}"}, True)
 def test_any_manifest_is_read_or_refused_with_places(block, whole):
@@ -170,7 +169,6 @@ SETTING = {
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.sampled_from(sorted(SETTING)), min_size=1, max_size=4, unique=True).flatmap(
         lambda names: st.fixed_dictionaries({name: SETTING[name] for name in names})

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from io import BytesIO
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from flows.engine import InlineEngine
 from flows.order.request import Request, order_of
@@ -69,7 +71,8 @@ def test_two_names_of_equal_bytes_are_one_cell_two_files_and_two_places(folder):
     assert export_sweep(root.catalog, order.prepared.plan.sweep_id, folder / "files").pictures == 3
     files = {path.name: path.read_bytes() for path in (folder / "files").glob("*.png")}
     assert sorted(files) == ["a__s.png", "b__s.png", "c__s.png"]
-    assert files["b__s.png"] == files["c__s.png"] != files["a__s.png"]
+    pictures = {name: Image.open(BytesIO(data)).tobytes() for name, data in files.items()}
+    assert pictures["b__s.png"] == pictures["c__s.png"] != pictures["a__s.png"]
     assert sorted(pd.read_csv(folder / "files/catalog.csv").content_name) == ["a", "b", "c"]
 
     (page,) = folder.glob("out/gallery/*/index.html")

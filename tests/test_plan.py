@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from plans import cells_of, contents, image, manifest, styles
 
@@ -123,7 +123,6 @@ def test_the_default_batch_is_about_a_million_pixels(size, expected):
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
 @given(st.sets(st.integers(0, 47)), st.integers(1, 9))
 def test_what_is_done_is_dropped_from_batches_and_never_regroups_them(numbers, size):
     parsed = manifest("{seed: {count: 8}}", extra=f"batch_size: {size}")
@@ -194,7 +193,6 @@ def test_json_is_json_and_adds_up():
     assert found["output_bytes"] > found["cells"] * 10_000
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4), st.integers(1, 3))
 def test_cells_multiply_and_ids_are_unique(c, s, weights, seeds):
     parsed = manifest(f"{{style_weight: {list(range(weights))}, seed: {{count: {seeds}}}}}")
@@ -203,7 +201,6 @@ def test_cells_multiply_and_ids_are_unique(c, s, weights, seeds):
 
 
 @given(st.permutations(["size: 64", "steps: 5", "optimizer: {ema: 0.5, name: adam}", "tv_weight: 1.0", "name: gatys"]))
-@settings(max_examples=30, deadline=None)
 def test_the_order_of_keys_changes_no_id(keys):
     plain = manifest(method="{name: gatys, optimizer: {name: adam, ema: 0.5}, size: 64, steps: 5, tv_weight: 1}")
     assert cells_of(manifest(method="{" + ", ".join(keys) + "}")).ids == cells_of(plain).ids

@@ -10,6 +10,7 @@ import http.client
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -41,11 +42,12 @@ def collected():
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(tmp_path_factory, migrated_state):
     from tasks.prefect.server import private_server, starting_server
 
     assert not os.environ.get("PREFECT_API_URL")
-    with starting_server(tmp_path_factory.mktemp("prefect")) as starting, private_server(starting) as server:
+    state = shutil.copytree(migrated_state, tmp_path_factory.mktemp("prefect") / "state")
+    with starting_server(state / "nst/prefect") as starting, private_server(starting) as server:
         yield server
 
 

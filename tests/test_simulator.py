@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections import Counter
 
 import pytest
@@ -13,9 +14,11 @@ import simulator
 from tasks.catalog import Catalog, heal, layout, ledger, publish, read, records
 
 BLOCK = 50
+SEEDS = 2000 if "NST_SEED" in os.environ else 200
+"""How many simulations there are: more of them in `make proof`."""
 
 
-@pytest.mark.parametrize("start", range(0, 500, BLOCK))
+@pytest.mark.parametrize("start", range(0, SEEDS, BLOCK))
 def test_no_promise_is_broken(start: int) -> None:
     stats: Counter[str] = Counter()
     for seed in range(start, start + BLOCK):

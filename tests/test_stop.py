@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pty
+import shutil
 import signal
 import socket
 import sqlite3
@@ -108,7 +109,8 @@ def test_sigterm_publishes_and_writes_the_page_and_status_counts_what_is_done(fo
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("prefect")
-def test_prefect_records_a_stop_as_cancelled_and_retries_nothing(folder):
+def test_prefect_records_a_stop_as_cancelled_and_retries_nothing(folder, migrated_state):
+    shutil.copytree(migrated_state, folder / "state")
     process = start(folder)
     wait_for(lambda: committed(folder) >= 2, process)
     os.killpg(process.pid, signal.SIGINT)
@@ -276,7 +278,8 @@ def test_the_second_signal_is_an_interrupt_and_ignored_signals_stay_ignored():
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("prefect")
-def test_a_run_outlives_its_private_server_and_says_one_line(folder):
+def test_a_run_outlives_its_private_server_and_says_one_line(folder, migrated_state):
+    shutil.copytree(migrated_state, folder / "state")
     (folder / "long.yaml").write_text(MANIFEST.replace("2000", "12"))
     process = start(folder)
     wait_for(lambda: committed(folder) >= 2, process)

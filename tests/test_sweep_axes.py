@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nst.config import GatysConfig
@@ -133,7 +133,6 @@ SWEEPS = st.lists(st.sampled_from(sorted(AXES)), unique=True, max_size=4).flatma
 
 
 @pytest.mark.slow
-@settings(max_examples=80, deadline=None)
 @given(
     SWEEPS,
     st.sampled_from([{}, {"steps": 7}, {"preset": "jcjohnson"}, {"optimizer": "lbfgs", "pyramid": {"levels": 2}}]),

@@ -5,7 +5,7 @@ import re
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nst.errors import ManifestError
@@ -126,7 +126,6 @@ def test_odd_characters_are_refused_with_their_place(text):
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join) | st.text(max_size=60))
 @example("&a")
 @example("a: &b\n<<: *b")
@@ -155,7 +154,6 @@ PLAIN = st.recursive(
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
 @given(PLAIN)
 def test_what_another_program_writes_as_json_comes_back_equal(data):
     import json

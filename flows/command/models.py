@@ -34,12 +34,18 @@ def print_models(root: Root, ids: list[str], out: Terminal, *, as_json: bool) ->
         _print_list(rows, out)
 
 
-def export_named_model(root: Root, wanted: str, folder: Path, out: Terminal) -> bool:
-    """Write the weights and card of a model; return False if no model has this id."""
+def export_named_model(root: Root, wanted: str, folder: Path, out: Terminal, *, page: bool = False) -> bool:
+    """Write the weights and card of a model; return False if no model has this id.
+
+    Raises:
+        InputError: A page or an archive is asked for, or the files cannot be written.
+    """
     try:
         rows = model_rows(root.catalog, [wanted])
     except InputError:
         return False
+    if page or folder.suffix.lower() == ".zip":
+        raise InputError("a model is written into a folder, without a page", hint="leave out --page, and name a folder")
     files = export_model(root.catalog, rows[0], folder)
     for file in files:
         out.say(file)

@@ -120,6 +120,9 @@ PICTURE: Final = (
     Column("picture_height", "int64", "Height in pixels."),
     Column("picture_format", "string", "`png`, `jpeg` or `webp`; of a clip `mp4`, `webm`, `mkv`, `gif` or `webp`."),
     Column("thumbnail_uri", "string", "URI of the small version for galleries."),
+    Column(
+        "picture_quality", "int64", "Quality of a JPEG or WebP (`output.quality`); null for PNG, clips, older rows."
+    ),
     Column("picture_alpha", "bool", "Whether the picture has the transparency of its content (`output.alpha`)."),
 )
 

@@ -7,36 +7,45 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nst.config.backbone import NAMED
 from nst.config.video import OF_CLIPS
+from nst.errors import InputError
+from nst.pictures.images import read_provenance
 from nst.yaml.json_text import from_json
 from nst.yaml.text import dump
+from tasks.catalog import parameters
 from tasks.pages.gallery.settings import places
 from tasks.pages.gallery.sources import sources
 from tasks.pages.gallery.values import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What a manifest may call a picture; another name is found again by itself, since it is that of the file."""
 
 
-def manifest_text(row: Mapping[str, Any], *, original_size: bool = False) -> str:
+def manifest_text(row: Mapping[str, Any], picture: bytes = b"") -> str:
     """Return the YAML that makes a cell again, with what it is as a comment.
+
+    It has the name of the sweep that computed the cell, and the names of the images there: the file of a picture tells
+    them, and is the same to the bit only with the same ones.
 
     Args:
         row: A row of `results` or `failures`, JSON as text.
-        original_size: Whether the manifest asked for `size: original`; the row tells the pixels that came of it.
+        picture: The file of the picture, which tells what was left to defaults and words such as `size: original`, of
+            which the row holds what came of them; b"" where it is a clip or at hand no more.
     """
     digest = plain(row.get("picture_digest"))
     made = f"picture {digest}" if digest else "failed"
     heading = f"# cell {row['cell_id']}, {made}, nst {plain(row.get('nst_version')) or 'of an unknown version'}"
-    return "\n".join([heading, *_lines(cell_manifest(row, original_size=original_size))]) + "\n"
+    return "\n".join([heading, *_lines(cell_manifest(row, _told_by(picture)))]) + "\n"
 
 
-def cell_manifest(row: Mapping[str, Any], *, original_size: bool = False) -> dict[str, Any]:
-    """Return the same as a dictionary."""
+def cell_manifest(row: Mapping[str, Any], told: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the same as a dictionary; `told` is what the picture's file tells."""
+    told = told or {}
     source = sources([row], "")["values"][0]
-    found: dict[str, Any] = {"name": f"cell-{row['cell_id'][:12]}"}
+    names = {kind: told.get(kind) or row.get(f"{kind}_name") for kind in ("content", "style")}
+    found: dict[str, Any] = {"name": row.get("sweep_name") or f"cell-{row['cell_id'][:12]}"}
     content = _without_nothing(
         {
             "video" if source.get("clip") else "uri": source["content"],
@@ -45,10 +54,20 @@ def cell_manifest(row: Mapping[str, Any], *, original_size: bool = False) -> dic
         }
     )
     if content:
-        found["contents"] = [content | _named(row.get("content_name"))]
+        found["contents"] = [content | _named(names["content"])]
     if source["styles"]:
-        found["styles"] = [_style(source, row.get("style_name"))]
-    return found | {"method": _method(row, is_clip="clip" in source, original_size=original_size)}
+        found["styles"] = [_style(source, names["style"])]
+    found["method"] = _method(row, told.get("config") or {}, is_clip="clip" in source)
+    return found | _output(row)
+
+
+def _output(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the picture is encoded, as far as its manifest need say it: PNG and a clip's default are left out."""
+    form, quality = plain(row.get("picture_format")), plain(row.get("picture_quality"), "int64")
+    found = {"format": form, "quality": quality} if form in {"jpeg", "webp"} and not row.get("clip_frames") else {}
+    if row.get("picture_alpha") is True:
+        found["alpha"] = True
+    return {"output": _without_nothing(found)} if found else {}
 
 
 def _style(source: Mapping[str, Any], name: Any) -> dict[str, Any]:
@@ -70,28 +89,51 @@ def _style(source: Mapping[str, Any], name: Any) -> dict[str, Any]:
     return {key: value for key, value in images[0].items() if key != "weight"} | _named(name)
 
 
-def _method(row: Mapping[str, Any], *, is_clip: bool, original_size: bool) -> dict[str, Any]:
-    """Return the settings of a cell as its manifest nests them."""
+def _told_by(picture: bytes) -> dict[str, Any]:
+    """Return what the file of a picture tells of its cell, {} if it tells nothing."""
+    try:
+        told: dict[str, Any] = dict(read_provenance(picture))
+        config = from_json(told.get("config", "{}"))
+    except (InputError, ValueError):  # a clip, or damaged
+        return {}
+    return told | {"config": config if isinstance(config, dict) else {}}
+
+
+def _method(row: Mapping[str, Any], asked: Mapping[str, Any], *, is_clip: bool) -> dict[str, Any]:
+    """Return the settings of a cell as its manifest nests them; `asked` are those that its picture tells."""
     tree: dict[str, Any] = {}
+    types = {column.name: column.type for column in parameters.columns()}
     for column, place in places(row["method"]).items():
-        value = plain(row.get(column))
+        value = plain(row.get(column), types.get(column, "string"))  # pandas makes floats of whole numbers
         if value is None or (place.keys[0] in OF_CLIPS and not is_clip):
             continue
         if column == "backbone_input" and row.get("backbone_weights") in set(NAMED) - {"torchvision"}:
             continue  # it follows from the weights
         if isinstance(value, str) and place.structured and value.startswith(("[", "{")):
             value = from_json(value)
+        wish = _at(asked, place.keys)
+        if wish is None:
+            continue  # what the row holds follows from the rest
+        value = wish if isinstance(wish, str) and not isinstance(value, str) else value  # such as `original`
         node = tree
         for key in place.keys[:-1]:
             node = node.setdefault(key, {})
         node[place.keys[-1]] = value
-    if original_size:
-        tree["size"] = "original"
     if model := plain(row.get("model_id")):  # what was written, such as `latest`, may mean another one elsewhere
         tree["model"] = model
     if model := plain(row.get("finish_model_id")):
         tree["finish"] = {"model": model}
     return tree
+
+
+def _at(settings: Mapping[str, Any], keys: Sequence[str]) -> Any:
+    """Return the value of nested settings, and () where there is none."""
+    found: Any = settings
+    for key in keys:
+        if not isinstance(found, dict) or key not in found:
+            return ()
+        found = found[key]
+    return found
 
 
 def _named(name: Any) -> dict[str, str]:

@@ -20,7 +20,6 @@ from tasks.layout import picture_key, thumbnail_key
 from tasks.pages.cell_manifest import manifest_text
 from tasks.pages.report import page_elsewhere
 from tasks.pages.rows import records, short, sweep_rows, varying
-from tasks.pages.show import asked_for_original_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -111,7 +110,7 @@ def _carrying(catalog: Catalog, row: Mapping[str, Any]) -> bytes:
     data = _picture(catalog, picture_key(row["picture_digest"], row["picture_format"]))
     if row.get("clip_frames") is not None:
         return data
-    return with_manifest(data, manifest_text(row, original_size=asked_for_original_size(data)))
+    return with_manifest(data, manifest_text(row, data))
 
 
 def _write_thumbnails(catalog: Catalog, files: Iterable[tuple[str, str]], folder: Path) -> None:
@@ -169,7 +168,7 @@ def _move(aside: Path, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for file in sorted(file for file in aside.rglob("*") if file.is_file()):
         target = folder / file.relative_to(aside)
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(file, target)  # noqa: PTH105  one call per picture
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()  # the context removes it

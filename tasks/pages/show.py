@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 from nst.errors import InputError
 from nst.pictures.images import read_provenance
 from nst.pictures.xmp import manifest_in
-from nst.yaml.json_text import from_json
 from tasks.layout import picture_key
 from tasks.pages.cell_manifest import manifest_text
 
@@ -45,24 +44,12 @@ def manifest_of(root: Root, wanted: str) -> str:
 
 
 def manifest_text_of(root: Root, row: Mapping[str, Any]) -> str:
-    """Return the manifest of a row of `results` or `failures`; its picture tells whether `size` was `original`."""
+    """Return the manifest of a row of `results` or `failures`."""
     digest, form = row.get("picture_digest"), row.get("picture_format")
-    if not digest:
-        return manifest_text(row)
     try:
-        data = root.store.get(picture_key(digest, str(form)))
+        return manifest_text(row, root.store.get(picture_key(digest, str(form))) if digest else b"")
     except FileNotFoundError:
-        data = b""
-    return manifest_text(row, original_size=asked_for_original_size(data))
-
-
-def asked_for_original_size(picture: bytes) -> bool:
-    """Return whether the file of a picture tells that its manifest said `size: original`."""
-    try:
-        settings = from_json(read_provenance(picture).get("config", "{}"))
-    except (InputError, ValueError):  # a clip, or damaged
-        return False
-    return isinstance(settings, dict) and settings.get("size") == "original"
+        return manifest_text(row)
 
 
 def cell_row(root: Root, wanted: str) -> dict[str, Any]:

@@ -229,10 +229,12 @@ def configured_url() -> str | None:
 
 def _import_what_a_run_needs() -> None:
     """Import in a second or two, in which the server starts, what the first flow run would import otherwise."""
+    import fastapi.encoders  # noqa: F401
     import prefect.client.orchestration
     import prefect.events.worker
     import prefect.flow_engine
-    import prefect.task_engine  # noqa: F401
+    import prefect.task_engine
+    import prefect.utilities.visualization  # noqa: F401
 
 
 def _close_dead_runs(server: Server) -> None:

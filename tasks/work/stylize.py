@@ -212,6 +212,7 @@ class Stylist:
             "picture_width": image.shape[1],
             "picture_height": image.shape[0],
             "picture_format": cell.output.format,
+            "picture_quality": cell.output.quality if cell.output.format != "png" else None,
             "picture_alpha": alpha is not None,
             "thumbnail_uri": store.url(small),
         }

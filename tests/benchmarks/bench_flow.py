@@ -21,9 +21,10 @@ from PIL import Image
 
 from nst.config.flow import DisPreset
 from nst.motion.consistency import consistency
+from nst.motion.fill import in_the_colors_of, laid_over
 from nst.motion.flow import optical_flow
 from nst.motion.measures import warping_error
-from nst.motion.warp import bring
+from nst.motion.warp import warp
 from tasks.work.workplace import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -70,9 +71,14 @@ def main() -> None:
         rows.append((f"{preset}, both ways and weights", both))
     flow, back = optical_flow(now, before), optical_flow(before, now)
     weights = consistency(flow, back)
+
+    def start() -> np.ndarray:
+        warped = warp(before / np.float32(255.0), flow)
+        return laid_over(in_the_colors_of(now, warped, weights), warped, weights)
+
     rows += [
         ("weights", lambda: consistency(flow, back)),
-        ("start of the next frame", lambda: bring(before, now, flow, weights)),
+        ("start of the next frame", start),
         ("warping error", lambda: warping_error(now, before, flow, weights)),
     ]
     print(f"{'':34}{'median ms':>10}{'least ms':>10}")

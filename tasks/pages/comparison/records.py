@@ -1,0 +1,92 @@
+"""What a comparison consists of: plain records for the terminal, for JSON and for the page."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Kind = Literal["sweeps", "cells", "models"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting or an input in which the two differ.
+
+    Attributes:
+        name: Its column.
+        a: Its value in A; of a sweep the values of all cells. None or () if A does not have it.
+        b: The same in B.
+    """
+
+    name: str
+    a: Any
+    b: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number that was measured in both.
+
+    Attributes:
+        name: Its column.
+        a: Its value in A; of sweeps the mean over the pairs that have it on both sides.
+        b: The same in B.
+        delta: B minus A.
+        pairs: Number of pairs that it was measured in.
+        higher: Number of these in which it is higher in B.
+        lower: Number of these in which it is lower in B.
+    """
+
+    name: str
+    a: float
+    b: float
+    delta: float
+    pairs: int
+    higher: int
+    lower: int
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of two cells. `picture` and `thumbnail` are URIs."""
+
+    cell_id: str
+    digest: str
+    picture: str
+    thumbnail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two cells that belong together: of one content, one style and equal settings, but for what differs everywhere."""
+
+    label: str
+    a: Side
+    b: Side
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What differs between two things of one kind.
+
+    Attributes:
+        kind: What they are.
+        a: What people call the first one.
+        b: What people call the second one.
+        counts: Of sweeps: how many cells are in both, in one alone, and how many pairs of different cells there are.
+        settings: In what they differ.
+        metrics: What was measured of both.
+        pairs: Their pictures.
+    """
+
+    kind: Kind
+    a: str
+    b: str
+    counts: dict[str, int]
+    settings: tuple[Setting, ...]
+    metrics: tuple[Metric, ...]
+    pairs: tuple[Pair, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the same as values of JSON."""
+        return asdict(self)

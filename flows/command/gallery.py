@@ -31,7 +31,7 @@ err = Terminal(stderr=True)
 def gallery(
     sweeps: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SWEEP]...", help="Names of sweeps, or the beginnings of their ids; by default all."),
+        typer.Argument(metavar="SWEEP", help="Names of sweeps, or the beginnings of their ids; by default all."),
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     serve: Annotated[

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,7 @@ def plan(file: Path) -> None:
     expand(manifest, CONTENTS, STYLES, dict.fromkeys(manifest.backbones(), "weights"))
 
 
+@cache
 def messages(file: Path) -> str:
     with pytest.raises(UserError) as caught:
         plan(file)

@@ -25,6 +25,7 @@ def features(weights, pictures_N3HW, layer):
     return network(pictures_N3HW)[layer]
 
 
+@pytest.mark.slow
 def test_a_network_that_keeps_all_filters_computes_what_its_teacher_does(pictures):
     teacher = random_weights("vgg19", 1, "conv2_1")
     filters = {layer: FULL[layer] for layer in ("conv1_1", "conv1_2", "conv2_1")}

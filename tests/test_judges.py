@@ -58,6 +58,7 @@ def heads_of_the_package():
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_lpips_equals_the_package_on_the_same_weights():
     lpips = pytest.importorskip("lpips")

@@ -38,6 +38,7 @@ def test_a_batch_equals_its_cells_alone_though_each_has_a_critic_of_its_own():
         assert farthest(together.image, alone.image) <= 1
 
 
+@pytest.mark.slow
 def test_the_seed_draws_the_critic_and_nothing_else_does():
     torch.rand(3)
     first, again, other = (run(request(settings(seed=seed, steps=4)))[0] for seed in (1, 1, 2))
@@ -48,6 +49,7 @@ def test_the_seed_draws_the_critic_and_nothing_else_does():
     assert torch.equal(before, torch.random.get_rng_state())
 
 
+@pytest.mark.slow
 def test_a_step_moves_the_critic_down_its_own_loss_and_measuring_does_not():
     game = objective_of(request(settings(precision="float64")))
     (term,) = [term for term in game.terms if term.layer == "relu2_1" and term.name == "style"]

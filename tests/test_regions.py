@@ -92,6 +92,7 @@ def test_a_regions_loss_sees_no_pixel_of_other_regions_but_the_next(representati
     assert (gradient[..., 12] != 0).any()
 
 
+@pytest.mark.slow
 def test_the_moments_of_soft_regions_add_up_to_those_of_the_picture(draw):
     features, shares = draw(2, 5, 4, 5), torch.softmax(draw(3, 4, 5, seed=1), 0)
     parts = [guided_moments(features, part) for part in shares]

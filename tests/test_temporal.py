@@ -35,6 +35,7 @@ def test_the_contrast_of_one_colour_is_the_floor():
     assert contrast(torch.full((1, 3, 4, 4), 0.7)) == pytest.approx(ENERGY_FLOOR)
 
 
+@pytest.mark.slow
 def test_a_heavy_weight_holds_the_frame_where_the_motion_is_certain_and_nowhere_else():
     before = np.full((32, 40, 3), 0.25, np.float32)
     certain = np.zeros((32, 40), np.float32)
@@ -48,6 +49,7 @@ def test_a_heavy_weight_holds_the_frame_where_the_motion_is_certain_and_nowhere_
     assert result.losses.terms["temporal"].weight_relative == pytest.approx(1e6)
 
 
+@pytest.mark.slow
 def test_a_frame_without_a_past_is_the_still():
     content = picture(0, 32, 40)
     with_weight, without = (

@@ -316,6 +316,7 @@ def test_an_encoder_that_ends_before_the_style_layers_makes_a_model_that_paints(
     assert farthest(made.image, expected) <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["johnson", "conditional", "stylize", "adain", "mgan"])
 def test_the_temporal_part_is_added_and_on_record(family):
     config, count = FAMILIES[family]

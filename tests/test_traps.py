@@ -86,6 +86,7 @@ def test_absolute_and_squared_total_variation_have_different_units():
     assert tv_factor("jcjohnson", "absolute", 300) == 255 * 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("representation", STYLE_LOSSES)
 @pytest.mark.parametrize("mix", ["targets", "losses"])
 def test_the_strength_of_a_mix_does_not_depend_on_its_number_of_styles(representation, mix):

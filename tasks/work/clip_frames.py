@@ -32,6 +32,7 @@ from nst.records import OutputFormat
 from nst.workspace import FrameBefore
 from tasks.layout import picture_key
 from tasks.work.clip_made import ClipMade
+from tasks.work.clip_rest import Rest
 from tasks.work.clip_source import Clip, ClipSource
 from tasks.work.halving import stylize_in_memory
 from tasks.work.rows import loss_columns
@@ -66,6 +67,8 @@ class _Chain:
     chain: str
     rows: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
     """The rows of its frames by pass and number."""
+    rest: dict[tuple[int, int], Rest] = field(default_factory=dict)
+    """What stands still, by pass and first frame of the shot in its order."""
     error: Exception | None = None
 
 
@@ -230,8 +233,17 @@ class ClipWork:
         if self._picture(chain, turn, there[0]).shape != self._source.frame(order[place]).shape:
             return ()  # a network that enlarges makes every frame by itself: the motion is found at the smaller size
         before = [self._source.brought(self._picture(chain, turn, other), order[place], other) for other in there]
+        if isinstance(self._motion, PixelVideoConfig) and there[0] == order[place - 1]:
+            before[0] = self._rest(chain, order, turn).held(before[0], place)
         weights = closest_first([frame.weights for frame in before])
         return tuple(replace(frame, weights=certain) for frame, certain in zip(before, weights, strict=True))
+
+    def _rest(self, chain: _Chain, order: Sequence[int], turn: int) -> Rest:
+        """Return what stands still in a shot, in a pass."""
+        key = turn, order[0]
+        if key not in chain.rest:
+            chain.rest[key] = Rest.begin(self._source, order, lambda number: self._picture(chain, turn, number))
+        return chain.rest[key]
 
     def _start(
         self, chain: _Chain, number: int, turn: int, content_HW3: np.ndarray, before: Sequence[FrameBefore]

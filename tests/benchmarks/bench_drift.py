@@ -1,6 +1,6 @@
 """How far still parts of a clip drift while it is painted: 100 frames, most of which never move.
 
-    python tests/benchmarks/bench_drift.py [--frames 100] [--size 112] [--steps 20] [--kinds equal object noise]
+    python tests/benchmarks/bench_drift.py [--frames 100] [--size 96] [--steps 80] [--later 5] [--kinds object]
 
 The picture is a photograph of scikit-image. `equal`: all frames are the same. `object`: a textured square goes to and
 fro over it, two pixels a frame. `noise`: the same, and every frame has noise of its own of at most one level of 255, as
@@ -31,8 +31,10 @@ MANIFEST = """\
 name: still
 contents: {{video: clip/}}
 styles: style.png
-method: {{name: gatys, size: {size}, steps: {steps}, style_weight: 30, backbone: {{weights: embedded}}}}
-sweep: {{temporal_weight: [300, 0]}}
+method:
+  {{name: gatys, size: {size}, steps: {steps}, style_weight: 30, video: {{steps: {later}}},
+   backbone: {{weights: embedded}}}}
+sweep: {{temporal_weight: {weights}}}
 output: {{video: ffv1}}
 """
 
@@ -60,9 +62,11 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--frames", type=int, default=100)
-    parser.add_argument("--size", type=int, default=112)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--size", type=int, default=96)
+    parser.add_argument("--steps", type=int, default=80)
+    parser.add_argument("--later", type=int, default=5, help="steps of the frames after the first")
     parser.add_argument("--kinds", nargs="+", default=["equal", "object", "noise"])
+    parser.add_argument("--weights", nargs="+", type=float, default=[300, 0])
     settings = parser.parse_args()
     print(f"{'':8}{'temporal_weight':>16}{'drift, levels':>15}{'warping error':>15}{'own':>10}{'first to last':>15}")
     for kind in settings.kinds:
@@ -73,7 +77,7 @@ def main() -> None:
             for number, frame in enumerate(scene(kind, settings.frames, settings.size)):
                 Image.fromarray(frame).save(folder / f"clip/{number:04}.png")
             Image.fromarray(data.astronaut()).save(folder / "style.png")
-            (folder / "m.yaml").write_text(MANIFEST.format(size=settings.size, steps=settings.steps))
+            (folder / "m.yaml").write_text(MANIFEST.format(**vars(settings)))
             prepared = planned(folder / "m.yaml", folder / "out")
             stylist = Stylist(prepared.root, "cpu")
             for batch in prepared.plan.batches():

@@ -105,4 +105,4 @@ def run_here(order: Order[Any], watcher: Watcher, on_step: OnStep, say: Say, sta
 def _say_page(order: Order[Any], say: Say) -> None:
     """Say where pictures appear while they are made."""
     if order.page:
-        say(f"pictures appear on {order.page}")
+        say(f"pictures appear on {order.page}{'' if order.page.startswith('file://') else '; see nst gallery --serve'}")

@@ -61,9 +61,17 @@ class Tab:
 
     def until(self, expression, seconds=15):
         deadline = time.monotonic() + seconds
-        while not self.js(expression):
+        while not self._holds(expression):
             assert time.monotonic() < deadline, expression
             time.sleep(0.02)
+
+    def _holds(self, expression):
+        try:
+            return self.js(expression)
+        except AssertionError as error:
+            if "navigated" not in str(error):  # the page loads itself anew
+                raise
+            return False
 
     def key(self, name, code=0):
         for kind in ("keyDown", "keyUp"):

@@ -37,7 +37,7 @@ def main(folder: Path) -> None:
     subprocess.run([*nst, "run", "evening.yaml", "--inline"], cwd=folder, check=True)
     (page,) = (folder / "out" / "gallery").glob("evening-*/index.html")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, opened(page, Path(profile)) as tab:
-        take(tab, "gallery", "x=style&y=content&tools=folded", 1200, 620)
+        take(tab, "gallery", "x=style&y=content&tools=folded", 1200, 668)
         first = tab.js("document.querySelector('.cell').dataset.cell")
         take(tab, "cell", f"cell={first}&mode=slider&theme=dark", 1200, 700)
 

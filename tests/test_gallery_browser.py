@@ -192,10 +192,15 @@ def test_the_yaml_of_a_cell_is_a_manifest_of_that_cell(tab):
 def test_the_plot_has_a_dot_per_cell_and_opens_it(tab):
     tab.open("view=plot&px=style_loss&py=content_loss&pc=optimizer")
     assert tab.js("document.querySelectorAll('circle').length") == 15
-    assert "content_loss (log)" in tab.js("document.querySelector('svg').textContent")
+    assert "content_loss (log)" in tab.js("document.querySelector('main svg').textContent")
     heights = tab.js("[...document.querySelectorAll('circle')].map((dot) => Number(dot.getAttribute('cy')))")
     assert heights == sorted(heights, reverse=True)
-    assert all(20 <= h <= 500 for h in heights)
+    assert (
+        20
+        <= heights[-1]
+        < heights[0]
+        <= tab.js("document.querySelector('main svg').getBoundingClientRect().height") - 60
+    )
     tab.js("document.querySelector('circle').dispatchEvent(new MouseEvent('click'))")
     assert tab.js("document.querySelector('#box').open")
 

@@ -16,7 +16,7 @@ from nst.errors import StorageError
 from tasks.jobs import BatchOutcome, Failure
 from tasks.layout import page_folder
 from tasks.pages.live import LivePage
-from tasks.pages.report import report, written_page
+from tasks.pages.report import report
 from tasks.pages.serving import PageServer
 from tasks.planning.registration import register_sweep
 from tasks.work.stylize import Stylist
@@ -114,7 +114,6 @@ def test_the_page_at_the_end_needs_no_news_and_keeps_the_settings_of_what_is_not
     assert data["run"] == ""
     assert data["errors"] == [None, "", "", ""]
     assert data["known"] == [True] * 4
-    assert written_page(prepared)
 
 
 def test_a_page_that_cannot_be_written_harms_nothing(prepared, monkeypatch, caplog):

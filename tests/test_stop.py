@@ -90,7 +90,9 @@ def check_root(folder, at_least):
     assert len(done) == committed(folder)
     assert pd.read_parquet(folder / "out/catalog/failures").empty
     (page,) = (folder / "out/gallery").glob("*/index.html")
-    assert "long: 2,000 cells" in page.read_text()
+    data = json.loads(page.read_text().partition('id="data">')[2].partition("</script>")[0])
+    assert data["run"] == "", "the page was written once more after the stop"
+    assert (data["errors"].count(None), data["errors"].count("")) == (len(done), 2000 - len(done))
     return f"{len(done)} of 2000 cells are done"
 
 

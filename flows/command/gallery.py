@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tasks.status import SweepStatus
 
 _EVERY_S: Final = 5.0
-_SHARE: Final = 0.1
+_SHARE: Final = 0.2
 """Of its time, what following a root may take."""
 
 out = Terminal()
@@ -31,7 +31,7 @@ err = Terminal(stderr=True)
 def gallery(
     sweeps: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SWEEP]...", help="Names of sweeps, or the beginnings of their ids; by default all."),
+        typer.Argument(metavar="SWEEP", help="Names of sweeps, or the beginnings of their ids; by default all."),
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     serve: Annotated[

@@ -28,7 +28,7 @@ from tasks.heartbeat import beating
 from tasks.maintenance import publish_all, tidy
 from tasks.models.backbone_weights import fetch_weights
 from tasks.pages.live import LivePage
-from tasks.pages.report import page_uri, report, written_page
+from tasks.pages.report import page_uri, report
 from tasks.planning.history import known_rates
 from tasks.planning.registration import register_sweep
 from tasks.planning.sweep import PreparedSweep, prepare_sweep, replan
@@ -122,12 +122,10 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
     clock = time.monotonic()
     plan, root = prepared.plan, prepared.root
     summary = SweepSummary(sweep_id=plan.sweep_id, name=plan.name, total=plan.total, done_before=plan.done)
-    is_new = register_sweep(prepared)
+    register_sweep(prepared)
     call_with_policy(publish_all, root.catalog)  # from now on plain readers find tables below the root
     if not plan.to_do:
-        summary.gallery = "" if is_new else written_page(prepared)
-        if not summary.gallery:  # done by other sweeps, or under other names
-            _show(prepared, engine, summary)
+        _show(prepared, engine, summary)  # other sweeps may have done what this one had left, and named it otherwise
         return summary
     for backbone, weights in prepared.weights.items():
         if weights.uri == "torchvision":

@@ -122,6 +122,7 @@ class LivePage:
                 if not self._has_failed:
                     LOGGER.warning("the page of the sweep is not up to date: %s", error)
                 self._has_failed = True
+                cost = _RARELY_S  # it is tried again, and not at once
             self._leaving.wait(min(_RARELY_S, max(self._every, cost / _SHARE)))
 
     def _write_page(self) -> None:

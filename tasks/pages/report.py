@@ -59,16 +59,7 @@ class Page:
 
 def page_uri(prepared: PreparedSweep) -> str:
     """Return the URI of the page of a sweep, written or not."""
-    return prepared.root.store.url(_page_key(prepared))
-
-
-def written_page(prepared: PreparedSweep) -> str:
-    """Return the URI of the page that an earlier run wrote, or ""."""
-    return page_uri(prepared) if prepared.root.store.head(_page_key(prepared)) else ""
-
-
-def _page_key(prepared: PreparedSweep) -> str:
-    return f"{page_folder(prepared.plan.name, prepared.plan.sweep_id)}/index.html"
+    return prepared.root.store.url(f"{page_folder(prepared.plan.name, prepared.plan.sweep_id)}/index.html")
 
 
 def report(prepared: PreparedSweep, heads: Heads | None = None) -> Page:

@@ -90,12 +90,12 @@ function packOf(cells, known, order, across) {
 }
 
 // The width of a cell that fills the page, or the one that was chosen.
+// `across` cells lie side by side, and what is between and beside them takes `gaps` pixels.
 function fit(across, gaps) {
-  const main = byId("main");
-  const room = main.clientWidth - 20 - gaps;
+  const room = byId("main").clientWidth - 21 - gaps;
   const [wide, high] = (DATA.shapes.find(Boolean) || "4 / 3").split("/").map(Number);
   const tallest = Math.max(160, (innerHeight * 0.42 * wide) / high);
-  state.fit = state.size || String(Math.round(Math.max(84, Math.min(room / across - 8, tallest, 560))));
+  state.fit = state.size || String(Math.floor(Math.max(84, Math.min(room / across, tallest, 560))));
   document.documentElement.style.setProperty("--size", `${state.fit}px`);
 }
 
@@ -113,8 +113,10 @@ function renderGrid(cells) {
   const at = (r, c) => places.get(r * x.values.length + c) || [];
   const order = rows.flatMap((r) => columns.flatMap((c) => at(r, c)));
   const known = knownBy(state.x, state.y);
-  const across = columns.map((c) => (columns.length === 1 ? 0 : Math.ceil(Math.sqrt(Math.min(MOST_IN_PLACE, Math.max(...rows.map((r) => at(r, c).length)))))));
-  fit(columns.length === 1 ? Math.min(8, Math.max(1, ...rows.map((r) => at(r, columns[0]).length))) : across.reduce((a, b) => a + b, 0), headWidth() + 10 * columns.length);
+  const most = (c) => rows.reduce((count, r) => Math.max(count, at(r, c).length), 1);
+  const across = columns.map((c) => (columns.length === 1 ? 0 : Math.ceil(Math.sqrt(Math.min(MOST_IN_PLACE, most(c))))));
+  const abreast = columns.length === 1 ? Math.min(8, most(columns[0])) : across.reduce((a, b) => a + b, 0);
+  fit(abreast, headWidth() + 10 * columns.length + 8 * (abreast - columns.length));
   const named = rows.length > 1 || state.y !== "none";
   const row = (r) => el("tr", {}, el("th", { scope: "row", class: named ? null : "bare" }, headOf(state.y, y.values[r]), meanOf(columns.flatMap((c) => at(r, c)))),
     ...columns.map((c, k) => packOf(at(r, c), known, order, across[k])));
@@ -128,7 +130,8 @@ function renderGrid(cells) {
 function renderList(cells) {
   const order = sorted(cells);
   const known = knownBy();
-  fit(Math.max(2, Math.min(8, Math.floor(byId("main").clientWidth / 190))), 0);
+  const abreast = Math.max(2, Math.min(8, Math.floor(byId("main").clientWidth / 190)));
+  fit(abreast, 20 + 12 * (abreast - 1));
   const pack = el("div", { class: "pack list" });
   const one = (i) => {
     const node = cellOf(i, known, order);

@@ -19,6 +19,10 @@ from tasks.pages.gallery import build_gallery
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
+ENCODED = {
+    2: {"picture_format": "jpeg", "picture_quality": 80, "picture_alpha": False},
+    3: {"picture_format": "webp", "picture_quality": 95, "picture_alpha": True},
+}
 HOSTILE = "</script><img src=x onerror=window.pwned=1>"
 
 
@@ -51,6 +55,7 @@ def tab(tmp_path_factory):
         if i % 2:
             row |= {"style_scales": "[0.5,1.0]"}
             row |= {"content_mask_uri": "s3://in/m.png", "style_mask_uris": '["#ff0000","s3://in/n.png"]'}
+        row |= ENCODED.get(i, {"picture_format": "png"})
         if i == 5:
             rows.append({**row, "error_class": "NumericalError", "error_message": f"NaN {HOSTILE}"})
             continue
@@ -187,6 +192,8 @@ def test_the_yaml_of_a_cell_is_a_manifest_of_that_cell(tab):
         assert f"style_weight: {'1e-7' if config.style_weight < 1 else 1}" in text
         assert len(manifest.variants) == 1
         assert manifest.variants.config(0) == config
+        written = {2: OutputFormat("jpeg", 80), 3: OutputFormat("webp", 95, alpha=True)}
+        assert manifest.output == written.get(i, OutputFormat())
 
 
 def test_the_plot_has_a_dot_per_cell_and_opens_it(tab):

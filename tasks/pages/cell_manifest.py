@@ -13,7 +13,7 @@ from nst.yaml.json_text import from_json
 from nst.yaml.text import dump
 from tasks.catalog import parameters
 from tasks.pages.gallery.settings import places
-from tasks.pages.gallery.sources import sources
+from tasks.pages.gallery.sources import output, sources
 from tasks.pages.gallery.values import plain
 
 if TYPE_CHECKING:
@@ -58,16 +58,8 @@ def cell_manifest(row: Mapping[str, Any], told: Mapping[str, Any] | None = None)
     if source["styles"]:
         found["styles"] = [_style(source, names["style"])]
     found["method"] = _method(row, told.get("config") or {}, is_clip="clip" in source)
-    return found | _output(row)
-
-
-def _output(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how the picture is encoded, as far as its manifest need say it: PNG and a clip's default are left out."""
-    form, quality = plain(row.get("picture_format")), plain(row.get("picture_quality"), "int64")
-    found = {"format": form, "quality": quality} if form in {"jpeg", "webp"} and not row.get("clip_frames") else {}
-    if row.get("picture_alpha") is True:
-        found["alpha"] = True
-    return {"output": _without_nothing(found)} if found else {}
+    encoded = output(row)
+    return found | ({"output": encoded} if encoded else {})
 
 
 def _style(source: Mapping[str, Any], name: Any) -> dict[str, Any]:

@@ -165,5 +165,6 @@ function yamlOf(i) {
     }
   };
   write(tree, "  ");
+  if (source.output) { lines.push("output:"); write(source.output, "  "); }
   return `${lines.join("\n")}\n`;
 }

@@ -22,9 +22,10 @@ _SOURCES: Final = (
 def sources(cells: Sequence[Mapping[str, Any]], page_uri: str) -> dict[str, Any]:
     """Return where the inputs were read, for the manifest of a cell; each combination once.
 
-    A clip has its selection of frames as its manifest writes it, and a `link` by which a browser may play it.
+    A clip has its selection of frames as its manifest writes it, and a `link` by which a browser may play it; a picture
+    that is no opaque PNG has its `output`.
     """
-    found = coded([(*_named_sources(row), _selection(row)) for row in cells])
+    found = coded([(*_named_sources(row), tuple(output(row).items()), _selection(row)) for row in cells])
     found["values"] = [
         {
             "content": content,
@@ -34,9 +35,10 @@ def sources(cells: Sequence[Mapping[str, Any]], page_uri: str) -> dict[str, Any]
             "weights": from_json(weights or "[]"),
             "mix": mix,
             "scales": from_json(scales or "[]"),
+            **({"output": dict(written)} if written else {}),
             **({"clip": dict(selection), "link": _link(content, page_uri)} if selection else {}),
         }
-        for content, mask, styles, masks, weights, mix, scales, selection in found["values"]
+        for content, mask, styles, masks, weights, mix, scales, written, selection in found["values"]
     ]
     return found
 
@@ -82,6 +84,14 @@ def _selection(row: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     if _is_sequence(row.get("content_uri")) and frames and seconds:
         selection.append(("rate", float(f"{frames * every / seconds:.6g}")))
     return tuple(selection)
+
+
+def output(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the picture is encoded, as far as its manifest need say it: PNG and a clip's default are left out."""
+    form, quality = plain(row.get("picture_format")), plain(row.get("picture_quality"), "int64")
+    found = {"format": form, "quality": quality} if form in {"jpeg", "webp"} and not row.get("clip_frames") else {}
+    found["alpha"] = True if row.get("picture_alpha") is True else None
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _link(uri: str, page_uri: str) -> str | None:

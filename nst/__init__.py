@@ -7,8 +7,8 @@
     nst.grid(frame, columns="style_weight")     # the pictures, in a notebook
     nst.picture(frame.iloc[0])                  # one of them, as a PIL image
 
-These five functions, with `nst.plan`, are those of `flows.api`, which is imported when the first of them is used:
-`import nst` alone loads no more than `nst.errors`.
+These functions and `nst.plan` are those of `flows.api`, which is imported when the first of them is used: `import nst`
+alone loads no more than `nst.errors`.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -23,11 +23,10 @@ sweep: {{style_weight: [1, 2, 3, 4, 5, 6]}}
 batch_size: 2
 """
 
-SCRIPT = f"""\
-import json, os, signal, sys, time
+HOOK = """\
+import os, signal, sys, time
 from pathlib import Path
-sys.path[:0] = [{str(Path(__file__).parent)!r}]
-how, manifest, root, marks = os.environ["OVERLAP"].split("|")
+how, _, _, marks = os.environ["OVERLAP"].split("|")
 marks = Path(marks)
 
 def named(path):
@@ -39,7 +38,7 @@ def named(path):
     return True
 
 def at_event(event, arguments):
-    if event not in {{"os.link", "os.rename"}} or __name__ != "__mp_main__":
+    if event not in {"os.link", "os.rename"}:
         return
     path = os.fsdecode(arguments[1])
     with open(marks / "names", "a") as log:
@@ -52,7 +51,17 @@ def at_event(event, arguments):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGKILL)  # just before the first batch is committed, in the middle of the second
 
-sys.addaudithook(at_event)
+if any("spawn_main" in argument for argument in sys.orig_argv):
+    sys.addaudithook(at_event)
+"""
+"""What every process runs before its program (`sitecustomize`); the workers alone are watched."""
+
+SCRIPT = f"""\
+import json, os, sys
+from pathlib import Path
+sys.path[:0] = [{str(Path(__file__).parent)!r}]
+_, manifest, root, marks = os.environ["OVERLAP"].split("|")
+marks = Path(marks)
 
 def main():
     from orders import planned
@@ -78,8 +87,10 @@ if __name__ == "__main__":
 def run(how: str, folder: Path) -> tuple[Any, list[str]]:
     """Run three batches in one chunk; return the outcomes and the names that files of the workers got, in order."""
     (folder / "script.py").write_text(SCRIPT)
+    (folder / "sitecustomize.py").write_text(HOOK)
     (folder / "marks").mkdir()
-    environment = {"OVERLAP": f"{how}|{folder / 'm.yaml'}|{folder / 'out'}|{folder / 'marks'}"}
+    paths = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+    environment = {"PYTHONPATH": paths, "OVERLAP": f"{how}|{folder / 'm.yaml'}|{folder / 'out'}|{folder / 'marks'}"}
     ran = subprocess.run(
         [sys.executable, str(folder / "script.py")],
         env=os.environ | environment, capture_output=True, text=True, check=False, timeout=400,

@@ -67,8 +67,8 @@ class _Chain:
     chain: str
     rows: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
     """The rows of its frames by pass and number."""
-    rest: dict[tuple[int, int], Rest] = field(default_factory=dict)
-    """What stands still, by pass and first frame of the shot in its order."""
+    rest: tuple[tuple[int, int], Rest] | None = None
+    """What stands still, of the pass and the first frame in its order of the shot that is being made."""
     error: Exception | None = None
 
 
@@ -241,9 +241,9 @@ class ClipWork:
     def _rest(self, chain: _Chain, order: Sequence[int], turn: int) -> Rest:
         """Return what stands still in a shot, in a pass."""
         key = turn, order[0]
-        if key not in chain.rest:
-            chain.rest[key] = Rest.begin(self._source, order, lambda number: self._picture(chain, turn, number))
-        return chain.rest[key]
+        if chain.rest is None or chain.rest[0] != key:
+            chain.rest = key, Rest.begin(self._source, order, lambda number: self._picture(chain, turn, number))
+        return chain.rest[1]
 
     def _start(
         self, chain: _Chain, number: int, turn: int, content_HW3: np.ndarray, before: Sequence[FrameBefore]

@@ -64,6 +64,16 @@ def test_a_dictionary_gives_the_cells_of_the_file(folder, ran):
     assert set(sweeps.sweep_id) == {ran.sweep_id}
 
 
+@pytest.mark.process
+def test_a_run_loads_torch_in_its_workers_alone(folder):
+    """It takes seconds, and the rows that workers hand over for the page could bring it along."""
+    code = (
+        f"import sys, nst; run = nst.run({MANIFEST!r}, root='workers', devices='cpu', progress=False);"
+        "assert (run.done, run.failed) == (4, 0); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, timeout=200)
+
+
 def test_a_run_tells_what_became_of_it_and_computes_nothing_twice(folder, ran, monkeypatch):
     monkeypatch.chdir(folder)
     assert (ran.name, ran.total, ran.done, ran.done_before, ran.failed, ran.failures) == ("tiny", 4, 4, 0, 0, ())

@@ -56,7 +56,7 @@ def versions(device: str) -> dict[str, Any]:
     import torch  # the flow's process, which asks for `software` alone, never loads it
 
     name = torch.cuda.get_device_name() if device.startswith("cuda") else _processor()
-    return {"device": device, "device_name": name, **software(), "torch_version": torch.__version__}
+    return {"device": device, "device_name": name, **software(), "torch_version": str(torch.__version__)}
 
 
 def software() -> dict[str, Any]:

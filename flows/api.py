@@ -168,11 +168,11 @@ def plan(
     opened = _root(root)
     order = _order(manifest, opened, inputs, (), overrides, confirmed=True)
     details = order.plan_json()
-    out = Console(file=StringIO(), width=100, force_jupyter=False)
-    out.print(order.plan_table())
+    table = StringIO()
+    Console(file=table, width=100, force_jupyter=False).print(order.plan_table())
     total = details["cells"] if "cells" in details else len(details["models"])
-    table = out.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
-    return Planned(order.prepared.name, opened.uri, total, order.to_do, details.get("seconds"), details, table)
+    seconds = details.get("seconds")
+    return Planned(order.prepared.name, opened.uri, total, order.to_do, seconds, details, table.getvalue())
 
 
 def results(root: PathLike | None = None, sweep: str | None = None) -> pd.DataFrame:
@@ -258,11 +258,11 @@ def _order(
     names = devices.split(",") if isinstance(devices, str) else devices
     if isinstance(manifest, Mapping):
         source = declared_manifest(manifest, changes)
+        uri = source.uri
     elif isinstance(manifest, str | os.PathLike):
-        source = None
+        source, uri = None, os.fspath(manifest)
     else:
         raise InputError(f"found {_kind(manifest)} as the manifest, expected a path, a URI or a dictionary")
-    uri = source.uri if source else os.fspath(manifest)  # type: ignore[arg-type]  # no mapping here
     request = Request(uri, root, os.fspath(inputs), choose_devices(names), confirmed=confirmed, overrides=changes)
     return order_of(request, source)
 

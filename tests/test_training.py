@@ -83,7 +83,8 @@ def test_every_family_learns(family):
     before = losses(training)
     for _ in range(18):
         training.step()
-    assert losses(training) < 0.9 * before  # the critic of `mgan` moves, too
+    most = 0.9 if family == "mgan" else 0.8  # its loss is a critic's, who learns meanwhile
+    assert losses(training) < most * before
     assert training.steps_done == 18
     validation = training.validate([PHOTOGRAPHS[0][:40], PHOTOGRAPHS[1]])
     assert [image.dtype for image in validation.images] == [np.uint8] * 2

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Final, Literal
@@ -20,7 +21,7 @@ from nst.pictures.decoding import FORMATS, MAX_BYTES, MAX_PIXELS, decode, decode
 from nst.yaml.json_text import from_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from nst.records import OutputFormat
 
@@ -204,21 +205,32 @@ def encode(
     return out.getvalue()
 
 
+@contextmanager
+def metadata_of(data: bytes) -> Iterator[Image.Image]:
+    """Open a picture's file to look at its metadata; no pixel is decoded.
+
+    Raises:
+        InputError: `data` is no PNG, JPEG or WebP file, or its metadata cannot be read.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
+                yield image
+    except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError) as error:
+        raise InputError(f"not a picture that nst writes: {error}") from error
+
+
 def read_provenance(data: bytes) -> dict[str, str]:
     """Return the provenance that `encode` wrote into a picture's file; empty for a picture that nst did not write.
 
     Raises:
         InputError: `data` is no PNG, JPEG or WebP file.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
-                text = image.info.get(_KEY)
-                if text is None:
-                    text = str(image.getexif().get(ExifTags.Base.ImageDescription, "")).removeprefix(f"{_KEY} ")
-    except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError) as error:
-        raise InputError(f"not a picture that nst writes: {error}") from error
+    with metadata_of(data) as image:
+        text = image.info.get(_KEY)
+        if text is None:
+            text = str(image.getexif().get(ExifTags.Base.ImageDescription, "")).removeprefix(f"{_KEY} ")
     try:
         value = from_json(text)
     except ValueError:

@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import re
 import struct
-import warnings
 import zlib
-from io import BytesIO
 from typing import Final
 from xml.sax.saxutils import escape, unescape
 
-from PIL import Image
-
-from nst.errors import InputError
+from nst.pictures.images import metadata_of
 
 _PACKET: Final = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
@@ -74,12 +70,7 @@ def manifest_in(data: bytes) -> str:
     Raises:
         InputError: `data` is no PNG, JPEG or WebP file.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
-                packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or ""
-    except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError) as error:
-        raise InputError(f"not a picture that nst writes: {error}") from error
+    with metadata_of(data) as image:
+        packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or ""
     found = _MANIFEST.search(packet.decode("utf-8", "replace") if isinstance(packet, bytes) else packet)
     return unescape(found[1]) if found else ""

@@ -13,6 +13,7 @@ from tasks.layout import picture_key, samples_key, thumbnail_key
 from tasks.pages.comparison.records import Comparison, Metric, Pair, Setting, Side
 from tasks.pages.gallery.values import plain
 from tasks.pages.rows import short, sweep_rows
+from tasks.pages.show import cell_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -88,19 +89,11 @@ def _one_of(root: Root, tables: Sequence[str], column: str, wanted: str) -> str 
 
 # ---- cells and models ---------------------------------------------------------------------------------------------
 def _cells(root: Root, ids: Sequence[str]) -> Comparison:
-    rows = [_row(root, cell) for cell in ids]
+    rows = [cell_row(root, cell) for cell in ids]
     names = [*_INPUTS, *(column.name for column in parameters.columns())]
     pairs = (_pair(root, rows[0], rows[1], ()),) if all(row.get("picture_digest") for row in rows) else ()
     a, b = (f"cell {cell[:8]}" for cell in ids)
     return Comparison("cells", a, b, {}, _differing(rows, names), _metrics([rows]), pairs)
-
-
-def _row(root: Root, cell: str) -> Row:
-    for table in ("results", "failures"):
-        rows: list[Row] = root.catalog.read(table, where=("cell_id", {cell})).to_pylist()
-        if rows:
-            return rows[-1]
-    raise InputError(f"the row of the cell {cell} is gone")
 
 
 def _models(root: Root, ids: Sequence[str]) -> Comparison:

@@ -126,15 +126,23 @@ def starting_server(state_dir: Path | None = None) -> Iterator[ServerProcess | N
 
 
 @contextlib.contextmanager
-def private_server(starting: ServerProcess | None, *, start_deadline_s: float = _START_DEADLINE_S) -> Iterator[Server]:
+def private_server(
+    starting: ServerProcess | None,
+    stopping: threading.Event | None = None,
+    *,
+    start_deadline_s: float = _START_DEADLINE_S,
+) -> Iterator[Server]:
     """Provide this process with a Prefect server for the length of the context.
 
     Args:
         starting: The process of a private server; it is stopped if a Prefect profile names another server.
+        stopping: Set by whoever stops the run; then the server is not waited for any longer.
         start_deadline_s: Seconds after which a server that does not answer counts as not started.
 
     Raises:
-        UserError: The configured server does not answer, or the private one does not start.
+        UserError: The configured server does not answer.
+        NotStartedError: The private server does not start.
+        Stopped: `stopping` was set before the server answered.
     """
     global _current  # noqa: PLW0603  # it belongs to the process, as the environment does
     with contextlib.ExitStack() as stack:
@@ -152,7 +160,7 @@ def private_server(starting: ServerProcess | None, *, start_deadline_s: float = 
             return
         assert starting is not None
         _import_what_a_run_needs()
-        starting.wait_until_healthy(start_deadline_s)
+        starting.wait_until_healthy(start_deadline_s, stopping)
         server = Server(starting.api_url, private=True, auth=starting.auth, process=starting)
         _close_dead_runs(server)
         more = {"client.max_retries": _RETRIES, "api.auth_string": server.auth}

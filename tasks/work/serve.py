@@ -29,6 +29,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks.work.c_libraries import quiet_c_libraries
+from tasks.work.devices import pin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,10 +47,7 @@ def serve(connection: Connection, root: Root, device: str, threads: int) -> None
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     quiet_c_libraries()
     _exit_with_parent()
-    if device.startswith("cuda:"):
-        os.environ["CUDA_VISIBLE_DEVICES"] = device.removeprefix("cuda:")
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # a resumed sweep gives the same bits
-        device = "cuda"
+    device = pin(device)
     import torch
 
     from tasks.jobs import TrainingJob

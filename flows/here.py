@@ -94,7 +94,7 @@ def run_here(order: Order[Any], watcher: Watcher, on_step: OnStep, say: Say, sta
                 if not server.lost:
                     recording.result()  # raises whatever Prefect itself met
         except NotStartedError as error:
-            log.warning("%s; the run goes on without its page", error.what)
+            log.warning("%s; the run goes on without its page", str(error).splitlines()[0])
         except Stopped:
             pass  # before the server answered: there is nobody to tell
         except Exception:

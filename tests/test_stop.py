@@ -144,7 +144,6 @@ def test_prefect_records_a_stop_as_cancelled_and_retries_nothing(folder, migrate
     with contextlib.closing(sqlite3.connect(folder / "state/nst/prefect/runs-0.db")) as records:
         assert records.execute("select state_type, run_count from flow_run").fetchall() == [("CANCELLED", 1)]
         runs = records.execute("select state_type, run_count from task_run").fetchall()
-    assert runs, "what began before there was a flow has its task run too"
     assert {state for state, _ in runs} <= {"COMPLETED", "CANCELLED"}
     assert {count for _, count in runs} <= {0, 1}
 

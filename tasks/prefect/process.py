@@ -36,20 +36,7 @@ _POLL_S = 0.05
 
 
 class NotStartedError(UserError):
-    """A private server ended before it answered, or it did not answer in time.
-
-    Args:
-        what: What happened, in one line.
-        log_path: File with what the server printed.
-    """
-
-    def __init__(self, what: str, log_path: Path) -> None:
-        lines = log_path.read_text(errors="replace").splitlines()[-_LOG_LINES:]
-        super().__init__(
-            "\n".join([f"{what}; the end of {log_path}:", *lines, ""]),
-            hint="run with --inline to do without Prefect, or set PREFECT_API_URL to your own server",
-        )
-        self.what = what
+    """A private server ended before it answered, or it did not answer in time; the first line says which."""
 
 
 _SETTINGS = {
@@ -108,7 +95,11 @@ class ServerProcess:
             if not self.alive() or time.monotonic() - began > deadline_s:
                 code = self.process.poll()
                 what = f"did not answer within {deadline_s:g} s" if code is None else f"ended with code {code}"
-                raise NotStartedError(f"the private Prefect server {what}", self.log_path)
+                lines = self.log_path.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+                raise NotStartedError(
+                    "\n".join([f"the private Prefect server {what}", f"the end of {self.log_path}:", *lines, ""]),
+                    hint="run with --inline to do without Prefect, or set PREFECT_API_URL to your own server",
+                )
             if stopping.wait(_POLL_S):
                 raise Stopped("the run was stopped before Prefect answered")
 

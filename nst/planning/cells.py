@@ -57,6 +57,7 @@ class Cells:
         merged_points: The points that make the picture of an earlier one, with the number of the cell that stands for
             them (`nst.planning.merging`).
         batch_size: Upper bound from the manifest, or None.
+        preview_every: Steps between two previews from the manifest, or None (`nst.config.previews`).
     """
 
     contents: tuple[ImageRef | None, ...]
@@ -72,6 +73,7 @@ class Cells:
     excluded: int
     merged_points: Mapping[int, int]
     batch_size: int | None
+    preview_every: int | None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -231,6 +233,7 @@ def expand(
         excluded=selection.excluded,
         merged_points=merged,
         batch_size=manifest.batch_size,
+        preview_every=manifest.preview_every,
     )
     if cells.has_clips and (frames := sum(map(cells.frames, range(len(cells))))) > manifest.budget.frames:
         found = f"the clips of the sweep have {frames:,} frames together; its budget is {manifest.budget.frames:,}"

@@ -20,7 +20,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from tasks.layout import page_folder
+from tasks.layout import PREVIEWS, page_folder
 from tasks.pages.contact_sheet import SheetCell, contact_sheet
 from tasks.pages.gallery import build_gallery, update_of
 from tasks.pages.heads import Heads, heads_of, inputs_of_plan
@@ -65,6 +65,7 @@ class LivePage:
         self._lock = threading.Lock()
         self._cells_of: dict[str, tuple[str, ...]] = {}  # batches that were handed out and have not ended
         self._running: dict[str, tuple[int, int]] = {}
+        self._previews: dict[str, list[int]] = {}  # steps by the id of a cell that is being made
         self._lines: dict[str, str] = {}
         self._fresh: list[Mapping[str, Any]] = []
         self._sheet: _Sheet | None = None
@@ -95,11 +96,20 @@ class LivePage:
             if key in self._cells_of:
                 self._running[key] = (step, steps)
 
+    def previewed(self, taken: Mapping[str, int]) -> None:
+        """Note which previews were stored: the steps of the cells, by their ids."""
+        with self._lock:
+            for cell_id, step in taken.items():
+                known = self._previews.setdefault(cell_id, [])
+                known[:] = sorted({*known, step})  # a batch whose worker died begins anew
+
     def ended(self, outcome: BatchOutcome) -> None:
         """Note what became of a batch; to be told of it twice changes nothing."""
         with self._lock:
             self._running.pop(outcome.batch_id, None)
             self._cells_of.pop(outcome.batch_id, None)
+            for cell_id in (*outcome.done, *(failure.cell_id for failure in outcome.failed)):
+                self._previews.pop(cell_id, None)
             self._fresh += outcome.rows
             failed = ((failure.cell_id, failure.error_class, failure.message) for failure in outcome.failed)
             self._fresh += [{"cell_id": i, "error_class": kind, "error_message": text} for i, kind, text in failed]
@@ -132,7 +142,13 @@ class LivePage:
         self.heads = heads_of(inputs_of_plan(prepared.plan.cells), store)
         times = moments(prepared.root.catalog, rows)
         page = build_gallery(
-            rows, title=prepared.plan.name, page_uri=self._uri, moments=times, run=self._run_id, **self.heads._asdict()
+            rows,
+            title=prepared.plan.name,
+            page_uri=self._uri,
+            previews_uri=store.url(PREVIEWS),
+            moments=times,
+            run=self._run_id,
+            **self.heads._asdict(),
         )
         self._sheet = _Sheet(prepared, self._folder, rows[:SHEET_CELLS], self.heads)
         store.put(f"{self._folder}/index.html", page.encode())
@@ -143,7 +159,7 @@ class LivePage:
         with self._lock:
             fresh, self._fresh = self._fresh, []
             running = [
-                f"[{json.dumps(cell)},{step},{steps}]"
+                f"[{json.dumps(cell)},{step},{steps},{json.dumps(self._previews.get(cell, []))}]"
                 for key, (step, steps) in self._running.items()
                 for cell in self._cells_of.get(key, ())
             ]

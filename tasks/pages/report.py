@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.layout import page_folder
+from tasks.layout import PREVIEWS, page_folder
 from tasks.pages.contact_sheet import contact_sheet
 from tasks.pages.gallery import build_gallery
 from tasks.pages.heads import Heads, heads_of, inputs_of_plan, inputs_of_rows
@@ -94,7 +94,8 @@ def page_elsewhere(catalog: Catalog, name: str, sweep_id: str, total: int, files
         sweep_id: Its id.
         total: Number of its cells.
         files: The names, by the position of the cell in the sweep: pictures in the folder `pictures` beside the page,
-            thumbnails in the folder `thumbs`, where `.webp` follows the name.
+            thumbnails in the folder `thumbs`, where `.webp` follows the name. Previews have the keys that they have in
+            the root.
     """
 
     def located(row: Mapping[str, Any]) -> tuple[str, str]:
@@ -169,6 +170,7 @@ def _made(
         rows,
         title=title,
         page_uri=uri,
+        previews_uri=f"{_ELSEWHERE}/{PREVIEWS}" if uri.startswith(_ELSEWHERE) else catalog.store.url(PREVIEWS),
         contents=heads.contents,
         styles=heads.styles,
         moments=moments(catalog, rows),
@@ -185,7 +187,7 @@ def news(run: str, at: float = 0.0, running: str = "", cells: str = "", *, ended
     Args:
         run: What the page was written with.
         at: When it was written, in seconds since 1970; 0 where no run promises to write again soon.
-        running: JSON of [id of a cell, step, all steps], separated by commas.
+        running: JSON of [id of a cell, step, all steps, steps that it has previews of], separated by commas.
         cells: JSON of what became known of cells since the page was written (`gallery.update_of`), likewise.
         ended: Whether nothing more will come.
     """

@@ -23,7 +23,7 @@ function otherOf(i) {
   if (state.against === "pin" && DATA.keys.includes(state.pin)) {
     const pinned = DATA.keys.indexOf(state.pin);
     const label = `pinned: ${nameOf(pinned)} ${captionOf(pinned, new Set())}`;
-    return { source: playedOf(pinned), still: DATA.thumbs[pinned], label, clip: clipOf(pinned) };
+    return { source: bigOf(pinned), still: DATA.thumbs[pinned], label, clip: clipOf(pinned), of: pinned };
   }
   const kind = state.against === "style" ? "style" : "content";
   const name = AXES.has(kind) ? valueOf(kind, i) : DATA.only[kind];
@@ -38,11 +38,11 @@ function viewOf(source, still, label, attributes) {
 }
 
 function stageOf(i) {
-  if (faultOf(i)) return el("div", { class: "show" }, el("p", { class: "fail" }, faultOf(i)));
+  if (faultOf(i) && previewShown(i) === null) return el("div", { class: "show" }, el("p", { class: "fail" }, faultOf(i)));
   const other = otherOf(i);
   const mode = other.source ? state.mode : "one";
-  const picture = () => viewOf(playedOf(i), DATA.thumbs[i], nameOf(i), { class: "own" });
-  const second = (attributes) => viewOf(other.source, other.still, other.label, { class: "second", ...attributes });
+  const picture = () => viewOf(bigOf(i), DATA.thumbs[i], nameOf(i), { class: "own", "data-of": i, onerror: onLost });
+  const second = (attributes) => viewOf(other.source, other.still, other.label, { class: "second", "data-of": other.of, ...attributes });
   if (mode === "side") {
     return el("div", { class: "show" }, el("figure", {}, second({}), el("figcaption", {}, other.label)),
       el("figure", {}, picture(), el("figcaption", {}, "stylized")));
@@ -77,11 +77,13 @@ function renderBox() {
   stopClips();
   const stage = stageOf(i);
   bar.lastElementChild.before(dressStage(stage, i));
-  byId("stage").replaceChildren(...[bar, stage, playClips(stage, i, otherOf(i)), ...notesOf(stage, i)].filter((node) => node !== null));
+  byId("stage").replaceChildren(...[bar, stage, playClips(stage, i, otherOf(i)), stepSlider(), ...notesOf(stage, i)].filter((node) => node !== null));
   if (!focused.isConnected) refocus(focused, byKeyboard);
 
   byId("facts").replaceChildren(...factsOf(i));
   drawAlong(i);
+  drawSteppers();
+  restepBox();
   applyLook();
 }
 

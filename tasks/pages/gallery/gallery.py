@@ -17,13 +17,14 @@ from PIL import Image
 from nst.errors import InputError
 from nst.pictures.images import decode, resize
 from tasks.pages.gallery.columns import tabulate
+from tasks.pages.gallery.links import relative
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _HERE: Final = Path(__file__).parent
 _SCRIPTS: Final = (
-    "model.js", "grid.js", "clip.js", "zoom.js", "box.js", "facts.js", "plot.js", "live.js", "main.js",
+    "model.js", "grid.js", "clip.js", "zoom.js", "steps.js", "box.js", "facts.js", "plot.js", "live.js", "main.js",
 )  # fmt: skip
 _HEAD_BYTES: Final = 3_000_000
 """About how many bytes of content and style pictures a page may carry."""
@@ -34,6 +35,7 @@ def build_gallery(
     *,
     title: str,
     page_uri: str,
+    previews_uri: str = "",
     contents: Mapping[str, bytes] | None = None,
     styles: Mapping[str, bytes] | None = None,
     moments: Mapping[str, Sequence[float]] | None = None,
@@ -47,6 +49,7 @@ def build_gallery(
             over failures and a later failure over earlier ones; columns that are absent or null are left out.
         title: Heading; any text.
         page_uri: URI at which the page will lie: pictures below the same root are named relative to it.
+        previews_uri: URI of the folder of all previews (`tasks.layout.PREVIEWS`); "" for a page that shows none.
         contents: Content pictures (file bytes) by name, for the headings and to compare with; carried in the page,
             scaled down. Of a missing or unreadable picture only the name is shown.
         styles: The same for styles.
@@ -57,6 +60,7 @@ def build_gallery(
         has_traces: Whether `traces.js` lies beside the page (`tasks.pages.traces`).
     """
     data = {"run": run, "traces": has_traces, **tabulate(rows, page_uri, moments, growing=bool(run))}
+    data["previews"]["base"] = relative(previews_uri, page_uri)
     heads = {"content": contents or {}, "style": styles or {}}
     count = sum(len(known) for known in heads.values())
     side = 640 if count * 60_000 < _HEAD_BYTES else 256 if count * 12_000 < _HEAD_BYTES else 96

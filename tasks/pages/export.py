@@ -19,6 +19,7 @@ from nst.pictures.xmp import with_manifest
 from tasks.layout import picture_key, preview_key, thumbnail_key
 from tasks.pages.cell_manifest import manifest_text
 from tasks.pages.gallery.values import preview_steps
+from tasks.pages.large_heads import FOLDER
 from tasks.pages.report import page_elsewhere
 from tasks.pages.rows import records, short, sweep_rows, varying
 
@@ -88,7 +89,15 @@ def export_sweep(
                 _write_frames(catalog, list(zip(rows.cell_id, names, strict=True)), pictures)
             if page:
                 files = dict(zip(rows.position, names, strict=True))
-                shown = page_elsewhere(catalog, sweep["sweep_name"][0].as_py(), sweep_id, sweep.num_rows, files)
+                (aside / FOLDER).mkdir()
+                shown = page_elsewhere(
+                    catalog,
+                    sweep["sweep_name"][0].as_py(),
+                    sweep_id,
+                    sweep.num_rows,
+                    files=files,
+                    put=lambda file, data: (aside / file).write_bytes(data),
+                )
                 (aside / "index.html").write_text(shown.text, encoding="utf-8")
                 (aside / "contact_sheet.jpg").write_bytes(shown.contact_sheet)
                 _write_thumbnails(catalog, zip(names, rows.picture_digest, strict=True), aside / "thumbs")

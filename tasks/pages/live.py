@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from tasks.layout import PREVIEWS, page_folder
 from tasks.pages.contact_sheet import SheetCell, contact_sheet
 from tasks.pages.gallery import build_gallery, update_of
-from tasks.pages.heads import Heads, heads_of, inputs_of_plan
-from tasks.pages.report import GALLERY_CELLS, moments, news
+from tasks.pages.report import GALLERY_CELLS, heads_of_plan, moments, news
 from tasks.pages.rows import planned_rows, varying
 from tasks.pages.sheet import SHEET_CELLS, sheet_cell
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tasks.jobs import BatchOutcome, Job
+    from tasks.pages.heads import Heads
     from tasks.planning.sweep import PreparedSweep
 
 LOGGER: Final = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ class LivePage:
         """Write the page with everything that is known of its cells before the first one is made."""
         prepared, store = self._prepared, self._prepared.root.store
         rows = planned_rows(prepared, GALLERY_CELLS)
-        self.heads = heads_of(inputs_of_plan(prepared.plan.cells), store)
+        self.heads = heads_of_plan(prepared)
         times = moments(prepared.root.catalog, rows)
         page = build_gallery(
             rows,
@@ -148,7 +148,9 @@ class LivePage:
             previews_uri=store.url(PREVIEWS),
             moments=times,
             run=self._run_id,
-            **self.heads._asdict(),
+            contents=self.heads.contents,
+            styles=self.heads.styles,
+            large=self.heads.large,
         )
         self._sheet = _Sheet(prepared, self._folder, rows[:SHEET_CELLS], self.heads)
         store.put(f"{self._folder}/index.html", page.encode())
@@ -210,5 +212,5 @@ class _Sheet:
         for place, row in enumerate(self._rows):
             self._cells[place] = self._cells[place] or sheet_cell(self._store, row, self._labels)
         cells = [cell for cell in self._cells if cell]
-        self._store.put(self._key, contact_sheet(cells, *self._heads, title=self._title))
+        self._store.put(self._key, contact_sheet(cells, self._heads.contents, self._heads.styles, title=self._title))
         self._next = time.monotonic() + max(_SHEET_EVERY_S, (time.monotonic() - began) / _SHARE)

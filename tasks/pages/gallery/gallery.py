@@ -38,6 +38,7 @@ def build_gallery(
     previews_uri: str = "",
     contents: Mapping[str, bytes] | None = None,
     styles: Mapping[str, bytes] | None = None,
+    large: Mapping[str, Mapping[str, str]] | None = None,
     moments: Mapping[str, Sequence[float]] | None = None,
     run: str = "",
     has_traces: bool = False,
@@ -53,6 +54,8 @@ def build_gallery(
         contents: Content pictures (file bytes) by name, for the headings and to compare with; carried in the page,
             scaled down. Of a missing or unreadable picture only the name is shown.
         styles: The same for styles.
+        large: Addresses beside the page of larger ones by name, for the kinds `content` and `style`; loaded when
+            somebody compares a picture with them.
         moments: When each frame of a clip is shown, in seconds of its content, by the cell's id. The frames of a clip
             without an entry are taken to follow each other evenly from 0.
         run: Id of the run that makes the pictures while the page is open: it then reads `live.js` beside it now and
@@ -62,8 +65,8 @@ def build_gallery(
     data = {"run": run, "traces": has_traces, **tabulate(rows, page_uri, moments, growing=bool(run))}
     data["previews"]["base"] = relative(previews_uri, page_uri)
     heads = {"content": contents or {}, "style": styles or {}}
-    count = sum(len(known) for known in heads.values())
-    side = 640 if count * 60_000 < _HEAD_BYTES else 256 if count * 12_000 < _HEAD_BYTES else 96
+    side = side_of_heads(sum(len(known) for known in heads.values()))
+    data["large"] = large or {}
     data["heads"] = {
         kind: {name: _embedded(each, side) for name, each in known.items()} for kind, known in heads.items()
     }
@@ -80,6 +83,11 @@ def build_gallery(
         data=Markup(_json_for_html(data)),  # noqa: S704  # escaped by _json_for_html
     )
     return page.encode("utf-8", "replace").decode()  # lone surrogates could not be written
+
+
+def side_of_heads(count: int) -> int:
+    """Return the long side in pixels that a page with so many contents and styles carries them with, at most."""
+    return 640 if count * 60_000 < _HEAD_BYTES else 256 if count * 12_000 < _HEAD_BYTES else 96
 
 
 def _json_for_html(value: object) -> str:

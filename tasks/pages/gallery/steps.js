@@ -76,7 +76,7 @@ function restepBox() {
 // ---- the slider --------------------------------------------------------------------------------------------------
 function stepSlider() {
   const range = el("input", { type: "range", min: 0, step: 1, "aria-label": "Step of all pictures", oninput: () => goToStep(Number(range.value)) });
-  return el("div", { class: "stepper", hidden: true, role: "group", "aria-label": "Steps" }, el("span", { class: "note" }, "Steps"), range, el("output", {}));
+  return el("div", { class: "stepper", hidden: true, role: "group", "aria-label": "Step of the pictures" }, el("span", { class: "note" }, "Step"), range, el("output", {}));
 }
 
 // Place of the slider, from 0 to the number of stops, where the pictures themselves are.
@@ -101,7 +101,7 @@ function showStep() {
 function drawSteppers() {
   if (!byId("steps")) byId("main").before(Object.assign(stepSlider(), { id: "steps" }));
   const [all, place] = [stopsOfAll(), placeOfStep()];
-  const said = state.step === "" ? "final pictures" : `up to step ${all[place] ?? state.step}`;
+  const said = state.step === "" ? (live.on ? "latest pictures" : "final pictures") : `step ${all[place] ?? state.step}`;
   for (const stepper of document.querySelectorAll(".stepper")) {
     const [range, output] = stepper.querySelectorAll("input, output");
     stepper.hidden = !all.length;

@@ -100,7 +100,7 @@ def expected(row, step):
 
 
 def test_one_slider_shows_every_picture_as_it_was_after_a_step(tab, made):
-    tab.open(anew=True)
+    tab.open("size=100", anew=True)  # small ones are shown by their thumbnails
     assert said(tab) == "final pictures"
     assert tab.js("[...document.querySelectorAll('#steps input')].map((i) => [i.max, i.value])") == [["4", "4"]]
     finals = {cell_id: (thumbnail_key(row["picture_digest"]), "") for cell_id, row in made.rows.items()}
@@ -117,7 +117,7 @@ def test_one_slider_shows_every_picture_as_it_was_after_a_step(tab, made):
 
 
 def test_the_address_leads_to_a_step_and_keys_go_along_the_steps(tab, made):
-    tab.open("step=12&view=list", anew=True)
+    tab.open("step=12&view=list&size=100", anew=True)
     assert shown(tab) == {cell_id: expected(row, 12) for cell_id, row in made.rows.items()}
     for key, step in ((",", 6), (",", 6), (".", 12), (".", 18)):
         tab.key(key)
@@ -227,7 +227,7 @@ def test_a_cell_that_is_made_shows_its_latest_preview_with_its_step(tab, tmp_pat
         page.begun([job])
         work = lambda: outcome.append(stylist.commit(stylist.compute(job, report_step, page.previewed)))  # noqa: E731
         thread = threading.Thread(target=work)
-        tab.call("Page.navigate", url=file.as_uri())
+        tab.call("Page.navigate", url=f"{file.as_uri()}#size=100")
         tab.until(f"{cell}?.textContent.includes('to do')")
         thread.start()
         try:
@@ -288,7 +288,9 @@ def test_a_large_picture_is_compared_with_a_content_as_large(tab, tmp_path):
 
 def test_the_large_ones_are_written_once(tmp_path, monkeypatch):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (700, 900, 3), np.uint8)).save(tmp_path / "wide.png")
-    prepared = plan(tmp_path, "name: l\ncontents: wide.png\nmethod: {name: baseline, kind: content, size: 800}\n")
+    prepared = plan(
+        tmp_path, "name: l\ncontents: wide.png\nstyles: wide.png\nmethod: {name: baseline, kind: content, size: 800}\n"
+    )
     register_sweep(prepared)
     run(prepared)
     report(prepared)

@@ -130,8 +130,9 @@ def test_how_often_changes_no_id_and_computes_nothing_again(tmp_path):
 def test_short_optimisations_and_networks_without_steps_have_none(tmp_path):
     write_pictures(tmp_path)
     (row,) = run(plan(tmp_path, manifest(changes={**LAYERS, "steps": 25})))
-    baseline = "name: bare\ncontents: cat.png\nmethod: {name: baseline, size: 40, kind: content}\npreview_every: 1\n"
-    (other,) = run(plan(tmp_path, baseline))
+    images = "contents: cat.png\nstyles: waves.png\n"
+    baseline = "name: bare\nmethod: {name: baseline, size: 40, kind: content}\npreview_every: 1\n"
+    (other,) = run(plan(tmp_path, baseline + images))
     assert row["preview_steps"] is other["preview_steps"] is None
     assert not (tmp_path / "out" / "previews").exists()
 
@@ -209,7 +210,7 @@ def test_of_a_batch_that_is_killed_nothing_harmful_is_left(tmp_path):
 
 
 def told(folder):
-    """Return what the page of the only sweep reads while it runs: it comes from the worker through the run's process."""
+    """Return what the page of the only sweep reads while it runs: it comes from the worker through the run."""
     return "".join(file.read_text() for file in folder.glob("gallery/*/live.js"))
 
 

@@ -97,9 +97,8 @@ def main() -> None:
             for size in SIZES:
                 step, line, thread = seconds_of(size, weights, folder)
                 share = (line + thread) / (LEAST_STEPS * step)
-                print(
-                    f"{size:6}  {weights:9}  {1000 * step:12.1f}  {1000 * line:24.2f}  {1000 * thread:13.2f}  {share:.2%}"
-                )
+                figures = f"{1000 * step:12.1f}  {1000 * line:24.2f}  {1000 * thread:13.2f}"
+                print(f"{size:6}  {weights:9}  {figures}  {share:.2%}")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -304,3 +305,21 @@ def test_the_large_ones_are_written_once(tmp_path, monkeypatch):
     report(prepared)
     assert written
     assert not [key for key in written if "/inputs/" in key]
+
+
+def test_a_preview_that_is_missing_gives_way_to_the_one_before_it_or_to_the_picture(tab, made, tmp_path):
+    shutil.copytree(made.exported.parent, tmp_path / "copy")
+    long = [cell_id for cell_id, row in made.rows.items() if row["steps_done"] == 30]
+    for cell_id, lost in zip(long, ([12], [6, 12, 18, 24]), strict=True):
+        for step in lost:
+            (tmp_path / "copy" / preview_key(cell_id, step)).unlink()
+    tab.call("Page.navigate", url=f"{(tmp_path / 'copy' / 'index.html').as_uri()}#step=12&size=100")
+    label = "document.querySelector('[data-cell=\"{}\"] .step')?.textContent === '{}'"
+    tab.until(label.format(long[0], "step 6"))
+    tab.until(label.format(long[1], "final"))
+    tab.js(f"document.querySelector('[data-cell=\"{long[0]}\"]').click()")
+    tab.until("document.querySelector('#stage .at')?.textContent === 'preview after step 6'")
+    missing = [fault for fault in tab.faults if "ERR_FILE_NOT_FOUND" in str(fault)]
+    assert tab.faults == missing, "the browser itself says so of each file, once"
+    assert len(missing) == 5
+    tab.faults.clear()

@@ -49,7 +49,7 @@ function faultNode(i, fault, label) {
 function redrawCell(i) {
   const old = document.querySelector(`[data-cell="${CSS.escape(DATA.keys[i])}"]`);
   if (!old) return;
-  if (running.has(i) && old.querySelector("img")) { restep(old); return; }
+  if (running.has(i) && previewShown(i) !== null && old.querySelector("img")) { restep(old); return; }
   const node = cellOf(i, old.known, old.order);
   node.tabIndex = old.tabIndex;
   const hadFocus = document.activeElement === old;

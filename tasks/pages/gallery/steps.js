@@ -37,14 +37,13 @@ const smallOf = (i) => (previewShown(i) === null ? stillOf(i) : previewAt(i, pre
 const bigOf = (i) => (previewShown(i) === null ? playedOf(i) : previewAt(i, previewShown(i)));
 
 // ---- cells of the grid -------------------------------------------------------------------------------------------
-// A preview that is missing is not asked for again.
-const onLost = (event) => {
-  const source = event.target.getAttribute("src");
+// A preview that is missing is not asked for again: the one before it is shown in its place, or the picture.
+function onLost(event) {
+  const [source, node] = [event.target.getAttribute("src"), event.target.closest(".cell")];
   if (!source.startsWith(`${DATA.previews.base}/`)) return;
   broken.add(source);
-  drawCells(true);
-  if (byId("box").open) renderBox();
-};
+  if (!node) renderBox(); else if (running.has(node.i) && previewShown(node.i) === null) redrawCell(node.i); else restep(node);
+}
 
 function stepMarks(i) {
   const at = running.get(i);

@@ -65,11 +65,21 @@ function restepBox() {
   for (const node of byId("stage").querySelectorAll("img[data-of]")) {
     const i = Number(node.dataset.of);
     if (node.getAttribute("src") !== bigOf(i)) node.src = bigOf(i);
-    const [frame, label] = [node.closest("figure, .fit"), stepLabel(i)];
     if (node.matches(".second.top")) continue; // over the other picture, whose label says the step
-    frame.querySelector(".at")?.remove();
-    if (label) frame.append(el("span", { class: "which at" }, previewShown(i) === null ? label : `preview after ${label}`));
+    labelFrame(node.closest("figure, .fit"), previewShown(i) === null ? stepLabel(i) : `preview after ${stepLabel(i)}`);
   }
+}
+
+// In the caption of the picture if it has one, or else over it.
+function labelFrame(frame, label) {
+  const caption = frame.querySelector("figcaption");
+  if (caption) {
+    caption.dataset.name ??= caption.textContent;
+    caption.textContent = [caption.dataset.name, label].filter(Boolean).join(", ");
+    return;
+  }
+  frame.querySelector(".at")?.remove();
+  if (label) frame.append(el("span", { class: "which at" }, label));
 }
 
 // ---- the slider --------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from tasks.fsck.check import fsck
 from tasks.heartbeat import running_sweeps
 from tasks.layout import preview_key, previews
 from tasks.pages.export import export_sweep
+from tasks.pages.results_frame import results_frame
 from tasks.removal import plan_removal, remove
 from tasks.root import open_root
 from tasks.store.local import LocalStore
@@ -265,3 +266,5 @@ def test_rows_say_which_previews_there_are(done):
         for row in rows(prepared, "results"):
             stored = {stat.key for stat in prepared.root.store.list(previews(row["cell_id"]))}
             assert {preview_key(row["cell_id"], step) for step in steps_of(row)} == stored
+    frame = results_frame(open_root(done[0].root.uri))
+    assert frame.preview_steps.tolist() == [[2, 4]] * 3

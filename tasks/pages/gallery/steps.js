@@ -64,6 +64,7 @@ function restep(node) {
 function restepBox() {
   for (const node of byId("stage").querySelectorAll("img[data-of]")) {
     const i = Number(node.dataset.of);
+    if (clipOf(i)) continue; // it has no previews
     if (node.getAttribute("src") !== bigOf(i)) node.src = bigOf(i);
     if (node.matches(".second.top")) continue; // over the other picture, whose label says the step
     labelFrame(node.closest("figure, .fit"), previewShown(i) === null ? stepLabel(i) : `preview after ${stepLabel(i)}`);

@@ -9,15 +9,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from nst.errors import InputError, ManifestError, UserError
-from nst.identity import (
-    content_key,
-    join,
-    method_key,
-    network_key,
-    style_key,
-    written_inputs_key,
-    written_method_key,
-)
+from nst.identity import content_key, join, method_key, network_key, style_key, written_inputs_key, written_method_key
 from nst.planning.merging import merge
 from nst.planning.selection import select
 from nst.records import Cell, ImageRef, ModelRef, OutputFormat, StyleRef
@@ -56,8 +48,7 @@ class Cells:
         excluded: Number of cells that rules leave out.
         merged_points: The points that make the picture of an earlier one, with the number of the cell that stands for
             them (`nst.planning.merging`).
-        batch_size: Upper bound from the manifest, or None.
-        preview_every: Steps between two previews from the manifest, or None (`nst.config.previews`).
+        batch_size, preview_every: What the manifest says of them, or None.
     """
 
     contents: tuple[ImageRef | None, ...]

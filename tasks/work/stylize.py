@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from tasks.root import Root
     from tasks.work.previews import Tell
 
+    _Ready = list[tuple[Cell, Request]]
+
 OnStep = Callable[[int, int], None]
 """Called with (step, all steps) of a batch."""
 
@@ -123,12 +125,7 @@ class Stylist:
         return Computed(job, ready, stylized, failures, previews, here, about)
 
     def _stylize(
-        self,
-        job: Job,
-        ready: list[tuple[Cell, Request]],
-        here: Mapping[str, Any],
-        on_step: OnStep | None,
-        previews: StoredPreviews | None,
+        self, job: Job, ready: _Ready, here: Mapping[str, Any], on_step: OnStep | None, previews: StoredPreviews | None
     ) -> list[Stylized | ClipMade | Exception]:
         """Return one picture, clip or error per cell; the frames of clips are committed already."""
         workspace = self._workspace(job)

@@ -10,6 +10,7 @@ after its commit: a worker that dies loses what it has not acknowledged, two bat
 What the owner is told is (kind, key of the job, value):
 
     step      (step, all steps)
+    preview   the steps after which previews of cells were stored, by their ids
     computed  None: the next batch may come
     done      the outcome: everything is committed
     error     what the job raised
@@ -73,7 +74,7 @@ def serve(connection: Connection, root: Root, device: str, threads: int) -> None
             owner.answer(job.key, partial(train, job, root.catalog, device, report))
             continue
         try:
-            computed = stylist.compute(job, report)
+            computed = stylist.compute(job, report, partial(owner.tell, "preview", job.key))
         except Exception as error:  # noqa: BLE001  the parent decides what it means
             owner.tell("error", job.key, _picklable(error))
         else:

@@ -9,10 +9,11 @@ where w_ij is how often i was preferred to j; a tie counts half for both. The se
 and lost `prior` / 2 comparisons with an average one. It keeps the strength of an item finite that always wins, and
 joins items that were never compared, not even through others.
 
-Source: Bradley & Terry 1952, "Rank analysis of incomplete block designs I"; ties as half a win, and an invented opponent
-that makes the estimate unique, are common practice: Hunter 2004, "MM algorithms for generalized Bradley-Terry models",
-sections 2 and 5, discusses both. Differs: Newton's method (Hunter, section 2.1) in place of his iteration, which comes
-to the same strengths and which the page uses (`tasks/pages/gallery/ranking.js`).
+Source: Bradley & Terry 1952, "Rank analysis of incomplete block designs: I. The method of paired comparisons", for the
+model; Hunter 2004, "MM algorithms for generalized Bradley-Terry models", Annals of Statistics 32, for its likelihood
+(section 2). Differs: Newton's method in place of Hunter's iteration, which the page uses and which comes to the same
+strengths (`tasks/pages/gallery/ranking.js`); the invented opponent, which makes the maximum unique; and ties as half a
+win, where Rao & Kupper 1967 and Davidson 1970 give ties a parameter of their own.
 """
 
 from __future__ import annotations

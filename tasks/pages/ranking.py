@@ -55,7 +55,9 @@ def ranking_frame(catalog: Catalog, by: str, sweep_id: str | None = None, prior:
     values = _values(catalog, by, sweep_id)
     votes = catalog.read("votes", ["left_cell_id", "right_cell_id", "preferred"]).to_pylist()
     pairs = [(values.get(vote["left_cell_id"]), values.get(vote["right_cell_id"]), vote["preferred"]) for vote in votes]
-    pairs = [(left, right, preferred) for left, right, preferred in pairs if None not in {left, right} and left != right]
+    pairs = [
+        (left, right, preferred) for left, right, preferred in pairs if None not in {left, right} and left != right
+    ]
     items = sorted({value for left, right, _ in pairs for value in (left, right)})
     if len(items) > _MOST_ITEMS:
         raise InputError(f"{by!r} has {len(items):,} values with votes", hint="rank by a setting, or within one sweep")
@@ -68,12 +70,12 @@ def ranking_frame(catalog: Catalog, by: str, sweep_id: str | None = None, prior:
             ties[j, i] += 1
         else:
             wins[(i, j) if preferred == "left" else (j, i)] += 1
-    strengths = fit(wins + ties / 2, prior)
+    strengths, errors = fit(wins + ties / 2, prior)
     table = pd.DataFrame(
         {
             by: items,
-            "strength": strengths.values,
-            "standard_error": strengths.errors,
+            "strength": strengths,
+            "standard_error": errors,
             "wins": wins.sum(1).astype(int),
             "losses": wins.sum(0).astype(int),
             "ties": ties.sum(1).astype(int),

@@ -18,6 +18,7 @@ import json
 import mimetypes
 import re
 import secrets
+import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -45,6 +46,9 @@ _NOW: Final = "now"
 """Where a page asks which page is to be shown now."""
 
 _JSON: Final = "application/json"
+_SILENCE_S: Final = 90.0
+"""After which a run that says nothing has probably been killed."""
+
 
 
 class PageServer(ThreadingHTTPServer):
@@ -92,7 +96,8 @@ class PageServer(ThreadingHTTPServer):
         try:
             news = self.store.get(f"{self.home.rpartition('/')[0]}/live.js").decode()
             head = from_json(news[news.index("(") + 1 : news.index("}") + 1])
-            run = "" if head["ended"] else str(head["run"])
+            silent = head["at"] and time.time() - head["at"] > _SILENCE_S
+            run = "" if head["ended"] or silent else str(head["run"])
         except (OSError, NstError, ValueError, KeyError, TypeError):
             pass  # no run has begun since the page was written, or its file is just being replaced
         return json.dumps({"home": self.home, "run": run}).encode()
@@ -151,32 +156,35 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Take votes and annotations, from who may send them; whatever else is sent is not even read."""
-        choices, length = self.server.choices, self.headers.get("Content-Length", "")
         self.close_connection = True  # what is not read would be taken for the next request
-        hosts = self.server.hosts
+        choices = self.server.choices
         if choices is None:
             self._refuse(HTTPStatus.NOT_IMPLEMENTED)
-        elif self.headers.get("Host") not in hosts or self.headers.get("Origin") not in {f"http://{h}" for h in hosts}:
-            self._refuse(HTTPStatus.FORBIDDEN)
-        elif not self.server.knows(self.headers.get("Authorization", "")):
-            self._refuse(HTTPStatus.FORBIDDEN)
-        elif self.path != f"/{_CHOICES}":
-            self._refuse(HTTPStatus.NOT_FOUND)
-        elif self.headers.get("Content-Type") != _JSON:
-            self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-        elif not re.fullmatch(r"[0-9]{1,9}", length) or "Transfer-Encoding" in self.headers:
-            self._refuse(HTTPStatus.LENGTH_REQUIRED)
-        elif int(length) > MOST_BYTES:
-            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        elif fault := self._fault():
+            self._refuse(fault)
         else:
             try:
-                choices.take(self.rfile.read(int(length)))
+                choices.take(self.rfile.read(int(self.headers["Content-Length"])))
             except UserError as error:
                 self._answer(HTTPStatus.BAD_REQUEST, str(error).encode(), {"Content-Type": "text/plain"})
             except (OSError, NstError):
                 self._refuse(HTTPStatus.BAD_GATEWAY)
             else:
                 self._answer(HTTPStatus.NO_CONTENT, b"", {})
+
+    def _fault(self) -> HTTPStatus | None:
+        """Return why a request that wants to write is refused; None if it is not."""
+        hosts, length = self.server.hosts, self.headers.get("Content-Length", "")
+        here = self.headers.get("Host") in hosts and self.headers.get("Origin") in {f"http://{host}" for host in hosts}
+        if not here or not self.server.knows(self.headers.get("Authorization", "")):
+            return HTTPStatus.FORBIDDEN
+        if self.path != f"/{_CHOICES}":
+            return HTTPStatus.NOT_FOUND
+        if self.headers.get("Content-Type") != _JSON:
+            return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+        if not re.fullmatch(r"[0-9]{1,9}", length) or "Transfer-Encoding" in self.headers:
+            return HTTPStatus.LENGTH_REQUIRED
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE if int(length) > MOST_BYTES else None
 
     def _tell(self, key: str) -> None:
         """Answer with what the page asks for itself."""

@@ -144,7 +144,7 @@ def _follow(
     from nst.errors import NstError
     from tasks.root import open_root
 
-    known, pause = list(sweeps), 0.0
+    known, pause, said = list(sweeps), 0.0, ""
     while not stopping.wait(max(_EVERY_S, pause)):
         began = time.monotonic()
         if server.choices:
@@ -152,13 +152,28 @@ def _follow(
         try:
             opened = open_root(root)
             now = _chosen(opened, names, told=False)
-            same = [status.sweep_id for status in now] == [status.sweep_id for status in known]
-            if now != known and not (same and len(now) == 1):
+            if _is_new(opened, now, known):
                 server.home = _write(opened, now, run=_moment()).removeprefix(f"{opened.uri}/")
-            known = now
+                known = now
+            said = ""
         except NstError as error:
-            err.say(f"the root does not answer: {error}")
+            if said != str(error):
+                err.say(f"the page is not up to date: {error}")
+            said = str(error)
         pause = (time.monotonic() - began) / _SHARE
+
+
+def _is_new(root: Root, now: Sequence[SweepStatus], known: Sequence[SweepStatus]) -> bool:
+    """Return whether another page is to be shown."""
+    from tasks.layout import page_folder
+
+    if len(now) > 1:
+        return list(now) != list(known)
+    (sweep,) = now
+    if sweep.sweep_id in {status.sweep_id for status in known} and len(known) == 1:
+        return False
+    page = f"{page_folder(sweep.name, sweep.sweep_id)}/index.html"
+    return not sweep.running or root.store.head(page) is not None  # its run is about to write it
 
 
 def _publish(choices: Choices) -> None:

@@ -50,7 +50,6 @@ _SILENCE_S: Final = 90.0
 """After which a run that says nothing has probably been killed."""
 
 
-
 class PageServer(ThreadingHTTPServer):
     """Serves the pages of a root on 127.0.0.1.
 

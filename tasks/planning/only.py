@@ -93,7 +93,7 @@ def choose_cells(listed: Listed, cells: Cells) -> frozenset[str]:
             continue
         short = _SHORTEST_ID <= len(row.cell_id) < len(cells.ids[0])
         begun = [cell for cell in cells.ids if cell.startswith(row.cell_id)] if short else []
-        same = begun if begun else alike(row)
+        same = begun or alike(row)
         if len(begun) > 1:
             problems.append(f"{row.where}: {len(begun)} cells begin with {row.cell_id}")
         elif not same:
@@ -139,7 +139,7 @@ def _of_json(text: str, name: str) -> Iterator[_Row]:
         raise ValueError("it has no list `annotations`")  # noqa: TRY004  a fault of the file, as all others
     for row in rows:
         if not isinstance(row, dict) or not isinstance(row.get("cell_id"), str):
-            raise ValueError("one of its cells has no `cell_id`")
+            raise ValueError("one of its cells has no `cell_id`")  # noqa: TRY004  likewise
         if row.get("favourite") is True:
             line = 1 + text.count("\n", 0, max(0, text.find(row["cell_id"])))
             settings = row.get("settings")
@@ -149,9 +149,8 @@ def _of_json(text: str, name: str) -> Iterator[_Row]:
 
 def _told(row: Mapping[Any, Any]) -> dict[str, str]:
     """Return what a row tells beside its id; what is empty is not told."""
-    return {
-        str(key): _text(value) for key, value in row.items() if key not in {"cell_id", None} and value not in {None, ""}
-    }
+    told = ((str(key), value) for key, value in row.items() if key not in {"cell_id", None})
+    return {key: _text(value) for key, value in told if value is not None and value != ""}
 
 
 def _text(value: Any) -> str:

@@ -137,7 +137,7 @@ def run(
     from flows.progress import progress_of
 
     opened = _root(root, probed=True)
-    order = _order(manifest, opened, inputs, devices, overrides, only, confirmed=confirmed)
+    order = _order(manifest, opened, inputs, devices, overrides, only=only, confirmed=confirmed)
     with progress_of(order.noun, shown=progress) as bar:
         summary = run_inline(order, bar.show, bar.show_step, lambda _line: None)
     return Run(
@@ -170,7 +170,7 @@ def plan(
     from rich.console import Console
 
     opened = _root(root)
-    order = _order(manifest, opened, inputs, (), overrides, only, confirmed=True)
+    order = _order(manifest, opened, inputs, (), overrides, only=only, confirmed=True)
     details = order.plan_json()
     table = StringIO()
     Console(file=table, width=100, force_jupyter=False).print(order.plan_table())
@@ -256,7 +256,7 @@ def votes(root: PathLike | None = None) -> pd.DataFrame:
     return votes_frame(_root(root).catalog)
 
 
-def annotations(root: PathLike | None = None) -> pd.DataFrame:
+def notes(root: PathLike | None = None) -> pd.DataFrame:
     """Return favourites, tags (lists) and notes: the latest of each cell that has any, by its `cell_id`.
 
     Args:
@@ -304,8 +304,8 @@ def _order(
     inputs: PathLike,
     devices: str | Sequence[str],
     overrides: str | Sequence[str],
-    only: PathLike | Iterable[str] | None,
     *,
+    only: PathLike | Iterable[str] | None,
     confirmed: bool,
 ) -> SweepOrder | TrainingOrder:
     from flows.order.request import Request, order_of

@@ -82,6 +82,7 @@ function renderBox() {
 
   byId("facts").replaceChildren(...factsOf(i));
   drawAlong(i);
+  drawChoice(i);
   applyLook();
 }
 

@@ -28,7 +28,7 @@ function cellOf(i, known, order) {
   const node = el("button", { class: "cell", type: "button", tabindex: -1, "data-cell": DATA.keys[i], title: label, style: hueOfNumber(i), onclick: () => openBox(i, node.order), onfocus: () => rove(node) },
     fault ? faultNode(i, fault, label)
       : el("img", { src: (large ? DATA.pictures[i] : DATA.thumbs[i]) || DATA.pictures[i], alt: label, loading: "lazy", decoding: "async", style: shape }),
-    caption || number ? el("span", { class: "caption" }, ...breakable([caption, number].filter(Boolean).join(" · "))) : null);
+    markNode(i), caption || number ? el("span", { class: "caption" }, ...breakable([caption, number].filter(Boolean).join(" · "))) : null);
   Object.assign(node, { order, known });
   return node;
 }

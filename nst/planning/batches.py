@@ -222,7 +222,9 @@ def make_plan(
     batches = compose(cells, _Either(left_out, done) if left_out else done)
     to_do = sum(map(len, batches))
     reason = _reasons(cells, done, failed, known, left_out)
-    reasons = Counter({DONE: len(cells) - to_do - len(left_out), NOT_CHOSEN: len(left_out)})
+    reasons = Counter({DONE: len(cells) - to_do - len(left_out)})
+    if left_out:
+        reasons[NOT_CHOSEN] = len(left_out)
     if failed or known:
         reasons.update(reason(number) for batch in batches for number in batch)
     else:

@@ -216,8 +216,8 @@ VOTE: Final = (
     *described(
         "string",
         vote_id="Identity of the vote: random, given by the page.",
-        left_cell_id="The cell that was shown on the left.",
-        right_cell_id="The cell that was shown on the right.",
+        left_cell_id="The cell that was shown first: on the left, or above on a narrow screen.",
+        right_cell_id="The cell that was shown second.",
         preferred="`left`, `right` or `tie`. The names of the cells were hidden until then, and the sides were drawn.",
         shown="How the two pictures were shown: `side` by side, or as a `wipe`, one under the other's edge.",
         pairs="Which pairs were drawn: `pair`, `content` or `all`, whose cells share content and style, the content "

@@ -65,11 +65,13 @@ function withdrawVote(id) {
 // ---- below the root, with the token of the address that `nst gallery --serve` prints -----------------------------------
 function takeToken() {
   const given = location.protocol === "file:" ? null : new URLSearchParams(location.hash.slice(1)).get("token");
-  try {
-    if (given) sessionStorage.setItem("nst.token", given);
-    return given || sessionStorage.getItem("nst.token") || "";
-  } catch { return given || ""; }
+  if (given) rememberHere("nst.token", given);
+  return given || recallHere("nst.token") || "";
 }
+
+// What this tab remembers when it shows another page of the server.
+function recallHere(key) { try { return sessionStorage.getItem(key); } catch { return null; } }
+function rememberHere(key, value) { try { sessionStorage.setItem(key, value); } catch { /* it asks anew */ } }
 
 async function ask(path, body) {
   const headers = { Authorization: `Bearer ${keeping.token}`, ...(body ? { "Content-Type": "application/json" } : {}) };
@@ -116,8 +118,10 @@ async function follow() {
   try {
     const { home, run } = await ask("/now");
     const here = decodeURIComponent(location.pathname).slice(1);
-    keeping.home ??= home;
-    if (keeping.home === here && home !== here) {
+    keeping.home ||= recallHere("nst.home") || home;
+    const wasHome = keeping.home === here; // somebody may have gone to another page by hand
+    rememberHere("nst.home", wasHome ? home : keeping.home);
+    if (wasHome && home !== here) {
       if (!document.querySelector("dialog[open]")) { location.assign(`/${home.split("/").map(encodeURIComponent).join("/")}`); return; }
       live.anew = true;
       drawSummary();
@@ -133,7 +137,7 @@ function beginKeeping() {
   addEventListener("hashchange", () => { const token = takeToken(); if (token !== keeping.token) { keeping.token = token; fetchStored().then(store); } });
   if (!keeping.token) return;
   fetchStored().then(store, (error) => { keeping.fault = error.message; drawKept(); });
-  setTimeout(follow, ASK_MS);
+  follow();
 }
 
 function keptWhere() {
@@ -169,7 +173,7 @@ function cellsAsCsv() {
   const settings = [...parameterAxes, ...Object.keys(DATA.followers)];
   return csvOf(["cell_id", "content_name", "style_name", "favourite", "tags", "note", ...settings], cells.map((i) => {
     const [note, about] = [choices.notes.get(DATA.ids[i]), describedCell(i)];
-    return [DATA.ids[i], about.content_name, about.style_name, Boolean(note?.favourite), (note?.tags || []).join(" "), note?.note, ...settings.map((key) => about.settings[key])];
+    return [DATA.ids[i], about.content_name, about.style_name, Boolean(note?.favourite), (note?.tags || []).join(", "), note?.note, ...settings.map((key) => about.settings[key])];
   }));
 }
 

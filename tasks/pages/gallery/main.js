@@ -4,7 +4,7 @@ const VIEWS = [["grid", "Grid"], ["list", "Sorted"], ["plot", "Plot"], ...(DATA.
 const FRONTS = [["", "none"], ["ll", "both small"], ["hl", "large across, small up"], ["lh", "small across, large up"], ["hh", "both large"]];
 const KEYS = [
   ["arrows", "move from cell to cell; with a cell open, to the one before or after"], ["Enter", "open the cell"], ["Esc", "close"],
-  ["g, s, o, l, r", "grid, sorted, plot, losses along the steps, ranking"], ["f", "favourite, or no longer"], ["v", "vote; there 1, 2, 0: left, right, no difference; s, u, w: skip, undo, wipe"], ["/", "search"], ["c", "show or hide the controls"], ["t", "light or dark"], ["?", "these keys"],
+  ["g, s, o, l, r", "grid, sorted, plot, losses along the steps, ranking"], ["f", "favourite, or no longer"], ["v", "vote; there 1, 2, 0: the first or the second is better, no difference; s, u, w: skip, undo, wipe"], ["/", "search"], ["c", "show or hide the controls"], ["t", "light or dark"], ["?", "these keys"],
   ["1, 2, 3, 4", "with a cell open: picture, side by side, slider, difference"], ["p", "pin the picture, to compare others with it; up to three"],
   ["+, -, 0", "zoom in, out, the whole picture; also the wheel, a double click, and dragging (with Shift on the slider)"],
   ["y", "copy the manifest of the cell"], ["space , .", "play a clip; a frame back, a frame on"],

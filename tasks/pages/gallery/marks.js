@@ -51,11 +51,12 @@ function idPlaces(id) {
 // ---- beside an open cell -------------------------------------------------------------------------------------------------
 function drawChoice(i) {
   const holder = byId("choose");
+  if (holder.dataset.cell !== DATA.ids[i]) writeDown(); // of the cell that was open before
   const mark = markOf(i);
   if (!holder.childElementCount) {
     const star = el("button", { type: "button", id: "star", title: "f", onclick: () => favour(current()) });
-    const tags = el("input", { id: "tags", type: "text", list: "known-tags", autocomplete: "off", maxlength: 300, onchange: () => annotate(current(), { tags: tagsIn(tags.value) }) });
-    const note = el("textarea", { id: "note", rows: 2, maxlength: 4000, onchange: () => annotate(current(), { note: note.value.trim() }) });
+    const tags = el("input", { id: "tags", type: "text", list: "known-tags", autocomplete: "off", maxlength: 300, onchange: writeDown });
+    const note = el("textarea", { id: "note", rows: 2, maxlength: 4000, onchange: writeDown });
     holder.append(star, el("label", {}, "Tags, with commas ", tags), el("datalist", { id: "known-tags" }), el("label", {}, "Note ", note));
   }
   byId("star").textContent = mark.favourite ? "★ Favourite" : "☆ Favourite";
@@ -66,6 +67,14 @@ function drawChoice(i) {
   if (!typing(note)) note.value = mark.note;
   holder.dataset.cell = DATA.ids[i];
   byId("known-tags").replaceChildren(...tagsHere().map((tag) => el("option", { value: tag })));
+}
+
+// Keep what the fields say of their cell: when they are left, and when the cell is, which browsers do not tell them.
+function writeDown() {
+  const i = placeOfId.get(byId("choose").dataset.cell);
+  if (i === undefined) return;
+  const [tags, note, mark] = [tagsIn(byId("tags").value), byId("note").value.trim(), markOf(i)];
+  if (tags.join() !== mark.tags.join() || note !== mark.note) annotate(i, { tags, note });
 }
 
 // As the table takes them: without signs that steer, at most 60 characters each.
@@ -84,6 +93,8 @@ function favourHere() {
 function startChoosing() {
   byId("mark").addEventListener("change", (event) => change("mark", event.target.value));
   byId("start-vote").addEventListener("click", startVote);
+  byId("box").addEventListener("close", writeDown);
+  addEventListener("pagehide", writeDown);
   const name = document.title.replace(/[^A-Za-z0-9._-]+/g, "-").slice(0, 60) || "cells";
   byId("export").addEventListener("change", (event) => {
     if (event.target.value === "json") download(`${name}-choices.json`, choicesAsJson(), "application/json");

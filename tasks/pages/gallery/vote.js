@@ -66,6 +66,7 @@ function startVote() {
   voting.kinds = kinds;
   regroup();
   byId("vote").showModal();
+  byId("sides")?.focus({ preventScroll: true });
 }
 
 function regroup() {
@@ -105,17 +106,17 @@ const votedPicture = (i, attributes) => el("img", { src: clipOf(i) ? DATA.thumbs
 
 function sidesOf([left, right]) {
   if (!state.wipe) {
-    const figure = (i, name) => el("figure", {}, votedPicture(i, { alt: `${name} picture` }), el("figcaption", {}, name));
-    return el("div", { class: "show" }, figure(left, "left"), figure(right, "right"));
+    const figure = (i, name) => el("figure", {}, votedPicture(i, { alt: `Picture ${name}` }), el("figcaption", {}, name));
+    return el("div", { class: "show" }, figure(left, "1"), figure(right, "2"));
   }
-  const top = votedPicture(left, { alt: "left picture", class: "top", style: "clip-path: inset(0 50% 0 0)" });
+  const top = votedPicture(left, { alt: "Picture 1", class: "top", style: "clip-path: inset(0 50% 0 0)" });
   const edge = el("span", { class: "edge", style: "left: 50%" });
   const range = el("input", { type: "range", min: 0, max: 100, step: 0.1, value: 50, "aria-label": "Position of the edge", oninput: () => {
     top.style.clipPath = `inset(0 ${100 - range.value}% 0 0)`;
     edge.style.left = `${range.value}%`;
   } });
   return el("div", { class: "show" }, el("div", { class: "over" }, el("div", { class: "fit", style: DATA.shapes[left] ? `--ratio: ${DATA.shapes[left]}` : null },
-    votedPicture(right, { alt: "right picture" }), top, edge, range, el("span", { class: "which left" }, "left"), el("span", { class: "which right" }, "right"))));
+    votedPicture(right, { alt: "Picture 2" }), top, edge, range, el("span", { class: "which left" }, "1"), el("span", { class: "which right" }, "2"))));
 }
 
 // After a vote: what the two were, as far as they differ.
@@ -123,7 +124,7 @@ function revealed([preferred, left, right]) {
   const same = new Set(DATA.axes.filter((axis) => axis.index[left] === axis.index[right]).map((axis) => axis.key));
   const images = ["sweep", "content", "style"].filter((key) => AXES.has(key) && !same.has(key));
   const told = (i) => [...images.map((key) => text(valueOf(key, i))), captionOf(i, same)].filter(Boolean).join(", ") || nameOf(i);
-  if (preferred === "tie") return `No difference: left ${told(left)}; right ${told(right)}.`;
+  if (preferred === "tie") return `No difference: 1 was ${told(left)}; 2 was ${told(right)}.`;
   const [won, lost] = preferred === "left" ? [left, right] : [right, left];
   return `You chose ${told(won)} over ${told(lost)}.`;
 }
@@ -142,8 +143,8 @@ function drawVote() {
   const pairs = voting.groups.reduce((sum, group) => sum + (group.length * (group.length - 1)) / 2, 0);
   const count = `${voting.done.length} ${voting.done.length === 1 ? "vote" : "votes"} now, ${choices.votes.size} in all; ${pairs.toLocaleString()} pairs`;
   const bar = el("div", { class: "bar" }, el("label", { class: "note" }, "Pairs ", kinds), mode("Side by side", ""), mode("Wipe", "1"), el("span", { class: "note" }, count), close);
-  const answers = el("div", { class: "bar answers" }, button("1 left", "1", () => answer("left")), button("0 no difference", "0 or =", () => answer("tie")), button("2 right", "2", () => answer("right")),
-    button("skip", "s", () => answer("skip")), voting.done.length ? button("undo", "u", undoVote) : null);
+  const answers = el("div", { class: "bar answers" }, button("1 is better", "1", () => answer("left")), button("No difference", "0 or =", () => answer("tie")), button("2 is better", "2", () => answer("right")),
+    button("Skip", "s", () => answer("skip")), voting.done.length ? button("Undo", "u", undoVote) : null);
   const said = el("p", { id: "said", role: "status" }, voting.last ? revealed(voting.last) : "Which of the two is better?");
   const sides = el("div", { id: "sides", tabindex: -1 }, sidesOf(voting.pair));
   dialog.replaceChildren(bar, sides, answers, said);

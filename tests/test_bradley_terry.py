@@ -32,13 +32,13 @@ def test_two_items_have_a_closed_form():
 
 
 def test_the_strengths_of_baseball_teams_are_the_published_ones():
-    assert (GAMES + GAMES.T == 13 * (1 - np.eye(7))).all()
+    assert np.array_equal(GAMES + GAMES.T, 13 * (1 - np.eye(7)))
     strengths, _ = fit(GAMES, HARDLY)
     assert strengths - strengths[-1] == pytest.approx(np.array(PUBLISHED), abs=1e-4)
 
 
 def test_standard_errors_are_those_of_a_curvature_by_finite_differences():
-    """Of the published errors of differences from Baltimore the largest is 0.3433; here of differences from the mean."""
+    """Of differences from the mean; the published errors are those of differences from Baltimore."""
     strengths, errors = fit(GAMES, HARDLY)
 
     def value(free):
@@ -47,13 +47,12 @@ def test_standard_errors_are_those_of_a_curvature_by_finite_differences():
 
     step, count = 1e-4, 6
     curvature = np.empty((count, count))
+    at, along = strengths[:-1], step * np.eye(count)
     for i in range(count):
         for k in range(count):
-            e, f = step * np.eye(count)[i], step * np.eye(count)[k]
-            at = strengths[:-1]
-            curvature[i, k] = (
-                (value(at + e + f) - value(at + e - f) - value(at - e + f) + value(at - e - f)) / 4 / step**2
-            )
+            more, less = along[i] + along[k], along[i] - along[k]
+            change = value(at + more) - value(at + less) - value(at - less) + value(at - more)
+            curvature[i, k] = change / 4 / step**2
     spread = np.linalg.inv(-curvature)
     assert errors[:-1] == pytest.approx(np.sqrt(np.diag(spread)), rel=1e-4)
     assert errors[-1] == pytest.approx(np.sqrt(spread.sum()), rel=1e-4)

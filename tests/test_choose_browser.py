@@ -1,4 +1,4 @@
-"""Favourites, notes and blind votes in a real browser, by keys alone; their files are read by pandas and by the plan."""
+"""Favourites, notes and blind votes in a real browser, by keys alone; pandas and the plan read their files."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def vote(tab, prefer):
     return left, right
 
 
-# ---- favourites, tags and notes ----------------------------------------------------------------------------------------
+# ---- favourites, tags and notes ---------------------------------------------------------------------------------
 def test_favourites_by_key_stay_when_the_page_is_opened_again_and_are_filtered(tab):
     press(tab, "ArrowDown", "f", "ArrowRight", "f", "ArrowRight", "f", "f")
     assert tab.js("document.querySelectorAll('.cell .star').length") == 2
@@ -164,7 +164,7 @@ def test_everything_as_json_of_which_the_plan_takes_the_favourites(tab):
     assert re.search(r":4$", row.where), "the line of the file"
 
 
-# ---- votes -------------------------------------------------------------------------------------------------------------
+# ---- votes --------------------------------------------------------------------------------------------------------
 def test_nothing_tells_what_the_two_are_until_somebody_has_voted(tab):
     tab.open("n=style_loss&x=style_weight&y=content")
     press(tab, "v")
@@ -179,12 +179,9 @@ def test_nothing_tells_what_the_two_are_until_somebody_has_voted(tab):
         told = names.findall(re.sub(r"<option.*?</option>", "", shown))
         assert told == []
         assert not names.search(tab.js("location.hash").replace("x=style_weight", ""))
-        everywhere = (
-            "[[5, 5], [innerWidth - 5, innerHeight - 5], [innerWidth / 2, innerHeight / 2], [5, innerHeight / 2]]"
-        )
-        assert tab.js(
-            f"{everywhere}.every(([x, y]) => document.querySelector('#vote').contains(document.elementFromPoint(x, y)))"
-        )
+        covered = "(x, y) => document.querySelector('#vote').contains(document.elementFromPoint(x, y))"
+        shares = "[0.01, 0.5, 0.99].flatMap((x) => [0.01, 0.5, 0.99].map((y) => [x * innerWidth, y * innerHeight]))"
+        assert tab.js(f"{shares}.every(([x, y]) => ({covered})(x, y))")
     left, right = vote(tab, lambda *_: "2")
     assert tab.js("document.querySelector('#said').textContent") == (
         f"You chose style_weight={right['style_weight']:g} over style_weight={left['style_weight']:g}."
@@ -210,7 +207,7 @@ def test_pairs_share_content_and_style_the_least_compared_come_first_and_sides_a
     assert table.left_cell_id.tolist() == [left["cell_id"] for left, _ in pairs + again]
     assert set(table.pairs) == {"pair"}
     assert table.vote_id.is_unique
-    assert table.browser.nunique() == 1
+    assert len(set(table.browser)) == 1
 
 
 def test_one_setting_alone_can_differ_or_nothing_be_shared(tab):
@@ -279,25 +276,20 @@ def test_the_ranking_of_the_page_is_that_of_python(tab, tmp_path):
     press(tab, "r")
     votes = pd.read_csv(exported(tab, "votes"))
     catalog = voted(tmp_path, tab.rows, votes)
-    tables = tab.js(
-        "[...document.querySelectorAll('.ranking')].map((table) => [...table.querySelectorAll('tbody tr')].map((row) => [...row.children].map((cell) => cell.textContent)))"
-    )
+    cells = "[...row.children].map((cell) => cell.textContent)"
+    rows = f"[...table.querySelectorAll('tbody tr')].map((row) => {cells})"
+    tables = tab.js(f"[...document.querySelectorAll('.ranking')].map((table) => {rows})")
     assert [len(table) for table in tables] == [3, 11]
     for table, by in zip(tables, ("style_weight", "cell_id"), strict=True):
         expected = ranking_frame(catalog, by)
-        found = [row[2].replace("−", "-") for row in table]
-        assert found == [
-            f"{row.strength:.2f} ± {row.standard_error:.2f}".replace("-0.00", "-0.00") for row in expected.itertuples()
-        ]
-        counts = [f"{row.wins} – {row.losses} – {row.ties}" for row in expected.itertuples()]
-        assert sorted(row[4] for row in table) == sorted(counts)
-    exact = tab.js("strengthsOf([[0, 7, 2.5], [6, 0, 4], [1.5, 3, 0]])")
-    assert exact["values"] == pytest.approx(
-        fit(np.array([[0, 7, 2.5], [6, 0, 4], [1.5, 3, 0]])).values.tolist(), abs=1e-7
-    )
-    assert exact["errors"] == pytest.approx(
-        fit(np.array([[0, 7, 2.5], [6, 0, 4], [1.5, 3, 0]])).errors.tolist(), abs=1e-7
-    )
+        found = [row[2].replace("\N{MINUS SIGN}", "-") for row in table]
+        assert found == [f"{row.strength:.2f} ± {row.standard_error:.2f}" for row in expected.itertuples()]
+        counts = [[str(count) for count in row] for row in expected[["wins", "losses", "ties"]].to_numpy()]
+        assert sorted(re.findall(r"\d+", row[4]) for row in table) == sorted(counts)
+    wins = [[0, 7, 2.5], [6, 0, 4], [1.5, 3, 0]]
+    exact, (strengths, errors) = tab.js(f"strengthsOf({wins})"), fit(np.array(wins))
+    assert exact["values"] == pytest.approx(strengths.tolist(), abs=1e-7)
+    assert exact["errors"] == pytest.approx(errors.tolist(), abs=1e-7)
     tab.js("document.querySelector('.ranking .small').click()")
     assert tab.js("document.querySelector('#box').open")
 
@@ -309,7 +301,7 @@ def test_a_page_without_votes_says_how_to_vote(tab):
     assert tab.js("document.querySelector('#vote').open")
 
 
-# ---- where it is kept --------------------------------------------------------------------------------------------------
+# ---- where it is kept ---------------------------------------------------------------------------------------------
 def test_two_tabs_lose_nothing_of_each_other(tab):
     press(tab, "v", "1")
     other = json.loads(tab.js("localStorage.getItem('nst.choices')"))
@@ -360,9 +352,8 @@ def test_on_a_phone_it_fits(tab):
             tab.until("[...document.querySelectorAll('#sides img')].every((image) => image.naturalWidth)")
             assert tab.js("document.querySelector('#vote').scrollWidth") <= 390
             assert tab.js("document.querySelector('#vote').scrollHeight") <= 844
-            assert tab.js(
-                "[...document.querySelectorAll('#sides img')].every((image) => image.getBoundingClientRect().height > 100)"
-            )
+            heights = tab.js("[...document.querySelectorAll('#sides img')].map((image) => image.clientHeight)")
+            assert min(heights) > 100
         press(tab, "w", "1", "Escape")
         tab.until("!document.querySelector('#vote').open")
         press(tab, "r")

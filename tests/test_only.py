@@ -103,7 +103,7 @@ def test_a_cell_that_is_none_of_the_sweep_is_told_with_its_line(folder):
     ("text", "said"),
     [
         ("", "list has no cell"), ("# nothing\n\n", "list has no cell"), (csv_of([]), "list has no cell"),
-        ('{"annotations": []}', "list has no favourite"), ("{", "list is no list of cells"), ("[1]", "is no list of cells"),
+        ('{"annotations": []}', "list has no favourite"), ("{", "is no list of cells"), ("[1]", "is no list of cells"),
         ('{"votes": []}', "is no list of cells: it has no list `annotations`"), ("{" * 9999, "is no list of cells"),
         ('{"annotations": [3]}', "is no list of cells: one of its cells has no `cell_id`"),
         ('cell_id,note\nx,"open', "is no list of cells"),

@@ -54,11 +54,10 @@ def ranking_frame(catalog: Catalog, by: str, sweep_id: str | None = None, prior:
 
     values = _values(catalog, by, sweep_id)
     votes = catalog.read("votes", ["left_cell_id", "right_cell_id", "preferred"]).to_pylist()
-    pairs = [(values.get(vote["left_cell_id"]), values.get(vote["right_cell_id"]), vote["preferred"]) for vote in votes]
-    pairs = [
-        (left, right, preferred) for left, right, preferred in pairs if None not in {left, right} and left != right
-    ]
-    items = sorted({value for left, right, _ in pairs for value in (left, right)})
+    both = ((values.get(vote["left_cell_id"]), values.get(vote["right_cell_id"]), vote["preferred"]) for vote in votes)
+    pairs = [pair for pair in both if None not in pair and pair[0] != pair[1]]
+    found: set[Any] = {value for pair in pairs for value in pair[:2]}
+    items = sorted(found)
     if len(items) > _MOST_ITEMS:
         raise InputError(f"{by!r} has {len(items):,} values with votes", hint="rank by a setting, or within one sweep")
     place = {value: number for number, value in enumerate(items)}

@@ -134,7 +134,8 @@ def _finish(root: Root, removal: Removal) -> None:
             catalog.drop(table, "cell_id", unnamed)
         for table, key, column in _ABOUT_CELLS:
             about = catalog.read(table, [key, column], where=(column, unnamed))
-            catalog.drop(table, key, set(about[key].to_pylist()))
+            if about.num_rows:
+                catalog.drop(table, key, set(about[key].to_pylist()))
     kept = {
         digest
         for table in ("results", "frames")

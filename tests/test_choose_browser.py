@@ -67,7 +67,7 @@ def _fresh_and_without_faults(tab):
 
 
 def press(tab, *keys):
-    codes = {"ArrowDown": 40, "ArrowRight": 39, "Escape": 27, "Tab": 9}
+    codes = {"ArrowDown": 40, "ArrowRight": 39, "?": 191, "=": 187, "Escape": 27, "Tab": 9}
     for key in keys:
         tab.key(key, codes.get(key) or ord(key.upper()))
 
@@ -75,7 +75,7 @@ def press(tab, *keys):
 def exported(tab, kind):
     for old in tab.downloads.iterdir():
         old.unlink()
-    tab.type("#export", kind, "change")
+    tab.js(f"document.querySelector('#exports [value={kind}]').click()")
     for _ in range(500):
         files = [file for file in tab.downloads.iterdir() if not file.name.endswith(".crdownload")]
         if files and files[0].stat().st_size:
@@ -123,6 +123,7 @@ def test_tags_and_a_note_are_written_beside_the_open_cell_shown_found_and_filter
     press(tab, "Escape")
     tab.until("!document.querySelector('#box').open")
     shown = f'[data-cell="{cell}"] .tag'
+    tab.until(f"document.querySelectorAll({shown!r}).length === 4")  # the event that the dialog was closed comes later
     assert texts(tab, shown) == ["print", "for Ada", HOSTILE, "✎"]
     assert tab.js("document.querySelector('#mark').options.length") == 7
     tab.type("#mark", "tag for Ada", "change")
@@ -228,6 +229,36 @@ def test_one_setting_alone_can_differ_or_nothing_be_shared(tab):
                 or left[kind if kind != "style" else "style_name"] != right[kind if kind != "style" else "style_name"]
             )
     assert set(pd.read_csv(exported(tab, "votes")).pairs) == {"style", "style_weight", "all"}
+
+
+def test_all_of_it_by_keys_alone(tab):
+    press(tab, "v", "Tab")
+    while tab.js("document.activeElement.tagName") != "SELECT":
+        press(tab, "Tab")
+    for _ in range(4):
+        press(tab, "ArrowDown")
+    assert tab.js("document.activeElement.value") == "style_weight"
+    press(tab, "1", "2")
+    assert tab.js("[...choices.votes.values()].map((vote) => vote.pairs)") == ["style_weight"] * 2
+    press(tab, "w")
+    while tab.js("document.activeElement.type") != "range":
+        press(tab, "Tab")
+    before = tab.js("document.querySelector('#sides .top').style.clipPath")
+    press(tab, "ArrowRight", "ArrowRight")
+    assert tab.js("document.querySelector('#sides .top').style.clipPath") != before
+    press(tab, "1", "?")
+    assert tab.js("document.querySelector('#keys').open")
+    press(tab, "2")  # nobody votes behind the list of keys
+    assert tab.js("choices.votes.size") == 3
+    press(tab, "?", "Escape")
+    tab.until("!document.querySelector('#vote').open")
+    tab.js("document.querySelector('[popovertarget]').focus()")
+    tab.js("document.activeElement.click()")  # what Enter does to a button, in a browser with a window
+    assert tab.js("document.querySelector('#exports').matches(':popover-open')")
+    press(tab, "Tab")
+    assert tab.js("document.activeElement.value") == "cells"
+    press(tab, "Escape")
+    assert not tab.js("document.querySelector('#exports').matches(':popover-open')")
 
 
 def test_a_tie_a_skip_and_undo(tab):

@@ -167,10 +167,11 @@ function showKeys() {
 }
 
 function onKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=range]):not([type=checkbox]), select, textarea")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (byId("vote").open && !byId("keys").open) { voteKey(event); return; }
+  if (event.target.matches("input:not([type=range]):not([type=checkbox]), select, textarea")) return;
   if (event.target.matches("input") && event.key.startsWith("Arrow")) return; // the arrows move a slider
   if (byId("keys").open) { if (event.key === "?") { byId("keys").close(); event.preventDefault(); } return; }
-  if (byId("vote").open) { voteKey(event); return; }
   const modes = { 1: "one", 2: "side", 3: "slider", 4: "difference" };
   const open = byId("box").open;
   if (open && event.key === "ArrowRight") step(1);

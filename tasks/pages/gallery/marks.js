@@ -94,13 +94,14 @@ function startChoosing() {
   byId("mark").addEventListener("change", (event) => change("mark", event.target.value));
   byId("start-vote").addEventListener("click", startVote);
   byId("box").addEventListener("close", writeDown);
+  byId("vote").addEventListener("close", () => { if (state.view === "ranking") drawCells(true); });
   addEventListener("pagehide", writeDown);
   const name = document.title.replace(/[^A-Za-z0-9._-]+/g, "-").slice(0, 60) || "cells";
-  byId("export").addEventListener("change", (event) => {
-    if (event.target.value === "json") download(`${name}-choices.json`, choicesAsJson(), "application/json");
-    if (event.target.value === "cells") download(`${name}-cells.csv`, cellsAsCsv(), "text/csv");
-    if (event.target.value === "votes") download(`${name}-votes.csv`, votesAsCsv(), "text/csv");
-    event.target.value = "";
+  const files = { json: ["choices.json", choicesAsJson, "application/json"], cells: ["cells.csv", cellsAsCsv, "text/csv"], votes: ["votes.csv", votesAsCsv, "text/csv"] };
+  byId("exports").addEventListener("click", (event) => {
+    const [ending, write, kind] = files[event.target.value] || [];
+    if (write) download(`${name}-${ending}`, write(), kind);
+    byId("exports").hidePopover();
   });
   beginKeeping();
   drawMarks();

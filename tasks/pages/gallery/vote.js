@@ -137,7 +137,7 @@ function drawVote() {
     dialog.replaceChildren(el("div", { class: "bar" }, close), el("p", { class: "note" }, "A vote needs two pictures: there are fewer in view."));
     return;
   }
-  const kinds = el("select", { "aria-label": "Which pairs", onchange: () => { state.pairs = kinds.value; voting.last = null; regroup(); byId("sides").focus(); } });
+  const kinds = el("select", { "aria-label": "Which pairs", onchange: () => { state.pairs = kinds.value; voting.last = null; regroup(); dialog.querySelector("select").focus(); } });
   fill(kinds, voting.kinds.map(([key, label]) => [key, label]), state.pairs);
   const mode = (label, wipe) => button(label, "w", () => { state.wipe = wipe; drawVote(); writeState(); }, { "aria-pressed": String(Boolean(state.wipe) === Boolean(wipe)) });
   const pairs = voting.groups.reduce((sum, group) => sum + (group.length * (group.length - 1)) / 2, 0);

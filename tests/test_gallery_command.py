@@ -157,6 +157,8 @@ def test_a_served_page_follows_the_root(tmp_path, place, request):
             tab.until("[...document.images].every((image) => image.naturalWidth > 0)")
             submitted(tmp_path, "two", "content, style", root=root)
             tab.until("document.querySelectorAll('.cell img').length === 4", seconds=150)
+            submitted(tmp_path, "three", "noise", root=root)  # it was not there when the server began
+            tab.until("document.querySelectorAll('.cell img').length === 5", seconds=150)
             assert tab.faults == []
             outside = [url for url in tab.requests if not url.startswith((address, "data:", "about:"))]
             assert outside == []

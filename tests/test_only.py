@@ -137,6 +137,22 @@ def test_the_plan_says_what_is_not_chosen(folder):
     assert "not chosen" in shown
 
 
+def test_models_are_trained_for_the_chosen_cells_alone(folder):
+    (folder / "photographs").mkdir()
+    (folder / "cat.png").rename(folder / "photographs/cat.png")
+    for number, name in enumerate("ab"):
+        settings = f"family: johnson, size: 32, steps: 2, seed: {number}, backbone: {{weights: random}}"
+        training = (
+            f"kind: train\nname: {name}\nphotographs: photographs/\nstyles: waves.png\ntraining: {{{settings}}}\n"
+        )
+        (folder / f"{name}.yaml").write_text(training)
+    sweep = "name: both\ncontents: dog.png\nstyles: waves.png\nmethod: {name: feedforward, size: 32}\nsweep: {model: [a.yaml, b.yaml]}\n"
+    (folder / "both.yaml").write_text(sweep)
+    whole = planned(folder, "", "both.yaml")
+    assert [training.name for training in whole.trainings] == ["a", "b"]
+    assert [training.name for training in planned(folder, (whole.plan.cells.ids[1],), "both.yaml").trainings] == ["b"]
+
+
 @pytest.mark.process
 def test_only_these_are_computed_and_the_next_run_does_the_rest_of_the_same_sweep(folder):
     ids = planned(folder, "").plan.cells.ids

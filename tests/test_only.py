@@ -146,8 +146,9 @@ def test_models_are_trained_for_the_chosen_cells_alone(folder):
             f"kind: train\nname: {name}\nphotographs: photographs/\nstyles: waves.png\ntraining: {{{settings}}}\n"
         )
         (folder / f"{name}.yaml").write_text(training)
-    sweep = "name: both\ncontents: dog.png\nstyles: waves.png\nmethod: {name: feedforward, size: 32}\nsweep: {model: [a.yaml, b.yaml]}\n"
-    (folder / "both.yaml").write_text(sweep)
+    images = "contents: dog.png\nstyles: waves.png\n"
+    method = "method: {name: feedforward, size: 32}\nsweep: {model: [a.yaml, b.yaml]}\n"
+    (folder / "both.yaml").write_text(f"name: both\n{images}{method}")
     whole = planned(folder, "", "both.yaml")
     assert [training.name for training in whole.trainings] == ["a", "b"]
     assert [training.name for training in planned(folder, (whole.plan.cells.ids[1],), "both.yaml").trainings] == ["b"]

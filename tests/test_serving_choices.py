@@ -46,7 +46,7 @@ def server(root):
     root.store.put(HOME, b"<p>page")
     choices = Choices(root.catalog)
     with PageServer(root.store, HOME, choices=choices) as found:
-        threading.Thread(target=found.serve_forever, daemon=True).start()
+        threading.Thread(target=found.serve_forever, args=(0.02,), daemon=True).start()
         yield found
         found.shutdown()
 
@@ -124,7 +124,7 @@ def test_what_is_sent_twice_counts_once_and_what_is_taken_back_not_at_all(server
 def test_no_vote_is_lost_when_many_vote_at_once(server, root):
     others = [PageServer(root.store, HOME, choices=Choices(open_root(root.uri).catalog)) for _ in range(2)]
     for other in others:
-        threading.Thread(target=other.serve_forever, daemon=True).start()
+        threading.Thread(target=other.serve_forever, args=(0.02,), daemon=True).start()
     servers = [server, *others]
 
     def cast(number):

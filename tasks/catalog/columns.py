@@ -218,7 +218,8 @@ VOTE: Final = (
         vote_id="Identity of the vote: random, given by the page.",
         left_cell_id="The cell that was shown first: on the left, or above on a narrow screen.",
         right_cell_id="The cell that was shown second.",
-        preferred="`left`, `right` or `tie`. The names of the cells were hidden until then, and the sides were drawn.",
+        preferred="`left`, `right` or `tie`. The sides were drawn, and the names of the cells were hidden until then, "
+        "unless a vote about the pair had just been taken back.",
         shown="How the two pictures were shown: `side` by side, or as a `wipe`, one under the other's edge.",
         pairs="Which pairs were drawn: `pair`, `content` or `all`, whose cells share content and style, the content "
         "or nothing; or the setting in which alone they differ.",

@@ -44,7 +44,8 @@ function annotate(i, change) {
   if (i < 0) return;
   const old = choices.notes.get(DATA.ids[i]) || { favourite: false, tags: [], note: "" };
   const [{ favourite, tags, note }, cell_id] = [{ ...old, ...change }, DATA.ids[i]];
-  choices.notes.set(cell_id, { annotation_id: randomHex(32), cell_id, favourite, tags, note, browser: choices.browser, annotated_at: new Date().toISOString() });
+  const whole = (words) => words.toWellFormed?.() ?? words; // half a character cannot be stored
+  choices.notes.set(cell_id, { annotation_id: randomHex(32), cell_id, favourite, tags: tags.map(whole), note: whole(note), browser: choices.browser, annotated_at: new Date().toISOString() });
   keep();
   drawChosen([cell_id]);
 }
@@ -142,6 +143,7 @@ function beginKeeping() {
 
 function keptWhere() {
   if (keeping.token) return keeping.fault ? `not below the root yet: ${keeping.fault}` : "kept below the root";
+  if (keeping.here && ["127.0.0.1", "localhost"].includes(location.hostname)) return "kept in this browser alone: open the address with its token";
   return keeping.here ? "kept in this browser" : "not kept by this browser: export before you leave";
 }
 

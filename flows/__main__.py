@@ -50,6 +50,13 @@ InputsOption = Annotated[
     str, typer.Option("--inputs", help="Folder or URI for relative inputs; by default the manifest's own folder.")
 ]
 
+OnlyOption = Annotated[
+    str,
+    typer.Option(
+        "--only", metavar="FILE", help="Run these cells alone: a list of ids, or what the page exports (CSV or JSON)."
+    ),
+]
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -89,6 +96,7 @@ def plan(
     overrides: OverridesArgument = None,
     root: RootOption = "out",
     inputs: InputsOption = "",
+    only: OnlyOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Try each method out for a few seconds on this machine's device.")
@@ -101,7 +109,7 @@ def plan(
     from flows.order.request import Request, order_of
     from tasks.root import open_root
 
-    request = Request(manifest, open_root(root), inputs, confirmed=True, overrides=tuple(overrides or ()))
+    request = Request(manifest, open_root(root), inputs, confirmed=True, overrides=tuple(overrides or ()), only=only)
     order = order_of(request)
     if calibrate:
         order.calibrate()
@@ -118,6 +126,7 @@ def run(
     overrides: OverridesArgument = None,
     root: RootOption = "out",
     inputs: InputsOption = "",
+    only: OnlyOption = "",
     devices: DevicesOption = "",
     inline: Annotated[
         bool, typer.Option("--inline", help="Without Prefect: no server, no records of task runs.")
@@ -140,7 +149,7 @@ def run(
     changes = tuple(overrides or ())
     with nullcontext() if inline else starting_server() as server:  # it starts beside planning
         order = order_of(
-            Request(manifest, open_root(root, probed=True), inputs, chosen, confirmed=yes, overrides=changes)
+            Request(manifest, open_root(root, probed=True), inputs, chosen, confirmed=yes, overrides=changes, only=only)
         )
         with ProgressBar(err, order.noun) as bar:
             shown = (order, bar.show, bar.show_step, err.say)

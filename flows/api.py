@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from nst.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
     from PIL import Image
@@ -103,6 +103,7 @@ def run(
     inputs: PathLike = "",
     devices: str | Sequence[str] = (),
     overrides: str | Sequence[str] = (),
+    only: PathLike | Iterable[str] | None = None,
     confirmed: bool = False,
     progress: bool = True,
 ) -> Run:
@@ -119,6 +120,8 @@ def run(
         inputs: Folder or URI for relative inputs; by default the manifest's own folder.
         devices: Names such as "cpu" or "cuda:0"; by default all GPUs, or else the CPU.
         overrides: Changes to the manifest, "method.size=256" each.
+        only: The cells that alone are run: their ids, or a path or URI of a list of them, such as the page exports. The
+            sweep is the whole one all the same, and running it again without `only` does the rest.
         confirmed: Whether an estimate above the manifest's `budget.hours` is accepted.
         progress: Whether a bar is shown: in a notebook below its cell, otherwise on the standard error.
 
@@ -134,7 +137,7 @@ def run(
     from flows.progress import progress_of
 
     opened = _root(root, probed=True)
-    order = _order(manifest, opened, inputs, devices, overrides, confirmed=confirmed)
+    order = _order(manifest, opened, inputs, devices, overrides, only=only, confirmed=confirmed)
     with progress_of(order.noun, shown=progress) as bar:
         summary = run_inline(order, bar.show, bar.show_step, lambda _line: None)
     return Run(
@@ -158,6 +161,7 @@ def plan(
     root: PathLike | None = None,
     inputs: PathLike = "",
     overrides: str | Sequence[str] = (),
+    only: PathLike | Iterable[str] | None = None,
 ) -> Planned:
     """Plan a manifest: what it would run, what is done already, how long it takes. Loads no torch; writes nothing.
 
@@ -166,7 +170,7 @@ def plan(
     from rich.console import Console
 
     opened = _root(root)
-    order = _order(manifest, opened, inputs, (), overrides, confirmed=True)
+    order = _order(manifest, opened, inputs, (), overrides, only=only, confirmed=True)
     details = order.plan_json()
     table = StringIO()
     Console(file=table, width=100, force_jupyter=False).print(order.plan_table())
@@ -241,6 +245,59 @@ def grid(
     return picture_table(frame, rows, columns, size)
 
 
+def votes(root: PathLike | None = None) -> pd.DataFrame:
+    """Return all blind votes below a root, a row each, the oldest first; docs/catalog.md lists the columns.
+
+    Args:
+        root: Folder or URI of pictures and catalog; by default NST_ROOT of the environment, or else `out`.
+    """
+    from tasks.pages.ranking import votes_frame
+
+    return votes_frame(_root(root).catalog)
+
+
+def notes(root: PathLike | None = None) -> pd.DataFrame:
+    """Return favourites, tags (lists) and notes: the latest of each cell that has any, by its `cell_id`.
+
+    Args:
+        root: Folder or URI of pictures and catalog; by default NST_ROOT of the environment, or else `out`.
+    """
+    from tasks.pages.ranking import annotations_frame
+
+    return annotations_frame(_root(root).catalog)
+
+
+def ranking(
+    by: str = "cell_id", *, root: PathLike | None = None, sweep: str | None = None, prior: float = 1.0
+) -> pd.DataFrame:
+    """Return how strong each value of a setting is by the blind votes, the strongest first (Bradley & Terry 1952).
+
+    A difference d of `strength` means that the stronger of two is preferred with the probability 1 / (1 + exp(-d));
+    their mean is 0. A vote counts where its cells differ in `by`, whatever else they differ in: if pairs are drawn at
+    random, other settings average out. `nst.bradley_terry` states the model.
+
+    Args:
+        by: A column of `results`, such as `style_weight`, `method` or `style_name`; by default each cell is ranked.
+        root: Folder or URI of pictures and catalog; by default NST_ROOT of the environment, or else `out`.
+        sweep: Name or beginning of the id of a sweep, as for `results`: votes between its cells alone count.
+        prior: As if each value had won and lost half of so many comparisons with an average one; above 0. It keeps
+            values finite that always won, and draws those with few votes towards 0.
+
+    Returns:
+        A row for each value that has votes: `strength`, `standard_error`, `wins`, `losses`, `ties`.
+
+    Raises:
+        InputError: There is no such column or sweep, or the prior is not above 0.
+    """
+    from tasks.pages.ranking import ranking_frame
+    from tasks.status import find_sweeps
+
+    if not prior > 0:
+        raise InputError(f"found {prior!r} as the prior, expected a number above 0")
+    opened = _root(root)
+    return ranking_frame(opened.catalog, by, None if sweep is None else find_sweeps(opened, sweep)[0].sweep_id, prior)
+
+
 def _order(
     manifest: PathLike | Mapping[str, Any],
     root: Root,
@@ -248,6 +305,7 @@ def _order(
     devices: str | Sequence[str],
     overrides: str | Sequence[str],
     *,
+    only: PathLike | Iterable[str] | None,
     confirmed: bool,
 ) -> SweepOrder | TrainingOrder:
     from flows.order.request import Request, order_of
@@ -263,8 +321,21 @@ def _order(
         source, uri = None, os.fspath(manifest)
     else:
         raise InputError(f"found {_kind(manifest)} as the manifest, expected a path, a URI or a dictionary")
-    request = Request(uri, root, os.fspath(inputs), choose_devices(names), confirmed=confirmed, overrides=changes)
+    request = Request(
+        uri, root, os.fspath(inputs), choose_devices(names), confirmed=confirmed, overrides=changes, only=_only(only)
+    )
     return order_of(request, source)
+
+
+def _only(only: PathLike | Iterable[str] | None) -> str | tuple[str, ...]:
+    if only is None:
+        return ""
+    if isinstance(only, str | os.PathLike):
+        return os.fspath(only)
+    ids = tuple(only)
+    if not ids or not all(isinstance(cell_id, str) for cell_id in ids):
+        raise InputError(f"found {_kind(only)} as the cells to run, expected ids of cells, at least one, or a path")
+    return ids
 
 
 def _root(root: PathLike | None, *, probed: bool = False) -> Root:

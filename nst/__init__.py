@@ -6,6 +6,7 @@
     frame = nst.results(sweep="first")          # a pandas DataFrame, one row per cell
     nst.grid(frame, columns="style_weight")     # the pictures, in a notebook
     nst.picture(frame.iloc[0])                  # one of them, as a PIL image
+    nst.ranking("style_weight")                 # what blind votes say; nst.votes and nst.notes are tables
 
 These functions and `nst.plan` are those of `flows.api`, which is imported when the first of them is used: `import nst`
 alone loads no more than `nst.errors`.
@@ -16,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from nst import errors
 
 if TYPE_CHECKING:
-    from flows.api import grid, picture, plan, results, run
+    from flows.api import grid, notes, picture, plan, ranking, results, run, votes
 
-__all__ = ["errors", "grid", "picture", "plan", "results", "run"]
+__all__ = ["errors", "grid", "notes", "picture", "plan", "ranking", "results", "run", "votes"]
 
 
 def __getattr__(name: str) -> Any:

@@ -31,10 +31,19 @@ if TYPE_CHECKING:
     from tasks.root import Root
 
 _TABLES: Final = ("results", "traces", "failures")
+"""The tables that drop rows by the id of a cell."""
+
+_ABOUT_CELLS: Final = (
+    ("judgements", "judgement_id", "cell_id"),
+    ("frames", "frame_key", "cell_id"),
+    ("annotations", "annotation_id", "cell_id"),
+    ("votes", "vote_id", "left_cell_id"),
+    ("votes", "vote_id", "right_cell_id"),
+)
+"""Tables whose rows are about cells and have a key of their own, that key, and the column with the id of the cell."""
+
 _CLIPS: Final = frozenset({"gif", "mkv", "mp4", "webp"})
 """Formats of pictures that are clips, of which the page may have copies."""
-
-"""The tables with rows of cells."""
 
 _Safe = Annotated[str, AfterValidator(safe)]
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -132,10 +141,10 @@ def _finish(root: Root, removal: Removal) -> None:
     if unnamed:
         for table in _TABLES:
             catalog.drop(table, "cell_id", unnamed)
-        judged = catalog.read("judgements", ["judgement_id", "cell_id"], where=("cell_id", unnamed))
-        catalog.drop("judgements", "judgement_id", set(judged["judgement_id"].to_pylist()))
-        frames = catalog.read("frames", ["frame_key", "cell_id"], where=("cell_id", unnamed))
-        catalog.drop("frames", "frame_key", set(frames["frame_key"].to_pylist()))
+        for table, key, column in _ABOUT_CELLS:
+            about = catalog.read(table, [key, column], where=(column, unnamed))
+            if about.num_rows:
+                catalog.drop(table, key, set(about[key].to_pylist()))
     kept = {
         digest
         for table in ("results", "frames")

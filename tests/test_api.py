@@ -48,7 +48,7 @@ def test_the_import_loads_no_library_and_a_plan_loads_no_torch(folder):
 def test_unknown_names_are_told_as_of_any_module():
     with pytest.raises(AttributeError, match="module 'nst' has no attribute 'plot'"):
         _ = nst.plot
-    assert {"run", "plan", "results", "picture", "grid", "errors"} <= set(dir(nst))
+    assert {"run", "plan", "results", "picture", "grid", "notes", "ranking", "votes", "errors"} <= set(dir(nst))
 
 
 def test_a_dictionary_gives_the_cells_of_the_file(folder, ran):

@@ -76,9 +76,11 @@ def test_the_page_carries_everything_but_the_pictures():
     assert page.data["heads"]["content"]["town"].startswith("data:image/webp;base64,")
     assert page.data["heads"]["style"]["night"] is None
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)
-    assert not re.search(
-        r"\b(fetch|XMLHttpRequest|importScripts|eval|innerHTML|document\.write)\b", page.texts["script#"]
-    )
+    script = page.texts["script#"]
+    assert not re.search(r"\b(XMLHttpRequest|importScripts|eval|innerHTML|document\.write)\b", script)
+    # the server of pages alone is asked, by a page that has its token; the policy admits no other
+    assert re.findall(r"fetch\(.*?,", script) == ["fetch(path,"]
+    assert set(re.findall(r"\bask\((.*?)[,)]", script)) == {"path", '"/choices"', '"/now"'}
 
 
 def test_the_policy_admits_our_script_and_no_other():
@@ -89,6 +91,7 @@ def test_the_policy_admits_our_script_and_no_other():
     digest = base64.b64encode(hashlib.sha256(page.texts["script#"].encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in policy
     assert "default-src 'none'" in policy
+    assert [part for part in policy.split("; ") if part.startswith("connect-src")] == ["connect-src 'self'"]
     assert "strict-dynamic" not in policy, "a page without news and losses loads no script"
     assert "'strict-dynamic'" in build_gallery([row("a")], title="t", page_uri=PAGE, run="7")
     assert "'strict-dynamic'" in build_gallery([row("a")], title="t", page_uri=PAGE, has_traces=True)

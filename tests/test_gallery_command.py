@@ -8,8 +8,10 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from browser import CHROMIUM, opened
 from cells import blocks
@@ -19,8 +21,10 @@ from typer.testing import CliRunner
 
 from flows.__main__ import app
 from nst.errors import InputError
+from tasks.fsck.check import fsck
 from tasks.jobs import Failure
 from tasks.maintenance import publish_all
+from tasks.pages.live import LivePage
 from tasks.planning.registration import register_sweep
 from tasks.root import open_root
 from tasks.work.rows import failure_row
@@ -144,25 +148,106 @@ def test_a_served_page_follows_the_root(tmp_path, place, request):
         root = f"{request.getfixturevalue('s3').bucket()}/below"
     submitted(tmp_path, "one", root=root)
     submitted(tmp_path, "two", "content, style", root=root, cells=0)
-    command = [sys.executable, "-m", "flows", "gallery", "--serve", "--root", root]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
-    ) as serving:
-        try:
-            next(serving.stdout)
-            address = re.match(r"http://127\.0\.0\.1:\d+", next(serving.stdout))[0]
-            with opened(Path("unused"), tmp_path / "profile") as tab:
-                tab.call("Page.navigate", url=address)
-                # The picture of `content` belongs to both.
-                tab.until("document.querySelectorAll('.cell img').length === 3")
-                tab.until("[...document.images].every((image) => image.naturalWidth > 0)")
-                submitted(tmp_path, "two", "content, style", root=root)
-                tab.until("document.querySelectorAll('.cell img').length === 4", seconds=150)
-                assert tab.faults == []
-                outside = [url for url in tab.requests if not url.startswith((address, "data:", "about:"))]
-                assert outside == []
-        finally:
-            serving.send_signal(signal.SIGINT)
-            serving.wait(60)
-    assert serving.returncode == 0
+    with serving(root) as link:
+        address = link.partition("/#")[0]
+        with opened(Path("unused"), tmp_path / "profile") as tab:
+            tab.call("Page.navigate", url=link)
+            # The picture of `content` belongs to both.
+            tab.until("document.querySelectorAll('.cell img').length === 3")
+            tab.until("[...document.images].every((image) => image.naturalWidth > 0)")
+            submitted(tmp_path, "two", "content, style", root=root)
+            tab.until("document.querySelectorAll('.cell img').length === 4", seconds=150)
+            submitted(tmp_path, "three", "noise", root=root)  # it was not there when the server began
+            tab.until("document.querySelectorAll('.cell img').length === 5", seconds=150)
+            assert tab.faults == []
+            outside = [url for url in tab.requests if not url.startswith((address, "data:", "about:"))]
+            assert outside == []
     assert open_root(root).uri.endswith("out" if place == "folder" else "below")
+
+
+@contextmanager
+def serving(root, *arguments):
+    """Serve the pages of a root as the command does, and give the address that it prints."""
+    command = [sys.executable, "-m", "flows", "gallery", *arguments, "--serve", "--root", root]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            next(process.stdout)
+            yield re.match(r"http://127\.0\.0\.1:\d+/#token=[\w-]{32}(?=  until)", next(process.stdout))[0]
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+    assert process.returncode == 0
+
+
+def stored(root, table):
+    """Return a table as pandas reads it, from a bucket too."""
+    options = {"client_kwargs": {"endpoint_url": os.environ["AWS_ENDPOINT_URL_S3"]}} if root.startswith("s3:") else None
+    return pd.read_parquet(f"{root}/catalog/{table}", storage_options=options)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("place", ["folder", "bucket"])
+def test_what_is_chosen_on_a_served_page_is_stored_below_the_root(tmp_path, place, request):
+    pytest.importorskip("websockets.sync.client")
+    write_pictures(tmp_path)
+    root = str(tmp_path / "out")
+    if place == "bucket":
+        root = f"{request.getfixturevalue('s3').bucket()}/below"
+    ids = submitted(tmp_path, "one", "content, noise, style", root=root).plan.cells.ids
+    publish_all(open_root(root).catalog)
+    with serving(root) as link:
+        with opened(Path("unused"), tmp_path / "profile") as tab:
+            tab.call("Page.navigate", url=link)
+            tab.until("document.querySelectorAll('.cell img').length === 3")
+            token = link.partition("#token=")[2]
+            assert token not in tab.js("location.href + document.documentElement.outerHTML")
+            for key in ("ArrowDown", "f", "v", "1", "2", "u", "0"):
+                tab.key(key, 40 if key == "ArrowDown" else ord(key.upper()))
+            tab.key("Escape", 27)
+            tab.js(f"annotate({ids.index(ids[2])}, {{ tags: ['später'], note: 'dull' }})")
+            tab.until(
+                "document.querySelector('#kept').textContent === 'kept below the root' && !keeping.busy", seconds=60
+            )
+            votes = tab.js("[...choices.votes.values()]")
+            assert [vote["preferred"] for vote in votes] == ["left", "tie"]
+            tab.js("localStorage.clear()")
+            tab.js("location.reload()")
+            tab.until("document.querySelectorAll('.cell .star').length === 1 && choices.votes.size === 2", seconds=60)
+            assert tab.faults == []
+            assert not [url for url in tab.requests if token in url.partition("#")[0]]
+        with opened(Path("unused"), tmp_path / "another person") as tab:  # who has the address without the token
+            tab.call("Page.navigate", url=link.partition("#")[0])
+            tab.until("document.querySelectorAll('.cell img').length === 3")
+            tab.key("ArrowDown", 40)
+            tab.key("f", 70)
+            tab.until("document.querySelector('#kept').textContent.startsWith('kept in this browser alone')")
+            assert tab.faults == []
+    found = stored(root, "votes")
+    assert found.vote_id.tolist() == [vote["vote_id"] for vote in votes]
+    assert found.left_cell_id.tolist() == [vote["left_cell_id"] for vote in votes]
+    notes = stored(root, "annotations").sort_values("annotated_at").drop_duplicates("cell_id", keep="last")
+    assert notes.set_index("cell_id")[["favourite", "tags", "note"]].T.to_dict() == {
+        ids[0]: {"favourite": True, "tags": "[]", "note": ""},
+        ids[2]: {"favourite": False, "tags": '["später"]', "note": "dull"},
+    }
+    assert fsck(open_root(root)).problems == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_a_served_page_of_one_sweep_goes_on_to_a_run_of_its_name_that_begins_later(tmp_path):
+    pytest.importorskip("websockets.sync.client")
+    first = submitted(write_pictures(tmp_path), "one")
+    submitted(tmp_path, "another", "style")
+    with serving(str(tmp_path / "out"), "one") as link, opened(Path("unused"), tmp_path / "profile") as tab:
+        tab.call("Page.navigate", url=link)
+        tab.until("document.querySelectorAll('.cell img').length === 2")
+        with LivePage(first, every=0.05) as page:  # the same sweep is run again
+            tab.until("document.querySelector('#news').textContent === 'running'", seconds=60)
+            assert page.heads is not None
+        second = submitted(tmp_path, "one", "content, noise, style")
+        tab.until("document.querySelectorAll('.cell img').length === 3", seconds=60)
+        assert second.plan.sweep_id[:8] in tab.js("location.pathname")
+        assert tab.faults == []

@@ -296,3 +296,27 @@ def test_repair_lets_a_model_train_again_whose_weights_are_gone(root: Root) -> N
     assert [fault.id for fault in planned.models] == ["m"]
     assert repair(root, planned) == 1
     assert open_root(root.uri).catalog.keys("models", "model_id") == set()
+
+
+def test_votes_and_annotations_of_cells_that_nobody_names_go_with_them(tmp_path: Path) -> None:
+    root = open_root(str(tmp_path))
+    for sweep in SWEEPS:
+        submit(root.catalog, sweep)
+    pairs = {"1": "xy", "2": "zx", "3": "yw", "4": "wz"}
+    rows = [{"vote_id": vote, "left_cell_id": left, "right_cell_id": right} for vote, (left, right) in pairs.items()]
+    root.catalog.commit("votes", "pages", "v", rows)
+    notes = [{"annotation_id": cell, "cell_id": cell, "favourite": True} for cell in "xyzw"]
+    root.catalog.commit("annotations", "pages", "a", notes)
+    remove(root, plan_removal(root, "aaaa1111", "na"))
+    assert root.catalog.keys("votes", "vote_id") == {"3"}
+    assert root.catalog.keys("annotations", "annotation_id") == {"y", "w"}
+    assert fsck(root, read_data=0).problems == []
+
+
+def test_a_root_that_never_had_votes_is_read_and_written_to(tmp_path: Path) -> None:
+    """Below a root of an older version there is nothing of these tables."""
+    root = open_root(str(tmp_path))
+    submit(root.catalog, "aaaa1111")
+    assert root.catalog.read("votes").num_rows == 0
+    assert fsck(root, read_data=0).problems == []
+    remove(root, plan_removal(root, "aaaa1111", "na"))

@@ -17,6 +17,8 @@ from flows.stop import stop_signals
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tasks.pages.choices import Choices
+    from tasks.pages.serving import PageServer
     from tasks.root import Root
     from tasks.status import SweepStatus
 
@@ -55,20 +57,28 @@ def gallery(
         if open_:
             webbrowser.open(Path(uri.removeprefix("file://")).as_uri() if uri.startswith("file://") else uri)
         return
+    from tasks.pages.choices import Choices
     from tasks.pages.serving import PageServer
 
-    stopping = threading.Event()
-    with PageServer(opened.store, uri.removeprefix(f"{opened.uri}/"), port) as server, stop_signals(stopping):
+    stopping, choices = threading.Event(), Choices(opened.catalog)
+    home = uri.removeprefix(f"{opened.uri}/")
+    with PageServer(opened.store, home, port, choices) as server, stop_signals(stopping):
         threading.Thread(target=server.serve_forever, daemon=True, name="pages").start()
-        out.say(f"{server.address}  until Control-C")
+        out.say(f"{server.link}  until Control-C")
         if open_:
-            webbrowser.open(server.address)
-        _follow(root, found, stopping)
+            webbrowser.open(server.link)
+        _follow(root, sweeps or [], found, server, stopping)
         server.shutdown()
+        _publish(choices)
 
 
-def _chosen(root: Root, names: Sequence[str]) -> list[SweepStatus]:
+def _chosen(root: Root, names: Sequence[str], *, told: bool = True) -> list[SweepStatus]:
     """Return the sweeps that are named, the newest of each name; all of them, the oldest first, if none is.
+
+    Args:
+        root: The root.
+        names: Names of sweeps, or the beginnings of their ids.
+        told: Whether to say which of several sweeps of one name is taken.
 
     Raises:
         InputError: There is no such sweep, or no sweep at all.
@@ -83,7 +93,7 @@ def _chosen(root: Root, names: Sequence[str]) -> list[SweepStatus]:
     found = {}
     for name in names:
         newest, *others = find_sweeps(root, name)
-        if others:
+        if others and told:
             ids = ", ".join(status.sweep_id[:8] for status in others)
             err.say(f"taking {newest.sweep_id[:8]}, the newest sweep called {name}; others: {ids}")
         found[newest.sweep_id] = newest
@@ -115,27 +125,62 @@ def _moment() -> str:
     return f"{time.time_ns():x}"
 
 
-def _follow(root: str, sweeps: Sequence[SweepStatus], stopping: threading.Event) -> None:
-    """Write the page of several sweeps again whenever a run has committed something; a page that is open learns of it.
+def _follow(
+    root: str, names: Sequence[str], sweeps: Sequence[SweepStatus], server: PageServer, stopping: threading.Event
+) -> None:
+    """Show what runs commit, and publish what pages send, until somebody stops.
 
-    The page of one sweep is written by its own run.
+    The page of several sweeps is written again whenever one of them has something new, or another one was submitted
+    that is meant by the names. The page of one sweep is written by its own run; when a sweep is submitted that has the
+    name of this one, its page becomes the one that is served.
+
+    Args:
+        root: The root as the user wrote it.
+        names: Names of sweeps as the user wrote them; none for all.
+        sweeps: The sweeps that they mean now.
+        server: Serves the page.
+        stopping: Set when somebody stops.
     """
     from nst.errors import NstError
     from tasks.root import open_root
-    from tasks.status import sweep_statuses
 
-    ids, known, pause = [sweep.sweep_id for sweep in sweeps], list(sweeps), 0.0
+    known, pause, said = list(sweeps), 0.0, ""
     while not stopping.wait(max(_EVERY_S, pause)):
-        if len(sweeps) == 1:
-            continue
         began = time.monotonic()
+        if server.choices:
+            _publish(server.choices)
         try:
             opened = open_root(root)
-            statuses = {status.sweep_id: status for status in sweep_statuses(opened)}
-            now = [statuses[sweep_id] for sweep_id in ids if sweep_id in statuses]
-            if now and now != known:
-                _write(opened, now, run=_moment())
+            now = _chosen(opened, names, told=False)
+            if _is_new(opened, now, known):
+                server.home = _write(opened, now, run=_moment()).removeprefix(f"{opened.uri}/")
                 known = now
+            said = ""
         except NstError as error:
-            err.say(f"the root does not answer: {error}")
+            if said != str(error):
+                err.say(f"the page is not up to date: {error}")
+            said = str(error)
         pause = (time.monotonic() - began) / _SHARE
+
+
+def _is_new(root: Root, now: Sequence[SweepStatus], known: Sequence[SweepStatus]) -> bool:
+    """Return whether another page is to be shown."""
+    from tasks.layout import page_folder
+
+    if len(now) > 1:
+        return list(now) != list(known)
+    (sweep,) = now
+    if sweep.sweep_id in {status.sweep_id for status in known} and len(known) == 1:
+        return False
+    page = f"{page_folder(sweep.name, sweep.sweep_id)}/index.html"
+    return not sweep.running or root.store.head(page) is not None  # its run is about to write it
+
+
+def _publish(choices: Choices) -> None:
+    """Publish what pages sent; where the store does not answer, the next call or run does it."""
+    from nst.errors import NstError
+
+    try:
+        choices.publish()
+    except NstError as error:
+        err.say(f"votes and notes are kept and not in their tables yet: {error}")

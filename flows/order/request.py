@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flows.order.sweep import SweepOrder, plan_sweep
 from flows.order.training import TrainingOrder, plan_training
+from nst.errors import InputError
 from tasks.inputs.manifest_source import read_manifest
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class Request:
         inputs: Folder or URI that relative inputs are resolved against; "" means the manifest's own folder.
         devices: Devices to use, one worker each (`tasks.work.workers.find_devices`).
         overrides: Changes to the manifest, `key=value` each (`nst.manifest.overrides`).
+        only: URI or path of a list of the cells that alone are to be run, or their ids; "" for all cells.
         confirmed: Whether an estimate above the manifest's budget of hours is accepted.
     """
 
@@ -33,6 +35,7 @@ class Request:
     devices: tuple[str, ...] = ("cpu",)
     confirmed: bool = False
     overrides: tuple[str, ...] = ()
+    only: str | tuple[str, ...] = ""
 
 
 def order_of(request: Request, source: ManifestSource | None = None) -> SweepOrder | TrainingOrder:
@@ -43,7 +46,11 @@ def order_of(request: Request, source: ManifestSource | None = None) -> SweepOrd
         source: The manifest, where it has been read already.
 
     Raises:
-        UserError: The manifest or an input cannot be used, or the budget is exceeded.
+        UserError: The manifest, an input or the list of cells cannot be used, or the budget is exceeded.
     """
     source = source or read_manifest(request.manifest, request.overrides)
-    return plan_training(request, source) if source.declaration.kind == "train" else plan_sweep(request, source)
+    if source.declaration.kind != "train":
+        return plan_sweep(request, source)
+    if request.only:
+        raise InputError("a training has no cells to choose from", hint="leave out --only")
+    return plan_training(request, source)

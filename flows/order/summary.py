@@ -95,6 +95,7 @@ class SweepSummary(Summary):
         lost: Cells that the store accepted the rows of, and that are not in the catalog at the end.
         judged: Whether the pictures were judged as they were made.
         frames: Number of frames of the clips that are not done, all passes, and of those that are kept.
+        not_chosen: Cells that are not done and that the run left out, since others were chosen.
     """
 
     sweep_id: str
@@ -102,6 +103,12 @@ class SweepSummary(Summary):
     lost: int = 0
     judged: bool = True
     frames: tuple[int, int] = (0, 0)
+    not_chosen: int = 0
+
+    @property
+    def wanted(self) -> int:
+        """Cells that are to be done at the end of the run."""
+        return self.total - self.not_chosen
 
     @property
     def frames_kept(self) -> str:
@@ -119,7 +126,8 @@ class SweepSummary(Summary):
     def lines(self, root: str) -> Iterator[str]:
         """Yield what the run did and where to look; `root` as the user wrote it."""
         before = f", {self.done_before} were done before" if self.done_before else ""
-        yield f"sweep {self.name} ({self.sweep_id[:8]}): {self.done} done in {duration(self.seconds)}{before}"
+        left = f", {self.not_chosen} were not chosen" if self.not_chosen else ""
+        yield f"sweep {self.name} ({self.sweep_id[:8]}): {self.done} done in {duration(self.seconds)}{before}{left}"
         if self.lost:
             yield f"{self.lost} of {self.done_before + self.done} done cells are not in the catalog, although the store"
             yield "  accepted their rows; run again to compute them, and `nst fsck` to see what else is missing"

@@ -30,6 +30,7 @@ from tasks.models.backbone_weights import fetch_weights
 from tasks.pages.live import LivePage
 from tasks.pages.report import page_uri, report
 from tasks.planning.history import known_rates
+from tasks.planning.only import read_listed
 from tasks.planning.registration import register_sweep
 from tasks.planning.sweep import PreparedSweep, prepare_sweep, replan
 from tasks.status import count_done
@@ -67,7 +68,12 @@ def plan_sweep(request: Request, source: ManifestSource) -> SweepOrder:
         UserError: The manifest, an input or the root cannot be used, or the budget is exceeded.
     """
     prepared = prepare_sweep(
-        source, request.root, inputs=request.inputs, devices=len(request.devices), confirmed=request.confirmed
+        source,
+        request.root,
+        inputs=request.inputs,
+        devices=len(request.devices),
+        confirmed=request.confirmed,
+        listed=read_listed(request.only) if request.only else None,
     )
     return SweepOrder(prepared, request.devices)
 
@@ -121,7 +127,9 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
     """
     clock = time.monotonic()
     plan, root = prepared.plan, prepared.root
-    summary = SweepSummary(sweep_id=plan.sweep_id, name=plan.name, total=plan.total, done_before=plan.done)
+    summary = SweepSummary(
+        sweep_id=plan.sweep_id, name=plan.name, total=plan.total, done_before=plan.done, not_chosen=plan.not_chosen
+    )
     register_sweep(prepared)
     call_with_policy(publish_all, root.catalog)  # from now on plain readers find tables below the root
     if not plan.to_do:
@@ -184,7 +192,7 @@ def _stylize(prepared: PreparedSweep, pool: DevicePool, engine: Engine, summary:
     fanout = Fanout(pool, prepared.root.catalog)
     published = time.monotonic()
     rates = LearnedRates(prepared.plan.history)
-    engine.progress(summary.handled, summary.total, "")
+    engine.progress(summary.handled, summary.wanted, "")
     _make_shots(prepared, fanout, engine, len(pool.devices))
     # Two chunks per device: a device never waits for the flow to hand out the next.
     chunks = _chunks(prepared, CHUNKS_PER_DEVICE * len(pool.devices), rates, page)
@@ -194,7 +202,7 @@ def _stylize(prepared: PreparedSweep, pool: DevicePool, engine: Engine, summary:
             summary.done += len(outcome.done)
             summary.add_failures(outcome.failed)
             page.ended(outcome)  # a batch whose workers died may have become several
-        engine.progress(summary.handled, summary.total, summary.note())
+        engine.progress(summary.handled, summary.wanted, summary.note())
         if time.monotonic() - published > PUBLISH_EVERY_S:
             call_with_policy(publish_all, prepared.root.catalog)
             published = time.monotonic()

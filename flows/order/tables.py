@@ -32,8 +32,10 @@ def sweep_table(prepared: PreparedSweep) -> Group:
         table.add_row("note", escape(remark))
     table.add_row("done", f"{plan.done:,}")
     for reason, count in plan.reasons.items():
-        if reason != "done" and count:
+        if reason not in {"done", "not chosen"} and count:
             table.add_row(f"to do: {reason}", f"{count:,}")
+    if plan.not_chosen:
+        table.add_row("not chosen", f"{plan.not_chosen:,}")
     if untrained := sum(len(training.to_do) for training in prepared.trainings):
         table.add_row("models to train first", f"{untrained:,}")
     frames, kept = prepared.frames()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NEW: Final = "new"
 DONE: Final = "done"
+NOT_CHOSEN: Final = "not chosen"
 FAILED: Final = "failed before"
 INPUT: Final = "input changed"
 VERSION: Final = "method version changed"
@@ -49,7 +50,8 @@ class Plan:
         sweep_id: Hash of the name and of all cells in order: the same manifest with the same inputs has the same id.
         name: Name of the manifest.
         cells: All cells of the sweep, done or not.
-        reasons: Number of cells by the reason for which they are run, and of those that are done.
+        reasons: Number of cells by the reason for which they are run, of those that are done, and of those that are
+            left out because somebody chose others.
         cost: Cost of all cells that are to be run (`nst.config.method.Method.cost`).
         seconds: Estimated duration on one device of the cells whose rates are known; None if no rate is.
         unknown: Number of cells that are to be run and whose rates the history lacks.
@@ -83,7 +85,12 @@ class Plan:
     @property
     def to_do(self) -> int:
         """Number of cells that are to be run."""
-        return self.total - self.done
+        return self.total - self.done - self.not_chosen
+
+    @property
+    def not_chosen(self) -> int:
+        """Number of cells that are not done and are left out."""
+        return self.reasons[NOT_CHOSEN]
 
     @property
     def batch_count(self) -> int:
@@ -91,7 +98,7 @@ class Plan:
         return len(self._batches)
 
     def reason(self, number: int) -> str:
-        """Return the reason for which a cell is run, or `done`."""
+        """Return the reason for which a cell is run, or `done` or `not chosen`."""
         return self._reason(number)
 
     def batches(self) -> Iterator[Batch]:
@@ -173,6 +180,7 @@ class Plan:
             "merged_because": merge_reasons(self.cells),
             "remarks": self.remarks(),
             "reasons": {name: self.reasons[name] for name in (DONE, NEW, FAILED, INPUT, VERSION)},
+            "not_chosen": self.not_chosen,
             "to_do": self.to_do,
             "batches": self.batch_count,
             "cost": self.cost,
@@ -200,6 +208,7 @@ def make_plan(
     failed: Mapping[str, int] | None = None,
     known: Mapping[str, int] | None = None,
     history: Mapping[Rate, float] | None = None,
+    only: Container[str] | None = None,
 ) -> Plan:
     """Return the plan of a sweep.
 
@@ -211,12 +220,16 @@ def make_plan(
         known: Method version of the latest done cell by address (`nst.identity.address`): it tells whether an input
             or the method has changed since a cell was done.
         history: Seconds per unit of cost.
+        only: Ids of the cells that are to be run; None for all. The sweep is the whole one all the same.
     """
     failed, known, history = failed or {}, known or {}, history or {}
-    batches = compose(cells, done)
+    left_out = {cell for cell in cells.ids if cell not in only and cell not in done} if only is not None else set()
+    batches = compose(cells, _Either(left_out, done) if left_out else done)
     to_do = sum(map(len, batches))
-    reason = _reasons(cells, done, failed, known)
-    reasons = Counter({DONE: len(cells) - to_do})
+    reason = _reasons(cells, done, failed, known, left_out)
+    reasons = Counter({DONE: len(cells) - to_do - len(left_out)})
+    if left_out:
+        reasons[NOT_CHOSEN] = len(left_out)
     if failed or known:
         reasons.update(reason(number) for batch in batches for number in batch)
     else:
@@ -224,6 +237,16 @@ def make_plan(
     cost, seconds, unknown, output_bytes = _estimate(cells, batches, history)
     sweep_id = hex_of((name, "\n", *cells.ids), size=8)
     return Plan(sweep_id, name, cells, reasons, cost, seconds, unknown, output_bytes, history, batches, failed, reason)
+
+
+class _Either:
+    """What one of two containers has."""
+
+    def __init__(self, *containers: Container[str]) -> None:
+        self._containers = containers
+
+    def __contains__(self, cell: object) -> bool:
+        return any(cell in container for container in self._containers)
 
 
 def _estimate(
@@ -266,15 +289,21 @@ def _totals(cells: Cells, batches: list[list[int]]) -> dict[int, tuple[int, floa
 
 
 def _reasons(
-    cells: Cells, done: Container[str], failed: Mapping[str, int], known: Mapping[str, int]
+    cells: Cells,
+    done: Container[str],
+    failed: Mapping[str, int],
+    known: Mapping[str, int],
+    left_out: Container[str],
 ) -> Callable[[int], str]:
-    """Return a function from a cell's number to the reason for which it is run, or `done`."""
+    """Return a function from a cell's number to the reason for which it is run, or `done` or `not chosen`."""
     address = cells.addresses() if known else None
 
     def reason(number: int) -> str:
         cell = cells.ids[number]
         if cell in done:
             return DONE
+        if cell in left_out:
+            return NOT_CHOSEN
         if cell in failed:
             return FAILED
         version = known.get(address(number)) if address else None

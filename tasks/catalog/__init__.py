@@ -128,13 +128,17 @@ class Catalog:
         """Publish what was committed before this call and return the number of rows that became visible."""
         ledger = self.ledger(table)
         with ledger.lock:
-            if table not in self._anchored:
-                _publish.anchor(ledger)
-                self._anchored.add(table)
+            self._anchor(ledger)
             if self.single_publisher and _publish.idle(ledger):
                 return 0  # nothing to publish: no need to wait for a turn
             with lease(ledger, needed=self.single_publisher):
                 return _publish.publish(ledger)
+
+    def _anchor(self, ledger: Ledger) -> None:
+        """Make sure that plain readers find every column, before the first row is published."""
+        if ledger.table.name not in self._anchored:
+            _publish.anchor(ledger)
+            self._anchored.add(ledger.table.name)
 
     def compact(self, table: str, *, open_files: int = 8, closed_files: int = 2) -> int:
         """Merge small files and return how many were replaced; policy in `compact.py`."""
@@ -152,6 +156,7 @@ class Catalog:
         """
         ledger = self.ledger(table)
         with ledger.lock, lease(ledger, needed=self.single_publisher):
+            self._anchor(ledger)
             _publish.publish(ledger)
             return _drop.drop(ledger, column, frozenset(values))
 

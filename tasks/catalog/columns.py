@@ -213,6 +213,34 @@ JUDGEMENT: Final = (
     ),
 )
 
+VOTE: Final = (
+    *described(
+        "string",
+        vote_id="Identity of the vote: random, given by the page.",
+        left_cell_id="The cell that was shown first: on the left, or above on a narrow screen.",
+        right_cell_id="The cell that was shown second.",
+        preferred="`left`, `right` or `tie`. The sides were drawn, and the names of the cells were hidden until then, "
+        "unless a vote about the pair had just been taken back.",
+        shown="How the two pictures were shown: `side` by side, or as a `wipe`, one under the other's edge.",
+        pairs="Which pairs were drawn: `pair`, `content` or `all`, whose cells share content and style, the content "
+        "or nothing; or the setting in which alone they differ.",
+        browser="Random name of the browser that the vote was cast in, which tells people apart and names nobody.",
+    ),
+    Column("voted_at", "timestamp", "When it was cast by the clock of that browser, UTC."),
+)
+
+ANNOTATION: Final = (
+    *described("string", annotation_id="Identity of the row: random, given by the page.", cell_id="The cell."),
+    Column("favourite", "bool", "Whether the cell is a favourite."),
+    *described(
+        "string",
+        tags="JSON list of its tags.",
+        note="The note, any text.",
+        browser="Random name of the browser that it was written in, as of votes.",
+    ),
+    Column("annotated_at", "timestamp", "When it was written by the clock of that browser, UTC; the latest counts."),
+)
+
 FAILURE: Final = (
     Column("failed_at", "timestamp", "When the attempt failed, UTC."),
     *described(

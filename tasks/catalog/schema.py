@@ -141,6 +141,20 @@ SCHEMAS: Final[dict[str, Table]] = {
             sort=("cell_id", "judged_at"),
             key="judgement_id",
         ),
+        Table(
+            "votes",
+            "one row per blind vote between two pictures, cast on a page",
+            lambda: fixed.VOTE,
+            sort=("voted_at", "vote_id"),
+            key="vote_id",
+        ),
+        Table(
+            "annotations",
+            "one row for each time that somebody marked a cell on a page as a favourite, tagged it or wrote a note",
+            lambda: fixed.ANNOTATION,
+            sort=("cell_id", "annotated_at"),
+            key="annotation_id",
+        ),
         Table("models", "one row per trained model", _models, sort=("model_id",), key="model_id"),
     )
 }

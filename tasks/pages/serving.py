@@ -1,15 +1,25 @@
 """A small web server for the pages of a root, which this machine alone can ask: a browser needs none for local folders.
 
-It answers GET and HEAD for pages, pictures and thumbnails, and nothing else: it writes nothing. Any web page that a
-browser shows may send requests to this address, so that each request must name it: a page whose own name was made to
-point here (DNS rebinding) names another `Host`, and a script of another page names itself as `Origin`. What is answered
-may not be embedded by others (`Cross-Origin-Resource-Policy`).
+It answers GET and HEAD for pages, pictures and thumbnails. Any web page that a browser shows may send requests to this
+address, so that each request must name it: a page whose own name was made to point here (DNS rebinding) names another
+`Host`, and a script of another page names itself as `Origin`. What is answered may not be embedded by others
+(`Cross-Origin-Resource-Policy`).
+
+It writes one thing, votes and annotations (`tasks.pages.choices`), and reads them back, to whom has its token. The
+token is another at each start. It stands behind the `#` of the address that is printed, which browsers send to nobody;
+the page takes it out of the address, and sends it in a header, which no other page can make a browser send. So other
+users of this machine, who can reach the port, see pictures and write nothing.
 """
 
 from __future__ import annotations
 
+import hmac
+import json
 import mimetypes
 import re
+import secrets
+import sys
+import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,16 +27,28 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from nst.errors import NstError, UserError
+from nst.yaml.json_text import from_json
 from tasks.layout import PICTURES, PREVIEWS, THUMBNAILS
+from tasks.pages.choices import MOST_BYTES
 from tasks.store.contract import check_key
 
 if TYPE_CHECKING:
+    from tasks.pages.choices import Choices
     from tasks.store import Store
 
 PAGES: Final = "gallery/"
 _PUBLIC: Final = (PAGES, PICTURES, PREVIEWS, THUMBNAILS)
 _KINDS: Final = {".html": "text/html; charset=utf-8", ".js": "text/javascript", ".webp": "image/webp"}
 _RANGE: Final = re.compile(r"bytes=(\d+)-(\d*)")
+_CHOICES: Final = "choices"
+"""Where votes and annotations are read and sent to."""
+
+_NOW: Final = "now"
+"""Where a page asks which page is to be shown now."""
+
+_JSON: Final = "application/json"
+_SILENCE_S: Final = 90.0
+"""After which a run that says nothing has probably been killed."""
 
 
 class PageServer(ThreadingHTTPServer):
@@ -34,8 +56,9 @@ class PageServer(ThreadingHTTPServer):
 
     Args:
         store: The objects of the root.
-        home: Key of the page that the bare address leads to.
+        home: Key of the page that the bare address leads to; may be set anew at any time.
         port: 0 for any free one.
+        choices: Votes and annotations of the root; None if nothing may be written.
 
     Raises:
         UserError: The port is taken.
@@ -43,18 +66,46 @@ class PageServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, store: Store, home: str, port: int = 0) -> None:
-        self.store, self.home = store, home
+    def __init__(self, store: Store, home: str, port: int = 0, choices: Choices | None = None) -> None:
+        self.store, self.home, self.choices = store, home, choices
+        self._token = secrets.token_urlsafe(24)
         self.folder = Path(store.uri.removeprefix("file://")).resolve() if store.uri.startswith("file://") else None
         try:
             super().__init__(("127.0.0.1", port), _Handler)
         except OSError as error:
             raise UserError(f"port {port} cannot be used: {error.strerror}", hint="pass another --port") from error
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a browser that leaves before it has its answer."""
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
+
     @property
     def address(self) -> str:
         """The address of the server, http://127.0.0.1:port."""
         return f"http://127.0.0.1:{self.server_address[1]}"
+
+    @property
+    def link(self) -> str:
+        """The address with the token behind its `#`."""
+        return f"{self.address}/#token={self._token}" if self.choices else self.address
+
+    def knows(self, authorization: str) -> bool:
+        """Return whether a header names the token; it takes equally long for every wrong one of a length."""
+        return hmac.compare_digest(authorization.encode("latin-1", "replace"), f"Bearer {self._token}".encode())
+
+    @property
+    def now(self) -> bytes:
+        """JSON of the page that is to be shown now, and of the run that follows it, "" if none does."""
+        run = ""
+        try:
+            news = self.store.get(f"{self.home.rpartition('/')[0]}/live.js").decode()
+            head = from_json(news[news.index("(") + 1 : news.index("}") + 1])
+            silent = head["at"] and time.time() - head["at"] > _SILENCE_S
+            run = "" if head["ended"] or silent else str(head["run"])
+        except (OSError, NstError, ValueError, KeyError, TypeError):
+            pass  # no run has begun since the page was written, or its file is just being replaced
+        return json.dumps({"home": self.home, "run": run}).encode()
 
     @property
     def hosts(self) -> tuple[str, str]:
@@ -85,6 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "nst"
     sys_version = ""
+    timeout = 60.0
+    """Seconds that a browser may take to send what it announced."""
 
     def do_GET(self) -> None:
         """Answer with an object, to who may ask for it."""
@@ -94,6 +147,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.FORBIDDEN)
         elif not key:
             self._answer(HTTPStatus.FOUND, b"", {"Location": f"/{self.server.home}"})
+        elif key in {_CHOICES, _NOW}:
+            self._tell(key)
         elif key == "favicon.ico":  # browsers ask for it, and call it an error if there is none
             self._answer(HTTPStatus.NO_CONTENT, b"", {})
         else:
@@ -103,6 +158,53 @@ class _Handler(BaseHTTPRequestHandler):
                 self._refuse(HTTPStatus.NOT_FOUND)
             except NstError:
                 self._refuse(HTTPStatus.BAD_GATEWAY)
+
+    def do_POST(self) -> None:
+        """Take votes and annotations, from who may send them; whatever else is sent is not even read."""
+        self.close_connection = True  # what is not read would be taken for the next request
+        choices = self.server.choices
+        if choices is None:
+            self._refuse(HTTPStatus.NOT_IMPLEMENTED)
+        elif fault := self._fault():
+            self._refuse(fault)
+        else:
+            try:
+                choices.take(self.rfile.read(int(self.headers["Content-Length"])))
+            except UserError as error:
+                self._answer(HTTPStatus.BAD_REQUEST, str(error).encode(), {"Content-Type": "text/plain"})
+            except (OSError, NstError):
+                self._refuse(HTTPStatus.BAD_GATEWAY)
+            else:
+                self._answer(HTTPStatus.NO_CONTENT, b"", {})
+
+    def _fault(self) -> HTTPStatus | None:
+        """Return why a request that wants to write is refused; None if it is not."""
+        hosts, length = self.server.hosts, self.headers.get("Content-Length", "")
+        here = self.headers.get("Host") in hosts and self.headers.get("Origin") in {f"http://{host}" for host in hosts}
+        if not here or not self.server.knows(self.headers.get("Authorization", "")):
+            return HTTPStatus.FORBIDDEN
+        if self.path != f"/{_CHOICES}":
+            return HTTPStatus.NOT_FOUND
+        if self.headers.get("Content-Type") != _JSON:
+            return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+        if not re.fullmatch(r"[0-9]{1,9}", length) or "Transfer-Encoding" in self.headers:
+            return HTTPStatus.LENGTH_REQUIRED
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE if int(length) > MOST_BYTES else None
+
+    def _tell(self, key: str) -> None:
+        """Answer with what the page asks for itself."""
+        choices = self.server.choices
+        if choices is None:
+            self._refuse(HTTPStatus.NOT_FOUND)
+        elif not self.server.knows(self.headers.get("Authorization", "")):
+            self._refuse(HTTPStatus.FORBIDDEN)
+        else:
+            try:
+                body = choices.all() if key == _CHOICES else self.server.now
+            except (OSError, NstError):
+                self._refuse(HTTPStatus.BAD_GATEWAY)
+            else:
+                self._answer(HTTPStatus.OK, body, {"Content-Type": _JSON, "Cache-Control": "no-store"})
 
     def _give(self, key: str, data: bytes) -> None:
         """Answer with an object, or with the part of it that is asked for: players ask for parts of clips."""

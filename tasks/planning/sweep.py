@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nst.errors import UserError
 from nst.manifest.sweep import Manifest, check_manifest
-from nst.planning.batches import DONE, Plan, make_plan
+from nst.planning.batches import DONE, NOT_CHOSEN, Plan, make_plan
 from nst.planning.cells import expand
 from nst.planning.rates import rate_of
 from tasks.inputs.base_uri import BaseUri
@@ -22,6 +22,7 @@ from tasks.planning.fitting import check_fitting
 from tasks.planning.history import known_rates, known_versions
 from tasks.planning.inputs import InputFaults, check_downloads
 from tasks.planning.model_choice import ModelChoice
+from tasks.planning.only import choose_cells
 from tasks.planning.sweep_inputs import find_inputs
 from tasks.store.obstacles import check_folders
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from nst.records import Batch, ModelRef
     from tasks.inputs.manifest_source import ManifestSource
     from tasks.inputs.weights import WeightsRef
+    from tasks.planning.only import Listed
     from tasks.planning.training import PreparedTraining
     from tasks.root import Root
 
@@ -53,6 +55,7 @@ class PreparedSweep:
         trainings: The training manifests whose models the cells run, trained or not.
         calibrations: What short trials on this machine measured, by kind of cells.
         notes: What is odd about the images and costs some cells or less, for people.
+        listed: The cells that somebody chose to run of the sweep; None for all.
     """
 
     plan: Plan
@@ -64,6 +67,7 @@ class PreparedSweep:
     trainings: tuple[PreparedTraining, ...]
     calibrations: Mapping[Rate, Calibration]
     notes: tuple[str, ...] = ()
+    listed: Listed | None = None
 
     @property
     def memory(self) -> tuple[float, float] | None:
@@ -86,7 +90,7 @@ class PreparedSweep:
         to_do = [
             number
             for number, cell in enumerate(cells.ids)
-            if self.plan.reason(number) != DONE and cell not in done and cells.frames(number)
+            if self.plan.reason(number) not in {DONE, NOT_CHOSEN} and cell not in done and cells.frames(number)
         ]
         motions = (cells.structure_config(cells.structure(number)).motion for number in to_do)
         total = sum(cells.frames(n) * getattr(m, "passes", 1) for n, m in zip(to_do, motions, strict=True))
@@ -119,7 +123,13 @@ class PreparedSweep:
 
 
 def prepare_sweep(
-    source: ManifestSource, root: Root, *, inputs: str = "", devices: int = 1, confirmed: bool = False
+    source: ManifestSource,
+    root: Root,
+    *,
+    inputs: str = "",
+    devices: int = 1,
+    confirmed: bool = False,
+    listed: Listed | None = None,
 ) -> PreparedSweep:
     """Plan a sweep against what its root holds.
 
@@ -129,12 +139,14 @@ def prepare_sweep(
         inputs: Folder or URI for relative inputs; "" means the manifest's own folder.
         devices: Number of devices that the estimated time is divided by.
         confirmed: Whether an estimate above the manifest's budget of hours is accepted.
+        listed: The cells that alone are to be run; None for all.
 
     Raises:
-        UserError: The manifest or an input cannot be used, or the estimate exceeds the budget.
+        UserError: The manifest or an input cannot be used, the estimate exceeds the budget, or a cell that is listed
+            is none of the sweep.
     """
     manifest = check_manifest(source.declaration)
-    prepared = _prepare(manifest, source, root, inputs)
+    prepared = _prepare(manifest, source, root, inputs, listed)
     if not confirmed:
         _check_budget(prepared.plan, manifest.budget.hours, devices)
     return prepared
@@ -142,10 +154,12 @@ def prepare_sweep(
 
 def replan(prepared: PreparedSweep) -> PreparedSweep:
     """Plan the same manifest once more, after models of its cells were trained."""
-    return _prepare(prepared.manifest, prepared.source, prepared.root, prepared.inputs)
+    return _prepare(prepared.manifest, prepared.source, prepared.root, prepared.inputs, prepared.listed)
 
 
-def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str) -> PreparedSweep:
+def _prepare(
+    manifest: Manifest, source: ManifestSource, root: Root, inputs: str, listed: Listed | None
+) -> PreparedSweep:
     base, digests = BaseUri.of(source.uri, inputs, root.uri), Digests(root.store)
     found = find_inputs(manifest, base, digests, root.store)
     choose = ModelChoice(root, digests, base, source.folder, inputs)
@@ -161,6 +175,7 @@ def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str
     )
     digests.save()
     notes = (*found.notes, *check_fitting(cells, found.content_places, found.style_places, manifest.positions))
+    chosen = choose_cells(listed, cells) if listed else None
     committed = root.catalog.known("results")
     done = {cell for cell in cells.ids if cell in committed}
     failed = root.catalog.counts("failures")
@@ -168,14 +183,18 @@ def _prepare(manifest: Manifest, source: ManifestSource, root: Root, inputs: str
     history = {kind: measured.seconds_per_cost for kind, measured in calibrations.items()}
     history |= known_rates(root.catalog) if committed else {}
     known = known_versions(root.catalog, _open_addresses(cells, done)) if committed else {}
-    plan = make_plan(manifest.name, cells, done, failed=failed, known=known, history=history)
+    plan = make_plan(manifest.name, cells, done, failed=failed, known=known, history=history, only=chosen)
     if plan.to_do:
         check_folders(root.store, (PICTURES, THUMBNAILS))
         to_do = {config.loss_network for config, _ in plan.largest_batches()}
         needed = ((config.loss_network, path) for config, path in manifest.users())
         check_downloads(((network, path) for network, path in needed if network in to_do), manifest.positions)
     trainings = tuple(choose.trainings.values())
-    return PreparedSweep(plan, root, source, manifest, inputs, found.weights, trainings, calibrations, notes)
+    if listed and trainings:
+        cells_to_do = [cell for batch in plan.batches() for cell in batch.cells]
+        models = {model.identity for cell in cells_to_do for model in (cell.model, cell.finish) if model}
+        trainings = tuple(each for each in trainings if any(spec.model_id in models for spec in each.specs))
+    return PreparedSweep(plan, root, source, manifest, inputs, found.weights, trainings, calibrations, notes, listed)
 
 
 def _choose_finishes(manifest: Manifest, choose: ModelChoice) -> dict[FinishConfig, ModelRef]:

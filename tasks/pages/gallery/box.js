@@ -92,6 +92,7 @@ function renderBox() {
   drawAlong(i);
   drawSteppers();
   restepBox();
+  drawChoice(i);
   applyLook();
 }
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 _HERE: Final = Path(__file__).parent
 _SCRIPTS: Final = (
-    "model.js", "grid.js", "clip.js", "zoom.js", "steps.js", "box.js", "facts.js", "plot.js", "live.js", "main.js",
+    "model.js", "grid.js", "clip.js", "zoom.js", "steps.js", "box.js", "facts.js", "plot.js", "live.js", "choices.js",
+    "marks.js", "vote.js", "ranking.js", "main.js",
 )  # fmt: skip
 _HEAD_BYTES: Final = 3_000_000
 """About how many bytes of content and style pictures a page may carry."""

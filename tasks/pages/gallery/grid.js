@@ -34,7 +34,7 @@ function cellOf(i, known, order) {
     fault && previewShown(i) === null ? faultNode(i, fault, label)
       : el("img", { src: smallOf(i), alt: label, loading: "lazy", decoding: "async", style: shape, onerror: onLost }),
     ...stepMarks(i),
-    caption || number ? el("span", { class: "caption" }, ...breakable([caption, number].filter(Boolean).join(" · "))) : null);
+    markNode(i), caption || number ? el("span", { class: "caption" }, ...breakable([caption, number].filter(Boolean).join(" · "))) : null);
   Object.assign(node, { order, known, i });
   return node;
 }

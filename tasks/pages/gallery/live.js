@@ -49,7 +49,7 @@ function redraw(changed) {
 
 // The page was written anew: load it, unless somebody looks at a picture, or has just done so in vain.
 function loadAnew(run) {
-  if (byId("box").open || byId("keys").open) return;
+  if (document.querySelector("dialog[open]")) return;
   try {
     if (sessionStorage.getItem("nst") === run) return;
     sessionStorage.setItem("nst", run);

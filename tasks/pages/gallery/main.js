@@ -1,10 +1,10 @@
 // The header and the tools above the pictures, the keys, and drawing it all again when something changes.
 
-const VIEWS = [["grid", "Grid"], ["list", "Sorted"], ["plot", "Plot"], ...(DATA.traces ? [["steps", "Steps"]] : [])];
+const VIEWS = [["grid", "Grid"], ["list", "Sorted"], ["plot", "Plot"], ...(DATA.traces ? [["steps", "Steps"]] : []), ["ranking", "Ranking"]];
 const FRONTS = [["", "none"], ["ll", "both small"], ["hl", "large across, small up"], ["lh", "small across, large up"], ["hh", "both large"]];
 const KEYS = [
   ["arrows", "move from cell to cell; with a cell open, to the one before or after"], ["Enter", "open the cell"], ["Esc", "close"],
-  ["g, s, o, l", "grid, sorted, plot, losses along the steps"], ["/", "search"], ["c", "show or hide the controls"], ["t", "light or dark"], ["?", "these keys"],
+  ["g, s, o, l, r", "grid, sorted, plot, losses along the steps, ranking"], ["f", "favourite, or no longer"], ["v", "vote; there 1, 2, 0: the first or the second is better, no difference; s, u, w: skip, undo, wipe"], ["/", "search"], ["c", "show or hide the controls"], ["t", "light or dark"], ["?", "these keys"],
   ["1, 2, 3, 4", "with a cell open: picture, side by side, slider, difference"], ["p", "pin the picture, to compare others with it; up to three"],
   ["+, -, 0", "zoom in, out, the whole picture; also the wheel, a double click, and dragging (with Shift on the slider)"],
   ["y", "copy the manifest of the cell"], [", .", "all pictures a step of their making back, or on"], ["space , .", "with a clip open: play it; a frame back, a frame on"],
@@ -29,6 +29,7 @@ function draw() {
   byId("desc").checked = Boolean(state.desc);
   drawFold();
   drawFilters();
+  drawMarks();
   drawCells();
 }
 
@@ -90,12 +91,12 @@ function drawCells(again = false) {
   const main = byId("main");
   const [top, left, focused] = [main.scrollTop, main.scrollLeft, document.activeElement?.dataset?.cell];
   const cells = shown();
-  const render = { grid: renderGrid, list: renderList, plot: renderPlot, steps: renderSteps }[state.view];
+  const render = { grid: renderGrid, list: renderList, plot: renderPlot, steps: renderSteps, ranking: renderRanking }[state.view];
   growth?.disconnect();
   const nodes = cells.length ? render(cells) : [el("p", { class: "note" }, COUNT ? "No cell passes the filter." : "Nothing is done yet.")];
   hideTip();
   main.replaceChildren(...nodes);
-  if (state.view !== "plot" && state.view !== "steps") byId("size").value = state.fit || "";
+  if (["grid", "list"].includes(state.view)) byId("size").value = state.fit || "";
   const first = document.querySelector(".cell");
   if (first) first.tabIndex = 0;
   if (again) {
@@ -130,6 +131,7 @@ function start() {
   let width = innerWidth;
   addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; drawFold(); drawCells(true); } });
   readState();
+  startChoosing();
   draw();
   openNamed();
   poll();
@@ -166,7 +168,9 @@ function showKeys() {
 }
 
 function onKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=range]):not([type=checkbox]), select, textarea")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (byId("vote").open && !byId("keys").open) { voteKey(event); return; }
+  if (event.target.matches("input:not([type=range]):not([type=checkbox]), select, textarea")) return;
   if (event.target.matches("input") && event.key.startsWith("Arrow")) return; // the arrows move a slider
   if (byId("keys").open) { if (event.key === "?") { byId("keys").close(); event.preventDefault(); } return; }
   const modes = { 1: "one", 2: "side", 3: "slider", 4: "difference" };
@@ -184,11 +188,13 @@ function onKey(event) {
   else if (open && event.key === "-") zoomTo(look.scale / 1.5);
   else if (open && event.key === "0") zoomTo(1);
   else if (event.key === "?") showKeys();
+  else if (event.key === "f") favourHere();
+  else if (!open && event.key === "v") startVote();
   else if (event.key === "t") toggleTheme();
   else if (!open && event.key === "c") toggleTools();
   else if (!open && ["grid", "list"].includes(state.view) && event.key.startsWith("Arrow")) move(event.key);
   else if (!open && event.key === "/") { if (byId("tools").hidden) toggleTools(); byId("q").focus(); }
-  else if (!open && ["g", "s", "o", ...(DATA.traces ? ["l"] : [])].includes(event.key)) change("view", { g: "grid", s: "list", o: "plot", l: "steps" }[event.key]);
+  else if (!open && ["g", "s", "o", "r", ...(DATA.traces ? ["l"] : [])].includes(event.key)) change("view", { g: "grid", s: "list", o: "plot", l: "steps", r: "ranking" }[event.key]);
   else return;
   event.preventDefault();
 }

@@ -95,7 +95,7 @@ const biggest = AXES.has("method") ? "method" : [...parameterAxes].sort((a, b) =
 const first = (...keys) => keys.find((key) => key && AXES.has(key));
 const DEFAULTS = {
   view: "grid", y: biggest ? first("pair", "content", "style", "none") : first("content", "none"), x: first("sweep") || biggest || first("style", "none"),
-  lx: "", ly: "", front: "", sort: "", desc: "", n: "", q: "", m: "", min: "", max: "", status: "", size: "", theme: "", tools: "", step: "", cell: "", mode: "one", against: "content", pin: "", pins: "",
+  lx: "", ly: "", front: "", sort: "", desc: "", n: "", q: "", m: "", min: "", max: "", status: "", size: "", theme: "", tools: "", step: "", mark: "", pairs: "", wipe: "", cell: "", mode: "one", against: "content", pin: "", pins: "",
   px: METRICS.has("content_loss") || DATA.run ? "content_loss" : metrics()[0]?.key || "", py: METRICS.has("style_loss") || DATA.run ? "style_loss" : metrics()[1]?.key || "",
   pc: first(biggest, "style", "content", "none"),
 };
@@ -125,7 +125,7 @@ function writeState() {
 const haystack = new Array(COUNT); // made when somebody searches
 
 function described(i) {
-  haystack[i] ??= [nameOf(i), captionOf(i, new Set()), DATA.errors[i] || "", DATA.ids[i]].join(" ").toLowerCase();
+  haystack[i] ??= [nameOf(i), captionOf(i, new Set()), DATA.errors[i] || "", DATA.ids[i], wordsOf(i)].join(" ").toLowerCase();
   return haystack[i];
 }
 
@@ -137,6 +137,7 @@ function shown(anyState = false) {
   const high = state.max === "" ? Infinity : Number(state.max);
   return ALL.filter((i) => {
     if (!anyState && state.status && stateOf(i) !== state.status) return false;
+    if (!passesMark(i)) return false;
     for (const [key, value] of state.filter) if (AXES.get(key).index[i] !== value) return false;
     if (!words.every((word) => described(i).includes(word))) return false;
     if (!metric) return true;

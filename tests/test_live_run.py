@@ -45,7 +45,8 @@ def test_a_real_run_is_watched_and_stopped(tmp_path):
             tab.open(anew=True)
             tab.until("document.querySelectorAll('.cell img').length > 0", seconds=180)
             tab.until(
-                "/^step [0-9]+ of [0-9]+$/.test(document.querySelector('.cell .running')?.textContent)", seconds=60
+                "/^step [0-9]+ of 150$/.test(document.querySelector('.cell :is(.running, .step)')?.textContent)",
+                seconds=60,
             )
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=180)
@@ -55,7 +56,7 @@ def test_a_real_run_is_watched_and_stopped(tmp_path):
                 "[...document.querySelectorAll('.chip')].map((chip) => chip.textContent.split(' ').slice(1).join())"
             )
             assert tab.js(counts)[-1] == "to,do"
-            assert tab.js("document.querySelector('.cell .running')") is None
+            assert tab.js("document.querySelector('.cell :is(.running, .step)')") is None
             tab.open(anew=True)
             made = tab.js("document.querySelectorAll('.cell img').length")
             assert 0 < made < 12

@@ -126,6 +126,13 @@ def test_how_often_changes_no_id_and_computes_nothing_again(tmp_path):
         assert again.plan.cells.ids == first.plan.cells.ids
         assert again.plan.sweep_id == first.plan.sweep_id
         assert again.plan.to_do == 0
+        assert again.plan.output_bytes == 0
+
+
+def test_a_plan_counts_their_bytes(tmp_path):
+    write_pictures(tmp_path)
+    bytes_of = [plan(tmp_path, manifest(changes=LAYERS, preview_every=n)).plan.output_bytes for n in (0, 4, 1)]
+    assert bytes_of[2] - bytes_of[0] == 7 * (bytes_of[1] - bytes_of[0]) > 0, "of 8 steps one has one, or 7"
 
 
 def test_short_optimisations_and_networks_without_steps_have_none(tmp_path):
@@ -207,7 +214,7 @@ def test_of_a_batch_that_is_killed_nothing_harmful_is_left(tmp_path):
     (cell_id,) = prepared.plan.cells.ids
     assert {file.parent.name for file in left} == {cell_id}
     remove(open_root(str(folder)), plan_removal_of(prepared))
-    assert list(folder.glob("previews/*/*/*")) == [], "the row of no cell names them"
+    assert list(folder.glob("previews/*/*/*.webp")) == [], "the row of no cell names them"
 
 
 def told(folder):

@@ -294,7 +294,6 @@ class ManifestBlock(Block):
     """Largest number of cells optimised together; by default as many as make about a million pixels, at most 8."""
 
     preview_every: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
-    """Steps between two previews, small pictures on the page of what an optimisation has come to; 0 for none. By
+    """Steps between two previews, small pictures on the page of what an optimisation has come to; 0 for none, by
     default about ten for each cell, and none up to 25 steps. They have the colours that the picture takes from its
-    content in the end, but have not passed the network of a `finish`. Clips have none. No picture and no id changes: what is done
-    is not computed again for its previews."""
+    content in the end, but have not passed the network of a `finish`. Clips have none. No picture and no id changes."""

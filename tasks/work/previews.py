@@ -8,6 +8,7 @@ leaves files that the next attempt writes again.
 from __future__ import annotations
 
 import logging
+import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
@@ -47,7 +48,7 @@ class StoredPreviews:
         self._steps: defaultdict[str, list[int]] = defaultdict(list)
         self._has_failed = False
         self._thread = ThreadPoolExecutor(1, "previews")
-        self._waiting = 0
+        self._room = threading.Semaphore(_MOST_WAITING)
 
     def ended(self) -> None:
         """Wait until everything that was shown is stored."""
@@ -59,8 +60,7 @@ class StoredPreviews:
         return {"preview_steps": f"[{', '.join(map(str, found))}]" if found else None}
 
     def _take(self, taken: Mapping[str, int], pictures: Callable[[], np.ndarray]) -> None:
-        if self._waiting < _MOST_WAITING and not self._has_failed:
-            self._waiting += 1
+        if not self._has_failed and self._room.acquire(blocking=False):
             self._thread.submit(self._keep, taken, pictures)
 
     def _keep(self, taken: Mapping[str, int], pictures: Callable[[], np.ndarray]) -> None:
@@ -76,4 +76,4 @@ class StoredPreviews:
             self._has_failed = True
             LOGGER.warning("the batch has no further previews: %s", error)
         finally:
-            self._waiting -= 1
+            self._room.release()

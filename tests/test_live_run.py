@@ -56,7 +56,7 @@ def test_a_real_run_is_watched_and_stopped(tmp_path):
                 "[...document.querySelectorAll('.chip')].map((chip) => chip.textContent.split(' ').slice(1).join())"
             )
             assert tab.js(counts)[-1] == "to,do"
-            assert tab.js("document.querySelector('.cell :is(.running, .step)')") is None
+            assert tab.js(step) is None
             tab.open(anew=True)
             made = tab.js("document.querySelectorAll('.cell img').length")
             assert 0 < made < 12

@@ -44,10 +44,8 @@ def test_a_real_run_is_watched_and_stopped(tmp_path):
         with opened(page, tmp_path / "profile") as tab:
             tab.open(anew=True)
             tab.until("document.querySelectorAll('.cell img').length > 0", seconds=180)
-            tab.until(
-                "/^step [0-9]+ of 150$/.test(document.querySelector('.cell :is(.running, .step)')?.textContent)",
-                seconds=60,
-            )
+            step = "document.querySelector('.cell :is(.running, .step)')"
+            tab.until(f"/^step [0-9]+ of 150$/.test({step}?.textContent)", seconds=60)
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=180)
             assert process.returncode == 130

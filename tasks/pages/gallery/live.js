@@ -51,10 +51,10 @@ function loadAnew(run) {
   if (live.waiting) return;
   let times = 0;
   try {
-    const [last, count, at] = JSON.parse(sessionStorage.getItem("nst") || "[]");
+    const [last, count, at] = JSON.parse(sessionStorage.getItem("nst.anew") || "[]");
     if (last === run) times = count;
     if (!document.querySelector("dialog[open]") && !(times && Date.now() - at < AGAIN_MS * 2 ** times)) {
-      sessionStorage.setItem("nst", JSON.stringify([run, times + 1, Date.now()]));
+      sessionStorage.setItem("nst.anew", JSON.stringify([run, times + 1, Date.now()]));
       location.reload();
       return;
     }

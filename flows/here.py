@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from flows.early import EarlyEngine
 from flows.engine import InlineEngine, Watcher, watching
-from flows.order.summary import Summary
-from flows.stop import begin, outcome, stop_signals
-from nst.errors import Stopped, TransientError
+from flows.stop import GRACE_S, begin, outcome, stop_signals
+from nst.errors import Stopped
+from tasks.prefect.process import NotStartedError
 from tasks.prefect.server import private_server
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
     from flows.order.order import Order
+    from flows.order.summary import Summary
     from tasks.prefect.process import ServerProcess
+    from tasks.prefect.server import Server
     from tasks.work.workers import OnStep
 
+log = logging.getLogger("nst.prefect")
 
 _POLL_S: Final = 0.2
 
@@ -56,50 +62,70 @@ def run_inline(order: Order[Any], watcher: Watcher, on_step: OnStep, say: Say) -
 def run_here(order: Order[Any], watcher: Watcher, on_step: OnStep, say: Say, starting: ServerProcess | None) -> Summary:
     """Run an order as a Prefect flow, on the private server that is starting or on the configured one.
 
-    Arguments and errors as `run_inline`.
+    A private server is not waited for: the order begins at once, and the flow joins it (`flows.early`). If the server
+    does not start, or dies, the run goes on without it and says so. A configured server has to answer first.
+
+    Arguments as `run_inline`, and `starting` is the process of the private server, if it is not known to be needless.
+
+    Raises:
+        UserError: The configured server does not answer.
+        Stopped: Control-C or SIGTERM ended the run.
     """
     say(f"starting workers on {', '.join(order.devices)}, and Prefect")
+    _say_page(order, say)
+    stopping = threading.Event()
     with (
-        order.workers(on_step) as pool,
-        private_server(starting) as server,
+        stop_signals(stopping),
         watching(watcher),
-    ):  # workers load while the server starts
-        from prefect import flow  # after the server's settings are in the environment
-        from prefect.states import Cancelled
+        order.workers(on_step) as pool,
+        EarlyEngine(len(order.devices), stopping) as engine,
+    ):
+        run = partial(order.run, engine, pool)
+        running = begin(run) if starting else Future()
+        while starting and not engine.busy.wait(_POLL_S) and not running.done():
+            pass  # Prefect's import takes seconds, which devices would wait for
+        try:
+            with private_server(starting, stopping) as server:
+                running = running if starting else begin(run)
+                # In a thread that is left behind when the server has died: Prefect would ask it for half a minute.
+                recording = begin(partial(_record, order, engine, running, server, say))
+                while not recording.done() and not (server.lost and running.done()):
+                    wait([recording], timeout=_POLL_S)
+                if not server.lost:
+                    recording.result()  # raises whatever Prefect itself met
+        except NotStartedError as error:
+            log.warning("%s; the run goes on without its page", str(error).splitlines()[0])
+        except Stopped:
+            pass  # before the server answered: there is nobody to tell
+        except Exception:
+            stopping.set()
+            if starting:
+                wait([running], timeout=GRACE_S)
+            raise
+        return outcome(running, stopping)
 
-        from flows.prefect_engine import carry_out, end_of, run_page
 
-        stopping, became = threading.Event(), Future[Summary]()
+def _record(order: Order[Any], engine: EarlyEngine, running: Future[Summary], server: Server, say: Say) -> None:
+    """Record a run that has begun as a flow run, whose engine takes over."""
+    from prefect import flow  # after the server's settings are in the environment
+    from prefect.states import Cancelled
 
-        @flow(name=order.kind, flow_run_name=f"{order.kind} {{manifest}}", persist_result=False)
-        async def ordered(manifest: str, root: str) -> State[Any] | None:  # noqa: ARG001  shown on the run's page
-            say(f"page of the run: {run_page()}{f'  password: {server.auth}' if server.auth else ''}")
-            _say_page(order, say)
-            try:
-                summary = await carry_out(order, pool, stopping)
-            except Stopped as stop:
-                became.set_exception(stop)
-                return Cancelled(message=str(stop))
-            except Exception as error:
-                became.set_exception(error)
-                raise
-            became.set_result(summary)
-            return end_of(summary)
+    from flows.prefect_engine import end_of, in_thread, prefect_engine, run_page
 
-        async def run_flow() -> None:
-            await ordered(order.prepared.source.uri, order.prepared.root.uri, return_state=True)
+    @flow(name=order.kind, flow_run_name=f"{order.kind} {{manifest}}", persist_result=False)
+    async def ordered(manifest: str, root: str) -> State[Any] | None:  # noqa: ARG001  shown on the run's page
+        say(f"page of the run: {run_page()}{f'  password: {server.auth}' if server.auth else ''}")
+        try:
+            with prefect_engine(order, engine.stopping) as late:
+                engine.hand_over(late)
+                return end_of(await in_thread(late, running.result))
+        except Stopped as stop:
+            return Cancelled(message=str(stop))
 
-        # In a thread of its own, which is left behind when the server has died: Prefect would ask it for half a minute.
-        with stop_signals(stopping):
-            flow_run = begin(lambda: asyncio.run(run_flow()))
-            while not flow_run.done() and not (server.lost and became.done()):
-                wait([flow_run], timeout=_POLL_S)
-        if not became.done():
-            error = flow_run.exception()
-            if server.lost:
-                raise TransientError("the private Prefect server died before the run began") from error
-            flow_run.result()
-        return became.result(timeout=0)
+    async def run_flow() -> None:
+        await ordered(order.prepared.source.uri, order.prepared.root.uri, return_state=True)
+
+    asyncio.run(run_flow())
 
 
 def _say_page(order: Order[Any], say: Say) -> None:

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     from flows.order.order import Order
     from flows.order.summary import Summary
-    from tasks.work.workers import DevicePool
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -71,6 +70,7 @@ class PrefectEngine:
     def __enter__(self) -> Self:
         context = FlowRunContext.get()
         assert context is not None, "PrefectEngine is used inside a flow"
+        self._context = copy_context()  # of the flow: who submits may be a thread that began before
         assert context.flow_run is not None
         self._flow_run_id = context.flow_run.id
         # Every task run looks for a client in its context and would make its own: 50 ms of TLS set-up each.
@@ -96,7 +96,7 @@ class PrefectEngine:
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Carry `fn` out as a task run with retries by its policy, in a thread."""
         call = _Call(fn, args, kwargs)
-        return self._threads.submit(copy_context().run, self._carry_out, self._task(fn), call)
+        return self._threads.submit(self._context.copy().run, self._carry_out, self._task(fn), call)
 
     def progress(self, done: int, total: int, text: str) -> None:
         """Notify the watcher, and update the page at most once in five seconds."""
@@ -153,21 +153,22 @@ def run_page() -> str:
     return (context.flow_run and url_for(context.flow_run)) or "unknown, since PREFECT_UI_URL is not set"
 
 
-async def carry_out(
-    order: Order[Any], pool: DevicePool | None = None, stopping: threading.Event | None = None
-) -> Summary:
+async def carry_out(order: Order[Any]) -> Summary:
     """Run a planned order inside the current flow run.
 
     Args:
         order: The planned sweep or training.
-        pool: The order's device workers; by default they are started here.
-        stopping: Set by whoever stops the run.
 
     Raises:
         Stopped: The run was stopped.
     """
-    with PrefectEngine(len(order.devices), order.prepared.name, order.noun, stopping) as engine:
-        return await in_thread(engine, lambda: order.run(engine, pool or order.workers()))
+    with prefect_engine(order) as engine:
+        return await in_thread(engine, lambda: order.run(engine, order.workers()))
+
+
+def prefect_engine(order: Order[Any], stopping: threading.Event | None = None) -> PrefectEngine:
+    """Return the engine of an order; it is to be entered inside its flow."""
+    return PrefectEngine(len(order.devices), order.prepared.name, order.noun, stopping)
 
 
 async def in_thread(engine: PrefectEngine, steps: Callable[[], R]) -> R:

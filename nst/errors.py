@@ -4,7 +4,8 @@
     |-- UserError              edit something; exit code 2; never retried
     |   |-- ManifestError      the manifest: every problem at once, with file:line:column
     |   `-- InputError         an input that the user named: an image, a weights file, a folder
-    |       `-- UnreadableError  too many bytes, too slow ones, no file, or no answer (tasks.store.contract)
+    |   |   `-- UnreadableError  too many bytes, too slow ones, no file, or no answer (tasks.store.contract)
+    |   `-- NotStartedError    the private Prefect server does not answer; a run goes on (tasks.prefect.process)
     |-- NumericalError         a loss or a picture went wrong; recorded, not retried
     |   `-- Unhealthy          a training cannot go on (nst.training.health)
     |-- OutOfMemory            the device's memory is too small for the cell even alone

@@ -113,6 +113,18 @@ class Stylized:
     """Values of the columns that only the method fills in (`Method.REPORTS`)."""
 
 
+@dataclass(frozen=True, eq=False)
+class Onlooker:
+    """Who looks at the pictures of a batch while they are optimised."""
+
+    every: int | None
+    """The steps between two looks, 0 for none, None for as many as are reasonable (`nst.config.previews`)."""
+    show: Callable[[Mapping[str, int], Callable[[], np.ndarray]], None]
+    """Takes the steps that each cell has taken, by its id, and a function that waits for the device and returns their
+    small pictures in this order, uint8 of shape (B, H, W, 3). It returns at once and does not raise; the function may
+    be called later and by another thread."""
+
+
 class Workspace:
     """The warm state of one worker process on one device.
 
@@ -127,7 +139,10 @@ class Workspace:
         colors: Local colours of the content images used last, by image and size.
         networks: The trained networks used last.
         shots: Statistics of the shots of clips that networks held last.
+        onlooker: Who looks at the pictures of the batch on their way (`watched_by`); None for nobody.
     """
+
+    onlooker: Onlooker | None = None
 
     def __init__(self, device: str, load_weights: Callable[[BackboneConfig], Mapping[str, Tensor]]) -> None:
         self.device = torch.device(device)
@@ -151,6 +166,12 @@ class Workspace:
         other.backbones = self.backbones.owned_by(digest)
         other.statistics = self.statistics.owned_by(digest)
         other.features = self.features.owned_by(digest)
+        return other
+
+    def watched_by(self, onlooker: Onlooker) -> Workspace:
+        """Return a workspace whose pictures somebody looks at, and which shares the memory of this one."""
+        other = copy(self)
+        other.onlooker = onlooker
         return other
 
     def backbone(self, config: BackboneConfig, layers: frozenset[str], dtype: torch.dtype) -> Backbone:

@@ -40,6 +40,8 @@ class Job:
     """Absolute URI of the backbone's weights, or `random` or `torchvision`; "" for methods without a backbone."""
     part: Part | None = None
     """Which shots of a clip are to be made, without the clip itself; None for whole cells."""
+    preview_every: int | None = 0
+    """Steps between two previews: 0 for none, None for as many as are reasonable (`nst.config.previews`)."""
 
     @property
     def key(self) -> str:

@@ -3,6 +3,7 @@
 pictures/<ab>/<sha256>.<format>                                      pictures
 thumbs/<ab>/<sha256>.webp                                            their thumbnails, by the digest of the picture
 thumbs/<ab>/<sha256>.mp4, .content.mp4                               copies of clips and of their contents for the page
+previews/<ab>/<cell_id>/<steps>.webp                                 pictures of a cell after so many steps
 models/<ab>/<sha256>.safetensors                                     weights of trained models
 models/samples/<model_id>/<steps>.jpg                                validation pictures above their stylized versions
 models/evidence/<model_id>/attempt-<n>.json, .png                    last losses and picture of an unhealthy training
@@ -13,7 +14,8 @@ state/clips/<sha256>.json                                            what clips 
 state/removals/<id>.json                                             sweeps whose removal has begun and not ended
 
 Pictures and weights are named by the digest of their bytes, so that writing them twice is harmless and a root may be
-copied or moved whole.
+copied or moved whole. Previews are named by their cell, which determines them: a cell that was interrupted writes them
+again, and the row of a cell that is done says which it has.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Final, NamedTuple
 
 PICTURES: Final = "pictures/"
 THUMBNAILS: Final = "thumbs/"
+PREVIEWS: Final = "previews/"
 MODELS: Final = "models/"
 TRAININGS: Final = "state/trainings/"
 REMOVALS: Final = "state/removals/"
@@ -52,6 +55,16 @@ def thumbnail_key(digest: str) -> str:
 def copy_key(digest: str, *, content: bool = False) -> str:
     """Return the key of a copy for the page of the clip with this digest, or of the content that it was made from."""
     return thumbnail_key(digest).removesuffix(".webp") + (".content.mp4" if content else ".mp4")
+
+
+def previews(cell_id: str) -> str:
+    """Return the prefix of the previews of a cell; the page makes it from the id, too (`gallery/steps.js`)."""
+    return f"{PREVIEWS}{cell_id[:2]}/{cell_id}/"
+
+
+def preview_key(cell_id: str, steps: int) -> str:
+    """Return the key of the preview of a cell after this many steps."""
+    return f"{previews(cell_id)}{steps}.webp"
 
 
 def weights_key(digest: str) -> str:

@@ -16,7 +16,16 @@ from nst.errors import UserError
 from nst.yaml.json_text import checked_json
 from tasks.catalog.layout import safe
 from tasks.heartbeat import refuse_while_running
-from tasks.layout import REMOVALS, copy_key, manifest_key, page_folder, picture_key, removal_key, thumbnail_key
+from tasks.layout import (
+    REMOVALS,
+    copy_key,
+    manifest_key,
+    page_folder,
+    picture_key,
+    previews,
+    removal_key,
+    thumbnail_key,
+)
 
 if TYPE_CHECKING:
     from tasks.root import Root
@@ -148,4 +157,7 @@ def _finish(root: Root, removal: Removal) -> None:
     if removal.sweep_id not in named["sweep_id"].to_pylist():
         keys += [stat.key for stat in store.list(page_folder(removal.name, removal.sweep_id) + "/")]
         keys.append(manifest_key(removal.name, removal.sweep_id))
-    catalog.ledger("results").delete(keys)
+    ledger = catalog.ledger("results")
+    for stats in ledger.each(store.list, [previews(cell_id) for cell_id in sorted(unnamed)]):
+        keys += [stat.key for stat in stats]  # of cells that did not end, too, whose rows say nothing
+    ledger.delete(keys)

@@ -86,7 +86,7 @@ def test_each_batch_is_told_with_its_steps_its_picture_and_its_numbers(prepared)
         (first,) = [cell.cell_id for cell in jobs[0].batch.cells]
         page.step(jobs[0].key, 3, 7)
         page.step("of another sweep", 1, 2)
-        wait_for(lambda: news_of(prepared)[1] == [[first, 3, 7]])
+        wait_for(lambda: news_of(prepared)[1] == [[first, 3, 7, []]])
         outcome = stylist.run(jobs[0])
         page.ended(outcome)
         page.ended(outcome)

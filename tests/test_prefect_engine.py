@@ -117,6 +117,30 @@ def test_every_task_run_is_stored(server):
     assert server._expected[flow_run_id] == 150
 
 
+def test_what_began_before_there_was_a_flow_has_its_task_run(server):
+    from flows.early import EarlyEngine
+
+    def paint(argument):
+        return argument.key
+
+    with EarlyEngine(1, threading.Event()) as engine:
+        early = engine.submit(paint, Argument("ab12"))
+        assert early.result(60) == "ab12"
+
+        def order(late):
+            engine.hand_over(late)
+            return engine.submit(paint, Argument("cd34")).result(60)
+
+        later, flow_run_id = run_flow(order, max_workers=1)
+    assert later == "cd34"
+    assert server.drained(flow_run_id, 2)
+    runs = task_runs(server, flow_run_id)
+    assert sorted((run["name"], run["state_type"]) for run in runs) == [
+        ("paint ab12", "COMPLETED"),
+        ("paint cd34", "COMPLETED"),
+    ]
+
+
 def test_only_transient_errors_are_retried(server):
     attempts = {"storage": 0, "input": 0}
 

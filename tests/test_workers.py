@@ -212,9 +212,9 @@ def test_an_error_of_a_batch_waits_for_the_batch_that_is_open_and_lets_no_other_
     thread = threading.Thread(target=work)
     thread.start()
     told = []
-    (first, error), (second, done) = worker.run(jobs, pytest.fail, told.append)
+    (first, error), (second, done) = worker.run(jobs, lambda *what: told.append(what))
     thread.join()
-    assert told == [outcome], "what is committed is told at once"
+    assert told == [("done", "batch 2", outcome)], "what is committed is told at once"
     assert seen == ["batch 1", "batch 2"]
     assert (first, type(error)) == (jobs[0], StorageError)
     assert (second, done) == (jobs[1], outcome)

@@ -143,7 +143,7 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
     try:
         with beating(root.store, plan.sweep_id), pool:
             prepared = _train_first(prepared, pool, engine)
-            with LivePage(prepared) as page, pool.watched(page.step, page.ended):
+            with LivePage(prepared) as page, pool.watched(page.step, page.ended, page.previewed):
                 try:
                     _stylize(prepared, pool, engine, summary, page)
                 finally:

@@ -292,3 +292,9 @@ class ManifestBlock(Block):
 
     batch_size: Annotated[int, Field(ge=1, le=256)] | None = None
     """Largest number of cells optimised together; by default as many as make about a million pixels, at most 8."""
+
+    preview_every: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    """Steps between two previews, small pictures on the page of what an optimisation has come to; 0 for none. By
+    default about ten for each cell, and none up to 25 steps. They have the colours that the picture takes from its
+    content in the end, but have not passed the network of a `finish`. Clips have none. No picture and no id changes: what is done
+    is not computed again for its previews."""

@@ -51,6 +51,7 @@ class Manifest:
     output: OutputFormat
     clip_format: ClipFormat
     batch_size: int | None
+    preview_every: int | None
     finish: FinishConfig | None
     positions: Where
 
@@ -136,6 +137,7 @@ def check_manifest(declaration: Declaration) -> Manifest:
         output=OutputFormat(block.output.format, block.output.quality, block.output.alpha),
         clip_format=block.output.video,
         batch_size=block.batch_size,
+        preview_every=block.preview_every,
         finish=block.finish,
         positions=declaration.positions,
     )

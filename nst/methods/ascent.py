@@ -12,6 +12,7 @@ import torch
 
 from nst.methods.descent import RANGE, progress
 from nst.methods.finish import finish
+from nst.methods.previews import previews_of
 from nst.methods.start import picture_size, plan_levels, starting_pictures
 from nst.ops import resize
 from nst.optimize.loop import optimize_images
@@ -59,6 +60,7 @@ class Ascent:
         requests, targets = self.targets.requests, self.targets
         schedule = plan_levels(requests[0])
         report = progress(on_step, schedule)
+        previews = previews_of(targets.workspace.onlooker, requests, schedule, self.retouch)
         start_B3HW = starting_pictures(self.start, *picture_size(requests[0]), targets.workspace.device, targets.dtype)
         shifts = Shifts([seed for _, _, seed in self.start], self.jitter)
         trace, done = Trace(), 0
@@ -76,6 +78,7 @@ class Ascent:
                 done=done,
                 trace_every=targets.config.trace_every,
                 on_step=report,
+                previews=previews,
             )
             added_B3HW, done = picture_B3HW - base_B3HW, done + steps
         return finish(requests, picture_B3HW, start_B3HW, retouch=self.retouch, objective=objective, trace=trace)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from nst.errors import InputError
 from nst.methods.finish import finish
+from nst.methods.previews import previews_of
 from nst.methods.start import plan_levels, starting_pictures
 from nst.ops import resize
 from nst.optimize.loop import BatchAdam, build_optimizer, optimize_images
@@ -59,6 +60,7 @@ class Descent:
         requests, targets, config = self.targets.requests, self.targets, self.targets.config
         schedule = plan_levels(requests[0])
         report = progress(on_step, schedule)
+        previews = previews_of(targets.workspace.onlooker, requests, schedule, self.retouch)
         trace, done, previous = Trace(), 0, None
         start_B3HW = starting_pictures(self.start, *schedule[0][:2], targets.workspace.device, targets.dtype)
         picture_B3HW = start_B3HW
@@ -78,6 +80,7 @@ class Descent:
                 trace_every=config.trace_every,
                 early_stop=config.stop,
                 on_step=report,
+                previews=previews,
             )
             previous, done = optimizer, done + steps
         return finish(

@@ -51,9 +51,11 @@ def finishing(
         return None
 
     def take(pictures_B3HW: Tensor) -> Tensor:
-        content_13HW = targets.tensor(resize_to(targets.content.array, *picture_size(targets.requests[0])))
+        height, width = pictures_B3HW.shape[2:]  # a preview is smaller than the picture
+        content_13HW = targets.tensor(resize_to(targets.content.array, width, height))
         if guided is not None:
-            pictures_B3HW = guided_filter(pictures_B3HW, content_13HW, guided.radius, guided.epsilon).clamp(0.0, 1.0)
+            radius = max(1, round(guided.radius * width / picture_size(targets.requests[0])[0]))
+            pictures_B3HW = guided_filter(pictures_B3HW, content_13HW, radius, guided.epsilon).clamp(0.0, 1.0)
         return FINISHES[color](pictures_B3HW, content_13HW) if color in FINISHES else pictures_B3HW
 
     return take

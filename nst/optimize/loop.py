@@ -16,7 +16,7 @@ from nst.optimize.lbfgs import BatchLBFGS, gradient_scale
 from nst.optimize.standstill import Standstill
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -31,6 +31,13 @@ class Optimizer(Protocol):
     def propose(self) -> Tensor: ...  # noqa: D102
     def observe(self, loss_B: Tensor, gradient_BCHW: Tensor) -> None: ...  # noqa: D102
     def result(self) -> Tensor: ...  # noqa: D102
+
+
+class Previews(Protocol):
+    """What shows the pictures on their way (`nst.methods.previews`)."""
+
+    def is_due(self, step: int) -> bool: ...  # noqa: D102
+    def show(self, taken: Sequence[int], pictures_B3HW: Tensor) -> None: ...  # noqa: D102
 
 
 class ImageLBFGS:
@@ -145,6 +152,7 @@ def optimize_images(
     trace_every: int = 10,
     early_stop: EarlyStopConfig | None = None,
     on_step: Callable[[int], None] | None = None,
+    previews: Previews | None = None,
 ) -> Tensor:
     """Return the result of an optimiser after `steps` evaluations of the loss and its gradient.
 
@@ -159,6 +167,7 @@ def optimize_images(
         trace_every: Number of steps between two records; 0 for no records.
         early_stop: When a picture is left as it is; None to go on to the end.
         on_step: Called after every step with the number of steps done; the device may not have finished them.
+        previews: Shown after the steps at which they are due. A picture that has stopped took fewer steps.
     """
     standstill = Standstill(early_stop) if early_stop else None
     for step in range(1, steps + 1):
@@ -170,6 +179,12 @@ def optimize_images(
             standstill.observe(step, losses, optimizer.result())
         if on_step is not None:
             on_step(done + step)
+        if previews is not None and previews.is_due(done + step):
+            pictures_BCHW = standstill.pictures if standstill else optimizer.result()
+            count = len(pictures_BCHW)
+            here = standstill.ends().tolist() if standstill else [step] * count
+            taken = [sum(steps) for steps in zip(trace.taken(count), here, strict=True)]
+            previews.show(taken, pictures_BCHW)
         if standstill and standstill.is_complete():
             break
     if standstill is None:

@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from nst.config.method import PixelMethod
+from nst.config.previews import preview_count
 from nst.identity import hex_of
 from nst.planning.grouping import compose
 from nst.planning.merging import merge_reasons
@@ -35,6 +37,9 @@ TARGET_SECONDS: Final = 40.0
 _BYTES_PER_PIXEL: Final = {"png": 2.4, "jpeg": 0.9, "webp": 0.6}
 _EXTRA_BYTES: Final = 40_000
 """Bytes of a cell beside its picture: thumbnail, record and row."""
+
+_PREVIEW_BYTES: Final = 10_000
+"""Bytes of one of its previews."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -259,7 +264,11 @@ def _estimate(
         unknown += count if rate is None else 0
         total += cost
         seconds += cost * (rate or 0.0)
-        output_bytes += count * round(config.pixels * _BYTES_PER_PIXEL[cells.output.format] + _EXTRA_BYTES)
+        each = round(config.pixels * _BYTES_PER_PIXEL[cells.output.format] + _EXTRA_BYTES)
+        if isinstance(config, PixelMethod):
+            steps = sum(steps for _, steps in config.pyramid.schedule(config.steps))
+            each += preview_count(cells.preview_every, steps) * _PREVIEW_BYTES
+        output_bytes += count * each
     if cells.has_clips:
         for batch in batches:
             config = cells.structure_config(cells.structure(batch[0]))

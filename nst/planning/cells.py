@@ -9,15 +9,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from nst.errors import InputError, ManifestError, UserError
-from nst.identity import (
-    content_key,
-    join,
-    method_key,
-    network_key,
-    style_key,
-    written_inputs_key,
-    written_method_key,
-)
+from nst.identity import content_key, join, method_key, network_key, style_key, written_inputs_key, written_method_key
 from nst.planning.merging import merge
 from nst.planning.selection import select
 from nst.records import Cell, ImageRef, ModelRef, OutputFormat, StyleRef
@@ -56,7 +48,7 @@ class Cells:
         excluded: Number of cells that rules leave out.
         merged_points: The points that make the picture of an earlier one, with the number of the cell that stands for
             them (`nst.planning.merging`).
-        batch_size: Upper bound from the manifest, or None.
+        batch_size, preview_every: What the manifest says of them, or None.
     """
 
     contents: tuple[ImageRef | None, ...]
@@ -72,6 +64,7 @@ class Cells:
     excluded: int
     merged_points: Mapping[int, int]
     batch_size: int | None
+    preview_every: int | None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -231,6 +224,7 @@ def expand(
         excluded=selection.excluded,
         merged_points=merged,
         batch_size=manifest.batch_size,
+        preview_every=manifest.preview_every,
     )
     if cells.has_clips and (frames := sum(map(cells.frames, range(len(cells))))) > manifest.budget.frames:
         found = f"the clips of the sweep have {frames:,} frames together; its budget is {manifest.budget.frames:,}"

@@ -124,6 +124,7 @@ PICTURE: Final = (
         "picture_quality", "int64", "Quality of a JPEG or WebP (`output.quality`); null for PNG, clips, older rows."
     ),
     Column("picture_alpha", "bool", "Whether the picture has the transparency of its content (`output.alpha`)."),
+    Column("preview_steps", "string", "JSON list of the steps after which previews were stored; null without any."),
 )
 
 CLIP: Final = (

@@ -16,8 +16,8 @@ from tasks.catalog.ledger import LOOK_AHEAD
 from tasks.catalog.log import State
 from tasks.catalog.parquet import from_file, walk
 from tasks.catalog.schema import SCHEMAS
+from tasks.fsck.clips import check_clips
 from tasks.fsck.findings import Finding, Report
-from tasks.fsck.frames import check_frames
 from tasks.fsck.keys import KeyHistory, KeylessState, KeysOfFiles, digests_of, first_of
 from tasks.fsck.models import check_checkpoints, check_models
 from tasks.fsck.names import check_names
@@ -49,7 +49,7 @@ def fsck(root: Root, *, read_data: float = 1.0) -> Report:
     check_names(root.store, report)
     if report.ok:
         check_pictures(catalog, report, read_data)
-        check_frames(catalog, report, read_data)
+        check_clips(catalog, report)
         check_models(catalog, report)
         check_checkpoints(catalog, report)
     else:

@@ -1,4 +1,4 @@
-"""Checks that every done cell has its picture, and that the picture has the digest and size of its row.
+"""Checks that every done cell and every frame of a clip has its picture, with the digest and size of its row.
 
 What the rows say of their pictures is kept as digests and sizes in arrays, 40 bytes a row, and pictures are listed in
 shards by the first digits of their digests, so that a million of them need little memory.
@@ -31,12 +31,51 @@ if TYPE_CHECKING:
 
     Pictures = npt.NDArray[np.void]
 
-_HINT: Final = "restore it from a backup, or let `nst repair` drop its row, so that the cell runs again"
-_COLUMNS: Final = ("picture_digest", "cell_id", "picture_bytes")
 _DIGEST: Final = "^[0-9a-f]{64}$"
 _NO_SIZE: Final = -1
 _ONE_LISTING: Final = 50_000
 """Up to this many rows all pictures are listed at once; beyond, in 256 shards."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRows:
+    """The rows of a table that name pictures.
+
+    Attributes:
+        table: Name of the table.
+        key: The column that tells its rows apart.
+        named: What a row is called, with columns in braces.
+        counted: What the pictures are called where they are counted.
+        hint: What to do about a faulty one.
+    """
+
+    table: str
+    key: str
+    named: str
+    counted: str
+    hint: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns to read."""
+        return ("picture_digest", "picture_bytes", *dict.fromkeys((self.key, *re.findall(r"{(\w+)}", self.named))))
+
+
+CELLS: Final = PictureRows(
+    "results",
+    "cell_id",
+    "cell {cell_id}",
+    "pictures",
+    "restore it from a backup, or let `nst repair` drop its row, so that the cell runs again",
+)
+FRAMES: Final = PictureRows(
+    "frames",
+    "frame_key",
+    "frame {frame} of cell {cell_id}",
+    "pictures of frames",
+    "restore it from a backup, or let `nst repair` drop its row and that of its clip, so that the clip is put together "
+    "again; frames that are whole are not made again",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +95,7 @@ class FaultyRow:
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
-    """What is wrong with a picture, in words that name a cell by `{cell}`."""
+    """What is wrong with a picture, in words that name its row by `{row}`."""
 
     where: str
     what: str
@@ -68,56 +107,59 @@ _Faults = dict[tuple[str, int | None], _Fault]
 
 def check_pictures(catalog: Catalog, report: Report, read_data: float) -> None:
     """Report every fault of a picture."""
-    for fault in faulty_pictures(catalog, report, read_data):
-        report.problem(fault.where, fault.what, _HINT)
+    for rows, fault in faulty_pictures(catalog, report, read_data):
+        report.problem(fault.where, fault.what, rows.hint)
 
 
-def faulty_pictures(catalog: Catalog, report: Report, read_data: float) -> Iterator[FaultyRow]:
-    """Yield the done rows, unpublished ones included, whose picture is missing or is not the one that was written.
+def faulty_pictures(catalog: Catalog, report: Report, read_data: float) -> Iterator[tuple[PictureRows, FaultyRow]]:
+    """Yield the rows of cells and of frames whose picture is missing or is not the one that was written.
 
-    The frames of clips have rows of their own; one that is missing is made again with the next clip that needs it.
+    Rows that are committed and not yet published are looked at, too.
 
     Args:
         catalog: The catalog of the root.
         report: Gains the counts of pictures, and a note about those that no row names.
         read_data: Share of the pictures whose bytes are read and hashed, 0..1.
     """
-    pictures, nameless = _pictures(catalog, "results")
-    frames, _ = _pictures(catalog, "frames")
-    shards = [f"{number:02x}" for number in range(256)] if pictures.size > _ONE_LISTING else [""]
-    orphans, faults = 0, _Faults()
-    for prefix in shards:
+    found = [(rows, *_pictures(catalog, rows)) for rows in (CELLS, FRAMES)]
+    many = max(pictures.size for _, pictures, _ in found) > _ONE_LISTING
+    orphans, faults = 0, {rows: _Faults() for rows, _, _ in found}
+    for prefix in [f"{number:02x}" for number in range(256)] if many else [""]:
         present: dict[str, list[Stat]] = {}
         for stat in catalog.store.list(f"{PICTURES}{prefix}"):
             present.setdefault(_digest_of(stat), []).append(stat)
-        here = list(_named(pictures, prefix))
-        faults |= _check_shard(catalog, report, here, present, read_data)
-        named = {digest for digest, _ in here}
-        of_frames = {digest for digest, _ in _named(frames, prefix)}
-        report.counts["pictures"] += len(named)
-        orphans += sum(len(stats) for digest, stats in present.items() if digest not in named | of_frames)
-    yield from _faulty_rows(catalog, faults, nameless)
+        known = set[str]()
+        for rows, pictures, _ in found:
+            here = list(_named(pictures, prefix))
+            faults[rows] |= _check_shard(catalog, rows, report, here, present, read_data=read_data)
+            digests = {digest for digest, _ in here}
+            report.counts[rows.counted] += len(digests)
+            known |= digests
+        orphans += sum(len(stats) for digest, stats in present.items() if digest not in known)
+    for rows, _, nameless in found:
+        yield from ((rows, fault) for fault in _faulty_rows(catalog, rows, faults[rows], nameless))
     if orphans:
         report.notes.append(f"{orphans} pictures belong to no done row: left by batches that did not end, harmless")
         report.counts["orphan pictures"] += orphans
 
 
-def _pictures(catalog: Catalog, table: str) -> tuple[Pictures, list[str]]:
-    """Return the different digests and sizes that rows say, sorted, and the cells of the rows that name no picture.
+def _pictures(catalog: Catalog, rows: PictureRows) -> tuple[Pictures, list[str]]:
+    """Return the different digests and sizes that rows say, sorted, and the keys of the rows that name no picture.
 
     A row that will never be published, since its key is published already, counts here as every other row does.
     """
-    ledger = without_keys(catalog.ledger(table))
-    files, fresh = snapshot(ledger, live=True, parse=lambda file: _pictures_of(from_file(file, _COLUMNS)))
-    parts, cells = zip(*files, _pictures_of(to_arrow(ledger.table, fresh).select(_COLUMNS)), strict=True)
+    ledger = without_keys(catalog.ledger(rows.table))
+    files, fresh = snapshot(ledger, live=True, parse=lambda file: _pictures_of(from_file(file, rows.columns), rows.key))
+    fresh_rows = to_arrow(ledger.table, fresh).select(rows.columns)
+    parts, keys = zip(*files, _pictures_of(fresh_rows, rows.key), strict=True)
     del files  # so that the sum of the parts is not in memory twice while it is sorted
     found = np.concatenate(parts)
     del parts
-    return _different(found), list(chain.from_iterable(cells))
+    return _different(found), list(chain.from_iterable(keys))
 
 
-def _pictures_of(rows: pa.Table) -> tuple[Pictures, list[str]]:
-    """Return the digest and the size that each row says, and the cells of the rows that name no picture."""
+def _pictures_of(rows: pa.Table, key: str) -> tuple[Pictures, list[str]]:
+    """Return the digest and the size that each row says, and the keys of the rows that name no picture."""
     import pyarrow.compute as pc
 
     digests, sizes = rows["picture_digest"].cast("string"), rows["picture_bytes"].cast("int64")
@@ -126,7 +168,7 @@ def _pictures_of(rows: pa.Table) -> tuple[Pictures, list[str]]:
     found = np.empty(len(joined) // 32, [("digest", "S32"), ("size", np.int64)])
     found["digest"] = np.frombuffer(joined, "S32")
     found["size"] = pc.fill_null(sizes.filter(named), _NO_SIZE).to_numpy()
-    return _different(found), rows["cell_id"].filter(pc.invert(named)).to_pylist()
+    return _different(found), rows[key].filter(pc.invert(named)).to_pylist()
 
 
 def _different(pictures: Pictures) -> Pictures:
@@ -149,9 +191,11 @@ def _named(pictures: Pictures, prefix: str) -> Iterator[tuple[str, int | None]]:
 
 def _check_shard(
     catalog: Catalog,
+    rows: PictureRows,
     report: Report,
     named: list[tuple[str, int | None]],
     present: dict[str, list[Stat]],
+    *,
     read_data: float,
 ) -> _Faults:
     """Return the faults of some pictures, given what the store has of them."""
@@ -161,9 +205,9 @@ def _check_shard(
         stats = present.get(digest)
         if not stats:
             where = f"{PICTURES}{digest[:2]}/{digest}"
-            faults[digest, size] = _Fault(where, "picture of cell {cell} is missing")
+            faults[digest, size] = _Fault(where, "picture of {row} is missing")
         elif size not in {None, *(stat.size for stat in stats)}:
-            what = f"{stats[0].size} bytes, but the row of cell {{cell}} says {size}"
+            what = f"{stats[0].size} bytes, but the row of {{row}} says {size}"
             faults[digest, size] = _Fault(stats[0].key, what)
         elif _chosen(digest, read_data):
             chosen.setdefault(digest, []).append(size)
@@ -173,31 +217,31 @@ def _check_shard(
         return stat, hashlib.sha256(data).hexdigest() == _digest_of(stat), len(data)
 
     to_read = [stat for digest in chosen for stat in present[digest]]
-    for stat, right, size in catalog.ledger("results").each(verify, to_read):
-        report.counts["pictures read"] += 1
+    for stat, right, size in catalog.ledger(rows.table).each(verify, to_read):
+        report.counts[f"{rows.counted} read"] += 1
         report.counts["bytes read"] += size
         if not right:
-            fault = _Fault(stat.key, "the picture's bytes do not have its digest")
+            fault = _Fault(stat.key, "the bytes of the picture of {row} do not have its digest")
             faults |= dict.fromkeys(((_digest_of(stat), said) for said in chosen[_digest_of(stat)]), fault)
     return faults
 
 
-def _faulty_rows(catalog: Catalog, faults: _Faults, nameless: list[str]) -> Iterator[FaultyRow]:
-    """Yield the rows of faulty pictures, and those of these cells that name no picture."""
+def _faulty_rows(catalog: Catalog, rows: PictureRows, faults: _Faults, nameless: list[str]) -> Iterator[FaultyRow]:
+    """Yield the rows of faulty pictures, and those of these keys that name no picture."""
     if faults:
         digests = {digest for digest, _ in faults}
-        for row in _read(catalog, "picture_digest", digests):
+        for row in _read(catalog, rows, "picture_digest", digests):
             if fault := faults.get((row["picture_digest"], row["picture_bytes"])):
-                yield FaultyRow(row["cell_id"], fault.where, fault.what.format(cell=row["cell_id"]))
+                yield FaultyRow(row[rows.key], fault.where, fault.what.format(row=rows.named.format(**row)))
     if nameless:
-        for row in _read(catalog, "cell_id", set(nameless)):
+        for row in _read(catalog, rows, rows.key, set(nameless)):
             if not re.match(_DIGEST, row["picture_digest"] or ""):
-                yield FaultyRow(row["cell_id"], f"cell {row['cell_id']}", "done, but its row names no picture")
+                yield FaultyRow(row[rows.key], rows.named.format(**row), "done, but its row names no picture")
 
 
-def _read(catalog: Catalog, column: str, values: set[str]) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = catalog.read("results", _COLUMNS, where=(column, values)).to_pylist()
-    return rows
+def _read(catalog: Catalog, rows: PictureRows, column: str, values: set[str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = catalog.read(rows.table, rows.columns, where=(column, values)).to_pylist()
+    return found
 
 
 def _digest_of(stat: Stat) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.fsck.clips import short_clips
 from tasks.fsck.findings import Report
-from tasks.fsck.frames import faulty_frames, short_clips
 from tasks.fsck.models import faulty_models
-from tasks.fsck.pictures import FaultyRow, faulty_pictures
+from tasks.fsck.pictures import CELLS, FRAMES, FaultyRow, faulty_pictures
 from tasks.heartbeat import refuse_while_running
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def plan_repair(root: Root, *, read_data: float = 1.0) -> Repair:
         read_data: Share of the pictures whose bytes are read and hashed, 0..1; a missing one is found in any case.
     """
     counts = Report()
-    cells = tuple(faulty_pictures(root.catalog, counts, read_data))
-    frames = tuple(faulty_frames(root.catalog, counts, read_data))
+    found = list(faulty_pictures(root.catalog, counts, read_data))
+    cells, frames = (tuple(row for rows, row in found if rows is table) for table in (CELLS, FRAMES))
     clips = tuple(short_clips(root.catalog, {row.id for row in frames}))
     return Repair(cells + clips, frames, tuple(faulty_models(root.catalog, counts)))
 

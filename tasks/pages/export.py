@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import InputError
 from nst.pictures.xmp import with_manifest
-from tasks.layout import picture_key, thumbnail_key
+from tasks.layout import picture_key, preview_key, thumbnail_key
 from tasks.pages.cell_manifest import manifest_text
+from tasks.pages.gallery.values import preview_steps
+from tasks.pages.large_heads import FOLDER
 from tasks.pages.report import page_elsewhere
 from tasks.pages.rows import records, short, sweep_rows, varying
 
@@ -87,10 +89,19 @@ def export_sweep(
                 _write_frames(catalog, list(zip(rows.cell_id, names, strict=True)), pictures)
             if page:
                 files = dict(zip(rows.position, names, strict=True))
-                shown = page_elsewhere(catalog, sweep["sweep_name"][0].as_py(), sweep_id, sweep.num_rows, files)
+                (aside / FOLDER).mkdir()
+                shown = page_elsewhere(
+                    catalog,
+                    sweep["sweep_name"][0].as_py(),
+                    sweep_id,
+                    sweep.num_rows,
+                    files=files,
+                    put=lambda file, data: (aside / file).write_bytes(data),
+                )
                 (aside / "index.html").write_text(shown.text, encoding="utf-8")
                 (aside / "contact_sheet.jpg").write_bytes(shown.contact_sheet)
                 _write_thumbnails(catalog, zip(names, rows.picture_digest, strict=True), aside / "thumbs")
+                _write_previews(catalog, records(rows), aside)
             rows.insert(0, "file", [f"pictures/{name}" if page else name for name in names])
             _write_csv(rows, aside / "catalog.csv")
             if len(failed):
@@ -119,6 +130,16 @@ def _write_thumbnails(catalog: Catalog, files: Iterable[tuple[str, str]], folder
     for name, digest in files:
         with contextlib.suppress(FileNotFoundError):
             (folder / f"{name}.webp").write_bytes(catalog.store.get(thumbnail_key(digest)))
+
+
+def _write_previews(catalog: Catalog, rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
+    """Write the previews of each cell under the names that they have in the root; one that is missing is left out."""
+    for row in rows:
+        for step in preview_steps(row):
+            key = preview_key(row["cell_id"], step)
+            (folder / key).parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                (folder / key).write_bytes(catalog.store.get(key))
 
 
 def _pack(aside: Path, archive: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -12,6 +13,7 @@ from nst.records import ClipRef, ImageRef, MaskRef
 from nst.yaml.json_text import from_json
 from tasks.inputs.digests import MOST_BYTES
 from tasks.inputs.reading import read_picture, read_planned
+from tasks.pages.gallery import side_of_heads
 from tasks.pages.sheet_drawing import montage
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from nst.planning.cells import Cells
     from nst.records import StyleRef
+    from tasks.pages.large_heads import LargeHeads
     from tasks.store import Store
 
 _HEADERS: Final = 200
@@ -36,11 +39,14 @@ class Inputs(NamedTuple):
     styles: Mapping[str, Sequence[ImageRef]]
 
 
-class Heads(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Heads:
     """Small pictures of inputs (file bytes) by name."""
 
     contents: Mapping[str, bytes]
     styles: Mapping[str, bytes]
+    large: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Files beside the page with larger ones (`LargeHeads.links`)."""
 
 
 def inputs_of_plan(cells: Cells) -> Inputs:
@@ -64,15 +70,25 @@ def inputs_of_rows(rows: Sequence[Mapping[str, Any]]) -> Inputs:
     )
 
 
-def heads_of(inputs: Inputs, store: Store) -> Heads:
+def heads_of(inputs: Inputs, store: Store, large: LargeHeads) -> Heads:
     """Return small pictures of inputs by name, a mix as all of its images; what cannot be read is left out.
 
     The cells of an image that cannot be read say why.
+
+    Args:
+        inputs: The inputs.
+        store: The store of the root, which knows clips.
+        large: Writes those that the page's pictures need larger.
     """
-    return Heads(_small(inputs.contents, store), _small(inputs.styles, store))
+    count = sum(min(_HEADERS, len(images)) for images in inputs)
+    side = side_of_heads(count)
+    contents = _small("content", inputs.contents, store, large, side)
+    return Heads(contents, _small("style", inputs.styles, store, large, side), large.links)
 
 
-def _small(images: Mapping[str, Sequence[ImageRef]], store: Store) -> dict[str, bytes]:
+def _small(
+    kind: str, images: Mapping[str, Sequence[ImageRef]], store: Store, large: LargeHeads, side: int
+) -> dict[str, bytes]:
     headers = {}
     for name, parts in islice(images.items(), _HEADERS):
         pictures = []
@@ -81,6 +97,7 @@ def _small(images: Mapping[str, Sequence[ImageRef]], store: Store) -> dict[str, 
                 pictures.append(_shown(image, store))
         if pictures:
             headers[name] = thumbnail(montage(pictures, _HEADER_PX), _HEADER_PX)
+            large.keep(kind, name, pictures, side)
     return headers
 
 

@@ -20,11 +20,10 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from tasks.layout import page_folder
+from tasks.layout import PREVIEWS, page_folder
 from tasks.pages.contact_sheet import SheetCell, contact_sheet
 from tasks.pages.gallery import build_gallery, update_of
-from tasks.pages.heads import Heads, heads_of, inputs_of_plan
-from tasks.pages.report import GALLERY_CELLS, moments, news
+from tasks.pages.report import GALLERY_CELLS, heads_of_plan, moments, news
 from tasks.pages.rows import planned_rows, varying
 from tasks.pages.sheet import SHEET_CELLS, sheet_cell
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tasks.jobs import BatchOutcome, Job
+    from tasks.pages.heads import Heads
     from tasks.planning.sweep import PreparedSweep
 
 LOGGER: Final = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ class LivePage:
         self._lock = threading.Lock()
         self._cells_of: dict[str, tuple[str, ...]] = {}  # batches that were handed out and have not ended
         self._running: dict[str, tuple[int, int]] = {}
+        self._previews: dict[str, list[int]] = {}  # steps by the id of a cell that is being made
         self._lines: dict[str, str] = {}
         self._fresh: list[Mapping[str, Any]] = []
         self._sheet: _Sheet | None = None
@@ -95,11 +96,20 @@ class LivePage:
             if key in self._cells_of:
                 self._running[key] = (step, steps)
 
+    def previewed(self, taken: Mapping[str, int]) -> None:
+        """Note which previews were stored: the steps of the cells, by their ids."""
+        with self._lock:
+            for cell_id, step in taken.items():
+                known = self._previews.setdefault(cell_id, [])
+                known[:] = sorted({*known, step})  # a batch whose worker died begins anew
+
     def ended(self, outcome: BatchOutcome) -> None:
         """Note what became of a batch; to be told of it twice changes nothing."""
         with self._lock:
             self._running.pop(outcome.batch_id, None)
             self._cells_of.pop(outcome.batch_id, None)
+            for cell_id in (*outcome.done, *(failure.cell_id for failure in outcome.failed)):
+                self._previews.pop(cell_id, None)
             self._fresh += outcome.rows
             failed = ((failure.cell_id, failure.error_class, failure.message) for failure in outcome.failed)
             self._fresh += [{"cell_id": i, "error_class": kind, "error_message": text} for i, kind, text in failed]
@@ -129,10 +139,18 @@ class LivePage:
         """Write the page with everything that is known of its cells before the first one is made."""
         prepared, store = self._prepared, self._prepared.root.store
         rows = planned_rows(prepared, GALLERY_CELLS)
-        self.heads = heads_of(inputs_of_plan(prepared.plan.cells), store)
+        self.heads = heads_of_plan(prepared)
         times = moments(prepared.root.catalog, rows)
         page = build_gallery(
-            rows, title=prepared.plan.name, page_uri=self._uri, moments=times, run=self._run_id, **self.heads._asdict()
+            rows,
+            title=prepared.plan.name,
+            page_uri=self._uri,
+            previews_uri=store.url(PREVIEWS),
+            moments=times,
+            run=self._run_id,
+            contents=self.heads.contents,
+            styles=self.heads.styles,
+            large=self.heads.large,
         )
         self._sheet = _Sheet(prepared, self._folder, rows[:SHEET_CELLS], self.heads)
         store.put(f"{self._folder}/index.html", page.encode())
@@ -143,7 +161,7 @@ class LivePage:
         with self._lock:
             fresh, self._fresh = self._fresh, []
             running = [
-                f"[{json.dumps(cell)},{step},{steps}]"
+                f"[{json.dumps(cell)},{step},{steps},{json.dumps(self._previews.get(cell, []))}]"
                 for key, (step, steps) in self._running.items()
                 for cell in self._cells_of.get(key, ())
             ]
@@ -194,5 +212,5 @@ class _Sheet:
         for place, row in enumerate(self._rows):
             self._cells[place] = self._cells[place] or sheet_cell(self._store, row, self._labels)
         cells = [cell for cell in self._cells if cell]
-        self._store.put(self._key, contact_sheet(cells, *self._heads, title=self._title))
+        self._store.put(self._key, contact_sheet(cells, self._heads.contents, self._heads.styles, title=self._title))
         self._next = time.monotonic() + max(_SHEET_EVERY_S, (time.monotonic() - began) / _SHARE)

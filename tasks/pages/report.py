@@ -6,16 +6,17 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.layout import page_folder
+from tasks.layout import PREVIEWS, page_folder
 from tasks.pages.contact_sheet import contact_sheet
 from tasks.pages.gallery import build_gallery
 from tasks.pages.heads import Heads, heads_of, inputs_of_plan, inputs_of_rows
+from tasks.pages.large_heads import LargeHeads, largest_of_plan, largest_of_rows, putting_into
 from tasks.pages.rows import planned_rows, records, shown_rows, sweep_table, varying
 from tasks.pages.sheet import SHEET_CELLS, sheet_cell
 from tasks.pages.traces import traces
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tasks.catalog import Catalog
     from tasks.planning.sweep import PreparedSweep
@@ -71,8 +72,16 @@ def report(prepared: PreparedSweep, heads: Heads | None = None) -> Page:
     """
     plan, root = prepared.plan, prepared.root
     rows = planned_rows(prepared, GALLERY_CELLS)
-    heads = heads or heads_of(inputs_of_plan(plan.cells), root.store)
-    return _write(root, plan.name, rows, heads, folder=page_folder(plan.name, plan.sweep_id), total=plan.total)
+    folder = page_folder(plan.name, plan.sweep_id)
+    heads = heads or heads_of_plan(prepared)
+    return _write(root, plan.name, rows, heads, folder=folder, total=plan.total)
+
+
+def heads_of_plan(prepared: PreparedSweep) -> Heads:
+    """Return the small pictures of the inputs of a planned sweep, and write the larger ones beside its page."""
+    plan, store = prepared.plan, prepared.root.store
+    put = putting_into(store, page_folder(plan.name, plan.sweep_id))
+    return heads_of(inputs_of_plan(plan.cells), store, LargeHeads(put, largest_of_plan(plan.cells)))
 
 
 def write_again(root: Root, name: str, sweep_id: str, total: int) -> Page:
@@ -81,12 +90,23 @@ def write_again(root: Root, name: str, sweep_id: str, total: int) -> Page:
     Images behind a signed link cannot be read any more, and head no row or column then.
     """
     rows = shown_rows(root.store, records(sweep_table(root.catalog, sweep_id, GALLERY_CELLS)))
-    heads = heads_of(inputs_of_rows(rows), root.store)
-    return _write(root, name, rows, heads, folder=page_folder(name, sweep_id), total=total)
+    folder = page_folder(name, sweep_id)
+    heads = heads_of(
+        inputs_of_rows(rows), root.store, LargeHeads(putting_into(root.store, folder), largest_of_rows(rows))
+    )
+    return _write(root, name, rows, heads, folder=folder, total=total)
 
 
-def page_elsewhere(catalog: Catalog, name: str, sweep_id: str, total: int, files: Mapping[int, str]) -> Page:
-    """Return the page of a sweep for a folder that has its pictures under other names; nothing is written.
+def page_elsewhere(
+    catalog: Catalog,
+    name: str,
+    sweep_id: str,
+    total: int,
+    *,
+    files: Mapping[int, str],
+    put: Callable[[str, bytes], object],
+) -> Page:
+    """Return the page of a sweep for a folder that has its pictures under other names.
 
     Args:
         catalog: The catalog of the root.
@@ -94,7 +114,9 @@ def page_elsewhere(catalog: Catalog, name: str, sweep_id: str, total: int, files
         sweep_id: Its id.
         total: Number of its cells.
         files: The names, by the position of the cell in the sweep: pictures in the folder `pictures` beside the page,
-            thumbnails in the folder `thumbs`, where `.webp` follows the name.
+            thumbnails in the folder `thumbs`, where `.webp` follows the name. Previews have the keys that they have in
+            the root.
+        put: Writes a file beside the page, given its name and bytes: the large heads.
     """
 
     def located(row: Mapping[str, Any]) -> tuple[str, str]:
@@ -102,7 +124,7 @@ def page_elsewhere(catalog: Catalog, name: str, sweep_id: str, total: int, files
         return f"{_ELSEWHERE}/pictures/{file}", f"{_ELSEWHERE}/thumbs/{file}.webp"
 
     rows = shown_rows(catalog.store, records(sweep_table(catalog, sweep_id, GALLERY_CELLS)), located)
-    heads = heads_of(inputs_of_rows(rows), catalog.store)
+    heads = heads_of(inputs_of_rows(rows), catalog.store, LargeHeads(put, largest_of_rows(rows)))
     return _made(catalog, name, rows, heads, uri=f"{_ELSEWHERE}/index.html", total=total)
 
 
@@ -123,7 +145,8 @@ def write_together(root: Root, sweeps: Sequence[SweepStatus], run: str = "") -> 
         left = max(0, GALLERY_CELLS - len(rows))
         found = shown_rows(root.store, records(sweep_table(root.catalog, status.sweep_id, left)))
         rows += [{**row, "sweep": label} for row in found]
-    heads = heads_of(inputs_of_rows(rows), root.store)
+    put = putting_into(root.store, _TOGETHER)
+    heads = heads_of(inputs_of_rows(rows), root.store, LargeHeads(put, largest_of_rows(rows)))
     total = sum(status.total for status in sweeps)
     title = ", ".join(dict.fromkeys(names)) if len(names) <= 4 else f"{len(names)} sweeps"
     if run:
@@ -164,13 +187,15 @@ def _made(
     table = pd.DataFrame(rows, columns=None if rows else ["method", "picture_uri"])
     labels = varying(table[table.method.notna()])
     shown = [sheet_cell(catalog.store, row, labels) for row in rows[:SHEET_CELLS]]
-    sheet = contact_sheet(shown, *heads, title=f"{name}: {total:,} cells")
+    sheet = contact_sheet(shown, heads.contents, heads.styles, title=f"{name}: {total:,} cells")
     text = build_gallery(
         rows,
         title=title,
         page_uri=uri,
+        previews_uri=f"{_ELSEWHERE}/{PREVIEWS}" if uri.startswith(_ELSEWHERE) else catalog.store.url(PREVIEWS),
         contents=heads.contents,
         styles=heads.styles,
+        large=heads.large,
         moments=moments(catalog, rows),
         run=run,
         has_traces=has_traces,
@@ -185,7 +210,7 @@ def news(run: str, at: float = 0.0, running: str = "", cells: str = "", *, ended
     Args:
         run: What the page was written with.
         at: When it was written, in seconds since 1970; 0 where no run promises to write again soon.
-        running: JSON of [id of a cell, step, all steps], separated by commas.
+        running: JSON of [id of a cell, step, all steps, steps that it has previews of], separated by commas.
         cells: JSON of what became known of cells since the page was written (`gallery.update_of`), likewise.
         ended: Whether nothing more will come.
     """

@@ -68,7 +68,7 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
 def _structured() -> frozenset[str]:
     """Return the columns whose texts may be JSON: settings that are lists or mappings, and lists about the images."""
     settings = {name for method in METHOD_CONFIGS for name, place in places(method).items() if place.structured}
-    fixed = (*columns.IDENTITY, *columns.LOSSES, *columns.JUDGE)
+    fixed = (*columns.IDENTITY, *columns.LOSSES, *columns.PICTURE, *columns.JUDGE)
     return frozenset(settings | {column.name for column in fixed if column.description.startswith("JSON ")})
 
 

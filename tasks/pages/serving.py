@@ -28,7 +28,7 @@ from urllib.parse import unquote, urlsplit
 
 from nst.errors import NstError, UserError
 from nst.yaml.json_text import from_json
-from tasks.layout import PICTURES, THUMBNAILS
+from tasks.layout import PICTURES, PREVIEWS, THUMBNAILS
 from tasks.pages.choices import MOST_BYTES
 from tasks.store.contract import check_key
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tasks.store import Store
 
 PAGES: Final = "gallery/"
-_PUBLIC: Final = (PAGES, PICTURES, THUMBNAILS)
+_PUBLIC: Final = (PAGES, PICTURES, PREVIEWS, THUMBNAILS)
 _KINDS: Final = {".html": "text/html; charset=utf-8", ".js": "text/javascript", ".webp": "image/webp"}
 _RANGE: Final = re.compile(r"bytes=(\d+)-(\d*)")
 _CHOICES: Final = "choices"
@@ -211,7 +211,7 @@ class _Handler(BaseHTTPRequestHandler):
         suffix = Path(key).suffix
         headers = {"Content-Type": _KINDS.get(suffix) or mimetypes.types_map.get(suffix, "application/octet-stream")}
         headers["Accept-Ranges"] = "bytes"
-        # Pictures are named by their digests and never change.
+        # Pictures are named by their digests, and previews by their cells: they never change.
         headers["Cache-Control"] = "no-store" if key.startswith(PAGES) else "max-age=31536000, immutable"
         part = _RANGE.fullmatch(self.headers.get("Range", ""))
         if not part:

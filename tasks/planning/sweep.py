@@ -118,6 +118,7 @@ class PreparedSweep:
             sweep_id=self.plan.sweep_id,
             sweep_name=self.plan.name,
             weights_uri=self.weights[config.loss_network].uri if config.loss_network else "",
+            preview_every=self.plan.cells.preview_every,
         )
 
 

@@ -20,23 +20,30 @@ import secrets
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from nst.errors import UserError
+from nst.errors import Stopped, UserError
 from nst.yaml.json_text import from_json
 from tasks.prefect import serve
 
 _LOG_LINES = 15
+_POLL_S = 0.05
+
+
+class NotStartedError(UserError):
+    """A private server ended before it answered, or it did not answer in time; the first line says which."""
+
 
 _SETTINGS = {
     # One transaction for up to 500 records instead of one each: a quarter of the CPU, a thirtieth of the delay.
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "500",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "500",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "0.2",
     # A private server has no schedules, workers or automations.
     "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
@@ -73,13 +80,14 @@ class ServerProcess:
         """Return whether the process still runs."""
         return self.process.poll() is None
 
-    def wait_until_healthy(self, deadline_s: float) -> None:
+    def wait_until_healthy(self, deadline_s: float, stopping: threading.Event | None = None) -> None:
         """Return when the server answers.
 
         Raises:
-            UserError: It ended, or it did not answer in time; with the end of its log.
+            NotStartedError: It ended, or it did not answer in time; with the end of its log.
+            Stopped: `stopping` was set.
         """
-        began = time.monotonic()
+        began, stopping = time.monotonic(), stopping or threading.Event()
         while True:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 if call(self.api_url, "GET", "/health") is True:
@@ -88,11 +96,12 @@ class ServerProcess:
                 code = self.process.poll()
                 what = f"did not answer within {deadline_s:g} s" if code is None else f"ended with code {code}"
                 lines = self.log_path.read_text(errors="replace").splitlines()[-_LOG_LINES:]
-                raise UserError(
-                    "\n".join([f"the private Prefect server {what}; the end of {self.log_path}:", *lines, ""]),
+                raise NotStartedError(
+                    "\n".join([f"the private Prefect server {what}", f"the end of {self.log_path}:", *lines, ""]),
                     hint="run with --inline to do without Prefect, or set PREFECT_API_URL to your own server",
                 )
-            time.sleep(0.05)
+            if stopping.wait(_POLL_S):
+                raise Stopped("the run was stopped before Prefect answered")
 
     def stop(self) -> None:
         """Stop the server and wait for its end."""

@@ -12,24 +12,30 @@ import contextlib
 import http.client
 import logging
 import os
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nst.errors import UserError
 from tasks.prefect import process as prefect_process
+from tasks.prefect.client import (
+    client_settings,
+    end_client_services,
+    environment,
+    import_what_a_run_needs,
+    quiet_when_lost,
+    to_loopback,
+)
 from tasks.prefect.process import ServerProcess, call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    import threading
+    from collections.abc import Iterator
 
 log = logging.getLogger("nst.prefect")
 
 _START_DEADLINE_S = 120
-_PROXIES = [name for kind in ("ALL", "HTTP", "HTTPS") for name in (f"{kind}_PROXY", f"{kind.lower()}_proxy")]
 _RETRIES = 2
 """Prefect's own five take over a minute of waiting, per request, for a server on loopback that has died."""
 _FINAL = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
@@ -126,40 +132,46 @@ def starting_server(state_dir: Path | None = None) -> Iterator[ServerProcess | N
 
 
 @contextlib.contextmanager
-def private_server(starting: ServerProcess | None, *, start_deadline_s: float = _START_DEADLINE_S) -> Iterator[Server]:
+def private_server(
+    starting: ServerProcess | None,
+    stopping: threading.Event | None = None,
+    *,
+    start_deadline_s: float = _START_DEADLINE_S,
+) -> Iterator[Server]:
     """Provide this process with a Prefect server for the length of the context.
 
     Args:
         starting: The process of a private server; it is stopped if a Prefect profile names another server.
+        stopping: Set by whoever stops the run; then the server is not waited for any longer.
         start_deadline_s: Seconds after which a server that does not answer counts as not started.
 
     Raises:
-        UserError: The configured server does not answer, or the private one does not start.
+        UserError: The configured server does not answer.
+        NotStartedError: The private server does not start.
+        Stopped: `stopping` was set before the server answered.
     """
     global _current  # noqa: PLW0603  # it belongs to the process, as the environment does
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_environment({"DO_NOT_TRACK": "1", **_no_proxy()}))
-        if starting:  # a server on loopback; Prefect's client fails at a proxy of a kind that it does not speak
-            stack.enter_context(_environment({name: None for name in _PROXIES if _is_socks(os.environ.get(name))}))
+        stack.enter_context(environment({"DO_NOT_TRACK": "1", **to_loopback(private=starting is not None)}))
         # The import of Prefect takes a second or two, in which the server starts. A profile may name a server too.
         configured = configured_url()
         if configured:
             if starting:
                 starting.stop()
             check_configured(configured)
-            stack.enter_context(_client_settings(configured))
+            stack.enter_context(client_settings(configured))
             yield Server(configured, private=False)
             return
         assert starting is not None
-        _import_what_a_run_needs()
-        starting.wait_until_healthy(start_deadline_s)
+        import_what_a_run_needs()
+        starting.wait_until_healthy(start_deadline_s, stopping)
         server = Server(starting.api_url, private=True, auth=starting.auth, process=starting)
         _close_dead_runs(server)
         more = {"client.max_retries": _RETRIES, "api.auth_string": server.auth}
-        stack.enter_context(_environment({"PREFECT_API_AUTH_STRING": server.auth}))
-        stack.enter_context(_client_settings(starting.api_url, more))
+        stack.enter_context(environment({"PREFECT_API_AUTH_STRING": server.auth}))
+        stack.enter_context(client_settings(starting.api_url, more))
         _current = server
-        stack.enter_context(_quiet_when_lost(starting))
+        stack.enter_context(quiet_when_lost(starting))
         try:
             yield server
         finally:
@@ -168,18 +180,7 @@ def private_server(starting: ServerProcess | None, *, start_deadline_s: float = 
                 with contextlib.suppress(OSError, http.client.HTTPException):
                     server._drain()  # noqa: SLF001
             finally:
-                _end_client_services(discard=not starting.alive())
-
-
-def _no_proxy() -> dict[str, str]:
-    """Return the variables that keep loopback out of every proxy, with what the user keeps out already."""
-    kept = [os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY")]
-    value = ",".join([*filter(None, kept), "127.0.0.1", "localhost"])
-    return {"no_proxy": value, "NO_PROXY": value}
-
-
-def _is_socks(address: str | None) -> bool:
-    return (address or "").lower().startswith("socks")
+                end_client_services(discard=not starting.alive())
 
 
 def default_state_dir() -> Path:
@@ -227,16 +228,6 @@ def configured_url() -> str | None:
         ) from error
 
 
-def _import_what_a_run_needs() -> None:
-    """Import in a second or two, in which the server starts, what the first flow run would import otherwise."""
-    import fastapi.encoders  # noqa: F401
-    import prefect.client.orchestration
-    import prefect.events.worker
-    import prefect.flow_engine
-    import prefect.task_engine
-    import prefect.utilities.visualization  # noqa: F401
-
-
 def _close_dead_runs(server: Server) -> None:
     """Mark flow runs as crashed that an earlier run left as running: no other process uses this database."""
     left = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}}
@@ -248,91 +239,3 @@ def _close_dead_runs(server: Server) -> None:
     with contextlib.suppress(OSError, http.client.HTTPException):
         for flow_run in server.call("POST", "/flow_runs/filter", left):
             server.call("POST", f"/flow_runs/{flow_run['id']}/set_state", {"state": state, "force": True})
-
-
-@contextlib.contextmanager
-def _client_settings(api_url: str, more: Mapping[str, Any] = MappingProxyType({})) -> Iterator[None]:
-    """Point the Prefect client of this process, in all threads, to the server; log only warnings."""
-    from prefect.context import refresh_global_settings_context
-    from prefect.logging.configuration import setup_logging
-    from prefect.settings import temporary_settings
-
-    def refresh() -> None:
-        # Prefect read the environment when it was imported; its own threads see only these global settings.
-        refresh_global_settings_context()
-        setup_logging()
-        for name in ("prefect.flow_runs", "prefect.task_runs"):
-            logging.getLogger(name).addFilter(_is_no_stop)
-
-    level = os.environ.get("PREFECT_LOGGING_LEVEL", "WARNING")
-    with contextlib.ExitStack() as stack:
-        stack.callback(refresh)
-        stack.enter_context(_environment({"PREFECT_API_URL": api_url, "PREFECT_LOGGING_LEVEL": level}))
-        refresh()
-        # Settings of an enclosing context would win over the global ones.
-        stack.enter_context(temporary_settings({"api.url": api_url, "logging.level": level, **more}))
-        yield
-
-
-@contextlib.contextmanager
-def _quiet_when_lost(process: ServerProcess) -> Iterator[None]:
-    """Say one line when the server dies inside this context, in place of Prefect's own lines for each record."""
-    ended = threading.Event()
-    silenced: list[logging.Logger] = []
-
-    def watch() -> None:
-        process.process.wait()
-        if not ended.is_set():
-            names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "prefect"]
-            silenced.extend(logger for logger in map(logging.getLogger, names) if not logger.disabled)
-            for logger in silenced:
-                logger.disabled = True
-            log.warning("the private Prefect server died; the run goes on without its page")
-
-    threading.Thread(target=watch, daemon=True, name="server-watch").start()
-    try:
-        yield
-    finally:
-        ended.set()
-        for logger in silenced:
-            logger.disabled = False
-
-
-def _is_no_stop(record: logging.LogRecord) -> bool:
-    """Return whether a line of Prefect's log is about something else than a stop, which Prefect logs as an error."""
-    return "Finished in state Cancelled" not in record.getMessage()
-
-
-def _end_client_services(*, discard: bool) -> None:
-    """End the client's threads that send events and logs, which would go on sending to a server that has stopped.
-
-    Args:
-        discard: Whether to throw away what is queued because the server died: each item would take seconds to fail.
-    """
-    from prefect.events.worker import EventsWorker
-
-    if discard:
-        services: Any = EventsWorker._instances  # type: ignore[misc]  # noqa: SLF001  # of all services
-        for service in tuple(services.values()):
-            with service._queue.mutex:  # noqa: SLF001
-                service._queue.queue.clear()  # noqa: SLF001
-    EventsWorker.drain_all(timeout=10)
-
-
-@contextlib.contextmanager
-def _environment(values: Mapping[str, str | None]) -> Iterator[None]:
-    """Give environment variables other values inside of the context; None removes one."""
-    before = {name: os.environ.get(name) for name in values}
-    _set(values)
-    try:
-        yield
-    finally:
-        _set(before)
-
-
-def _set(values: Mapping[str, str | None]) -> None:
-    for name, value in values.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value

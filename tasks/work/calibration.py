@@ -19,7 +19,7 @@ from nst.planning.rates import Calibration, rate_of
 from tasks.inputs.uris import read_uri
 from tasks.inputs.weights import packaged_uri
 from tasks.planning.calibration import keep_calibrations
-from tasks.work.devices import usable_cores
+from tasks.work.devices import pin, usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,9 +67,7 @@ def calibrate(configs: Iterable[Method], device: str) -> dict[Rate, Calibration]
 
 def _measure(config: Method, device: str) -> Calibration | None:
     """Return what a trial measures, in a process that has not imported torch yet; None if its pictures fail."""
-    if device.startswith("cuda:"):
-        os.environ["CUDA_VISIBLE_DEVICES"] = device.removeprefix("cuda:")
-        device = "cuda"
+    device = pin(device)
     import torch
 
     from nst.methods import stylize_batch

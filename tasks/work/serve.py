@@ -10,6 +10,7 @@ after its commit: a worker that dies loses what it has not acknowledged, two bat
 What the owner is told is (kind, key of the job, value):
 
     step      (step, all steps)
+    preview   the steps after which previews of cells were stored, by their ids
     computed  None: the next batch may come
     done      the outcome: everything is committed
     error     what the job raised
@@ -29,6 +30,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks.work.c_libraries import quiet_c_libraries
+from tasks.work.devices import pin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,10 +48,7 @@ def serve(connection: Connection, root: Root, device: str, threads: int) -> None
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     quiet_c_libraries()
     _exit_with_parent()
-    if device.startswith("cuda:"):
-        os.environ["CUDA_VISIBLE_DEVICES"] = device.removeprefix("cuda:")
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # a resumed sweep gives the same bits
-        device = "cuda"
+    device = pin(device)
     import torch
 
     from tasks.jobs import TrainingJob
@@ -75,7 +74,7 @@ def serve(connection: Connection, root: Root, device: str, threads: int) -> None
             owner.answer(job.key, partial(train, job, root.catalog, device, report))
             continue
         try:
-            computed = stylist.compute(job, report)
+            computed = stylist.compute(job, report, partial(owner.tell, "preview", job.key))
         except Exception as error:  # noqa: BLE001  the parent decides what it means
             owner.tell("error", job.key, _picklable(error))
         else:

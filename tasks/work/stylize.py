@@ -27,6 +27,7 @@ from tasks.work.clip_made import ClipMade
 from tasks.work.halving import as_told, stylize_in_memory
 from tasks.work.judging import Judging
 from tasks.work.measuring import Measuring
+from tasks.work.previews import StoredPreviews
 from tasks.work.requests import Requests
 from tasks.work.rows import failure_row, failures_id, loss_columns, trace_row
 from tasks.work.workplace import peak_memory, reset_peak_memory, workplace
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from nst.config.method import Method
     from nst.records import Cell
     from tasks.root import Root
+    from tasks.work.previews import Tell
+
+    _Ready = list[tuple[Cell, Request]]
 
 OnStep = Callable[[int, int], None]
 """Called with (step, all steps) of a batch."""
@@ -61,6 +65,7 @@ class Computed:
         ready: The cells whose inputs could be read, with their requests.
         stylized: What became of each of them.
         failures: The cells whose inputs could not be read.
+        previews: The pictures on their way; None of clips.
         here: Columns about where and when it was computed.
         about: Columns about the batch, those of `here` among them.
     """
@@ -69,6 +74,7 @@ class Computed:
     ready: list[tuple[Cell, Request]]
     stylized: list[Stylized | ClipMade | Exception]
     failures: list[_FailedCell]
+    previews: StoredPreviews | None
     here: Mapping[str, Any]
     about: Mapping[str, Any]
 
@@ -93,8 +99,8 @@ class Stylist:
         """Stylize the cells of `job` and commit their rows; errors as `compute` and `commit`."""
         return self.commit(self.compute(job, on_step))
 
-    def compute(self, job: Job, on_step: OnStep | None = None) -> Computed:
-        """Read the inputs of the cells of `job` and stylize them; nothing is written.
+    def compute(self, job: Job, on_step: OnStep | None = None, on_preview: Tell | None = None) -> Computed:
+        """Read the inputs of the cells of `job` and stylize them; nothing is written but previews.
 
         Raises:
             TransientError: The store did not answer.
@@ -104,7 +110,9 @@ class Stylist:
         failures: list[_FailedCell] = []
         ready = self._read(job, failures)
         here = {"started_at": started, **workplace(self.device)}
-        stylized = self._stylize(job, ready, here, on_step)
+        clip = bool(ready and ready[0][0].content and ready[0][0].content.clip)
+        previews = None if clip else StoredPreviews(self.root.store, job.preview_every, on_preview)
+        stylized = self._stylize(job, ready, here, on_step, previews)
         seconds = time.perf_counter() - clock
         about = {
             "batch_seconds": seconds,
@@ -114,14 +122,14 @@ class Stylist:
             "peak_memory_bytes": peak_memory(self.device),
             **here,
         }
-        return Computed(job, ready, stylized, failures, here, about)
+        return Computed(job, ready, stylized, failures, previews, here, about)
 
     def _stylize(
-        self, job: Job, ready: list[tuple[Cell, Request]], here: Mapping[str, Any], on_step: OnStep | None
+        self, job: Job, ready: _Ready, here: Mapping[str, Any], on_step: OnStep | None, previews: StoredPreviews | None
     ) -> list[Stylized | ClipMade | Exception]:
         """Return one picture, clip or error per cell; the frames of clips are committed already."""
-        if ready and ready[0][0].content and ready[0][0].content.clip:
-            workspace = self._workspace(job)
+        workspace = self._workspace(job)
+        if previews is None:
             try:
                 from tasks.work.clip_frames import ClipWork  # late: it needs the extra `video`
 
@@ -130,7 +138,8 @@ class Stylist:
                 if _is_the_stores(error):
                     raise
                 return [as_told(error, self.device)] * len(ready)
-        return [*stylize_in_memory([request for _, request in ready], self._workspace(job), on_step)]
+        watched = workspace.watched_by(previews.onlooker)
+        return [*stylize_in_memory([request for _, request in ready], watched, on_step)]
 
     def commit(self, computed: Computed) -> BatchOutcome:
         """Write the pictures of a batch and commit its rows; another thread may compute the next batch meanwhile.
@@ -146,6 +155,8 @@ class Stylist:
         traces: list[dict[str, Any]] = []
         if job.part:  # its frames are committed; the clip itself is another job's
             return BatchOutcome(job.batch.batch_id, (), (), computed.about["batch_seconds"])
+        if computed.previews:
+            computed.previews.ended()
         for (cell, request), outcome in zip(computed.ready, computed.stylized, strict=True):
             if isinstance(outcome, Exception):
                 failures.append(_FailedCell(cell, outcome, "stylize"))
@@ -155,6 +166,7 @@ class Stylist:
                     row = self._write_clip(request, outcome)
                 else:
                     row = self._write_picture(job, cell, request, outcome)
+                    row |= computed.previews.columns(cell.cell_id, outcome.steps) if computed.previews else {}
             except Exception as error:
                 if _is_the_stores(error):
                     raise

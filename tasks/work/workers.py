@@ -12,7 +12,7 @@ import signal
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
@@ -37,6 +37,9 @@ OnStep = Callable[[str, int, int], None]
 OnOutcome = Callable[[BatchOutcome], None]
 """Called with what became of a batch, as soon as its rows are committed."""
 
+OnPreview = Callable[[Mapping[str, int]], None]
+"""Called with the steps after which previews of cells were stored, by their ids."""
+
 CRASHES_BEFORE_QUARANTINE: Final = 3
 """Workers that a job may kill before it is given up."""
 
@@ -56,6 +59,7 @@ class DevicePool:
     def __init__(self, root: Root, devices: Sequence[str], on_step: OnStep | None = None) -> None:
         self._on_steps = [on_step] if on_step else []
         self._on_outcomes: list[OnOutcome] = []
+        self._on_previews: list[OnPreview] = []
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         threads = max(1, usable_cores() // max(1, sum(device == "cpu" for device in devices)))
         self._workers = [_Worker(root, device, threads) for device in devices]
@@ -71,24 +75,29 @@ class DevicePool:
         self.close()
 
     @contextmanager
-    def watched(self, on_step: OnStep, on_outcome: OnOutcome) -> Iterator[None]:
+    def watched(self, on_step: OnStep, on_outcome: OnOutcome, on_preview: OnPreview) -> Iterator[None]:
         """Call these, too, inside this context: from threads that wait for jobs. They are quick and do not raise."""
         self._on_steps.append(on_step)
         self._on_outcomes.append(on_outcome)
+        self._on_previews.append(on_preview)
         try:
             yield
         finally:
             self._on_steps.remove(on_step)
             self._on_outcomes.remove(on_outcome)
+            self._on_previews.remove(on_preview)
 
-    def _step(self, key: str, step: int, steps: int) -> None:
-        for on_step in tuple(self._on_steps):
-            on_step(key, step, steps)
-
-    def _outcome(self, outcome: BatchOutcome | TrainingOutcome) -> None:
-        if isinstance(outcome, BatchOutcome):
+    def _told(self, kind: str, key: str, value: Any) -> None:
+        """Hand on what a worker tells (`tasks.work.serve`)."""
+        if kind == "step":
+            for on_step in tuple(self._on_steps):
+                on_step(key, *value)
+        elif kind == "preview":
+            for on_preview in tuple(self._on_previews):
+                on_preview(value)
+        elif isinstance(value, BatchOutcome):
             for on_outcome in tuple(self._on_outcomes):
-                on_outcome(outcome)
+                on_outcome(value)
 
     @overload
     def run(self, job: Job, *, crashes: int = ...) -> BatchOutcome: ...
@@ -111,7 +120,7 @@ class DevicePool:
         worker = self._idle.get()
         try:
             for crash in range(1, crashes + 1):
-                outcome: BatchOutcome | TrainingOutcome | Exception = worker.run([job], self._step, self._outcome)[0][1]
+                outcome: BatchOutcome | TrainingOutcome | Exception = worker.run([job], self._told)[0][1]
                 if not isinstance(outcome, WorkerLost) or crash == crashes:
                     break
         finally:
@@ -134,7 +143,7 @@ class DevicePool:
         """
         worker = self._idle.get()
         try:
-            return worker.run(jobs, self._step, self._outcome)
+            return worker.run(jobs, self._told)
         finally:
             self._idle.put(worker)
 
@@ -181,10 +190,13 @@ class _Worker:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
             child_end.close()
 
-    def run(
-        self, jobs: Sequence[AnyJob], on_step: OnStep, on_outcome: Callable[[Any], None]
-    ) -> list[tuple[AnyJob, Any]]:
-        """Run jobs as `DevicePool.run_in_turn` does."""
+    def run(self, jobs: Sequence[AnyJob], told: Callable[[str, str, Any], None]) -> list[tuple[AnyJob, Any]]:
+        """Run jobs as `DevicePool.run_in_turn` does.
+
+        Args:
+            jobs: The jobs.
+            told: Called with (kind, key of the job, value) of what concerns more than the order of jobs.
+        """
         self._refuse_if_stopping()
         if self.process is None or not self.process.is_alive():
             self.start()
@@ -202,8 +214,8 @@ class _Worker:
                     free = False
                     continue
                 kind, key, value = self.connection.recv()
-                if kind == "step":
-                    on_step(key, *value)
+                if kind in {"step", "preview"}:
+                    told(kind, key, value)
                 elif kind == "computed":
                     free = True
                 else:
@@ -211,7 +223,7 @@ class _Worker:
                     if kind == "error":
                         waiting.clear()
                     else:
-                        on_outcome(value)
+                        told(kind, key, value)
         except (EOFError, ConnectionError):
             self._refuse_if_stopping()
             lost = WorkerLost(f"the worker of {self.device} died {self._cause_of_death()}")

@@ -23,12 +23,12 @@ function otherOf(i) {
   if (state.against === "pin" && DATA.keys.includes(state.pin)) {
     const pinned = DATA.keys.indexOf(state.pin);
     const label = `pinned: ${nameOf(pinned)} ${captionOf(pinned, new Set())}`;
-    return { source: playedOf(pinned), still: DATA.thumbs[pinned], label, clip: clipOf(pinned) };
+    return { source: bigOf(pinned), still: DATA.thumbs[pinned], label, clip: clipOf(pinned), of: pinned };
   }
   const kind = state.against === "style" ? "style" : "content";
   const name = AXES.has(kind) ? valueOf(kind, i) : DATA.only[kind];
   const [still, moving] = [DATA.heads[kind][name], kind === "content" && clipOf(i) ? contentOf(i) : null];
-  return { source: moving?.source ?? still, still, label: `${kind}: ${text(name)}`, clip: moving?.clip ?? null };
+  return { source: moving?.source ?? still, still, label: `${kind}: ${text(name)}`, clip: moving?.clip ?? null, large: moving?.source ? null : DATA.large[kind]?.[name] };
 }
 
 // A picture or a clip; where this browser cannot play the clip, a smaller picture of it.
@@ -37,12 +37,20 @@ function viewOf(source, still, label, attributes) {
   return el("img", { src: broken.has(source) ? still : source, alt: label, ...attributes });
 }
 
+// The small picture of an input, until the large one is there.
+function sharpened(node, address) {
+  const image = new Image();
+  image.addEventListener("load", () => { node.src = address; });
+  if (address) image.src = address;
+  return node;
+}
+
 function stageOf(i) {
-  if (faultOf(i)) return el("div", { class: "show" }, el("p", { class: "fail" }, faultOf(i)));
+  if (faultOf(i) && previewShown(i) === null) return el("div", { class: "show" }, el("p", { class: "fail" }, faultOf(i)));
   const other = otherOf(i);
   const mode = other.source ? state.mode : "one";
-  const picture = () => viewOf(playedOf(i), DATA.thumbs[i], nameOf(i), { class: "own" });
-  const second = (attributes) => viewOf(other.source, other.still, other.label, { class: "second", ...attributes });
+  const picture = () => viewOf(bigOf(i), DATA.thumbs[i], nameOf(i), { class: "own", "data-of": i, onerror: onLost });
+  const second = (attributes) => sharpened(viewOf(other.source, other.still, other.label, { class: "second", "data-of": other.of, ...attributes }), other.large);
   if (mode === "side") {
     return el("div", { class: "show" }, el("figure", {}, second({}), el("figcaption", {}, other.label)),
       el("figure", {}, picture(), el("figcaption", {}, "stylized")));
@@ -77,11 +85,13 @@ function renderBox() {
   stopClips();
   const stage = stageOf(i);
   bar.lastElementChild.before(dressStage(stage, i));
-  byId("stage").replaceChildren(...[bar, stage, playClips(stage, i, otherOf(i)), ...notesOf(stage, i)].filter((node) => node !== null));
+  byId("stage").replaceChildren(...[bar, stage, playClips(stage, i, otherOf(i)), stepSlider(), ...notesOf(stage, i)].filter((node) => node !== null));
   if (!focused.isConnected) refocus(focused, byKeyboard);
 
   byId("facts").replaceChildren(...factsOf(i));
   drawAlong(i);
+  drawSteppers();
+  restepBox();
   drawChoice(i);
   applyLook();
 }

@@ -15,7 +15,7 @@ from tasks.catalog import parameters, schema
 from tasks.pages.gallery.links import relative
 from tasks.pages.gallery.settings import places
 from tasks.pages.gallery.sources import clips, sources
-from tasks.pages.gallery.values import coded, plain
+from tasks.pages.gallery.values import coded, plain, preview_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -104,6 +104,7 @@ def tabulate(
         "thumbs": [relative(row.get("thumbnail_uri"), page_uri) for row in cells],
         "shapes": [_shape(row) for row in cells],
         "errors": [_error(row) for row in cells],
+        "previews": _previews(cells),
         "sources": sources(cells, page_uri),
         "clips": clips(cells, moments or {}),
         "of_clips": OF_CLIPS,
@@ -124,6 +125,7 @@ def update_of(row: Mapping[str, Any], page_uri: str, moments: Sequence[float] = 
         "thumb": relative(row.get("thumbnail_uri"), page_uri),
         "shape": _shape(row),
         "numbers": {name: value for name, value in numbers.items() if value is not None},
+        "previews": preview_steps(row),
         **({"clip": clip} if clip else {}),
     }
 
@@ -197,6 +199,12 @@ def _error(row: Mapping[str, Any]) -> str | None:
         return None
     kind, message = plain(row.get("error_class")), plain(row.get("error_message"))
     return ": ".join(str(part) for part in (kind, message) if part)
+
+
+def _previews(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the steps that the cells have previews of, each list once; without an index if no cell has any."""
+    found = coded([tuple(preview_steps(row)) for row in cells])
+    return found if any(found["values"]) else {"values": [], "index": []}
 
 
 def _shape(row: Mapping[str, Any]) -> str | None:

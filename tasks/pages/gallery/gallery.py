@@ -17,14 +17,15 @@ from PIL import Image
 from nst.errors import InputError
 from nst.pictures.images import decode, resize
 from tasks.pages.gallery.columns import tabulate
+from tasks.pages.gallery.links import relative
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _HERE: Final = Path(__file__).parent
 _SCRIPTS: Final = (
-    "model.js", "grid.js", "clip.js", "zoom.js", "box.js", "facts.js", "plot.js", "live.js", "choices.js", "marks.js",
-    "vote.js", "ranking.js", "main.js",
+    "model.js", "grid.js", "clip.js", "zoom.js", "steps.js", "box.js", "facts.js", "plot.js", "live.js", "choices.js",
+    "marks.js", "vote.js", "ranking.js", "main.js",
 )  # fmt: skip
 _HEAD_BYTES: Final = 3_000_000
 """About how many bytes of content and style pictures a page may carry."""
@@ -35,8 +36,10 @@ def build_gallery(
     *,
     title: str,
     page_uri: str,
+    previews_uri: str = "",
     contents: Mapping[str, bytes] | None = None,
     styles: Mapping[str, bytes] | None = None,
+    large: Mapping[str, Mapping[str, str]] | None = None,
     moments: Mapping[str, Sequence[float]] | None = None,
     run: str = "",
     has_traces: bool = False,
@@ -48,9 +51,12 @@ def build_gallery(
             over failures and a later failure over earlier ones; columns that are absent or null are left out.
         title: Heading; any text.
         page_uri: URI at which the page will lie: pictures below the same root are named relative to it.
+        previews_uri: URI of the folder of all previews (`tasks.layout.PREVIEWS`); "" for a page that shows none.
         contents: Content pictures (file bytes) by name, for the headings and to compare with; carried in the page,
             scaled down. Of a missing or unreadable picture only the name is shown.
         styles: The same for styles.
+        large: Addresses beside the page of larger ones by name, for the kinds `content` and `style`; loaded when
+            somebody compares a picture with them.
         moments: When each frame of a clip is shown, in seconds of its content, by the cell's id. The frames of a clip
             without an entry are taken to follow each other evenly from 0.
         run: Id of the run that makes the pictures while the page is open: it then reads `live.js` beside it now and
@@ -58,9 +64,10 @@ def build_gallery(
         has_traces: Whether `traces.js` lies beside the page (`tasks.pages.traces`).
     """
     data = {"run": run, "traces": has_traces, **tabulate(rows, page_uri, moments, growing=bool(run))}
+    data["previews"]["base"] = relative(previews_uri, page_uri)
     heads = {"content": contents or {}, "style": styles or {}}
-    count = sum(len(known) for known in heads.values())
-    side = 640 if count * 60_000 < _HEAD_BYTES else 256 if count * 12_000 < _HEAD_BYTES else 96
+    side = side_of_heads(sum(len(known) for known in heads.values()))
+    data["large"] = large or {}
     data["heads"] = {
         kind: {name: _embedded(each, side) for name, each in known.items()} for kind, known in heads.items()
     }
@@ -77,6 +84,11 @@ def build_gallery(
         data=Markup(_json_for_html(data)),  # noqa: S704  # escaped by _json_for_html
     )
     return page.encode("utf-8", "replace").decode()  # lone surrogates could not be written
+
+
+def side_of_heads(count: int) -> int:
+    """Return the long side in pixels that a page with so many contents and styles carries them with, at most."""
+    return 640 if count * 60_000 < _HEAD_BYTES else 256 if count * 12_000 < _HEAD_BYTES else 96
 
 
 def _json_for_html(value: object) -> str:

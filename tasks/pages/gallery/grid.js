@@ -17,19 +17,25 @@ function headOf(key, value) {
   return el("span", { class: "head" }, ...(key === "none" ? [] : figures));
 }
 
+// The picture of a cell as the grid shows it.
+function stillOf(i) {
+  const large = Number(state.fit) > THUMB_PX && !isVideo(DATA.pictures[i]);
+  return (large ? DATA.pictures[i] : DATA.thumbs[i]) || DATA.pictures[i];
+}
+
 function cellOf(i, known, order) {
   const fault = faultOf(i);
   const caption = captionOf(i, known);
   const metric = METRICS.get(state.n || state.sort);
   const number = metric && metric.values[i] !== null ? `${metric.label} ${amount(metric.values[i], metric.unit)}` : "";
   const label = [nameOf(i), captionOf(i, new Set()), fault].filter(Boolean).join(", ");
-  const large = Number(state.fit) > THUMB_PX && !isVideo(DATA.pictures[i]);
   const shape = DATA.shapes[i] ? `aspect-ratio: ${DATA.shapes[i]}` : null;
   const node = el("button", { class: "cell", type: "button", tabindex: -1, "data-cell": DATA.keys[i], title: label, style: hueOfNumber(i), onclick: () => openBox(i, node.order), onfocus: () => rove(node) },
-    fault ? faultNode(i, fault, label)
-      : el("img", { src: (large ? DATA.pictures[i] : DATA.thumbs[i]) || DATA.pictures[i], alt: label, loading: "lazy", decoding: "async", style: shape }),
+    fault && previewShown(i) === null ? faultNode(i, fault, label)
+      : el("img", { src: smallOf(i), alt: label, loading: "lazy", decoding: "async", style: shape, onerror: onLost }),
+    ...stepMarks(i),
     markNode(i), caption || number ? el("span", { class: "caption" }, ...breakable([caption, number].filter(Boolean).join(" · "))) : null);
-  Object.assign(node, { order, known });
+  Object.assign(node, { order, known, i });
   return node;
 }
 
@@ -43,6 +49,7 @@ function faultNode(i, fault, label) {
 function redrawCell(i) {
   const old = document.querySelector(`[data-cell="${CSS.escape(DATA.keys[i])}"]`);
   if (!old) return;
+  if (running.has(i) && previewShown(i) !== null && old.querySelector("img")) { restep(old); return; }
   const node = cellOf(i, old.known, old.order);
   node.tabIndex = old.tabIndex;
   const hadFocus = document.activeElement === old;

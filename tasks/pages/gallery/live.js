@@ -13,7 +13,7 @@ window.nstLive = (head, now, updates) => {
   if (head.run !== DATA.run) { live.on = false; live.anew = true; drawSummary(); loadAnew(head.run); return; }
   const changed = new Set(running.keys());
   running.clear();
-  for (const [id, step, steps] of now) for (const i of placesOf.get(id) || []) { running.set(i, [step, steps]); changed.add(i); }
+  for (const [id, step, steps, early] of now) for (const i of placesOf.get(id) || []) { running.set(i, [step, steps]); learnPreviews(i, early); changed.add(i); }
   for (const update of updates) {
     if (live.known.get(update.id) === (update.error ?? update.picture)) continue;
     live.known.set(update.id, update.error ?? update.picture);
@@ -31,6 +31,7 @@ function learn(i, update) {
     DATA.errors[i] = null;
     [DATA.pictures[i], DATA.thumbs[i], DATA.shapes[i]] = [update.picture, update.thumb, update.shape];
     for (const [key, value] of Object.entries(update.numbers)) measure(key, i, value);
+    learnPreviews(i, update.previews);
     if (update.clip) DATA.clips.index[i] = DATA.clips.values.push(update.clip) - 1;
   }
   haystack[i] = undefined;
@@ -42,6 +43,8 @@ function redraw(changed) {
   if (regrouped) drawCells(true); else for (const i of changed) redrawCell(i);
   drawSummary();
   drawMetrics();
+  drawSteppers();
+  restepBox();
   if (byId("box").open && changed.has(current()) && !(running.has(current()) && byId("stage").querySelector(".own"))) renderBox();
 }
 

@@ -7,7 +7,7 @@ const KEYS = [
   ["g, s, o, l, r", "grid, sorted, plot, losses along the steps, ranking"], ["f", "favourite, or no longer"], ["v", "vote; there 1, 2, 0: the first or the second is better, no difference; s, u, w: skip, undo, wipe"], ["/", "search"], ["c", "show or hide the controls"], ["t", "light or dark"], ["?", "these keys"],
   ["1, 2, 3, 4", "with a cell open: picture, side by side, slider, difference"], ["p", "pin the picture, to compare others with it; up to three"],
   ["+, -, 0", "zoom in, out, the whole picture; also the wheel, a double click, and dragging (with Shift on the slider)"],
-  ["y", "copy the manifest of the cell"], ["space , .", "play a clip; a frame back, a frame on"],
+  ["y", "copy the manifest of the cell"], [", .", "all pictures a step of their making back, or on"], ["space , .", "with a clip open: play it; a frame back, a frame on"],
 ];
 
 function fill(select, options, value) {
@@ -104,6 +104,7 @@ function drawCells(again = false) {
     if (focused) document.querySelector(`[data-cell="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
   drawSummary();
+  drawSteppers();
   writeState();
 }
 
@@ -180,6 +181,7 @@ function onKey(event) {
   else if (open && player && event.key === ".") player.step(1);
   else if (open && player && event.key === ",") player.step(-1);
   else if (open && player && event.key === " " && !event.target.matches("button, summary, a")) player.toggle();
+  else if ((open || ["grid", "list"].includes(state.view)) && [",", "."].includes(event.key) && stopsOfAll().length) goToStep(placeOfStep() + (event.key === "." ? 1 : -1));
   else if (open && event.key === "p") pin();
   else if (open && event.key === "y") byId("copy")?.click();
   else if (open && (event.key === "+" || event.key === "=")) zoomTo(look.scale * 1.5);

@@ -95,7 +95,7 @@ const biggest = AXES.has("method") ? "method" : [...parameterAxes].sort((a, b) =
 const first = (...keys) => keys.find((key) => key && AXES.has(key));
 const DEFAULTS = {
   view: "grid", y: biggest ? first("pair", "content", "style", "none") : first("content", "none"), x: first("sweep") || biggest || first("style", "none"),
-  lx: "", ly: "", front: "", sort: "", desc: "", n: "", q: "", m: "", min: "", max: "", status: "", size: "", theme: "", tools: "", mark: "", pairs: "", wipe: "", cell: "", mode: "one", against: "content", pin: "", pins: "",
+  lx: "", ly: "", front: "", sort: "", desc: "", n: "", q: "", m: "", min: "", max: "", status: "", size: "", theme: "", tools: "", step: "", mark: "", pairs: "", wipe: "", cell: "", mode: "one", against: "content", pin: "", pins: "",
   px: METRICS.has("content_loss") || DATA.run ? "content_loss" : metrics()[0]?.key || "", py: METRICS.has("style_loss") || DATA.run ? "style_loss" : metrics()[1]?.key || "",
   pc: first(biggest, "style", "content", "none"),
 };

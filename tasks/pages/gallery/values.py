@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from nst.yaml.json_text import from_json
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _PLAIN: Final = frozenset({bool, int, float})
 """Types that JSON knows."""
@@ -22,6 +23,12 @@ def coded(values: Sequence[Any]) -> dict[str, Any]:
         distinct.sort(key=lambda v: v == "")  # cells without a content or style come after those that have both
     place = {value: i for i, value in enumerate(distinct)}
     return {"values": distinct, "index": [place[value] for value in values]}
+
+
+def preview_steps(row: Mapping[str, Any]) -> list[int]:
+    """Return the steps after which a row of `results` has previews, in order."""
+    text = plain(row.get("preview_steps"))
+    return [step for step in from_json(text) if isinstance(step, int)] if text else []
 
 
 def plain(value: Any, kind: str = "string") -> Any:

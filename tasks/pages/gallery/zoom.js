@@ -79,8 +79,8 @@ function furtherPins(stage, i) {
   return further.map((key) => {
     const at = DATA.keys.indexOf(key);
     const label = `pinned: ${nameOf(at)} ${captionOf(at, new Set())}`;
-    const source = isVideo(DATA.pictures[at]) ? DATA.thumbs[at] : DATA.pictures[at];
-    const figure = el("figure", {}, el("img", { src: source || DATA.thumbs[at], alt: label, class: "further" }), el("figcaption", {}, label));
+    const source = isVideo(DATA.pictures[at]) ? DATA.thumbs[at] : bigOf(at);
+    const figure = el("figure", {}, el("img", { src: source || DATA.thumbs[at], alt: label, class: "further", "data-of": isVideo(source) ? null : at }), el("figcaption", {}, label));
     stage.append(figure);
     return figure;
   });

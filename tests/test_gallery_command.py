@@ -245,7 +245,7 @@ def test_a_served_page_of_one_sweep_goes_on_to_a_run_of_its_name_that_begins_lat
         tab.call("Page.navigate", url=link)
         tab.until("document.querySelectorAll('.cell img').length === 2")
         with LivePage(first, every=0.05) as page:  # the same sweep is run again
-            tab.until("document.querySelector('#news').textContent === 'running'", seconds=60)
+            tab.until("document.querySelector('#news')?.textContent === 'running'", seconds=60)
             assert page.heads is not None
         second = submitted(tmp_path, "one", "content, noise, style")
         tab.until("document.querySelectorAll('.cell img').length === 3", seconds=60)

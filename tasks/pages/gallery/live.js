@@ -1,6 +1,7 @@
 // While a sweep runs: what its process writes beside the page is read again, and the cells that it names are drawn anew.
 
 const POLL_MS = 2000;
+const AGAIN_MS = 2000;
 const SILENCE_S = 90; // after which a run that says nothing has probably been killed
 const live = { on: Boolean(DATA.run), at: 0, known: new Map() };
 const placesOf = new Map();
@@ -47,14 +48,22 @@ function redraw(changed) {
   if (byId("box").open && changed.has(current()) && !(running.has(current()) && byId("stage").querySelector(".own"))) renderBox();
 }
 
-// The page was written anew: load it, unless somebody looks at a picture, or has just done so in vain.
+// The page was written anew: load it, unless somebody looks at something. It may be that what tells of the page is there
+// before the page itself: then it is loaded again, ever more rarely.
 function loadAnew(run) {
-  if (document.querySelector("dialog[open]")) return;
+  if (live.waiting) return;
+  let times = 0;
   try {
-    if (sessionStorage.getItem("nst") === run) return;
-    sessionStorage.setItem("nst", run);
+    const [last, count, at] = JSON.parse(sessionStorage.getItem("nst.anew") || "[]");
+    if (last === run) times = count;
+    if (!document.querySelector("dialog[open]") && !(times && Date.now() - at < AGAIN_MS * 2 ** times)) {
+      sessionStorage.setItem("nst.anew", JSON.stringify([run, times + 1, Date.now()]));
+      location.reload();
+      return;
+    }
   } catch { return; }
-  location.reload();
+  live.waiting = true;
+  setTimeout(() => { live.waiting = false; loadAnew(run); }, AGAIN_MS);
 }
 
 function poll() {

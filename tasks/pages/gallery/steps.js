@@ -109,7 +109,7 @@ function showStep() {
 }
 
 function drawSteppers() {
-  if (!byId("steps")) byId("main").before(Object.assign(stepSlider(), { id: "steps" }));
+  if (!byId("steps")) byId("main").before(Object.assign(stepSlider(), { id: "steps", role: "region" }));
   const [all, place] = [stopsOfAll(), placeOfStep()];
   const said = state.step === "" ? (live.on ? "latest pictures" : "final pictures") : `step ${all[place] ?? state.step}`;
   for (const stepper of document.querySelectorAll(".stepper")) {

@@ -1,6 +1,7 @@
 """Proof that a root is whole: the log, its files, the commit records and the pictures agree. Changes no object.
 
-Run it on a root that nothing writes to: during a sweep it may report a file that is being replaced.
+It may run beside whoever publishes. The files of a table are listed before its log is read, since a claim is there
+before its file; and a file that is gone by then may have been replaced by a later claim.
 """
 
 from __future__ import annotations
@@ -60,10 +61,11 @@ def fsck(root: Root, *, read_data: float = 1.0) -> Report:
 
 
 def _check_table(ledger: Ledger, report: Report) -> None:
+    have = {stat.key for stat in ledger.store.list(layout.files(ledger.table.name))}
     state, keys, digests = _check_log(ledger, report)
     if state is None:
         return
-    _check_files(ledger, state, keys, report)
+    _check_files(ledger, state, keys, have, report)
     _check_records(ledger, state, digests, report)
     _check_anchor(ledger, report)
 
@@ -136,10 +138,17 @@ def _objects(ledger: Ledger, keys: list[str]) -> Iterator[tuple[str, bytes]]:
         yield from ((key, data or b"") for key, data in zip(some, ledger.fetch(some), strict=True))
 
 
-def _check_files(ledger: Ledger, state: State, known: Digests, report: Report) -> None:
-    """Check that the live files are there and hold just the rows and keys that the log says."""
-    table = ledger.table
-    have = {stat.key for stat in ledger.store.list(layout.files(table.name))}
+def _check_files(ledger: Ledger, state: State, known: Digests, have: set[str], report: Report) -> None:
+    """Check that the live files are there and hold just the rows and keys that the log says.
+
+    Args:
+        ledger: The table.
+        state: Its log, as it is now.
+        known: The keys of the log.
+        have: The files that were there before the log was read.
+        report: Gains what is found.
+    """
+    table, is_whole = ledger.table, True
     anchors = {key for key in have if layout.anchor_number(key) is not None}
     for key in sorted(have - set(state.live) - state.dead - anchors):
         report.problem(key, "no claim knows this file, but plain readers read it", "move it out of catalog/")
@@ -149,11 +158,13 @@ def _check_files(ledger: Ledger, state: State, known: Digests, report: Report) -
         )
     keys = KeysOfFiles()
     for file, rows in sorted(state.live.items()):
-        if file not in have:
-            _missing(ledger, state, file, report)
-            continue
         try:
             count, digests = _walk(ledger, file)
+        except FileNotFoundError:
+            is_whole = False
+            if not _replaced_later(ledger, state, file):
+                _missing(ledger, state, file, report)
+            continue
         except Exception as error:  # noqa: BLE001  whatever makes a file unreadable is the finding
             report.problem(file, f"file is not readable: {error}", "restore it from a backup")
             continue
@@ -167,7 +178,7 @@ def _check_files(ledger: Ledger, state: State, known: Digests, report: Report) -
     if twice.size:
         example = first_of(_keys(ledger, state), twice)
         report.problem(where, f"{twice.size} keys twice, e.g. {example}", "report this as a bug")
-    odd = np.concatenate([unknown, missing]) if set(state.live) <= have else unknown
+    odd = np.concatenate([unknown, missing]) if is_whole else unknown
     if odd.size:
         example = first_of(_keys(ledger, state), odd)
         report.problem(where, f"{odd.size} keys differ from the log, e.g. {example}", "restore the file")
@@ -194,6 +205,16 @@ def _keys(ledger: Ledger, state: State) -> Iterator[str]:
         with suppress(Exception):  # is a finding already
             for _, keys in walk(ledger.store.get(file), ledger.table.key):
                 yield from map(str, keys)
+
+
+def _replaced_later(ledger: Ledger, state: State, file: str) -> bool:
+    """Return whether a claim that is newer than the log which was read replaces a file."""
+    number = state.number
+    while ledger.store.head(layout.claim(ledger.table.name, number)) is not None:
+        if file in ledger.claim(number).inputs:
+            return True
+        number += 1
+    return False
 
 
 def _missing(ledger: Ledger, state: State, file: str, report: Report) -> None:

@@ -91,7 +91,10 @@ def run_here(order: Order[Any], watcher: Watcher, on_step: OnStep, say: Say, sta
                 recording = begin(partial(_record, order, engine, running, server, say))
                 while not recording.done() and not (server.lost and running.done()):
                     wait([recording], timeout=_POLL_S)
-                if not server.lost:
+                    if stopping.is_set() and running.done() and not wait([recording], timeout=GRACE_S).done:
+                        server.abandon()
+                        break
+                if recording.done() and not server.lost:
                     recording.result()  # raises whatever Prefect itself met
         except NotStartedError as error:
             log.warning("%s; the run goes on without its page", str(error).splitlines()[0])

@@ -43,7 +43,8 @@ def test_a_real_run_is_watched_and_stopped(tmp_path):
             time.sleep(0.1)
         with opened(page, tmp_path / "profile") as tab:
             tab.open(anew=True)
-            tab.until("document.querySelectorAll('.cell img').length > 0", seconds=180)
+            done = "[...document.querySelectorAll('.cell img')].some((image) => !image.src.includes('/previews/'))"
+            tab.until(done, seconds=180)
             step = "document.querySelector('.cell :is(.running, .step)')"
             tab.until(f"/^step [0-9]+ of 150$/.test({step}?.textContent)", seconds=60)
             process.send_signal(signal.SIGINT)

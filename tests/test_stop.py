@@ -338,3 +338,19 @@ def test_a_stop_before_the_server_answers_does_not_wait_for_it(folder):
     assert check_root(folder, 2) in said(folder)
     assert said(folder).splitlines()[-1] == LAST_LINE
     assert "Traceback" not in said(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("prefect")
+def test_one_control_c_ends_a_run_whose_server_hangs(folder, migrated_state):
+    shutil.copytree(migrated_state, folder / "state")
+    process = start(folder)
+    wait_for(lambda: committed(folder) >= 1 and recorded(folder), process)
+    (server,) = servers(process)
+    os.kill(server, signal.SIGSTOP)  # it neither answers nor dies
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(DEADLINE_S) == 130, said(folder)
+    assert not Path(f"/proc/{server}").exists()
+    assert check_root(folder, 1) in said(folder)
+    assert said(folder).splitlines()[-1] == LAST_LINE
+    assert "Traceback" not in said(folder)

@@ -67,12 +67,15 @@ def import_what_a_run_needs() -> None:
 
 @contextlib.contextmanager
 def quiet_when_lost(process: ServerProcess) -> Iterator[None]:
-    """Say one line when the server dies inside this context, in place of Prefect's own lines for each record."""
+    """Say one line when the server dies inside this context, in place of Prefect's own lines for each record.
+
+    One that does not answer for half a minute is ended, so that nothing waits for it.
+    """
     ended = threading.Event()
     silenced: list[logging.Logger] = []
 
     def watch() -> None:
-        process.process.wait()
+        process.end_when_silent()
         if not ended.is_set():
             names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "prefect"]
             silenced.extend(logger for logger in map(logging.getLogger, names) if not logger.disabled)

@@ -33,6 +33,9 @@ from tasks.prefect import serve
 
 _LOG_LINES = 15
 _POLL_S = 0.05
+_ASK_EVERY_S = 5.0
+_SILENCES = 3
+"""Questions in a row, of ten seconds each, to which a server that lives gives some answer even on a busy machine."""
 
 
 class NotStartedError(UserError):
@@ -89,9 +92,8 @@ class ServerProcess:
         """
         began, stopping = time.monotonic(), stopping or threading.Event()
         while True:
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                if call(self.api_url, "GET", "/health") is True:
-                    return
+            if self._answers():
+                return
             if not self.alive() or time.monotonic() - began > deadline_s:
                 code = self.process.poll()
                 what = f"did not answer within {deadline_s:g} s" if code is None else f"ended with code {code}"
@@ -103,6 +105,28 @@ class ServerProcess:
             if stopping.wait(_POLL_S):
                 raise Stopped("the run was stopped before Prefect answered")
 
+    def end_when_silent(self) -> None:
+        """Return when the process has ended; it is killed when it answers three questions in a row not at all."""
+        silences = 0
+        while silences < _SILENCES:
+            try:
+                self.process.wait(_ASK_EVERY_S)
+            except subprocess.TimeoutExpired:
+                silences = 0 if self._answers() else silences + 1
+            else:
+                return
+        self.kill()
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return call(self.api_url, "GET", "/health") is True
+        return False
+
+    def kill(self) -> None:
+        """End the process at once, whatever it is doing."""
+        self.process.kill()
+        self.process.wait()
+
     def stop(self) -> None:
         """Stop the server and wait for its end."""
         assert self.process.stdin is not None
@@ -110,8 +134,7 @@ class ServerProcess:
         try:
             self.process.wait(serve.STOP_GRACE_S + 2)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            self.kill()
 
 
 def start(state_dir: Path, number: int | None = None) -> ServerProcess:

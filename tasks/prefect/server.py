@@ -63,6 +63,11 @@ class Server:
         """Whether the private server has died: the run goes on, and nobody needs to hear of its page any more."""
         return self.process is not None and not self.process.alive()
 
+    def abandon(self) -> None:
+        """End a private server that does not answer, so that nothing waits for it."""
+        if self.process is not None:
+            self.process.kill()
+
     def expect(self, flow_run_id: str, task_runs: int) -> None:
         """Note how many task runs a flow run began: a private server is stopped only when all of them are stored."""
         self._expected[flow_run_id] = task_runs

@@ -82,14 +82,18 @@ class Claims:
         self._newest: dict[int, int] = {}  # the highest generation of each stretch that is known to be claimed
         self._owners: dict[tuple[int, int], str] = {}
         self._polled = self._looked = float("-inf")
+        self._alive: set[str] = set()
         self._has_begun = False
-        self.others = 0
-        """How many other participants were alive when this one looked last."""
 
     @property
     def is_done(self) -> bool:
         """Whether nothing is left that this participant could take or would have to wait for."""
         return not self._left
+
+    @property
+    def others(self) -> int:
+        """How many other participants were alive when this one looked last."""
+        return len(self._alive - {self._me})
 
     def take(self) -> int | None:
         """Claim a stretch and return its number; None if there is none at the moment: ask again, at any rate.
@@ -105,9 +109,13 @@ class Claims:
         elif self._clock() - self._looked >= LOOK_S:
             self._look()  # also while there is work: how long somebody has been silent counts from the first look
         number = self._unclaimed()
-        if number is None and self._left and self._clock() - self._polled >= POLL_S:
-            number = self._poll()
-            self._polled = self._clock()
+        if number is None and self._left:
+            if self._clock() - self._polled >= POLL_S:
+                self._look()
+                self._list()
+                self._settle(list(self._left))
+                self._polled = self._clock()
+            number = self._taken_over()
         return number
 
     def _unclaimed(self) -> int | None:
@@ -120,17 +128,18 @@ class Claims:
             self._list()  # somebody was quicker, and may have taken the next ones, too
         return None
 
-    def _poll(self) -> int | None:
-        """Take over a stretch whose owner is dead; None if there is none."""
-        alive = self._look()
-        self._list()
-        self._settle(list(self._left))
+    def _taken_over(self) -> int | None:
+        """Take over a stretch whose owner is dead; None if there is none, as far as is known."""
         for number in list(self._left):
             generation = self._newest.get(number, 0)
             owner = self._owner(number, generation) if generation else ""
             # A claim of its own that is left here was created by a request whose answer was lost.
-            if owner != self._me and (owner in alive or not self._create(number, generation + 1)):
-                continue
+            if owner != self._me:
+                if owner in self._alive:
+                    continue
+                if not self._create(number, generation + 1):
+                    self._list()
+                    continue
             is_settled = number in self._settled([number])  # its owner may have ended well since this one has looked
             del self._left[number]
             if not is_settled:
@@ -163,11 +172,9 @@ class Claims:
             self._owners[number, generation] = claim.participant
         return self._owners[number, generation]
 
-    def _look(self) -> set[str]:
-        alive = self._watch.look()
+    def _look(self) -> None:
+        self._alive = self._watch.look()
         self._looked = self._clock()
-        self.others = len(alive - {self._me})
-        return alive
 
     def _settle(self, numbers: Sequence[int]) -> None:
         for number in self._settled(numbers):

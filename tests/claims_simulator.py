@@ -1,4 +1,4 @@
-"""Deterministic simulation of claims: participants that are slow, die, sleep or end early divide stretches by one store.
+"""Deterministic simulation of claims: participants that are slow, die, sleep or end early divide the stretches.
 
 Each participant, and its heartbeat, is a greenlet that runs the real code of `tasks.claims` and `tasks.heartbeat`; time
 is virtual, and one seed decides how long everything takes and what goes wrong: an answer that is lost and asked for

@@ -1,4 +1,4 @@
-"""Claims: every stretch is done, none twice by participants that are alive, and mutants of the protocol are found out."""
+"""Claims: every stretch is done, none twice by those that are alive, and mutants of the protocol are found out."""
 
 from __future__ import annotations
 

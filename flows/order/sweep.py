@@ -136,7 +136,7 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
     register_sweep(prepared)
     call_with_policy(publish_all, root.catalog)  # from now on plain readers find tables below the root
     if not plan.to_do:
-        call_with_policy(clear, root, plan)
+        clear(root, plan)
         _show(prepared, engine, summary)  # other sweeps may have done what this one had left, and named it otherwise
         return summary
     for backbone, weights in prepared.weights.items():
@@ -163,7 +163,7 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
     summary.lost = max(0, summary.expected - done)
     summary.frames = prepared.frames(root.catalog.keys("results"))
     if done == summary.total:
-        call_with_policy(clear, root, plan)
+        clear(root, plan)
     if not summary.lost:  # a damaged root is left as it is, for `nst fsck`
         if not stop:
             tidy(root.catalog)

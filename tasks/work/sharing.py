@@ -6,12 +6,12 @@ any more: when each of its cells is done, or has failed on record since the plan
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Final
 
 from nst.errors import StorageError
 from tasks.claims import Claims, remove_claims
-from tasks.effect import effect
 from tasks.heartbeat import Watch, nobody_is_left
 from tasks.jobs import Failure
 
@@ -137,11 +137,13 @@ def group_of(plan: Plan) -> str:
     return f"{plan.sweep_id}-{plan.scope}" if plan.scope else plan.sweep_id
 
 
-@effect(retries=2, retry_delays_s=(2, 10))
 def clear(root: Root, plan: Plan) -> None:
-    """Remove the claims of a sweep that is done, unless somebody else is still taking part in it.
+    """Remove the claims of a sweep that is done, unless somebody else is still taking part in it, or the store fails.
 
     Whoever begins to take part afterwards writes a heartbeat first and then sees that all is done.
     """
-    if has_claims(root) and nobody_is_left(root.store, plan.sweep_id):
-        remove_claims(root.store, group_of(plan))
+    if not has_claims(root):
+        return
+    with contextlib.suppress(StorageError):
+        if nobody_is_left(root.store, plan.sweep_id):
+            remove_claims(root.store, group_of(plan))

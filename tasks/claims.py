@@ -184,13 +184,12 @@ class Claims:
         return f"{self._prefix}{number}/{generation}.json"
 
 
-def remove_claims(store: Store, group: str) -> None:
-    """Remove the claims of a group."""
-    for stat in store.list(f"{_PREFIX}{group}/"):
-        store.delete(stat.key)
+def claims_of_group(store: Store, group: str) -> list[str]:
+    """Return the keys of the claims of a group."""
+    return [stat.key for stat in store.list(f"{_PREFIX}{group}/")]
 
 
 def claims_of_sweep(store: Store, sweep_id: str) -> list[str]:
     """Return the keys of all claims of a sweep, whatever part of it they divide."""
-    groups = (f"{_PREFIX}{sweep_id}/", f"{_PREFIX}{sweep_id}-")
-    return [stat.key for group in groups for stat in store.list(group)]
+    parts = (stat.key for stat in store.list(f"{_PREFIX}{sweep_id}-"))
+    return [*claims_of_group(store, sweep_id), *parts]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 import uuid
@@ -21,6 +22,8 @@ from flows.order.request import Request, order_of
 from nst.planning.batches import make_plan
 from tasks.fsck.check import fsck
 from tasks.heartbeat import beating, running_sweeps
+from tasks.layout import page_folder
+from tasks.pages.live import JOINING, LivePage
 from tasks.root import Root, open_root
 from tasks.store import open_store
 from tasks.work.sharing import Sharing, group_of, has_claims
@@ -222,6 +225,28 @@ def test_without_create_only_writes_there_are_no_claims_and_it_is_said(folder, c
     assert order.prepared.root.store.list("state/claims/") == []
 
 
+def test_runs_that_share_a_sweep_follow_one_page(folder):
+    """A page that is open knows one run by its id, and adds up what all of them tell it under this id."""
+    prepared = planned(folder / "m.yaml", folder / "out")
+    news = folder / "out" / page_folder("shared", prepared.plan.sweep_id) / "live.js"
+
+    def run_of_news():
+        found = re.search(r'"run": "([0-9a-f]{32})"', news.read_text()) if news.exists() else None
+        return found and found[1]
+
+    with LivePage(prepared, 0.05):
+        deadline = time.monotonic() + warm.DEADLINE_S
+        while not (first := run_of_news()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        with LivePage(prepared, 0.05, joins=JOINING):
+            pass
+        assert run_of_news() == first
+    with LivePage(prepared, 0.05, joins=1):  # that one has ended
+        pass
+    assert run_of_news() not in {None, first}
+
+
+@pytest.mark.timeout(600)
 def test_two_runs_on_s3_compute_a_sweep_once(folder, s3):
     root = f"{s3.bucket()}/root"
     ended = [command.ended() for command in [start(folder, root=root) for _ in range(2)]]

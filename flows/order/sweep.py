@@ -25,10 +25,10 @@ from nst.errors import Stopped
 from nst.planning.chunks import chunks
 from nst.planning.rates import LearnedRates
 from tasks.effect import call_with_policy
-from tasks.heartbeat import beating
+from tasks.heartbeat import Watch, beating
 from tasks.maintenance import publish_all, tidy
 from tasks.models.backbone_weights import fetch_weights
-from tasks.pages.live import LivePage
+from tasks.pages.live import JOINING, LivePage
 from tasks.pages.report import page_uri, report
 from tasks.planning.history import known_rates
 from tasks.planning.only import read_listed
@@ -148,7 +148,10 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
         with beating(root.store, plan.sweep_id) as participant, pool:
             prepared = _train_first(prepared, pool, engine)
             summary.done_by_others = prepared.plan.done - plan.done
-            with LivePage(prepared) as page, pool.watched(page.step, page.ended, page.previewed):
+            others = Watch(root.store, plan.sweep_id).look() - {participant}
+            # Of runs that begin together, one writes the page, and the others wait for it to be there.
+            joins = 0 if not others else 1 if participant < min(others) else JOINING
+            with LivePage(prepared, joins=joins) as page, pool.watched(page.step, page.ended, page.previewed):
                 try:
                     _stylize(_Run(prepared, pool, engine, summary, page), participant)
                 finally:

@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from nst.errors import StorageError
-from tasks.claims import Claims, remove_claims
+from tasks.claims import Claims, claims_of_group
 from tasks.heartbeat import Watch, nobody_is_left
 from tasks.jobs import Failure
 
@@ -146,4 +146,4 @@ def clear(root: Root, plan: Plan) -> None:
         return
     with contextlib.suppress(StorageError):
         if nobody_is_left(root.store, plan.sweep_id):
-            remove_claims(root.store, group_of(plan))
+            root.catalog.ledger("results").delete(claims_of_group(root.store, group_of(plan)))  # several at once

@@ -5,9 +5,9 @@ an hour and go on; their clocks may be minutes apart; and each of them sees the 
 
 The rule: a claim is `state/claims/<group>/<stretch>/<generation>.json`, written create-only, so that one participant
 has it; the highest generation counts. A participant takes what nobody has claimed, in order. When nothing of that is
-left, it waits for what others hold, and takes over what a dead one held (`tasks.heartbeat.Watch`) by creating the next
-generation. Whoever has taken over asks afterwards what is done: the owner before may have ended well between its last
-commit and the end of its heartbeat.
+left, it waits for what others hold, and takes over what a dead one held (`tasks.heartbeat.Watch`) by creating the
+next generation. It reads in this order: the claims, since whoever has one had a heartbeat before; the heartbeats; and what is
+done, since an owner without a heartbeat may have ended well.
 
 A claim is advice. What is done says the catalog, where the first of two results counts; so a claim that is lost, or
 taken over from somebody who wakes up again, costs time and never a row.
@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 _PREFIX: Final = "state/claims/"
 
 POLL_S: Final = 3.0
-"""Seconds between two looks at what others do, while there is nothing else to do."""
+"""Least seconds between two looks at what others do, while there is nothing else to do."""
+
+_SHARE: Final = 0.1
+"""Of its time, what a participant that waits may spend on looking."""
 
 LOOK_S: Final = 20.0
 """Seconds between two looks at the others' heartbeats while there is something to do."""
@@ -81,7 +84,8 @@ class Claims:
         self._left = dict.fromkeys(stretches)  # an ordered set: neither taken by this participant nor settled
         self._newest: dict[int, int] = {}  # the highest generation of each stretch that is known to be claimed
         self._owners: dict[tuple[int, int], str] = {}
-        self._polled = self._looked = float("-inf")
+        self._free: list[tuple[int, int]] = []  # stretches and generations of claims of those that are dead
+        self._looked = self._next_poll = float("-inf")
         self._alive: set[str] = set()
         self._has_begun = False
 
@@ -110,11 +114,10 @@ class Claims:
             self._look()  # also while there is work: how long somebody has been silent counts from the first look
         number = self._unclaimed()
         if number is None and self._left:
-            if self._clock() - self._polled >= POLL_S:
-                self._look()
-                self._list()
-                self._settle(list(self._left))
-                self._polled = self._clock()
+            if not self._free and self._clock() >= self._next_poll:
+                began = self._clock()
+                self._poll()
+                self._next_poll = self._clock() + max(POLL_S, (self._clock() - began) / _SHARE)
             number = self._taken_over()
         return number
 
@@ -128,21 +131,27 @@ class Claims:
             self._list()  # somebody was quicker, and may have taken the next ones, too
         return None
 
-    def _taken_over(self) -> int | None:
-        """Take over a stretch whose owner is dead; None if there is none, as far as is known."""
-        for number in list(self._left):
+    def _poll(self) -> None:
+        """Learn what is done, and what was held by somebody who is dead."""
+        self._free = []
+        self._list()
+        self._look()
+        self._settle(list(self._left))
+        for number in self._left:
             generation = self._newest.get(number, 0)
-            owner = self._owner(number, generation) if generation else ""
+            owner = self._owner(number, generation)
+            if owner == self._me or owner not in self._alive:
+                self._free.append((number, generation))
+
+    def _taken_over(self) -> int | None:
+        """Take over a stretch of a dead participant; None if there is none, as far as is known."""
+        while self._free:
+            number, generation = self._free[0]  # as they were at the look: a newer claim may be of somebody alive
             # A claim of its own that is left here was created by a request whose answer was lost.
-            if owner != self._me:
-                if owner in self._alive:
-                    continue
-                if not self._create(number, generation + 1):
-                    self._list()
-                    continue
-            is_settled = number in self._settled([number])  # its owner may have ended well since this one has looked
-            del self._left[number]
-            if not is_settled:
+            is_mine = self._owner(number, generation) == self._me or self._create(number, generation + 1)
+            del self._free[0]
+            if is_mine and number in self._left:
+                del self._left[number]
                 return number
         return None
 
@@ -163,7 +172,7 @@ class Claims:
                 self._newest[int(number)] = max(int(generation), self._newest.get(int(number), 0))
 
     def _owner(self, number: int, generation: int) -> str:
-        """Return the participant that has created a claim; "" if no participant has."""
+        """Return the participant that has created a claim; "" if there is no such claim, or none wrote it."""
         if (number, generation) not in self._owners:
             try:
                 claim = checked_json(_CLAIM, self._store.get(self._key(number, generation)))

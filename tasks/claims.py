@@ -5,9 +5,9 @@ an hour and go on; their clocks may be minutes apart; and each of them sees the 
 
 The rule: a claim is `state/claims/<group>/<stretch>/<generation>.json`, written create-only, so that one participant
 has it; the highest generation counts. A participant takes what nobody has claimed, in order. When nothing of that is
-left, it waits for what others hold, and takes over what a dead one held (`tasks.heartbeat.Watch`) by creating the
-next generation. It reads in this order: the claims, since whoever has one had a heartbeat before; the heartbeats; and what is
-done, since an owner without a heartbeat may have ended well.
+left, it waits for what others hold, and takes over what a dead one held (`tasks.heartbeat.Watch`) by creating the next
+generation. It reads in this order: the claims, since whoever has one had a heartbeat before; the heartbeats; and what
+is done, since an owner without a heartbeat may have ended well.
 
 A claim is advice. What is done says the catalog, where the first of two results counts; so a claim that is lost, or
 taken over from somebody who wakes up again, costs time and never a row.

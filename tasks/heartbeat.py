@@ -153,13 +153,13 @@ class Watch:
             now = self._clock()
             since = before.since if before and before.data == data else now
             seen[stat.key] = _Seen(stat.etag, data, since)
-            if now - since < FRESH_S and not self._is_gone(_process_of(data)):
+            if now - since < FRESH_S and not self._is_gone(_writer_of(data)):
                 alive.add(stat.key.removeprefix(self._prefix).removesuffix(".json"))
         self._seen = seen
         return alive
 
 
-def _process_of(data: bytes) -> Process:
+def _writer_of(data: bytes) -> Process:
     """Return the process that wrote a heartbeat, one that nobody knows if no run wrote it."""
     try:
         return checked_json(_BEAT, data).process
@@ -199,7 +199,7 @@ def nobody_is_left(store: Store, sweep_id: str) -> bool:
     is_left = False
     for stat in store.list(f"{_PREFIX}{sweep_id}/"):
         with contextlib.suppress(FileNotFoundError):  # it ended
-            if _process_of(store.get(stat.key)).is_gone:
+            if _writer_of(store.get(stat.key)).is_gone:
                 store.delete(stat.key)
             else:
                 is_left = True
@@ -213,7 +213,12 @@ def heartbeats_of_sweep(store: Store, sweep_id: str) -> list[str]:
 
 def this_process() -> Process:
     """Return the process that asks."""
-    return Process(_machine(), os.getpid(), _started(os.getpid()))
+    return process_of(os.getpid())
+
+
+def process_of(pid: int) -> Process:
+    """Return the process of this machine that has a number now."""
+    return Process(_machine(), pid, _started(pid))
 
 
 @cache

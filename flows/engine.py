@@ -131,7 +131,9 @@ class InlineEngine:
             raise Stopped("stopped while waiting to try again")
 
 
-def completed(engine: Engine, fn: Callable[[T], R], items: Iterable[T], window: int) -> Iterator[tuple[T, Future[R]]]:
+def completed(
+    engine: Engine, fn: Callable[[T], R], items: Iterable[T | None], window: int
+) -> Iterator[tuple[T, Future[R]]]:
     """Yield every item with its finished future, in the order in which they finish.
 
     An item is taken from `items` only when fewer than `window` submissions are unfinished, so that a plan of a million
@@ -141,7 +143,8 @@ def completed(engine: Engine, fn: Callable[[T], R], items: Iterable[T], window: 
     Args:
         engine: Carries the effects out.
         fn: The effect, called with one item.
-        items: Read lazily, in the consumer's thread.
+        items: Read lazily, in the consumer's thread. None means that there is no item at the moment: it is asked for
+            again a little later.
         window: Unfinished submissions at one time, at least 1.
 
     Raises:
@@ -151,20 +154,26 @@ def completed(engine: Engine, fn: Callable[[T], R], items: Iterable[T], window: 
     source = iter(items)
     pending: dict[Future[R], T] = {}
     finished: list[tuple[T, Future[R]]] = []
+    has_more = True
     try:
         while True:
-            while len(pending) < window and not engine.stopping.is_set():
+            while has_more and len(pending) < window and not engine.stopping.is_set():
                 try:
                     item = next(source)
                 except StopIteration:
+                    has_more = False
+                    break
+                if item is None:
                     break
                 pending[engine.submit(fn, item)] = item
             # Free slots are filled before the consumer handles the finished items, so that devices never wait for it.
             yield from finished
             if engine.stopping.is_set():
                 raise Stopped("the run was stopped")
-            if not pending:
+            if not pending and not has_more:
                 return
+            if not pending:
+                engine.stopping.wait(_POLL_S)
             done, _ = wait(pending, timeout=_POLL_S, return_when=FIRST_COMPLETED)
             finished = [(pending.pop(future), future) for future in done]
     finally:

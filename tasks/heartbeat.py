@@ -1,16 +1,22 @@
-"""A small object below the root that says that a sweep is being run now; `nst status` reads it.
+"""Small objects below the root that say who runs a sweep now: one for each run of it, written again every 15 s.
 
-Nothing depends on it: it is overwritten every few seconds and ignored when it is old.
+`nst status` reads them, and the runs of one sweep, its participants, learn from them who is alive (`tasks.claims`).
+Rows depend on nothing here.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
+import socket
 import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+import uuid
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydantic import FiniteFloat, TypeAdapter
 
@@ -18,49 +24,147 @@ from nst.errors import StorageError, UserError
 from nst.yaml.json_text import checked_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tasks.store import Store
 
 INTERVAL_S: Final = 15.0
 FRESH_S: Final = 60.0
-"""Age up to which a heartbeat counts, and how far in the future it may be, since clocks differ."""
+"""Age up to which a heartbeat counts, and how far in the future it may be, since clocks differ; and how long one may
+stay as it is while it is watched."""
 
 _PREFIX: Final = "state/running/"
 
 
 @dataclass(frozen=True, slots=True)
+class Process:
+    """Which process it was, so that others on the same machine can tell whether it still is.
+
+    Attributes:
+        machine: Host name, id of the boot and namespace of process numbers; "" where the system does not say.
+        pid: Its number.
+        started: When it started, in the system's own unit since the boot.
+    """
+
+    machine: str = ""
+    pid: int = 0
+    started: str = ""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it ran on this machine since its last boot, and has ended."""
+        return bool(self.machine) and self.machine == _machine() and _started(self.pid) != self.started
+
+
+@dataclass(frozen=True, slots=True)
 class _Beat:
-    """A heartbeat as its object holds it: when it was written, seconds since the epoch."""
+    """A heartbeat as its object holds it."""
 
     at: FiniteFloat
+    """When it was written, seconds since the epoch of the writer's clock."""
+    count: int = 0
+    """How many were written before it."""
+    process: Process = field(default_factory=Process)
 
 
 _BEAT: Final = TypeAdapter(_Beat)
 
 
 @contextlib.contextmanager
-def beating(store: Store, sweep_id: str) -> Iterator[None]:
-    """Keep the heartbeat of a sweep fresh while the context lasts, and remove it at the end."""
-    key = f"{_PREFIX}{sweep_id}.json"
+def beating(store: Store, sweep_id: str) -> Iterator[str]:
+    """Keep the heartbeat of a participant of a sweep fresh while the context lasts, and remove it at the end.
+
+    Yields:
+        The id of the participant; its first heartbeat is there.
+
+    Raises:
+        StorageError: The first heartbeat could not be written. Later ones may fail.
+    """
+    participant = uuid.uuid4().hex[:12]
+    key = f"{_PREFIX}{sweep_id}/{participant}.json"
+    process = this_process()
     stop = threading.Event()
 
-    def beat() -> None:
-        while True:
-            with contextlib.suppress(StorageError):
-                store.put(key, json.dumps({"at": time.time()}).encode())
-            if stop.wait(INTERVAL_S):
-                return
+    def write(count: int) -> None:
+        store.put(key, json.dumps(asdict(_Beat(time.time(), count, process))).encode())
 
+    def beat() -> None:
+        count = 0
+        while not stop.wait(INTERVAL_S):
+            count += 1
+            with contextlib.suppress(StorageError):
+                write(count)
+
+    write(0)
     thread = threading.Thread(target=beat, daemon=True, name="heartbeat")
     thread.start()
     try:
-        yield
+        yield participant
     finally:
         stop.set()
         thread.join()
         with contextlib.suppress(StorageError):
             store.delete(key)
+
+
+class _Seen(NamedTuple):
+    """What was seen of a heartbeat, and since when it has been so."""
+
+    etag: str
+    data: bytes
+    since: float
+
+
+class Watch:
+    """Tells which participants of a sweep are alive, by this process's own clock alone: others' may be minutes off.
+
+    A participant is dead when it has no heartbeat, when its heartbeat has stayed the same for `FRESH_S` of watching, or
+    when its process ran on this machine and is gone.
+
+    Args:
+        store: The objects of the root.
+        sweep_id: The sweep.
+        clock: A clock of this process that never goes back, seconds.
+        is_gone: Whether a process is known to have ended.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        sweep_id: str,
+        clock: Callable[[], float] = time.monotonic,
+        is_gone: Callable[[Process], bool] = lambda process: process.is_gone,
+    ) -> None:
+        self._store, self._prefix, self._clock, self._is_gone = store, f"{_PREFIX}{sweep_id}/", clock, is_gone
+        self._seen: dict[str, _Seen] = {}
+
+    def look(self) -> set[str]:
+        """List the heartbeats and return the ids of the participants that are alive."""
+        seen, alive = {}, set()
+        for stat in self._store.list(self._prefix):
+            before = self._seen.get(stat.key)
+            if before and stat.etag == before.etag != "":
+                data = before.data
+            else:
+                try:
+                    data = self._store.get(stat.key)
+                except FileNotFoundError:  # it ended
+                    continue
+            now = self._clock()
+            since = before.since if before and before.data == data else now
+            seen[stat.key] = _Seen(stat.etag, data, since)
+            if now - since < FRESH_S and not self._is_gone(_writer_of(data)):
+                alive.add(stat.key.removeprefix(self._prefix).removesuffix(".json"))
+        self._seen = seen
+        return alive
+
+
+def _writer_of(data: bytes) -> Process:
+    """Return the process that wrote a heartbeat, one that nobody knows if no run wrote it."""
+    try:
+        return checked_json(_BEAT, data).process
+    except ValueError:
+        return Process()
 
 
 def refuse_while_running(store: Store) -> None:
@@ -71,15 +175,66 @@ def refuse_while_running(store: Store) -> None:
     """
     if running := running_sweeps(store):
         names = ", ".join(sorted(sweep_id[:8] for sweep_id in running))
-        hint = f"wait until it ends; a run that was killed counts as running for {FRESH_S:.0f} s"
+        hint = f"wait until it ends; a run that was killed on another machine counts as running for {FRESH_S:.0f} s"
         raise UserError(f"sweep {names} is running below {store.uri}", hint=hint)
 
 
 def running_sweeps(store: Store) -> set[str]:
-    """Return the ids of the sweeps whose heartbeat is fresh."""
+    """Return the ids of the sweeps that have a fresh heartbeat of a process that is not known to be gone."""
     running = set()
     for stat in store.list(_PREFIX):
         with contextlib.suppress(FileNotFoundError, ValueError):  # it ended, or no run wrote this
-            if abs(time.time() - checked_json(_BEAT, store.get(stat.key)).at) < FRESH_S:
-                running.add(stat.key.removeprefix(_PREFIX).removesuffix(".json"))
+            beat = checked_json(_BEAT, store.get(stat.key))
+            if abs(time.time() - beat.at) < FRESH_S and not beat.process.is_gone:
+                # Older versions of nst have one heartbeat for a sweep, and no folder.
+                running.add(stat.key.removeprefix(_PREFIX).removesuffix(".json").split("/")[0])
     return running
+
+
+def nobody_is_left(store: Store, sweep_id: str) -> bool:
+    """Return whether a sweep has no participant any more; the heartbeats of those that are gone are removed.
+
+    One that is merely silent may wake up, and counts.
+    """
+    is_left = False
+    for stat in store.list(f"{_PREFIX}{sweep_id}/"):
+        with contextlib.suppress(FileNotFoundError):  # it ended
+            if _writer_of(store.get(stat.key)).is_gone:
+                store.delete(stat.key)
+            else:
+                is_left = True
+    return not is_left
+
+
+def heartbeats_of_sweep(store: Store, sweep_id: str) -> list[str]:
+    """Return the keys of the heartbeats of a sweep."""
+    return [stat.key for stat in store.list(f"{_PREFIX}{sweep_id}/")]
+
+
+def this_process() -> Process:
+    """Return the process that asks."""
+    return process_of(os.getpid())
+
+
+def process_of(pid: int) -> Process:
+    """Return the process of this machine that has a number now."""
+    return Process(_machine(), pid, _started(pid))
+
+
+@cache
+def _machine() -> str:
+    """Return a text that two processes share only if they can see each other; "" where the system does not say."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{socket.gethostname()} {boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> str:
+    """Return when a process started, as /proc says it; "" if there is none of this number, or only its remains."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if words[0] in {"Z", "X"} else words[19]

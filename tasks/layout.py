@@ -12,6 +12,8 @@ manifests/<name>-<id>.yaml                                           texts of th
 gallery/<name>-<id>/                                                 pages of the sweeps
 state/clips/<sha256>.json                                            what clips hold, by the digest of their file
 state/removals/<id>.json                                             sweeps whose removal has begun and not ended
+state/running/<sweep_id>/<participant>.json                          heartbeats of the runs of a sweep
+state/claims/<sweep_id>[-<scope>]/<stretch>/<generation>.json        which of them does what (`tasks.claims`)
 
 Pictures and weights are named by the digest of their bytes, so that writing them twice is harmless and a root may be
 copied or moved whole. Previews are named by their cell, which determines them: a cell that was interrupted writes them

@@ -15,7 +15,8 @@ from pydantic import AfterValidator, Field, TypeAdapter
 from nst.errors import UserError
 from nst.yaml.json_text import checked_json
 from tasks.catalog.layout import safe
-from tasks.heartbeat import refuse_while_running
+from tasks.claims import claims_of_sweep
+from tasks.heartbeat import heartbeats_of_sweep, refuse_while_running
 from tasks.layout import (
     REMOVALS,
     copy_key,
@@ -157,6 +158,8 @@ def _finish(root: Root, removal: Removal) -> None:
     if removal.sweep_id not in named["sweep_id"].to_pylist():
         keys += [stat.key for stat in store.list(page_folder(removal.name, removal.sweep_id) + "/")]
         keys.append(manifest_key(removal.name, removal.sweep_id))
+        keys += claims_of_sweep(store, removal.sweep_id)
+        keys += heartbeats_of_sweep(store, removal.sweep_id)
     ledger = catalog.ledger("results")
     for stats in ledger.each(store.list, [previews(cell_id) for cell_id in sorted(unnamed)]):
         keys += [stat.key for stat in stats]  # of cells that did not end, too, whose rows say nothing

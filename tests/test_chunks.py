@@ -7,6 +7,7 @@ from plans import cells_of, manifest
 
 from nst.config import GatysConfig, InvertConfig, TextureConfig
 from nst.planning.batches import make_plan
+from nst.planning.chunks import chunks as chunks_of
 from nst.planning.rates import LearnedRates
 
 
@@ -30,7 +31,7 @@ def test_chunks_are_about_as_long_as_asked():
     cells = cells_of(manifest("{seed: {count: 40}}"))
     each = GatysConfig(size=256).cost
     plan = make_plan("x", cells, history={("gatys", "vgg19", "float32"): 1 / each})  # a second per cell, 8 per batch
-    chunks = list(plan.chunks(target_seconds=20))
+    chunks = list(chunks_of(plan, target_seconds=20))
     assert [len(chunk) for chunk in chunks] == [3] * 10
     assert [batch.batch_id for chunk in chunks for batch in chunk] == [batch.batch_id for batch in plan.batches()]
 
@@ -38,7 +39,7 @@ def test_chunks_are_about_as_long_as_asked():
 def test_chunks_grow_as_soon_as_the_rate_is_known_and_batches_stay_the_same():
     plan = make_plan("x", cells_of(manifest("{seed: {count: 40}}")))
     rates = LearnedRates({})
-    chunks = plan.chunks(target_seconds=40, rates=rates)
+    chunks = chunks_of(plan, target_seconds=40, rates=rates)
     first = [next(chunks) for _ in range(3)]
     assert [len(chunk) for chunk in first] == [1, 1, 1]
     rates.learn(first[0][0], seconds=8.0, done=8)  # a second per cell
@@ -63,13 +64,13 @@ def test_a_short_sweep_is_divided_among_all_devices():
     each = GatysConfig(size=256).cost
     history = {("gatys", "vgg19", "float32"): 0.1 / each}
     plan = make_plan("x", cells_of(manifest("{seed: {count: 40}}")), history=history)
-    assert [len(chunk) for chunk in plan.chunks(target_seconds=40, least=10)] == [3] * 10  # of 24 s
+    assert [len(chunk) for chunk in chunks_of(plan, target_seconds=40, least=lambda: 10)] == [3] * 10  # of 24 s
 
 
 @pytest.mark.parametrize("most", [1, 2, 7, 29, 1000])
 def test_chunks_are_never_more_than_allowed(most):
     plan = make_plan("x", cells_of(manifest("{seed: {count: 40}}")))
-    chunks = list(plan.chunks(max_chunks=most))
+    chunks = list(chunks_of(plan, max_chunks=most))
     assert len(chunks) <= most
     assert sum(len(chunk) for chunk in chunks) == plan.batch_count
 

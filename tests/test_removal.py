@@ -202,6 +202,21 @@ def test_nothing_is_taken_away_while_a_sweep_runs(root: Root) -> None:
     assert content(root) == before
 
 
+def test_what_runs_of_the_sweep_left_is_removed_and_that_of_others_stays(root: Root) -> None:
+    mine = (
+        "claims/aaaa1111/0/1",
+        "claims/aaaa1111/0/2",
+        "claims/aaaa1111-0123456789abcdef/7/1",
+        "running/aaaa1111/killed",
+    )
+    others = {"claims/bbbb2222/0/1", "running/bbbb2222/killed"}
+    for name in (*mine, *others):
+        root.store.put(f"state/{name}.json", b'{"at": 0}')
+    remove(root, plan_removal(root, "aaaa1111", "na"))
+    left = {stat.key for place in ("claims", "running") for stat in root.store.list(f"state/{place}/")}
+    assert left == {f"state/{name}.json" for name in others}
+
+
 @pytest.mark.parametrize("at", ["9" * 400, "1e999", "4e9", "-4e9", "NaN", '"now"', "true", "null", "[]"])
 def test_a_heartbeat_that_no_run_wrote_stops_no_removal(root: Root, at: str) -> None:
     root.store.put("state/running/x.json", f'{{"at": {at}}}'.encode())

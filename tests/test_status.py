@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from nst.errors import InputError
-from tasks.heartbeat import beating, running_sweeps
+from tasks.heartbeat import Process, Watch, beating, process_of, running_sweeps, this_process
 from tasks.root import open_root
 from tasks.status import find_sweeps, sweep_statuses
 from tasks.store import open_store
@@ -61,3 +63,40 @@ def test_a_sweep_is_running_while_its_heart_beats(tmp_path):
     for old in (json.dumps({"at": time.time() - 3600}), "{", "{}"):
         store.put("state/running/aaaa1111.json", old.encode())
         assert running_sweeps(store) == set()
+
+
+def test_a_sweep_is_running_as_long_as_any_of_its_runs(tmp_path):
+    store = open_store(tmp_path)
+    with beating(store, "aaaa1111") as first:
+        with beating(store, "aaaa1111") as second:
+            assert Watch(store, "aaaa1111").look() == {first, second}
+        assert running_sweeps(store) == {"aaaa1111"}
+        assert Watch(store, "aaaa1111").look() == {first}
+    assert running_sweeps(store) == set()
+    store.put("state/running/bbbb2222.json", json.dumps({"at": time.time()}).encode())
+    assert running_sweeps(store) == {"bbbb2222"}, "as older versions write it"
+
+
+def test_a_process_that_was_killed_is_gone_also_before_its_parent_has_asked(tmp_path):
+    store = open_store(tmp_path)
+    with subprocess.Popen(["sleep", "600"]) as child:
+        process = process_of(child.pid)
+        beat = {"at": time.time(), "count": 0, "process": asdict(process)}
+        store.put("state/running/aaaa1111/killed.json", json.dumps(beat).encode())
+        assert (running_sweeps(store), Watch(store, "aaaa1111").look()) == ({"aaaa1111"}, {"killed"})
+        child.kill()
+        deadline = time.monotonic() + 200
+        while not process.is_gone and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert process.is_gone
+        assert running_sweeps(store) == Watch(store, "aaaa1111").look() == set()
+    assert process.is_gone
+
+
+def test_only_processes_of_this_machine_and_boot_are_known_to_be_gone():
+    here = this_process()
+    assert here.machine
+    assert not here.is_gone
+    assert replace(here, started="1").is_gone, "another process with its number"
+    assert not replace(here, machine="another", started="1").is_gone
+    assert not Process().is_gone

@@ -210,7 +210,7 @@ def test_an_interrupt_before_the_run_says_the_same(folder):
 
 def test_plain_readers_open_a_root_before_its_first_picture(folder):
     process = warm.start("run", "long.yaml", "--inline", cwd=folder)
-    wait_for(lambda: list(folder.glob("out/state/running/*.json")), process)
+    wait_for(lambda: list(folder.glob("out/state/running/*/*.json")), process)
     results = pd.read_parquet(folder / "out/catalog/results")
     process.send_signal(signal.SIGTERM)
     process.ended()

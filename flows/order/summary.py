@@ -96,6 +96,8 @@ class SweepSummary(Summary):
         judged: Whether the pictures were judged as they were made.
         frames: Number of frames of the clips that are not done, all passes, and of those that are kept.
         not_chosen: Cells that are not done and that the run left out, since others were chosen.
+        done_by_others: Cells that other runs did in the meantime; `failed` counts what they tried in vain, too.
+        waits_for: Number of other runs whose cells are all that is left; 0 as long as there are others.
     """
 
     sweep_id: str
@@ -104,6 +106,24 @@ class SweepSummary(Summary):
     judged: bool = True
     frames: tuple[int, int] = (0, 0)
     not_chosen: int = 0
+    done_by_others: int = 0
+    waits_for: int = 0
+
+    @property
+    def handled(self) -> int:
+        """What is done or was tried in vain so far, by whomever."""
+        return self.done_before + self.done + self.done_by_others + self.failed
+
+    @property
+    def expected(self) -> int:
+        """What the catalog should hold now."""
+        return self.done_before + self.done + self.done_by_others
+
+    def note(self, default: str = "") -> str:
+        """Return what the progress says: the number of failures, and whom the run waits for."""
+        runs = f"{self.waits_for} other runs" if self.waits_for > 1 else "another run"
+        waiting = f"waiting for {runs}" if self.waits_for else ""
+        return ", ".join(filter(None, (Summary.note(self, default), waiting)))
 
     @property
     def wanted(self) -> int:
@@ -126,10 +146,11 @@ class SweepSummary(Summary):
     def lines(self, root: str) -> Iterator[str]:
         """Yield what the run did and where to look; `root` as the user wrote it."""
         before = f", {self.done_before} were done before" if self.done_before else ""
+        before += f", {self.done_by_others} by other runs" if self.done_by_others else ""
         left = f", {self.not_chosen} were not chosen" if self.not_chosen else ""
         yield f"sweep {self.name} ({self.sweep_id[:8]}): {self.done} done in {duration(self.seconds)}{before}{left}"
         if self.lost:
-            yield f"{self.lost} of {self.done_before + self.done} done cells are not in the catalog, although the store"
+            yield f"{self.lost} of {self.expected} done cells are not in the catalog, although the store"
             yield "  accepted their rows; run again to compute them, and `nst fsck` to see what else is missing"
         yield from self._failure_lines()
         if self.frames_kept:

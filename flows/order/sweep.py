@@ -14,7 +14,7 @@ Prefect.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from flows.engine import completed
 from flows.order.order import Order
@@ -22,12 +22,13 @@ from flows.order.summary import SweepSummary
 from flows.order.tables import sweep_table
 from flows.order.training import train_missing
 from nst.errors import Stopped
+from nst.planning.chunks import chunks
 from nst.planning.rates import LearnedRates
 from tasks.effect import call_with_policy
-from tasks.heartbeat import beating
+from tasks.heartbeat import Watch, beating
 from tasks.maintenance import publish_all, tidy
 from tasks.models.backbone_weights import fetch_weights
-from tasks.pages.live import LivePage
+from tasks.pages.live import JOINING, LivePage
 from tasks.pages.report import page_uri, report
 from tasks.planning.history import known_rates
 from tasks.planning.only import read_listed
@@ -38,6 +39,7 @@ from tasks.work.calibration import calibrate
 from tasks.work.devices import find_devices
 from tasks.work.fanout import Chunk, Fanout
 from tasks.work.judging import judges_all
+from tasks.work.sharing import Sharing, clear
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from flows.engine import Engine
     from flows.order.request import Request
     from tasks.inputs.manifest_source import ManifestSource
+    from tasks.jobs import Failure
     from tasks.pages.heads import Heads
     from tasks.work.workers import DevicePool
 
@@ -133,6 +136,7 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
     register_sweep(prepared)
     call_with_policy(publish_all, root.catalog)  # from now on plain readers find tables below the root
     if not plan.to_do:
+        clear(root, plan)
         _show(prepared, engine, summary)  # other sweeps may have done what this one had left, and named it otherwise
         return summary
     for backbone, weights in prepared.weights.items():
@@ -141,11 +145,15 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
     stop: Stopped | None = None
     heads: Heads | None = None
     try:
-        with beating(root.store, plan.sweep_id), pool:
+        with beating(root.store, plan.sweep_id) as participant, pool:
             prepared = _train_first(prepared, pool, engine)
-            with LivePage(prepared) as page, pool.watched(page.step, page.ended, page.previewed):
+            summary.done_by_others = prepared.plan.done - plan.done
+            others = Watch(root.store, plan.sweep_id).look() - {participant}
+            # Of runs that begin together, one writes the page, and the others wait for it to be there.
+            joins = 0 if not others else 1 if participant < min(others) else JOINING
+            with LivePage(prepared, joins=joins) as page, pool.watched(page.step, page.ended, page.previewed):
                 try:
-                    _stylize(prepared, pool, engine, summary, page)
+                    _stylize(_Run(prepared, pool, engine, summary, page), participant)
                 finally:
                     heads = page.heads
     except Stopped as signal:  # what is done is published and shown as at any other end
@@ -155,8 +163,10 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
     only_clips = all(content and content.clip for content in plan.cells.contents)  # judges look at stills
     summary.judged = only_clips or judges_all(config for config, _ in plan.largest_batches())
     done = call_with_policy(count_done, root, prepared.plan.cells.ids)
-    summary.lost = max(0, summary.done_before + summary.done - done)
+    summary.lost = max(0, summary.expected - done)
     summary.frames = prepared.frames(root.catalog.keys("results"))
+    if done == summary.total:
+        clear(root, plan)
     if not summary.lost:  # a damaged root is left as it is, for `nst fsck`
         if not stop:
             tidy(root.catalog)
@@ -187,22 +197,48 @@ def _train_first(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> P
     return replan(prepared) if missing else prepared
 
 
-def _stylize(prepared: PreparedSweep, pool: DevicePool, engine: Engine, summary: SweepSummary, page: LivePage) -> None:
+class _Run(NamedTuple):
+    """What the steps of a run share."""
+
+    prepared: PreparedSweep
+    pool: DevicePool
+    engine: Engine
+    summary: SweepSummary
+    page: LivePage
+
+    @property
+    def devices(self) -> int:
+        """Number of devices."""
+        return len(self.pool.devices)
+
+    def report(self) -> None:
+        """Report how far the sweep is."""
+        self.engine.progress(self.summary.handled, self.summary.wanted, self.summary.note())
+
+    def hear(self, done: list[str], failures: tuple[Failure, ...]) -> None:
+        """Count what other runs did."""
+        self.summary.done_by_others += len(done)
+        self.summary.add_failures(failures)
+        self.report()
+
+
+def _stylize(run: _Run, participant: str) -> None:
     """Fan the chunks out over the devices, publishing now and then."""
-    fanout = Fanout(pool, prepared.root.catalog)
+    prepared, engine, summary = run.prepared, run.engine, run.summary
+    fanout = Fanout(run.pool, prepared.root.catalog)
     published = time.monotonic()
     rates = LearnedRates(prepared.plan.history)
-    engine.progress(summary.handled, summary.wanted, "")
-    _make_shots(prepared, fanout, engine, len(pool.devices))
+    run.report()
+    _make_shots(prepared, fanout, engine, run.devices)
     # Two chunks per device: a device never waits for the flow to hand out the next.
-    chunks = _chunks(prepared, CHUNKS_PER_DEVICE * len(pool.devices), rates, page)
-    for chunk, future in completed(engine, fanout.stylize, chunks, 2 * len(pool.devices)):
+    taken = _chunks(run, Sharing(prepared, participant, run.hear), rates)
+    for chunk, future in completed(engine, fanout.stylize, taken, 2 * run.devices):
         for job, outcome in zip(chunk.jobs, future.result(), strict=True):
             rates.learn(job.batch, outcome.seconds, len(outcome.done))
             summary.done += len(outcome.done)
             summary.add_failures(outcome.failed)
-            page.ended(outcome)  # a batch whose workers died may have become several
-        engine.progress(summary.handled, summary.wanted, summary.note())
+            run.page.ended(outcome)  # a batch whose workers died may have become several
+        run.report()
         if time.monotonic() - published > PUBLISH_EVERY_S:
             call_with_policy(publish_all, prepared.root.catalog)
             published = time.monotonic()
@@ -217,9 +253,27 @@ def _make_shots(prepared: PreparedSweep, fanout: Fanout, engine: Engine, devices
         future.result()
 
 
-def _chunks(prepared: PreparedSweep, least: int, rates: LearnedRates, page: LivePage) -> Iterator[Chunk]:
-    """Yield the plan's batches as chunks of jobs; rates that are learned meanwhile decide how large the next one is."""
-    for batches in prepared.plan.chunks(least=least, rates=rates):
-        chunk = Chunk(tuple(prepared.job(batch) for batch in batches))
-        page.begun(chunk.jobs)
+def _chunks(run: _Run, sharing: Sharing, rates: LearnedRates) -> Iterator[Chunk | None]:
+    """Yield the batches that this run takes as chunks of jobs, and None while others have all that is left.
+
+    Rates that are learned meanwhile decide how large the next chunk is.
+    """
+    plan = run.prepared.plan
+    found = chunks(
+        plan,
+        batches=sharing.batches(),
+        most=sharing.most_batches,
+        least=lambda: CHUNKS_PER_DEVICE * run.devices * sharing.participants,
+        rates=rates,
+    )
+    for batches in found:
+        waits_for = max(1, sharing.participants - 1) if sharing.is_waiting else 0
+        if waits_for != run.summary.waits_for:
+            run.summary.waits_for = waits_for
+            run.report()
+        if not batches:
+            yield None
+            continue
+        chunk = Chunk(tuple(run.prepared.job(batch) for batch in batches))
+        run.page.begun(chunk.jobs)
         yield chunk

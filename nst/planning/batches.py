@@ -28,11 +28,8 @@ FAILED: Final = "failed before"
 INPUT: Final = "input changed"
 VERSION: Final = "method version changed"
 
-MAX_CHUNKS: Final = 2000
-"""Most chunks of a sweep."""
-
-TARGET_SECONDS: Final = 40.0
-"""How long a chunk is to take."""
+MAX_STRETCHES: Final = 2000
+"""Most stretches that a sweep is divided into."""
 
 _BYTES_PER_PIXEL: Final = {"png": 2.4, "jpeg": 0.9, "webp": 0.6}
 _EXTRA_BYTES: Final = 40_000
@@ -57,6 +54,9 @@ class Plan:
         unknown: Number of cells that are to be run and whose rates the history lacks.
         output_bytes: Rough size of what will be written.
         history: Seconds per unit of cost, where they are known.
+        composed: Number of batches of the sweep, done or not.
+        scope: Says which batches these are, where the sweep's id does not: a hash of their size, if the manifest names
+            one, and of the cells that somebody chose, if anybody did; else "".
     """
 
     sweep_id: str
@@ -68,7 +68,10 @@ class Plan:
     unknown: int
     output_bytes: int
     history: Mapping[Rate, float]
+    composed: int
+    scope: str
     _batches: list[list[int]]
+    _places: list[int]
     _failed: Mapping[str, int]
     _reason: Callable[[int], str]
 
@@ -106,44 +109,30 @@ class Plan:
         for numbers in self._batches:
             yield self._batch(numbers)
 
-    def chunks(
-        self,
-        target_seconds: float = TARGET_SECONDS,
-        max_chunks: int = MAX_CHUNKS,
-        *,
-        least: int = 1,
-        rates: Mapping[Rate, float] | None = None,
-    ) -> Iterator[tuple[Batch, ...]]:
-        """Yield the batches in chunks of about `target_seconds` each; a task run does one chunk.
+    def stretches(self) -> dict[int, list[int]]:
+        """Return which batches that are to be run lie in each stretch, by the number of the stretch, in order.
 
-        A batch whose rate is not known is a chunk by itself, as far as `max_chunks` allows.
-
-        Args:
-            target_seconds: Duration of a chunk on one device.
-            max_chunks: The most chunks.
-            least: About the least number of chunks that the sweep is divided into, so that all devices have work to the
-                end.
-            rates: Seconds per unit of cost; by default those of the history. They are looked up when a chunk is made,
-                so that a mapping that grows while the sweep runs decides about the chunks to come.
+        Several runs of a sweep divide it among themselves by stretches. Where their bounds are follows from the
+        manifest alone, since batches that are not run have their places, too.
         """
-        rates = self.history if rates is None else rates
-        costs = self.costs()
-        chunk: list[Batch] = []
-        cost = seconds = 0.0
-        for batch in self.batches():
-            if not chunk:
-                known = [rates.get(rate) for rate in costs]
-                whole = sum((c * r for c, r in zip(costs.values(), known, strict=True) if r is not None), 0.0)
-                target = target_seconds if None in known else min(target_seconds, whole / least)
-            rate = rates.get(rate_of(batch.cells[0].config))
-            chunk.append(batch)
-            cost += batch.cost
-            seconds += target if rate is None else batch.cost * rate
-            if seconds >= target and cost >= self.cost / max_chunks:
-                yield tuple(chunk)
-                chunk, cost, seconds = [], 0.0, 0.0
-        if chunk:
-            yield tuple(chunk)
+        width = max(1, -(-self.composed // MAX_STRETCHES))
+        found: dict[int, list[int]] = {}
+        for index, place in enumerate(self._places):
+            found.setdefault(place // width, []).append(index)
+        return found
+
+    def ids_of(self, index: int) -> list[str]:
+        """Return the ids of the cells of one of the batches that are to be run."""
+        return [self.cells.ids[number] for number in self._batches[index]]
+
+    def batch(self, index: int, without: Container[str] = ()) -> Batch | None:
+        """Return one of the batches that are to be run without some cells; None if it has no others."""
+        numbers = [number for number in self._batches[index] if self.cells.ids[number] not in without]
+        return self._batch(numbers) if numbers else None
+
+    def failed_before(self, cell_id: str) -> int:
+        """Return how many failed attempts of a cell were on record when the plan was made."""
+        return self._failed.get(cell_id, 0)
 
     def largest_batches(self) -> list[tuple[Method, int]]:
         """Return the settings of each structure that is to be run, with the most cells of one of its batches."""
@@ -224,7 +213,7 @@ def make_plan(
     """
     failed, known, history = failed or {}, known or {}, history or {}
     left_out = {cell for cell in cells.ids if cell not in only and cell not in done} if only is not None else set()
-    batches = compose(cells, _Either(left_out, done) if left_out else done)
+    batches, places, composed = compose(cells, _Either(left_out, done) if left_out else done)
     to_do = sum(map(len, batches))
     reason = _reasons(cells, done, failed, known, left_out)
     reasons = Counter({DONE: len(cells) - to_do - len(left_out)})
@@ -236,7 +225,31 @@ def make_plan(
         reasons[NEW] = to_do
     cost, seconds, unknown, output_bytes = _estimate(cells, batches, history)
     sweep_id = hex_of((name, "\n", *cells.ids), size=8)
-    return Plan(sweep_id, name, cells, reasons, cost, seconds, unknown, output_bytes, history, batches, failed, reason)
+    return Plan(
+        sweep_id=sweep_id,
+        name=name,
+        cells=cells,
+        reasons=reasons,
+        cost=cost,
+        seconds=seconds,
+        unknown=unknown,
+        output_bytes=output_bytes,
+        history=history,
+        composed=composed,
+        scope=_scope(cells, only),
+        _batches=batches,
+        _places=places,
+        _failed=failed,
+        _reason=reason,
+    )
+
+
+def _scope(cells: Cells, only: Container[str] | None) -> str:
+    """Return what tells the batches of a sweep from others of the same sweep (`Plan.scope`)."""
+    if cells.batch_size is None and only is None:
+        return ""
+    chosen = () if only is None else (cell for cell in cells.ids if cell in only)
+    return hex_of((f"{cells.batch_size}", "\n", *chosen), size=8)
 
 
 class _Either:

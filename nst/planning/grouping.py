@@ -1,7 +1,8 @@
 """Which cells of a sweep are optimised together.
 
 The batches are composed over the whole sweep, and cells that are done are dropped from them afterwards: which cells
-are optimised together follows from the manifest alone, so that a resumed sweep gives the same pixels.
+are optimised together follows from the manifest alone, so that a resumed sweep gives the same pixels. So does a batch's
+place in that composition, by which several runs divide a sweep among themselves.
 """
 
 from __future__ import annotations
@@ -19,21 +20,23 @@ _BATCH_CELLS: Final = 8
 """Most pixels and most cells of a batch, unless the manifest says how many cells."""
 
 
-def compose(cells: Cells, done: Container[str]) -> list[list[int]]:
-    """Return the numbers of the cells of each batch that is to be run.
+def compose(cells: Cells, done: Container[str]) -> tuple[list[list[int]], list[int], int]:
+    """Return the numbers of the cells of each batch that is to be run, its place among all, and the number of all.
 
     Args:
         cells: All cells of the sweep.
         done: Ids of cells that are dropped from their batches.
     """
-    batches = []
+    batches, places, place = [], [], 0
     for group in _groups(cells):
         size = _batch_size(cells, group[0])
         for start in range(0, len(group), size):
             to_do = [number for number in group[start : start + size] if cells.ids[number] not in done]
             if to_do:
                 batches.append(to_do)
-    return batches
+                places.append(place)
+            place += 1
+    return batches, places, place
 
 
 def _groups(cells: Cells) -> list[list[int]]:

@@ -8,13 +8,18 @@ line of JSON for each cell; nothing is read from the store again. A thread joins
 as often as that costs one part in fifty of its time, at most every two seconds. The page loads this file as a script,
 which a browser allows for a page that was opened from a folder, too.
 
+Where several runs share the sweep, the first writes the page, and each writes `live.js` with what it does itself: the
+page adds up what it reads.
+
 The page is a convenience: whatever goes wrong with it is said once, and never harms the sweep.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import re
 import threading
 import time
 import uuid
@@ -47,6 +52,12 @@ _SHEET_EVERY_S: Final = 20.0
 _LEAVE_S: Final = 5.0
 """Seconds that a run waits at its end for a refresh that is under way."""
 
+JOINING: Final = 10
+"""How often a run looks for the page that another one is about to write."""
+
+_FOLLOWED: Final = re.compile(r'nstLive\(\{"run": "([0-9a-f]{32})", "at": [0-9.]+, "ended": false\}')
+"""How `live.js` begins while a run writes it."""
+
 
 class LivePage:
     """Writes the page of a sweep that runs; a context manager. Its methods are quick and may be called by any thread.
@@ -54,12 +65,14 @@ class LivePage:
     Args:
         prepared: The plan.
         every: Least seconds between two refreshes.
+        joins: How often to look for the page of another run of the sweep, to go on with it, before one is written.
     """
 
-    def __init__(self, prepared: PreparedSweep, every: float = _EVERY_S) -> None:
+    def __init__(self, prepared: PreparedSweep, every: float = _EVERY_S, *, joins: int = 0) -> None:
         self._prepared = prepared
         self._every = every
         self._run_id = uuid.uuid4().hex
+        self._joins = joins
         self._folder = page_folder(prepared.plan.name, prepared.plan.sweep_id)
         self._uri = prepared.root.store.url(f"{self._folder}/index.html")
         self._lock = threading.Lock()
@@ -121,6 +134,11 @@ class LivePage:
             left = self._leaving.is_set()  # once more after the end, to say so
             cost = 0.0
             try:
+                if self._joins and not written:
+                    written, self._joins = self._found(), self._joins - 1
+                if self._joins and not written:
+                    self._leaving.wait(self._every)
+                    continue
                 if not written:
                     self._refresh(ended=left)  # before the page, which asks for it
                     self._write_page()
@@ -134,6 +152,15 @@ class LivePage:
                 self._has_failed = True
                 cost = _RARELY_S  # it is tried again, and not at once
             self._leaving.wait(min(_RARELY_S, max(self._every, cost / _SHARE)))
+
+    def _found(self) -> bool:
+        """Find the page that another run has written and still follows, and go on with it."""
+        with contextlib.suppress(FileNotFoundError):
+            news_of_other = self._prepared.root.store.get(f"{self._folder}/live.js").decode(errors="replace")
+            found = _FOLLOWED.match(news_of_other)
+            self._run_id = found[1] if found else self._run_id
+            return bool(found)
+        return False
 
     def _write_page(self) -> None:
         """Write the page with everything that is known of its cells before the first one is made."""

@@ -191,8 +191,8 @@ def results(root: PathLike | None = None, sweep: str | None = None) -> pd.DataFr
     Args:
         root: Folder or URI of pictures and catalog; by default NST_ROOT of the environment, or else `out`.
         sweep: Name of a sweep, or at least four characters of the beginning of its id; of several sweeps of one name
-            the newest, with a warning that names the others. Its cells come in the order of its manifest and under its names, also those that an earlier
-            sweep computed. By default all cells below the root, the oldest first.
+            the newest, with a warning that names the others. Its cells come in the order of its manifest and under its
+            names, also those that an earlier sweep computed. By default all cells below the root, the oldest first.
 
     Raises:
         InputError: There is nothing below the root, or no such sweep.

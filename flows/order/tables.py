@@ -57,9 +57,8 @@ def _time(prepared: PreparedSweep, untrained: int) -> str:
     if plan.seconds is None:
         unknown = "unknown: nothing like it in the catalog yet"
         return f"{unknown}; and {models}" if untrained else f"{unknown}; --calibrate tries it out"
-    parts = [f"about {duration(plan.seconds)}"]
-    if prepared.tried_out:
-        parts[0] += " by a trial of seconds, which is rough"
+    time = duration(plan.seconds)
+    parts = [f"roughly {time}, by a trial of a few seconds" if prepared.tried_out else f"about {time}"]
     if plan.unknown:
         parts.append(f"{plan.unknown:,} cells unlike any in the catalog yet")
     return ", and ".join([*parts, *([models] if untrained else [])])

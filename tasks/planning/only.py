@@ -182,7 +182,7 @@ def _text(value: Any) -> str:
 
 
 def _columns(cells: Cells) -> list[str]:
-    """Return the columns by which a cell is found whose id the sweep does not have: names, and what the sweep varies."""
+    """Return the columns by which a cell is found that has another id: names, and what the sweep varies."""
     axes = [axis.setting.removesuffix(".name").replace(".", "_") for axis in cells.variants.sweep.axes]
     several = ["method"] if len(cells.methods()) > 1 else []
     return list(dict.fromkeys([*_NAMES, *several, *axes]))

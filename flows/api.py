@@ -8,6 +8,7 @@ raised as `nst.errors.UserError` (of a manifest `ManifestError`, with every faul
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import StringIO
@@ -190,19 +191,18 @@ def results(root: PathLike | None = None, sweep: str | None = None) -> pd.DataFr
     Args:
         root: Folder or URI of pictures and catalog; by default NST_ROOT of the environment, or else `out`.
         sweep: Name of a sweep, or at least four characters of the beginning of its id; of several sweeps of one name
-            the newest. Its cells come in the order of its manifest and under its names, also those that an earlier
-            sweep computed. By default all cells below the root, the oldest first.
+            the newest, with a warning that names the others. Its cells come in the order of its manifest and under its
+            names, also those that an earlier sweep computed. By default all cells below the root, the oldest first.
 
     Raises:
         InputError: There is nothing below the root, or no such sweep.
     """
     from tasks.pages.results_frame import results_frame
-    from tasks.status import find_sweeps
 
     if not isinstance(sweep, str | None):
         raise InputError(f"found {_kind(sweep)} as the sweep, expected its name or id")
     opened = _root(root)
-    return results_frame(opened, None if sweep is None else find_sweeps(opened, sweep)[0].sweep_id)
+    return results_frame(opened, None if sweep is None else _newest(opened, sweep))
 
 
 def picture(row: Any, *, root: PathLike | None = None) -> Image.Image:
@@ -284,18 +284,35 @@ def ranking(
             values finite that always won, and draws those with few votes towards 0.
 
     Returns:
-        A row for each value that has votes: `strength`, `standard_error`, `wins`, `losses`, `ties`.
+        A row for each value that has votes: `strength`, `standard_error`, `wins`, `losses`, `ties`. Where no vote
+        counts there is none, and a warning says why.
 
     Raises:
         InputError: There is no such column or sweep, or the prior is not above 0.
     """
     from tasks.pages.ranking import ranking_frame
-    from tasks.status import find_sweeps
 
     if not prior > 0:
         raise InputError(f"found {prior!r} as the prior, expected a number above 0")
     opened = _root(root)
-    return ranking_frame(opened.catalog, by, None if sweep is None else find_sweeps(opened, sweep)[0].sweep_id, prior)
+    found = ranking_frame(opened.catalog, by, None if sweep is None else _newest(opened, sweep), prior)
+    if found.empty:
+        number = len(opened.catalog.keys("votes", "vote_id"))
+        which = f"compares cells that differ in {by!r}" + (f" and belong to the sweep {sweep}" if sweep else "")
+        there = f"none of the {number:,} votes below {opened.uri} {which}"
+        warnings.warn(there if number else f"there are no votes below {opened.uri}", stacklevel=2)
+    return found
+
+
+def _newest(root: Root, wanted: str) -> str:
+    """Return the id of the newest sweep that is meant, and warn the caller of `nst` if there are others."""
+    from tasks.status import find_sweeps
+
+    found, *others = find_sweeps(root, wanted)
+    if others:
+        ids = ", ".join(status.sweep_id[:8] for status in others)
+        warnings.warn(f"{found.sweep_id[:8]} is the newest sweep called {wanted}; others: {ids}", stacklevel=3)
+    return found.sweep_id
 
 
 def _order(

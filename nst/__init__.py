@@ -4,7 +4,7 @@
 
     done = nst.run("first.yaml")                # or the manifest as a dictionary
     frame = nst.results(sweep="first")          # a pandas DataFrame, one row per cell
-    nst.grid(frame, columns="style_weight")     # the pictures, in a notebook
+    nst.grid(frame, rows=["content_name", "style_name"], columns="style_weight")  # the pictures, in a notebook
     nst.picture(frame.iloc[0])                  # one of them, as a PIL image
     nst.ranking("style_weight")                 # what blind votes say; nst.votes and nst.notes are tables
 

@@ -10,6 +10,8 @@ models/evidence/<model_id>/attempt-<n>.json, .png                    last losses
 state/trainings/<model_id>/checkpoint-<steps>-<digest>.safetensors   all that a training needs to go on
 manifests/<name>-<id>.yaml                                           texts of the manifests that were run
 gallery/<name>-<id>/                                                 pages of the sweeps
+gallery/together/, gallery/together-<digest>/                        pages of all sweeps, and of several by their names
+gallery/together*/sweeps.json                                        ids of the sweeps that such a page shows
 state/clips/<sha256>.json                                            what clips hold, by the digest of their file
 state/removals/<id>.json                                             sweeps whose removal has begun and not ended
 state/running/<sweep_id>/<participant>.json                          heartbeats of the runs of a sweep
@@ -22,8 +24,13 @@ again, and the row of a cell that is done says which it has.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PICTURES: Final = "pictures/"
 THUMBNAILS: Final = "thumbs/"
@@ -31,6 +38,8 @@ PREVIEWS: Final = "previews/"
 MODELS: Final = "models/"
 TRAININGS: Final = "state/trainings/"
 REMOVALS: Final = "state/removals/"
+TOGETHER: Final = "gallery/together"
+SHOWN_SWEEPS: Final = "sweeps.json"
 
 _CHECKPOINT: Final = re.compile(r"state/trainings/([^/]+)/checkpoint-(\d{9})-([0-9a-f]{16})\.safetensors")
 
@@ -108,6 +117,14 @@ def clip_key(digest: str) -> str:
 def page_folder(name: str, sweep_id: str) -> str:
     """Return the prefix of the page of a sweep, without a slash at its end."""
     return f"gallery/{name}-{sweep_id[:8]}"
+
+
+def together_folder(names: Sequence[str]) -> str:
+    """Return the prefix of the page of several sweeps, by their names as they are asked for; of all sweeps for none.
+
+    Its digest is longer than the id in the prefix of the page of one sweep, which may have the name `together`.
+    """
+    return f"{TOGETHER}-{hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()[:12]}" if names else TOGETHER
 
 
 def removal_key(sweep_id: str) -> str:

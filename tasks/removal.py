@@ -19,6 +19,8 @@ from tasks.claims import claims_of_sweep
 from tasks.heartbeat import heartbeats_of_sweep, refuse_while_running
 from tasks.layout import (
     REMOVALS,
+    SHOWN_SWEEPS,
+    TOGETHER,
     copy_key,
     manifest_key,
     page_folder,
@@ -30,6 +32,7 @@ from tasks.layout import (
 
 if TYPE_CHECKING:
     from tasks.root import Root
+    from tasks.store import Store
 
 _TABLES: Final = ("results", "traces", "failures")
 """The tables that drop rows by the id of a cell."""
@@ -135,6 +138,7 @@ def finish_removals(root: Root) -> int:
 def _finish(root: Root, removal: Removal) -> None:
     """Take away what a removal says; every step may be done again."""
     catalog, store = root.catalog, root.store
+    lists: list[str] = []
     if catalog.ledger("sweeps").sync().editions.get(removal.sweep_id, 0) == removal.edition:
         catalog.drop("sweeps", "sweep_id", {removal.sweep_id})
     named = catalog.read("sweeps", ["sweep_id", "cell_id"])
@@ -160,7 +164,21 @@ def _finish(root: Root, removal: Removal) -> None:
         keys.append(manifest_key(removal.name, removal.sweep_id))
         keys += claims_of_sweep(store, removal.sweep_id)
         keys += heartbeats_of_sweep(store, removal.sweep_id)
+        pages, lists = _pages_together(store, removal.sweep_id)
+        keys += pages
     ledger = catalog.ledger("results")
     for stats in ledger.each(store.list, [previews(cell_id) for cell_id in sorted(unnamed)]):
         keys += [stat.key for stat in stats]  # of cells that did not end, too, whose rows say nothing
     ledger.delete(keys)
+    ledger.delete(lists)  # last, so that the next call finds the pages again if this one dies before
+
+
+def _pages_together(store: Store, sweep_id: str) -> tuple[list[str], list[str]]:
+    """Return the keys of the pages of several sweeps that show this one, and of the lists that say so.
+
+    `nst gallery` writes these pages again without the sweep.
+    """
+    keys = [stat.key for stat in store.list(TOGETHER)]
+    lists = [key for key in keys if key.endswith(f"/{SHOWN_SWEEPS}") and f'"{sweep_id}"' in store.get(key).decode()]
+    folders = {key.removesuffix(SHOWN_SWEEPS) for key in lists}
+    return [key for key in keys if key not in lists and key.startswith(tuple(folders))], lists

@@ -43,8 +43,11 @@ def cast(root, *votes):
 def test_a_root_without_votes_has_empty_tables(root):
     assert nst.votes().empty
     assert nst.notes().empty
-    assert nst.ranking().empty
-    assert list(nst.ranking("method").columns) == ["method", "strength", "standard_error", "wins", "losses", "ties"]
+    with pytest.warns(UserWarning, match=f"there are no votes below file://{root.store.uri[7:]}"):
+        assert nst.ranking().empty
+    with pytest.warns(UserWarning, match="no votes"):
+        columns = list(nst.ranking("method").columns)
+    assert columns == ["method", "strength", "standard_error", "wins", "losses", "ties"]
 
 
 def test_votes_come_in_their_order_with_all_columns(root):
@@ -105,3 +108,11 @@ def test_what_cannot_be_ranked_is_said(root):
     ):  # fmt: skip
         with pytest.raises(nst.errors.InputError, match=said):
             call()
+
+
+def test_a_ranking_without_votes_that_count_says_why(root):
+    cast(root, "a>b", "a=b")
+    with pytest.warns(UserWarning, match=r"none of the 2 votes below \S+ compares cells that differ in 'method'$"):
+        assert nst.ranking("method").empty
+    with pytest.warns(UserWarning, match="differ in 'method' and belong to the sweep pair"):
+        assert nst.ranking("method", sweep="pair").empty

@@ -171,6 +171,14 @@ def test_a_grid_has_a_place_for_each_row_and_column(frame):
     assert shown.image.width > 2 * 160
 
 
+def test_numbers_head_a_grid_in_their_order(frame):
+    weights = frame.assign(style_weight=[100.0, 3.0, 30.0, 10.0])
+    for rows, columns in (("content_name", "style_weight"), ("style_weight", "content_name")):
+        shown = nst.grid(weights, rows=rows, columns=columns)
+        heads = shown.columns if columns == "style_weight" else shown.rows
+        assert heads == ("style_weight=3", "style_weight=10", "style_weight=30", "style_weight=100")
+
+
 def test_a_grid_says_what_is_not_seen(frame):
     shown = nst.grid(frame)
     assert (

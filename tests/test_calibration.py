@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from orders import planned
 
+import nst
 from flows.order.sweep import SweepOrder
 from nst.config import METHOD_CONFIGS
 from nst.config.feedforward import FeedforwardConfig
@@ -49,6 +51,10 @@ def test_a_plan_knows_seconds_and_memory_after_a_trial_and_warns_of_too_little_m
     SweepOrder(before, ("cpu",)).calibrate()
     after = sweep(tmp_path, 64)
     assert after.plan.seconds > 0
+    assert after.tried_out
+    assert "by a trial of a few seconds" in nst.plan(tmp_path / "m.yaml", root=tmp_path / "out").table
+    rates = {rate: 2 * seconds for rate, seconds in after.plan.history.items()}  # as the catalog would tell
+    assert not dataclasses.replace(after, plan=dataclasses.replace(after.plan, history=rates)).tried_out
     assert after.plan.unknown == 0
     needed, there_is = after.memory
     assert 10e6 < needed < there_is

@@ -15,6 +15,7 @@ from warm import nst as command
 
 import nst
 from tasks.root import open_root
+from tasks.status import find_sweeps
 
 FIRST = """
 name: first
@@ -186,7 +187,27 @@ def test_sweeps_of_which_nothing_is_done(tmp_path):
         about = {"sweep_id": sweep, "sweep_name": sweep, "submitted_at": datetime.now(UTC)}
         catalog.commit("sweeps", sweep, "c", [{"cell_id": sweep, "position": 0}], common=about)
     found = compared(tmp_path, "aaaa", "bbbb")
-    assert found["counts"] == {"in both": 0, "only in A": 1, "only in B": 1, "pairs of different cells": 0}
+    none = {"in both": 0, "only in A": 0, "only in B": 0, "pairs of different cells": 0}
+    assert found["counts"] == {**none, "not made yet in A": 1, "not made yet in B": 1}
+    assert "no setting differs in the cells that are made" in command("compare", "aaaa", "bbbb", cwd=tmp_path).stdout
+
+
+def test_what_a_partly_run_sweep_does_not_have_yet_is_no_difference(folder, monkeypatch):
+    """Of `partly`, whose steps alone are others, one of four cells is made: a cat at 3."""
+    monkeypatch.chdir(folder)
+    (folder / "partly.yaml").write_text((folder / "first.yaml").read_text().replace("steps: 2", "steps: 3"))
+    first = nst.results(sweep="first")[["cell_id", "content_name", "style_name", "style_weight"]]
+    first[:1].to_csv("one.csv", index=False)
+    monkeypatch.setenv("NST_ROOT", "partly")
+    assert nst.run("first.yaml", progress=False).done == 4
+    assert nst.run("partly.yaml", only="one.csv", progress=False).done == 1
+    with pytest.warns(UserWarning, match="is the newest sweep called first; others: "):
+        assert nst.results(sweep="first").steps.tolist() == [3]
+    newest, older = (status.sweep_id for status in find_sweeps(open_root("partly"), "first"))
+    done = command("compare", older, newest, "--root", "partly", cwd=folder)
+    assert "0 in both, 4 only in A, 1 only in B, 1 pair of different cells, 3 not made yet in B\n" in done.stdout
+    found = compared(folder, older, newest, "--root", "partly")
+    assert [setting["name"] for setting in found["settings"]] == ["steps"]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

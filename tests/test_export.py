@@ -8,11 +8,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from typer.testing import CliRunner
 
+from flows.__main__ import app
 from nst.errors import InputError
 from tasks.catalog import Catalog
 from tasks.layout import picture_key
 from tasks.pages.export import export_sweep
+from tasks.pages.export_place import refuse_mixture
 from tasks.store import open_store
 
 if TYPE_CHECKING:
@@ -105,3 +108,56 @@ def test_no_cell_of_the_table_is_a_formula(tmp_path: Path) -> None:
         expected = name if name in {"fine", "a=1"} else f"'{name}"
         assert row["content_name"] == row["content_uri"] == expected
         assert (tmp_path / "out" / row["file"]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [("root", "is the root itself"), ("root/deep/out.zip", "lies below the root"), (".", "holds the root")],
+)
+def test_an_export_into_the_root_or_around_it_is_refused(tmp_path: Path, folder: str, said: str) -> None:
+    catalog_of(tmp_path, "a")
+    before = sorted(tmp_path.rglob("*"))
+    asked = ["export", "s", str(tmp_path / folder), "--root", str(tmp_path / "root")]
+    with pytest.raises(InputError, match=said):
+        CliRunner().invoke(app, asked, catch_exceptions=False)
+    assert [path for path in sorted(tmp_path.rglob("*")) if path.is_file() and path not in before] == []
+
+
+def test_an_export_with_a_page_and_one_without_do_not_mix(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    refuse_mixture(tmp_path / "out", page=True)
+    refuse_mixture(tmp_path / "missing", page=True)
+    (tmp_path / "out/catalog.csv").write_text("file\n")
+    refuse_mixture(tmp_path / "out", page=False)
+    with pytest.raises(InputError, match=r"holds an earlier export with no page \(leave out --page"):
+        refuse_mixture(tmp_path / "out", page=True)
+    (tmp_path / "out/index.html").write_text("")
+    refuse_mixture(tmp_path / "out", page=True)
+    with pytest.raises(InputError, match=r"holds an earlier export with a page \(pass --page"):
+        refuse_mixture(tmp_path / "out", page=False)
+
+
+def test_annotations_are_columns_of_the_table_where_a_cell_has_one(tmp_path: Path) -> None:
+    catalog = catalog_of(tmp_path, "a", "b")
+
+    def exported() -> list[dict[str, str]]:
+        export_sweep(catalog, "s", tmp_path / "out")
+        with (tmp_path / "out/catalog.csv").open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def annotated(cell: str, second: int, **told: object) -> None:
+        row = {"annotation_id": f"{second}", "cell_id": cell, "annotated_at": NOW.replace(second=second)}
+        catalog.commit(
+            "annotations", "pages", f"{second}", [row | {"favourite": False, "tags": "[]", "note": ""} | told]
+        )
+
+    annotated("another cell", 1, favourite=True)
+    annotated("cell000000000001", 2, note="taken back")
+    annotated("cell000000000001", 3)
+    assert "favourite" not in exported()[0]
+    annotated("cell000000000001", 4, favourite=True, tags='["print", "später"]', note="=best")
+    found = [{key: row[key] for key in ("content_name", "favourite", "tags", "note")} for row in exported()]
+    assert found == [
+        {"content_name": "a", "favourite": "False", "tags": "", "note": ""},
+        {"content_name": "b", "favourite": "True", "tags": "print, später", "note": "'=best"},
+    ]

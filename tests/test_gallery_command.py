@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from sweeps import write, write_pictures
 from typer.testing import CliRunner
 
 from flows.__main__ import app
-from nst.errors import InputError
+from nst.errors import InputError, UserError
 from tasks.fsck.check import fsck
 from tasks.jobs import Failure
 from tasks.maintenance import publish_all
@@ -90,6 +91,31 @@ def test_sweeps_of_one_name_are_told_apart(tmp_path):
     (axis,) = (axis for axis in data["axes"] if axis["key"] == "sweep")
     assert axis["values"] == [f"same ({sweep_id[:8]})" for sweep_id in sweeps]
     assert data_of(gallery(tmp_path, sweeps[0][:8]))["fixed"]["kind"] == "content"
+
+
+def test_each_set_of_sweeps_has_a_page_of_its_own(tmp_path):
+    write_pictures(tmp_path)
+    for name in ("one", "two", "three"):
+        submitted(tmp_path, name, "content")
+    whole = gallery(tmp_path)
+    text = whole.read_bytes()
+    pages = [gallery(tmp_path, *names) for names in (("one", "two"), ("one", "three"), ("two", "one"), ("one", "two"))]
+    assert whole.parent.name == "together"
+    assert len({whole, *pages}) == 4
+    assert pages[0] == pages[3]
+    assert whole.read_bytes() == text
+    assert [len(json.loads((page.parent / "sweeps.json").read_text())) for page in (whole, pages[0])] == [3, 2]
+
+
+def test_a_port_in_use_changes_no_page(tmp_path):
+    submitted(write_pictures(tmp_path))
+    page = gallery(tmp_path)
+    before = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in page.parent.iterdir()}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        options = ["--serve", "--port", str(taken.getsockname()[1]), "--root", str(tmp_path / "out")]
+        with pytest.raises(UserError, match="cannot be used"):
+            CliRunner().invoke(app, ["gallery", *options], catch_exceptions=False)
+    assert {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in page.parent.iterdir()} == before
 
 
 def test_an_unknown_sweep_and_an_empty_root_are_said(tmp_path):

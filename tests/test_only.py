@@ -93,10 +93,27 @@ def test_a_cell_that_is_none_of_the_sweep_is_told_with_its_line(folder):
     )
     with pytest.raises(InputError, match=r"list:8: no cell 'e{32}'"):
         chosen(folder, text)
-    with pytest.raises(InputError, match=r"and 990 more"):
+    with pytest.raises(InputError, match=r"and 995 more"):
         chosen(folder, "\n".join(f"{number:032x}" for number in range(1000)))
     with pytest.raises(InputError, match="cell 2: no cell 'x'"):
         planned(folder, (ids[0], "x"))
+
+
+def test_a_row_of_another_sweep_is_told_by_names_and_settings_alone(folder):
+    row = f"{'f' * 32},cow,waves,false,print,a note,128,style"
+    with pytest.raises(InputError, match="choosing this sweep in the filter") as error:
+        chosen(folder, csv_of([row]))
+    told = "content_name=cow, style_name=waves, style_weight=128, color=style"
+    assert str(error.value).startswith(f"{folder}/list:2: no cell '{'f' * 32}' in the sweep, nor any of {told} (")
+
+
+def test_votes_and_an_id_in_place_of_a_file_are_refused(folder):
+    with pytest.raises(InputError, match=r"list has votes \(export the cells"):
+        chosen(folder, "vote_id,left_cell_id,right_cell_id,preferred\na,b,c,left\n")
+    cell = planned(folder, "").plan.cells.ids[0]
+    for wanted in (cell, cell[:8]):
+        with pytest.raises(InputError, match=f"no file {wanted}; --only expects a file that lists ids"):
+            planned(folder, wanted)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +168,8 @@ def test_models_are_trained_for_the_chosen_cells_alone(folder):
     (folder / "both.yaml").write_text(f"name: both\n{images}{method}")
     whole = planned(folder, "", "both.yaml")
     assert [training.name for training in whole.trainings] == ["a", "b"]
+    table = " ".join(nst.plan("both.yaml").table.replace("│", " ").split())
+    assert "and the training of 2 models, whose time is not known" in table
     assert [training.name for training in planned(folder, (whole.plan.cells.ids[1],), "both.yaml").trainings] == ["b"]
 
 

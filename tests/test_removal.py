@@ -335,3 +335,16 @@ def test_a_root_that_never_had_votes_is_read_and_written_to(tmp_path: Path) -> N
     assert root.catalog.read("votes").num_rows == 0
     assert fsck(root, read_data=0).problems == []
     remove(root, plan_removal(root, "aaaa1111", "na"))
+
+
+def test_pages_of_several_sweeps_go_with_a_sweep_that_they_show_and_others_stay(root: Root) -> None:
+    shown = {"together": ["aaaa1111", "bbbb2222"], "together-0123456789ab": ["aaaa1111"], "together-ba": ["bbbb2222"]}
+    for folder, sweeps in shown.items():
+        root.store.put(f"gallery/{folder}/sweeps.json", json.dumps(sweeps).encode())
+        root.store.put(f"gallery/{folder}/index.html", b"page")
+    root.store.put("gallery/together-ba12/index.html", b"page of a sweep that is called together")
+    remove(root, plan_removal(root, "aaaa1111", "na"))
+    left = [stat.key for stat in root.store.list("gallery/together")]
+    assert left == [
+        "gallery/together-ba/index.html", "gallery/together-ba/sweeps.json", "gallery/together-ba12/index.html",
+    ]  # fmt: skip

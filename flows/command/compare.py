@@ -28,7 +28,7 @@ def compare(
     b: Annotated[str, typer.Argument(help="The other one.")],
     root: RootOption = "out",
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
-    page: Annotated[Path | None, typer.Option("--page", help="Write it as a page, an .html file.")] = None,
+    page: Annotated[Path | None, typer.Option("--page", metavar="FILE.html", help="Write it as a page.")] = None,
 ) -> None:
     """Say what differs between two sweeps, two cells or two models.
 
@@ -74,14 +74,15 @@ def _print(found: Comparison) -> None:
 
     out.say(f"A: {found.a}")
     out.say(f"B: {found.b}")
-    if found.counts:
-        out.say(", ".join(f"{count:,} {name}" for name, count in found.counts.items()))
+    if found.counted:
+        out.say(found.counted)
     out.say("")
     if found.settings:
         rows = [[setting.name, shown(setting.a), shown(setting.b)] for setting in found.settings]
         print_columns(out, ("setting", "A", "B"), rows, names={0, 1, 2})
     else:
-        out.say("no setting differs")
+        partly = any(name.startswith("not made") for name in found.counts)
+        out.say("no setting differs" + (" in the cells that are made" if partly else ""))
     differing = [metric for metric in found.metrics if metric.higher or metric.lower]
     if differing:
         out.say("")

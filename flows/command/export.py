@@ -33,14 +33,17 @@ def export(
     from flows.command.models import export_named_model
     from flows.command.sweeps import print_export
     from tasks.pages.export import export_sweep
+    from tasks.pages.export_place import refuse_mixture, refuse_root
     from tasks.root import open_root
     from tasks.status import find_sweeps
 
     opened = open_root(root)
+    refuse_root(opened.store, folder)
     if not export_named_model(opened, sweep, folder, out, page=page):
         found, *others = find_sweeps(opened, sweep)
         if others:
             ids = ", ".join(status.sweep_id[:8] for status in others)
             err.say(f"exporting {found.sweep_id[:8]}, the newest sweep called {sweep}; others: {ids}")
+        refuse_mixture(folder, page=page)
         exported = export_sweep(opened.catalog, found.sweep_id, folder, frames=frames, page=page)
         print_export(exported, folder, out, page=page)

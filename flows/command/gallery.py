@@ -50,26 +50,49 @@ def gallery(
     from tasks.root import open_root
 
     opened = open_root(root, probed=True)
-    found = _chosen(opened, sweeps or [])
-    uri = _write(opened, found, run=_moment() if serve else "")
-    out.say(f"page: {uri}")
-    if not serve:
-        if open_:
-            webbrowser.open(Path(uri.removeprefix("file://")).as_uri() if uri.startswith("file://") else uri)
+    names = sweeps or []
+    found = _chosen(opened, names)
+    if serve:
+        _serve(root, opened, names, found, port=port, shown=open_)
         return
+    uri = _write(opened, found, names)
+    out.say(f"page: {uri}")
+    if open_:
+        webbrowser.open(Path(uri.removeprefix("file://")).as_uri() if uri.startswith("file://") else uri)
+
+
+def _serve(
+    root: str, opened: Root, names: Sequence[str], found: Sequence[SweepStatus], *, port: int, shown: bool
+) -> None:
+    """Write a page and serve it until somebody stops; the port is bound first, so that one in use changes nothing.
+
+    Args:
+        root: The root as the user wrote it.
+        opened: The same.
+        names: Names of sweeps as the user wrote them; none for all.
+        found: The sweeps that they mean.
+        port: 0 for any free one.
+        shown: Whether a browser is opened.
+
+    Raises:
+        UserError: The port is taken.
+    """
     from tasks.pages.choices import Choices
     from tasks.pages.serving import PageServer
 
     stopping, choices = threading.Event(), Choices(opened.catalog)
-    home = uri.removeprefix(f"{opened.uri}/")
-    with PageServer(opened.store, home, port, choices) as server, stop_signals(stopping):
-        threading.Thread(target=server.serve_forever, daemon=True, name="pages").start()
-        out.say(f"{server.link}  until Control-C")
-        if open_:
-            webbrowser.open(server.link)
-        _follow(root, sweeps or [], found, server, stopping)
-        server.shutdown()
-        _publish(choices)
+    with PageServer(opened.store, port=port, choices=choices) as server:
+        uri = _write(opened, found, names, run=_moment())
+        server.home = uri.removeprefix(f"{opened.uri}/")
+        out.say(f"page: {uri}")
+        with stop_signals(stopping):
+            threading.Thread(target=server.serve_forever, daemon=True, name="pages").start()
+            out.say(f"{server.link}  until Control-C")
+            if shown:
+                webbrowser.open(server.link)
+            _follow(root, names, found, server, stopping)
+            server.shutdown()
+            _publish(choices)
 
 
 def _chosen(root: Root, names: Sequence[str], *, told: bool = True) -> list[SweepStatus]:
@@ -100,19 +123,20 @@ def _chosen(root: Root, names: Sequence[str], *, told: bool = True) -> list[Swee
     return list(found.values())
 
 
-def _write(root: Root, sweeps: Sequence[SweepStatus], run: str = "") -> str:
+def _write(root: Root, sweeps: Sequence[SweepStatus], names: Sequence[str], run: str = "") -> str:
     """Write the page of the sweeps and return its URI.
 
     Args:
         root: The root.
         sweeps: At least one.
+        names: Names of sweeps as the user wrote them, which the place of a page of several follows; none for all.
         run: What tells this page of several sweeps from its other versions; "" if nobody follows it.
     """
-    from tasks.layout import page_folder
+    from tasks.layout import page_folder, together_folder
     from tasks.pages.report import write_again, write_together
 
     if len(sweeps) > 1:
-        return write_together(root, sweeps, run).uri
+        return write_together(root, sweeps, together_folder(names), run).uri
     (sweep,) = sweeps
     key = f"{page_folder(sweep.name, sweep.sweep_id)}/index.html"
     if sweep.running and root.store.head(key):
@@ -153,7 +177,7 @@ def _follow(
             opened = open_root(root)
             now = _chosen(opened, names, told=False)
             if _is_new(opened, now, known):
-                server.home = _write(opened, now, run=_moment()).removeprefix(f"{opened.uri}/")
+                server.home = _write(opened, now, names, run=_moment()).removeprefix(f"{opened.uri}/")
                 known = now
             said = ""
         except NstError as error:

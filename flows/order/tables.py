@@ -13,7 +13,6 @@ from flows.order.summary import duration
 from nst.planning.merging import merge_reasons
 
 if TYPE_CHECKING:
-    from nst.planning.batches import Plan
     from tasks.planning.sweep import PreparedSweep
     from tasks.planning.training import PreparedTraining
 
@@ -42,7 +41,7 @@ def sweep_table(prepared: PreparedSweep) -> Group:
     if frames:
         table.add_row("frames", f"{frames:,}" + (f", {kept:,} of them made already" if kept else ""))
     table.add_row("batches", f"{plan.batch_count:,}")
-    table.add_row("time", _time(plan))
+    table.add_row("time", _time(prepared, untrained))
     if memory := prepared.memory:
         needed, there_is = memory
         text = f"about {_size(needed)} for a batch, of {_size(there_is)}"
@@ -51,12 +50,18 @@ def sweep_table(prepared: PreparedSweep) -> Group:
     return Group(f"sweep {plan.name}  {plan.sweep_id[:8]}  below {prepared.root.uri}", table)
 
 
-def _time(plan: Plan) -> str:
-    """Return the estimated duration, and for how many cells there is none."""
+def _time(prepared: PreparedSweep, untrained: int) -> str:
+    """Return the estimated duration, what it is made of, and what there is no estimate of."""
+    plan = prepared.plan
+    models = f"the training of {untrained:,} model{'s' if untrained > 1 else ''}, whose time is not known"
     if plan.seconds is None:
-        return "unknown: nothing like it in the catalog yet; --calibrate tries it out"
-    known = f"about {duration(plan.seconds)}"
-    return f"{known}, and {plan.unknown:,} cells unlike any in the catalog yet" if plan.unknown else known
+        unknown = "unknown: nothing like it in the catalog yet"
+        return f"{unknown}; and {models}" if untrained else f"{unknown}; --calibrate tries it out"
+    time = duration(plan.seconds)
+    parts = [f"roughly {time}, by a trial of a few seconds" if prepared.tried_out else f"about {time}"]
+    if plan.unknown:
+        parts.append(f"{plan.unknown:,} cells unlike any in the catalog yet")
+    return ", and ".join([*parts, *([models] if untrained else [])])
 
 
 def training_table(prepared: PreparedTraining) -> Group:

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import InputError
 from nst.pictures.xmp import with_manifest
+from nst.yaml.json_text import from_json
 from tasks.layout import picture_key, preview_key, thumbnail_key
 from tasks.pages.cell_manifest import manifest_text
+from tasks.pages.choices import latest
 from tasks.pages.gallery.values import preview_steps
 from tasks.pages.large_heads import FOLDER
 from tasks.pages.report import page_elsewhere
@@ -58,6 +60,7 @@ def export_sweep(
     """Write every picture of a sweep, `catalog.csv`, and `failed.csv` if cells failed: everything or nothing.
 
     Every picture carries the manifest of its cell (`nst.pictures.xmp`), with its pixels untouched; clips carry none.
+    `catalog.csv` has the columns `favourite`, `tags` and `note` where the root has such annotations of these cells.
 
     Args:
         catalog: The catalog of the root.
@@ -102,6 +105,7 @@ def export_sweep(
                 (aside / "contact_sheet.jpg").write_bytes(shown.contact_sheet)
                 _write_thumbnails(catalog, zip(names, rows.picture_digest, strict=True), aside / "thumbs")
                 _write_previews(catalog, records(rows), aside)
+            rows = _annotated(catalog, rows)
             rows.insert(0, "file", [f"pictures/{name}" if page else name for name in names])
             _write_csv(rows, aside / "catalog.csv")
             if len(failed):
@@ -114,6 +118,19 @@ def export_sweep(
         for cell_id, kind, message in zip(failed.cell_id, failed.error_class, failed.error_message, strict=True)
     )
     return Exported(len(names), lines, sweep.num_rows - len(names) - len(lines))
+
+
+def _annotated(catalog: Catalog, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with `favourite`, `tags` (separated by commas) and `note`, where any of their cells has one."""
+    notes = {note["cell_id"]: note for note in latest(catalog)}
+    found = [notes.get(cell_id) for cell_id in rows.cell_id]
+    if not any(note and (note["favourite"] or note["note"] or from_json(note["tags"] or "[]")) for note in found):
+        return rows
+    return rows.assign(
+        favourite=[bool(note and note["favourite"]) for note in found],
+        tags=[", ".join(from_json(note["tags"] or "[]")) if note else "" for note in found],
+        note=[(note and note["note"]) or "" for note in found],
+    )
 
 
 def _carrying(catalog: Catalog, row: Mapping[str, Any]) -> bytes:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.layout import PREVIEWS, page_folder
+from tasks.layout import PREVIEWS, SHOWN_SWEEPS, page_folder
 from tasks.pages.contact_sheet import contact_sheet
 from tasks.pages.gallery import build_gallery
 from tasks.pages.heads import Heads, heads_of, inputs_of_plan, inputs_of_rows
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from tasks.planning.sweep import PreparedSweep
     from tasks.root import Root
     from tasks.status import SweepStatus
-
-_TOGETHER: Final = "gallery/together"
-"""Where the page of several sweeps lies."""
 
 _ELSEWHERE: Final = "export://"
 """Where a page lies that is not written below the root: its links are relative to it."""
@@ -128,7 +125,7 @@ def page_elsewhere(
     return _made(catalog, name, rows, heads, uri=f"{_ELSEWHERE}/index.html", total=total)
 
 
-def write_together(root: Root, sweeps: Sequence[SweepStatus], run: str = "") -> Page:
+def write_together(root: Root, sweeps: Sequence[SweepStatus], folder: str, run: str = "") -> Page:
     """Write one page of several sweeps, whose names become one of its axes.
 
     Sweeps of one name are told apart by the beginnings of their ids.
@@ -136,6 +133,7 @@ def write_together(root: Root, sweeps: Sequence[SweepStatus], run: str = "") -> 
     Args:
         root: The root.
         sweeps: In the order of the axis.
+        folder: Prefix of the page (`tasks.layout.together_folder`).
         run: What tells this page from those that were written before and may be open; "" if nobody follows it.
     """
     names = [status.name for status in sweeps]
@@ -145,13 +143,14 @@ def write_together(root: Root, sweeps: Sequence[SweepStatus], run: str = "") -> 
         left = max(0, GALLERY_CELLS - len(rows))
         found = shown_rows(root.store, records(sweep_table(root.catalog, status.sweep_id, left)))
         rows += [{**row, "sweep": label} for row in found]
-    put = putting_into(root.store, _TOGETHER)
+    put = putting_into(root.store, folder)
     heads = heads_of(inputs_of_rows(rows), root.store, LargeHeads(put, largest_of_rows(rows)))
     total = sum(status.total for status in sweeps)
     title = ", ".join(dict.fromkeys(names)) if len(names) <= 4 else f"{len(names)} sweeps"
+    root.store.put(f"{folder}/{SHOWN_SWEEPS}", json.dumps([status.sweep_id for status in sweeps]).encode())
     if run:
-        root.store.put(f"{_TOGETHER}/live.js", news(run).encode())
-    return _write(root, title, rows, heads, folder=_TOGETHER, total=total, run=run)
+        root.store.put(f"{folder}/live.js", news(run).encode())
+    return _write(root, title, rows, heads, folder=folder, total=total, run=run)
 
 
 def _write(

@@ -56,7 +56,8 @@ class PageServer(ThreadingHTTPServer):
 
     Args:
         store: The objects of the root.
-        home: Key of the page that the bare address leads to; may be set anew at any time.
+        home: Key of the page that the bare address leads to; may be set anew at any time. The port is bound before the
+            first is written.
         port: 0 for any free one.
         choices: Votes and annotations of the root; None if nothing may be written.
 
@@ -66,7 +67,7 @@ class PageServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, store: Store, home: str, port: int = 0, choices: Choices | None = None) -> None:
+    def __init__(self, store: Store, home: str = "", port: int = 0, choices: Choices | None = None) -> None:
         self.store, self.home, self.choices = store, home, choices
         self._token = secrets.token_urlsafe(24)
         self.folder = Path(store.uri.removeprefix("file://")).resolve() if store.uri.startswith("file://") else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 _MOST_BYTES: Final = 64 * 1024**2
 _SHORTEST_ID: Final = 8
 _NAMES: Final = ("content_name", "style_name")
-_PROBLEMS_SHOWN: Final = 10
+_PROBLEMS_SHOWN: Final = 5
+_ID: Final = re.compile(r"[0-9a-f]{8,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +62,14 @@ def read_listed(only: str | Sequence[str]) -> Listed:
             count; or a JSON list of ids.
 
     Raises:
-        InputError: There is no such file, it is no such list, or it has no cell.
+        InputError: There is no such file, it is no such list, it has no cell, or it has votes.
     """
     if not isinstance(only, str):
         rows, name = [_Row(f"cell {number}", cell_id) for number, cell_id in enumerate(only, start=1)], "the list"
     else:
         name = redacted(only)
         try:
-            text = read_uri(only, max_bytes=_MOST_BYTES).decode("utf-8-sig")
+            text = _bytes_of(only).decode("utf-8-sig")
             rows = list(_rows(text, name))
         except (ValueError, csv.Error) as error:
             hint = "expected an id in each line, or what the page exports"
@@ -78,13 +80,25 @@ def read_listed(only: str | Sequence[str]) -> Listed:
     return tuple(rows)
 
 
+def _bytes_of(only: str) -> bytes:
+    """Return the file of a list; errors as `read_listed`."""
+    try:
+        return read_uri(only, max_bytes=_MOST_BYTES)
+    except InputError as error:
+        if not _ID.fullmatch(only):
+            raise
+        hint = "write the id into a file, one in each line, and name the file"
+        raise InputError(f"there is no file {only}; --only expects a file that lists ids", hint=hint) from error
+
+
 def choose_cells(listed: Listed, cells: Cells) -> frozenset[str]:
     """Return the ids of the cells of a sweep that a list names.
 
     Raises:
         InputError: Cells of the list are none of the sweep; each with its place.
     """
-    ids, alike = frozenset(cells.ids), _alike(cells)
+    ids, columns = frozenset(cells.ids), _columns(cells)
+    alike = _alike(cells, columns)
     found: set[str] = set()
     problems = []
     for row in listed:
@@ -97,7 +111,7 @@ def choose_cells(listed: Listed, cells: Cells) -> frozenset[str]:
         if len(begun) > 1:
             problems.append(f"{row.where}: {len(begun)} cells begin with {row.cell_id}")
         elif not same:
-            told = ", ".join(f"{key}={value}" for key, value in row.told.items())
+            told = ", ".join(f"{key}={row.told[key].removesuffix('.0')}" for key in columns if key in row.told)
             problems.append(
                 f"{row.where}: no cell {row.cell_id[:40]!r} in the sweep" + (f", nor any of {told}" if told else "")
             )
@@ -105,7 +119,9 @@ def choose_cells(listed: Listed, cells: Cells) -> frozenset[str]:
     if problems:
         more = len(problems) - _PROBLEMS_SHOWN
         lines = [*problems[:_PROBLEMS_SHOWN], *([f"and {more} more"] if more > 0 else [])]
-        raise InputError("\n".join(lines), hint="`nst plan` without --only plans all cells")
+        several = "from a page of several sweeps, export after choosing this sweep in the filter"
+        hint = several if any(row.told for row in listed) else "`nst plan` without --only plans all cells"
+        raise InputError("\n".join(lines), hint=hint)
     return frozenset(found)
 
 
@@ -119,7 +135,9 @@ def _rows(text: str, name: str) -> Iterator[_Row]:
     begin = next((line for line in lines if line.strip()), "")
     if begin.lstrip().startswith(("{", "[")):
         yield from _of_json(text, name)
-    elif "cell_id" in next(csv.reader([begin]), ()):
+    elif "vote_id" in (heads := next(csv.reader([begin]), [])):
+        raise InputError(f"{name} has votes", hint="export the cells (CSV) or the JSON, which has the favourites")
+    elif "cell_id" in heads:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         for row in reader:
             yield _Row(f"{name}:{reader.line_num}", row["cell_id"] or "", _told(row))
@@ -163,11 +181,15 @@ def _text(value: Any) -> str:
         return str(value)
 
 
-def _alike(cells: Cells) -> Callable[[_Row], list[str]]:
-    """Return a function to the ids of the cells that a row stands for by names and settings; prepared when used."""
+def _columns(cells: Cells) -> list[str]:
+    """Return the columns by which a cell is found that has another id: names, and what the sweep varies."""
     axes = [axis.setting.removesuffix(".name").replace(".", "_") for axis in cells.variants.sweep.axes]
     several = ["method"] if len(cells.methods()) > 1 else []
-    columns = list(dict.fromkeys([*_NAMES, *several, *axes]))
+    return list(dict.fromkeys([*_NAMES, *several, *axes]))
+
+
+def _alike(cells: Cells, columns: Sequence[str]) -> Callable[[_Row], list[str]]:
+    """Return a function to the ids of the cells that a row stands for by these columns; prepared when used."""
 
     @cache
     def settings(variant: int) -> Mapping[str, Any]:

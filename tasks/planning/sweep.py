@@ -78,6 +78,13 @@ class PreparedSweep:
                 needed.append((measured.batch_bytes(cells * config.pixels), measured.device_bytes))
         return max(needed, default=None)
 
+    @property
+    def tried_out(self) -> bool:
+        """Whether the estimated time of cells rests on a short trial alone: the catalog has none like them yet."""
+        rates = {rate_of(config) for config, _ in self.plan.largest_batches()}
+        tried = ((self.calibrations[rate].seconds_per_cost, rate) for rate in rates & self.calibrations.keys())
+        return any(self.plan.history.get(rate) == seconds for seconds, rate in tried)
+
     def frames(self, done: Container[str] = ()) -> tuple[int, int]:
         """Return how many frames the clips that are to be run have, all passes, and how many of them are kept.
 

@@ -124,17 +124,28 @@ def _sweeps(root: Root, ids: Sequence[str]) -> Comparison:
     plains: list[list[Row]] = [[{str(k): plain(v) for k, v in row.items()} for row in side] for side in rows]
     columns = [*_INPUTS, *(column.name for column in parameters.columns())]
     values = {name: [_values(side, name) for side in plains] for name in columns}
-    settings = tuple(Setting(name, tuple(a), tuple(b)) for name, (a, b) in values.items() if set(a) != set(b))
+    made = [{row["cell_id"] for row in side} for side in plains]
+    to_do = [len(side - known) for side, known in zip(cells, made, strict=True)]
+    settings = tuple(
+        Setting(name, tuple(a), tuple(b))
+        for name, (a, b) in values.items()
+        if set(a) != set(b) and not (_may_follow(a, b, plains[1], to_do[1]) or _may_follow(b, a, plains[0], to_do[0]))
+    )
     paired = _paired(plains, keys := _keys(values))
     different = [pair for pair in paired if pair[0]["cell_id"] != pair[1]["cell_id"]]
     counts = {
-        "in both": len(cells[0] & cells[1]),
-        "only in A": len(cells[0] - cells[1]),
-        "only in B": len(cells[1] - cells[0]),
+        "in both": len(made[0] & cells[1]),
+        "only in A": len(made[0] - cells[1]),
+        "only in B": len(made[1] - cells[0]),
         "pairs of different cells": len(different),
-    }
+    } | {f"not made yet in {side}": number for side, number in zip("AB", to_do, strict=True) if number}
     pairs = tuple(_pair(root, *pair, [key for key in keys if key not in _INPUTS]) for pair in different)
     return Comparison("sweeps", labels[0], labels[1], counts, _without_digests(settings), _metrics(different), pairs)
+
+
+def _may_follow(values: Sequence[Any], fewer: Sequence[Any], made: Sequence[Row], to_do: int) -> bool:
+    """Return whether cells that are not made yet may bring the values that a sweep has fewer of."""
+    return to_do > 0 and set(fewer) < set(values) and (bool(fewer) or not made)
 
 
 def _keys(values: Mapping[str, Sequence[Sequence[Any]]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -72,8 +73,9 @@ class Comparison:
         kind: What they are.
         a: What people call the first one.
         b: What people call the second one.
-        counts: Of sweeps: how many cells are in both, in one alone, and how many pairs of different cells there are.
-        settings: In what they differ.
+        counts: Of sweeps: how many cells that are made are in both and in one alone, how many pairs of different cells
+            there are, and how many cells of a sweep are not made yet, where some are not.
+        settings: In what they differ; of a sweep with cells to be made, not in values that these may have.
         metrics: What was measured of both.
         pairs: Their pictures.
     """
@@ -85,6 +87,12 @@ class Comparison:
     settings: tuple[Setting, ...]
     metrics: tuple[Metric, ...]
     pairs: tuple[Pair, ...] = ()
+
+    @property
+    def counted(self) -> str:
+        """The counts as people say them; "" of cells and models."""
+        text = ", ".join(f"{count:,} {name}" for name, count in self.counts.items())
+        return re.sub(r"\b1 pairs\b", "1 pair", text)
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as values of JSON."""

@@ -51,7 +51,7 @@ InputsOption = Annotated[
 ]
 
 OnlyOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--only", metavar="FILE", help="Run these cells alone: a list of ids, or what the page exports (CSV or JSON)."
     ),
@@ -96,7 +96,7 @@ def plan(
     overrides: OverridesArgument = None,
     root: RootOption = "out",
     inputs: InputsOption = "",
-    only: OnlyOption = "",
+    only: OnlyOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Try each method out for a few seconds on this machine's device.")
@@ -126,7 +126,7 @@ def run(
     overrides: OverridesArgument = None,
     root: RootOption = "out",
     inputs: InputsOption = "",
-    only: OnlyOption = "",
+    only: OnlyOption = None,
     devices: DevicesOption = "",
     inline: Annotated[
         bool, typer.Option("--inline", help="Without Prefect: no server, no records of task runs.")

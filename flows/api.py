@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from nst.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
     from PIL import Image
@@ -344,12 +344,12 @@ def _order(
     return order_of(request, source)
 
 
-def _only(only: PathLike | Iterable[str] | None) -> str | tuple[str, ...]:
+def _only(only: PathLike | Iterable[str] | None) -> str | tuple[str, ...] | None:
     if only is None:
-        return ""
+        return None
     if isinstance(only, str | os.PathLike):
         return os.fspath(only)
-    ids = tuple(only)
+    ids = tuple(only) if isinstance(only, Iterable) else ()
     if not ids or not all(isinstance(cell_id, str) for cell_id in ids):
         raise InputError(f"found {_kind(only)} as the cells to run, expected ids of cells, at least one, or a path")
     return ids

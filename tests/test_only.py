@@ -50,7 +50,7 @@ def csv_of(rows, columns="cell_id,content_name,style_name,favourite,tags,note,st
 
 
 def test_a_plain_list_of_ids_or_their_beginnings(folder):
-    ids = planned(folder, "").plan.cells.ids
+    ids = planned(folder, None).plan.cells.ids
     assert chosen(folder, f"# mine\n\n{ids[5]}\n  {ids[0]}  # the first\n{ids[0]}\n") == [0, 5]
     assert chosen(folder, f"\ufeff{ids[2][:8]}\r\n{ids[3]}\r\n") == [2, 3]
     assert chosen(folder, json.dumps(ids[:2])) == [0, 1]
@@ -58,7 +58,7 @@ def test_a_plain_list_of_ids_or_their_beginnings(folder):
 
 
 def test_the_csv_of_a_page_chooses_each_of_its_cells_and_its_json_the_favourites(folder):
-    ids = planned(folder, "").plan.cells.ids
+    ids = planned(folder, None).plan.cells.ids
     rows = [
         f'{ids[1]},cat,waves,false,,"two\nlines, ""quoted""",3,luminance',
         f"{ids[4]},dog,waves,true,print,,3,style",
@@ -69,7 +69,7 @@ def test_the_csv_of_a_page_chooses_each_of_its_cells_and_its_json_the_favourites
 
 
 def test_a_draft_is_found_again_at_another_size_by_its_names_and_settings(folder):
-    drafts, large = (planned(folder, "", name).plan.cells.ids for name in ("m.yaml", "large.yaml"))
+    drafts, large = (planned(folder, None, name).plan.cells.ids for name in ("m.yaml", "large.yaml"))
     assert not set(drafts) & set(large)
     row = f"{drafts[6]},dog,waves,true,,,30,style"
     assert chosen(folder, csv_of([row]), manifest="large.yaml") == [6]
@@ -83,7 +83,7 @@ def test_a_draft_is_found_again_at_another_size_by_its_names_and_settings(folder
 
 
 def test_a_cell_that_is_none_of_the_sweep_is_told_with_its_line(folder):
-    ids = planned(folder, "").plan.cells.ids
+    ids = planned(folder, None).plan.cells.ids
     with pytest.raises(InputError, match=rf"{folder}/list:3: no cell '0{{32}}' in the sweep"):
         chosen(folder, f"{ids[0]}\n\n{'0' * 32}\n")
     with pytest.raises(InputError, match=r"list:3: no cell 'f{32}' in the sweep, nor any of content_name=cow"):
@@ -110,7 +110,7 @@ def test_a_row_of_another_sweep_is_told_by_names_and_settings_alone(folder):
 def test_votes_and_an_id_in_place_of_a_file_are_refused(folder):
     with pytest.raises(InputError, match=r"list has votes \(export the cells"):
         chosen(folder, "vote_id,left_cell_id,right_cell_id,preferred\na,b,c,left\n")
-    cell = planned(folder, "").plan.cells.ids[0]
+    cell = planned(folder, None).plan.cells.ids[0]
     for wanted in (cell, cell[:8]):
         with pytest.raises(InputError, match=f"no file {wanted}; --only expects a file that lists ids"):
             planned(folder, wanted)
@@ -145,11 +145,11 @@ def test_a_file_that_is_missing_no_text_or_for_a_training_is_told(folder):
 
 
 def test_the_plan_says_what_is_not_chosen(folder):
-    (folder / "list").write_text("\n".join(planned(folder, "").plan.cells.ids[:3]))
+    (folder / "list").write_text("\n".join(planned(folder, None).plan.cells.ids[:3]))
     said = CliRunner().invoke(app, ["plan", "m.yaml", "--only", "list", "--json"], catch_exceptions=False)
     plan = json.loads(said.output)
     assert (plan["cells"], plan["to_do"], plan["not_chosen"], plan["reasons"]["new"]) == (8, 3, 5, 3)
-    assert plan["sweep_id"] == planned(folder, "").plan.sweep_id
+    assert plan["sweep_id"] == planned(folder, None).plan.sweep_id
     shown = CliRunner().invoke(app, ["plan", "m.yaml", "--only", "list"], catch_exceptions=False).output
     assert "not chosen" in shown
 
@@ -166,7 +166,7 @@ def test_models_are_trained_for_the_chosen_cells_alone(folder):
     images = "contents: dog.png\nstyles: waves.png\n"
     method = "method: {name: feedforward, size: 32}\nsweep: {model: [a.yaml, b.yaml]}\n"
     (folder / "both.yaml").write_text(f"name: both\n{images}{method}")
-    whole = planned(folder, "", "both.yaml")
+    whole = planned(folder, None, "both.yaml")
     assert [training.name for training in whole.trainings] == ["a", "b"]
     table = " ".join(nst.plan("both.yaml").table.replace("│", " ").split())
     assert "and the training of 2 models, whose time is not known" in table
@@ -175,7 +175,7 @@ def test_models_are_trained_for_the_chosen_cells_alone(folder):
 
 @pytest.mark.process
 def test_only_these_are_computed_and_the_next_run_does_the_rest_of_the_same_sweep(folder):
-    ids = planned(folder, "").plan.cells.ids
+    ids = planned(folder, None).plan.cells.ids
     (folder / "list").write_text("\n".join(ids[2:4]))
     first = command("run", "m.yaml", "--inline", "--only", "list", cwd=folder)
     assert first.returncode == 0, first.stderr
@@ -210,3 +210,26 @@ def test_the_same_from_python(folder):
     for wrong in ([], [3], {}):
         with pytest.raises(InputError, match="as the cells to run"):
             nst.plan(manifest, only=wrong)
+
+
+def test_an_empty_name_of_a_file_is_not_all_cells(folder):
+    for only in ("", ()):
+        with pytest.raises(InputError):
+            planned(folder, only)
+    shown = CliRunner().invoke(app, ["plan", str(folder / "m.yaml"), "--only", ""])
+    assert isinstance(shown.exception, InputError) or shown.exit_code == 2
+    for only in ("", [], 5, True):
+        with pytest.raises(InputError):
+            nst.plan(str(folder / "m.yaml"), only=only)
+
+
+def test_names_that_are_equal_as_numbers_are_different_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(write_pictures(tmp_path))
+    for name in ("1", "01", "-2"):
+        (tmp_path / f"{name}.png").write_bytes((tmp_path / "cat.png").read_bytes() + name.encode())
+    contents = MANIFEST.replace("[cat.png, dog.png]", "['1.png', '01.png', './-2.png']").replace("SIZE", "32")
+    (tmp_path / "m.yaml").write_text(contents)
+    for listed, name in (("1", "1"), ("01", "01"), ("'-2", "-2")):  # an export guards the last one
+        (tmp_path / "list.csv").write_text(csv_of([f"{'0' * 32},{listed},waves,true,,,3,style"]))
+        plan = planned(tmp_path, str(tmp_path / "list.csv")).plan
+        assert [cell.content.name for batch in plan.batches() for cell in batch.cells] == [name]

@@ -25,7 +25,7 @@ class Request:
         inputs: Folder or URI that relative inputs are resolved against; "" means the manifest's own folder.
         devices: Devices to use, one worker each (`tasks.work.workers.find_devices`).
         overrides: Changes to the manifest, `key=value` each (`nst.manifest.overrides`).
-        only: URI or path of a list of the cells that alone are to be run, or their ids; "" for all cells.
+        only: URI or path of a list of the cells that alone are to be run, or their ids; None for all cells.
         confirmed: Whether an estimate above the manifest's budget of hours is accepted.
     """
 
@@ -35,7 +35,7 @@ class Request:
     devices: tuple[str, ...] = ("cpu",)
     confirmed: bool = False
     overrides: tuple[str, ...] = ()
-    only: str | tuple[str, ...] = ""
+    only: str | tuple[str, ...] | None = None
 
 
 def order_of(request: Request, source: ManifestSource | None = None) -> SweepOrder | TrainingOrder:
@@ -51,6 +51,6 @@ def order_of(request: Request, source: ManifestSource | None = None) -> SweepOrd
     source = source or read_manifest(request.manifest, request.overrides)
     if source.declaration.kind != "train":
         return plan_sweep(request, source)
-    if request.only:
+    if request.only is not None:
         raise InputError("a training has no cells to choose from", hint="leave out --only")
     return plan_training(request, source)

@@ -76,7 +76,7 @@ def plan_sweep(request: Request, source: ManifestSource) -> SweepOrder:
         inputs=request.inputs,
         devices=len(request.devices),
         confirmed=request.confirmed,
-        listed=read_listed(request.only) if request.only else None,
+        listed=read_listed(request.only) if request.only is not None else None,
     )
     return SweepOrder(prepared, request.devices)
 

@@ -31,6 +31,9 @@ _MOST_BYTES: Final = 64 * 1024**2
 _SHORTEST_ID: Final = 8
 _NAMES: Final = ("content_name", "style_name")
 _PROBLEMS_SHOWN: Final = 5
+_FORMULA: Final = frozenset("=+-@\t\r")
+"""What spreadsheets take for the beginning of a formula."""
+
 _ID: Final = re.compile(r"[0-9a-f]{8,64}")
 
 
@@ -82,6 +85,8 @@ def read_listed(only: str | Sequence[str]) -> Listed:
 
 def _bytes_of(only: str) -> bytes:
     """Return the file of a list; errors as `read_listed`."""
+    if not only:
+        raise InputError("--only names no file", hint="leave it out for all cells")
     try:
         return read_uri(only, max_bytes=_MOST_BYTES)
     except InputError as error:
@@ -168,7 +173,14 @@ def _of_json(text: str, name: str) -> Iterator[_Row]:
 def _told(row: Mapping[Any, Any]) -> dict[str, str]:
     """Return what a row tells beside its id; what is empty is not told."""
     told = ((str(key), value) for key, value in row.items() if key not in {"cell_id", None})
-    return {key: _text(value) for key, value in told if value is not None and value != ""}
+    return {
+        key: _name(value) if key in _NAMES else _text(value) for key, value in told if value is not None and value != ""
+    }
+
+
+def _name(value: Any) -> str:
+    """Return a name without the apostrophe that keeps spreadsheets from taking it for a formula in an exported CSV."""
+    return str(value).removeprefix("'") if str(value)[1:2] in _FORMULA else str(value)
 
 
 def _text(value: Any) -> str:

@@ -53,7 +53,7 @@ function stageOf(i) {
   const second = (attributes) => sharpened(viewOf(other.source, other.still, other.label, { class: "second", "data-of": other.of, ...attributes }), other.large);
   if (mode === "side") {
     return el("div", { class: "show" }, el("figure", {}, second({}), el("figcaption", {}, other.label)),
-      el("figure", {}, picture(), el("figcaption", {}, "stylized")));
+      el("figure", {}, picture(), el("figcaption", {}, `this: ${[nameOf(i), captionOf(i, new Set())].filter(Boolean).join(" ")}`)));
   }
   if (mode === "slider" || mode === "difference") {
     const top = second({ class: "second top", style: mode === "slider" ? "clip-path: inset(0 50% 0 0)" : "mix-blend-mode: difference" });

@@ -5,7 +5,6 @@ const MOST_COLUMNS = 60;
 const MOST_IN_PLACE = 64; // cells of one place of the grid
 const headWidth = () => (innerWidth <= 800 ? 84 : 140); // of the heads of rows
 const MOST_BLOWN_UP = 2.5; // pixels of the page for a pixel of a picture, unless somebody wants more
-const STEPPER_PX = 34;
 const LINE_PX = 18; // of a caption
 const THUMB_PX = 400; // a larger cell shows the picture itself
 
@@ -110,8 +109,7 @@ function fit(across, gaps, edges) {
   const room = byId("main").clientWidth - 21 - gaps;
   const shapes = [...new Set(DATA.shapes)].filter(Boolean).map((shape) => shape.split("/").map(Number));
   const [wide, high] = shapes[0] || [4, 3];
-  const steps = byId("steps")?.hidden !== false && stopsOfAll().length ? STEPPER_PX : 0; // it is drawn later
-  const tallest = Math.max(120, (((byId("main").clientHeight - steps - edges) / 2) * wide) / high);
+  const tallest = Math.max(120, (((byId("main").clientHeight - edges) / 2) * wide) / high);
   const own = shapes.length ? MOST_BLOWN_UP * Math.max(...shapes.map(([width]) => width)) : Infinity;
   state.fit = state.size || String(Math.floor(Math.max(84, Math.min(room / across, tallest, own, 560))));
   document.documentElement.style.setProperty("--size", `${state.fit}px`);

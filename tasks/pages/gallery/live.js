@@ -84,9 +84,9 @@ const isRunning = () => live.on && live.at > 0;
 function newsOfRun() {
   if (live.anew) return "There are new pictures: load the page anew.";
   const left = ALL.filter((i) => stateOf(i) === "todo").length;
-  const rest = left ? `Not finished: ${left === 1 ? "1 cell is" : `${left.toLocaleString()} cells are`} to do. The same command makes the rest.` : "";
+  const rest = left ? `Not finished: ${left === 1 ? "1 cell is" : `${left.toLocaleString()} cells are`} to do. Running the same manifest again makes ${left === 1 ? "it" : "them"}.` : "";
   if (!DATA.run || (live.on && !live.at)) return rest;
   if (!live.on) return live.at ? rest || "The run has ended." : rest;
-  if (live.at && Date.now() / 1000 - live.at > SILENCE_S) return `No news since ${new Date(live.at * 1000).toLocaleTimeString()}: the run may have been killed. The same command makes the rest.`;
+  if (live.at && Date.now() / 1000 - live.at > SILENCE_S) return `No news since ${new Date(live.at * 1000).toLocaleTimeString()}: the run may have been killed. Running the same manifest again makes the rest.`;
   return live.at ? "running" : "";
 }

@@ -93,6 +93,8 @@ function drawCells(again = false) {
   const cells = shown();
   const render = { grid: renderGrid, list: renderList, plot: renderPlot, steps: renderSteps, ranking: renderRanking }[state.view];
   growth?.disconnect();
+  drawSummary(); // these first, since cells fill the room that is left
+  drawSteppers();
   const nodes = cells.length ? render(cells) : [el("p", { class: "note" }, COUNT ? "No cell passes the filter." : "Nothing is done yet.")];
   hideTip();
   main.replaceChildren(...nodes);
@@ -103,8 +105,6 @@ function drawCells(again = false) {
     main.scrollTo(left, top);
     if (focused) document.querySelector(`[data-cell="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
-  drawSummary();
-  drawSteppers();
   writeState();
 }
 

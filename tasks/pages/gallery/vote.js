@@ -133,9 +133,9 @@ function revealed([preferred, left, right]) {
   const differ = parameterAxes.filter((key) => !same.has(key)).map((key) => AXES.get(key));
   const settings = (i) => (differ.some((axis) => axis.key === "method") ? captionOf(i, same) : differ.map((axis) => `${axis.label}=${valueName(axis, axis.index[i])}`).join(", "));
   const told = (i) => [...images.map((key) => text(valueOf(key, i))), settings(i)].filter(Boolean).join(", ") || nameOf(i);
-  if (preferred === "tie") return `No difference: 1 was ${told(left)}; 2 was ${told(right)}.`;
+  if (preferred === "tie") return `no difference; 1 was ${told(left)}; 2 was ${told(right)}.`;
   const [won, lost] = preferred === "left" ? [left, right] : [right, left];
-  return `You chose ${told(won)} over ${told(lost)}.`;
+  return `you chose ${told(won)} over ${told(lost)}.`;
 }
 
 function drawVote() {

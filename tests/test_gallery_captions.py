@@ -1,4 +1,4 @@
-"""What is said below the cells of a page whose sweeps differ in many settings, some of which are not set or not known."""
+"""What is said below the cells of a page whose sweeps differ in many settings, some of which are not known."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ MANIFEST = {
     "method": {"name": "gatys", "steps": 7},
     "sweep": {"size": [64, 96], "style_weight": [1, 10]},
 }
+UNKNOWN = "\u2013"  # a dash
 SIZES_AND_WEIGHTS = [(64, 1.0), (64, 10.0), (96, 1.0), (96, 10.0)]
 
 
@@ -79,7 +80,7 @@ def captions(tab):
 def test_a_caption_says_first_what_differs_at_its_place_and_never_what_is_unknown(tab):
     tab.open("x=sweep&y=none")
     shown = captions(tab)
-    assert not any("–" in words for words in shown)
+    assert not any(UNKNOWN in words for words in shown)
     assert [words.split(",")[0] for words in shown[-2:]] == ["style_weight=1", "style_weight=10"]
     assert shown[-3] == "", "nothing is known of the last cell of the first sweep"
     assert tab.js("document.querySelector('.cell').title").count("=") == 2, "the title says all of them"
@@ -91,4 +92,4 @@ def test_filters_offer_no_value_for_what_is_unknown(tab):
     tab.open()
     offered = tab.js("[...document.querySelectorAll('#filters .axis option')].map((option) => option.textContent)")
     assert "96" in offered
-    assert not {"–", "not known yet"} & set(offered)
+    assert not {UNKNOWN, "not known yet"} & set(offered)

@@ -86,7 +86,7 @@ function newsOfRun() {
   const left = ALL.filter((i) => stateOf(i) === "todo").length;
   const rest = left ? `Not finished: ${left === 1 ? "1 cell is" : `${left.toLocaleString()} cells are`} to do. Running the same manifest again makes ${left === 1 ? "it" : "them"}.` : "";
   if (!DATA.run || (live.on && !live.at)) return rest;
-  if (!live.on) return live.at ? rest || "The run has ended." : rest;
+  if (!live.on) return [live.at ? "The run has ended." : "", rest].filter(Boolean).join(" ");
   if (live.at && Date.now() / 1000 - live.at > SILENCE_S) return `No news since ${new Date(live.at * 1000).toLocaleTimeString()}: the run may have been killed. Running the same manifest again makes the rest.`;
   return live.at ? "running" : "";
 }

@@ -85,8 +85,8 @@ function drawAlong(i) {
   axes.forEach((axis, at) => {
     const [range, output] = holder.children[at].querySelectorAll("input, output");
     range.value = axis.index[i];
-    range.setAttribute("aria-valuetext", text(axis.values[axis.index[i]]));
-    output.textContent = text(axis.values[axis.index[i]]);
+    output.textContent = valueName(axis, axis.index[i]);
+    range.setAttribute("aria-valuetext", output.textContent);
   });
 }
 

@@ -262,6 +262,24 @@ def test_a_page_without_a_server_says_where_votes_are_seen(tab):
     assert "nst gallery --serve" in tab.js("document.querySelector('main').textContent")
 
 
+def test_the_last_vote_is_told_apart_from_the_pair_and_all_pairs_are_said_to_be_compared(tab):
+    tab.open(anew=True)
+    tab.key("v")
+    asked = "document.querySelector('#asked').textContent"
+    assert tab.js("document.querySelector('#said').textContent") == ""
+    for _ in range(6):  # three pairs of weights of each of the two contents that are done
+        assert tab.js(asked) == "Which of the two is better?"
+        tab.key("1")
+    assert tab.js(asked).startswith("All 6 pairs are compared")
+    assert tab.js("document.querySelector('#said').textContent").startswith("Last vote: you chose style_weight=")
+    before = "document.querySelector('#said').compareDocumentPosition(document.querySelector('#sides'))"
+    assert tab.js(f"{before} & Node.DOCUMENT_POSITION_FOLLOWING")
+    for _ in range(6):
+        tab.key("u")
+    assert tab.js("choices.votes.size") == 0
+    tab.js("document.querySelector('#vote').close()")
+
+
 def axe(tab):
     """Return what axe-core finds against WCAG 2.1 A and AA and its own best practices, rule by rule."""
     tab.js(f"window.axe || (() => {{ {AXE_SCRIPT} }})()")

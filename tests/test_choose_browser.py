@@ -185,7 +185,7 @@ def test_nothing_tells_what_the_two_are_until_somebody_has_voted(tab):
         assert tab.js(f"{shares}.every(([x, y]) => ({covered})(x, y))")
     left, right = vote(tab, lambda *_: "2")
     assert tab.js("document.querySelector('#said').textContent") == (
-        f"You chose style_weight={right['style_weight']:g} over style_weight={left['style_weight']:g}."
+        f"Last vote: you chose style_weight={right['style_weight']:g} over style_weight={left['style_weight']:g}."
     )
 
 

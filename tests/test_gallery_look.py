@@ -38,10 +38,10 @@ def tab(tmp_path_factory):
             if (content, weight) == ("hill", 10.0):
                 rows.append({**row, "error_class": "InputError", "error_message": "too small"})
                 continue
-            picture = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+            picture = rng.integers(0, 256, (240, 320, 3), dtype=np.uint8)
             (root / "pictures" / f"{cell_id}.png").write_bytes(encode(picture, OutputFormat(), {}))
             uri = f"file://{root}/pictures/{cell_id}.png"
-            row |= {"picture_uri": uri, "picture_width": 64, "picture_height": 48, "picture_bytes": 1_234_567}
+            row |= {"picture_uri": uri, "picture_width": 320, "picture_height": 240, "picture_bytes": 1_234_567}
             row |= {"content_loss": weight, "style_loss": 1 / weight, "seconds": 12.5, "psnr_content": 20.0 + weight}
             rows.append(row | {"style_weight_relative": weight * 2})
     page = root / "gallery" / "index.html"
@@ -135,11 +135,14 @@ def test_the_panel_groups_measured_numbers_with_units_and_has_no_settings_among_
         "[...document.querySelectorAll('#facts tbody tr')].map((row) => [...row.children].map((c) => c.textContent))"
     )
     found = {row[0]: row[1:] for row in rows}
-    assert rows[0] == ["style_weight", "10", "1"]
+    assert texts(tab, "#facts .numbers thead th")[:3] == ["pinned", "this", "difference"], (
+        "in the order of the pictures"
+    )
+    assert rows[0] == ["style_weight", "1", "10"]
     assert found["seconds"] == ["12.5 s", "12.5 s", "0 s"]
     assert found["picture_bytes"][0] == "1.23 MB"
-    assert found["psnr_content"] == ["30 dB", "21 dB", "+9 dB"]
-    assert found["content_loss"] == ["10", "1", "+9"]
+    assert found["psnr_content"] == ["21 dB", "30 dB", "+9 dB"]
+    assert found["content_loss"] == ["1", "10", "+9"]
     assert not tab.js("document.querySelector('#facts details:has(summary)').open"), "converted weights are folded away"
 
 
@@ -223,6 +226,58 @@ def test_a_number_tints_the_cells_and_has_means_by_row_and_column(tab):
     tints = tab.js("[...document.querySelectorAll('.cell')].map((cell) => cell.style.getPropertyValue('--tint'))")
     assert tints[0] == tints[3] != tints[1]
     assert tints[7] == ""
+
+
+def test_two_rows_are_seen_and_no_picture_is_blown_up_until_somebody_asks(tab):
+    tab.call("Emulation.setDeviceMetricsOverride", width=2600, height=900, deviceScaleFactor=1, mobile=False)
+    tab.open("x=style_weight&y=content", anew=True)
+    bottoms = tab.js("[...document.querySelectorAll('.cell')].map((cell) => cell.getBoundingClientRect().bottom)")
+    assert bottoms[3] <= 900
+    tab.js("DATA.shapes.fill('32 / 24'); drawCells()")
+    assert tab.js("document.querySelector('.cell').getBoundingClientRect().width") == 84, "the least width"
+    tab.js("DATA.shapes.fill('64 / 48'); drawCells()")
+    assert tab.js("document.querySelector('.cell').getBoundingClientRect().width") == 2.5 * 64
+    tab.open("x=style_weight&y=content&size=300", anew=True)
+    assert tab.js("document.querySelector('.cell').getBoundingClientRect().width") == 300
+
+
+def test_a_starred_cell_of_the_sorted_view_keeps_its_name(tab):
+    tab.open("view=list", anew=True)
+    tab.js("annotate(0, {favourite: true})")
+    cell = f"document.querySelector('[data-cell=\"{tab.ids[0]}\"]')"
+    assert tab.js(f"{cell}.querySelector('.star') !== null")
+    assert tab.js(f"{cell}.querySelector('.rank').textContent") == "town"
+    tab.js("annotate(0, {favourite: false})")
+
+
+def test_the_page_names_the_only_style_and_says_how_to_make_the_rest(tab):
+    tab.open()
+    assert tab.js("document.querySelector('#only').textContent") == "style night"
+    assert tab.js("document.querySelector('#news').textContent").startswith("Not finished: 1 cell is to do.")
+    assert tab.js("document.querySelector('#progress').hidden")
+
+
+def test_a_page_without_a_server_says_where_votes_are_seen(tab):
+    tab.open("view=ranking")
+    assert "nst gallery --serve" in tab.js("document.querySelector('main').textContent")
+
+
+def test_the_last_vote_is_told_apart_from_the_pair_and_all_pairs_are_said_to_be_compared(tab):
+    tab.open(anew=True)
+    tab.key("v")
+    asked = "document.querySelector('#asked').textContent"
+    assert tab.js("document.querySelector('#said').textContent") == ""
+    for _ in range(6):  # three pairs of weights of each of the two contents that are done
+        assert tab.js(asked) == "Which of the two is better?"
+        tab.key("1")
+    assert tab.js(asked).startswith("All 6 pairs are compared")
+    assert tab.js("document.querySelector('#said').textContent").startswith("Last vote: you chose style_weight=")
+    before = "document.querySelector('#said').compareDocumentPosition(document.querySelector('#sides'))"
+    assert tab.js(f"{before} & Node.DOCUMENT_POSITION_FOLLOWING")
+    for _ in range(6):
+        tab.key("u")
+    assert tab.js("choices.votes.size") == 0
+    tab.js("document.querySelector('#vote').close()")
 
 
 def axe(tab):

@@ -14,6 +14,7 @@ from tasks.pages.large_heads import LargeHeads, largest_of_plan, largest_of_rows
 from tasks.pages.rows import planned_rows, records, shown_rows, sweep_table, varying
 from tasks.pages.sheet import SHEET_CELLS, sheet_cell
 from tasks.pages.traces import traces
+from tasks.pages.unfinished import fill_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -142,6 +143,7 @@ def write_together(root: Root, sweeps: Sequence[SweepStatus], folder: str, run: 
         label = status.name if names.count(status.name) == 1 else f"{status.name} ({status.sweep_id[:8]})"
         left = max(0, GALLERY_CELLS - len(rows))
         found = shown_rows(root.store, records(sweep_table(root.catalog, status.sweep_id, left)))
+        fill_settings(root.store, status, found)
         rows += [{**row, "sweep": label} for row in found]
     put = putting_into(root.store, folder)
     heads = heads_of(inputs_of_rows(rows), root.store, LargeHeads(put, largest_of_rows(rows)))

@@ -19,10 +19,17 @@ function step(by) {
   if (next !== undefined) openBox(next, boxOrder);
 }
 
+// What is said of cell `k` where it is seen with cell `i`: beside pinned pictures, the settings in which they differ.
+function labelOf(k, i) {
+  const pinned = state.against === "pin" ? [state.pin, ...state.pins.split(",")].map((key) => DATA.keys.indexOf(key)).filter((at) => at >= 0) : [];
+  const differ = differing([i, ...pinned]);
+  return [nameOf(k), captionOf(k, new Set(pinned.length ? parameterAxes.filter((key) => !differ.has(key)) : []))].filter(Boolean).join(" ");
+}
+
 function otherOf(i) {
   if (state.against === "pin" && DATA.keys.includes(state.pin)) {
     const pinned = DATA.keys.indexOf(state.pin);
-    const label = `pinned: ${nameOf(pinned)} ${captionOf(pinned, new Set())}`;
+    const label = `pinned: ${labelOf(pinned, i)}`;
     return { source: bigOf(pinned), still: DATA.thumbs[pinned], label, clip: clipOf(pinned), of: pinned };
   }
   const kind = state.against === "style" ? "style" : "content";
@@ -53,7 +60,7 @@ function stageOf(i) {
   const second = (attributes) => sharpened(viewOf(other.source, other.still, other.label, { class: "second", "data-of": other.of, ...attributes }), other.large);
   if (mode === "side") {
     return el("div", { class: "show" }, el("figure", {}, second({}), el("figcaption", {}, other.label)),
-      el("figure", {}, picture(), el("figcaption", {}, "stylized")));
+      el("figure", {}, picture(), el("figcaption", {}, `this: ${labelOf(i, i)}`)));
   }
   if (mode === "slider" || mode === "difference") {
     const top = second({ class: "second top", style: mode === "slider" ? "clip-path: inset(0 50% 0 0)" : "mix-blend-mode: difference" });

@@ -27,23 +27,30 @@ function factsOf(i) {
   const settings = settingsOf(i);
   const theirs = rival === null ? {} : settingsOf(rival);
   const varying = [...parameterAxes, ...Object.keys(DATA.followers)].filter((key) => (settings[key] ?? null) !== null);
-  const setting = (key) => [[key, text(settings[key]), ...(rival === null ? [] : [text(theirs[key])])], DATA.about[key]];
+  const setting = (key) => [[key, ...(rival === null ? [] : [text(theirs[key])]), text(settings[key])], DATA.about[key]]; // in the order of the pictures
   const differ = rival === null ? varying : varying.filter((key) => text(settings[key]) !== text(theirs[key]));
   const yaml = yamlOf(i);
   const copy = el("button", { type: "button", id: "copy", title: "y", onclick: () => copyText(yaml, copy) }, "Copy");
-  const names = rival === null ? null : ["", "this", "pinned"];
+  const names = rival === null ? null : ["", "pinned", "this"];
   const facts = [
     el("h2", {}, nameOf(i)),
     stateOf(i) === "done" ? null : el("p", { class: stateOf(i) === "failed" ? "fail failed" : "fail" }, faultOf(i)),
     rival === null ? null : el("p", { class: "note" }, `compared with the pinned cell: ${[nameOf(rival), captionOf(rival, new Set())].filter(Boolean).join(" ")}`),
     ...(differ.length ? [el("h3", {}, rival === null ? "Settings that differ between cells" : "Settings that differ"), table(names, differ.map(setting))] : []),
+    el("p", { class: "note", id: "of-final", hidden: previewShown(i) === null }, "A step on the way is shown; these numbers are those of the final picture."),
     ...numbersOf(i, rival),
-    ...(settings.method ? [el("h3", {}, "This cell as a manifest ", copy), el("pre", { id: "yaml", tabindex: 0 }, yaml)] : []),
+    ...(settings.method && isDescribed(i) ? [el("h3", {}, "This cell as a manifest ", copy), el("pre", { id: "yaml", tabindex: 0 }, yaml)] : []),
     el("details", {}, el("summary", {}, "All settings"), table(names, Object.keys(settings).filter((key) => (settings[key] ?? null) !== null).map(setting))),
     DATA.pictures[i] ? el("p", {}, el("a", { href: DATA.pictures[i], target: "_blank", rel: "noopener" }, clipOf(i) ? "Open the clip" : "Open the picture")) : null,
     el("p", { class: "note" }, `cell ${DATA.ids[i]}`),
   ];
   return facts.filter((node) => node !== null);
+}
+
+// Of a cell that is not done, the settings may be known and the images only by their names.
+function isDescribed(i) {
+  const source = DATA.sources.values[DATA.sources.index[i]];
+  return stateOf(i) === "done" || Boolean(source.content || source.mask || source.styles.length);
 }
 
 // What was measured, under the headings of its kinds, with its differences from the pinned cell.
@@ -53,10 +60,10 @@ function numbersOf(i, rival) {
     const [own, other] = [metric.values[i], rival === null ? null : metric.values[rival]];
     if (own === null && other === null) continue;
     if (!groups.has(metric.group)) groups.set(metric.group, []);
-    const beside = rival === null ? [] : [amount(other, metric.unit), own === null || other === null ? "–" : difference(own, other, metric.unit)];
-    groups.get(metric.group).push([[metric.label, amount(own, metric.unit), ...beside], metric.about]);
+    const [before, after] = rival === null ? [[], []] : [[amount(other, metric.unit)], [own === null || other === null ? "–" : difference(own, other, metric.unit)]];
+    groups.get(metric.group).push([[metric.label, ...before, amount(own, metric.unit), ...after], metric.about]);
   }
-  const head = rival === null ? null : ["", "this", "pinned", "difference"];
+  const head = rival === null ? null : ["", "pinned", "this", "difference"];
   return [...groups].flatMap(([name, rows]) => (FOLDED.has(name)
     ? [el("details", {}, el("summary", {}, name), table(head, rows, "numbers"))]
     : [el("h3", {}, name), table(head, rows, "numbers")]));
@@ -78,8 +85,8 @@ function drawAlong(i) {
   axes.forEach((axis, at) => {
     const [range, output] = holder.children[at].querySelectorAll("input, output");
     range.value = axis.index[i];
-    range.setAttribute("aria-valuetext", text(axis.values[axis.index[i]]));
-    output.textContent = text(axis.values[axis.index[i]]);
+    output.textContent = valueName(axis, axis.index[i]);
+    range.setAttribute("aria-valuetext", output.textContent);
   });
 }
 

@@ -4,17 +4,22 @@ const AT_ONCE = 120; // cells that are drawn before anybody scrolls
 const MOST_COLUMNS = 60;
 const MOST_IN_PLACE = 64; // cells of one place of the grid
 const headWidth = () => (innerWidth <= 800 ? 84 : 140); // of the heads of rows
+const MOST_BLOWN_UP = 2.5; // pixels of the page for a pixel of a picture, unless somebody wants more
+const LINE_PX = 18; // of a caption
 const THUMB_PX = 400; // a larger cell shows the picture itself
 
-function headOf(key, value) {
-  const parts = key === "pair" ? [["content", value[0]], ["style", value[1]]] : [[key, value]];
+function headOf(key, at) {
+  const axis = AXES.get(key);
+  const value = axis.values[at];
+  const only = ["content", "style"].filter((kind) => DATA.only[kind]).map((kind) => [kind, DATA.only[kind]]);
+  const parts = key === "pair" ? [["content", value[0]], ["style", value[1]]] : key === "none" ? only : [[key, value]];
   const figures = parts.map(([kind, name]) => {
     const source = kind === "content" || kind === "style" ? DATA.heads[kind][name] : null;
     const label = kind === "content" || kind === "style" ? text(name) : null;
     return el("figure", {}, source ? el("img", { src: source, alt: `${kind} image ${text(name)}` }) : null,
-      label !== null ? el("figcaption", {}, label) : el("figcaption", {}, el("span", { class: "key" }, `${AXES.get(kind).label} `), text(name)));
+      label !== null ? el("figcaption", {}, label) : el("figcaption", {}, el("span", { class: "key" }, `${axis.label} `), valueName(axis, at)));
   });
-  return el("span", { class: "head" }, ...(key === "none" ? [] : figures));
+  return el("span", { class: "head" }, ...figures);
 }
 
 // The picture of a cell as the grid shows it.
@@ -23,9 +28,10 @@ function stillOf(i) {
   return (large ? DATA.pictures[i] : DATA.thumbs[i]) || DATA.pictures[i];
 }
 
-function cellOf(i, known, order) {
+// `tell`: the settings that its caption says first, since the cells around it differ in them.
+function cellOf(i, known, order, tell) {
   const fault = faultOf(i);
-  const caption = captionOf(i, known);
+  const caption = captionOf(i, known, tell);
   const metric = METRICS.get(state.n || state.sort);
   const number = metric && metric.values[i] !== null ? `${metric.label} ${amount(metric.values[i], metric.unit)}` : "";
   const label = [nameOf(i), captionOf(i, new Set()), fault].filter(Boolean).join(", ");
@@ -34,8 +40,9 @@ function cellOf(i, known, order) {
     fault && previewShown(i) === null ? faultNode(i, fault, label)
       : el("img", { src: smallOf(i), alt: label, loading: "lazy", decoding: "async", style: shape, onerror: onLost }),
     ...stepMarks(i),
-    markNode(i), caption || number ? el("span", { class: "caption" }, ...breakable([caption, number].filter(Boolean).join(" · "))) : null);
-  Object.assign(node, { order, known, i });
+    markNode(i), state.view === "list" ? el("span", { class: "caption rank" }, nameOf(i)) : null,
+    number ? el("span", { class: "caption number" }, ...breakable(number)) : null, caption ? el("span", { class: "caption settings" }, ...breakable(caption)) : null);
+  Object.assign(node, { order, known, tell, i });
   return node;
 }
 
@@ -50,7 +57,7 @@ function redrawCell(i) {
   const old = document.querySelector(`[data-cell="${CSS.escape(DATA.keys[i])}"]`);
   if (!old) return;
   if (running.has(i) && previewShown(i) !== null && old.querySelector("img")) { restep(old); return; }
-  const node = cellOf(i, old.known, old.order);
+  const node = cellOf(i, old.known, old.order, old.tell);
   node.tabIndex = old.tabIndex;
   const hadFocus = document.activeElement === old;
   old.replaceWith(node);
@@ -82,27 +89,29 @@ function meanOf(cells) {
   return el("span", { class: "mean" }, `mean ${amount(values.reduce((a, b) => a + b, 0) / values.length, metric.unit)}`);
 }
 
-function knownBy(...keys) {
-  const known = new Set(state.filter.keys());
-  for (const key of keys) known.add(key);
-  return known;
+// What captions need not say: the axes, what is filtered by, and what all cells in view have in common.
+function knownBy(cells, ...keys) {
+  const differ = differing(cells);
+  return new Set([...state.filter.keys(), ...keys, ...(cells.length > 1 ? parameterAxes.filter((key) => !differ.has(key)) : [])]);
 }
 
 // Cells that share a place are packed into a square: a grid of grids.
 function packOf(cells, known, order, across) {
   const some = cells.slice(0, MOST_IN_PLACE);
-  const rest = cells.length - some.length;
-  return el("td", {}, el("div", { class: "pack", style: across ? `--across: ${across}` : null }, ...some.map((i) => cellOf(i, known, order)),
+  const [rest, tell] = [cells.length - some.length, differing(cells)];
+  return el("td", {}, el("div", { class: "pack", style: across ? `--across: ${across}` : null }, ...some.map((i) => cellOf(i, known, order, tell)),
     rest ? el("p", { class: "note" }, `and ${rest.toLocaleString()} more: filter, or see them sorted`) : null));
 }
 
-// The width of a cell that fills the page, or the one that was chosen.
-// `across` cells lie side by side, and what is between and beside them takes `gaps` pixels.
-function fit(across, gaps) {
+// The width of a cell that fills the page, or the one that was chosen: two rows are seen, and pictures are not blown up.
+// `across` cells lie side by side; what is between and beside them takes `gaps` pixels, what is above and below `edges`.
+function fit(across, gaps, edges) {
   const room = byId("main").clientWidth - 21 - gaps;
-  const [wide, high] = (DATA.shapes.find(Boolean) || "4 / 3").split("/").map(Number);
-  const tallest = Math.max(160, (innerHeight * 0.42 * wide) / high);
-  state.fit = state.size || String(Math.floor(Math.max(84, Math.min(room / across, tallest, 560))));
+  const shapes = [...new Set(DATA.shapes)].filter(Boolean).map((shape) => shape.split("/").map(Number));
+  const [wide, high] = shapes[0] || [4, 3];
+  const tallest = Math.max(120, (((byId("main").clientHeight - edges) / 2) * wide) / high);
+  const own = shapes.length ? MOST_BLOWN_UP * Math.max(...shapes.map(([width]) => width)) : Infinity;
+  state.fit = state.size || String(Math.floor(Math.max(84, Math.min(room / across, tallest, own, 560))));
   document.documentElement.style.setProperty("--size", `${state.fit}px`);
 }
 
@@ -119,15 +128,16 @@ function renderGrid(cells) {
   const columns = all.slice(0, MOST_COLUMNS);
   const at = (r, c) => places.get(r * x.values.length + c) || [];
   const order = rows.flatMap((r) => columns.flatMap((c) => at(r, c)));
-  const known = knownBy(state.x, state.y);
+  const known = knownBy(cells, state.x, state.y);
   const most = (c) => rows.reduce((count, r) => Math.max(count, at(r, c).length), 1);
   const across = columns.map((c) => (columns.length === 1 ? 0 : Math.ceil(Math.sqrt(Math.min(MOST_IN_PLACE, most(c))))));
   const abreast = columns.length === 1 ? Math.min(8, most(columns[0])) : across.reduce((a, b) => a + b, 0);
-  fit(abreast, headWidth() + 10 * columns.length + 8 * (abreast - columns.length));
-  const named = rows.length > 1 || state.y !== "none";
-  const row = (r) => el("tr", {}, el("th", { scope: "row", class: named ? null : "bare" }, headOf(state.y, y.values[r]), meanOf(columns.flatMap((c) => at(r, c)))),
+  const lines = Math.min(3, parameterAxes.filter((key) => !known.has(key)).length) + (METRICS.has(state.n) ? 1 : 0);
+  fit(abreast, headWidth() + 10 * columns.length + 8 * (abreast - columns.length), 40 + 2 * (16 + LINE_PX * lines));
+  const named = rows.length > 1 || state.y !== "none" || (DATA.only.content || DATA.only.style);
+  const row = (r) => el("tr", {}, el("th", { scope: "row", class: named ? null : "bare" }, headOf(state.y, r), meanOf(columns.flatMap((c) => at(r, c)))),
     ...columns.map((c, k) => packOf(at(r, c), known, order, across[k])));
-  const head = el("tr", {}, el("td", { class: "corner" }), ...columns.map((c) => el("th", { scope: "col" }, headOf(state.x, x.values[c]), meanOf(rows.flatMap((r) => at(r, c))))));
+  const head = el("tr", {}, el("td", { class: "corner" }), ...columns.map((c) => el("th", { scope: "col" }, state.x === "none" ? "" : headOf(state.x, c), meanOf(rows.flatMap((r) => at(r, c))))));
   const body = el("tbody", {});
   const size = (r) => columns.reduce((sum, c) => sum + Math.min(MOST_IN_PLACE, at(r, c).length), 0);
   const notes = all.length > columns.length ? [el("p", { class: "note" }, `The first ${MOST_COLUMNS} of ${all.length.toLocaleString()} columns are shown: choose another axis, or filter.`)] : [];
@@ -136,16 +146,12 @@ function renderGrid(cells) {
 
 function renderList(cells) {
   const order = sorted(cells);
-  const known = knownBy();
+  const [known, tell] = [knownBy(cells), differing(cells)];
   const abreast = Math.max(2, Math.min(8, Math.floor(byId("main").clientWidth / 190)));
-  fit(abreast, 20 + 12 * (abreast - 1));
+  const lines = Math.min(3, parameterAxes.filter((key) => !known.has(key)).length);
+  fit(abreast, 20 + 12 * (abreast - 1), 16 + 2 * (16 + LINE_PX * (lines + 2)));
   const pack = el("div", { class: "pack list" });
-  const one = (i) => {
-    const node = cellOf(i, known, order);
-    node.append(el("span", { class: "caption rank" }, nameOf(i)));
-    return node;
-  };
-  return [pack, ...grow(pack, order, one, () => 1)];
+  return [pack, ...grow(pack, order, (i) => cellOf(i, known, order, tell), () => 1)];
 }
 
 // Append what `draw` makes of the items, some at first and more whenever the end comes near.

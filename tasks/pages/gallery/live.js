@@ -3,7 +3,7 @@
 const POLL_MS = 2000;
 const AGAIN_MS = 2000;
 const SILENCE_S = 90; // after which a run that says nothing has probably been killed
-const live = { on: Boolean(DATA.run), at: 0, known: new Map() };
+const live = { on: Boolean(DATA.run), at: 0, known: new Map(), sized: DATA.shapes.some(Boolean) };
 const placesOf = new Map();
 if (live.on) DATA.ids.forEach((id, i) => { if (placesOf.has(id)) placesOf.get(id).push(i); else placesOf.set(id, [i]); });
 
@@ -39,7 +39,9 @@ function learn(i, update) {
 
 function redraw(changed) {
   if (!changed.size) { drawSummary(); return; }
-  const regrouped = state.view === "plot" || state.q || state.m || state.status || state.n || (state.view === "list" && state.sort);
+  const sized = DATA.shapes.some(Boolean); // cells get another size with the first picture
+  const regrouped = sized !== live.sized || state.view === "plot" || state.q || state.m || state.status || state.n || (state.view === "list" && state.sort);
+  live.sized = sized;
   if (regrouped) drawCells(true); else for (const i of changed) redrawCell(i);
   drawSummary();
   drawMetrics();
@@ -75,11 +77,16 @@ function poll() {
   document.head.append(script);
 }
 
+// Whether a run makes pictures now; a page may also be followed because another may take its place.
+const isRunning = () => live.on && live.at > 0;
+
 // What the header says of the run.
 function newsOfRun() {
   if (live.anew) return "There are new pictures: load the page anew.";
-  if (!DATA.run) return "";
-  if (!live.on) return live.at ? "The run has ended." : "";
-  if (live.at && Date.now() / 1000 - live.at > SILENCE_S) return `No news since ${new Date(live.at * 1000).toLocaleTimeString()}: the run may have been killed.`;
+  const left = ALL.filter((i) => stateOf(i) === "todo").length;
+  const rest = left ? `Not finished: ${left === 1 ? "1 cell is" : `${left.toLocaleString()} cells are`} to do. Running the same manifest again makes ${left === 1 ? "it" : "them"}.` : "";
+  if (!DATA.run || (live.on && !live.at)) return rest;
+  if (!live.on) return [live.at ? "The run has ended." : "", rest].filter(Boolean).join(" ");
+  if (live.at && Date.now() / 1000 - live.at > SILENCE_S) return `No news since ${new Date(live.at * 1000).toLocaleTimeString()}: the run may have been killed. Running the same manifest again makes the rest.`;
   return live.at ? "running" : "";
 }

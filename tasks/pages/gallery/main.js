@@ -62,8 +62,8 @@ function drawFilters() {
       if (select.value === "") state.filter.delete(axis.key); else state.filter.set(axis.key, Number(select.value));
       drawCells();
     } });
-    const some = axis.values.slice(0, 1000); // more can be searched for
-    fill(select, [["", "all"], ...some.map((value, at) => [at, text(value)])], state.filter.get(axis.key) ?? "");
+    const some = axis.values.slice(0, 1000).map((value, at) => [at, valueName(axis, at)]); // more can be searched for
+    fill(select, [["", "all"], ...some.filter(([at]) => axis.values[at] !== null || isOff(axis, at))], state.filter.get(axis.key) ?? "");
     byId("reset").before(el("label", { class: "axis" }, `${axis.label} `, select));
   }
 }
@@ -83,7 +83,7 @@ function drawSummary() {
   const news = newsOfRun();
   if (byId("news").textContent !== news) byId("news").textContent = news;
   const all = ALL.reduce((n, i) => n + (stateOf(i) === "done" || stateOf(i) === "failed"), 0);
-  byId("progress").hidden = !live.on;
+  byId("progress").hidden = !isRunning();
   byId("progress").firstElementChild.style.width = `${COUNT ? (100 * all) / COUNT : 0}%`;
 }
 
@@ -93,6 +93,8 @@ function drawCells(again = false) {
   const cells = shown();
   const render = { grid: renderGrid, list: renderList, plot: renderPlot, steps: renderSteps, ranking: renderRanking }[state.view];
   growth?.disconnect();
+  drawSummary(); // these first, since cells fill the room that is left
+  drawSteppers();
   const nodes = cells.length ? render(cells) : [el("p", { class: "note" }, COUNT ? "No cell passes the filter." : "Nothing is done yet.")];
   hideTip();
   main.replaceChildren(...nodes);
@@ -103,8 +105,6 @@ function drawCells(again = false) {
     main.scrollTo(left, top);
     if (focused) document.querySelector(`[data-cell="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
-  drawSummary();
-  drawSteppers();
   writeState();
 }
 
@@ -128,6 +128,7 @@ function start() {
   byId("box").addEventListener("close", onClosed);
   addEventListener("hashchange", () => { readState(); draw(); openNamed(); });
   addEventListener("keydown", onKey);
+  byId("only").textContent = ["content", "style"].filter((kind) => DATA.only[kind]).map((kind) => `${kind} ${DATA.only[kind]}`).join(", ");
   let width = innerWidth;
   addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; drawFold(); drawCells(true); } });
   readState();
@@ -162,8 +163,8 @@ function toggleTools() {
 }
 
 function showKeys() {
-  const close = el("button", { type: "button", onclick: () => byId("keys").close() }, "Close");
-  byId("keys").replaceChildren(el("h2", {}, "Keys"), el("dl", {}, ...KEYS.flatMap(([key, about]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, about)])), close);
+  const close = el("button", { type: "button", "aria-label": "Close", onclick: () => byId("keys").close() }, "×"); // at the top, since it gets the focus
+  byId("keys").replaceChildren(el("div", { class: "top" }, el("h2", {}, "Keys"), close), el("dl", {}, ...KEYS.flatMap(([key, about]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, about)])));
   byId("keys").showModal();
 }
 

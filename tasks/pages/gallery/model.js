@@ -83,12 +83,23 @@ const running = new Map(); // place of a cell that is being made -> [step, all s
 
 // Which parameters tell a cell from its neighbours, with those left out that the view already says.
 const parameterAxes = DATA.axes.map((axis) => axis.key).filter((key) => !["sweep", "content", "style"].includes(key));
-// A setting that the cell's method does not have tells nothing.
-function captionOf(i, known) {
+// A setting that the cell's method does not have, or that is not set, tells nothing. Those that `tell` come first.
+function captionOf(i, known, tell = new Set()) {
   const paths = AXES.has("method") ? DATA.paths[valueOf("method", i)] : null;
-  const has = (key) => !paths || key === "method" || key in paths;
-  return parameterAxes.filter((key) => !known.has(key) && has(key)).map((key) => `${AXES.get(key).label}=${text(valueOf(key, i))}`).join(", ");
+  const has = (key) => valueOf(key, i) !== null && (!paths || key === "method" || key in paths);
+  const keys = parameterAxes.filter((key) => !known.has(key) && has(key));
+  return [...keys.filter((key) => tell.has(key)), ...keys.filter((key) => !tell.has(key))].map((key) => `${AXES.get(key).label}=${text(valueOf(key, i))}`).join(", ");
 }
+
+// The settings in which some of these cells differ.
+const differing = (cells) => new Set(parameterAxes.filter((key) => cells.some((i) => AXES.get(key).index[i] !== AXES.get(key).index[cells[0]])));
+
+// A value of an axis in headings, filters and legends. A setting may be off; of a cell that is not done it may be unknown.
+function valueName(axis, at) {
+  if (axis.values[at] !== null || axis.key === "none") return text(axis.values[at]);
+  return isOff(axis, at) ? "not set" : "not known yet";
+}
+const isOff = (axis, at) => axis.index.some((value, i) => value === at && DATA.known[i]);
 
 // ---- state -----------------------------------------------------------------------------------------------------
 const biggest = AXES.has("method") ? "method" : [...parameterAxes].sort((a, b) => AXES.get(b).values.length - AXES.get(a).values.length).find((key) => AXES.get(key).values.length <= 12);

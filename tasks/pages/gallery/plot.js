@@ -58,7 +58,7 @@ function frameOf(across, up, names, [width, height], label) {
 }
 
 function legendOf(axis) {
-  const items = axis.key === "none" ? [] : axis.values.slice(0, 24).map((value, at) => el("span", {}, el("i", { style: `background: ${hueOf({ ...axis, index: [at] }, 0)}` }), text(value)));
+  const items = axis.key === "none" ? [] : axis.values.slice(0, 24).map((value, at) => el("span", {}, el("i", { style: `background: ${hueOf({ ...axis, index: [at] }, 0)}` }), valueName(axis, at)));
   return el("p", { class: "legend" }, el("span", { class: "note" }, axis.key === "none" ? "" : axis.label), ...items);
 }
 

@@ -82,7 +82,9 @@ function rankingTable(label, rows, nameOfItem) {
     const strength = `${row.strength.toFixed(2).replace("-", "−")}${row.error === null ? "" : ` ± ${row.error.toFixed(2)}`}`;
     return el("tr", {}, el("th", { scope: "row" }, nameOfItem(row.item)), el("td", {}, bar), el("td", {}, strength), el("td", {}, `${Math.round(100 / (1 + Math.exp(-row.strength)))} %`), el("td", {}, `${row.wins} – ${row.losses} – ${row.ties}`));
   };
-  const heads = ["strength", "± standard error", "against the average", "won – lost – tied"];
+  const end = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(1)}`;
+  const scale = el("span", { class: "scale" }, el("span", { "aria-hidden": "true" }, end(-reach * 50 / 48)), " strength ", el("span", { "aria-hidden": "true" }, end(reach * 50 / 48)));
+  const heads = [scale, "± standard error", "against the average", "won – lost – tied"];
   const head = el("thead", {}, el("tr", {}, el("th", { scope: "col" }, label), ...heads.map((name) => el("th", { scope: "col" }, name))));
   return el("table", { class: "ranking" }, head, el("tbody", {}, ...rows.map(line)));
 }
@@ -90,7 +92,8 @@ function rankingTable(label, rows, nameOfItem) {
 function renderRanking(cells) {
   const inView = new Set(cells.map((i) => DATA.ids[i]));
   const votes = votesHere().filter((vote) => inView.has(vote.left_cell_id) && inView.has(vote.right_cell_id));
-  if (!votes.length) return [el("p", { class: "note" }, "There are no votes between these cells yet. "), el("p", {}, el("button", { type: "button", onclick: startVote }, "Vote (v)"))];
+  const none = keeping.token ? "There are no votes between these cells yet." : "There are no votes between these cells in this browser. Votes that are kept below the root are seen on the page that `nst gallery --serve` shows.";
+  if (!votes.length) return [el("p", { class: "note about" }, none), el("p", {}, el("button", { type: "button", onclick: startVote }, "Vote (v)"))];
   const about = `${votes.length.toLocaleString()} blind ${votes.length === 1 ? "vote" : "votes"} between the cells in view, by the model of Bradley and Terry (1952; fitted as in Hunter 2004), a tie as half a win. A vote counts for a setting in which its two cells differ, whatever else they differ in.`;
   const found = [el("p", { class: "note about" }, about)];
   for (const axis of DATA.axes) {

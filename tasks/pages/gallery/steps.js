@@ -62,6 +62,7 @@ function restep(node) {
 
 // ---- the box -----------------------------------------------------------------------------------------------------
 function restepBox() {
+  if (byId("of-final")) byId("of-final").hidden = previewShown(current()) === null;
   for (const node of byId("stage").querySelectorAll("img[data-of]")) {
     const i = Number(node.dataset.of);
     if (clipOf(i)) continue; // it has no previews
@@ -111,7 +112,7 @@ function showStep() {
 function drawSteppers() {
   if (!byId("steps")) byId("main").before(Object.assign(stepSlider(), { id: "steps", role: "region" }));
   const [all, place] = [stopsOfAll(), placeOfStep()];
-  const said = state.step === "" ? (live.on ? "latest pictures" : "final pictures") : `step ${all[place] ?? state.step}`;
+  const said = state.step === "" ? (isRunning() ? "latest pictures" : "final pictures") : `step ${all[place] ?? state.step}`;
   for (const stepper of document.querySelectorAll(".stepper")) {
     const [range, output] = stepper.querySelectorAll("input, output");
     stepper.hidden = !all.length;

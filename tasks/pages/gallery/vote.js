@@ -37,6 +37,13 @@ function comparisons() {
   return [times, met];
 }
 
+// How many of the pairs that may be drawn have a vote.
+function pairsCompared() {
+  const group = new Map(voting.groups.flatMap((cells, at) => cells.map((i) => [DATA.ids[i], at])));
+  const voted = [...choices.votes.values()].filter(({ left_cell_id: left, right_cell_id: right }) => left !== right && group.has(left) && group.get(left) === group.get(right));
+  return new Set(voted.map((vote) => pairKey(vote.left_cell_id, vote.right_cell_id))).size;
+}
+
 // Of some items one of those with the least value, drawn at random.
 function leastOf(items, valueOfItem) {
   let [best, least] = [[], Infinity];
@@ -123,10 +130,12 @@ function sidesOf([left, right]) {
 function revealed([preferred, left, right]) {
   const same = new Set(DATA.axes.filter((axis) => axis.index[left] === axis.index[right]).map((axis) => axis.key));
   const images = ["sweep", "content", "style"].filter((key) => AXES.has(key) && !same.has(key));
-  const told = (i) => [...images.map((key) => text(valueOf(key, i))), captionOf(i, same)].filter(Boolean).join(", ") || nameOf(i);
-  if (preferred === "tie") return `No difference: 1 was ${told(left)}; 2 was ${told(right)}.`;
+  const differ = parameterAxes.filter((key) => !same.has(key)).map((key) => AXES.get(key));
+  const settings = (i) => (differ.some((axis) => axis.key === "method") ? captionOf(i, same) : differ.map((axis) => `${axis.label}=${valueName(axis, axis.index[i])}`).join(", "));
+  const told = (i) => [...images.map((key) => text(valueOf(key, i))), settings(i)].filter(Boolean).join(", ") || nameOf(i);
+  if (preferred === "tie") return `no difference; 1 was ${told(left)}; 2 was ${told(right)}.`;
   const [won, lost] = preferred === "left" ? [left, right] : [right, left];
-  return `You chose ${told(won)} over ${told(lost)}.`;
+  return `you chose ${told(won)} over ${told(lost)}.`;
 }
 
 function drawVote() {
@@ -141,13 +150,16 @@ function drawVote() {
   fill(kinds, voting.kinds.map(([key, label]) => [key, label]), state.pairs);
   const mode = (label, wipe) => button(label, "w", () => { state.wipe = wipe; drawVote(); writeState(); }, { "aria-pressed": String(Boolean(state.wipe) === Boolean(wipe)) });
   const pairs = voting.groups.reduce((sum, group) => sum + (group.length * (group.length - 1)) / 2, 0);
-  const count = `${voting.done.length} ${voting.done.length === 1 ? "vote" : "votes"} now, ${choices.votes.size} in all; ${pairs.toLocaleString()} pairs`;
+  const compared = pairsCompared();
+  const count = `${voting.done.length} ${voting.done.length === 1 ? "vote" : "votes"} now, ${choices.votes.size} in all; ${compared.toLocaleString()} of ${pairs.toLocaleString()} pairs compared`;
   const bar = el("div", { class: "bar" }, el("label", { class: "note" }, "Pairs ", kinds), mode("Side by side", ""), mode("Wipe", "1"), el("span", { class: "note" }, count), close);
   const answers = el("div", { class: "bar answers" }, button("1 is better", "1", () => answer("left")), button("No difference", "0 or =", () => answer("tie")), button("2 is better", "2", () => answer("right")),
     button("Skip", "s", () => answer("skip")), voting.done.length ? button("Undo", "u", undoVote) : null);
-  const said = el("p", { id: "said", role: "status" }, voting.last ? revealed(voting.last) : "Which of the two is better?");
+  const all = pairs === 1 ? "The pair is" : pairs === 2 ? "Both pairs are" : `All ${pairs.toLocaleString()} pairs are`;
+  const asked = el("p", { id: "asked" }, compared < pairs ? "Which of the two is better?" : `${all} compared; more votes make the ranking surer.`);
+  const said = el("p", { id: "said", role: "status" }, voting.last ? `Last vote: ${revealed(voting.last)}` : "");
   const sides = el("div", { id: "sides", tabindex: -1 }, sidesOf(voting.pair));
-  dialog.replaceChildren(bar, sides, answers, said);
+  dialog.replaceChildren(bar, said, sides, answers, asked);
   sides.focus({ preventScroll: true });
 }
 

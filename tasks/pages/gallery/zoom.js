@@ -53,7 +53,7 @@ function moveEdge() {
 // Make the pictures of a stage zoom together; called when it has been drawn anew.
 function dressStage(stage, i) {
   const frames = [...stage.querySelectorAll("figure, .fit")];
-  const [other, own] = [otherOf(i), [nameOf(i), captionOf(i, new Set())].filter(Boolean).join(" ")];
+  const [other, own] = [otherOf(i), labelOf(i, i)];
   if (stage.querySelector(".fit")) {
     const slider = stage.querySelector(".fit input");
     const names = slider ? [other.label, `this: ${own}`] : [`difference of ${other.label}`, `and this: ${own}`];
@@ -78,7 +78,7 @@ function furtherPins(stage, i) {
   const further = state.pins.split(",").filter((key) => DATA.keys.includes(key) && !shownNow.has(key)).slice(-2);
   return further.map((key) => {
     const at = DATA.keys.indexOf(key);
-    const label = `pinned: ${nameOf(at)} ${captionOf(at, new Set())}`;
+    const label = `pinned: ${labelOf(at, i)}`;
     const source = isVideo(DATA.pictures[at]) ? DATA.thumbs[at] : bigOf(at);
     const figure = el("figure", {}, el("img", { src: source || DATA.thumbs[at], alt: label, class: "further", "data-of": isVideo(source) ? null : at }), el("figcaption", {}, label));
     stage.append(figure);

@@ -123,10 +123,9 @@ def root_id(uri: str) -> str:
     Browsers keep what they have not sent yet under this id. It is of the place and not of what lies there, since a copy
     of a root is another one; of a folder it is of this machine, since an address may be forwarded from several.
     """
-    place = (
-        f"{socket.gethostname()} {Path(uri.removeprefix('file://')).resolve()}" if uri.startswith("file://") else uri
-    )
-    return hashlib.sha256(place.encode()).hexdigest()[:16]
+    if uri.startswith("file://"):
+        uri = f"{socket.gethostname()} {Path(uri.removeprefix('file://')).resolve()}"
+    return hashlib.sha256(uri.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 class Choices:

@@ -84,7 +84,7 @@ def test_a_part_of_an_object(server):
     ],
 )  # fmt: skip
 def test_nothing_else_is_served(server, path):
-    answer, body = ask(server, path)
+    answer, body = ask(server, path, Host=server.hosts[0])
     assert answer.status == 404
     assert body == b"Not Found"
 

@@ -72,9 +72,10 @@ def gallery(
         out.say(f"{server.link}  until Control-C")
         if open_:
             webbrowser.open(server.link)
-        _follow(root, sweeps or [], found, server, stopping)
+        answering = _follow(root, sweeps or [], found, server, stopping)
         server.shutdown()
-        _publish(choices)
+        if answering:  # or else it has been said, and the next server publishes what is committed
+            _publish(choices)
 
 
 def _chosen(root: Root, names: Sequence[str], *, told: bool = True) -> list[SweepStatus]:
@@ -141,8 +142,8 @@ def _impatient(root: str, *, single_publisher: bool = False) -> Root:
 
 def _follow(
     root: str, names: Sequence[str], sweeps: Sequence[SweepStatus], server: PageServer, stopping: threading.Event
-) -> None:
-    """Show what runs commit, and publish what pages send, until somebody stops.
+) -> bool:
+    """Show what runs commit, and publish what pages send, until somebody stops; return if that was published last.
 
     The page of several sweeps is written again whenever one of them has something new, or another one was submitted
     that is meant by the names. The page of one sweep is written by its own run; when a sweep is submitted that has the
@@ -174,6 +175,7 @@ def _follow(
                 err.say(f"the page is not up to date: {error}")
             failing = True
         pause = (time.monotonic() - began) / _SHARE
+    return published
 
 
 def _is_new(root: Root, now: Sequence[SweepStatus], known: Sequence[SweepStatus]) -> bool:

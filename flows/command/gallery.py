@@ -26,7 +26,7 @@ _EVERY_S: Final = 5.0
 _SHARE: Final = 0.2
 """Of its time, what following a root may take."""
 
-_PATIENCE_S: Final = 3.0
+_PATIENCE_S: Final = 5.0
 """How long a page that is served waits for a store that does not answer: what is sent is sent again by the page."""
 
 out = Terminal()
@@ -74,8 +74,7 @@ def gallery(
             webbrowser.open(server.link)
         answering = _follow(root, sweeps or [], found, server, stopping)
         server.shutdown()
-        if answering:  # or else it has been said, and the next server publishes what is committed
-            _publish(choices)
+        _publish(choices, told=answering)
 
 
 def _chosen(root: Root, names: Sequence[str], *, told: bool = True) -> list[SweepStatus]:
@@ -143,7 +142,7 @@ def _impatient(root: str, *, single_publisher: bool = False) -> Root:
 def _follow(
     root: str, names: Sequence[str], sweeps: Sequence[SweepStatus], server: PageServer, stopping: threading.Event
 ) -> bool:
-    """Show what runs commit, and publish what pages send, until somebody stops; return if that was published last.
+    """Show what runs commit, and publish what pages send, until somebody stops; return whether it was published.
 
     The page of several sweeps is written again whenever one of them has something new, or another one was submitted
     that is meant by the names. The page of one sweep is written by its own run; when a sweep is submitted that has the
@@ -163,6 +162,8 @@ def _follow(
         began = time.monotonic()
         if server.choices:
             published = _publish(server.choices, told=published)
+        if stopping.is_set():
+            break
         try:
             opened = _impatient(root)
             now = _chosen(opened, names, told=False)

@@ -124,6 +124,8 @@ async function fetchStored() {
   drawChosen(found.annotations.map((note) => note.cell_id));
 }
 
+const isUnsent = () => Boolean(outbox.votes.length || outbox.annotations.length || outbox.withdrawn.length);
+
 // Send some rows, and take them out of the outbox. Of rows that are refused each is sent alone, to find which is at fault:
 // it stays here, and the others are kept below the root.
 async function send(rows) {
@@ -170,7 +172,7 @@ async function store() {
 async function follow() {
   try {
     if (!keeping.learnt) await fetchStored();
-    if (keeping.fault || outbox.votes.length || outbox.annotations.length || outbox.withdrawn.length) await store();
+    if (keeping.fault || isUnsent()) await store();
     const { home, run } = await ask("/now");
     const here = decodeURIComponent(location.pathname).slice(1);
     keeping.home ||= recallHere("nst.home") || home;
@@ -206,7 +208,8 @@ function beginKeeping() {
 }
 
 function keptWhere() {
-  if (keeping.token) return keeping.fault ? `not below the root yet: ${keeping.fault}` : "kept below the root";
+  if (keeping.token && keeping.fault) return `not below the root yet: ${keeping.fault}`;
+  if (keeping.token) return isUnsent() ? "not below the root yet" : "kept below the root";
   if (keeping.here && ["127.0.0.1", "localhost"].includes(location.hostname)) return "kept in this browser alone: open the address with its token";
   return keeping.here ? "kept in this browser" : "not kept by this browser: export before you leave";
 }

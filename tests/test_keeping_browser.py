@@ -225,3 +225,13 @@ def test_a_store_that_refuses_is_told_on_the_page_and_what_was_said_is_sent_late
             tab.until("document.querySelector('#kept').textContent.includes('Read-only file system')")
         tab.until(SENT, seconds=30)
         assert len(stored(folder, "annotations")) == 1
+
+
+def test_nothing_is_called_kept_before_the_server_has_it(folder, tmp_path):
+    with serving(folder) as server, browsing(tmp_path) as tab:
+        visit(tab, server.link)
+        # As if the server had not yet answered what it has.
+        assert tab.js("keeping.learnt = false; favour(0); keptWhere()") == "not below the root yet"
+        tab.until(SENT)
+        assert tab.js("document.querySelector('#kept').textContent") == "kept below the root"
+        assert len(stored(folder, "annotations")) == 1

@@ -20,11 +20,14 @@ class Root:
         uri: Path or URI of the root, e.g. `out` or `s3://bucket/prefix`.
         single_publisher: Whether the store lacks create-only writes, so that publishers must take turns.
         known: Whether the store has answered another process before (`tasks.store.patience`).
+        patience: Limits of every operation of this process; None for the usual ones.
     """
 
-    def __init__(self, uri: str, *, single_publisher: bool = False, known: bool = False) -> None:
+    def __init__(
+        self, uri: str, *, single_publisher: bool = False, known: bool = False, patience: Patience | None = None
+    ) -> None:
         self._given = uri
-        self._known = known
+        self._patience = patience or Patience(known=known)
         self.single_publisher = single_publisher
 
     @property
@@ -35,7 +38,7 @@ class Root:
     @cached_property
     def store(self) -> Store:
         """The objects below the root."""
-        return open_store(self._given, Patience(known=self._known))
+        return open_store(self._given, self._patience)
 
     @cached_property
     def catalog(self) -> Catalog:

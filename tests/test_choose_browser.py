@@ -152,6 +152,26 @@ def test_the_cells_in_view_are_a_table_that_pandas_and_the_plan_read(tab):
     ]
 
 
+def test_no_text_of_a_table_is_run_by_a_spreadsheet(tab):
+    """OWASP "CSV Injection": cells that begin with one of =+-@, a tab or a carriage return."""
+    texts = ["=cmd|' /C calc'!A0", "+1", "-1+1", "@SUM(A1)", "\tx", "\rx", "'=x", "plain", "'quoted'", "a=b"]
+    guarded = [f"'{text}" for text in texts[:7]] + texts[7:]
+    assert tab.js(f"{json.dumps(texts)}.map((text) => harmless(text))") == guarded
+    for at, text in enumerate(texts):
+        tab.js(f"annotate({at}, {{ note: {json.dumps(text)} }})")
+    table = pd.read_csv(exported(tab, "cells"), keep_default_na=False)
+    assert table.note.tolist()[: len(texts)] == guarded
+    assert tab.js("[inCsv(-1.5), inCsv('-1.5'), inCsv(null)]") == ["-1.5", "'-1.5", ""]
+
+
+@pytest.mark.parametrize("name", ["__proto__", "constructor", "toString"])
+def test_names_that_every_object_has_are_no_marks_and_no_state(tab, name):
+    tab.open(f"mark={name}&{name}=x", anew=True)
+    assert tab.js("document.querySelectorAll('.cell').length") == len(tab.rows)
+    assert not tab.js(f"Object.hasOwn(state, {name!r})")
+    tab.open()
+
+
 def test_everything_as_json_of_which_the_plan_takes_the_favourites(tab):
     press(tab, "ArrowDown", "ArrowRight", "f")
     tab.js("annotate(4, { note: 'x' })")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import threading
 
 import pytest
@@ -67,6 +68,8 @@ def test_a_part_of_an_object(server):
     assert (answer.status, answer.getheader("Content-Range"), body) == (206, "bytes 2-4/10", b"234")
     assert ask(server, "/pictures/ab/x.png", Range="bytes=7-")[1] == b"789"
     assert ask(server, "/pictures/ab/x.png", Range="bytes=12-")[0].status == 416
+    assert ask(server, "/pictures/ab/x.png", Range=f"bytes={'9' * 5000}-")[0].status == 416
+    assert ask(server, "/pictures/ab/x.png", Range=f"bytes=8-{'9' * 5000}")[1] == b"89"
 
 
 @pytest.mark.parametrize(
@@ -76,11 +79,12 @@ def test_a_part_of_an_object(server):
         "/pictures/%2e%2e/state/secret.json", "/pictures/..%2fstate/secret.json", "//etc/passwd",
         "/pictures//etc/passwd",
         "/gallery/%00", "/pictures/link.png", "/pictures/linked/outside.png", "/pictures", "/pictures/", "/pictures/ab",
+        "http://[/x", "//[", "/[::1",
         "/manifests/x.yaml", "/gallery/../../outside.png", "/nothing", "/pictures/" + "x" * 3000,
     ],
 )  # fmt: skip
 def test_nothing_else_is_served(server, path):
-    answer, body = ask(server, path)
+    answer, body = ask(server, path, Host=server.hosts[0])
     assert answer.status == 404
     assert body == b"Not Found"
 
@@ -109,3 +113,10 @@ def test_it_listens_to_this_machine_alone_and_says_when_it_cannot(server, tmp_pa
     assert server.server_address[0] == "127.0.0.1"
     with pytest.raises(UserError, match="cannot be used"):
         PageServer(open_store(str(tmp_path)), HOME, server.server_address[1])
+
+
+def test_many_connections_at_once_wait_their_turn(tmp_path):
+    with PageServer(open_store(str(tmp_path)), HOME) as busy:  # nobody accepts yet
+        waiting = [socket.create_connection(busy.server_address, timeout=5) for _ in range(60)]
+        for connection in waiting:
+            connection.close()

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from nst.errors import StorageError
+from nst.errors import StorageError, UserError
 from tasks.fsck.check import fsck
-from tasks.pages.choices import MOST_BYTES, Choices
+from tasks.pages.choices import MOST_BYTES, Choices, read_said
 from tasks.pages.serving import PageServer
 from tasks.root import open_root
 
@@ -212,6 +212,10 @@ def test_what_follows_a_refused_request_is_not_taken_for_another(server):
         {"votes": [vote(pairs="a/b")]}, {"votes": [vote(browser="me")]},
         {"votes": [vote(voted_at="2026-11-30T01:02:03")]},
         {"votes": [vote(voted_at="9999-12-31T23:59:59Z")]}, {"votes": [vote(voted_at=1)]},
+        {"votes": [vote(voted_at="2000-01-01T00:00:00+23:59")]}, {"annotations": [annotation(annotated_at=1)]},
+        {"votes": [vote(voted_at="2200-12-31T23:59:59-00:01")]},
+        {"votes": [vote(voted_at="9999-12-31T23:59:59-23:59")]},
+        {"votes": [vote(voted_at="0001-01-01T00:00:00+23:59")]},
         {"votes": [{key: value for key, value in vote().items() if key != "shown"}]},
         {"votes": [vote(number) for number in range(41)]}, {"withdrawn": ["x"]}, {"withdrawn": ["f" * 32] * 41},
         {"annotations": [annotation(note="x" * 4001)]}, {"annotations": [annotation(tags=["x"] * 51)]},
@@ -242,6 +246,49 @@ def test_a_store_that_does_not_answer_is_told_and_the_same_can_be_sent_again(ser
             server.choices.publish()
     server.choices.publish()
     assert root.catalog.read("votes", live=False).num_rows == 1
+
+
+@pytest.mark.parametrize("error", [UserError("cannot write: Read-only file system"), StorageError("no answer")])
+def test_a_store_that_refuses_is_no_fault_of_the_page_and_is_said_once(server, root, monkeypatch, error):
+    said = []
+    server.told = said.append
+
+    def refuse(*_, **__):
+        raise error
+
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(type(root.store), "put", refuse)
+            for number in range(3):
+                status, why = ask(server, "POST", "/choices", {"votes": [vote(number)]})
+                assert (status, why) == (502, str(error).encode())
+        assert send(server, {"votes": [vote(1)]}) == 204
+    assert said == [f"votes and notes cannot be kept: {error}"] * 2
+
+
+@pytest.mark.parametrize("table", ["votes", "annotations"])
+def test_what_a_killed_server_left_is_published_by_the_next(root, tmp_path, table):
+    rows = {"votes": vote(1), "annotations": annotation(1)}
+    Choices(root.catalog).take(read_said(json.dumps({table: [rows[table]]}).encode()))  # and never published
+    Choices(open_root(root.uri).catalog).publish()
+    assert len(pd.read_parquet(tmp_path / "root/catalog" / table)) == 1
+
+
+def test_a_server_to_which_nobody_sends_writes_nothing(root):
+    Choices(root.catalog).publish()
+    assert root.store.list("") == []
+
+
+def test_pages_and_choices_name_the_root_and_a_copy_is_another(server, root, tmp_path):
+    answer = socket.create_connection(server.server_address, timeout=30)
+    with answer:
+        answer.sendall(f"GET /{HOME} HTTP/1.0\r\nHost: {server.address.removeprefix('http://')}\r\n\r\n".encode())
+        head = answer.makefile("rb").read().decode()
+    name = json.loads(ask(server, "GET", "/choices")[1])["root"]
+    assert f'Server-Timing: root;desc="{name}"' in head
+    (tmp_path / "link").symlink_to(tmp_path / "root")
+    assert Choices(open_root(str(tmp_path / "link")).catalog).root_id == name
+    assert Choices(open_root(str(tmp_path / "copy")).catalog).root_id != name
 
 
 def test_the_page_that_is_shown_now_and_its_run_are_told(server, root):

@@ -26,6 +26,9 @@ _EVERY_S: Final = 5.0
 _SHARE: Final = 0.2
 """Of its time, what following a root may take."""
 
+_PATIENCE_S: Final = 5.0
+"""How long a page that is served waits for a store that does not answer: what is sent is sent again by the page."""
+
 out = Terminal()
 err = Terminal(stderr=True)
 
@@ -80,8 +83,10 @@ def _serve(
     from tasks.pages.choices import Choices
     from tasks.pages.serving import PageServer
 
-    stopping, choices = threading.Event(), Choices(opened.catalog)
-    with PageServer(opened.store, port=port, choices=choices) as server:
+    served = _impatient(root, single_publisher=opened.single_publisher)
+    stopping, choices = threading.Event(), Choices(served.catalog)
+    with PageServer(served.store, port=port, choices=choices) as server:
+        server.told = err.say
         uri = _write(opened, found, names, run=_moment())
         server.home = uri.removeprefix(f"{opened.uri}/")
         out.say(f"page: {uri}")
@@ -90,9 +95,9 @@ def _serve(
             out.say(f"{server.link}  until Control-C")
             if shown:
                 webbrowser.open(server.link)
-            _follow(root, names, found, server, stopping)
+            answering = _follow(root, names, found, server, stopping)
             server.shutdown()
-            _publish(choices)
+            _publish(choices, told=answering)
 
 
 def _chosen(root: Root, names: Sequence[str], *, told: bool = True) -> list[SweepStatus]:
@@ -149,10 +154,19 @@ def _moment() -> str:
     return f"{time.time_ns():x}"
 
 
+def _impatient(root: str, *, single_publisher: bool = False) -> Root:
+    """Return a root that waits for its store for a few seconds at most."""
+    from tasks.root import Root
+    from tasks.store import Patience
+
+    patience = Patience(deadline=_PATIENCE_S, stall=_PATIENCE_S, known=True)
+    return Root(root, single_publisher=single_publisher, patience=patience)
+
+
 def _follow(
     root: str, names: Sequence[str], sweeps: Sequence[SweepStatus], server: PageServer, stopping: threading.Event
-) -> None:
-    """Show what runs commit, and publish what pages send, until somebody stops.
+) -> bool:
+    """Show what runs commit, and publish what pages send, until somebody stops; return whether it was published.
 
     The page of several sweeps is written again whenever one of them has something new, or another one was submitted
     that is meant by the names. The page of one sweep is written by its own run; when a sweep is submitted that has the
@@ -166,25 +180,27 @@ def _follow(
         stopping: Set when somebody stops.
     """
     from nst.errors import NstError
-    from tasks.root import open_root
 
-    known, pause, said = list(sweeps), 0.0, ""
+    known, pause, failing, published = list(sweeps), 0.0, False, True
     while not stopping.wait(max(_EVERY_S, pause)):
         began = time.monotonic()
         if server.choices:
-            _publish(server.choices)
+            published = _publish(server.choices, told=published)
+        if stopping.is_set():
+            break
         try:
-            opened = open_root(root)
+            opened = _impatient(root)
             now = _chosen(opened, names, told=False)
             if _is_new(opened, now, known):
                 server.home = _write(opened, now, names, run=_moment()).removeprefix(f"{opened.uri}/")
                 known = now
-            said = ""
+            failing = False
         except NstError as error:
-            if said != str(error):
+            if not failing:
                 err.say(f"the page is not up to date: {error}")
-            said = str(error)
+            failing = True
         pause = (time.monotonic() - began) / _SHARE
+    return published
 
 
 def _is_new(root: Root, now: Sequence[SweepStatus], known: Sequence[SweepStatus]) -> bool:
@@ -200,11 +216,14 @@ def _is_new(root: Root, now: Sequence[SweepStatus], known: Sequence[SweepStatus]
     return not sweep.running or root.store.head(page) is not None  # its run is about to write it
 
 
-def _publish(choices: Choices) -> None:
-    """Publish what pages sent; where the store does not answer, the next call or run does it."""
+def _publish(choices: Choices, *, told: bool = True) -> bool:
+    """Publish what pages sent and return whether it was; if not, the next call or run does it, and `told` says so."""
     from nst.errors import NstError
 
     try:
         choices.publish()
     except NstError as error:
-        err.say(f"votes and notes are kept and not in their tables yet: {error}")
+        if told:
+            err.say(f"votes and notes are kept and not in their tables yet: {error}")
+        return False
+    return True

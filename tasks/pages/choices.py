@@ -7,9 +7,12 @@ the annotations of a cell the latest counts.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import socket
 import threading
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
@@ -30,8 +33,12 @@ MOST_BYTES: Final = 2**20
 MOST_ROWS: Final = 40
 
 
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2201, 1, 1, tzinfo=UTC)
+
+
 def _plausible(moment: datetime) -> datetime:
-    if not 2000 <= moment.year <= 2200:
+    if not _EARLIEST <= moment < _LATEST:
         raise ValueError("the year is not plausible")
     return moment
 
@@ -98,6 +105,29 @@ class Said(BaseModel):
 _SAID: Final = TypeAdapter(Said)
 
 
+def read_said(body: bytes) -> Said:
+    """Return what a page sent.
+
+    Raises:
+        UserError: It is nothing that a page sends.
+    """
+    try:
+        return checked_json(_SAID, body)
+    except ValueError as error:
+        raise UserError(f"the request is no list of votes and annotations: {error}") from error
+
+
+def root_id(uri: str) -> str:
+    """Return what tells a root from others that are served at the same address, 16 hexadecimal digits.
+
+    Browsers keep what they have not sent yet under this id. It is of the place and not of what lies there, since a copy
+    of a root is another one; of a folder it is of this machine, since an address may be forwarded from several.
+    """
+    if uri.startswith("file://"):
+        uri = f"{socket.gethostname()} {Path(uri.removeprefix('file://')).resolve()}"
+    return hashlib.sha256(uri.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
 class Choices:
     """The votes and annotations of a root, for a server of pages; its methods may be called by any thread.
 
@@ -109,18 +139,16 @@ class Choices:
         self._catalog = catalog
         self._lock = threading.Lock()
         self._waiting: set[str] = set()
+        self._searched = False
+        self.root_id = root_id(catalog.store.uri)
 
-    def take(self, body: bytes) -> None:
+    def take(self, said: Said) -> None:
         """Commit what a page sent.
 
         Raises:
-            UserError: It is nothing that a page sends.
+            UserError: The store refuses, as a root that may not be written to.
             StorageError: The store did not answer; the page sends it again.
         """
-        try:
-            said = checked_json(_SAID, body)
-        except ValueError as error:
-            raise UserError(f"the request is no list of votes and annotations: {error}") from error
         votes = [vote.model_dump() for vote in said.votes]
         notes = [{**note.model_dump(), "tags": json.dumps(note.tags, ensure_ascii=False)} for note in said.annotations]
         for table, key, rows in (("votes", "vote_id", votes), ("annotations", "annotation_id", notes)):
@@ -134,9 +162,17 @@ class Choices:
     def publish(self) -> None:
         """Write what was committed since the last call to the tables that plain readers see.
 
+        The first call also finds what a server left that was killed.
+
         Raises:
-            StorageError: The store did not answer; what is committed stays, and the next call publishes it.
+            UserError, StorageError: The store refuses or did not answer; what is committed stays, and the next call
+                publishes it.
         """
+        if not self._searched:
+            left = {table for table in ("votes", "annotations") if self._catalog.ledger(table).pending()}
+            with self._lock:
+                self._waiting |= left
+            self._searched = True
         with self._lock:
             waiting = sorted(self._waiting)
         for table in waiting:
@@ -150,10 +186,11 @@ class Choices:
                 raise
 
     def all(self) -> bytes:
-        """Return every vote and the annotations that count, as the JSON that a page sends and exports."""
+        """Return the id of the root, every vote and the annotations that count, as JSON."""
         votes = self._catalog.read("votes").to_pylist()
         notes = [{**row, "tags": from_json(row["tags"] or "[]")} for row in latest(self._catalog)]
-        return json.dumps({"votes": votes, "annotations": notes}, default=datetime.isoformat).encode()
+        found = {"root": self.root_id, "votes": votes, "annotations": notes}
+        return json.dumps(found, default=datetime.isoformat).encode()
 
 
 def latest(catalog: Catalog) -> Iterable[Mapping[str, Any]]:

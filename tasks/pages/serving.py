@@ -29,17 +29,22 @@ from urllib.parse import unquote, urlsplit
 from nst.errors import NstError, UserError
 from nst.yaml.json_text import from_json
 from tasks.layout import PICTURES, PREVIEWS, THUMBNAILS
-from tasks.pages.choices import MOST_BYTES
+from tasks.pages.choices import MOST_BYTES, read_said
 from tasks.store.contract import check_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tasks.pages.choices import Choices
     from tasks.store import Store
 
 PAGES: Final = "gallery/"
 _PUBLIC: Final = (PAGES, PICTURES, PREVIEWS, THUMBNAILS)
 _KINDS: Final = {".html": "text/html; charset=utf-8", ".js": "text/javascript", ".webp": "image/webp"}
-_RANGE: Final = re.compile(r"bytes=(\d+)-(\d*)")
+_RANGE: Final = re.compile(r"bytes=([0-9]+)-([0-9]*)")
+_BEYOND: Final = 10**18
+"""No object has as many bytes."""
+
 _CHOICES: Final = "choices"
 """Where votes and annotations are read and sent to."""
 
@@ -66,10 +71,16 @@ class PageServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 64
+    """Connections that may wait; a page of many thumbnails opens more than the 5 of socketserver."""
+
+    told: Callable[[str], None] | None = None
+    """Is told once when what pages send can no longer be kept, until it can again."""
 
     def __init__(self, store: Store, home: str = "", port: int = 0, choices: Choices | None = None) -> None:
         self.store, self.home, self.choices = store, home, choices
         self._token = secrets.token_urlsafe(24)
+        self._failing = False
         self.folder = Path(store.uri.removeprefix("file://")).resolve() if store.uri.startswith("file://") else None
         try:
             super().__init__(("127.0.0.1", port), _Handler)
@@ -80,6 +91,23 @@ class PageServer(ThreadingHTTPServer):
         """Say nothing of a browser that leaves before it has its answer."""
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
+
+    def take(self, body: bytes) -> tuple[HTTPStatus, str]:
+        """Keep what a page sent, and return how it went: a status, and why not."""
+        assert self.choices
+        try:
+            said = read_said(body)
+        except UserError as error:
+            return HTTPStatus.BAD_REQUEST, str(error)
+        try:
+            self.choices.take(said)
+        except (OSError, NstError) as error:
+            if self.told and not self._failing:
+                self.told(f"votes and notes cannot be kept: {error}")
+            self._failing = True
+            return HTTPStatus.BAD_GATEWAY, str(error)
+        self._failing = False
+        return HTTPStatus.NO_CONTENT, ""
 
     @property
     def address(self) -> str:
@@ -143,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer with an object, to who may ask for it."""
         origin = self.headers.get("Origin", f"http://{self.server.hosts[0]}").removeprefix("http://")
-        key = unquote(urlsplit(self.path).path).removeprefix("/")
+        key = self._key()
         if not {self.headers.get("Host"), origin} <= {*self.server.hosts}:
             self._refuse(HTTPStatus.FORBIDDEN)
         elif not key:
@@ -163,20 +191,20 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Take votes and annotations, from who may send them; whatever else is sent is not even read."""
         self.close_connection = True  # what is not read would be taken for the next request
-        choices = self.server.choices
-        if choices is None:
+        if self.server.choices is None:
             self._refuse(HTTPStatus.NOT_IMPLEMENTED)
         elif fault := self._fault():
             self._refuse(fault)
         else:
-            try:
-                choices.take(self.rfile.read(int(self.headers["Content-Length"])))
-            except UserError as error:
-                self._answer(HTTPStatus.BAD_REQUEST, str(error).encode(), {"Content-Type": "text/plain"})
-            except (OSError, NstError):
-                self._refuse(HTTPStatus.BAD_GATEWAY)
-            else:
-                self._answer(HTTPStatus.NO_CONTENT, b"", {})
+            status, why = self.server.take(self.rfile.read(int(self.headers["Content-Length"])))
+            self._answer(status, why.encode(), {"Content-Type": "text/plain; charset=utf-8"} if why else {})
+
+    def _key(self) -> str:
+        """Return the key that a request names, "" for the bare address."""
+        try:
+            return unquote(urlsplit(self.path).path).removeprefix("/")
+        except ValueError:
+            return "no address"  # is no key that anybody serves
 
     def _fault(self) -> HTTPStatus | None:
         """Return why a request that wants to write is refused; None if it is not."""
@@ -214,11 +242,14 @@ class _Handler(BaseHTTPRequestHandler):
         headers["Accept-Ranges"] = "bytes"
         # Pictures are named by their digests, and previews by their cells: they never change.
         headers["Cache-Control"] = "no-store" if key.startswith(PAGES) else "max-age=31536000, immutable"
+        if key.startswith(PAGES) and self.server.choices:  # a page keeps under this name what it has not sent yet
+            headers["Server-Timing"] = f'root;desc="{self.server.choices.root_id}"'
         part = _RANGE.fullmatch(self.headers.get("Range", ""))
         if not part:
             self._answer(HTTPStatus.OK, data, headers)
             return
-        first, last = int(part[1]), min(int(part[2] or len(data) - 1), len(data) - 1)
+        first = _place(part[1])
+        last = min(_place(part[2]) if part[2] else _BEYOND, len(data) - 1)
         if first > last:
             self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
             return
@@ -241,3 +272,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Say nothing: requests are many."""
+
+
+def _place(digits: str) -> int:
+    """Return a place in an object; of more digits than Python reads, one that no object has."""
+    return int(digits) if len(digits) < len(str(_BEYOND)) else _BEYOND

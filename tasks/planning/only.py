@@ -31,8 +31,8 @@ _MOST_BYTES: Final = 64 * 1024**2
 _SHORTEST_ID: Final = 8
 _NAMES: Final = ("content_name", "style_name")
 _PROBLEMS_SHOWN: Final = 5
-_FORMULA: Final = frozenset("=+-@\t\r")
-"""What spreadsheets take for the beginning of a formula."""
+_GUARDED: Final = re.compile(r"'+[=+\-@\t\r]")
+"""How a text begins that an export guards: it has an apostrophe more than in truth."""
 
 _ID: Final = re.compile(r"[0-9a-f]{8,64}")
 
@@ -180,7 +180,7 @@ def _told(row: Mapping[Any, Any]) -> dict[str, str]:
 
 def _name(value: Any) -> str:
     """Return a name without the apostrophe that keeps spreadsheets from taking it for a formula in an exported CSV."""
-    return str(value).removeprefix("'") if str(value)[1:2] in _FORMULA else str(value)
+    return str(value)[1:] if _GUARDED.match(str(value)) else str(value)
 
 
 def _text(value: Any) -> str:

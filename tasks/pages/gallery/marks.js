@@ -16,7 +16,7 @@ const MARKS = { favourite: (mark) => mark.favourite, tagged: (mark) => mark.tags
 function passesMark(i) {
   if (!state.mark) return true;
   if (state.mark.startsWith("tag ")) return markOf(i).tags.includes(state.mark.slice(4));
-  return MARKS[state.mark] ? Boolean(MARKS[state.mark](markOf(i))) : true;
+  return Object.hasOwn(MARKS, state.mark) ? Boolean(MARKS[state.mark](markOf(i))) : true;
 }
 
 const tagsHere = () => [...new Set([...choices.notes.values()].filter((note) => placeOfId.has(note.cell_id)).flatMap((note) => note.tags))].sort();

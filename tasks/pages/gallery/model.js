@@ -117,7 +117,7 @@ function readState() {
   for (const [key, value] of new URLSearchParams(location.hash.slice(1))) {
     const axis = AXES.get(key.slice(2));
     if (key.startsWith("f.") && axis && Number(value) < axis.values.length) state.filter.set(key.slice(2), Number(value));
-    else if (key in DEFAULTS) state[key] = value;
+    else if (Object.hasOwn(DEFAULTS, key)) state[key] = value;
   }
   for (const key of ["x", "y", "pc"]) if (!AXES.has(state[key])) state[key] = DEFAULTS[key];
   for (const key of ["px", "py"]) if (!numbersOfAll(state[key])) state[key] = DEFAULTS[key];

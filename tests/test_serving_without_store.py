@@ -1,0 +1,59 @@
+"""A page that is served while its bucket is gone: it says so once, and ends when it is asked to."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from urllib.parse import urlsplit
+
+import pytest
+from faultproxy import Rule
+from sweeps import write_pictures
+from test_gallery_command import submitted
+
+VOTE = {
+    "vote_id": "1" * 32, "left_cell_id": "2" * 32, "right_cell_id": "3" * 32, "preferred": "tie", "shown": "side",
+    "pairs": "pair", "browser": "0a1b2c3d", "voted_at": "2026-11-30T01:02:03.456Z",
+}  # fmt: skip
+
+
+def send(link):
+    address, _, token = link.partition("/#token=")
+    headers = {"Origin": address, "Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    with closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)) as connection:
+        connection.request("POST", "/choices", json.dumps({"votes": [VOTE]}), headers)
+        with connection.getresponse() as answer:
+            return answer.status, answer.read().decode()
+
+
+@pytest.mark.slow
+@pytest.mark.process
+def test_a_bucket_that_is_gone_is_said_and_holds_nothing_up(tmp_path, s3, fault_proxy):
+    root = f"{s3.bucket()}/below"
+    submitted(write_pictures(tmp_path), "one", root=root)
+    proxy = fault_proxy()
+    command = [sys.executable, "-m", "flows", "gallery", "--serve", "--root", root]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as process:
+        try:
+            next(process.stdout)
+            link = next(process.stdout).split()[0]
+            assert send(link) == (204, "")
+            proxy.rules.append(Rule("status:503"))
+            for _ in range(2):
+                status, why = send(link)
+                assert status == 502
+                assert "gave up" in why
+            process.send_signal(signal.SIGTERM)
+            said = process.communicate(timeout=25)[1]  # a store has a minute of patience elsewhere
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    assert said.count("votes and notes cannot be kept") == 1
+    assert said.count("the page is not up to date") <= 1
+    assert said.count("not in their tables yet") <= 1

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from flows import arguments
 from nst.errors import InputError
 
 if TYPE_CHECKING:
@@ -199,10 +200,8 @@ def results(root: PathLike | None = None, sweep: str | None = None) -> pd.DataFr
     """
     from tasks.pages.results_frame import results_frame
 
-    if not isinstance(sweep, str | None):
-        raise InputError(f"found {_kind(sweep)} as the sweep, expected its name or id")
     opened = _root(root)
-    return results_frame(opened, None if sweep is None else _newest(opened, sweep))
+    return results_frame(opened, None if sweep is None else _newest(opened, arguments.text(sweep, "the sweep")))
 
 
 def picture(row: Any, *, root: PathLike | None = None) -> Image.Image:
@@ -242,7 +241,7 @@ def grid(
     """
     from tasks.pages.picture_table import picture_table
 
-    return picture_table(frame, rows, columns, size)
+    return picture_table(frame, arguments.texts(rows, "rows"), arguments.texts(columns, "columns"), size)
 
 
 def votes(root: PathLike | None = None) -> pd.DataFrame:
@@ -253,7 +252,7 @@ def votes(root: PathLike | None = None) -> pd.DataFrame:
     """
     from tasks.pages.ranking import votes_frame
 
-    return votes_frame(_root(root).catalog)
+    return votes_frame(_something_below(root).catalog)
 
 
 def notes(root: PathLike | None = None) -> pd.DataFrame:
@@ -264,7 +263,7 @@ def notes(root: PathLike | None = None) -> pd.DataFrame:
     """
     from tasks.pages.ranking import annotations_frame
 
-    return annotations_frame(_root(root).catalog)
+    return annotations_frame(_something_below(root).catalog)
 
 
 def ranking(
@@ -280,22 +279,22 @@ def ranking(
         by: A column of `results`, such as `style_weight`, `method` or `style_name`; by default each cell is ranked.
         root: Folder or URI of pictures and catalog; by default NST_ROOT of the environment, or else `out`.
         sweep: Name or beginning of the id of a sweep, as for `results`: votes between its cells alone count.
-        prior: As if each value had won and lost half of so many comparisons with an average one; above 0. It keeps
-            values finite that always won, and draws those with few votes towards 0.
+        prior: As if each value had won and lost half of so many comparisons with an average one; 1e-9 to 1e6. It
+            keeps values finite that always won, and draws those with few votes towards 0.
 
     Returns:
         A row for each value that has votes: `strength`, `standard_error`, `wins`, `losses`, `ties`. Where no vote
         counts there is none, and a warning says why.
 
     Raises:
-        InputError: There is no such column or sweep, or the prior is not above 0.
+        InputError: There is no such column or sweep, the prior is out of its range, or nothing is below the root.
     """
     from tasks.pages.ranking import ranking_frame
 
-    if not prior > 0:
-        raise InputError(f"found {prior!r} as the prior, expected a number above 0")
-    opened = _root(root)
-    found = ranking_frame(opened.catalog, by, None if sweep is None else _newest(opened, sweep), prior)
+    prior, by = arguments.weight(prior, "the prior"), arguments.text(by, "the column to rank by")
+    named = None if sweep is None else arguments.text(sweep, "the sweep")
+    opened = _something_below(root)
+    found = ranking_frame(opened.catalog, by, None if named is None else _newest(opened, named), prior)
     if found.empty:
         number = len(opened.catalog.keys("votes", "vote_id"))
         which = f"compares cells that differ in {by!r}" + (f" and belong to the sweep {sweep}" if sweep else "")
@@ -329,17 +328,18 @@ def _order(
     from tasks.inputs.manifest_source import declared_manifest
     from tasks.work.devices import choose_devices
 
-    changes = (overrides,) if isinstance(overrides, str) else tuple(overrides)
-    names = devices.split(",") if isinstance(devices, str) else devices
+    changes = arguments.texts(overrides, "overrides")
+    names = devices.split(",") if isinstance(devices, str) else arguments.texts(devices, "devices")
+    folder = arguments.path(inputs, "inputs")
     if isinstance(manifest, Mapping):
         source = declared_manifest(manifest, changes)
         uri = source.uri
     elif isinstance(manifest, str | os.PathLike):
         source, uri = None, os.fspath(manifest)
     else:
-        raise InputError(f"found {_kind(manifest)} as the manifest, expected a path, a URI or a dictionary")
+        raise InputError(f"found {arguments.found(manifest)} as the manifest, expected a path, a URI or a dictionary")
     request = Request(
-        uri, root, os.fspath(inputs), choose_devices(names), confirmed=confirmed, overrides=changes, only=_only(only)
+        uri, root, folder, choose_devices(names), confirmed=confirmed, overrides=changes, only=_only(only)
     )
     return order_of(request, source)
 
@@ -351,17 +351,21 @@ def _only(only: PathLike | Iterable[str] | None) -> str | tuple[str, ...] | None
         return os.fspath(only)
     ids = tuple(only) if isinstance(only, Iterable) else ()
     if not ids or not all(isinstance(cell_id, str) for cell_id in ids):
-        raise InputError(f"found {_kind(only)} as the cells to run, expected ids of cells, at least one, or a path")
+        raise InputError(
+            f"found {arguments.found(only)} as the cells to run, expected ids of cells, at least one, or a path"
+        )
     return ids
 
 
 def _root(root: PathLike | None, *, probed: bool = False) -> Root:
     from tasks.root import open_root
 
-    if not isinstance(root, str | os.PathLike | None):
-        raise InputError(f"found {_kind(root)} as the root, expected a folder or a URI")
-    return open_root(os.environ.get("NST_ROOT", "out") if root is None else os.fspath(root), probed=probed)
+    where = os.environ.get("NST_ROOT", "out") if root is None else arguments.path(root, "the root")
+    return open_root(where, probed=probed)
 
 
-def _kind(value: object) -> str:
-    return f"{type(value).__name__} {value!r:.60}"
+def _something_below(root: PathLike | None) -> Root:
+    opened = _root(root)
+    if not opened.catalog.keys("sweeps", "sweep_id"):
+        raise InputError(f"no sweep has been run below {opened.uri}", hint="check the root")
+    return opened

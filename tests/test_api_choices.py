@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 import nst
+from nst.errors import InputError
 from tasks.root import open_root
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
@@ -116,3 +118,31 @@ def test_a_ranking_without_votes_that_count_says_why(root):
         assert nst.ranking("method").empty
     with pytest.warns(UserWarning, match="differ in 'method' and belong to the sweep pair"):
         assert nst.ranking("method", sweep="pair").empty
+
+
+WRONG = {
+    "inputs": [None, 5, b"x"],
+    "overrides": [None, 5, [5]],
+    "only": [5, True, [], [5], ""],
+    "devices": [None, 5, [5]],
+    "root": [5, b"x"],
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_an_argument_of_another_kind_is_one_line(tmp_path, name):
+    manifest = {"name": "x", "contents": "cat.png", "styles": "waves.png", "method": "gatys"}
+    for value in WRONG[name]:
+        for call in (nst.run, nst.plan) if name != "devices" else (nst.run,):
+            with pytest.raises(InputError) as caught:
+                call(manifest, **{"root": str(tmp_path / "out"), name: value})
+            assert "\n" not in str(caught.value)
+
+
+def test_a_ranking_says_what_it_cannot_take(tmp_path):
+    for given in ({"by": ["x"]}, {"by": 5}, {"sweep": 5}, *({"prior": p} for p in ("x", None, 1j, 0, 1e-320, np.inf))):
+        with pytest.raises(InputError, match="expected"):
+            nst.ranking(**{"root": str(tmp_path), **given})
+    for call in (nst.votes, nst.notes, nst.ranking):
+        with pytest.raises(InputError, match="no sweep has been run below"):
+            call(root=tmp_path / "nowhere")

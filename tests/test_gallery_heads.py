@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from browser import CHROMIUM, opened
 from PIL import Image
 from sweeps import plan, run
 
+from nst.config import METHOD_CONFIGS
 from tasks.pages.export import export_sweep
+from tasks.pages.large_heads import MOST_PX, largest_of_plan
 from tasks.pages.report import report
 from tasks.planning.registration import register_sweep
 
@@ -77,3 +80,14 @@ def test_the_large_ones_are_written_once(tmp_path, monkeypatch):
     report(prepared)
     assert written
     assert not [key for key in written if "/inputs/" in key]
+
+
+@pytest.mark.parametrize("name", METHOD_CONFIGS)
+def test_the_longest_side_is_known_of_every_method(name):
+    required = {"invert": {"layer": "relu2_1"}, "dream": {"layer": "relu2_1"}, "feedforward": {"model": "0" * 64}}
+    required |= {"class_visualisation": {"classes": "7"}, "baseline": {"kind": "noise"}}
+    fields = METHOD_CONFIGS[name].model_fields
+    given = {key: value for key, value in required.get(name, {}).items() if key in fields}
+    config = METHOD_CONFIGS[name](**given)
+    cells = SimpleNamespace(structure_config=lambda _: config, variants=SimpleNamespace(first=[0]))
+    assert 0 < largest_of_plan(cells) <= MOST_PX

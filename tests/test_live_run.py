@@ -50,7 +50,7 @@ def test_a_real_run_is_watched_and_stopped(tmp_path):
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=180)
             assert process.returncode == 130
-            tab.until("document.querySelector('#news').textContent === 'The run has ended.'", seconds=60)
+            tab.until("document.querySelector('#news').textContent.startsWith('The run has ended.')", seconds=60)
             counts = (
                 "[...document.querySelectorAll('.chip')].map((chip) => chip.textContent.split(' ').slice(1).join())"
             )

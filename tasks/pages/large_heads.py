@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from nst.config.method import Method
     from nst.planning.cells import Cells
     from tasks.store import Store
 
@@ -82,8 +83,13 @@ def putting_into(store: Store, folder: str) -> Callable[[str, bytes], None]:
 def largest_of_plan(cells: Cells) -> int:
     """Return the longest side that a picture of a plan may have; `MOST_PX` where its inputs or a network decide."""
     configs = [cells.structure_config(structure) for structure in range(len(cells.variants.first))]
-    open_ended = any(c.takes_original_size or c.resize == "short" or c.finish for c in configs)
-    return MOST_PX if open_ended else max(config.side for config in configs)
+    return MOST_PX if any(map(_is_open_ended, configs)) else max(config.side for config in configs)
+
+
+def _is_open_ended(config: Method) -> bool:
+    """Return whether the settings alone do not bound the longest side; not every method has each of these settings."""
+    by_its_short_side = getattr(config, "resize", "long") == "short"
+    return config.takes_original_size or by_its_short_side or getattr(config, "finish", None) is not None
 
 
 def largest_of_rows(rows: Iterable[Mapping[str, Any]]) -> int:

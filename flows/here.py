@@ -91,8 +91,8 @@ def run_here(order: Order[Any], watcher: Watcher, on_step: OnStep, say: Say, sta
                 recording = begin(partial(_record, order, engine, running, server, say))
                 while not recording.done() and not (server.lost and running.done()):
                     wait([recording], timeout=_POLL_S)
-                    if stopping.is_set() and running.done() and not wait([recording], timeout=GRACE_S).done:
-                        server.abandon()
+                    if stopping.is_set() and not wait([recording], timeout=GRACE_S).done:
+                        server.abandon()  # which the order itself may be waiting for
                         break
                 if recording.done() and not server.lost:
                     recording.result()  # raises whatever Prefect itself met

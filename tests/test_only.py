@@ -225,11 +225,13 @@ def test_an_empty_name_of_a_file_is_not_all_cells(folder):
 
 def test_names_that_are_equal_as_numbers_are_different_names(tmp_path, monkeypatch):
     monkeypatch.chdir(write_pictures(tmp_path))
-    for name in ("1", "01", "-2"):
+    for name in ("1", "01", "-2", "'=2"):
         (tmp_path / f"{name}.png").write_bytes((tmp_path / "cat.png").read_bytes() + name.encode())
-    contents = MANIFEST.replace("[cat.png, dog.png]", "['1.png', '01.png', './-2.png']").replace("SIZE", "32")
+    contents = MANIFEST.replace("[cat.png, dog.png]", """['1.png', '01.png', './-2.png', "'=2.png"]""").replace(
+        "SIZE", "32"
+    )
     (tmp_path / "m.yaml").write_text(contents)
-    for listed, name in (("1", "1"), ("01", "01"), ("'-2", "-2")):  # an export guards the last one
+    for listed, name in (("1", "1"), ("01", "01"), ("'-2", "-2"), ("''=2", "'=2")):  # as exports guard them
         (tmp_path / "list.csv").write_text(csv_of([f"{'0' * 32},{listed},waves,true,,,3,style"]))
         plan = planned(tmp_path, str(tmp_path / "list.csv")).plan
         assert [cell.content.name for batch in plan.batches() for cell in batch.cells] == [name]

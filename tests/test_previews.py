@@ -175,14 +175,12 @@ def test_a_store_that_is_slow_is_not_waited_for(tmp_path):
 
     class Slow:
         def put(self, key, data):
-            assert opened.wait(60)
+            opened.wait()
             store.put(key, data)
 
     kept = StoredPreviews(Slow(), 1, told.append)
-    began = time.monotonic()
-    for step in range(1, 11):
+    for step in range(1, 11):  # if it waited for the store, this would never end
         kept.onlooker.show({"cell": step}, lambda: np.zeros((1, 8, 8, 3), np.uint8))
-    assert time.monotonic() - began < 60, "it would wait for ever otherwise"
     opened.set()
     kept.ended()
     stored = json.loads(kept.columns("cell", 100)["preview_steps"])

@@ -117,6 +117,6 @@ def test_it_listens_to_this_machine_alone_and_says_when_it_cannot(server, tmp_pa
 
 def test_many_connections_at_once_wait_their_turn(tmp_path):
     with PageServer(open_store(str(tmp_path)), HOME) as busy:  # nobody accepts yet
-        waiting = [socket.create_connection(busy.server_address, timeout=5) for _ in range(60)]
+        waiting = [socket.create_connection(busy.server_address, timeout=60) for _ in range(60)]
         for connection in waiting:
             connection.close()

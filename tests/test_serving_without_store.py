@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,12 +21,13 @@ VOTE = {
     "vote_id": "1" * 32, "left_cell_id": "2" * 32, "right_cell_id": "3" * 32, "preferred": "tie", "shown": "side",
     "pairs": "pair", "browser": "0a1b2c3d", "voted_at": "2026-11-30T01:02:03.456Z",
 }  # fmt: skip
+DEADLINE_S = 200
 
 
 def send(link):
     address, _, token = link.partition("/#token=")
     headers = {"Origin": address, "Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    with closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=DEADLINE_S)) as connection:
         connection.request("POST", "/choices", json.dumps({"votes": [VOTE]}), headers)
         with connection.getresponse() as answer:
             return answer.status, answer.read().decode()
@@ -48,9 +50,10 @@ def test_a_bucket_that_is_gone_is_said_and_holds_nothing_up(tmp_path, s3, fault_
             for _ in range(2):
                 status, why = send(link)
                 assert status == 502
-                assert "gave up" in why
+                # Everywhere else a store has a minute before that.
+                assert int(re.search(r"gave up after [0-9]+ attempts in ([0-9]+) s", why)[1]) < 60
             process.send_signal(signal.SIGTERM)
-            said = process.communicate(timeout=25)[1]  # a store has a minute of patience elsewhere
+            said = process.communicate(timeout=DEADLINE_S)[1]
         finally:
             process.kill()
     assert process.returncode == 0

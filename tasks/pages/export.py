@@ -24,6 +24,7 @@ from tasks.pages.gallery.values import preview_steps
 from tasks.pages.large_heads import FOLDER
 from tasks.pages.report import page_elsewhere
 from tasks.pages.rows import records, short, sweep_rows, varying
+from tasks.planning.only import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 
 _LONGEST_NAME: Final = 200
 """Bytes of a file's name; file systems take 255, and archives and synchronising programs add to them."""
-
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""What spreadsheets take for the beginning of a formula."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +217,7 @@ def _write_csv(rows: pd.DataFrame, file: Path) -> None:
 
 
 def _harmless(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return guarded(value) if isinstance(value, str) else value
 
 
 def _picture(catalog: Catalog, key: str) -> bytes:

@@ -31,8 +31,8 @@ _MOST_BYTES: Final = 64 * 1024**2
 _SHORTEST_ID: Final = 8
 _NAMES: Final = ("content_name", "style_name")
 _PROBLEMS_SHOWN: Final = 5
-_GUARDED: Final = re.compile(r"'+[=+\-@\t\r]")
-"""How a text begins that an export guards: it has an apostrophe more than in truth."""
+_FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
+"""How a text begins that spreadsheets take for a formula, or that looks like one which an export has guarded."""
 
 _ID: Final = re.compile(r"[0-9a-f]{8,64}")
 
@@ -54,6 +54,26 @@ class _Row:
 
 Listed = tuple[_Row, ...]
 """The cells of a list, at least one."""
+
+
+def guarded(text: str) -> str:
+    """Return a text for a CSV, with an apostrophe before what spreadsheets would run; `choices.js` writes the same.
+
+    Example:
+        >>> guarded("=1+1"), guarded("'=1+1"), guarded("cat")
+        ("'=1+1", "''=1+1", 'cat')
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unguarded(text: str) -> str:
+    """Return the text that `guarded` has made this one of.
+
+    Example:
+        >>> [unguarded(guarded(text)) for text in ("=1+1", "'=1+1", "'cat")]
+        ['=1+1', "'=1+1", "'cat"]
+    """
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def read_listed(only: str | Sequence[str]) -> Listed:
@@ -145,7 +165,8 @@ def _rows(text: str, name: str) -> Iterator[_Row]:
     elif "cell_id" in heads:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         for row in reader:
-            yield _Row(f"{name}:{reader.line_num}", row["cell_id"] or "", _told(row))
+            told = {key: unguarded(value) if isinstance(value, str) else value for key, value in row.items()}
+            yield _Row(f"{name}:{reader.line_num}", row["cell_id"] or "", _told(told))
     else:
         for number, line in enumerate(lines, start=1):
             cell_id = line.partition("#")[0].strip()
@@ -174,13 +195,8 @@ def _told(row: Mapping[Any, Any]) -> dict[str, str]:
     """Return what a row tells beside its id; what is empty is not told."""
     told = ((str(key), value) for key, value in row.items() if key not in {"cell_id", None})
     return {
-        key: _name(value) if key in _NAMES else _text(value) for key, value in told if value is not None and value != ""
+        key: str(value) if key in _NAMES else _text(value) for key, value in told if value is not None and value != ""
     }
-
-
-def _name(value: Any) -> str:
-    """Return a name without the apostrophe that keeps spreadsheets from taking it for a formula in an exported CSV."""
-    return str(value)[1:] if _GUARDED.match(str(value)) else str(value)
 
 
 def _text(value: Any) -> str:

@@ -36,7 +36,9 @@ class Tab:
         self.socket.send(json.dumps({"id": number, "method": method, "params": params}))
         while True:
             answer = json.loads(self.socket.recv(timeout=200))
-            if answer.get("method") in {"Runtime.exceptionThrown", "Log.entryAdded"}:
+            if answer.get("method") == "Runtime.exceptionThrown" or (
+                answer.get("method") == "Log.entryAdded" and answer["params"]["entry"]["level"] in {"warning", "error"}
+            ):
                 self.faults.append(answer["params"])
             if answer.get("method") == "Network.requestWillBeSent":
                 self.requests.append(answer["params"]["request"]["url"])

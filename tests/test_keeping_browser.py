@@ -34,14 +34,14 @@ AHEAD = "2030-01-01T00:00:00.000Z"
 def annotation(number=0, **changes):
     return {
         "annotation_id": f"{number:032x}", "cell_id": CELLS[0], "favourite": True, "tags": [], "note": "",
-        "browser": "0a1b2c3d", "annotated_at": "2026-11-30T01:02:03.456Z", **changes,
+        "browser": "abcdefgh", "annotated_at": "2026-11-30T01:02:03.456Z", **changes,
     }  # fmt: skip
 
 
 def vote(number=0, **changes):
     return {
         "vote_id": f"{number:032x}", "left_cell_id": CELLS[0], "right_cell_id": CELLS[1], "preferred": "left",
-        "shown": "side", "pairs": "pair", "browser": "0a1b2c3d", "voted_at": "2026-11-30T01:02:03.456Z", **changes,
+        "shown": "side", "pairs": "pair", "browser": "abcdefgh", "voted_at": "2026-11-30T01:02:03.456Z", **changes,
     }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from test_gallery_command import submitted
 
 VOTE = {
     "vote_id": "1" * 32, "left_cell_id": "2" * 32, "right_cell_id": "3" * 32, "preferred": "tie", "shown": "side",
-    "pairs": "pair", "browser": "0a1b2c3d", "voted_at": "2026-11-30T01:02:03.456Z",
+    "pairs": "pair", "browser": "abcdefgh", "voted_at": "2026-11-30T01:02:03.456Z",
 }  # fmt: skip
 DEADLINE_S = 200
 

@@ -45,7 +45,7 @@ def _plausible(moment: datetime) -> datetime:
 
 _Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 _CellId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16,64}$")]
-_Browser = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
+_Browser = Annotated[str, StringConstraints(pattern=r"^[a-p]{8}$")]  # no number, whoever reads a CSV
 _Pairs = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,99}$")]
 _Tag = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f,]+$")]
 _Moment = Annotated[AwareDatetime, AfterValidator(_plausible)]

@@ -9,9 +9,11 @@ const ASK_MS = 5000;
 const ROOT = performance.getEntriesByType("navigation")[0]?.serverTiming?.find((entry) => entry.name === "root")?.description || "";
 const KEPT = ROOT ? `nst.choices.${ROOT}` : "nst.choices";
 const randomHex = (digits) => [...crypto.getRandomValues(new Uint8Array(digits / 2))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+// A name that is the same for a whole table must not look like a number, as 123e4567 does to whoever reads its CSV.
+const randomLetters = (count) => [...randomHex(2 * count)].filter((_, i) => i % 2).map((digit) => "abcdefghijklmnop"[parseInt(digit, 16)]).join("");
 // What is shown, by id, rows as the tables `votes` and `annotations` have them; of a cell the latest annotation alone, by
 // the cell's id. `withdrawn` are the votes that were taken back.
-const choices = { votes: new Map(), notes: new Map(), withdrawn: new Set(), browser: randomHex(8) };
+const choices = { votes: new Map(), notes: new Map(), withdrawn: new Set(), browser: randomLetters(8) };
 const keeping = { here: true, token: takeToken(), learnt: false, following: false, refused: new Map(), busy: false, again: false, fault: "", home: null };
 
 // ---- in this browser -------------------------------------------------------------------------------------------------
@@ -28,13 +30,14 @@ function learnChoices(found) {
 
 // Anybody may have written what is kept here: rows that the server would refuse are passed over (`tasks/pages/choices.py`).
 const isHex = (value, least, most = least) => typeof value === "string" && new RegExp(`^[0-9a-f]{${least},${most}}$`).test(value);
+const isBrowser = (value) => typeof value === "string" && /^[a-p]{8}$/.test(value);
 const isMoment = (value) => typeof value === "string" && value >= "2000" && value < "2201" && !Number.isNaN(Date.parse(value)) && new Date(value).toISOString() === value;
 const isText = (value, most) => typeof value === "string" && value.length <= most;
 const isTag = (value) => isText(value, 120) && tagsIn(value)[0] === value;
 const isVote = (row) => isHex(row?.vote_id, 32) && isHex(row.left_cell_id, 16, 64) && isHex(row.right_cell_id, 16, 64) && row.left_cell_id !== row.right_cell_id
-  && ["left", "right", "tie"].includes(row.preferred) && ["side", "wipe"].includes(row.shown) && /^[a-z][a-z0-9_]{0,99}$/.test(row.pairs) && isHex(row.browser, 8) && isMoment(row.voted_at);
+  && ["left", "right", "tie"].includes(row.preferred) && ["side", "wipe"].includes(row.shown) && /^[a-z][a-z0-9_]{0,99}$/.test(row.pairs) && isBrowser(row.browser) && isMoment(row.voted_at);
 const isNote = (row) => isHex(row?.annotation_id, 32) && isHex(row.cell_id, 16, 64) && typeof row.favourite === "boolean"
-  && Array.isArray(row.tags) && row.tags.length <= 50 && row.tags.every(isTag) && isText(row.note, 4000) && isHex(row.browser, 8) && isMoment(row.annotated_at);
+  && Array.isArray(row.tags) && row.tags.length <= 50 && row.tags.every(isTag) && isText(row.note, 4000) && isBrowser(row.browser) && isMoment(row.annotated_at);
 const rowsOf = (rows, isRow) => (Array.isArray(rows) ? rows.filter(isRow) : []);
 
 // The outbox: rows that were made in this browser and that no server acknowledged. Where it cannot be kept, this tab has
@@ -47,7 +50,7 @@ function readOutbox() {
     const words = localStorage.getItem(KEPT);
     try { found = JSON.parse(words) || {}; } catch { /* it is damaged */ }
   } catch { keeping.here = false; }
-  if (isHex(found.browser, 8)) choices.browser = found.browser;
+  if (isBrowser(found.browser)) choices.browser = found.browser;
   const kept = { votes: rowsOf(found.votes, isVote), annotations: rowsOf(found.annotations, isNote), withdrawn: rowsOf(found.withdrawn, (id) => isHex(id, 32)) };
   if (keeping.here) return kept;
   const both = (kind, key) => [...kept[kind], ...outbox[kind].filter((row) => !kept[kind].some((other) => other[key] === row[key]))];

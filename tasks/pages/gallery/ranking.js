@@ -79,7 +79,7 @@ function rankingTable(label, rows, nameOfItem) {
   const line = (row) => {
     const [low, high] = [percent(row.strength - 1.96 * (row.error || 0)), percent(row.strength + 1.96 * (row.error || 0))];
     const bar = el("span", { class: "strength", "aria-hidden": "true" }, el("i", { style: `left: ${low}%; width: ${high - low}%` }), el("b", { style: `left: ${percent(row.strength)}%` }));
-    const strength = `${row.strength.toFixed(2).replace("-", "−")}${row.error === null ? "" : ` ± ${row.error.toFixed(2)}`}`;
+    const strength = `${row.strength.toFixed(2).replace(/^-0\.00$/, "0.00").replace("-", "−")}${row.error === null ? "" : ` ± ${row.error.toFixed(2)}`}`;
     return el("tr", {}, el("th", { scope: "row" }, nameOfItem(row.item)), el("td", {}, bar), el("td", {}, strength), el("td", {}, `${Math.round(100 / (1 + Math.exp(-row.strength)))} %`), el("td", {}, `${row.wins} – ${row.losses} – ${row.ties}`));
   };
   const end = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(1)}`;

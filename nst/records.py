@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from nst.config.fields import ClipFormat, Mix  # noqa: TC001  plans are read with them (`tasks.planning.stored`)
+
 if TYPE_CHECKING:
-    from nst.config.fields import ClipFormat, Mix
     from nst.config.method import Method
 
 

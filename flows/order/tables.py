@@ -72,7 +72,7 @@ def training_table(prepared: PreparedTraining) -> Group:
         styles = ", ".join(style.name for style in spec.styles[:3]) + (", ..." if len(spec.styles) > 3 else "")
         color = "green" if state == "trained" else "yellow"
         table.add_row(spec.model_id[:8], spec.config.family, styles, f"{spec.config.steps:,}", Text(state, color))
-    photographs = f"{len(prepared.photographs):,} photographs"
+    photographs = f"{len(prepared.resolved.photographs):,} photographs"
     return Group(f"training {prepared.name}  {photographs}  below {prepared.root.uri}", table)
 
 

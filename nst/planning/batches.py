@@ -55,6 +55,7 @@ class Plan:
         output_bytes: Rough size of what will be written.
         history: Seconds per unit of cost, where they are known.
         composed: Number of batches of the sweep, done or not.
+        failed: Number of failed attempts by cell id, from which the attempts of this plan count.
         scope: Says which batches these are, where the sweep's id does not: a hash of their size, if the manifest names
             one, and of the cells that somebody chose, if anybody did; else "".
     """
@@ -69,10 +70,10 @@ class Plan:
     output_bytes: int
     history: Mapping[Rate, float]
     composed: int
+    failed: Mapping[str, int]
     scope: str
     _batches: list[list[int]]
     _places: list[int]
-    _failed: Mapping[str, int]
     _reason: Callable[[int], str]
 
     @property
@@ -130,10 +131,6 @@ class Plan:
         numbers = [number for number in self._batches[index] if self.cells.ids[number] not in without]
         return self._batch(numbers) if numbers else None
 
-    def failed_before(self, cell_id: str) -> int:
-        """Return how many failed attempts of a cell were on record when the plan was made."""
-        return self._failed.get(cell_id, 0)
-
     def largest_batches(self) -> list[tuple[Method, int]]:
         """Return the settings of each structure that is to be run, with the most cells of one of its batches."""
         most: dict[int, int] = {}
@@ -179,7 +176,7 @@ class Plan:
         }
 
     def _batch(self, numbers: list[int]) -> Batch:
-        cells = tuple(self.cells.cell(n, 1 + self._failed.get(self.cells.ids[n], 0)) for n in numbers)
+        cells = tuple(self.cells.cell(n, 1 + self.failed.get(self.cells.ids[n], 0)) for n in numbers)
         structure = self.cells.structure(numbers[0])
         return Batch(
             hex_of(cell.cell_id for cell in cells),
@@ -236,10 +233,10 @@ def make_plan(
         output_bytes=output_bytes,
         history=history,
         composed=composed,
+        failed=failed,
         scope=_scope(cells, only),
         _batches=batches,
         _places=places,
-        _failed=failed,
         _reason=reason,
     )
 

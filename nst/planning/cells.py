@@ -164,8 +164,8 @@ def expand(
     contents: Sequence[ImageRef],
     styles: Sequence[StyleRef],
     weights_digests: Mapping[BackboneConfig, str],
-    choose: ChooseModel | None = None,
     *,
+    models: Mapping[tuple[int, int], ModelRef] | None = None,
     start_pictures: Mapping[StartPicture, ImageRef] | None = None,
     finishes: Mapping[FinishConfig, ModelRef] | None = None,
 ) -> Cells:
@@ -176,19 +176,18 @@ def expand(
         contents: The images that its contents name, with unique names.
         styles: The same for its styles.
         weights_digests: The digest of the weights of each of `manifest.backbones()`.
-        choose: Returns the trained network of a cell, given its settings and its style if it has one.
+        models: The trained networks (`choose_models`); None where nothing but the shape of the sweep counts.
         start_pictures: The image of each of `manifest.start_pictures()`.
         finishes: The trained network of each of `manifest.finishes()`.
 
     Raises:
-        UserError: Nothing is left, a rule leaves out nothing, a trained network cannot be chosen, or there are more
-            cells than the budget allows.
+        UserError: Nothing is left, a rule leaves out nothing, or there are more cells than the budget allows.
     """
     variants = manifest.variants
-    needed = frozenset[str]().union(*variants.needs)
-    content_refs = tuple(contents) if "content" in needed else (None,)
-    style_refs = tuple(styles) if "style" in needed else (None,)
-    models = _models(manifest, style_refs, choose)
+    content_refs = tuple(contents) if _needs(manifest, "content") else (None,)
+    style_refs = tuple(styles) if _needs(manifest, "style") else (None,)
+    if models is None:
+        models = choose_models(manifest, styles, lambda *_: ModelRef("unknown"))
     selection = select(manifest, content_refs, style_refs)
     firsts = [variants.config(first) for first in variants.first]
     digests = tuple(weights_digests[network] if (network := config.loss_network) else "" for config in firsts)
@@ -232,23 +231,33 @@ def expand(
     return cells
 
 
-def _models(
-    manifest: Manifest, styles: Sequence[StyleRef | None], choose: ChooseModel | None
+def _needs(manifest: Manifest, image: str) -> bool:
+    return any(image in needs for needs in manifest.variants.needs)
+
+
+def choose_models(
+    manifest: Manifest, styles: Sequence[StyleRef], choose: ChooseModel
 ) -> dict[tuple[int, int], ModelRef]:
-    """Return the trained network of each structure that runs one, for each style.
+    """Return the trained network of each structure that runs one, for each style, by their numbers.
+
+    Args:
+        manifest: The manifest.
+        styles: The images that its styles name.
+        choose: Returns the network of a cell, given its settings and its style if it has one.
 
     Raises:
         ManifestError: There is none; each problem is reported where the manifest names the network.
     """
+    style_refs = styles if _needs(manifest, "style") else (None,)
     variants, found, problems = manifest.variants, {}, []
     for structure, (first, path) in enumerate(zip(variants.first, variants.paths, strict=True)):
         config = variants.config(first)
         if not config.RUNS_NETWORK:
             continue
-        for number, style in enumerate(styles):
+        for number, style in enumerate(style_refs):
             asked = style if "style" in config.needs else None
             try:
-                found[structure, number] = choose(config, asked) if choose else ModelRef("unknown")
+                found[structure, number] = choose(config, asked)
             except InputError as error:
                 problems.append(manifest.positions.problem((*path, "model"), error.message, error.hint))
     if problems:

@@ -51,7 +51,14 @@ class ManifestSource:
 
         What does not hold may have no text: a number that is not finite, for instance.
         """
-        return _changed_text(self.uri, self.declaration, self.overrides) if self.overrides else self.written
+        if not self.overrides:
+            return self.written
+        return f"# {PurePosixPath(self.uri).name} with {' '.join(self.overrides)}\n{self.whole}\n"
+
+    @property
+    def whole(self) -> str:
+        """A manifest that says the same by itself, without others that it extends. Only of a manifest that holds."""
+        return dump({key: value for key, value in self.declaration.raw.items() if key != "extends"})
 
     @property
     def folder(self) -> BaseUri:
@@ -119,13 +126,6 @@ def _plain(value: Any, where: str, deepest: int) -> Any:
     if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     raise InputError(f"{where} is {type(value).__name__} {value!r:.60}, which YAML does not have")
-
-
-def _changed_text(uri: str, declaration: Declaration, overrides: Sequence[str]) -> str:
-    """Return a manifest that says what another one says with changes and with all that it extends."""
-    raw = {key: value for key, value in declaration.raw.items() if key != "extends"}
-    heading = f"# {PurePosixPath(uri).name} with {' '.join(overrides)}"
-    return f"{heading}\n{dump(raw)}\n"
 
 
 def _read_text(uri: str) -> str:

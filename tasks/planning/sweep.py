@@ -5,24 +5,26 @@ Everything that can be wrong with a sweep is found here, before anything starts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nst.errors import UserError
 from nst.manifest.sweep import Manifest, check_manifest
 from nst.planning.batches import DONE, NOT_CHOSEN, Plan, make_plan
-from nst.planning.cells import expand
+from nst.planning.cells import choose_models
 from nst.planning.rates import rate_of
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.digests import Digests
 from tasks.jobs import Job
 from tasks.layout import PICTURES, THUMBNAILS
+from tasks.models.choose import trained_models
 from tasks.planning.calibration import kept_calibrations
 from tasks.planning.fitting import check_fitting
 from tasks.planning.history import known_rates, known_versions
 from tasks.planning.inputs import InputFaults, check_downloads
 from tasks.planning.model_choice import ModelChoice
 from tasks.planning.only import choose_cells
+from tasks.planning.resolved import ResolvedSweep
 from tasks.planning.sweep_inputs import find_inputs
 from tasks.store.obstacles import check_folders
 
@@ -50,24 +52,25 @@ class PreparedSweep:
         root: Where pictures and rows go.
         source: The manifest as it was read.
         manifest: The same, checked.
-        inputs: Folder or URI for relative inputs; "" means the manifest's own folder.
-        weights: Weights of the backbones.
+        resolved: The manifest with all its inputs, which the plan follows from.
         trainings: The training manifests whose models the cells run, trained or not.
         calibrations: What short trials on this machine measured, by kind of cells.
         notes: What is odd about the images and costs some cells or less, for people.
-        listed: The cells that somebody chose to run of the sweep; None for all.
     """
 
     plan: Plan
     root: Root
     source: ManifestSource
     manifest: Manifest
-    inputs: str
-    weights: Mapping[BackboneConfig, WeightsRef]
+    resolved: ResolvedSweep
     trainings: tuple[PreparedTraining, ...]
     calibrations: Mapping[Rate, Calibration]
     notes: tuple[str, ...] = ()
-    listed: Listed | None = None
+
+    @property
+    def weights(self) -> dict[BackboneConfig, WeightsRef]:
+        """Weights of the backbones."""
+        return dict(self.resolved.weights)
 
     @property
     def memory(self) -> tuple[float, float] | None:
@@ -153,55 +156,96 @@ def prepare_sweep(
             is none of the sweep.
     """
     manifest = check_manifest(source.declaration)
-    prepared = _prepare(manifest, source, root, inputs, listed)
+    base, digests = BaseUri.of(source.uri, inputs, root.uri), Digests(root.store)
+    found = find_inputs(manifest, base, digests, root.store)
+    choose = ModelChoice(root, digests, base, source.folder, inputs)
+    resolved = ResolvedSweep(
+        uri=source.uri,
+        text=source.whole,
+        contents=tuple(found.contents),
+        styles=tuple(found.styles),
+        weights=tuple(found.weights.items()),
+        starts=tuple(found.starts.items()),
+        models=tuple((*numbers, model) for numbers, model in choose_models(manifest, found.styles, choose).items()),
+        finishes=tuple(_choose_finishes(manifest, choose).items()),
+    )
+    cells = resolved.cells(manifest)
+    digests.save()
+    notes = (*found.notes, *check_fitting(cells, found.content_places, found.style_places, manifest.positions))
+    trainings = tuple(choose.trainings.values())
+    if listed:
+        chosen = choose_cells(listed, cells)
+        resolved = replace(resolved, only=tuple(cell for cell in cells.ids if cell in chosen))
+    prepared = plan_cells(resolved, cells, manifest, source, root, trainings=trainings, notes=notes)
+    if listed and trainings:
+        cells_to_do = [cell for batch in prepared.plan.batches() for cell in batch.cells]
+        models = {model.identity for cell in cells_to_do for model in (cell.model, cell.finish) if model}
+        needed = tuple(each for each in trainings if any(spec.model_id in models for spec in each.specs))
+        prepared = replace(prepared, trainings=needed)
+    trained = tuple(training.resolved for training in prepared.trainings)
+    prepared = replace(prepared, resolved=replace(resolved, trainings=trained))
     if not confirmed:
         _check_budget(prepared.plan, manifest.budget.hours, devices)
     return prepared
 
 
 def replan(prepared: PreparedSweep) -> PreparedSweep:
-    """Plan the same manifest once more, after models of its cells were trained."""
-    return _prepare(prepared.manifest, prepared.source, prepared.root, prepared.inputs, prepared.listed)
-
-
-def _prepare(
-    manifest: Manifest, source: ManifestSource, root: Root, inputs: str, listed: Listed | None
-) -> PreparedSweep:
-    base, digests = BaseUri.of(source.uri, inputs, root.uri), Digests(root.store)
-    found = find_inputs(manifest, base, digests, root.store)
-    choose = ModelChoice(root, digests, base, source.folder, inputs)
-    identities = {backbone: weights.digest for backbone, weights in found.weights.items()}
-    cells = expand(
+    """Plan the same sweep once more, after models of its cells were trained."""
+    trained = {model.model_id: model.ref for model in trained_models(prepared.root.catalog)}
+    resolved, manifest = prepared.resolved.with_trained(trained), prepared.manifest
+    return plan_cells(
+        resolved,
+        resolved.cells(manifest),
         manifest,
-        found.contents,
-        found.styles,
-        identities,
-        choose,
-        start_pictures=found.starts,
-        finishes=_choose_finishes(manifest, choose),
+        prepared.source,
+        prepared.root,
+        trainings=prepared.trainings,
+        notes=prepared.notes,
+        failed=prepared.plan.failed,
     )
-    digests.save()
-    notes = (*found.notes, *check_fitting(cells, found.content_places, found.style_places, manifest.positions))
-    chosen = choose_cells(listed, cells) if listed else None
+
+
+def plan_cells(
+    resolved: ResolvedSweep,
+    cells: Cells,
+    manifest: Manifest,
+    source: ManifestSource,
+    root: Root,
+    *,
+    trainings: tuple[PreparedTraining, ...],
+    notes: tuple[str, ...] = (),
+    failed: Mapping[str, int] | None = None,
+) -> PreparedSweep:
+    """Plan cells against what the root holds.
+
+    Args:
+        resolved: The manifest with all its inputs.
+        cells: Its cells.
+        manifest: The manifest, checked.
+        source: The same as it was read.
+        root: The root.
+        trainings: The training manifests whose models the cells run.
+        notes: What is odd about the images, for people.
+        failed: Number of failed attempts by cell id; None for what the catalog says now.
+
+    Raises:
+        UserError: Something lies where a folder of the root should be, or weights cannot be had.
+    """
     committed = root.catalog.known("results")
     done = {cell for cell in cells.ids if cell in committed}
-    failed = root.catalog.counts("failures")
+    failed = root.catalog.counts("failures") if failed is None else failed
     calibrations = kept_calibrations()
     history = {kind: measured.seconds_per_cost for kind, measured in calibrations.items()}
     history |= known_rates(root.catalog) if committed else {}
     known = known_versions(root.catalog, _open_addresses(cells, done)) if committed else {}
-    plan = make_plan(manifest.name, cells, done, failed=failed, known=known, history=history, only=chosen)
+    only = None if resolved.only is None else frozenset(resolved.only)
+    plan = make_plan(manifest.name, cells, done, failed=failed, known=known, history=history, only=only)
     if plan.to_do:
         check_folders(root.store, (PICTURES, THUMBNAILS))
         to_do = {config.loss_network for config, _ in plan.largest_batches()}
         needed = ((config.loss_network, path) for config, path in manifest.users())
         check_downloads(((network, path) for network, path in needed if network in to_do), manifest.positions)
-    trainings = tuple(choose.trainings.values())
-    if listed and trainings:
-        cells_to_do = [cell for batch in plan.batches() for cell in batch.cells]
-        models = {model.identity for cell in cells_to_do for model in (cell.model, cell.finish) if model}
-        trainings = tuple(each for each in trainings if any(spec.model_id in models for spec in each.specs))
-    return PreparedSweep(plan, root, source, manifest, inputs, found.weights, trainings, calibrations, notes, listed)
+    return PreparedSweep(plan, root, source, manifest, resolved, trainings, calibrations, notes)
 
 
 def _choose_finishes(manifest: Manifest, choose: ModelChoice) -> dict[FinishConfig, ModelRef]:

@@ -20,12 +20,13 @@ from tasks.jobs import TrainingJob
 from tasks.layout import checkpoints, manifest_key, parse_checkpoint_key
 from tasks.models.choose import TRAINING_METHOD, find_model, model_file, trained_models
 from tasks.planning.inputs import InputFaults, check_downloads, identify_weights
+from tasks.planning.resolved import ResolvedTraining
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from nst.config.backbone import BackboneConfig
-    from nst.records import ImageRef, ModelRef
+    from nst.records import ModelRef
     from tasks.catalog import Catalog
     from tasks.inputs.manifest_source import ManifestSource
     from tasks.inputs.weights import WeightsRef
@@ -41,22 +42,28 @@ class PreparedTraining:
         root: Where models, checkpoints and rows go.
         source: The manifest as it was read.
         specs: The models that it declares, each once.
-        photographs: What the models learn on.
+        resolved: The manifest with all its inputs, which the models follow from.
         trained: Ids of the models that are trained already.
         failed: Failed attempts by model id.
-        weights: Weights of the backbones.
-        parent: The model that the trainings begin with.
     """
 
     name: str
     root: Root
     source: ManifestSource
     specs: tuple[ModelSpec, ...]
-    photographs: tuple[ImageRef, ...]
+    resolved: ResolvedTraining
     trained: frozenset[str]
     failed: Mapping[str, int]
-    weights: Mapping[BackboneConfig, WeightsRef]
-    parent: ModelRef | None
+
+    @property
+    def identity(self) -> str:
+        """Id of the manifest with these models."""
+        return hex_of((self.name, "\n", *(spec.model_id for spec in self.specs)), size=8)
+
+    @property
+    def weights(self) -> dict[BackboneConfig, WeightsRef]:
+        """Weights of the backbones."""
+        return dict(self.resolved.weights)
 
     @property
     def to_do(self) -> list[ModelSpec]:
@@ -85,15 +92,15 @@ class PreparedTraining:
             }
             for spec in self.specs
         ]
-        return {"name": self.name, "photographs": len(self.photographs), "models": models}
+        return {"name": self.name, "photographs": len(self.resolved.photographs), "models": models}
 
     def job(self, spec: ModelSpec) -> TrainingJob:
         """Return the job of a model."""
         return TrainingJob(
             spec,
-            self.photographs if spec.config.photographs else (),
+            self.resolved.photographs if spec.config.photographs else (),
             self.weights[spec.config.backbone].uri,
-            self.parent,
+            self.resolved.parent,
             attempt=1 + self.failed.get(spec.model_id, 0),
         )
 
@@ -111,9 +118,27 @@ def prepare_training(source: ManifestSource, root: Root, *, inputs: str = "") ->
     """
     manifest = check_train_manifest(source.declaration)
     digests = Digests(root.store)
-    found = _find_inputs(manifest, BaseUri.of(source.uri, inputs, root.uri), digests, root)
+    found = _find_inputs(manifest, source, BaseUri.of(source.uri, inputs, root.uri), digests, root)
     digests.save()
-    specs, trained = _declared_models(manifest, found), frozenset(root.catalog.keys("models", "model_id"))
+    return plan_models(found, manifest, source, root)
+
+
+def plan_models(
+    resolved: ResolvedTraining, manifest: TrainManifest, source: ManifestSource, root: Root
+) -> PreparedTraining:
+    """Plan the models of a training manifest against what its root holds.
+
+    Args:
+        resolved: The manifest with all its inputs.
+        manifest: The manifest, checked.
+        source: The same as it was read.
+        root: The root.
+
+    Raises:
+        UserError: Weights cannot be had.
+    """
+    specs = _declared_models(manifest, resolved)
+    trained = frozenset(root.catalog.keys("models", "model_id"))
     to_do = ((spec.config.backbone, ("training",)) for spec in specs if spec.model_id not in trained)
     check_downloads(to_do, manifest.positions)
     return PreparedTraining(
@@ -121,31 +146,21 @@ def prepare_training(source: ManifestSource, root: Root, *, inputs: str = "") ->
         root=root,
         source=source,
         specs=specs,
-        photographs=tuple(found.photographs),
+        resolved=resolved,
         trained=trained,
-        failed=_failed_attempts(root.catalog),
-        weights=found.weights,
-        parent=found.parent,
+        failed=failed_attempts(root.catalog),
     )
 
 
 def register_training(prepared: PreparedTraining) -> None:
     """Keep the text of the manifest below the root; doing it again changes nothing."""
-    identity = hex_of((prepared.name, "\n", *(spec.model_id for spec in prepared.specs)), size=8)
-    prepared.root.store.put(manifest_key(prepared.name, identity), redacted(prepared.source.text).encode())
+    text = redacted(prepared.source.text)
+    prepared.root.store.put(manifest_key(prepared.name, prepared.identity), text.encode())
 
 
-@dataclass(frozen=True, slots=True)
-class _Inputs:
-    """The inputs of a training manifest, found and identified."""
-
-    photographs: list[ImageRef]
-    styles: list[ImageRef]
-    weights: Mapping[BackboneConfig, WeightsRef]
-    parent: ModelRef | None
-
-
-def _find_inputs(manifest: TrainManifest, base: BaseUri, digests: Digests, root: Root) -> _Inputs:
+def _find_inputs(
+    manifest: TrainManifest, source: ManifestSource, base: BaseUri, digests: Digests, root: Root
+) -> ResolvedTraining:
     """Find and identify every input.
 
     Raises:
@@ -160,7 +175,14 @@ def _find_inputs(manifest: TrainManifest, base: BaseUri, digests: Digests, root:
     with faults.at("parent"):
         parent = _find_parent(manifest.parent, base, digests, root.catalog)
     faults.raise_any()
-    return _Inputs(image_refs(photographs, digests), image_refs(styles, digests), weights, parent)
+    return ResolvedTraining(
+        uri=source.uri,
+        text=source.whole,
+        photographs=tuple(image_refs(photographs, digests)),
+        styles=tuple(image_refs(styles, digests)),
+        weights=tuple(weights.items()),
+        parent=parent,
+    )
 
 
 def _find_images(
@@ -184,13 +206,13 @@ def _find_parent(wanted: str, base: BaseUri, digests: Digests, catalog: Catalog)
     return find_model(trained_models(catalog), wanted).ref
 
 
-def _declared_models(manifest: TrainManifest, found: _Inputs) -> tuple[ModelSpec, ...]:
+def _declared_models(manifest: TrainManifest, found: ResolvedTraining) -> tuple[ModelSpec, ...]:
     """Return the models that a manifest declares; equal ones are one model."""
     data = data_digest(ref.digest for ref in found.photographs)
-    parent = found.parent.identity if found.parent else ""
+    parent, weights = found.parent.identity if found.parent else "", dict(found.weights)
     specs = {}
     for config in manifest.configs:
-        weights_digest = found.weights[config.backbone].digest
+        weights_digest = weights[config.backbone].digest
         for spec in models_of(
             manifest.name, config, found.styles, data=data, weights_digest=weights_digest, parent=parent
         ):
@@ -198,7 +220,7 @@ def _declared_models(manifest: TrainManifest, found: _Inputs) -> tuple[ModelSpec
     return tuple(specs.values())
 
 
-def _failed_attempts(catalog: Catalog) -> Counter[str]:
+def failed_attempts(catalog: Catalog) -> Counter[str]:
     """Return how many trainings of each model failed."""
     rows = catalog.read("failures", ["model_id", "method"]).to_pylist()
     return Counter(row["model_id"] for row in rows if row["method"] == TRAINING_METHOD)

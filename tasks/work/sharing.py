@@ -124,7 +124,7 @@ class Sharing:
         found: dict[str, list[Failure]] = {}
         for row in self._catalog.read("failures", columns, where=("cell_id", cells)).to_pylist():
             found.setdefault(row["cell_id"], []).append(Failure(*(row[name] or "" for name in columns)))
-        return tuple(each[-1] for cell, each in found.items() if len(each) > self._plan.failed_before(cell))
+        return tuple(each[-1] for cell, each in found.items() if len(each) > self._plan.failed.get(cell, 0))
 
 
 def has_claims(root: Root) -> bool:

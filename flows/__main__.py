@@ -28,6 +28,7 @@ from flows.command.options import DevicesOption, RootOption  # noqa: E402, TC001
 from flows.command.show import show  # noqa: E402
 from flows.command.stylize import stylize  # noqa: E402
 from flows.command.upkeep import repair, rm  # noqa: E402
+from flows.command.work import work  # noqa: E402
 from tasks.work.c_libraries import quiet_c_libraries  # noqa: E402
 
 app = typer.Typer(
@@ -157,6 +158,9 @@ def run(
     for line in summary.lines(root):
         out.say(line)
     raise typer.Exit(summary.exit_code)
+
+
+app.command()(work)
 
 
 @app.command()

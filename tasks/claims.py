@@ -99,6 +99,11 @@ class Claims:
         """How many other participants were alive when this one looked last."""
         return len(self._alive - {self._me})
 
+    @property
+    def leads(self) -> bool:
+        """Whether this participant has the lowest id of those that were alive when it looked last."""
+        return self._me == min(self._alive, default=self._me)
+
     def take(self) -> int | None:
         """Claim a stretch and return its number; None if there is none at the moment: ask again, at any rate.
 

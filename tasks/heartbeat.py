@@ -33,6 +33,9 @@ FRESH_S: Final = 60.0
 """Age up to which a heartbeat counts, and how far in the future it may be, since clocks differ; and how long one may
 stay as it is while it is watched."""
 
+TRAININGS: Final = "trainings"
+"""In place of a sweep's id: whoever trains models below a root."""
+
 _PREFIX: Final = "state/running/"
 
 
@@ -181,14 +184,14 @@ def refuse_while_running(store: Store) -> None:
 
 def running_sweeps(store: Store) -> set[str]:
     """Return the ids of the sweeps that have a fresh heartbeat of a process that is not known to be gone."""
-    running = set()
+    running = set[str]()
     for stat in store.list(_PREFIX):
         with contextlib.suppress(FileNotFoundError, ValueError):  # it ended, or no run wrote this
             beat = checked_json(_BEAT, store.get(stat.key))
             if abs(time.time() - beat.at) < FRESH_S and not beat.process.is_gone:
                 # Older versions of nst have one heartbeat for a sweep, and no folder.
                 running.add(stat.key.removeprefix(_PREFIX).removesuffix(".json").split("/")[0])
-    return running
+    return running - {TRAININGS}
 
 
 def nobody_is_left(store: Store, sweep_id: str) -> bool:

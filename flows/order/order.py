@@ -11,6 +11,8 @@ from tasks.planning.training import PreparedTraining
 from tasks.work.workers import DevicePool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Group
 
     from flows.engine import Engine
@@ -83,4 +85,13 @@ class Order(ABC, Generic[Prepared]):
             UserError: The weights of a backbone cannot be obtained; nothing was started.
             TransientError: The store did not answer; what is committed is kept, and running again does the rest.
             Stopped: The engine was stopped; what is committed is kept.
+        """
+
+    @abstractmethod
+    def help(self, engine: Engine, workers: Callable[[], DevicePool]) -> Summary:
+        """Do what others leave of an order that somebody else has submitted; errors as `run`.
+
+        Args:
+            engine: Carries out the effects; with as many threads as there are devices.
+            workers: Starts the device workers, or returns those that are there; they are left as they are.
         """

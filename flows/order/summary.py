@@ -23,23 +23,32 @@ class Summary:
         total: Everything that the manifest declares.
         done_before: What was done before the run.
         done: What the run did.
-        failed: What the run tried in vain.
+        done_by_others: What other runs did in the meantime.
+        failed: What the run tried in vain, or others in the meantime.
         seconds: Wall-clock seconds of the run.
         failures: Why each of `failed` failed.
+        waits_for: Number of other runs that do all that is left; 0 as long as there are others.
     """
 
     name: str
     total: int
     done_before: int
     done: int = 0
+    done_by_others: int = 0
     failed: int = 0
     seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
+    waits_for: int = 0
 
     @property
     def handled(self) -> int:
-        """What is done or was tried in vain so far."""
-        return self.done_before + self.done + self.failed
+        """What is done or was tried in vain so far, by whomever."""
+        return self.done_before + self.done + self.done_by_others + self.failed
+
+    @property
+    def wanted(self) -> int:
+        """What is to be done at the end of the run."""
+        return self.total
 
     @property
     def exit_code(self) -> int:
@@ -52,8 +61,16 @@ class Summary:
         return False
 
     def note(self, default: str = "") -> str:
-        """Return what the progress says: the number of failures, if there are any."""
-        return f"{self.failed} failed" if self.failed else default
+        """Return what the progress says: the number of failures, and whom the run waits for."""
+        failed = f"{self.failed} failed" if self.failed else default
+        runs = f"{self.waits_for} other runs" if self.waits_for > 1 else "another run"
+        waiting = f"waiting for {runs}" if self.waits_for else ""
+        return ", ".join(filter(None, (failed, waiting)))
+
+    def hear(self, done: list[str], failures: tuple[Failure, ...]) -> None:
+        """Count what other runs did."""
+        self.done_by_others += len(done)
+        self.add_failures(failures)
 
     def add_failures(self, failures: tuple[Failure, ...]) -> None:
         """Count cells or models that failed."""
@@ -96,8 +113,6 @@ class SweepSummary(Summary):
         judged: Whether the pictures were judged as they were made.
         frames: Number of frames of the clips that are not done, all passes, and of those that are kept.
         not_chosen: Cells that are not done and that the run left out, since others were chosen.
-        done_by_others: Cells that other runs did in the meantime; `failed` counts what they tried in vain, too.
-        waits_for: Number of other runs whose cells are all that is left; 0 as long as there are others.
     """
 
     sweep_id: str
@@ -106,24 +121,11 @@ class SweepSummary(Summary):
     judged: bool = True
     frames: tuple[int, int] = (0, 0)
     not_chosen: int = 0
-    done_by_others: int = 0
-    waits_for: int = 0
-
-    @property
-    def handled(self) -> int:
-        """What is done or was tried in vain so far, by whomever."""
-        return self.done_before + self.done + self.done_by_others + self.failed
 
     @property
     def expected(self) -> int:
         """What the catalog should hold now."""
         return self.done_before + self.done + self.done_by_others
-
-    def note(self, default: str = "") -> str:
-        """Return what the progress says: the number of failures, and whom the run waits for."""
-        runs = f"{self.waits_for} other runs" if self.waits_for > 1 else "another run"
-        waiting = f"waiting for {runs}" if self.waits_for else ""
-        return ", ".join(filter(None, (Summary.note(self, default), waiting)))
 
     @property
     def wanted(self) -> int:
@@ -180,6 +182,7 @@ class TrainingSummary(Summary):
     def lines(self, root: str) -> Iterator[str]:
         """Yield what the run did and where to look; `root` as the user wrote it."""
         before = f", {self.done_before} were trained before" if self.done_before else ""
+        before += f", {self.done_by_others} by other runs" if self.done_by_others else ""
         yield f"training {self.name}: {self.done} trained in {duration(self.seconds)}{before}"
         yield from self._failure_lines()
         for model in self.models:

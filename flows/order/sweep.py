@@ -14,6 +14,7 @@ Prefect.
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from flows.engine import completed
@@ -33,21 +34,23 @@ from tasks.pages.report import page_uri, report
 from tasks.planning.history import known_rates
 from tasks.planning.only import read_listed
 from tasks.planning.registration import register_sweep
+from tasks.planning.stored import joined
 from tasks.planning.sweep import PreparedSweep, prepare_sweep, replan
 from tasks.status import count_done
 from tasks.work.calibration import calibrate
 from tasks.work.devices import find_devices
 from tasks.work.fanout import Chunk, Fanout
 from tasks.work.judging import judges_all
-from tasks.work.sharing import Sharing, clear
+from tasks.work.sharing import Sharing, leave
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rich.console import Group
 
     from flows.engine import Engine
     from flows.order.request import Request
+    from nst.planning.batches import Plan
     from tasks.inputs.manifest_source import ManifestSource
     from tasks.jobs import Failure
     from tasks.pages.heads import Heads
@@ -114,14 +117,22 @@ class SweepOrder(Order[PreparedSweep]):
         """Run the cells that are not done yet; errors as `run_sweep`."""
         return run_sweep(self.prepared, pool, engine)
 
+    def help(self, engine: Engine, workers: Callable[[], DevicePool]) -> SweepSummary:
+        """Run cells of a sweep that somebody else has submitted; errors as `run_sweep`."""
+        if not self.to_do:
+            return end_sweep(self.prepared, engine)
+        return run_sweep(self.prepared, workers(), engine, helping=True)
 
-def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> SweepSummary:
+
+def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine, *, helping: bool = False) -> SweepSummary:
     """Run the cells of a planned sweep that are not done yet.
 
     Args:
         prepared: The plan.
         pool: The device workers; they are stopped when the last cell is done.
         engine: Carries out the chunks; with as many threads as there are workers.
+        helping: Whether somebody else has submitted the sweep: the workers go on to the next one, and the page is
+            written at the end only if nobody else is left who would.
 
     Raises:
         UserError: The weights of a backbone cannot be obtained; nothing was started.
@@ -130,25 +141,21 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
     """
     clock = time.monotonic()
     plan, root = prepared.plan, prepared.root
-    summary = SweepSummary(
-        sweep_id=plan.sweep_id, name=plan.name, total=plan.total, done_before=plan.done, not_chosen=plan.not_chosen
-    )
+    if not plan.to_do:
+        return end_sweep(prepared, engine)
+    summary = _summary(plan)
     register_sweep(prepared)
     call_with_policy(publish_all, root.catalog)  # from now on plain readers find tables below the root
-    if not plan.to_do:
-        clear(root, plan)
-        _show(prepared, engine, summary)  # other sweeps may have done what this one had left, and named it otherwise
-        return summary
     for backbone, weights in prepared.weights.items():
         if weights.uri == "torchvision":
             fetch_weights(backbone.name)
     stop: Stopped | None = None
     heads: Heads | None = None
     try:
-        with beating(root.store, plan.sweep_id) as participant, pool:
-            prepared = _train_first(prepared, pool, engine)
-            summary.done_by_others = prepared.plan.done - plan.done
+        with beating(root.store, plan.sweep_id) as participant, nullcontext() if helping else pool:
             others = Watch(root.store, plan.sweep_id).look() - {participant}
+            prepared = _train_first(joined(prepared, with_others=bool(others)), pool, engine)
+            summary.done_by_others = prepared.plan.done - plan.done
             # Of runs that begin together, one writes the page, and the others wait for it to be there.
             joins = 0 if not others else 1 if participant < min(others) else JOINING
             with LivePage(prepared, joins=joins) as page, pool.watched(page.step, page.ended, page.previewed):
@@ -165,9 +172,10 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
     done = call_with_policy(count_done, root, prepared.plan.cells.ids)
     summary.lost = max(0, summary.expected - done)
     summary.frames = prepared.frames(root.catalog.keys("results"))
-    if done == summary.total:
-        clear(root, plan)
-    if not summary.lost:  # a damaged root is left as it is, for `nst fsck`
+    if done + summary.failed >= summary.wanted:
+        leave(root, plan, all_done=done == summary.total)
+    if not summary.lost and not (helping and Watch(root.store, plan.sweep_id).look()):
+        # A damaged root is left as it is, for `nst fsck`.
         if not stop:
             tidy(root.catalog)
             known_rates(root.catalog)  # keeps them for the next plan
@@ -177,6 +185,26 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine) -> Swee
         parts = (f"{done} of {summary.total} cells are done", summary.frames_kept, f"page: {summary.gallery}")
         raise Stopped("; ".join(filter(None, parts))) from stop
     return summary
+
+
+def end_sweep(prepared: PreparedSweep, engine: Engine) -> SweepSummary:
+    """Put a sweep on record of which nothing is to be done, and write its page.
+
+    Other sweeps may have done what this one had left, and named it otherwise.
+    """
+    plan, catalog, summary = prepared.plan, prepared.root.catalog, _summary(prepared.plan)
+    register_sweep(prepared)
+    call_with_policy(publish_all, catalog)
+    leave(prepared.root, plan, all_done=plan.done == plan.total)
+    _show(prepared, engine, summary)
+    return summary
+
+
+def _summary(plan: Plan) -> SweepSummary:
+    """Return the summary before anything is run."""
+    return SweepSummary(
+        sweep_id=plan.sweep_id, name=plan.name, total=plan.total, done_before=plan.done, not_chosen=plan.not_chosen
+    )
 
 
 def _show(prepared: PreparedSweep, engine: Engine, summary: SweepSummary, heads: Heads | None = None) -> None:
@@ -217,8 +245,7 @@ class _Run(NamedTuple):
 
     def hear(self, done: list[str], failures: tuple[Failure, ...]) -> None:
         """Count what other runs did."""
-        self.summary.done_by_others += len(done)
-        self.summary.add_failures(failures)
+        self.summary.hear(done, failures)
         self.report()
 
 
@@ -231,7 +258,8 @@ def _stylize(run: _Run, participant: str) -> None:
     run.report()
     _make_shots(prepared, fanout, engine, run.devices)
     # Two chunks per device: a device never waits for the flow to hand out the next.
-    taken = _chunks(run, Sharing(prepared, participant, run.hear), rates)
+    sharing = Sharing(prepared, participant, run.hear)
+    taken = _chunks(run, sharing, rates)
     for chunk, future in completed(engine, fanout.stylize, taken, 2 * run.devices):
         for job, outcome in zip(chunk.jobs, future.result(), strict=True):
             rates.learn(job.batch, outcome.seconds, len(outcome.done))
@@ -239,7 +267,7 @@ def _stylize(run: _Run, participant: str) -> None:
             summary.add_failures(outcome.failed)
             run.page.ended(outcome)  # a batch whose workers died may have become several
         run.report()
-        if time.monotonic() - published > PUBLISH_EVERY_S:
+        if time.monotonic() - published > PUBLISH_EVERY_S and sharing.leads:
             call_with_policy(publish_all, prepared.root.catalog)
             published = time.monotonic()
 

@@ -2,7 +2,8 @@
 
     manifest -> models with ids, minus those trained -> one device worker each -> published
 
-What is trained is decided by the catalog alone, so the same call after a crash goes on from the last checkpoints.
+What is trained is decided by the catalog alone, so the same call after a crash goes on from the last checkpoints. Runs
+that train the same models at the same time divide them among themselves (`tasks.work.sharing`).
 """
 
 from __future__ import annotations
@@ -16,17 +17,23 @@ from flows.order.order import Order
 from flows.order.summary import TrainingSummary
 from flows.order.tables import training_table
 from tasks.effect import call_with_policy
+from tasks.heartbeat import TRAININGS, Watch, beating
 from tasks.maintenance import publish_all
 from tasks.models.backbone_weights import fetch_weights
+from tasks.planning.stored import joined
 from tasks.planning.training import PreparedTraining, prepare_training, register_training
+from tasks.work.sharing import SharedTrainings, leave_training
 from tasks.work.train_fanout import TrainingFanout
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Group
 
     from flows.engine import Engine
     from flows.order.request import Request
     from tasks.inputs.manifest_source import ManifestSource
+    from tasks.jobs import Failure
     from tasks.work.workers import DevicePool
 
 
@@ -61,7 +68,23 @@ class TrainingOrder(Order[PreparedTraining]):
     def run(self, engine: Engine, pool: DevicePool) -> TrainingSummary:
         """Train the models that are not trained yet; errors as `train_missing`."""
         with pool:
-            return train_missing(self.prepared, pool, engine) if self.to_do else summary_of(self.prepared)
+            return run_training(self.prepared, pool, engine)
+
+    def help(self, engine: Engine, workers: Callable[[], DevicePool]) -> TrainingSummary:
+        """Train models of a manifest that somebody else has submitted; errors as `train_missing`."""
+        return run_training(self.prepared, workers(), engine)
+
+
+def run_training(prepared: PreparedTraining, pool: DevicePool, engine: Engine) -> TrainingSummary:
+    """Train what a manifest declares, with whoever else trains it; arguments and errors as `train_missing`."""
+    if not prepared.to_do:
+        leave_training(prepared)
+        return summary_of(prepared)
+    others = Watch(prepared.root.store, TRAININGS).look()
+    summary = train_missing(joined(prepared, with_others=bool(others)), pool, engine)
+    if summary.handled >= summary.wanted:
+        leave_training(prepared)
+    return summary
 
 
 def train_missing(prepared: PreparedTraining, pool: DevicePool, engine: Engine, note: str = "") -> TrainingSummary:
@@ -87,17 +110,27 @@ def train_missing(prepared: PreparedTraining, pool: DevicePool, engine: Engine, 
         if prepared.weights[backbone].uri == "torchvision":
             fetch_weights(backbone.name)
     fanout = TrainingFanout(pool, catalog)
-    engine.progress(summary.handled, summary.total, note)
-    jobs = [prepared.job(spec) for spec in to_do]
-    for _, future in completed(engine, fanout.train, jobs, len(pool.devices)):
-        outcome = future.result()
-        if outcome.failure:
-            summary.add_failures((outcome.failure,))
-        else:
-            summary.done += 1
-            summary.models.append(outcome.model_id)
+
+    def report() -> None:
         engine.progress(summary.handled, summary.total, summary.note(note))
-        call_with_policy(publish_all, catalog)
+
+    def hear(trained: list[str], failures: tuple[Failure, ...]) -> None:
+        summary.hear(trained, failures)
+        summary.models += trained
+        report()
+
+    report()
+    with beating(prepared.root.store, TRAININGS) as participant:
+        shared = SharedTrainings(prepared, participant, hear)
+        for _, future in completed(engine, fanout.train, shared.jobs(), len(pool.devices)):
+            outcome = future.result()
+            if outcome.failure:
+                summary.add_failures((outcome.failure,))
+            else:
+                summary.done += 1
+                summary.models.append(outcome.model_id)
+            report()
+            call_with_policy(publish_all, catalog)
     summary.seconds = time.monotonic() - clock
     return summary
 

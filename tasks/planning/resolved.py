@@ -109,10 +109,10 @@ class ResolvedSweep:
         )
 
     def with_trained(self, trained: Mapping[str, ModelRef]) -> ResolvedSweep:
-        """Return the same, where networks that were not trained yet are taken from these, by their ids."""
+        """Return the same, with the networks that are trained now, by their ids; others stay as they are."""
 
         def now(model: ModelRef) -> ModelRef:
-            return model if model.uri else trained.get(model.identity, model)
+            return trained.get(model.identity, model)
 
         return replace(
             self,
@@ -153,9 +153,9 @@ def _weights_here(
 
 def _uris_of(*images: ImageRef) -> Iterator[str]:
     for image in images:
-        if image.uri and not image.fault:
-            yield image.uri
-        if image.clip:
+        if image.clip and image.clip.stills:
             yield from (still.uri for still in image.clip.stills)
+        elif image.uri and not image.fault:
+            yield image.uri
         if image.mask and not image.mask.is_color and not image.mask.fault:
             yield image.mask.uri

@@ -68,6 +68,30 @@ class PreparedSweep:
     notes: tuple[str, ...] = ()
 
     @property
+    def identity(self) -> str:
+        """Id of the sweep."""
+        return self.plan.sweep_id
+
+    @property
+    def scope(self) -> str:
+        """As `nst.planning.batches.Plan.scope`."""
+        return self.plan.scope
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of all cells."""
+        return self.plan.cells.ids
+
+    @property
+    def failed(self) -> Mapping[str, int]:
+        """Number of failed attempts by cell id, from which the attempts of this plan count."""
+        return self.plan.failed
+
+    def counting_from(self, failed: Mapping[str, int]) -> PreparedSweep:
+        """Return the same with these failed attempts by cell id, from which attempts count."""
+        return replace(self, plan=replace(self.plan, failed=failed))
+
+    @property
     def weights(self) -> dict[BackboneConfig, WeightsRef]:
         """Weights of the backbones."""
         return dict(self.resolved.weights)

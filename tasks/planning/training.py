@@ -6,8 +6,8 @@ Everything that can be wrong with a training manifest is found here, before anyt
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nst.identity import hex_of
 from nst.manifest.training import TrainManifest, check_train_manifest
@@ -59,6 +59,18 @@ class PreparedTraining:
     def identity(self) -> str:
         """Id of the manifest with these models."""
         return hex_of((self.name, "\n", *(spec.model_id for spec in self.specs)), size=8)
+
+    scope: ClassVar[str] = ""
+    """All models of the manifest are trained."""
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of all models."""
+        return [spec.model_id for spec in self.specs]
+
+    def counting_from(self, failed: Mapping[str, int]) -> PreparedTraining:
+        """Return the same with these failed attempts by model id, from which attempts count."""
+        return replace(self, failed=failed)
 
     @property
     def weights(self) -> dict[BackboneConfig, WeightsRef]:
@@ -124,7 +136,12 @@ def prepare_training(source: ManifestSource, root: Root, *, inputs: str = "") ->
 
 
 def plan_models(
-    resolved: ResolvedTraining, manifest: TrainManifest, source: ManifestSource, root: Root
+    resolved: ResolvedTraining,
+    manifest: TrainManifest,
+    source: ManifestSource,
+    root: Root,
+    *,
+    failed: Mapping[str, int] | None = None,
 ) -> PreparedTraining:
     """Plan the models of a training manifest against what its root holds.
 
@@ -133,6 +150,7 @@ def plan_models(
         manifest: The manifest, checked.
         source: The same as it was read.
         root: The root.
+        failed: Failed attempts by model id; None for what the catalog says now.
 
     Raises:
         UserError: Weights cannot be had.
@@ -148,7 +166,7 @@ def plan_models(
         specs=specs,
         resolved=resolved,
         trained=trained,
-        failed=failed_attempts(root.catalog),
+        failed=failed_attempts(root.catalog) if failed is None else failed,
     )
 
 

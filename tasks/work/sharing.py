@@ -1,7 +1,7 @@
-"""The batches of a sweep that one run does, where any number of runs on one root divide the sweep among themselves.
+"""The part of a sweep, or of trainings, that one run does, where any number of runs on one root divide it.
 
-Which stretch is whose is decided by `tasks.claims`; here is what a stretch of a plan is, and when nobody needs to do it
-any more: when each of its cells is done, or has failed on record since the plan was made.
+Which stretch is whose is decided by `tasks.claims`; here is what a stretch is, and when nobody needs to do it any more:
+when each of its cells, or its model, is done, or has failed on record since the plan was made.
 """
 
 from __future__ import annotations
@@ -12,19 +12,24 @@ from typing import TYPE_CHECKING, Final
 
 from nst.errors import StorageError
 from tasks.claims import Claims, claims_of_group
-from tasks.heartbeat import Watch, nobody_is_left
+from tasks.heartbeat import TRAININGS, Watch, nobody_is_left
 from tasks.jobs import Failure
+from tasks.models.choose import TRAINING_METHOD
+from tasks.planning.stored import close
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from nst.planning.batches import Plan
     from nst.records import Batch
+    from tasks.catalog import Catalog
+    from tasks.jobs import TrainingJob
     from tasks.planning.sweep import PreparedSweep
+    from tasks.planning.training import PreparedTraining
     from tasks.root import Root
 
     Told = Callable[[list[str], tuple[Failure, ...]], None]
-    """Called with the ids of cells that others have done, and with the failures that others have recorded."""
+    """Called with the ids of what others have done, and with the failures that others have recorded."""
 
 LOGGER: Final = logging.getLogger(__name__)
 
@@ -67,6 +72,11 @@ class Sharing:
         return 1 + (self._claims.others if self._claims else 0)
 
     @property
+    def leads(self) -> bool:
+        """Whether this run does what one of all of them has to do, such as publishing."""
+        return self._claims is None or self._claims.leads
+
+    @property
     def most_batches(self) -> int:
         """The most batches that are to be taken at once."""
         return _STRETCHES_PER_CHUNK * max(map(len, self._stretches.values()), default=1)
@@ -81,7 +91,7 @@ class Sharing:
             yield from self._plan.batches()
             return
         while not self._claims.is_done:
-            number = self._take(self._claims)
+            number = _take(self._claims)
             self.is_waiting = number is None
             if number is None:
                 yield None
@@ -91,22 +101,14 @@ class Sharing:
                 if batch:
                     yield batch
 
-    def _take(self, claims: Claims) -> int | None:
-        for attempt in range(1, _TRIES + 1):
-            try:
-                return claims.take()
-            except StorageError:
-                if attempt == _TRIES:
-                    raise
-        return None
-
     def _settle(self, numbers: Sequence[int]) -> list[int]:
         """Return which of some stretches need nobody any more, and tell what is new about their cells."""
         cells = {number: self._open_cells(number) for number in numbers}
         done = self._catalog.known("results")
         new = [cell for ids in cells.values() for cell in ids if cell in done]
         self._settled.update(new)
-        failures = self._failures({cell for ids in cells.values() for cell in ids if cell not in self._settled})
+        open_cells = {cell for ids in cells.values() for cell in ids if cell not in self._settled}
+        failures = _failures(self._catalog, "cell_id", open_cells, self._plan.failed)
         self._settled.update(failure.cell_id for failure in failures)
         if new or failures:
             self._told(new, failures)
@@ -116,15 +118,75 @@ class Sharing:
         ids = (cell for index in self._stretches[number] for cell in self._plan.ids_of(index))
         return [cell for cell in ids if cell not in self._settled]
 
-    def _failures(self, cells: set[str]) -> tuple[Failure, ...]:
-        """Return the last failure of each of these cells that has failed since the plan was made."""
-        if not cells:
-            return ()
-        columns = ["cell_id", "error_class", "error_message"]
-        found: dict[str, list[Failure]] = {}
-        for row in self._catalog.read("failures", columns, where=("cell_id", cells)).to_pylist():
-            found.setdefault(row["cell_id"], []).append(Failure(*(row[name] or "" for name in columns)))
-        return tuple(each[-1] for cell, each in found.items() if len(each) > self._plan.failed.get(cell, 0))
+
+class SharedTrainings:
+    """What one run trains, and what it hears of the rest. A model is one stretch. Used by one thread.
+
+    Args:
+        prepared: The plan.
+        participant: Id of this run as a participant of `TRAININGS`; its heartbeat is there.
+        told: Told of the models that others have trained, or tried to train in vain; never twice of one model.
+    """
+
+    def __init__(self, prepared: PreparedTraining, participant: str, told: Told) -> None:
+        self._prepared, self._told = prepared, told
+        self._specs = {_number(spec.model_id): spec for spec in prepared.to_do}
+        self._claims: Claims | None = None
+        if has_claims(prepared.root):
+            store = prepared.root.store
+            watch = Watch(store, TRAININGS)
+            self._claims = Claims(store, TRAININGS, participant, watch, stretches=self._specs, settled=self._settle)
+
+    def jobs(self) -> Iterator[TrainingJob | None]:
+        """Yield the trainings of this run, and None whenever there is none at the moment.
+
+        Raises:
+            StorageError: The store did not answer several times in a row.
+        """
+        if self._claims is None:
+            yield from map(self._prepared.job, self._specs.values())
+            return
+        while not self._claims.is_done:
+            number = _take(self._claims)
+            yield None if number is None else self._prepared.job(self._specs[number])
+
+    def _settle(self, numbers: Sequence[int]) -> list[int]:
+        """Return which of some models need nobody any more, and tell of them."""
+        ids = {self._specs[number].model_id: number for number in numbers}
+        catalog = self._prepared.root.catalog
+        trained = [each for each in ids if each in catalog.known("models")]
+        failures = _failures(catalog, "model_id", ids.keys() - set(trained), self._prepared.failed)
+        if trained or failures:
+            self._told(trained, failures)
+        return [ids[each] for each in (*trained, *(failure.cell_id for failure in failures))]
+
+
+def _number(model_id: str) -> int:
+    """Return the number of a model as a stretch, from its first 48 bits."""
+    return int(model_id[:12], 16)
+
+
+def _take(claims: Claims) -> int | None:
+    for attempt in range(1, _TRIES + 1):
+        try:
+            return claims.take()
+        except StorageError:
+            if attempt == _TRIES:
+                raise
+    return None
+
+
+def _failures(catalog: Catalog, key: str, ids: Iterable[str], before: Mapping[str, int]) -> tuple[Failure, ...]:
+    """Return the last failure of each of these cells or models that has failed more often than before."""
+    wanted = set(ids)
+    if not wanted:
+        return ()
+    columns = [key, "error_class", "error_message"]
+    found: dict[str, list[Failure]] = {}
+    for row in catalog.read("failures", [*columns, "method"], where=(key, wanted)).to_pylist():
+        if (row["method"] == TRAINING_METHOD) == (key == "model_id"):  # a cell that runs a model names it, too
+            found.setdefault(row[key], []).append(Failure(*(row[name] or "" for name in columns)))
+    return tuple(each[-1] for of, each in found.items() if len(each) > before.get(of, 0))
 
 
 def has_claims(root: Root) -> bool:
@@ -137,13 +199,27 @@ def group_of(plan: Plan) -> str:
     return f"{plan.sweep_id}-{plan.scope}" if plan.scope else plan.sweep_id
 
 
-def clear(root: Root, plan: Plan) -> None:
-    """Remove the claims of a sweep that is done, unless somebody else is still taking part in it, or the store fails.
+def leave(root: Root, plan: Plan, *, all_done: bool) -> None:
+    """Close a sweep of which every cell is done or has failed.
 
-    Whoever begins to take part afterwards writes a heartbeat first and then sees that all is done.
+    Its plan is removed, which those who still take part have read. Its claims are removed where all is done and nobody
+    is left who takes part: whoever begins afterwards writes a heartbeat first and then sees that all is done. Of what
+    has failed, the next run takes the claims over. A store that fails costs nothing but that these objects stay.
     """
-    if not has_claims(root):
-        return
+    close(root.store, plan.sweep_id, plan.scope)
     with contextlib.suppress(StorageError):
-        if nobody_is_left(root.store, plan.sweep_id):
-            root.catalog.ledger("results").delete(claims_of_group(root.store, group_of(plan)))  # several at once
+        if all_done and has_claims(root) and nobody_is_left(root.store, plan.sweep_id):
+            _delete_claims(root, group_of(plan))
+
+
+def leave_training(prepared: PreparedTraining) -> None:
+    """Close a training of which every model is trained or has failed, and remove the claims where nobody trains."""
+    root = prepared.root
+    close(root.store, prepared.identity)
+    with contextlib.suppress(StorageError):
+        if has_claims(root) and nobody_is_left(root.store, TRAININGS):
+            _delete_claims(root, TRAININGS)
+
+
+def _delete_claims(root: Root, group: str) -> None:
+    root.catalog.ledger("results").delete(claims_of_group(root.store, group))  # several at once

@@ -1,0 +1,76 @@
+"""`nst work`: this machine takes part in what is open below a root. Parses arguments, prints; decides nothing."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.command.options import DevicesOption, RootOption  # noqa: TC001  typer reads annotations at run time
+from flows.command.terminal import Terminal
+
+if TYPE_CHECKING:
+    from flows.order.participation import Wanted
+
+out = Terminal()
+err = Terminal(stderr=True)
+
+
+def work(
+    root: RootOption = "out",
+    sweep: Annotated[
+        str, typer.Option("--sweep", help="Name of a sweep or training, or the beginning of a sweep's id; else all.")
+    ] = "",
+    inputs: Annotated[
+        str,
+        typer.Option("--inputs", help="Folder that local inputs may lie in, where the root is not on this machine."),
+    ] = "",
+    devices: DevicesOption = "",
+    stay: Annotated[bool, typer.Option("--stay", help="Wait for more when nothing is open, until Control-C.")] = False,
+) -> None:
+    """Take part in what is open below a root.
+
+    Helps with the sweeps and trainings that somebody has submitted with nst run, here or on another machine, until
+    nothing is left. Any number may take part, and any of them may be killed.
+    """
+    err.say(f"looking for what is open below {root}")
+    from flows.order.participation import Wanted
+    from tasks.root import open_root
+    from tasks.work.devices import choose_devices
+
+    wanted = Wanted(open_root(root, probed=True), choose_devices(devices.split(",")), sweep, inputs, stay)
+    raise typer.Exit(_work(wanted, root))
+
+
+def _work(wanted: Wanted, root: str) -> int:
+    """Take part, and return the exit code: 1 if anything failed that this machine took part in."""
+    from flows.command.progress import ProgressBar
+    from flows.engine import InlineEngine, watching
+    from flows.order.participation import take_part
+    from flows.stop import begin, outcome, stop_signals
+
+    stopping = threading.Event()
+    bar = ProgressBar(err, "done")
+    with (
+        stop_signals(stopping),
+        bar,
+        watching(bar.show),
+        InlineEngine(len(wanted.devices), stopping) as engine,
+    ):
+
+        def steps() -> int:
+            code, helped = 0, False
+            for summary in take_part(
+                wanted, engine, bar.show_step, lambda order: err.say(f"taking part in {order.prepared.name}"), err.say
+            ):
+                if summary.done or summary.done_by_others or summary.failed:
+                    helped = True
+                    for line in summary.lines(root):
+                        out.say(line)
+                code = max(code, summary.exit_code)
+            if not helped:
+                out.say(f"nothing is open below {root}")
+            return code
+
+        return outcome(begin(steps), stopping)

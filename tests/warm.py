@@ -34,6 +34,7 @@ IMPORTED = [
     "trainings",
     "typer",
     "flows.here",
+    "flows.order.participation",
     "flows.order.request",
     "flows.order.sweep",
     "flows.order.training",
@@ -92,6 +93,7 @@ def _command(folder: str, arguments: list[str], out: str, err: str) -> None:
     with warm_workers(), pytest.MonkeyPatch.context() as patch:
         for module in ("stop", "engine"):
             patch.setattr(f"flows.{module}.GRACE_S", DEADLINE_S)  # a stopped run publishes, however slow the machine
+        patch.setattr("flows.order.participation.LOOK_EVERY_S", 0.2)
         from flows.__main__ import main
 
         main()

@@ -12,6 +12,9 @@ from flows.command.terminal import Terminal
 
 if TYPE_CHECKING:
     from flows.order.participation import Wanted
+    from flows.order.summary import Summary
+    from flows.order.sweep import SweepOrder
+    from flows.order.training import TrainingOrder
 
 out = Terminal()
 err = Terminal(stderr=True)
@@ -43,8 +46,12 @@ def work(
     raise typer.Exit(_work(wanted, root))
 
 
+def _say_begun(order: SweepOrder | TrainingOrder) -> None:
+    err.say(f"taking part in {order.prepared.name}")
+
+
 def _work(wanted: Wanted, root: str) -> int:
-    """Take part, and return the exit code: 1 if anything failed that this machine took part in."""
+    """Take part, and return the exit code: 1 if anything failed, or this machine could not take part in something."""
     from flows.command.progress import ProgressBar
     from flows.engine import InlineEngine, watching
     from flows.order.participation import take_part
@@ -60,17 +67,19 @@ def _work(wanted: Wanted, root: str) -> int:
     ):
 
         def steps() -> int:
-            code, helped = 0, False
-            for summary in take_part(
-                wanted, engine, bar.show_step, lambda order: err.say(f"taking part in {order.prepared.name}"), err.say
-            ):
-                if summary.done or summary.done_by_others or summary.failed:
-                    helped = True
-                    for line in summary.lines(root):
-                        out.say(line)
-                code = max(code, summary.exit_code)
-            if not helped:
+            refused: list[str] = []
+            summaries: list[Summary] = []
+
+            def refuse(reason: str) -> None:
+                refused.append(reason)
+                err.say(reason)
+
+            for summary in take_part(wanted, engine, bar.show_step, _say_begun, refuse):
+                summaries.append(summary)
+                for line in summary.lines(root):
+                    out.say(line)
+            if not summaries and not refused:
                 out.say(f"nothing is open below {root}")
-            return code
+            return max([1 if refused else 0, *(summary.exit_code for summary in summaries)])
 
         return outcome(begin(steps), stopping)

@@ -183,15 +183,14 @@ def _models_of(resolved: ResolvedTraining, root: Root, failed: dict[str, int] | 
     return plan_models(resolved, check_train_manifest(source.declaration), source, root, failed=failed)
 
 
-def _checked(stored: StoredPlan, prepared: PreparedSweep | PreparedTraining) -> PreparedSweep | PreparedTraining:
-    found = prepared.plan.sweep_id if isinstance(prepared, PreparedSweep) else prepared.identity
-    scope = prepared.plan.scope if isinstance(prepared, PreparedSweep) else ""
-    if (found, scope) == (stored.identity, stored.scope):
+def _checked(stored: StoredPlan, prepared: _Prepared) -> _Prepared:
+    if (prepared.identity, prepared.scope) == (stored.identity, stored.scope):
         return prepared
-    text = (
-        f"nst {version('nst-batch')} makes other cells of {stored.name} than nst {stored.nst_version}, which planned it"
+    planned = f"than nst {stored.nst_version}, which planned it"
+    raise UserError(
+        f"nst {version('nst-batch')} makes other cells of {stored.name} {planned}",
+        hint="take part with the same version, or submit the manifest anew",
     )
-    raise UserError(text, hint="take part with the same version, or submit the manifest anew")
 
 
 def _check_inputs(resolved: ResolvedSweep | ResolvedTraining, base: BaseUri) -> None:

@@ -1,0 +1,134 @@
+"""A plan below the root is the whole plan: made again on another machine, it has the same jobs, or is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from orders import planned
+from sweeps import TINY_MANIFEST, write_pictures
+from trainings import write_manifest as write_training
+from trainings import write_pictures as write_photographs
+
+from nst.errors import InputError, UserError
+from tasks.planning.stored import find_plan, open_plans, prepare_stored, submit
+from tasks.root import open_root
+from tasks.samples import write_samples
+
+MANIFESTS = sorted(path.name for path in (Path(__file__).parent.parent / "manifests").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("samples")
+    write_samples(folder / "s")
+    return folder / "s"
+
+
+def jobs(prepared):
+    if hasattr(prepared, "plan"):
+        return [prepared.job(batch) for batch in prepared.plan.batches()]
+    return [prepared.job(spec) for spec in prepared.specs]
+
+
+def stored(prepared):
+    submit(prepared)
+    return find_plan(prepared.root.store, prepared.identity, prepared.scope)
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_a_stored_plan_has_the_same_jobs(samples, tmp_path, name):
+    try:
+        prepared = planned(samples / name, tmp_path / "out")
+    except UserError as error:
+        pytest.skip(str(error).splitlines()[0][-80:])  # it needs weights or photographs of its own
+    again = prepare_stored(stored(prepared), prepared.root)
+    assert jobs(again) == jobs(prepared)
+    assert again.ids == prepared.ids
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    write_pictures(tmp_path)
+    (tmp_path / "m.yaml").write_text(yaml.safe_dump({**TINY_MANIFEST, "contents": "[cd]*.png"}))
+    return planned(tmp_path / "m.yaml", tmp_path / "out")
+
+
+def test_files_that_come_later_make_no_other_sweep_of_it(prepared, tmp_path):
+    found = stored(prepared)
+    (tmp_path / "cow.png").write_bytes((tmp_path / "cat.png").read_bytes())
+    (tmp_path / "m.yaml").unlink()
+    assert prepare_stored(found, prepared.root).ids == prepared.ids
+
+
+def test_what_had_failed_before_is_part_of_it(prepared):
+    cell = prepared.ids[1]
+    row = {"cell_id": cell, "attempt": 1, "error_class": "InputError", "error_message": "no picture"}
+    prepared.root.catalog.commit("failures", prepared.identity, "one", [row])
+    again = planned(prepared.source.uri, prepared.root.uri)
+    found = stored(again)
+    assert found.failed == {cell: 1}
+    prepared.root.catalog.commit("failures", prepared.identity, "two", [{**row, "attempt": 2}])
+    assert prepare_stored(found, prepared.root).failed == {cell: 1}
+
+
+def test_other_cells_under_its_id_are_refused(prepared):
+    """As another version of nst would make them."""
+    found = stored(prepared)
+    assert found.sweep
+    changed = replace(found, sweep=replace(found.sweep, text=found.sweep.text.replace("30", "31")), nst_version="9.9")
+    with pytest.raises(UserError, match=r"nst .* makes other cells of tiny than nst 9\.9"):
+        prepare_stored(changed, prepared.root)
+
+
+def test_a_machine_without_an_input_is_told_which(prepared, tmp_path):
+    found = stored(prepared)
+    (tmp_path / "dog.png").unlink()
+    with pytest.raises(InputError, match=r"this machine cannot take part: .*dog\.png does not exist"):
+        prepare_stored(found, prepared.root)
+
+
+def test_no_credential_lies_below_the_root(prepared):
+    (content, *others) = prepared.resolved.contents
+    link = replace(content, uri="https://host/cat.png", link="https://host/cat.png?signature=secret")
+    submit(replace(prepared, resolved=replace(prepared.resolved, contents=(link, *others))))
+    assert open_plans(prepared.root.store) == []
+    weights = [
+        (backbone, replace(found, uri="https://u:secret@host/w")) for backbone, found in prepared.weights.items()
+    ]
+    submit(replace(prepared, resolved=replace(prepared.resolved, weights=tuple(weights))))
+    assert open_plans(prepared.root.store) == []
+
+
+def test_what_is_damaged_or_of_another_version_is_passed_over(prepared):
+    found = stored(prepared)
+    store = prepared.root.store
+    for number, data in enumerate((b"", b"{", b"[]", json.dumps({"name": "x"}).encode(), b"\xff")):
+        store.put(f"state/plans/{number}.json", data)
+    assert open_plans(store) == [found]
+
+
+def test_a_bucket_may_name_no_file_of_this_machine(tmp_path, s3):
+    """But those below the folder that whoever takes part names."""
+    write_pictures(tmp_path)
+    (tmp_path / "m.yaml").write_text(yaml.safe_dump(TINY_MANIFEST))
+    prepared = planned(tmp_path / "m.yaml", f"{s3.bucket()}/root")
+    found = stored(prepared)
+    with pytest.raises(InputError, match="pass --inputs"):
+        prepare_stored(found, prepared.root)
+    (tmp_path / "other").mkdir()
+    with pytest.raises(InputError, match="pass --inputs"):
+        prepare_stored(found, prepared.root, str(tmp_path / "other"))
+    assert jobs(prepare_stored(found, prepared.root, str(tmp_path))) == jobs(prepared)
+
+
+def test_a_training_is_stored_with_its_photographs_and_its_parent(tmp_path):
+    write_photographs(tmp_path)
+    prepared = planned(write_training(tmp_path), tmp_path / "out")
+    (tmp_path / "photographs" / "later.png").write_bytes((tmp_path / "photographs" / "1.png").read_bytes())
+    again = prepare_stored(stored(prepared), open_root(str(tmp_path / "out")))
+    assert jobs(again) == jobs(prepared)
+    assert len(again.resolved.photographs) == 24

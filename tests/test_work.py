@@ -1,0 +1,151 @@
+"""`nst work`: what somebody has submitted is done by whoever takes part, also when that somebody is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+
+import pytest
+import warm
+from sweeps import TINY_METHOD, write_pictures
+from trainings import write_manifest as write_training
+from trainings import write_pictures as write_photographs
+
+from tasks.fsck.check import fsck
+from tasks.root import open_root
+from tasks.store import open_store
+
+CELLS = 24
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_pictures(tmp_path)
+    method = {**TINY_METHOD, "steps": 40, "init": "noise", "pyramid": {"levels": 1}}
+    manifest = {"name": "open", "contents": "[c]*.png", "styles": "waves.png", "method": method,
+                "sweep": {"seed": {"count": CELLS}}, "batch_size": 1, "preview_every": 0}  # fmt: skip
+    (tmp_path / "m.yaml").write_text(json.dumps(manifest))
+    return tmp_path
+
+
+def start(folder, *arguments, **environment):
+    return warm.start(*arguments, cwd=folder, OMP_NUM_THREADS="1", **environment)
+
+
+def submit(folder, manifest="m.yaml", root="out"):
+    return start(folder, "run", manifest, "--inline", "--devices", "cpu", "--root", root)
+
+
+def keys(root, prefix):
+    return [stat.key for stat in open_store(str(root)).list(prefix)]
+
+
+def until(condition, *commands):
+    deadline = time.monotonic() + warm.DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, [command.said for command in commands]
+        time.sleep(0.05)
+
+
+def kill_after(batches, command, root):
+    until(lambda: len(keys(root, "state/results/wal/")) >= batches, command)
+    os.killpg(command.pid, signal.SIGKILL)
+    command.ended()
+
+
+def test_what_a_killed_run_left_is_done_without_its_manifest(folder):
+    root = folder / "out"
+    kill_after(3, submit(folder), root)
+    (folder / "m.yaml").unlink()
+    (folder / "cow.png").write_bytes((folder / "cat.png").read_bytes())
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    ended = start(elsewhere, "work", "--root", str(root), "--devices", "cpu").ended()
+    assert ended.returncode == 0, ended
+    assert "taking part in open" in ended.stderr
+    opened = open_root(str(root))
+    assert len(opened.catalog.read("results", ["cell_id"])) == CELLS
+    assert fsck(opened).ok
+    assert keys(root, "state/plans/") == keys(root, "state/claims/") == []
+    (page,) = (root / "gallery").glob("open-*/index.html")
+    assert page.stat().st_size > 1000
+    again = start(elsewhere, "work", "--root", str(root)).ended()
+    assert (again.returncode, again.stdout.strip()) == (0, f"nothing is open below {root}")
+
+
+def test_who_stays_takes_part_in_what_is_submitted_later_until_it_is_stopped(folder):
+    root = folder / "out"
+    helper = start(folder, "work", "--devices", "cpu", "--stay")
+    until(lambda: "looking" in helper.said[1], helper)
+    ended = submit(folder).ended()
+    assert ended.returncode == 0, ended
+    until(lambda: "open (" in helper.said[0], helper)
+    done = CELLS - int(ended.stdout.split(": ")[1].split(" done")[0])
+    assert f": {done} done in" in helper.said[0]
+    assert len(keys(root, "state/results/wal/")) <= CELLS + 1
+    helper.send_signal(signal.SIGTERM)
+    assert helper.ended().returncode == 130
+
+
+def test_what_has_failed_is_not_tried_again_until_it_is_submitted_anew(folder):
+    """A picture that ends early looks well to the plan: its cells come first, and fail."""
+    root = folder / "out"
+    whole = (folder / "cat.png").read_bytes()
+    (folder / "c-broken.png").write_bytes(whole[: len(whole) // 2])
+    kill_after(2, submit(folder), root)
+    failed = open_root(str(root)).catalog.counts("failures")
+    assert failed
+    helped = start(folder, "work", "--devices", "cpu").ended()
+    assert helped.returncode == 1
+    assert f"{CELLS} failed" in helped.stdout
+    after = open_root(str(root)).catalog.counts("failures")
+    assert len(after) == CELLS
+    assert after.items() >= failed.items()
+    assert set(after.values()) == {1}
+    again = start(folder, "work", "--devices", "cpu").ended()
+    assert (again.returncode, again.stdout.strip()) == (0, "nothing is open below out")
+    assert submit(folder).ended().returncode == 1
+    assert set(open_root(str(root)).catalog.counts("failures").values()) == {2}
+
+
+def test_a_machine_that_lacks_an_input_says_so_and_harms_nothing(folder):
+    root = folder / "out"
+    kill_after(2, submit(folder), root)
+    (folder / "cat.png").unlink()
+    ended = start(folder, "work", "--devices", "cpu").ended()
+    assert ended.returncode == 1
+    assert "open: this machine cannot take part:" in ended.stderr
+    assert "cat.png does not exist" in ended.stderr
+    assert open_root(str(root)).catalog.counts("failures") == {}
+    assert len(keys(root, "state/plans/")) == 1
+
+
+def test_one_sweep_of_several_can_be_named(folder):
+    root = folder / "out"
+    kill_after(2, submit(folder), root)
+    other = json.loads((folder / "m.yaml").read_text()) | {"name": "other", "contents": "dog.png"}
+    (folder / "other.yaml").write_text(json.dumps(other))
+    before = len(keys(root, "state/results/wal/"))
+    kill_after(before + 2, submit(folder, "other.yaml"), root)
+    ended = start(folder, "work", "--devices", "cpu", "--sweep", "other").ended()
+    assert ended.returncode == 0, ended
+    assert "other (" in ended.stdout
+    assert "open (" not in ended.stdout
+    (left,) = keys(root, "state/plans/")
+    assert b'"name":"open"' in open_store(str(root)).get(left)
+
+
+def test_two_runs_of_a_training_train_each_model_once(folder):
+    write_photographs(folder)
+    write_training(folder, styles="styles/", steps=40)
+    commands = [submit(folder, "tiny.yaml") for _ in range(2)]
+    ended = [command.ended() for command in commands]
+    assert [each.returncode for each in ended] == [0, 0], ended
+    records = keys(folder / "out", "state/models/wal/")
+    models = open_root(str(folder / "out")).catalog.keys("models", "model_id")
+    assert len(models) == 2
+    assert len(records) == 2, "each was trained once"
+    assert keys(folder / "out", "state/claims/") == keys(folder / "out", "state/plans/") == []
+    assert all(model in each.stdout for each in ended for model in models)

@@ -24,6 +24,7 @@ from flows.command.gallery import gallery  # noqa: E402
 from flows.command.init import init  # noqa: E402
 from flows.command.judge import judge  # noqa: E402
 from flows.command.leaving import leave_by  # noqa: E402
+from flows.command.log_json import LogJsonOption, logged  # noqa: E402
 from flows.command.options import DevicesOption, RootOption  # noqa: E402, TC001  typer reads annotations at run time
 from flows.command.show import show  # noqa: E402
 from flows.command.stylize import stylize  # noqa: E402
@@ -133,6 +134,7 @@ def run(
         bool, typer.Option("--inline", help="Without Prefect: no server, no records of task runs.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Run also when the estimate exceeds budget.hours.")] = False,
+    log_json: LogJsonOption = False,
 ) -> None:
     """Run what is not done yet.
 
@@ -148,7 +150,7 @@ def run(
 
     chosen = choose_devices(devices.split(","))
     changes = tuple(overrides or ())
-    with nullcontext() if inline else starting_server() as server:  # it starts beside planning
+    with logged(out, wanted=log_json), nullcontext() if inline else starting_server() as server:  # beside planning
         order = order_of(
             Request(manifest, open_root(root, probed=True), inputs, chosen, confirmed=yes, overrides=changes, only=only)
         )
@@ -156,7 +158,7 @@ def run(
             shown = (order, bar.show, bar.show_step, err.say)
             summary = run_inline(*shown) if inline or not order.to_do else run_here(*shown, server)
     for line in summary.lines(root):
-        out.say(line)
+        (err if log_json else out).say(line)
     raise typer.Exit(summary.exit_code)
 
 

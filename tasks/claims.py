@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import TypeAdapter
 
 from nst.yaml.json_text import checked_json
+from tasks.events import event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -79,7 +80,8 @@ class Claims:
         settled: Callable[[Sequence[int]], Iterable[int]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store, self._prefix, self._me = store, f"{_PREFIX}{group}/", participant
+        self._store, self._group, self._me = store, group, participant
+        self._prefix = f"{_PREFIX}{group}/"
         self._watch, self._settled, self._clock = watch, settled, clock
         self._left = dict.fromkeys(stretches)  # an ordered set: neither taken by this participant nor settled
         self._newest: dict[int, int] = {}  # the highest generation of each stretch that is known to be claimed
@@ -156,6 +158,7 @@ class Claims:
             is_mine = self._owner(number, generation) == self._me or self._create(number, generation + 1)
             del self._free[0]
             if is_mine and number in self._left:
+                event("taken_over", group=self._group, participant=self._me, stretch=number)
                 del self._left[number]
                 return number
         return None

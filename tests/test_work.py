@@ -62,9 +62,18 @@ def test_what_a_killed_run_left_is_done_without_its_manifest(folder):
     (folder / "cow.png").write_bytes((folder / "cat.png").read_bytes())
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
-    ended = start(elsewhere, "work", "--root", str(root), "--devices", "cpu").ended()
+    ended = start(elsewhere, "work", "--root", str(root), "--devices", "cpu", "--log-json").ended()
     assert ended.returncode == 0, ended
     assert "taking part in open" in ended.stderr
+    assert " done in " in ended.stderr
+    begun, *told, last = map(json.loads, ended.stdout.splitlines())
+    assert (begun["event"], last["event"]) == ("sweep_begun", "sweep_ended")
+    batches = [line for line in told if line["event"] == "batch"]
+    assert sum(line["done"] for line in batches) == last["done"] == begun["to_do"]
+    assert {line["participant"] for line in batches} == {begun["participant"]}
+    assert {line["device"] for line in batches} == {"cpu"}
+    assert all(line["sweep"] == begun["sweep"] and line["seconds"] > 0 for line in batches)
+    assert [line["event"] for line in told].count("taken_over") >= 1
     opened = open_root(str(root))
     assert len(opened.catalog.read("results", ["cell_id"])) == CELLS
     assert fsck(opened).ok

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.command.log_json import LogJsonOption, logged
 from flows.command.options import DevicesOption, RootOption  # noqa: TC001  typer reads annotations at run time
 from flows.command.terminal import Terminal
 
@@ -21,6 +22,7 @@ err = Terminal(stderr=True)
 
 
 def work(
+    *,
     root: RootOption = "out",
     sweep: Annotated[
         str, typer.Option("--sweep", help="Name of a sweep or training, or the beginning of a sweep's id; else all.")
@@ -31,6 +33,7 @@ def work(
     ] = "",
     devices: DevicesOption = "",
     stay: Annotated[bool, typer.Option("--stay", help="Wait for more when nothing is open, until Control-C.")] = False,
+    log_json: LogJsonOption = False,
 ) -> None:
     """Take part in what is open below a root.
 
@@ -43,14 +46,16 @@ def work(
     from tasks.work.devices import choose_devices
 
     wanted = Wanted(open_root(root, probed=True), choose_devices(devices.split(",")), sweep, inputs, stay)
-    raise typer.Exit(_work(wanted, root))
+    with logged(out, wanted=log_json):
+        code = _work(wanted, root, err if log_json else out)
+    raise typer.Exit(code)
 
 
 def _say_begun(order: SweepOrder | TrainingOrder) -> None:
     err.say(f"taking part in {order.prepared.name}")
 
 
-def _work(wanted: Wanted, root: str) -> int:
+def _work(wanted: Wanted, root: str, told: Terminal) -> int:
     """Take part, and return the exit code: 1 if anything failed, or this machine could not take part in something."""
     from flows.command.progress import ProgressBar
     from flows.engine import InlineEngine, watching
@@ -77,9 +82,9 @@ def _work(wanted: Wanted, root: str) -> int:
             for summary in take_part(wanted, engine, bar.show_step, _say_begun, refuse):
                 summaries.append(summary)
                 for line in summary.lines(root):
-                    out.say(line)
+                    told.say(line)
             if not summaries and not refused:
-                out.say(f"nothing is open below {root}")
+                told.say(f"nothing is open below {root}")
             return max([1 if refused else 0, *(summary.exit_code for summary in summaries)])
 
         return outcome(begin(steps), stopping)

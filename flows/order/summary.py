@@ -77,6 +77,10 @@ class Summary:
         self.failed += len(failures)
         self.failures += failures
 
+    def facts(self) -> dict[str, object]:
+        """Return the counts of what this run did, as events tell them (`tasks.events`)."""
+        return {"name": self.name, "done": self.done, "failed": self.failed, "by_others": self.done_by_others}
+
     def lines(self, root: str) -> Iterator[str]:
         """Yield what the run did and where to look.
 
@@ -121,6 +125,10 @@ class SweepSummary(Summary):
     judged: bool = True
     frames: tuple[int, int] = (0, 0)
     not_chosen: int = 0
+
+    def facts(self) -> dict[str, object]:
+        """Return the id of the sweep and the counts of what this run did, as events tell them."""
+        return {"sweep": self.sweep_id, **Summary.facts(self)}
 
     @property
     def expected(self) -> int:

@@ -26,6 +26,7 @@ from nst.errors import Stopped
 from nst.planning.chunks import chunks
 from nst.planning.rates import LearnedRates
 from tasks.effect import call_with_policy
+from tasks.events import event
 from tasks.heartbeat import Watch, beating
 from tasks.maintenance import publish_all, tidy
 from tasks.models.backbone_weights import fetch_weights
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from flows.order.request import Request
     from nst.planning.batches import Plan
     from tasks.inputs.manifest_source import ManifestSource
-    from tasks.jobs import Failure
+    from tasks.jobs import BatchOutcome, Failure
     from tasks.pages.heads import Heads
     from tasks.work.workers import DevicePool
 
@@ -156,6 +157,8 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine, *, help
             others = Watch(root.store, plan.sweep_id).look() - {participant}
             prepared = _train_first(joined(prepared, with_others=bool(others)), pool, engine)
             summary.done_by_others = prepared.plan.done - plan.done
+            about = {"sweep": plan.sweep_id, "name": plan.name, "participant": participant}
+            event("sweep_begun", **about, cells=plan.total, to_do=prepared.plan.to_do, devices=list(pool.devices))
             # Of runs that begin together, one writes the page, and the others wait for it to be there.
             joins = 0 if not others else 1 if participant < min(others) else JOINING
             with LivePage(prepared, joins=joins) as page, pool.watched(page.step, page.ended, page.previewed):
@@ -172,6 +175,7 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine, *, help
     done = call_with_policy(count_done, root, prepared.plan.cells.ids)
     summary.lost = max(0, summary.expected - done)
     summary.frames = prepared.frames(root.catalog.keys("results"))
+    event("sweep_ended", **summary.facts(), lost=summary.lost, seconds=summary.seconds, stopped=stop is not None)
     if done + summary.failed >= summary.wanted:
         leave(root, plan, all_done=done == summary.total)
     if not summary.lost and not (helping and Watch(root.store, plan.sweep_id).look()):
@@ -243,6 +247,21 @@ class _Run(NamedTuple):
         """Report how far the sweep is."""
         self.engine.progress(self.summary.handled, self.summary.wanted, self.summary.note())
 
+    def tell(self, outcome: BatchOutcome, participant: str) -> None:
+        """Tell of a batch that has ended."""
+        at = outcome.rows[0] if outcome.rows else {}
+        event(
+            "batch",
+            sweep=self.prepared.identity,
+            batch=outcome.batch_id,
+            participant=participant,
+            device=at.get("device"),
+            worker=at.get("worker"),
+            done=len(outcome.done),
+            failed=len(outcome.failed),
+            seconds=outcome.seconds,
+        )
+
     def hear(self, done: list[str], failures: tuple[Failure, ...]) -> None:
         """Count what other runs did."""
         self.summary.hear(done, failures)
@@ -266,6 +285,7 @@ def _stylize(run: _Run, participant: str) -> None:
             summary.done += len(outcome.done)
             summary.add_failures(outcome.failed)
             run.page.ended(outcome)  # a batch whose workers died may have become several
+            run.tell(outcome, participant)
         run.report()
         if time.monotonic() - published > PUBLISH_EVERY_S and sharing.leads:
             call_with_policy(publish_all, prepared.root.catalog)
@@ -299,6 +319,7 @@ def _chunks(run: _Run, sharing: Sharing, rates: LearnedRates) -> Iterator[Chunk 
         if waits_for != run.summary.waits_for:
             run.summary.waits_for = waits_for
             run.report()
+            event("waiting", sweep=plan.sweep_id, runs=waits_for)
         if not batches:
             yield None
             continue

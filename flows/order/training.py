@@ -17,6 +17,7 @@ from flows.order.order import Order
 from flows.order.summary import TrainingSummary
 from flows.order.tables import training_table
 from tasks.effect import call_with_policy
+from tasks.events import event
 from tasks.heartbeat import TRAININGS, Watch, beating
 from tasks.maintenance import publish_all
 from tasks.models.backbone_weights import fetch_weights
@@ -121,9 +122,13 @@ def train_missing(prepared: PreparedTraining, pool: DevicePool, engine: Engine, 
 
     report()
     with beating(prepared.root.store, TRAININGS) as participant:
+        about = {"name": prepared.name, "participant": participant, "models": summary.total}
+        event("training_begun", **about, to_do=len(to_do), devices=list(pool.devices))
         shared = SharedTrainings(prepared, participant, hear)
         for _, future in completed(engine, fanout.train, shared.jobs(), len(pool.devices)):
             outcome = future.result()
+            error = str(outcome.failure) if outcome.failure else None
+            event("model", model=outcome.model_id, participant=participant, error=error)
             if outcome.failure:
                 summary.add_failures((outcome.failure,))
             else:
@@ -132,6 +137,7 @@ def train_missing(prepared: PreparedTraining, pool: DevicePool, engine: Engine, 
             report()
             call_with_policy(publish_all, catalog)
     summary.seconds = time.monotonic() - clock
+    event("training_ended", **summary.facts(), seconds=summary.seconds)
     return summary
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tasks.pages.heads import Heads
     from tasks.planning.sweep import PreparedSweep
 
-LOGGER: Final = logging.getLogger(__name__)
+LOGGER: Final = logging.getLogger("nst.pages")
 
 _EVERY_S: Final = 2.0
 _SHARE: Final = 0.02

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Told = Callable[[list[str], tuple[Failure, ...]], None]
     """Called with the ids of what others have done, and with the failures that others have recorded."""
 
-LOGGER: Final = logging.getLogger(__name__)
+LOGGER: Final = logging.getLogger("nst.sharing")
 
 _STRETCHES_PER_CHUNK: Final = 16
 """Claims are made one by one, and a device is not to wait for many of them."""

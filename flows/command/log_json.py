@@ -1,0 +1,62 @@
+"""`--log-json`: one line of JSON on the standard output for each event of a run, and for each warning."""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from nst.errors import NstError
+from tasks.events import LOGGER, event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flows.command.terminal import Terminal
+
+LogJsonOption = Annotated[
+    bool,
+    typer.Option("--log-json", help="Print one line of JSON for each event: sweep, batch, participant, seconds, ..."),
+]
+
+_OURS: Final = logging.getLogger("nst")
+
+
+class _Lines(logging.Handler):
+    """Prints what is logged as lines of JSON."""
+
+    def __init__(self, out: Terminal) -> None:
+        super().__init__()
+        self._out = out
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record: of an event its facts, else its message."""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        if record.name == LOGGER.name:
+            line = {"at": at, "event": record.getMessage(), **getattr(record, "facts", {})}
+        else:
+            line = {"at": at, "event": record.levelname.lower(), "message": record.getMessage(), "by": record.name}
+        self._out.say(json.dumps(line, default=str))
+
+
+@contextmanager
+def logged(out: Terminal, *, wanted: bool) -> Iterator[None]:
+    """Print what happens inside this context as lines of JSON, if that is wanted."""
+    if not wanted:
+        yield
+        return
+    handler, level = _Lines(out), LOGGER.level
+    _OURS.addHandler(handler)
+    LOGGER.setLevel(logging.INFO)
+    try:
+        yield
+    except (NstError, OSError) as error:
+        event("failed", error=str(error))
+        raise
+    finally:
+        _OURS.removeHandler(handler)
+        LOGGER.setLevel(level)

@@ -14,8 +14,8 @@ gallery/together/, gallery/together-<digest>/                        pages of al
 gallery/together*/sweeps.json                                        ids of the sweeps that such a page shows
 state/clips/<sha256>.json                                            what clips hold, by the digest of their file
 state/removals/<id>.json                                             sweeps whose removal has begun and not ended
-state/running/<sweep_id>/<participant>.json                          heartbeats of the runs of a sweep, or of `trainings`
-state/plans/<id>[-<scope>].json                                      plans of open sweeps and trainings (`tasks.planning.stored`)
+state/running/<sweep_id>/<participant>.json                          heartbeats of runs of a sweep, or `trainings`
+state/plans/<id>[-<scope>].json                                      plans of open sweeps and trainings
 state/claims/<sweep_id>[-<scope>]/<stretch>/<generation>.json        which of them does what (`tasks.claims`)
 
 Pictures and weights are named by the digest of their bytes, so that writing them twice is harmless and a root may be

@@ -26,7 +26,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from PIL import Image
@@ -51,7 +51,7 @@ class StubPool:
         self.busy = 0.0
         self.first = self.last = None
 
-    def __enter__(self) -> StubPool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,13 +77,13 @@ class StubPool:
             self.last = time.monotonic()
             if writer:
                 writer.join()
-            writer = threading.Thread(target=lambda job=job: results.append((job, self._write(job, seconds))))
+            writer = threading.Thread(target=self._write, args=(job, seconds, results))
             writer.start()
         if writer:
             writer.join()
         return results
 
-    def _write(self, job: Any, seconds: float) -> Any:
+    def _write(self, job: Any, seconds: float, results: list[Any]) -> None:
         from tasks.layout import picture_key, thumbnail_key
 
         store, rows = self.root.store, []
@@ -103,7 +103,7 @@ class StubPool:
         outcome = self._outcome(job.batch.batch_id, done, (), seconds, tuple(rows))
         for heard in self._heard:
             heard(outcome)
-        return outcome
+        results.append((job, outcome))
 
 
 def picture_of(cell_id: str) -> bytes:
@@ -151,9 +151,8 @@ def counted(store: Any) -> Counter[str]:
         asked = getattr(kind, name)
 
         def counting(self: Any, key: str, *arguments: Any, _asked: Any = asked, _name: str = name, **more: Any) -> Any:
-            calls[
-                f"{_name} {key.split('/', maxsplit=1)[0] if not key.startswith('state/') else '/'.join(key.split('/')[:2])}"
-            ] += 1
+            parts = key.split("/")[: 2 if key.startswith("state/") else 1]
+            calls[f"{_name} {'/'.join(parts)}"] += 1
             return _asked(self, key, *arguments, **more)
 
         setattr(kind, name, counting)
@@ -188,76 +187,90 @@ def start(number: int, root_uri: str, folder: Path, seconds: float, skew: float)
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
 
 
-def main(participants: int, cells: int, seconds: float, killed: int, stopped: int, seed: int) -> None:
+def disturbed(members: list[subprocess.Popen[str]], kinds: list[str], batches: int, store: Any, dice: Any) -> float:
+    """Kill and stop some of the participants, wait until all have ended, and return the seconds.
+
+    They are killed at numbers of committed batches: a slow machine is disturbed as deep in its work as a quick one.
+    """
+    began = time.monotonic()
+    moments = sorted(dice.uniform(0.1, 0.7) * batches for _ in kinds)
+    victims = dice.sample(members, len(kinds))
+    asleep: dict[subprocess.Popen[str], float] = {}
+    while any(each.poll() is None for each in members):
+        time.sleep(1.0)
+        if moments and (count := len(records(store))) >= moments[0]:
+            moments.pop(0)
+            victim, kind = victims.pop(), kinds.pop()
+            victim.send_signal(signal.SIGKILL if kind == "kill" else signal.SIGSTOP)
+            print(f"  {time.monotonic() - began:5.0f} s: {kind} one of them at {count:,} batches")
+            if kind == "stop":
+                asleep[victim] = time.monotonic() + 100
+        for sleeper, until in list(asleep.items()):
+            if time.monotonic() > until:
+                del asleep[sleeper]
+                sleeper.send_signal(signal.SIGCONT)
+                print(f"  {time.monotonic() - began:5.0f} s: one of them goes on after 100 s")
+    return time.monotonic() - began
+
+
+def records(store: Any) -> list[str]:
+    """Return the commit records of results that are there, one for each time that a batch was computed."""
+    return [stat.key for stat in store.list("state/results/wal/") if stat.key.endswith(".json")]
+
+
+def tell(members: list[subprocess.Popen[str]], store: Any, cells: int, batches: int) -> None:
+    """Print what came of it."""
+    from tasks.fsck.check import fsck
+    from tasks.root import open_root
+
+    root = open_root(store.uri)
+    computed = len(records(store))
+    rows = root.catalog.read("results", ["cell_id", "picture_digest"]).to_pylist()
+    wrong = sum(hashlib.sha256(picture_of(row["cell_id"])).hexdigest() != row["picture_digest"] for row in rows)
+    told = [json.loads(each.stdout.read() or "null") for each in members if each.stdout]
+    survivors = [each for each in told if each]
+    calls: Counter[str] = Counter()
+    for each in survivors:
+        calls.update(each["calls"])
+    done = sum(sum(each["done"]) for each in survivors)
+    ids = {row["cell_id"] for row in rows}
+    print(f"survivors {len(survivors)}, which did {done:,} cells")
+    print(f"lost {cells - len(ids)}, twice in the catalog {len(rows) - len(ids)}, other bits {wrong}")
+    print(f"batches computed twice {computed - batches} ({(computed - batches) / batches:.1%}), where records are kept")
+    busy, walls = sum(each["busy"] for each in survivors), sum(each["wall"] for each in survivors)
+    print(f"busy share of the survivors, from their first batch to their last {busy / max(walls, 1e-9):.1%}")
+    of_pictures = calls["put pictures"] + calls["put thumbs"]
+    each_cell, beside = calls.total() / max(1, done), (calls.total() - of_pictures) / max(1, done)
+    print(f"store calls per cell {each_cell:.2f}, beside pictures and thumbnails {beside:.2f}")
+    for what, number in calls.most_common(14):
+        print(f"    {what:28} {number:7,}")
+    print("fsck:", "; ".join(fsck(root, read_data=0.05).lines()))
+    left = [stat.key for stat in store.list("state/") if stat.key.startswith(("state/plans", "state/claims"))]
+    print(f"plans and claims that are left: {len(left)}")
+
+
+def main(given: argparse.Namespace) -> None:
     """Run the sweep once and print what came of it."""
     from conftest import S3Server, moto_server
 
-    from tasks.fsck.check import fsck
-    from tasks.root import open_root
     from tasks.store import open_store
 
-    dice = random.Random(seed)
+    dice = random.Random(given.seed)
     with moto_server() as url, tempfile.TemporaryDirectory() as temporary:
         os.environ |= {"AWS_ENDPOINT_URL": url, "AWS_ENDPOINT_URL_S3": url, "AWS_ACCESS_KEY_ID": "testing"}
         os.environ |= {"AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
         folder, root_uri = Path(temporary), f"{S3Server(url, {}).bucket()}/root"
-        batches = submit(folder, root_uri, cells)
+        batches = submit(folder, root_uri, given.cells)
+        of = f"{given.cells:,} cells in {batches:,} batches"
+        print(f"{of}, {given.participants} participants, {given.seconds} s a cell", flush=True)
+        skews = [dice.uniform(-60, 60) for _ in range(given.participants)]
+        members = [start(n, root_uri, folder, given.seconds, skew) for n, skew in enumerate(skews)]
+        kinds = dice.sample(["kill"] * given.killed + ["stop"] * given.stopped, given.killed + given.stopped)
         store = open_store(root_uri)
-        print(f"{cells:,} cells in {batches:,} batches, {participants} participants, {seconds} s a cell")
-        began = time.monotonic()
-        members = [start(n, root_uri, folder, seconds, dice.uniform(-60, 60)) for n in range(participants)]
-
-        def records() -> int:
-            return sum(stat.key.endswith(".json") for stat in store.list("state/results/wal/"))
-
-        # Killed and stopped at numbers of committed batches: a slow machine is disturbed as deep in its work.
-        moments = sorted(dice.uniform(0.1, 0.7) * batches for _ in range(killed + stopped))
-        victims = dice.sample(members, killed + stopped)
-        asleep: list[tuple[float, subprocess.Popen[str]]] = []
-        kinds = dice.sample(["kill"] * killed + ["stop"] * stopped, killed + stopped)
-        while any(each.poll() is None for each in members):
-            time.sleep(1.0)
-            while moments and records() >= moments[0]:
-                moments.pop(0)
-                victim, kind = victims.pop(), kinds.pop()
-                if kind == "kill":
-                    victim.kill()
-                else:
-                    victim.send_signal(signal.SIGSTOP)
-                    asleep.append((time.monotonic() + 100, victim))
-                print(f"  {time.monotonic() - began:5.0f} s: {kind} one of them at {records():,} batches")
-            for until, sleeper in tuple(asleep):
-                if time.monotonic() > until:
-                    sleeper.send_signal(signal.SIGCONT)
-                    asleep.remove((until, sleeper))
-                    print(f"  {time.monotonic() - began:5.0f} s: one of them goes on after 100 s")
-        wall = time.monotonic() - began
-        root = open_root(root_uri)
-        computed = records()
-        rows = root.catalog.read("results", ["cell_id", "picture_digest"]).to_pylist()
-        wrong = sum(hashlib.sha256(picture_of(row["cell_id"])).hexdigest() != row["picture_digest"] for row in rows)
-        told = [json.loads(each.stdout.read() or "null") for each in members if each.stdout]
-        survivors = [each for each in told if each]
-        for log in sorted(folder.glob("member-*.log"))[:2]:
-            print(log.name, log.read_text()[-1500:])
-        calls: Counter[str] = Counter()
-        for each in survivors:
-            calls.update(each["calls"])
-        done = sum(sum(each["done"]) for each in survivors)
-        ids = {row["cell_id"] for row in rows}
-        print(f"seconds {wall:.0f}; survivors {len(survivors)}, which did {done:,} cells")
-        print(f"lost {cells - len(ids)}, twice in the catalog {len(rows) - len(ids)}, other bits {wrong}")
-        print(f"batches computed twice {computed - batches} ({(computed - batches) / batches:.1%}; records kept)")
-        busy, walls = sum(each["busy"] for each in survivors), sum(each["wall"] for each in survivors)
-        print(f"busy share of the survivors, from their first batch to their last {busy / walls:.1%}")
-        print(f"store calls per cell {sum(calls.values()) / max(1, done):.2f}, without pictures and thumbnails "
-              f"{sum(n for what, n in calls.items() if not what.startswith(('put pictures', 'put thumbs'))) / max(1, done):.2f}")  # fmt: skip
-        for what, number in calls.most_common(14):
-            print(f"    {what:28} {number:7,}")
-        report = fsck(root, read_data=0.05)
-        print("fsck:", "; ".join(report.lines()))
-        left = [stat.key for stat in store.list("state/") if stat.key.startswith(("state/plans", "state/claims"))]
-        print(f"plans and claims that are left: {len(left)}")
+        print(f"seconds {disturbed(members, kinds, batches, store, dice):.0f}", flush=True)
+        tell(members, store, given.cells, batches)
+        for log in folder.glob("member-*.log"):
+            sys.stdout.write(log.read_text())
 
 
 if __name__ == "__main__":
@@ -269,4 +282,4 @@ if __name__ == "__main__":
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--seconds", type=float, default=0.4, help="of a stub device for a cell")
     given = parser.parse_args()
-    main(given.participants, given.cells, given.seconds, given.killed, given.stopped, given.seed)
+    main(given)

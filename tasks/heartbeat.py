@@ -115,6 +115,7 @@ class _Seen(NamedTuple):
 
     etag: str
     data: bytes
+    """As it was when it was read last: of a store that has etags, the first one."""
     since: float
 
 
@@ -146,15 +147,16 @@ class Watch:
         seen, alive = {}, set()
         for stat in self._store.list(self._prefix):
             before = self._seen.get(stat.key)
-            if before and stat.etag == before.etag != "":
-                data = before.data
+            if before and before.etag and stat.etag:  # which tell that it was written again; the process is the same
+                data, is_same = before.data, stat.etag == before.etag
             else:
                 try:
                     data = self._store.get(stat.key)
                 except FileNotFoundError:  # it ended
                     continue
+                is_same = before is not None and before.data == data
             now = self._clock()
-            since = before.since if before and before.data == data else now
+            since = before.since if before and is_same else now
             seen[stat.key] = _Seen(stat.etag, data, since)
             if now - since < FRESH_S and not self._is_gone(_writer_of(data)):
                 alive.add(stat.key.removeprefix(self._prefix).removesuffix(".json"))

@@ -8,6 +8,7 @@ rates. A participant is *punctual* if it was alive all the time, and so were its
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import json
 import random
@@ -72,6 +73,7 @@ class SimulatedStore:
 
     world: World
     create_only: bool = True
+    has_etags: bool = True
 
     def _apply(self, key: str, data: bytes, *, create: bool) -> bool:
         objects = self.world.objects
@@ -109,7 +111,11 @@ class SimulatedStore:
         self._wait()
         if self.world.dice.random() < 0.005:
             self._give_up()
-        found = [Stat(key, len(data), "") for key, data in sorted(self.world.objects.items()) if key.startswith(prefix)]
+        found = [
+            Stat(key, len(data), hashlib.md5(data).hexdigest() if self.has_etags else "")
+            for key, data in sorted(self.world.objects.items())
+            if key.startswith(prefix)
+        ]
         self._wait()
         return found
 
@@ -128,7 +134,7 @@ class Participant:
     def __init__(self, world: World, name: str, kind: str, make: Callable[..., Claims], *, create_only: bool) -> None:
         dice = world.dice
         self.world, self.name, self.kind = world, name, kind
-        self.store: Any = SimulatedStore(world, create_only)
+        self.store: Any = SimulatedStore(world, create_only, has_etags=world.seed % 4 != 0)
         self.clock = self._clock(dice.uniform(-1e5, 1e5), dice.uniform(0.98, 1.02))
         self.pace = dice.uniform(30, 120) if kind == "slow" else dice.uniform(2, 15)
         self.make = make

@@ -102,6 +102,11 @@ class Claims:
         return len(self._alive - {self._me})
 
     @property
+    def left(self) -> int:
+        """How many stretches nobody has claimed, as far as this participant knows."""
+        return sum(number not in self._newest for number in self._left)
+
+    @property
     def leads(self) -> bool:
         """Whether this participant has the lowest id of those that were alive when it looked last."""
         return self._me == min(self._alive, default=self._me)
@@ -129,13 +134,15 @@ class Claims:
         return number
 
     def _unclaimed(self) -> int | None:
-        for number in [number for number in self._left if number not in self._newest]:
-            if number in self._newest:
-                continue
+        """Claim a stretch that nobody has: one of the next, each participant another, or all would want the first."""
+        rank = sum(other < self._me for other in self._alive)
+        while free := [number for number in self._left if number not in self._newest]:
+            number = free[rank % len(free)]
             if self._create(number, 1):
                 del self._left[number]
                 return number
-            self._list()  # somebody was quicker, and may have taken the next ones, too
+            self._list()  # somebody was quicker, and may have taken others, too
+            self._newest.setdefault(number, 1)
         return None
 
     def _poll(self) -> None:

@@ -67,6 +67,22 @@ def test_a_short_sweep_is_divided_among_all_devices():
     assert [len(chunk) for chunk in chunks_of(plan, target_seconds=40, least=lambda: 10)] == [3] * 10  # of 24 s
 
 
+def test_chunks_become_shorter_where_little_is_left():
+    each = GatysConfig(size=256).cost
+    history = {("gatys", "vgg19", "float32"): 0.1 / each}  # 0.8 s a batch, 24 s in all
+    plan = make_plan("x", cells_of(manifest("{seed: {count: 40}}")), history=history)
+    taken = 0
+
+    def batches():
+        nonlocal taken
+        for batch in plan.batches():
+            taken += 1
+            yield batch
+
+    chunks = chunks_of(plan, batches=batches(), least=lambda: 5, left=lambda: 1 - taken / plan.batch_count)
+    assert [len(chunk) for chunk in chunks] == [6, 5, 4, 3, 3, 2, 2, 1, 1, 1, 1, 1]
+
+
 @pytest.mark.parametrize("most", [1, 2, 7, 29, 1000])
 def test_chunks_are_never_more_than_allowed(most):
     plan = make_plan("x", cells_of(manifest("{seed: {count: 40}}")))

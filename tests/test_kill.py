@@ -179,3 +179,45 @@ def test_killed_at_random_moments_and_run_again_it_gives_the_same_pictures(tmp_p
             check_after_the_last_run(folder, root)
             root = new_root()
     check_after_the_last_run(folder, root)
+
+
+@pytest.mark.skipif(not KILLS, reason="kills at random moments: make proof")
+@pytest.mark.parametrize("where", ["disk", "s3"])
+@pytest.mark.timeout(3600)
+def test_of_several_participants_any_is_killed_at_random_moments_and_the_pictures_are_the_same(
+    tmp_path, folder, where, request
+):
+    """One submits the sweep, two help; whoever is killed is replaced by another helper. Nobody repairs anything."""
+
+    def new_root() -> str:
+        return str(tmp_path / f"shared-{kills}") if where == "disk" else f"{request.getfixturevalue('s3').bucket()}/r"
+
+    def begun(*arguments: str) -> warm.Command:
+        options = ("--devices", "cpu", "--root", root)
+        return warm.start(*arguments, *options, cwd=folder, OMP_NUM_THREADS="1")
+
+    moments = random.Random(int(os.environ.get("NST_SEED", "0")))
+    kills = 0
+    while kills < KILLS:
+        root = new_root()
+        taking_part = [begun("run", "sweep.yaml", "--inline")]
+        while not open_store(root).list("state/plans/"):
+            time.sleep(0.02)
+            assert taking_part[0].poll() is None
+        while batches_committed(root) < BATCHES:
+            taking_part += [begun("work", "--inputs", str(folder)) for _ in range(3 - len(taking_part))]
+            target = batches_committed(root) + moments.choice([0, 0, 1, 2])
+            while batches_committed(root) < target and all(each.poll() is None for each in taking_part):
+                time.sleep(0.01)
+            time.sleep(moments.uniform(0.0, 0.5))
+            victim = taking_part.pop(moments.randrange(len(taking_part)))
+            if victim.poll() is None:
+                with contextlib.suppress(ProcessLookupError):  # it is not the leader of its group yet
+                    os.killpg(victim.pid, signal.SIGKILL)
+                    kills += 1
+            victim.ended()
+            check_visible(folder, root)
+        for each in taking_part:
+            ended = each.ended()
+            assert ended.returncode == 0, ended
+        check_after_the_last_run(folder, root)

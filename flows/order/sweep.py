@@ -312,9 +312,11 @@ def _chunks(run: _Run, sharing: Sharing, rates: LearnedRates) -> Iterator[Chunk 
         batches=sharing.batches(),
         most=sharing.most_batches,
         least=lambda: CHUNKS_PER_DEVICE * run.devices * sharing.participants,
+        left=lambda: sharing.left,
         rates=rates,
     )
     for batches in found:
+        run.page.writers = sharing.participants
         waits_for = max(1, sharing.participants - 1) if sharing.is_waiting else 0
         if waits_for != run.summary.waits_for:
             run.summary.waits_for = waits_for

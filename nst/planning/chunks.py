@@ -28,6 +28,7 @@ def chunks(
     batches: Iterable[Batch | None] | None = None,
     most: int | None = None,
     least: Callable[[], int] = lambda: 1,
+    left: Callable[[], float] = lambda: 1.0,
     rates: Mapping[Rate, float] | None = None,
 ) -> Iterator[tuple[Batch, ...]]:
     """Yield the batches in chunks of about `target_seconds` each; a task run does one chunk.
@@ -43,6 +44,8 @@ def chunks(
         most: The most batches of a chunk.
         least: Returns about the least number of chunks that the sweep is divided into, so that all devices have work to
             the end.
+        left: Returns the share of the sweep that is still to be handed out, of which a chunk is one part in `least`:
+            where others take from it as well, chunks become shorter towards the end, so that all end together.
         rates: Seconds per unit of cost; by default those of the history. They are looked up when a chunk is made, so
             that a mapping that grows while the sweep runs decides about the chunks to come.
     """
@@ -58,7 +61,7 @@ def chunks(
         if not chunk:
             known = [rates.get(rate) for rate in costs]
             whole = sum((c * r for c, r in zip(costs.values(), known, strict=True) if r is not None), 0.0)
-            target = target_seconds if None in known else min(target_seconds, whole / least())
+            target = target_seconds if None in known else min(target_seconds, whole * left() / least())
         rate = rates.get(rate_of(batch.cells[0].config))
         chunk.append(batch)
         cost += batch.cost

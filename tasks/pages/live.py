@@ -85,6 +85,8 @@ class LivePage:
         self._leaving = threading.Event()
         self._has_failed = False
         self._thread = threading.Thread(target=self._work, daemon=True, name="live page")
+        self.writers = 1
+        """How many runs write the news of the page: each does it the more seldom, the more there are."""
         self.heads: Heads | None = None
         """Small pictures of the inputs, once they have been read."""
 
@@ -151,7 +153,7 @@ class LivePage:
                     LOGGER.warning("the page of the sweep is not up to date: %s", error)
                 self._has_failed = True
                 cost = _RARELY_S  # it is tried again, and not at once
-            self._leaving.wait(min(_RARELY_S, max(self._every, cost / _SHARE)))
+            self._leaving.wait(min(_RARELY_S, max(self._every * self.writers, cost / _SHARE)))
 
     def _found(self) -> bool:
         """Find the page that another run has written and still follows, and go on with it."""

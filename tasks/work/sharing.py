@@ -72,6 +72,11 @@ class Sharing:
         return 1 + (self._claims.others if self._claims else 0)
 
     @property
+    def left(self) -> float:
+        """The share of the sweep that is still to be divided; 1 as long as there is nobody to divide it with."""
+        return self._claims.left / len(self._stretches) if self._claims and self.participants > 1 else 1.0
+
+    @property
     def leads(self) -> bool:
         """Whether this run does what one of all of them has to do, such as publishing."""
         return self._claims is None or self._claims.leads

@@ -226,13 +226,13 @@ class S3Server:
 
 
 @contextmanager
-def moto_server() -> Iterator[str]:
+def moto_server(page_size: int = 40) -> Iterator[str]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, str(ROOT / "tests/s3server.py"), str(port)]
-    small_pages = os.environ | {"MOTO_S3_DEFAULT_MAX_KEYS": "40"}  # so that listings of tests have several pages
+    small_pages = os.environ | {"MOTO_S3_DEFAULT_MAX_KEYS": str(page_size)}  # listings of tests have several pages
     with subprocess.Popen(command, env=small_pages, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             for _ in range(600):

@@ -187,8 +187,8 @@ def start(number: int, root_uri: str, folder: Path, seconds: float, skew: float)
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
 
 
-def disturbed(members: list[subprocess.Popen[str]], kinds: list[str], batches: int, store: Any, dice: Any) -> float:
-    """Kill and stop some of the participants, wait until all have ended, and return the seconds.
+def disturbed(members: list[subprocess.Popen[str]], kinds: list[str], batches: int, store: Any, dice: Any) -> int:
+    """Kill and stop some of the participants, wait until all have ended, and return how many batches were computed.
 
     They are killed at numbers of committed batches: a slow machine is disturbed as deep in its work as a quick one.
     """
@@ -196,13 +196,15 @@ def disturbed(members: list[subprocess.Popen[str]], kinds: list[str], batches: i
     moments = sorted(dice.uniform(0.1, 0.7) * batches for _ in kinds)
     victims = dice.sample(members, len(kinds))
     asleep: dict[subprocess.Popen[str], float] = {}
+    seen: set[str] = set()  # old records are removed meanwhile
     while any(each.poll() is None for each in members):
-        time.sleep(1.0)
-        if moments and (count := len(records(store))) >= moments[0]:
+        time.sleep(2.0)
+        seen |= records(store)
+        if moments and (count := len(seen)) >= moments[0]:
             moments.pop(0)
             victim, kind = victims.pop(), kinds.pop()
             victim.send_signal(signal.SIGKILL if kind == "kill" else signal.SIGSTOP)
-            print(f"  {time.monotonic() - began:5.0f} s: {kind} one of them at {count:,} batches")
+            print(f"  {time.monotonic() - began:5.0f} s: {kind} one of them at {count:,} batches", flush=True)
             if kind == "stop":
                 asleep[victim] = time.monotonic() + 100
         for sleeper, until in list(asleep.items()):
@@ -210,21 +212,21 @@ def disturbed(members: list[subprocess.Popen[str]], kinds: list[str], batches: i
                 del asleep[sleeper]
                 sleeper.send_signal(signal.SIGCONT)
                 print(f"  {time.monotonic() - began:5.0f} s: one of them goes on after 100 s")
-    return time.monotonic() - began
+    print(f"seconds {time.monotonic() - began:.0f}", flush=True)
+    return len(seen | records(store))
 
 
-def records(store: Any) -> list[str]:
+def records(store: Any) -> set[str]:
     """Return the commit records of results that are there, one for each time that a batch was computed."""
-    return [stat.key for stat in store.list("state/results/wal/") if stat.key.endswith(".json")]
+    return {stat.key for stat in store.list("state/results/wal/") if stat.key.endswith(".json")}
 
 
-def tell(members: list[subprocess.Popen[str]], store: Any, cells: int, batches: int) -> None:
+def tell(members: list[subprocess.Popen[str]], store: Any, cells: int, wasted: float) -> None:
     """Print what came of it."""
     from tasks.fsck.check import fsck
     from tasks.root import open_root
 
     root = open_root(store.uri)
-    computed = len(records(store))
     rows = root.catalog.read("results", ["cell_id", "picture_digest"]).to_pylist()
     wrong = sum(hashlib.sha256(picture_of(row["cell_id"])).hexdigest() != row["picture_digest"] for row in rows)
     told = [json.loads(each.stdout.read() or "null") for each in members if each.stdout]
@@ -236,7 +238,7 @@ def tell(members: list[subprocess.Popen[str]], store: Any, cells: int, batches: 
     ids = {row["cell_id"] for row in rows}
     print(f"survivors {len(survivors)}, which did {done:,} cells")
     print(f"lost {cells - len(ids)}, twice in the catalog {len(rows) - len(ids)}, other bits {wrong}")
-    print(f"batches computed twice {computed - batches} ({(computed - batches) / batches:.1%}), where records are kept")
+    print(f"batches computed twice {wasted:.1%}")
     busy, walls = sum(each["busy"] for each in survivors), sum(each["wall"] for each in survivors)
     print(f"busy share of the survivors, from their first batch to their last {busy / max(walls, 1e-9):.1%}")
     of_pictures = calls["put pictures"] + calls["put thumbs"]
@@ -256,7 +258,7 @@ def main(given: argparse.Namespace) -> None:
     from tasks.store import open_store
 
     dice = random.Random(given.seed)
-    with moto_server() as url, tempfile.TemporaryDirectory() as temporary:
+    with moto_server(page_size=1000) as url, tempfile.TemporaryDirectory() as temporary:
         os.environ |= {"AWS_ENDPOINT_URL": url, "AWS_ENDPOINT_URL_S3": url, "AWS_ACCESS_KEY_ID": "testing"}
         os.environ |= {"AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
         folder, root_uri = Path(temporary), f"{S3Server(url, {}).bucket()}/root"
@@ -267,8 +269,8 @@ def main(given: argparse.Namespace) -> None:
         members = [start(n, root_uri, folder, given.seconds, skew) for n, skew in enumerate(skews)]
         kinds = dice.sample(["kill"] * given.killed + ["stop"] * given.stopped, given.killed + given.stopped)
         store = open_store(root_uri)
-        print(f"seconds {disturbed(members, kinds, batches, store, dice):.0f}", flush=True)
-        tell(members, store, given.cells, batches)
+        computed = disturbed(members, kinds, batches, store, dice)
+        tell(members, store, given.cells, computed / batches - 1)
         for log in folder.glob("member-*.log"):
             sys.stdout.write(log.read_text())
 

@@ -38,7 +38,7 @@ POLL_S: Final = 3.0
 """Least seconds between two looks at what others do, while there is nothing else to do."""
 
 _SHARE: Final = 0.1
-"""Of its time, what a participant that waits may spend on looking."""
+"""Of its time, what a participant that waits may spend on looking, as long as it looks every `LOOK_S`."""
 
 LOOK_S: Final = 20.0
 """Seconds between two looks at the others' heartbeats while there is something to do."""
@@ -129,7 +129,8 @@ class Claims:
             if not self._free and self._clock() >= self._next_poll:
                 began = self._clock()
                 self._poll()
-                self._next_poll = self._clock() + max(POLL_S, (self._clock() - began) / _SHARE)
+                cost = self._clock() - began
+                self._next_poll = self._clock() + max(POLL_S, cost, min(cost / _SHARE, LOOK_S))
             number = self._taken_over()
         return number
 

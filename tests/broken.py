@@ -7,6 +7,7 @@ What breaks is said by the name of the device, which computes on the CPU all the
     loses...   passes at its start; a batch breaks it for the rest of its process, as a GPU that loses its context
     loses_once...   as `loses`, in the first of its processes alone
     poisoned...   as `loses`, by batches whose content is higher than wide
+    breaks...  as `loses`, in its first process, and fails its self-test at each later start
     hangs...   the first batch of its first process never moves
     any other  works
 """
@@ -37,7 +38,9 @@ def serve_broken(connection: Any, root: Any, device: str, threads: int, beat_s: 
     tasks.work.serve.pin = lambda _: "cpu"
     if device.startswith("dies"):
         os._exit(DEAD)
-    if device.startswith("bad"):
+    if device.startswith("breaks") and _is_first(root, device):
+        _break_when_used(lambda _: True)
+    elif device.startswith(("bad", "breaks")):
         tasks.work.self_test._test = _lost
     if device.startswith("loses") and (not device.startswith("loses_once") or _is_first(root, "lost")):
         _break_when_used(lambda _: True)

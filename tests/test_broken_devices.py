@@ -20,7 +20,7 @@ from nst.errors import DeviceError
 from tasks.work.fanout import Chunk, Fanout
 from tasks.work.stylize import Stylist
 from tasks.work.train_fanout import TrainingFanout
-from tasks.work.workers import STRIKES, DevicePool
+from tasks.work.workers import STRIKES, WORKERS_BEFORE_QUARANTINE, DevicePool
 
 pytestmark = pytest.mark.usefixtures("breaking")
 
@@ -48,9 +48,9 @@ def jobs_of(prepared):
     return tuple(prepared.job(batch) for batch in prepared.plan.batches())
 
 
-def run(prepared, *devices):
-    """Run all batches in one chunk for each device; return the ids of done cells, of failed ones, and what is left."""
-    jobs, outcomes, errors = jobs_of(prepared), [], []
+def run(prepared, *devices, jobs=()):
+    """Run batches in one chunk for each device; return the ids of done cells, of failed ones, and the errors."""
+    jobs, outcomes, errors = jobs or jobs_of(prepared), [], []
     with pool_on(prepared.root, *devices) as pool:
         fanout = Fanout(pool, prepared.root.catalog)
 
@@ -60,7 +60,8 @@ def run(prepared, *devices):
             except DeviceError as error:
                 errors.append(error)
 
-        threads = [threading.Thread(target=work, args=(jobs[n :: len(devices)],)) for n in range(len(devices))]
+        parts = filter(None, (jobs[n :: len(devices)] for n in range(len(devices))))
+        threads = [threading.Thread(target=work, args=(part,)) for part in parts]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -127,6 +128,28 @@ def test_a_batch_that_brings_a_device_down_again_and_again_is_at_fault_itself(pr
     assert failed == recorded(prepared, "failures") == guilty
     assert done == recorded(prepared, "results") == ids(prepared) - guilty
     assert errors == []
+    assert "not used any more" not in caplog.text
+
+
+def test_devices_that_break_for_good_under_a_batch_are_not_held_against_it(prepared):
+    """More of them than the workers that a batch and then each of its cells may lose."""
+    devices = [f"breaks {number}" for number in range(WORKERS_BEFORE_QUARANTINE + 2)]
+    done, failed, errors = run(prepared, *devices, jobs=jobs_of(prepared)[:1])
+    assert done == failed == recorded(prepared, "failures") == set()
+    assert len(errors) == 1
+
+
+def test_a_batch_that_succeeds_clears_its_device(tmp_path, caplog):
+    sweep = SWEEP.replace("cat.png", "[cat.png, dog.png]").replace(
+        "seed: [1, 2]", "style_layers: [relu1_1, relu1_2, relu2_1]"
+    )
+    prepared = plan(write_pictures(tmp_path), sweep)
+    good, guilty = ([job for job in jobs_of(prepared) if job.batch.cells[0].content.name == n] for n in ("cat", "dog"))
+    assert len(good) == len(guilty) == STRIKES
+    done, failed, errors = run(prepared, "poisoned", jobs=tuple(sum(zip(guilty, good, strict=True), ())))
+    assert errors == []
+    assert failed == {job.batch.cells[0].cell_id for job in guilty}
+    assert done == {job.batch.cells[0].cell_id for job in good}
     assert "not used any more" not in caplog.text
 
 

@@ -105,12 +105,15 @@ def unreadable(path, monkeypatch):
         unreadable,
         lambda path, _: path.mkdir(),
         lambda path, _: path.symlink_to(path.parent / "elsewhere"),
+        lambda path, _: path.symlink_to(path.parent / "mine"),
+        lambda path, _: path.hardlink_to(path.parent / "mine"),
         lambda path, _: os.mkfifo(path),
     ],
-    ids=["not allowed", "a folder", "a link", "a pipe"],
+    ids=["not allowed", "a folder", "a link to nothing", "a link", "another name", "a pipe"],
 )
 def test_what_cannot_be_locked_is_said_once_and_used_without(tmp_path, monkeypatch, caplog, prevent):
     lock = DeviceLock("toy", tmp_path)
+    (tmp_path / "mine").write_text("a file of this user")
     with monkeypatch.context() as patch:
         prevent(lock.path, patch)
         assert lock.acquire()
@@ -121,6 +124,7 @@ def test_what_cannot_be_locked_is_said_once_and_used_without(tmp_path, monkeypat
     assert said.startswith(f"{lock.path} cannot be locked (")
     assert said.endswith("); going on without")
     assert not (tmp_path / "elsewhere").exists()
+    assert (tmp_path / "mine").read_text() == "a file of this user"
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def _opened(path: Path, *, create: bool) -> int:
     Linux refuses `O_CREAT` for a file that another user has made in a folder such as /tmp, so it is tried last.
 
     Raises:
-        OSError: It is not there, it is no file, or this user may not read it.
+        OSError: It is not there, it is no file of its own, or this user may not read it.
     """
     flags = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:
@@ -139,9 +139,10 @@ def _opened(path: Path, *, create: bool) -> int:
             os.fchmod(file, 0o666)  # whatever the umask: other users lock it, too
         except FileExistsError:  # another process was quicker
             file = _existing(path, flags)
-    if not stat.S_ISREG(os.fstat(file).st_mode):
+    found = os.fstat(file)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:  # of another name, too, it would be written to
         os.close(file)
-        raise FileExistsError(0, "it is no file", str(path))
+        raise FileExistsError(0, "it is no file, or has other names", str(path))
     return file
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flows.early import EarlyEngine
 from flows.engine import InlineEngine, Watcher, watching
 from flows.stop import GRACE_S, begin, outcome, stop_signals
-from nst.errors import Stopped
+from nst.errors import DeviceError, Stopped
 from tasks.prefect.process import NotStartedError
 from tasks.prefect.server import private_server
 
@@ -111,7 +111,7 @@ def run_here(order: Order[Any], watcher: Watcher, on_step: OnStep, say: Say, sta
 def _record(order: Order[Any], engine: EarlyEngine, running: Future[Summary], server: Server, say: Say) -> None:
     """Record a run that has begun as a flow run, whose engine takes over."""
     from prefect import flow  # after the server's settings are in the environment
-    from prefect.states import Cancelled
+    from prefect.states import Cancelled, Failed
 
     from flows.prefect_engine import end_of, in_thread, prefect_engine, run_page
 
@@ -124,6 +124,8 @@ def _record(order: Order[Any], engine: EarlyEngine, running: Future[Summary], se
                 return end_of(await in_thread(late, running.result))
         except Stopped as stop:
             return Cancelled(message=str(stop))
+        except DeviceError as error:  # whoever waits for the order is told in one line, without Prefect's trace
+            return Failed(message=str(error))
 
     async def run_flow() -> None:
         await ordered(order.prepared.source.uri, order.prepared.root.uri, return_state=True)

@@ -25,7 +25,7 @@ from prefect.utilities.urls import url_for
 
 from flows.engine import EffectThreads, notify_watcher
 from flows.stop import GRACE_S, begin, outcome
-from nst.errors import Stopped, TransientError
+from nst.errors import DeviceError, Stopped, TransientError
 from tasks.effect import policy_of
 from tasks.prefect.page import PrefectPage
 from tasks.prefect.server import current_server
@@ -206,7 +206,8 @@ class _Call:
 def _run(call: _Call) -> State[Any] | None:
     """Carry a call out and return how Prefect shows its end, if that is not what Prefect itself would say.
 
-    A call that is stopped is Cancelled, which Prefect never retries. One whose outcome is a failure on record, as that
+    A call that is stopped is Cancelled, which Prefect never retries; one that no device is left for is Failed, without
+    a trace, which would tell nothing. One whose outcome is a failure on record, as that
     of a training may be, is Failed, although the effect returned.
     """
     call.error = None
@@ -215,6 +216,9 @@ def _run(call: _Call) -> State[Any] | None:
     except Stopped as stop:
         call.error = stop
         return Cancelled(message=str(stop))
+    except DeviceError as error:
+        call.error = error
+        return Failed(message=str(error))
     except Exception as error:
         call.error = error
         raise

@@ -11,7 +11,8 @@
     |-- OutOfMemory            the device's memory is too small for the cell even alone
     |-- TransientError         may pass: retried under the policy of the task
     |   |-- StorageError       the object store gave up after its deadline
-    |   `-- WorkerLost         the device worker died (killed, lost GPU)
+    |   `-- WorkerLost         the device worker died or hung (killed, stopped, lost GPU)
+    |-- DeviceError            a device fails its self-test, or none is left that passes it; no cell is to blame
     |-- NightFailed            some manifests of a nightly run failed (flows.order.night)
     `-- Stopped                a signal, not a failure: the run was asked to end (flows.stop)
 
@@ -81,13 +82,20 @@ class StorageError(TransientError):
 
 
 class WorkerLost(TransientError):
-    """A device worker process died.
+    """A device worker process died, or was killed since it gave no sign of life.
 
     Attributes:
         workplace: The columns `worker` and `device` of the catalog, as far as they are known.
     """
 
     workplace: Mapping[str, str | None] = MappingProxyType({})
+
+
+class DeviceError(NstError):
+    """A device fails its self-test, or no device is left that passes it: what it was to compute is not to blame.
+
+    Not retried by the run that meets it, since the device does not recover by waiting.
+    """
 
 
 class Stopped(NstError):

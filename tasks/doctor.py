@@ -20,6 +20,8 @@ from tasks.store import Patience, open_store
 from tasks.store.local import LocalStore
 from tasks.store.probe import StoreCapabilities, probe
 from tasks.work.devices import find_devices
+from tasks.work.locks import lock_of
+from tasks.work.self_test import device_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,13 +87,20 @@ def _devices() -> Iterator[Finding]:
     devices = find_devices()
     import torch
 
-    for device in devices:
-        if device.startswith("cuda"):
-            if not torch.cuda.is_available():
-                text = f"{device} exists but torch {torch.__version__} cannot use it; install a CUDA build of torch"
-                yield Finding("bad", "device", text)
-                continue
-            properties = torch.cuda.get_device_properties(0)
+    for position, device in enumerate(devices):
+        is_gpu = device.startswith("cuda")
+        if is_gpu and not torch.cuda.is_available():
+            text = f"{device} exists but torch {torch.__version__} cannot use it; install a CUDA build of torch"
+            yield Finding("bad", "device", text)
+            continue
+        if fault := device_fault(f"cuda:{position}" if is_gpu else device):
+            yield Finding("bad", "device", f"{device} fails its self-test: {fault}")
+            continue
+        lock = lock_of(device)
+        if lock and (holder := lock.holder()):
+            yield Finding("note", "device", f"{device} is used by {holder}; another run waits until that ends")
+        if is_gpu:
+            properties = torch.cuda.get_device_properties(position)
             yield Finding("ok", "device", f"{device}: {properties.name}, {properties.total_memory / 2**30:.0f} GiB")
         else:
             yield Finding("ok", "device", f"{device}: {os.cpu_count()} cores, {torch.get_num_threads()} threads")

@@ -60,7 +60,7 @@ def run_until(folder: str, root: str, pattern: str, count: int) -> None:
     sys.argv = ["nst", "run", "clip.yaml", "--inline", "--devices", "cpu", "--root", root]
     with pytest.MonkeyPatch.context() as patch:
         forking = SimpleNamespace(get_context=lambda _: multiprocessing.get_context("fork"))
-        patch.setattr("tasks.work.workers.multiprocessing", forking)
+        patch.setattr("tasks.work.worker.multiprocessing", forking)
         main()
 
 

@@ -82,7 +82,7 @@ def run_until(folder: str, root: str, pattern: str, count: int) -> None:
     sys.argv = command(root)[2:]
     with pytest.MonkeyPatch.context() as patch:
         forking = SimpleNamespace(get_context=lambda _: multiprocessing.get_context("fork"))
-        patch.setattr("tasks.work.workers.multiprocessing", forking)
+        patch.setattr("tasks.work.worker.multiprocessing", forking)
         main()
 
 

@@ -238,7 +238,7 @@ def test_reporting_to_an_owner_that_is_gone_does_nothing():
 
     end, worker = Pipe()
     end.close()
-    owner = _Owner(worker)
+    owner = _Owner(worker, "cpu")
     _reporter(owner, "key")(5, 5)
     owner.tell("done", "key", "x" * 1_000_000)
 

@@ -24,7 +24,8 @@ from tasks.maintenance import publish_all
 from tasks.root import open_root
 from tasks.work.devices import choose_devices, find_devices, usable_cores
 from tasks.work.fanout import Chunk, Fanout, alone_id
-from tasks.work.workers import DevicePool, _Worker
+from tasks.work.worker import Worker
+from tasks.work.workers import DevicePool
 
 STEPS = 6
 
@@ -196,7 +197,7 @@ def test_who_shares_a_machine_bounds_its_threads(monkeypatch):
 
 def test_an_error_of_a_batch_waits_for_the_batch_that_is_open_and_lets_no_other_begin(root, job):
     jobs = [Job(Batch(f"batch {n}", job.batch.cells, "random", 1.0), "sweep", "kills", "random") for n in (1, 2, 3)]
-    worker = _Worker(root, "cpu", 1)
+    worker = Worker(root, "cpu", 1)
     worker.process = multiprocessing.current_process()
     worker.connection, end = multiprocessing.Pipe()
     outcome = BatchOutcome("batch 2", (), ())

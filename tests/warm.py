@@ -77,7 +77,7 @@ def warm_workers() -> Iterator[None]:
     """Fork the workers and trials of runs within this process, instead of spawning them."""
     forking = SimpleNamespace(get_context=CONTEXT.get_context)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasks.work.workers.multiprocessing", forking)
+        patch.setattr("tasks.work.worker.multiprocessing", forking)
         patch.setattr("tasks.work.calibration.multiprocessing", forking)
         yield
 

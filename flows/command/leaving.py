@@ -9,7 +9,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from nst.errors import ManifestError, Stopped, TransientError, UserError
+from nst.errors import DeviceError, ManifestError, Stopped, TransientError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ def leave_by(command: Callable[[], object], err: Terminal) -> None:
     except UserError as error:
         err.say(error if isinstance(error, ManifestError) else f"error: {error}")
         sys.exit(CHANGE_SOMETHING)
-    except TransientError as error:
+    except (TransientError, DeviceError) as error:
         err.say(f"error: {error}; what is done is kept, run again for the rest")
         sys.exit(FAILED)
     except BrokenPipeError:  # `nst plan | head`

@@ -85,6 +85,7 @@ class Order(ABC, Generic[Prepared]):
             UserError: The weights of a backbone cannot be obtained; nothing was started.
             TransientError: The store did not answer; what is committed is kept, and running again does the rest.
             Stopped: The engine was stopped; what is committed is kept.
+            DeviceError: No device works any more; what is committed is kept.
         """
 
     @abstractmethod

@@ -22,7 +22,7 @@ from flows.order.order import Order
 from flows.order.summary import SweepSummary
 from flows.order.tables import sweep_table
 from flows.order.training import train_missing
-from nst.errors import Stopped
+from nst.errors import DeviceError, Stopped
 from nst.planning.chunks import chunks
 from nst.planning.rates import LearnedRates
 from tasks.effect import call_with_policy
@@ -139,6 +139,7 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine, *, help
         UserError: The weights of a backbone cannot be obtained; nothing was started.
         TransientError: The store did not answer; what is committed is kept, and running again does the rest.
         Stopped: The engine was stopped; what is committed is published, and the page shows it.
+        DeviceError: No device works any more; as after a stop, and others that do the sweep go on.
     """
     clock = time.monotonic()
     plan, root = prepared.plan, prepared.root
@@ -150,7 +151,7 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine, *, help
     for backbone, weights in prepared.weights.items():
         if weights.uri == "torchvision":
             fetch_weights(backbone.name)
-    stop: Stopped | None = None
+    stop: Stopped | DeviceError | None = None
     heads: Heads | None = None
     try:
         with beating(root.store, plan.sweep_id) as participant, nullcontext() if helping else pool:
@@ -166,7 +167,7 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine, *, help
                     _stylize(_Run(prepared, pool, engine, summary, page), participant)
                 finally:
                     heads = page.heads
-    except Stopped as signal:  # what is done is published and shown as at any other end
+    except (Stopped, DeviceError) as signal:  # what is done is published and shown as at any other end
         stop = signal
     call_with_policy(publish_all, root.catalog)
     summary.seconds = time.monotonic() - clock
@@ -186,8 +187,9 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine, *, help
         _show(prepared, engine, summary, heads)
     if stop:
         # What a stopped worker committed and had not acknowledged yet is done, too.
-        parts = (f"{done} of {summary.total} cells are done", summary.frames_kept, f"page: {summary.gallery}")
-        raise Stopped("; ".join(filter(None, parts))) from stop
+        why = stop.message if isinstance(stop, DeviceError) else ""
+        parts = (why, f"{done} of {summary.total} cells are done", summary.frames_kept, f"page: {summary.gallery}")
+        raise type(stop)("; ".join(filter(None, parts)), hint=stop.hint) from stop
     return summary
 
 

@@ -101,6 +101,7 @@ def train_missing(prepared: PreparedTraining, pool: DevicePool, engine: Engine, 
         UserError: The weights of the backbone cannot be obtained; nothing was started.
         TransientError: The store did not answer; running again goes on from the last checkpoints.
         Stopped: The engine was stopped; running again goes on from the last checkpoints.
+        DeviceError: No device works any more; running again goes on from the last checkpoints.
     """
     clock = time.monotonic()
     catalog = prepared.root.catalog

@@ -20,6 +20,7 @@ from nst.pictures.images import decode
 from tasks.clips.preview import animated_preview, preview_frames
 from tasks.clips.writing import write_clip
 from tasks.layout import picture_key, thumbnail_key
+from tasks.work import beats
 from tasks.work.clip_copies import write_copies
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def _pictures(root: Root, made: ClipMade) -> Iterator[np.ndarray]:
 
 
 def _picture(root: Root, row: dict[str, Any]) -> np.ndarray:
+    beats.moved()  # all that is written and measured of a clip reads its frames one after the other
     return decode(root.store.get(picture_key(row["picture_digest"], "png")))
 
 

@@ -31,6 +31,7 @@ from tasks.clips.reading import frames as decoded_frames
 from tasks.inputs.digests import MOST_BYTES as MOST_CLIP_BYTES
 from tasks.inputs.reading import naming, read_planned
 from tasks.models.flow_weights import flow_weights
+from tasks.work import beats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -139,6 +140,7 @@ class ClipSource:
             trim(self._folder.parent, keep=self._folder)
         missing = [number for number in clip.numbers if not self._path(f"frame-{number}").exists()]
         for number, array in clip.decoded(missing):
+            beats.moved()
             self._keep(f"frame-{number}", np.ascontiguousarray(resize_to(array, width, height)))
 
     def frame(self, number: int) -> np.ndarray:
@@ -210,6 +212,7 @@ class ClipSource:
 
     def _get(self, name: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
         def load() -> np.ndarray:
+            beats.moved()  # between the frames of a long clip
             try:
                 array: np.ndarray = np.load(self._path(name), allow_pickle=False)
             except (OSError, ValueError, EOFError):  # gone, or written by halves by a machine that lost its power

@@ -24,6 +24,7 @@ from nst.errors import InputError
 from nst.pictures.images import decode, resize
 from nst.yaml.json_text import from_json
 from tasks.inputs.reading import read_image
+from tasks.work import beats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,6 +121,7 @@ def _write(file: BinaryIO, refs: Sequence[ImageRef], size: int) -> list[str]:
         for start in range(0, len(refs), _AT_ONCE):
             chunk = refs[start : start + _AT_ONCE]
             for square in threads.map(lambda ref: _square(ref, size), chunk):
+                beats.moved()  # a hundred thousand photographs take hours
                 if isinstance(square, str):
                     skipped.append(square)
                 else:

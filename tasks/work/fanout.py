@@ -4,8 +4,8 @@ The problem: a batch takes seconds, and a task run of Prefect costs tens of mill
 crash the process that decodes it, so that its whole batch fails, however often it is tried again.
 
 The rule: a chunk of batches is the unit of a task run (half a minute of work or more); a batch is the unit of retry and
-of commit. A dead worker costs its batch one attempt. A batch that kills every worker it is given is run cell by cell,
-and the cell that kills its worker alone is the one that fails.
+of commit. A dead worker costs its batch one attempt, unless its device is found to be broken (`workers`). A batch that
+kills every worker it is given is run cell by cell, and the cell that kills its worker alone is the one that fails.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nst.errors import WorkerLost
 from tasks.effect import effect
 from tasks.jobs import BatchOutcome, Failure, Job
 from tasks.work.rows import failure_row, failures_id
-from tasks.work.workers import CRASHES_BEFORE_QUARANTINE
+from tasks.work.workers import WORKERS_BEFORE_QUARANTINE
 from tasks.work.workplace import software
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class Fanout:
         Raises:
             TransientError: The store did not answer; the rest of the chunk is not done.
             Stopped: The pool was closed; the rest of the chunk is not done, and nobody is guilty.
+            DeviceError: No device works any more; the rest of the chunk is not done, and no cell is guilty.
         """
         left = [job for job in chunk.jobs if job.key not in self._outcomes]
         while left:
@@ -84,7 +85,7 @@ class Fanout:
     def _run_again(self, job: Job) -> BatchOutcome:
         """Run a batch that was open when a worker died; one that kills every worker it is given is run cell by cell."""
         try:
-            return self._pool.run(job, crashes=CRASHES_BEFORE_QUARANTINE - 1)
+            return self._pool.run(job, lost=1)
         except WorkerLost:
             pass
         outcomes = [self._run_alone(job.only(cell, alone_id(job, cell))) for cell in job.batch.cells]
@@ -97,7 +98,7 @@ class Fanout:
     def _run_alone(self, job: Job) -> BatchOutcome:
         started = datetime.now(UTC)
         try:
-            return self._pool.run(job, crashes=1)
+            return self._pool.run(job, lost=WORKERS_BEFORE_QUARANTINE - 1)
         except WorkerLost as error:
             return self._give_up(job, job.batch.cells[0], error, started)
 

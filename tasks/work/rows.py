@@ -20,6 +20,7 @@ _TRACEBACK_LINES: Final = 12
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from nst.config.method import Method
     from nst.records import Cell, CellLosses, TraceRecord
     from tasks.jobs import Job
 
@@ -34,6 +35,23 @@ def loss_columns(losses: CellLosses) -> dict[str, Any]:
             target = row if layer in LAYERS else other
             target[f"{name}_loss_{layer}"] = value
     return {**row, "other_layer_losses": to_json(other) if other else None}
+
+
+def actual_columns(config: Method, size: tuple[int, int], cost: float, share: float) -> dict[str, Any]:
+    """Return the columns that planning could only assume: the cost, and the size of a picture as large as its content.
+
+    Args:
+        config: The settings.
+        size: Width and height at which the method worked.
+        cost: The cost that the plan assumed.
+        share: Share of the steps that were done.
+    """
+    columns = dict[str, Any]()
+    if config.takes_original_size:
+        width, height = size
+        cost *= width * height / config.pixels
+        columns["size"] = max(width, height) if config.resize == "long" else min(width, height)
+    return {**columns, "cost": cost * share}
 
 
 def trace_row(cell: Cell, record: TraceRecord) -> dict[str, Any]:

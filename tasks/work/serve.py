@@ -9,6 +9,9 @@ after its commit: a worker that dies loses what it has not acknowledged, two bat
 
 What the owner is told is (kind, key of the job, value):
 
+    ready     None: the device has passed its self-test; jobs may come
+    failing   why the device does not pass it; the process ends, and what it was doing counts for nothing
+    beat      for how many seconds its jobs have not moved (`tasks.work.beats`)
     step      (step, all steps)
     preview   the steps after which previews of cells were stored, by their ids
     computed  None: the next batch may come
@@ -27,8 +30,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from nst.errors import DeviceError
+from tasks.work import beats
 from tasks.work.c_libraries import quiet_c_libraries
 from tasks.work.devices import pin
 
@@ -38,20 +43,53 @@ if TYPE_CHECKING:
 
     from tasks.jobs import Job, TrainingJob
     from tasks.root import Root
+    from tasks.work.stylize import Stylist
 
 _PROGRESS_INTERVAL_S: Final = 0.5
 
 
-def serve(connection: Connection, root: Root, device: str, threads: int) -> None:
-    """Run jobs until the parent closes the pipe or dies: the main function of a worker process."""
+_FAILED: Final = 1
+
+
+def serve(connection: Connection, root: Root, device: str, threads: int, beat_s: float) -> None:
+    """Run jobs until the parent closes the pipe or dies: the main function of a worker process.
+
+    Args:
+        connection: The worker's end of the pipe.
+        root: The root that it writes to.
+        device: As users name it.
+        threads: Threads of its computations.
+        beat_s: Seconds between two signs of life.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Control-C is the parent's to handle
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     quiet_c_libraries()
     _exit_with_parent()
     device = pin(device)
+    owner = _Owner(connection, device)
+    beats.begun()
+    beats.start_beating(partial(owner.tell, "beat", ""), beat_s)  # before torch, whose import may take a minute
+    try:
+        stylist = _start(root, device, threads)
+    except DeviceError as error:
+        owner.leave(error)
+    except Exception as error:
+        owner.tell("failing", "", f"{type(error).__name__}: {error}")
+        raise  # with its trace
+    beats.ended()
+    owner.tell("ready", "", None)
+    _work(owner, connection, stylist)
+
+
+def _start(root: Root, device: str, threads: int) -> Stylist:
+    """Load what jobs need, and test the device.
+
+    Raises:
+        DeviceError: It fails.
+    """
     import torch
 
-    from tasks.jobs import TrainingJob
+    from tasks.work.self_test import device_fault
     from tasks.work.stylize import Stylist
     from tasks.work.workplace import keep_freed_memory
 
@@ -59,34 +97,48 @@ def serve(connection: Connection, root: Root, device: str, threads: int) -> None
     torch.set_num_threads(threads)
     torch.backends.cudnn.deterministic = True
     stylist = Stylist(root, device)
-    owner = _Owner(connection)
+    if fault := device_fault(device):
+        raise DeviceError(fault)
+    return stylist
+
+
+def _work(owner: _Owner, connection: Connection, stylist: Stylist) -> None:
+    """Run jobs as they come."""
+    from tasks.jobs import TrainingJob
+
     writer = ThreadPoolExecutor(1, "writer")  # a single thread: batches are committed in the order of their jobs
     while True:
         try:
             job: Job | TrainingJob = connection.recv()
         except (EOFError, OSError):
             return
+        beats.begun()
         report = _reporter(owner, job.key)
         if isinstance(job, TrainingJob):
             from tasks.work.training import train
 
             stylist.workspace.forget()  # the training wants the device for itself
-            owner.answer(job.key, partial(train, job, root.catalog, device, report))
+            owner.answer(job.key, partial(train, job, stylist.root.catalog, stylist.device, report))
             continue
         try:
             computed = stylist.compute(job, report, partial(owner.tell, "preview", job.key))
         except Exception as error:  # noqa: BLE001  the parent decides what it means
-            owner.tell("error", job.key, _picklable(error))
+            writer.submit(owner.tell_error, job.key, error)  # after what the writer has still to commit
         else:
             owner.tell("computed", job.key, None)
             writer.submit(owner.answer, job.key, partial(stylist.commit, computed))
 
 
 class _Owner:
-    """The process that this worker belongs to; several threads may tell it something."""
+    """The process that this worker belongs to; several threads may tell it something.
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    Args:
+        connection: Leads to it.
+        device: The device of this worker, as torch names it here.
+    """
+
+    def __init__(self, connection: Connection, device: str) -> None:
+        self._connection, self._device = connection, device
         self._lock = threading.Lock()
 
     def tell(self, kind: str, key: str, value: object) -> None:
@@ -99,9 +151,28 @@ class _Owner:
         try:
             outcome = work()
         except Exception as error:  # noqa: BLE001  the parent decides what it means
-            self.tell("error", key, _picklable(error))
+            self.tell_error(key, error)
         else:
             self.tell("done", key, outcome)
+            beats.ended()
+
+    def tell_error(self, key: str, error: Exception) -> None:
+        """Tell the owner what a job raised, or that the device is broken and nothing else is known."""
+        from tasks.work.self_test import acquit
+
+        try:
+            acquit(self._device, [error])
+        except DeviceError as fault:
+            error = fault
+        if isinstance(error, DeviceError):
+            self.leave(error)
+        self.tell("error", key, _picklable(error))
+        beats.ended()
+
+    def leave(self, fault: DeviceError) -> NoReturn:
+        """End this process at once, since its device is broken: nothing that it would still do can be trusted."""
+        self.tell("failing", "", str(fault))
+        os._exit(_FAILED)
 
 
 def _reporter(owner: _Owner, key: str) -> Callable[[int, int], None]:
@@ -109,6 +180,7 @@ def _reporter(owner: _Owner, key: str) -> Callable[[int, int], None]:
 
     def report(step: int, steps: int) -> None:
         nonlocal last
+        beats.moved()
         now = time.monotonic()
         if now - last >= _PROGRESS_INTERVAL_S or step == steps:
             last = now

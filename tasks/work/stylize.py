@@ -29,13 +29,13 @@ from tasks.work.judging import Judging
 from tasks.work.measuring import Measuring
 from tasks.work.previews import StoredPreviews
 from tasks.work.requests import Requests
-from tasks.work.rows import failure_row, failures_id, loss_columns, trace_row
+from tasks.work.rows import actual_columns, failure_row, failures_id, loss_columns, trace_row
+from tasks.work.self_test import acquit
 from tasks.work.workplace import peak_memory, reset_peak_memory, workplace
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nst.config.method import Method
     from nst.records import Cell
     from tasks.root import Root
     from tasks.work.previews import Tell
@@ -104,6 +104,7 @@ class Stylist:
 
         Raises:
             TransientError: The store did not answer.
+            DeviceError: The device is broken, and no cell is to blame.
         """
         started, clock = datetime.now(UTC), time.perf_counter()
         reset_peak_memory(self.device)
@@ -113,6 +114,7 @@ class Stylist:
         clip = bool(ready and ready[0][0].content and ready[0][0].content.clip)
         previews = None if clip else StoredPreviews(self.root.store, job.preview_every, on_preview)
         stylized = self._stylize(job, ready, here, on_step, previews)
+        acquit(self.device, (outcome for outcome in stylized if isinstance(outcome, Exception)))
         seconds = time.perf_counter() - clock
         about = {
             "batch_seconds": seconds,
@@ -149,6 +151,7 @@ class Stylist:
         Raises:
             TransientError: The store did not answer; nothing of the batch is committed, and it may be run again.
             UserError: The store refuses to write, which every cell would meet; nothing of the batch is committed.
+            DeviceError: The device is broken, so that no cell is to blame; nothing of the batch is committed.
         """
         job, failures = computed.job, list(computed.failures)
         rows: list[dict[str, Any]] = []
@@ -174,6 +177,7 @@ class Stylist:
                 continue
             rows.append({**identity_columns(job, cell), **computed.about, **row, "finished_at": datetime.now(UTC)})
             traces += [trace_row(cell, record) for record in getattr(outcome, "trace", ())]
+        acquit(self.device, (failed.error for failed in failures if failed.stage == "write"))
         failed_rows = [failure_row(job, failed.cell, failed.error, failed.stage, computed.here) for failed in failures]
         self._commit(job, rows, traces, failed_rows)
         return BatchOutcome(
@@ -217,7 +221,9 @@ class Stylist:
             **self._measuring.measure(image, request),
             **self._judging.columns(image, request),
             "steps_done": outcome.steps,
-            **_actual(cell.config, picture_size(request), job.batch.cost / len(job.batch.cells), _share(cell, outcome)),
+            **actual_columns(
+                cell.config, picture_size(request), job.batch.cost / len(job.batch.cells), _share(cell, outcome)
+            ),
             "picture_uri": store.url(key),
             "picture_digest": digest,
             "picture_bytes": len(picture),
@@ -240,7 +246,7 @@ class Stylist:
         cost = sum(config.clip_cost(len(shot)) for shot in made.shots)
         return {
             **clip_columns(self.root, made, measure),
-            **_actual(config, made.source.size, cost, made.steps / made.most_steps if made.most_steps else 1.0),
+            **actual_columns(config, made.source.size, cost, made.steps / made.most_steps if made.most_steps else 1.0),
             "seconds": made.seconds,
         }
 
@@ -260,23 +266,6 @@ class Stylist:
 def _is_the_stores(error: Exception) -> bool:
     """Return whether an error of writing a picture is no fault of its cell: the store does not answer, or refuses."""
     return isinstance(error, TransientError) or (isinstance(error, UserError) and not isinstance(error, InputError))
-
-
-def _actual(config: Method, size: tuple[int, int], cost: float, share: float) -> dict[str, Any]:
-    """Return the columns that planning could only assume: the cost, and the size of a picture as large as its content.
-
-    Args:
-        config: The settings.
-        size: Width and height at which the method worked.
-        cost: The cost that the plan assumed.
-        share: Share of the steps that were done.
-    """
-    columns = dict[str, Any]()
-    if config.takes_original_size:
-        width, height = size
-        cost *= width * height / config.pixels
-        columns["size"] = max(width, height) if config.resize == "long" else min(width, height)
-    return {**columns, "cost": cost * share}
 
 
 def _share(cell: Cell, outcome: Stylized) -> float:

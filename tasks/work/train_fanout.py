@@ -36,6 +36,7 @@ class TrainingFanout:
         Raises:
             TransientError: The store did not answer.
             Stopped: The pool was closed; the next run goes on from the last checkpoint.
+            DeviceError: No device works any more; the next run goes on from the last checkpoint.
         """
         started = datetime.now(UTC)
         try:

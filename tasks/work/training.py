@@ -23,6 +23,7 @@ from tasks.models.trained_style import style_notes
 from tasks.work.checkpoints import Checkpoints, Progress
 from tasks.work.dataset import Dataset, prepare_dataset
 from tasks.work.model_rows import Finished, curve_rows, failed_training_row, model_row
+from tasks.work.self_test import acquit
 from tasks.work.workplace import reset_peak_memory, workplace
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def train(job: TrainingJob, catalog: Catalog, device: str, on_step: Callable[[in
 
     Raises:
         TransientError: The store did not answer; a retry goes on from the last checkpoint.
+        DeviceError: The device is broken, and the training is not to blame; a retry goes on as well.
     """
     training = _Training(job, catalog, device)
     failure = None
@@ -61,6 +63,7 @@ def train(job: TrainingJob, catalog: Catalog, device: str, on_step: Callable[[in
     except TransientError:
         raise
     except Exception as error:  # noqa: BLE001  recorded with its trace in the failure's row
+        acquit(device, [error])
         failure = training.fail(error)
     return TrainingOutcome(job.spec.model_id, failure)
 

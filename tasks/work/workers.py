@@ -1,35 +1,36 @@
 """One long-lived worker process per device, spawned, pinned before torch is imported, its backbone kept warm.
 
-A worker that dies (killed, lost GPU, crashed decoder) costs its job one attempt, and another worker takes its place.
-What it means when a job kills one worker after the other is decided by `fanout`. Knows nothing of Prefect.
+A worker that dies or hangs (killed, lost GPU, crashed decoder) costs its job one attempt, and another worker takes its
+place. Whether the job or the device is at fault is decided by the self-test of that other worker: one that does not
+pass it is a strike against the device and nothing against the job. A device that has had too many strikes is used no
+more, and its jobs go to the others.
+
+What it means when a job loses one worker after the other is decided by `fanout`. Knows nothing of Prefect.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import queue
-import signal
+import logging
 import threading
-import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final, Self, overload
 
-from nst.errors import Stopped, WorkerLost
+from nst.errors import DeviceError, Stopped, WorkerLost
 from tasks.jobs import BatchOutcome
 from tasks.work.devices import usable_cores
-from tasks.work.serve import serve
-from tasks.work.spawning import without_main
+from tasks.work.locks import DeviceLock, lock_of
+from tasks.work.worker import Worker
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
+    from pathlib import Path
 
     from tasks.jobs import Job, TrainingJob, TrainingOutcome
     from tasks.root import Root
+    from tasks.work.worker import AnyJob
 
-if TYPE_CHECKING:
-    AnyJob = TypeVar("AnyJob", Job, TrainingJob, Job | TrainingJob)
+LOGGER: Final = logging.getLogger("nst.devices")
 
 OnStep = Callable[[str, int, int], None]
 """Called with (id of batch or model, step, all steps) at most twice a second per device."""
@@ -40,33 +41,55 @@ OnOutcome = Callable[[BatchOutcome], None]
 OnPreview = Callable[[Mapping[str, int]], None]
 """Called with the steps after which previews of cells were stored, by their ids."""
 
-CRASHES_BEFORE_QUARANTINE: Final = 3
-"""Workers that a job may kill before it is given up."""
+WORKERS_BEFORE_QUARANTINE: Final = 3
+"""Workers that a job may lose before it is given up."""
 
-_OPEN_JOBS: Final = 2
-"""Jobs that a worker may have at one time: one that it computes, and one that it writes."""
+STRIKES: Final = 3
+"""How often in a row, without a job done in between, a device may fail its self-test before it is used no more."""
+
+_LOOK_S: Final = 0.5
+"""Seconds between two attempts to take the lock of a device that another run uses."""
 
 
 class DevicePool:
     """Runs jobs on device workers; `run` may be called from as many threads as there are devices.
 
+    The workers load while the caller goes on; that of a device which another run uses starts when it is free.
+
     Args:
         root: The root that the workers write to.
         devices: "cpu", "mps", "cuda:<id>"; one worker each. Naming a device twice gives it two workers.
         on_step: Progress of a job, called from the thread that waits for it.
+        lock_of: Returns the lock of a device, None if it may be shared with other runs.
     """
 
-    def __init__(self, root: Root, devices: Sequence[str], on_step: OnStep | None = None) -> None:
+    def __init__(
+        self,
+        root: Root,
+        devices: Sequence[str],
+        on_step: OnStep | None = None,
+        lock_of: Callable[[str], DeviceLock | None] = lock_of,
+    ) -> None:
         self._on_steps = [on_step] if on_step else []
         self._on_outcomes: list[OnOutcome] = []
         self._on_previews: list[OnPreview] = []
-        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        self._lock_of = lock_of
+        self._locks: dict[Path, DeviceLock] = {}
+        self._awaited: list[DeviceLock] = []
+        self._changed = threading.Condition()
+        self._closing = threading.Event()
+        self._idle: deque[Worker] = deque()
+        self._strikes: dict[Worker, int] = {}
+        self._retired: list[Worker] = []
         threads = max(1, usable_cores() // max(1, sum(device == "cpu" for device in devices)))
-        self._workers = [_Worker(root, device, threads) for device in devices]
-        for worker in self._workers:
-            worker.start()
-            self._idle.put(worker)
+        self._workers = [Worker(root, device, threads) for device in devices]
         self.devices = tuple(devices)
+        self._beginnings = [threading.Thread(target=self._begin, args=(each,), daemon=True) for each in self._workers]
+        for worker, thread in zip(self._workers, self._beginnings, strict=True):
+            if self._locked(worker.device):
+                with suppress(OSError):  # it is tried again
+                    worker.start()
+            thread.start()
 
     def __enter__(self) -> Self:
         return self
@@ -100,34 +123,32 @@ class DevicePool:
                 on_outcome(value)
 
     @overload
-    def run(self, job: Job, *, crashes: int = ...) -> BatchOutcome: ...
+    def run(self, job: Job, *, lost: int = ...) -> BatchOutcome: ...
     @overload
-    def run(self, job: TrainingJob, *, crashes: int = ...) -> TrainingOutcome: ...
-    def run(
-        self, job: Job | TrainingJob, *, crashes: int = CRASHES_BEFORE_QUARANTINE
-    ) -> BatchOutcome | TrainingOutcome:
-        """Run one job on the next idle worker; a dead worker is replaced and the job tried again.
+    def run(self, job: TrainingJob, *, lost: int = ...) -> TrainingOutcome: ...
+    def run(self, job: Job | TrainingJob, *, lost: int = 0) -> BatchOutcome | TrainingOutcome:
+        """Run one job on the next idle worker; if that is lost, it is replaced and the job tried on the next one.
 
         Args:
             job: What to run.
-            crashes: Workers that the job may kill.
+            lost: Workers that the job has lost before.
 
         Raises:
-            WorkerLost: The job killed as many workers.
+            WorkerLost: The job has lost `WORKERS_BEFORE_QUARANTINE` workers, whose devices work.
+            DeviceError: No device works any more.
             Stopped: The pool was closed.
             TransientError, Exception: Whatever the job raised in the worker.
         """
-        worker = self._idle.get()
-        try:
-            for crash in range(1, crashes + 1):
-                outcome: BatchOutcome | TrainingOutcome | Exception = worker.run([job], self._told)[0][1]
-                if not isinstance(outcome, WorkerLost) or crash == crashes:
-                    break
-        finally:
-            self._idle.put(worker)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+        while True:
+            outcome: BatchOutcome | TrainingOutcome | Exception
+            ((_, outcome),) = self._run_next([job], is_suspected=lost > 0)
+            if isinstance(outcome, WorkerLost):
+                lost += 1
+                if lost < WORKERS_BEFORE_QUARANTINE:
+                    continue
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
 
     def run_in_turn(self, jobs: Sequence[Job]) -> list[tuple[Job, BatchOutcome | Exception]]:
         """Run batches one after the other on the next idle worker, each written while the next one is computed.
@@ -136,16 +157,110 @@ class DevicePool:
 
         Returns:
             The first of the jobs, at least one, each with its outcome or what it raised; `WorkerLost` for what the
-            worker had not acknowledged when it died.
+            worker had not acknowledged when it was lost, if its device works.
+
+        Raises:
+            DeviceError: No device works any more.
+            Stopped: The pool was closed.
+        """
+        return self._run_next(jobs)
+
+    def _run_next(self, jobs: Sequence[AnyJob], *, is_suspected: bool = False) -> list[tuple[AnyJob, Any]]:
+        """Run jobs on the next idle worker, as `run_in_turn`; on another one if the device of the first one fails."""
+        while True:
+            worker = self._take()
+            try:
+                ended = self._ran(worker, jobs, is_suspected=is_suspected) if self._made_ready(worker) else []
+            finally:
+                self._give_back(worker)
+            if ended:
+                return ended
+
+    def _ran(self, worker: Worker, jobs: Sequence[AnyJob], *, is_suspected: bool) -> list[tuple[AnyJob, Any]]:
+        """Run jobs on a worker that is ready, and return those whose end is no fault of its device.
+
+        A device that fails its self-test after a job, and passes it in a new process, may have been brought down by the
+        job. Only the first attempt of each job is then a strike, so that one job alone cannot have a device retired.
+        """
+        ended = worker.run(jobs, self._told)
+        if any(not isinstance(outcome, Exception) for _, outcome in ended):
+            self._strikes[worker] = 0
+        lost = next((outcome for _, outcome in ended if isinstance(outcome, WorkerLost)), None)
+        if lost is None:
+            return ended
+        LOGGER.warning("%s", lost)
+        if worker.fault and not is_suspected:
+            self._strikes[worker] = self._strikes.get(worker, 0) + 1
+        if self._made_ready(worker):
+            return ended
+        return [(job, outcome) for job, outcome in ended if outcome is not lost]
+
+    def _begin(self, worker: Worker) -> None:
+        """Have a worker ready for the first time, once no other run uses its device."""
+        try:
+            while not self._locked(worker.device):
+                if self._closing.wait(_LOOK_S):
+                    return
+            self._made_ready(worker)
+        except Stopped:
+            return
+        except BaseException as error:
+            worker.fault = f"{type(error).__name__}: {error}"
+            self._retire(worker)
+            raise
+        self._give_back(worker)
+
+    def _locked(self, device: str) -> bool:
+        """Lock a device for this pool if no other run uses it, and return whether it may be used; say once if not."""
+        lock = self._lock_of(device)
+        if lock is None:
+            return True
+        with self._changed:
+            lock = self._locks.setdefault(lock.path, lock)  # several workers, or two names, of one device
+            if lock.acquire():
+                return True
+            if lock not in self._awaited:
+                self._awaited.append(lock)
+                LOGGER.warning("%s is used by %s; waiting", device, lock.holder() or "another process")
+            return False
+
+    def _made_ready(self, worker: Worker) -> bool:
+        """Return whether a worker is ready, after as many starts as its device may fail; a device that fails retires.
 
         Raises:
             Stopped: The pool was closed.
         """
-        worker = self._idle.get()
-        try:
-            return worker.run(jobs, self._told)
-        finally:
-            self._idle.put(worker)
+        while self._strikes.get(worker, 0) < STRIKES:
+            if worker.prepare():
+                return True
+            self._strikes[worker] = self._strikes.get(worker, 0) + 1
+        self._retire(worker)
+        return False
+
+    def _retire(self, worker: Worker) -> None:
+        with self._changed:
+            self._retired.append(worker)
+            self._changed.notify_all()
+        LOGGER.warning("%s is not used any more: %s", worker.device, worker.fault)
+        worker.stop()
+
+    def _take(self) -> Worker:
+        """Wait for an idle worker."""
+        with self._changed:
+            while not self._idle or self._closing.is_set():
+                if self._closing.is_set():
+                    raise Stopped("the pool was closed")
+                if len(self._retired) == len(self._workers):
+                    faults = dict.fromkeys(f"{worker.device}: {worker.fault}" for worker in self._retired)
+                    raise DeviceError(f"no device works: {'; '.join(faults)}", hint="`nst doctor` tests each device")
+                self._changed.wait()
+            return self._idle.popleft()
+
+    def _give_back(self, worker: Worker) -> None:
+        with self._changed:
+            if worker not in self._retired:
+                self._idle.append(worker)
+                self._changed.notify()
 
     def pids(self) -> list[int]:
         """Return the process ids of the living workers."""
@@ -154,104 +269,12 @@ class DevicePool:
 
     def close(self) -> None:
         """Stop all workers, also in the middle of a batch: what is not committed is done again by the next run."""
+        with self._changed:
+            self._closing.set()
+            self._changed.notify_all()
         for worker in self._workers:
             worker.stop()
-
-
-class _Worker:
-    """The parent's end of one worker process."""
-
-    def __init__(self, root: Root, device: str, threads: int) -> None:
-        self.device = device
-        self.arguments = (root, device, threads)
-        self.process: multiprocessing.process.BaseProcess | None = None
-        self.connection: Connection | None = None
-        self.stopping = False
-        self._changing = threading.Lock()
-
-    def start(self) -> None:
-        """Start a process.
-
-        Raises:
-            Stopped: The pool was closed.
-        """
-        context = multiprocessing.get_context("spawn")
-        label = f"{self.device}-{uuid.uuid4().hex[:6]}"  # what the column `worker` holds
-        with self._changing:
-            self._refuse_if_stopping()
-            self.connection, child_end = context.Pipe()
-            self.process = context.Process(target=serve, args=(child_end, *self.arguments), name=label, daemon=True)
-            # Control-C reaches the whole process group: the child is born deaf to it, not only after its first imports.
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
-                with without_main():
-                    self.process.start()
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            child_end.close()
-
-    def run(self, jobs: Sequence[AnyJob], told: Callable[[str, str, Any], None]) -> list[tuple[AnyJob, Any]]:
-        """Run jobs as `DevicePool.run_in_turn` does.
-
-        Args:
-            jobs: The jobs.
-            told: Called with (kind, key of the job, value) of what concerns more than the order of jobs.
-        """
-        self._refuse_if_stopping()
-        if self.process is None or not self.process.is_alive():
-            self.start()
-        assert self.connection is not None
-        waiting = deque(jobs)
-        open_: dict[str, AnyJob] = {}
-        ended: list[tuple[AnyJob, Any]] = []
-        free = True  # whether the worker computes nothing
-        try:
-            while waiting or open_:
-                if waiting and free and len(open_) < _OPEN_JOBS:
-                    job = waiting.popleft()
-                    open_[job.key] = job
-                    self.connection.send(job)
-                    free = False
-                    continue
-                kind, key, value = self.connection.recv()
-                if kind in {"step", "preview"}:
-                    told(kind, key, value)
-                elif kind == "computed":
-                    free = True
-                else:
-                    ended.append((open_.pop(key), value))
-                    if kind == "error":
-                        waiting.clear()
-                    else:
-                        told(kind, key, value)
-        except (EOFError, ConnectionError):
-            self._refuse_if_stopping()
-            lost = WorkerLost(f"the worker of {self.device} died {self._cause_of_death()}")
-            lost.workplace = {"worker": self.process.name if self.process else None, "device": self.device}
-            ended += [(job, lost) for job in open_.values()]
-        return ended
-
-    def _refuse_if_stopping(self) -> None:
-        if self.stopping:
-            raise Stopped(f"the worker of {self.device} was stopped")
-
-    def _cause_of_death(self) -> str:
-        assert self.process is not None
-        self.process.join(timeout=5)
-        code = self.process.exitcode
-        if code is not None and code < 0:
-            hint = ", perhaps by lack of memory" if -code == signal.SIGKILL else ""
-            return f"by {signal.Signals(-code).name}{hint}"
-        return f"with exit code {code}"
-
-    def stop(self) -> None:
-        """End the process; a thread that waits for its answer sees the pipe close."""
-        with self._changing:
-            self.stopping = True
-            process = self.process
-        if process is not None and process.is_alive():
-            process.terminate()
-            process.join(timeout=2)
-            if process.is_alive():
-                process.kill()
-                process.join(timeout=2)
+        for thread in self._beginnings:
+            thread.join(timeout=2)
+        for lock in self._locks.values():
+            lock.release()

@@ -1,5 +1,7 @@
 """Deterministic simulation of the catalog: workers, publishers, a compactor, a collector and readers over one store.
 
+Publishers clear records away and merge files as they publish; each process has a clock of its own, minutes off.
+
 Every actor is a greenlet that runs the real code of `tasks/catalog`; at every request to the store one seed decides who
 runs next and what goes wrong: a crash before or after the request's effect, an answer that is lost and retried, a store
 that gives up, a request that lands after its client died or gave up. `python tests/simulator.py --seeds 3000` runs many
@@ -41,6 +43,12 @@ BATCHES = {
 }
 DROPPED = "c05"
 """A cell that two batches hold and that is dropped again and again."""
+KEPT_S = (0.0, 20.0, 600.0)
+"""For how long records are kept, by the seed: also no time at all, since nothing but comfort may depend on it."""
+MOST_SMALL = 2
+"""Small files at which publishing merges them."""
+SKEW_S = 120.0
+"""How far a process's clock is off, before or behind."""
 GAVE_UP = "the store did not answer before the deadline"
 LEAST_OPS, MOST_OPS = 1_800, 13_000
 
@@ -226,14 +234,17 @@ class Simulation:
     def catalog(self) -> Catalog:
         """Return what a fresh process has: nothing remembered."""
         world = self.world
+        skew = world.dice.uniform(-SKEW_S, SKEW_S) if not self.single_publisher else 0.0  # turns need equal clocks
         return self.make(
             SimulatedStore(world),
             single_publisher=self.single_publisher,
             threads=0,
             codec=JsonCodec(),
-            clock=world.clock,
+            clock=lambda: world.clock() + skew,
             sleep=world.sleep,
             checkpoint_every=2,
+            kept_s=KEPT_S[world.seed % len(KEPT_S)],
+            most_small=MOST_SMALL,
         )
 
     def worker(self, name: str, sweep: str) -> None:

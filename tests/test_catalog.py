@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nst.errors import StorageError, UserError
-from tasks.catalog import Catalog, layout
+from tasks.catalog import Catalog, layout, publish
 from tasks.catalog.lease import LIFE
 from tasks.catalog.log import Claim
 from tasks.store import open_store
@@ -194,6 +194,53 @@ def test_publishing_clears_the_records_of_an_hour_ago_away(tmp_path: Path) -> No
     assert len(waiting) == 1  # however long the sweep runs, a publication lists what is new
     assert again(catalog).keys("results") == {f"c{i}" for i in range(5)}
     assert again(catalog).read("results").num_rows == 5
+
+
+def test_a_publishing_removes_a_bounded_number_of_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "MOST_CLEARED", 3)
+    now = [NOW.timestamp()]
+    catalog = Catalog(open_store(tmp_path), clock=lambda: now[0])
+    for i in range(8):
+        catalog.commit("results", "s", f"b{i}", rows(f"c{i}"))
+    catalog.publish("results")
+    now[0] += 3600
+    left = []
+    for _ in range(4):
+        catalog.publish("results")
+        left.append(len(catalog.store.list(layout.records("results"))))
+    assert left == [5, 2, 0, 0]
+
+
+def test_publishing_for_days_leaves_few_files(tmp_path: Path) -> None:
+    catalog = Catalog(open_store(tmp_path), most_small=4)
+    for i in range(30):
+        catalog.commit("results", "s", f"b{i}", rows(f"c{i}"))
+        catalog.publish("results")
+        assert len(catalog.store.list("catalog/results/month=2")) < 4
+    assert again(catalog).keys("results") == {f"c{i}" for i in range(30)}
+    assert again(catalog).read("results").num_rows == 30
+
+
+def test_rows_are_published_beside_a_small_file_that_is_damaged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A merge that was claimed and cannot be carried out would stop everybody who publishes."""
+    catalog = Catalog(open_store(tmp_path), most_small=4)
+    for i in range(3):
+        catalog.commit("results", "s", f"b{i}", rows(f"c{i}"))
+        catalog.publish("results")
+    damaged, *_ = (stat.key for stat in catalog.store.list("catalog/results/month=2"))
+    catalog.store.put(damaged, b"PAR1")
+    for i in range(3, 6):
+        catalog.commit("results", "s", f"b{i}", rows(f"c{i}"))
+        assert again(catalog).publish("results") == 1
+        assert catalog.publish("results") == 0
+    assert again(catalog).keys("results") == {f"c{i}" for i in range(6)}
+    assert "small files are not merged" in caplog.text
+    with pytest.raises(UserError, match="damaged"):
+        catalog.compact("results", open_files=2)
+    catalog.commit("results", "s", "b6", rows("c6"))
+    assert again(catalog).publish("results") == 1
 
 
 def test_a_lost_file_is_made_again_from_its_records(catalog: Catalog) -> None:

@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 import simulator
 
-from tasks.catalog import Catalog, heal, layout, ledger, publish, read, records
+from tasks.catalog import Catalog, compact, heal, layout, ledger, publish, read, records
 
 BLOCK = 50
 SEEDS = 2000 if "NST_SEED" in os.environ else 200
@@ -176,4 +176,52 @@ def test_removing_inputs_before_the_merged_file_is_there_is_found_out(monkeypatc
 
     monkeypatch.setattr("tasks.catalog.publish.heal", delete_first)
     monkeypatch.setattr("tasks.catalog.compact.heal", delete_first)
+    assert first_fault()
+
+
+def test_publishers_clear_records_away_and_merge_files_as_they_publish(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else does so here, and what they promise holds."""
+    monkeypatch.setattr(Catalog, "gc", lambda *_, **__: 0)
+    monkeypatch.setattr(Catalog, "compact", lambda *_, **__: 0)
+    merged = 0
+    for seed in range(0, 60, 3):  # the seeds whose publishers keep no record
+        _, world = simulator.run(seed)
+        assert not [key for key in world.objects if "/wal/" in key]
+        merged += sum(json.loads(data)["op"] == "compact" for key, data in world.objects.items() if "/log/" in key)
+    assert merged > 20
+
+
+def test_clearing_a_record_before_its_file_is_in_place_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    append = ledger.Ledger.append
+
+    def append_and_clear(self: ledger.Ledger, claim) -> bool:
+        done = append(self, claim)
+        self.delete(layout.record(self.table.name, name) for name, _ in claim.records if done)
+        return done
+
+    monkeypatch.setattr(ledger.Ledger, "append", append_and_clear)
+    assert first_fault()
+
+
+def test_clearing_what_was_listed_without_asking_the_log_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def clear_all(at: ledger.Ledger, names, **_) -> int:
+        at.delete(layout.record(at.table.name, name) for name in at.pending())
+        return len(names)
+
+    monkeypatch.setattr(publish, "clear", clear_all)
+    assert "missed" in str(first_fault())
+
+
+def test_writing_a_file_that_was_made_for_a_claim_that_another_process_won_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A merged file is made before it is claimed; it must not be written under somebody else's claim of that number."""
+    made: dict[int, bytes] = {}
+
+    def build(at: ledger.Ledger, claim) -> bytes:
+        made[claim.number] = heal.build(at, claim)
+        return made[claim.number]
+
+    monkeypatch.setattr(compact, "build", build)
+    monkeypatch.setattr(compact, "heal", lambda at, *, force=False, **_: heal.heal(at, made=made, force=force))
     assert first_fault()

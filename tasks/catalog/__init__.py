@@ -23,7 +23,7 @@ from tasks.catalog import publish as _publish
 from tasks.catalog import read as _read
 from tasks.catalog.heal import heal as _heal
 from tasks.catalog.lease import lease
-from tasks.catalog.ledger import Ledger, Moved
+from tasks.catalog.ledger import MOST_SMALL_FILES, RECORDS_KEPT_S, Ledger, Moved
 from tasks.catalog.parquet import Codec, Parquet
 from tasks.catalog.schema import SCHEMAS
 
@@ -50,7 +50,7 @@ class Catalog:
         single_publisher: True on stores without create-only writes (`tasks.store.probe`): publishers then take turns by
             tickets (`lease.py`).
         threads: Requests in flight at once; with 0 all are made one by one in the calling thread.
-        codec, clock, sleep, checkpoint_every: Replaced by tests.
+        codec, clock, sleep, checkpoint_every, kept_s, most_small: Replaced by tests (`Ledger`).
     """
 
     def __init__(
@@ -63,12 +63,15 @@ class Catalog:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         checkpoint_every: int = 64,
+        kept_s: float = RECORDS_KEPT_S,
+        most_small: int = MOST_SMALL_FILES,
     ) -> None:
         self.store = store
         self.single_publisher = single_publisher
         kind = codec or Parquet()
         self._ledgers = {
-            name: Ledger(store, table, kind, threads, checkpoint_every, clock, sleep) for name, table in SCHEMAS.items()
+            name: Ledger(store, table, kind, threads, checkpoint_every, clock, sleep, kept_s, most_small)
+            for name, table in SCHEMAS.items()
         }
         self._anchored: set[str] = set()
 
@@ -125,14 +128,20 @@ class Catalog:
         return (not self.single_publisher or self.store.head(key) is None) and self.store.put(key, data, create=True)
 
     def publish(self, table: str) -> int:
-        """Publish what was committed before this call and return the number of rows that became visible."""
+        """Publish what was committed before this call and return the number of rows that became visible.
+
+        It also clears old commit records away and merges small files where there are many, so that a run of days keeps
+        few of either.
+        """
         ledger = self.ledger(table)
         with ledger.lock:
             self._anchor(ledger)
             if self.single_publisher and _publish.idle(ledger):
                 return 0  # nothing to publish: no need to wait for a turn
             with lease(ledger, needed=self.single_publisher):
-                return _publish.publish(ledger)
+                published = _publish.publish(ledger)
+                _compact.keep_few(ledger)
+                return published
 
     def _anchor(self, ledger: Ledger) -> None:
         """Make sure that plain readers find every column, before the first row is published."""
@@ -160,7 +169,7 @@ class Catalog:
             _publish.publish(ledger)
             return _drop.drop(ledger, column, frozenset(values))
 
-    def gc(self, table: str, *, grace: float = _compact.RECORDS_KEPT_S) -> int:
+    def gc(self, table: str, *, grace: float = RECORDS_KEPT_S) -> int:
         """Remove commit records published at least `grace` seconds ago and return how many."""
         ledger = self.ledger(table)
         with ledger.lock, lease(ledger, needed=self.single_publisher):

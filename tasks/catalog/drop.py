@@ -32,11 +32,12 @@ def drop(ledger: Ledger, column: str, values: AbstractSet[str]) -> int:
         values: The values in the rows to be dropped.
     """
     assert ledger.table.key in {None, column}
-    dropped = attempt = 0
+    dropped, attempt, is_first = 0, 0, True
     found: dict[str, list[_Row]] = {}
     while True:
         try:
-            heal(ledger, force=attempt == 0)
+            heal(ledger, force=is_first)
+            is_first = False
             for file in ledger.state.live.keys() - found.keys():
                 found[file] = _rows(ledger, file, column, values)
             chosen = {file: rows for file, rows in sorted(found.items()) if rows and file in ledger.state.live}
@@ -46,10 +47,11 @@ def drop(ledger: Ledger, column: str, values: AbstractSet[str]) -> int:
                 chosen = dict([next(iter(chosen.items()))])
             if ledger.append(_claim(ledger, column, chosen)):
                 dropped += sum(map(len, chosen.values()))
+                attempt = 0
         except Moved:
             ledger.sync()
             ledger.back_off(attempt)
-        attempt += 1
+            attempt += 1
 
 
 _Row = tuple[str, str | None]

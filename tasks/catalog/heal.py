@@ -20,12 +20,19 @@ if TYPE_CHECKING:
     from tasks.catalog.records import Record
 
 
-def heal(ledger: Ledger, known: Mapping[str, Record] | None = None, *, force: bool = False) -> None:
+def heal(
+    ledger: Ledger,
+    known: Mapping[str, Record] | None = None,
+    *,
+    made: Mapping[int, bytes] | None = None,
+    force: bool = False,
+) -> None:
     """Make the files agree with the folded log.
 
     Args:
         ledger: The table, folded.
         known: Commit records that are in memory already, by name.
+        made: Files that are in memory already, by the number of their claim.
         force: List the files even if this process has seen every file in its place since the log last grew.
 
     Raises:
@@ -37,7 +44,9 @@ def heal(ledger: Ledger, known: Mapping[str, Record] | None = None, *, force: bo
         have = {stat.key for stat in ledger.store.list(layout.files(ledger.table.name))}
         missing = [file for file in ledger.state.live if file not in have]
         for file in missing:
-            ledger.store.put(file, build(ledger, _claim_of(ledger, file), known), create=True)
+            claim = _claim_of(ledger, file)
+            data = (made or {}).get(claim.number) or build(ledger, claim, known)
+            ledger.store.put(file, data, create=True)
         if missing and ledger.sync().number != number:
             continue  # what was just written may be replaced by now, but not before the newest file is written
         ledger.delete(sorted(ledger.state.dead & have))

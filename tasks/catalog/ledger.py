@@ -28,6 +28,12 @@ LOGGER = logging.getLogger("nst.catalog")
 LOOK_AHEAD = 16
 """Claims that are asked for at once when the log is read."""
 
+RECORDS_KEPT_S = 600.0
+"""For how long commit records stay after they were published, seconds."""
+
+MOST_SMALL_FILES = 64
+"""Number of small files of a month at which publishing merges them, and the most that are merged at once."""
+
 _Item = TypeVar("_Item")
 _Found = TypeVar("_Found")
 
@@ -45,6 +51,8 @@ class Ledger:
         every: A checkpoint is written when the log has grown by this many claims.
         clock: Returns seconds since the epoch.
         sleep: Waits this many seconds.
+        kept_s: For how long commit records stay after they were published, seconds.
+        most_small: Number of small files of a month at which publishing merges them.
         state: The claims folded so far.
         claims: Claims in memory, by number.
         saved: Number of claims in the newest checkpoint; None before the log was read.
@@ -58,6 +66,8 @@ class Ledger:
     every: int = 64
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
+    kept_s: float = RECORDS_KEPT_S
+    most_small: int = MOST_SMALL_FILES
     lock: threading.RLock = field(default_factory=threading.RLock)
     state: State = field(default_factory=State)
     claims: dict[int, Claim] = field(default_factory=dict)

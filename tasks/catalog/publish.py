@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MAX_RECORDS = 2_000
 MAX_ROWS = 20_000
 
+MOST_CLEARED = 5_000
+"""Commit records that one publishing removes at most, so that it is not held up by those of a night."""
+
 
 def publish(ledger: Ledger) -> int:
     """Publish every commit record that is in the store now and return the number of rows that became visible.
@@ -38,7 +41,8 @@ def publish(ledger: Ledger) -> int:
             heal(ledger, known)
             records, waiting = _next(ledger, waiting, known)
             if not records:
-                clear(ledger, listed)  # so that the next listing is short, however long the sweep
+                # So that the next listing is short, however long the sweep.
+                clear(ledger, listed, grace=ledger.kept_s, most=MOST_CLEARED)
                 return published
             claim = plan(ledger.table, ledger.state, records, ledger.clock())
             if ledger.append(claim):

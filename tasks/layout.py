@@ -13,6 +13,7 @@ gallery/<name>-<id>/                                                 pages of th
 gallery/together/, gallery/together-<digest>/                        pages of all sweeps, and of several by their names
 gallery/together*/sweeps.json                                        ids of the sweeps that such a page shows
 state/clips/<sha256>.json                                            what clips hold, by the digest of their file
+state/clock/<random>                                                 there for a moment, to learn the store's time
 state/removals/<id>.json                                             sweeps whose removal has begun and not ended
 state/running/<sweep_id>/<participant>.json                          heartbeats of runs of a sweep, or `trainings`
 state/plans/<id>[-<scope>].json                                      plans of open sweeps and trainings
@@ -37,7 +38,10 @@ PICTURES: Final = "pictures/"
 THUMBNAILS: Final = "thumbs/"
 PREVIEWS: Final = "previews/"
 MODELS: Final = "models/"
+SAMPLES: Final = "models/samples/"
 TRAININGS: Final = "state/trainings/"
+PAGES: Final = "gallery/"
+CLOCK: Final = "state/clock/"
 REMOVALS: Final = "state/removals/"
 TOGETHER: Final = "gallery/together"
 SHOWN_SWEEPS: Final = "sweeps.json"
@@ -86,7 +90,7 @@ def weights_key(digest: str) -> str:
 
 def samples_key(model_id: str, steps: int) -> str:
     """Return the key of a model's sample pictures after this many steps."""
-    return f"{MODELS}samples/{model_id}/{steps:09d}.jpg"
+    return f"{SAMPLES}{model_id}/{steps:09d}.jpg"
 
 
 def evidence_key(model_id: str, attempt: int, suffix: str) -> str:

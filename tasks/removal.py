@@ -29,6 +29,7 @@ from tasks.layout import (
     removal_key,
     thumbnail_key,
 )
+from tasks.naming import Names
 
 if TYPE_CHECKING:
     from tasks.root import Root
@@ -45,6 +46,12 @@ _ABOUT_CELLS: Final = (
     ("votes", "vote_id", "right_cell_id"),
 )
 """Tables whose rows are about cells and have a key of their own, that key, and the column with the id of the cell."""
+
+_PICTURES: Final = {
+    "results": ["picture_digest", "picture_format", "picture_bytes"],
+    "frames": ["picture_digest", "picture_bytes"],
+}
+"""The tables whose rows have a picture, and the columns about it; a frame is a PNG file."""
 
 _CLIPS: Final = frozenset({"gif", "mkv", "mp4", "webp"})
 """Formats of pictures that are clips, of which the page may have copies."""
@@ -81,7 +88,6 @@ _REMOVAL: Final = TypeAdapter(Removal)
 
 def plan_removal(root: Root, sweep_id: str, name: str) -> Removal:
     """Return what the removal of a sweep would take away; changes nothing."""
-    import pyarrow as pa
     import pyarrow.compute as pc
 
     catalog = root.catalog
@@ -90,21 +96,13 @@ def plan_removal(root: Root, sweep_id: str, name: str) -> Removal:
     mine = pc.equal(sweeps["sweep_id"], sweep_id)
     cells = set(sweeps.filter(mine)["cell_id"].to_pylist())
     own = cells.difference(sweeps.filter(pc.invert(mine))["cell_id"].to_pylist())
-    results = catalog.read("results", ["cell_id", "picture_digest", "picture_format", "picture_bytes"])
-    taken = pc.is_in(results["cell_id"], pa.array(sorted(own), pa.string()))
-    gone = results.filter(taken)
-    shared = set(results.filter(pc.invert(taken))["picture_digest"].to_pylist())
-    sizes = {
-        (digest, form): size or 0
-        for _, digest, form, size in zip(*(gone[name].to_pylist() for name in gone.column_names), strict=True)
-        if digest is not None and digest not in shared
-    }
-    frames = catalog.read("frames", ["cell_id", "picture_digest", "picture_bytes"])
-    taken = pc.is_in(frames["cell_id"], pa.array(sorted(own), pa.string()))
-    held = set(frames.filter(pc.invert(taken))["picture_digest"].to_pylist()) | shared
-    lost = frames.filter(taken)
-    pairs = zip(lost["picture_digest"].to_pylist(), lost["picture_bytes"].to_pylist(), strict=True)
-    sizes |= {(digest, "png"): size or 0 for digest, size in pairs if digest not in held}
+    sizes: dict[tuple[str, str], int] = {}
+    for table, columns in _PICTURES.items():
+        for row in catalog.read(table, columns, where=("cell_id", own)).to_pylist():
+            if row["picture_digest"] is not None:
+                sizes[row["picture_digest"], row.get("picture_format", "png")] = row["picture_bytes"] or 0
+    named = Names(catalog, without=own).pictures([digest for digest, _ in sizes])
+    sizes = {picture: size for (picture, size), is_named in zip(sizes.items(), named, strict=True) if not is_named}
     ordered = tuple(sorted(own))
     return Removal(sweep_id, name, edition, len(cells), ordered, tuple(sorted(sizes)), sum(sizes.values()))
 
@@ -150,12 +148,8 @@ def _finish(root: Root, removal: Removal) -> None:
             about = catalog.read(table, [key, column], where=(column, unnamed))
             if about.num_rows:
                 catalog.drop(table, key, set(about[key].to_pylist()))
-    kept = {
-        digest
-        for table in ("results", "frames")
-        for digest in catalog.read(table, ["picture_digest"])["picture_digest"].to_pylist()
-    }
-    gone = [(digest, form) for digest, form in removal.pictures if digest not in kept]
+    kept = Names(catalog).pictures([digest for digest, _ in removal.pictures])
+    gone = [picture for picture, is_kept in zip(removal.pictures, kept, strict=True) if not is_kept]
     keys = [key for digest, form in gone for key in (picture_key(digest, form), thumbnail_key(digest))]
     clips = [digest for digest, form in gone if form in _CLIPS]
     keys += [copy_key(digest, content=content) for digest in clips for content in (False, True)]

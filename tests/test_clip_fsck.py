@@ -15,6 +15,7 @@ from cells import blocks
 
 from tasks.catalog import layout
 from tasks.fsck.check import fsck
+from tasks.fsck.orphans import find_orphans, store_time
 from tasks.fsck.repair import plan_repair, repair
 from tasks.root import Root
 from tasks.work import clip_frames
@@ -85,6 +86,7 @@ DAMAGE: dict[str, tuple[Callable[[Any, str], object], str]] = {
 
 def test_a_whole_clip_has_nothing_wrong(sweep):
     report = check(sweep)
+    assert find_orphans(Root(sweep.root.uri), store_time(sweep.root.store), grace=-2) == ()
     assert report.ok, report.lines()
     assert report.notes == []
     assert report.counts["pictures of frames"] == report.counts["pictures of frames read"] == 4

@@ -23,6 +23,7 @@ from flows.order.sweep import SweepOrder
 from nst.errors import ManifestError, StorageError
 from nst.manifest.sweep import parse_manifest
 from tasks.fsck.check import fsck
+from tasks.fsck.orphans import find_orphans, store_time
 from tasks.heartbeat import running_sweeps
 from tasks.layout import preview_key, previews
 from tasks.pages.export import export_sweep
@@ -92,6 +93,7 @@ def test_previews_count_the_steps_of_all_levels_and_have_the_size_of_theirs(tmp_
     (row,) = run(prepared)
     assert row["steps_done"] == 16
     assert steps_of(row) == [3, 6, 9, 12, 15]
+    assert find_orphans(prepared.root, store_time(prepared.root.store), grace=-2) == ()
     assert [preview_of(prepared, row, step).shape for step in (6, 9)] == [(15, 20, 3), (30, 40, 3)]
 
 

@@ -20,6 +20,7 @@ from flows.order.night import NightFailed, run_night
 from nst.errors import ManifestError, UserError
 from nst.pictures.images import decode, read_provenance
 from tasks.fsck.check import fsck
+from tasks.fsck.orphans import find_orphans, store_time
 from tasks.models.card import model_card, model_rows
 from tasks.root import open_root
 
@@ -88,6 +89,13 @@ def test_a_failed_training_fails_its_own_cells_and_no_others(folder):
     assert set(cells.model_id) == set(training.model_id)
     assert not set(cells.model_id) & set(table(folder, "models").model_id)
     assert fsck(open_root("out")).ok
+
+
+def test_rows_name_whatever_is_left_when_trainings_and_sweeps_have_ended(folder):
+    root = open_root("out")
+    objects = {stat.key.split("/")[0] for stat in root.store.list("")}
+    assert objects >= {"pictures", "thumbs", "models", "gallery"}
+    assert find_orphans(root, store_time(root.store), grace=-2) == ()
 
 
 def test_photographs_are_prepared_as_large_as_squares_are_cut_from(folder):

@@ -69,28 +69,40 @@ def repair(
     read_data: Annotated[
         float, typer.Option("--read-data", min=0, max=1, help="Share of the pictures whose bytes are read and checked.")
     ] = 1.0,
+    grace: Annotated[
+        float, typer.Option("--grace", min=1, help="Hours for which pictures and other files stay that no row names.")
+    ] = 24.0,
     yes: YesOption = False,
 ) -> None:
-    """Drop rows whose picture is gone or differs.
+    """Drop rows whose picture is gone or differs, and remove what no row names.
 
-    They run again with the next `nst run`; rows of frames of clips, and of models whose weights are gone, likewise.
+    The rows run again with the next `nst run`; rows of frames of clips, and of models whose weights are gone, likewise.
+    What no row names was left by batches that were killed, or that two runs computed at once.
     """
+    from tasks.fsck.orphans import remove_orphans
     from tasks.fsck.repair import plan_repair
     from tasks.fsck.repair import repair as do_repair
     from tasks.root import open_root
 
     opened = open_root(root, probed=yes)
-    planned = plan_repair(opened, read_data=read_data)
+    planned = plan_repair(opened, read_data=read_data, grace=grace * 3600)
     _list("cells whose picture is gone or differs, or lacks frames", planned.cells)
     _list("frames of clips whose picture is gone or differs", planned.frames)
     _list("models whose weights are gone or differ", planned.models)
-    if not planned.faults:
+    for kind in planned.orphans:
+        old = f"{kind.old:,} of them ({kind.old_size:,} bytes) for more than {grace:g} hours"
+        out.say(f"{kind.number:,} {kind.kind} ({kind.size:,} bytes) belong to no row, {old}")
+    if not planned.faults and not any(kind.old for kind in planned.orphans):
         out.say("nothing to repair")
-    elif yes:
-        dropped = do_repair(opened, planned)
-        out.say(f"dropped {dropped:,} rows; run their sweeps and trainings again to make them anew")
-    else:
+    elif not yes:
         out.say(_NOTHING_CHANGED)
+    else:
+        dropped = do_repair(opened, planned)
+        if planned.faults:
+            out.say(f"dropped {dropped:,} rows; run their sweeps and trainings again to make them anew")
+        number, size = remove_orphans(opened, grace * 3600)
+        if number:
+            out.say(f"removed {number:,} objects ({size:,} bytes) that belonged to no row")
 
 
 def _list(title: str, rows: tuple[FaultyRow, ...]) -> None:

@@ -13,13 +13,14 @@ import numpy as np
 
 from nst.errors import UserError
 from tasks.catalog import layout, log, records
+from tasks.catalog.keyless import KeylessState, digests_of
 from tasks.catalog.ledger import LOOK_AHEAD
 from tasks.catalog.log import State
 from tasks.catalog.parquet import from_file, walk
 from tasks.catalog.schema import SCHEMAS
 from tasks.fsck.clips import check_clips
 from tasks.fsck.findings import Finding, Report
-from tasks.fsck.keys import KeyHistory, KeylessState, KeysOfFiles, digests_of, first_of
+from tasks.fsck.keys import KeyHistory, KeysOfFiles, first_of
 from tasks.fsck.models import check_checkpoints, check_models
 from tasks.fsck.names import check_names
 from tasks.fsck.pictures import check_pictures
@@ -27,8 +28,8 @@ from tasks.fsck.pictures import check_pictures
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tasks.catalog.keyless import Digests
     from tasks.catalog.ledger import Ledger
-    from tasks.fsck.keys import Digests
     from tasks.root import Root
 
     _Checkpoint = ValueError | tuple[bytes, Digests]

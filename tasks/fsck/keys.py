@@ -1,34 +1,18 @@
-"""The keys of a table with a million rows in little memory: their digests, in arrays, in place of sets of strings.
-
-A key is known by 16 bytes of its BLAKE2b hash, so that two keys of one table count as one with a probability of 1e-27
-at a million rows.
-"""
+"""The keys that a log publishes and those that its files hold, as digests (`tasks.catalog.keyless`)."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.catalog.log import Claim, State
+from tasks.catalog.keyless import digests_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
-    from typing import Any
 
-    import numpy.typing as npt
-
-    from tasks.catalog.ledger import Ledger
-
-    Digests = npt.NDArray[np.bytes_]
-
-
-def digests_of(keys: Iterable[Any]) -> Digests:
-    """Return the digests of keys, in their order."""
-    hashed = (hashlib.blake2b(str(k).encode(errors="surrogatepass"), digest_size=16).digest() for k in keys)
-    return np.fromiter(hashed, "S16")
+    from tasks.catalog.keyless import Digests
+    from tasks.catalog.log import Claim
 
 
 def first_of(keys: Iterable[str], wanted: Digests) -> str:
@@ -88,20 +72,3 @@ class KeysOfFiles:
         twice = np.intersect1d(seen[times > 1], known, assume_unique=True)
         unknown = np.setdiff1d(seen, known, assume_unique=True)
         return twice, unknown, np.setdiff1d(known, seen, assume_unique=True)
-
-
-class KeylessState(State):
-    """A folded log that does not know the published keys, which take most of the memory of a state."""
-
-    def apply(self, claim: Claim, table: str, suffix: str) -> None:
-        """Fold the next claim into the state."""
-        super().apply(replace(claim, keys=(), values=()), table, suffix)
-
-
-def without_keys(ledger: Ledger) -> Ledger:
-    """Return a ledger of the same table that folds the log from its first claim, and knows no key.
-
-    It reads what the other one reads; rows that are not published yet, and never will be since their keys are published
-    already, are read along with the others.
-    """
-    return replace(ledger, state=KeylessState(), claims={}, saved=0)

@@ -44,7 +44,10 @@ def faulty_models(catalog: Catalog, report: Report) -> Iterator[FaultyRow]:
     if rows:
         report.counts["models"] += len(rows)
     if orphans := len(present - set(keys)):
-        report.notes.append(f"{orphans} weights belong to no model: left by trainings that did not end, harmless")
+        report.notes.append(
+            f"{orphans} weights belong to no model: left by trainings that did not end, "
+            "harmless; `nst repair` removes them"
+        )
 
 
 def check_checkpoints(catalog: Catalog, report: Report) -> None:
@@ -58,4 +61,4 @@ def check_checkpoints(catalog: Catalog, report: Report) -> None:
     if found:
         report.counts["checkpoints"] += len(found)
     if left := sum(checkpoint.model_id in trained for checkpoint in found.values()):
-        report.notes.append(f"{left} checkpoints of trained models are left over, harmless: delete them for space")
+        report.notes.append(f"{left} checkpoints of trained models are left over, harmless; `nst repair` removes them")

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from tasks.catalog.keyless import without_keys
 from tasks.catalog.parquet import from_file, to_arrow
 from tasks.catalog.read import snapshot
-from tasks.fsck.keys import without_keys
 from tasks.layout import PICTURES
 
 if TYPE_CHECKING:
@@ -135,11 +135,14 @@ def faulty_pictures(catalog: Catalog, report: Report, read_data: float) -> Itera
             digests = {digest for digest, _ in here}
             report.counts[rows.counted] += len(digests)
             known |= digests
-        orphans += sum(len(stats) for digest, stats in present.items() if digest not in known)
+        orphans += sum(len(present[digest]) for digest in present.keys() - known if re.match(_DIGEST, digest))
     for rows, _, nameless in found:
         yield from ((rows, fault) for fault in _faulty_rows(catalog, rows, faults[rows], nameless))
     if orphans:
-        report.notes.append(f"{orphans} pictures belong to no done row: left by batches that did not end, harmless")
+        report.notes.append(
+            f"{orphans} pictures belong to no done row: left by batches that did not end, "
+            "harmless; `nst repair` removes them"
+        )
         report.counts["orphan pictures"] += orphans
 
 

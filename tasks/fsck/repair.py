@@ -1,13 +1,18 @@
-"""Drops the rows whose picture or weights are gone or differ, so that cells, frames and models are made again."""
+"""Drops the rows whose picture or weights are gone or differ, so that cells, frames and models are made again.
+
+It also finds, and removes, what no row names (`tasks.fsck.orphans`).
+"""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.fsck.clips import short_clips
 from tasks.fsck.findings import Report
 from tasks.fsck.models import faulty_models
+from tasks.fsck.orphans import GRACE_S, Orphans, find_orphans
 from tasks.fsck.pictures import CELLS, FRAMES, FaultyRow, faulty_pictures
 from tasks.heartbeat import refuse_while_running
 
@@ -17,11 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """The rows that a repair drops."""
+    """The rows that a repair drops, and the objects that no row names."""
 
     cells: tuple[FaultyRow, ...]
     frames: tuple[FaultyRow, ...]
     models: tuple[FaultyRow, ...]
+    orphans: tuple[Orphans, ...]
 
     @property
     def faults(self) -> int:
@@ -29,18 +35,21 @@ class Repair:
         return len(self.cells) + len(self.frames) + len(self.models)
 
 
-def plan_repair(root: Root, *, read_data: float = 1.0) -> Repair:
-    """Find the rows to drop; changes nothing.
+def plan_repair(root: Root, *, read_data: float = 1.0, grace: float = GRACE_S) -> Repair:
+    """Find the rows to drop and what no row names; changes nothing.
 
     Args:
         root: The root.
+        grace: For how long an object stays that no row names, seconds; by the clock of this machine, since nothing is
+            written here from which the store's would be known.
         read_data: Share of the pictures whose bytes are read and hashed, 0..1; a missing one is found in any case.
     """
     counts = Report()
     found = list(faulty_pictures(root.catalog, counts, read_data))
     cells, frames = (tuple(row for rows, row in found if rows is table) for table in (CELLS, FRAMES))
     clips = tuple(short_clips(root.catalog, {row.id for row in frames}))
-    return Repair(cells + clips, frames, tuple(faulty_models(root.catalog, counts)))
+    models = tuple(faulty_models(root.catalog, counts))
+    return Repair(cells + clips, frames, models, find_orphans(root, time.time(), grace))
 
 
 def repair(root: Root, planned: Repair) -> int:

@@ -6,7 +6,7 @@ Keys are relative to the root, "/"-separated, without empty, "." or ".." parts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from nst.errors import InputError
@@ -28,11 +28,14 @@ class Stat:
         size: Bytes.
         etag: A token that changes when the bytes change (S3's ETag; times, size and inode of a local file); "" where
             there is none.
+        modified: When it was written last, by the clock of the store, seconds since the epoch; None where the store
+            does not say. Equal bytes that are written again change it, and on S3 leave the token as it is.
     """
 
     key: str
     size: int
     etag: str
+    modified: float | None = field(default=None, compare=False)
 
 
 @runtime_checkable

@@ -21,6 +21,9 @@ from tasks.store.patience import PassingError, Patience, persist
 _LOCK = threading.RLock()
 _TOKENS = ("ETag", "etag", "md5Hash", "generation", "content_md5", "mtime", "LastModified", "last_modified", "created")
 
+_TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
+"""What fsspec's file systems call the time of the last change."""
+
 
 class FsspecStore:
     """All objects below `protocol://root` through fsspec.
@@ -129,4 +132,15 @@ class FsspecStore:
 def _stat(key: str, info: dict[str, Any]) -> Stat:
     token = next((info[name] for name in _TOKENS if info.get(name)), "")
     token = token.timestamp() if isinstance(token, datetime) else token  # memory:// gives the same time in both forms
-    return Stat(key, int(info["size"] or 0), str(token))
+    return Stat(key, int(info["size"] or 0), str(token), _modified(info))
+
+
+def _modified(info: dict[str, Any]) -> float | None:
+    """Return when an object was written last, None where the file system does not say."""
+    time = next((info[name] for name in _TIMES if info.get(name)), None)
+    if isinstance(time, str):
+        with contextlib.suppress(ValueError):
+            time = datetime.fromisoformat(time)
+    if isinstance(time, datetime):
+        return time.timestamp()
+    return float(time) if isinstance(time, int | float) else None

@@ -170,11 +170,11 @@ class LocalStore:
             os.unlink(self.path(key))
 
     def _attempt_list(self, prefix: str) -> list[Stat]:
-        folder = prefix.rpartition("/")[0]
+        folder, _, begin = prefix.rpartition("/")
         with _translated("list", self.url(prefix)):
             _check_links(os.path.join(self.root, folder))
-            stats = [stat_of(key, found) for key, what, found in self._walk(folder) if what == FILE and found]
-            return sorted((found for found in stats if found.key.startswith(prefix)), key=lambda found: found.key)
+            stats = [stat_of(key, found) for key, what, found in self._walk(folder, begin) if what == FILE and found]
+            return sorted(stats, key=lambda found: found.key)
 
     def names(self) -> list[tuple[str, str]]:
         """Return every name below the root, folders included, with what it holds."""
@@ -182,12 +182,13 @@ class LocalStore:
             return sorted((key, what) for key, what, _ in self._walk(""))
 
     def _walk(
-        self, folder: str, above: frozenset[str] = frozenset()
+        self, folder: str, begin: str = "", above: frozenset[str] = frozenset()
     ) -> Iterator[tuple[str, str, os.stat_result | None]]:
         """Yield the names below a folder, at any depth, with what `_look` says of them.
 
         Args:
             folder: Key of the folder.
+            begin: How the names in this folder begin, those below it not among them.
             above: The real paths of the folders that it was reached through.
         """
         here = os.path.join(self.root, folder)
@@ -203,12 +204,14 @@ class LocalStore:
             if name.startswith(ASIDE):
                 _remove_leftover(path)
                 continue
+            if not name.startswith(begin):
+                continue
             key = f"{folder}/{name}" if folder else name
             what, found = _look(path)
             if what != NOTHING:  # else it was deleted while it is listed
                 yield key, what, found
             if what == FOLDER:
-                yield from self._walk(key, above | {real})
+                yield from self._walk(key, above=above | {real})
 
     def list(self, prefix: str) -> list[Stat]:
         """Return the objects whose key starts with `prefix`, sorted by key."""
@@ -220,7 +223,8 @@ def stat_of(key: str, found: os.stat_result) -> Stat:
 
     Anybody can set the time of the last change of the bytes; that of the last change of the file is the system's.
     """
-    return Stat(key, found.st_size, f"{found.st_mtime_ns:x}-{found.st_ctime_ns:x}-{found.st_size:x}-{found.st_ino:x}")
+    etag = f"{found.st_mtime_ns:x}-{found.st_ctime_ns:x}-{found.st_size:x}-{found.st_ino:x}"
+    return Stat(key, found.st_size, etag, found.st_mtime)
 
 
 class _BrokenLinkError(OSError):

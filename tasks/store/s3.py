@@ -14,6 +14,7 @@ import hashlib
 import os
 import threading
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import s3fs
@@ -126,7 +127,7 @@ class S3Store:
             found = self._do("head", key, lambda: self._look(full))
         except FileNotFoundError:
             return None
-        return Stat(key, int(found["ContentLength"]), found["ETag"].strip('"'))
+        return Stat(key, int(found["ContentLength"]), found["ETag"].strip('"'), _modified(found))
 
     def delete(self, key: str) -> None:
         """Remove an object; if there is none, do nothing."""
@@ -145,7 +146,7 @@ class S3Store:
             for item in page.get("Contents", ()):
                 if not item["Key"].endswith("/"):  # the empty objects by which some tools mark folders
                     key = item["Key"][len(self._prefix) :]
-                    found.append(Stat(key, int(item["Size"]), item["ETag"].strip('"')))
+                    found.append(Stat(key, int(item["Size"]), item["ETag"].strip('"'), _modified(item)))
             if not page.get("IsTruncated"):
                 return sorted(found, key=lambda stat: stat.key)
             where["ContinuationToken"] = page["NextContinuationToken"]
@@ -266,6 +267,12 @@ class S3Store:
                 raise raised from error
 
         return persist(once, self._patience, what, place_of(self._fs.endpoint_url))
+
+
+def _modified(item: dict[str, Any]) -> float | None:
+    """Return when an object was written last."""
+    time = item.get("LastModified")
+    return time.timestamp() if isinstance(time, datetime) else None
 
 
 def _from_s3(answer: dict[str, Any], key: str) -> dict[str, Any]:

@@ -33,19 +33,19 @@ class CountingStore(LocalStore):
         super().__init__(root)
         self.requests: Counter[str] = Counter()
 
-    def get(self, key: str, **options: Any) -> bytes:  # noqa: D102
+    def get(self, key: str, **options: Any) -> bytes:
         self.requests["get"] += 1
         return super().get(key, **options)
 
-    def put(self, key: str, data: bytes, *, create: bool = False) -> bool:  # noqa: D102
+    def put(self, key: str, data: bytes, *, create: bool = False) -> bool:
         self.requests["put"] += 1
         return super().put(key, data, create=create)
 
-    def list(self, prefix: str) -> Any:  # noqa: D102
+    def list(self, prefix: str) -> Any:
         self.requests["list"] += 1
         return super().list(prefix)
 
-    def delete(self, key: str) -> None:  # noqa: D102
+    def delete(self, key: str) -> None:
         self.requests["delete"] += 1
         super().delete(key)
 

@@ -282,9 +282,13 @@ class Simulation:
                 return
 
     def read(self, catalog: Catalog) -> list[dict[str, Any]]:
+        if self.world.dice.random() < 0.2:
+            catalog = self.catalog()  # another process, which has the log still to read
         promised = set(self.observer.acked)
         rows = self.rows(catalog, live=True)
         self.observer.check(rows, promised, "live reader")
+        if self.world.dice.random() < 0.2:
+            catalog = self.catalog()
         done = catalog.keys(self.table)
         if missed := promised - done - {DROPPED}:
             self.observer.fault(f"keys() missed {sorted(missed)}")

@@ -211,6 +211,21 @@ def test_a_publishing_removes_a_bounded_number_of_records(tmp_path: Path, monkey
     assert left == [5, 2, 0, 0]
 
 
+def test_whoever_asks_again_what_is_done_reads_each_record_once(tmp_path: Path) -> None:
+    worker, waiting = Catalog(open_store(tmp_path)), Catalog(open_store(tmp_path))
+    read: list[str] = []
+    get = waiting.store.get
+    waiting.store.get = lambda key: read.append(key) or get(key)  # type: ignore[method-assign]
+    for i in range(5):
+        worker.commit("results", "s", f"b{i}", rows(f"c{i}"))
+        assert waiting.keys("results") == {f"c{n}" for n in range(i + 1)}
+        assert "c4" not in waiting.known("results") or i == 4
+    of_records = [key for key in read if "/wal/" in key]
+    assert len(of_records) == len(set(of_records)) == 5
+    worker.publish("results")
+    assert waiting.keys("results") == {f"c{i}" for i in range(5)}
+
+
 def test_publishing_for_days_leaves_few_files(tmp_path: Path) -> None:
     catalog = Catalog(open_store(tmp_path), most_small=4)
     for i in range(30):

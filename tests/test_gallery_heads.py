@@ -13,6 +13,7 @@ from PIL import Image
 from sweeps import plan, run
 
 from nst.config import METHOD_CONFIGS
+from tasks.fsck.orphans import find_orphans, store_time
 from tasks.pages.export import export_sweep
 from tasks.pages.large_heads import MOST_PX, largest_of_plan
 from tasks.pages.report import report
@@ -78,6 +79,7 @@ def test_the_large_ones_are_written_once(tmp_path, monkeypatch):
         lambda self, key, data, **k: (written.append(key), put(self, key, data, **k))[1],
     )
     report(prepared)
+    assert find_orphans(prepared.root, store_time(prepared.root.store), grace=-2) == ()
     assert written
     assert not [key for key in written if "/inputs/" in key]
 

@@ -55,6 +55,7 @@ class Ledger:
         most_small: Number of small files of a month at which publishing merges them.
         state: The claims folded so far.
         claims: Claims in memory, by number.
+        committed: Keys of the rows of commit records that were read and not claimed then, by the names of the records.
         saved: Number of claims in the newest checkpoint; None before the log was read.
         least: Claims that the log has at least: a claim below that is not there is lost, and not one to make.
     """
@@ -71,6 +72,7 @@ class Ledger:
     lock: threading.RLock = field(default_factory=threading.RLock)
     state: State = field(default_factory=State)
     claims: dict[int, Claim] = field(default_factory=dict)
+    committed: dict[str, frozenset[str]] = field(default_factory=dict)
     saved: int | None = None
     least: int = 0
     guard: Callable[[], None] = lambda: None

@@ -39,8 +39,8 @@ def keys(ledger: Ledger, column: str, *, live: bool) -> set[str]:
 
     def once() -> set[str]:
         with ledger.lock:
-            records = _unpublished(ledger, live=live)
-            return ledger.state.keys.union(row[column] for record in records for row in record.rows)
+            committed = _unpublished_keys(ledger, live=live)
+            return ledger.state.keys | committed  # as they are after the log was folded
 
     return _until_still(ledger, once)
 
@@ -63,13 +63,12 @@ class Keys:
 
 def known(ledger: Ledger) -> Keys:
     """Return the values of the table's key, committed but unpublished rows included; no Parquet is read."""
-    column = ledger.table.key
-    assert column, f"table {ledger.table.name!r} has no key"
+    assert ledger.table.key, f"table {ledger.table.name!r} has no key"
 
     def once() -> Keys:
         with ledger.lock:
-            records = _unpublished(ledger, live=True)
-            return Keys(ledger.state.keys, {row[column] for record in records for row in record.rows})
+            committed = _unpublished_keys(ledger, live=True)
+            return Keys(ledger.state.keys, committed)  # as above
 
     return _until_still(ledger, once)
 
@@ -137,6 +136,23 @@ def _unpublished(ledger: Ledger, *, live: bool) -> list[Record]:
     """Return the records that belong to no claim; the log is folded after they were listed, and only then."""
     waiting = ledger.pending() if live else []
     return ledger.readable(ledger.sync().new(waiting))
+
+
+def _unpublished_keys(ledger: Ledger, *, live: bool) -> set[str]:
+    """Return the keys of the rows that belong to no claim; the log is folded as in `_unpublished`.
+
+    A record of a table with a key has a name of its own and never changes, so that whoever waits for others to finish
+    and asks again and again reads each record once.
+    """
+    column = ledger.table.key
+    assert column
+    waiting = ledger.pending() if live else []
+    waiting = ledger.sync().new(waiting)
+    known = {name: ledger.committed[name] for name in waiting if name in ledger.committed}
+    for record in ledger.readable([name for name in waiting if name not in known]):
+        known[record.name] = frozenset(row[column] for row in record.rows)
+    ledger.committed = known
+    return set().union(*known.values())
 
 
 def _parsed(ledger: Ledger, file: str, data: bytes | None, parse: Callable[[bytes], _Found]) -> _Found:

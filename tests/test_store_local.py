@@ -210,7 +210,7 @@ def test_a_name_that_holds_no_file_is_neither_absent_nor_taken(tmp_path: Path, w
         with pytest.raises(UserError, match=f"{tmp_path}/k is {what}, not a file"):
             use("k")
     assert store.list("") == []
-    assert store.names() == [("k", what)]
+    assert list(store.names()) == [("k", what)]
     assert asides(tmp_path) == []
 
 

@@ -176,10 +176,10 @@ class LocalStore:
             stats = [stat_of(key, found) for key, what, found in self._walk(folder, begin) if what == FILE and found]
             return sorted(stats, key=lambda found: found.key)
 
-    def names(self) -> list[tuple[str, str]]:
-        """Return every name below the root, folders included, with what it holds."""
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Yield every name below the root, folders included, with what it holds, in no order."""
         with _translated("list", self.uri):
-            return sorted((key, what) for key, what, _ in self._walk(""))
+            yield from ((key, what) for key, what, _ in self._walk(""))
 
     def _walk(
         self, folder: str, begin: str = "", above: frozenset[str] = frozenset()

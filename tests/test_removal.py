@@ -106,6 +106,16 @@ def test_a_removed_sweep_takes_its_own_cells_and_nothing_else(root: Root, tmp_pa
     assert fsck(open_root(root.uri)).ok
 
 
+def test_a_picture_that_another_row_names_by_then_stays(tmp_path: Path) -> None:
+    root = only(tmp_path, "aaaa1111")
+    planned = plan_removal(root, "aaaa1111", "na")
+    assert len(planned.pictures) == 2  # those of x and y
+    submit(root.catalog, "bbbb2222")  # it has y, and w whose picture is that of x
+    remove(root, planned)
+    assert content(root) == content(only(tmp_path, "bbbb2222"))
+    assert fsck(open_root(root.uri)).ok
+
+
 def test_removing_all_sweeps_leaves_no_picture_and_submitting_brings_them_back(root: Root) -> None:
     before = content(root)
     for sweep in SWEEPS:

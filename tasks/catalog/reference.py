@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 _MANIFEST: Final = "manifest.md"
 _INTRODUCTION: Final = f"""
 Each table of the catalog is a folder of Parquet files, `<root>/catalog/<table>/`, which pandas, DuckDB and Polars read
-as they are. A column is null where it does not apply. At the end of a run, once an hour of a long one and at night small
-files are merged. A reader that lists the folder in that moment may see a row twice, which `drop_duplicates("cell_id")`
-mends, or find a file missing that was replaced, and has to read again; it never misses a row. A setting of a method is a column under its
-path, with `_` for the dots; its meaning stands in the [reference of the manifest]({_MANIFEST}). What "orders 43 of 48
-pairs" and "descriptive" mean stands in [scores.md](scores.md). This page is generated from the code:
-`nst schema --catalog` prints it.
+as they are. A column is null where it does not apply. At the end of a run, once an hour of a long one and at night
+small files are merged. A reader that lists the folder in that moment may see a row twice, which
+`drop_duplicates("cell_id")` mends, or find a file missing that was replaced, and has to read again; it never misses a
+row. A setting of a method is a column under its path, with `_` for the dots; its meaning stands in the
+[reference of the manifest]({_MANIFEST}). What "orders 43 of 48 pairs" and "descriptive" mean stands in
+[scores.md](scores.md). This page is generated from the code: `nst schema --catalog` prints it.
 """
 _SETTINGS: Final = "settings"
 _ABOUT_SETTINGS: Final = "Mappings and lists are compact JSON. The links lead to what a setting means."

@@ -64,4 +64,4 @@ def repair(root: Root, planned: Repair) -> int:
         ("frames", "frame_key", planned.frames),
         ("models", "model_id", planned.models),
     )
-    return sum(root.catalog.drop(table, key, {row.id for row in rows}) for table, key, rows in drops)
+    return sum(root.catalog.drop(table, key, {row.id for row in rows}) for table, key, rows in drops if rows)

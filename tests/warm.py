@@ -5,6 +5,7 @@ what a run does, and not how its processes come to be, takes them from here: `ns
 process of its own, with its own environment, working folder and exit code, and the fixture `warm_workers` (conftest)
 serves a run within the test's process. The workers of both are forked too. How nst itself starts and ends processes is
 asserted with real ones: in test_run.py, test_workers.py, test_stop.py, test_kill.py, test_leaving.py, test_package.py.
+Runs with Prefect are forked by `warm_prefect.py`.
 """
 
 from __future__ import annotations
@@ -102,14 +103,20 @@ def _command(folder: str, arguments: list[str], out: str, err: str) -> None:
 class Command:
     """A running command, as `subprocess.Popen` has it."""
 
-    def __init__(self, arguments: tuple[object, ...], cwd: Path | None, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        arguments: tuple[object, ...],
+        cwd: Path | None,
+        environment: Mapping[str, str],
+        be: Callable[..., None] = _command,
+    ) -> None:
         self._said = tempfile.TemporaryDirectory()
         files = [f"{self._said.name}/{name}" for name in ("out", "err")]
         given = (str(cwd or Path.cwd()), [str(argument) for argument in arguments], *files)
         with pytest.MonkeyPatch.context() as patch:
             for name, value in environment.items():
                 patch.setenv(name, value)
-            self._process = CONTEXT.Process(target=_command, args=given)
+            self._process = CONTEXT.Process(target=be, args=given)
         self._process.start()
         self.pid = self._process.pid
 

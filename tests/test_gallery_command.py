@@ -7,13 +7,13 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import warm
 from browser import CHROMIUM, opened
 from cells import blocks
 from orders import planned
@@ -194,16 +194,18 @@ def test_a_served_page_follows_the_root(tmp_path, place, request):
 @contextmanager
 def serving(root, *arguments):
     """Serve the pages of a root as the command does, and give the address that it prints."""
-    command = [sys.executable, "-m", "flows", "gallery", *arguments, "--serve", "--root", root]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        try:
-            next(process.stdout)
-            yield re.match(r"http://127\.0\.0\.1:\d+/#token=[\w-]{32}(?=  until)", next(process.stdout))[0]
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
-    assert process.returncode == 0
+    process = warm.start("gallery", *arguments, "--serve", "--root", root)
+    try:
+        until = time.monotonic() + warm.DEADLINE_S
+        while process.said[0].count("\n") < 2:
+            assert time.monotonic() < until
+            assert process.poll() is None, process.said
+            time.sleep(0.02)
+        yield re.match(r"http://127\.0\.0\.1:\d+/#token=[\w-]{32}(?=  until)", process.said[0].splitlines()[1])[0]
+    finally:
+        process.send_signal(signal.SIGINT)
+        ended = process.ended()
+    assert ended.returncode == 0
 
 
 def stored(root, table):

@@ -83,13 +83,19 @@ def warm_workers() -> Iterator[None]:
         yield
 
 
-def _command(folder: str, arguments: list[str], out: str, err: str) -> None:
-    """Be the command: in a folder, with these arguments and files for what it says."""
+def take_place(folder: str, out: str, err: str) -> None:
+    """Be a process of its own in a folder, with files for what it says."""
     forkserver._forkserver.ensure_running = lambda: None  # type: ignore[method-assign]  # the one that this came from
     os.setsid()  # what it starts itself is its group
     os.chdir(folder)
     for file, descriptor in ((out, 1), (err, 2)):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # whoever waits for a line reads it at once
+
+
+def _command(folder: str, arguments: list[str], out: str, err: str) -> None:
+    """Be the command: in a folder, with these arguments and files for what it says."""
+    take_place(folder, out, err)
     sys.argv = ["nst", *arguments]
     with warm_workers(), pytest.MonkeyPatch.context() as patch:
         for module in ("stop", "engine"):

@@ -1,15 +1,18 @@
 """Runs with Prefect, and private Prefect servers, that are forked from a process that has imported Prefect already.
 
-The imports of a server take three seconds of processor time, those of a run that is recorded one, besides what `warm.py`
-spares. A run and a server as users start them are those of test_run_page.py, test_prefect_server.py and test_stop.py.
+The imports of a server take three seconds of processor time, and those of a run that is recorded one, besides what
+`warm.py` spares. A run and servers as users start them are those of test_run_page.py and test_prefect_server.py, and a
+worker of Prefect with its runs is that of test_schedule.py.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import runpy
 import signal
 import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -31,6 +34,7 @@ _ORIGIN.set_forkserver_preload([
     *warm.IMPORTED,
     "fastapi.encoders",
     "flows.prefect_engine",
+    "prefect.cli.deploy",
     "prefect.events.worker",
     "prefect.flow_engine",
     "prefect.server.api.server",
@@ -50,13 +54,10 @@ def start(*arguments: object, cwd: Path, **environment: str) -> warm.Command:
         return warm.Command(arguments, cwd, environment, _command)
 
 
-def run(target: Any, *arguments: Any) -> int | None:
-    """Run a function in a process that is forked, and return its exit code."""
+def prefect(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command `prefect` with these arguments, and return its exit code and what it said."""
     with _forked_from_the_origin():
-        process = warm.CONTEXT.Process(target=target, args=arguments)
-        process.start()
-    process.join()
-    return process.exitcode
+        return warm.Command(arguments, cwd, environment, _prefect).ended()
 
 
 @contextmanager
@@ -85,6 +86,13 @@ def _command(*given: Any) -> None:
     _as_if_just_imported()
     with _servers_are_forked():
         warm._command(*given)
+
+
+def _prefect(folder: str, arguments: list[str], *said: str) -> None:
+    _as_if_just_imported()
+    warm.take_place(folder, *said)
+    sys.argv = ["prefect", *arguments]
+    runpy.run_module("prefect", run_name="__main__")
 
 
 def _as_if_just_imported() -> None:

@@ -191,17 +191,25 @@ def test_a_served_page_follows_the_root(tmp_path, place, request):
     assert open_root(root).uri.endswith("out" if place == "folder" else "below")
 
 
+def served(root, *arguments, **changed):
+    """Start the command that serves the pages of a root, and return it with the address that it prints."""
+    constants = {f"flows.command.gallery.{name}": value for name, value in changed.items()}
+    process = warm.start("gallery", *arguments, "--serve", "--root", root, changed=constants)
+    until = time.monotonic() + warm.DEADLINE_S
+    while process.said[0].count("\n") < 2:
+        assert time.monotonic() < until
+        assert process.poll() is None, process.said
+        time.sleep(0.02)
+    address = r"http://127\.0\.0\.1:\d+/#token=[\w-]{32}(?=  until)"
+    return process, re.match(address, process.said[0].splitlines()[1])[0]
+
+
 @contextmanager
 def serving(root, *arguments):
-    """Serve the pages of a root as the command does, and give the address that it prints."""
-    process = warm.start("gallery", *arguments, "--serve", "--root", root)
+    """Serve the pages of a root, which is looked at often, and give the address."""
+    process, link = served(root, *arguments, _EVERY_S=0.2)
     try:
-        until = time.monotonic() + warm.DEADLINE_S
-        while process.said[0].count("\n") < 2:
-            assert time.monotonic() < until
-            assert process.poll() is None, process.said
-            time.sleep(0.02)
-        yield re.match(r"http://127\.0\.0\.1:\d+/#token=[\w-]{32}(?=  until)", process.said[0].splitlines()[1])[0]
+        yield link
     finally:
         process.send_signal(signal.SIGINT)
         ended = process.ended()

@@ -112,13 +112,13 @@ def test_every_task_run_is_stored(server):
     def trivial(n):
         return n + 1
 
-    numbers, flow_run_id = run_flow(lambda engine: sorted(results(engine, trivial, range(150), 4)))
-    assert numbers == list(range(1, 151))
-    assert server.drained(flow_run_id, 150)
+    numbers, flow_run_id = run_flow(lambda engine: sorted(results(engine, trivial, range(60), 4)))
+    assert numbers == list(range(1, 61))
+    assert server.drained(flow_run_id, 60)
     count = server.call("POST", "/task_runs/count", {"flow_runs": {"id": {"any_": [flow_run_id]}}})
-    assert count == 150
+    assert count == 60
     assert {run["state_type"] for run in task_runs(server, flow_run_id)} == {"COMPLETED"}
-    assert server._expected[flow_run_id] == 150
+    assert server._expected[flow_run_id] == 60
 
 
 def test_what_began_before_there_was_a_flow_has_its_task_run(server):

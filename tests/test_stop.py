@@ -70,9 +70,10 @@ def start(folder, *more):
         )  # fmt: skip
 
 
-def start_with_prefect(folder, **environment):
+def start_with_prefect(folder, grace_s=DEADLINE_S, **environment):
     environment = {"XDG_STATE_HOME": str(folder / "state"), **environment}
-    return warm_prefect.start("run", "long.yaml", cwd=folder, **environment)
+    changed = {"flows.here.GRACE_S": grace_s}  # what a server has to record a stop
+    return warm_prefect.start("run", "long.yaml", cwd=folder, changed=changed, **environment)
 
 
 def recorded(process):
@@ -365,7 +366,7 @@ def test_a_stop_before_the_server_answers_does_not_wait_for_it(folder, migrated_
 @pytest.mark.xdist_group("prefect")
 def test_one_control_c_ends_a_run_whose_server_hangs(folder, migrated_state):
     shutil.copytree(migrated_state, folder / "state")
-    process = start_with_prefect(folder)
+    process = start_with_prefect(folder, grace_s=1)
     wait_for(lambda: committed(folder) >= 1 and recorded(process), process)
     server = server_of(folder)
     os.kill(server, signal.SIGSTOP)  # it neither answers nor dies

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 IMPORTED = [
+    "aiobotocore.session",
+    "s3fs",
     "torch._dynamo",  # which Adam imports when it is first made
     "pandas",
     "pyarrow.dataset",
@@ -93,13 +95,15 @@ def take_place(folder: str, out: str, err: str) -> None:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # whoever waits for a line reads it at once
 
 
-def _command(folder: str, arguments: list[str], out: str, err: str) -> None:
-    """Be the command: in a folder, with these arguments and files for what it says."""
+def _command(folder: str, arguments: list[str], out: str, err: str, changed: Mapping[str, Any]) -> None:
+    """Be the command: in a folder, with these arguments and files for what it says, and with changed constants."""
     take_place(folder, out, err)
     sys.argv = ["nst", *arguments]
     with warm_workers(), pytest.MonkeyPatch.context() as patch:
         for module in ("stop", "engine"):
             patch.setattr(f"flows.{module}.GRACE_S", DEADLINE_S)  # a stopped run publishes, however slow the machine
+        for name, value in changed.items():
+            patch.setattr(name, value)
         patch.setattr("flows.order.participation.LOOK_EVERY_S", 0.2)
         from flows.__main__ import main
 
@@ -115,10 +119,11 @@ class Command:
         cwd: Path | None,
         environment: Mapping[str, str],
         be: Callable[..., None] = _command,
+        changed: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._said = tempfile.TemporaryDirectory()
         files = [f"{self._said.name}/{name}" for name in ("out", "err")]
-        given = (str(cwd or Path.cwd()), [str(argument) for argument in arguments], *files)
+        given = (str(cwd or Path.cwd()), [str(argument) for argument in arguments], *files, dict(changed))
         with pytest.MonkeyPatch.context() as patch:
             for name, value in environment.items():
                 patch.setenv(name, value)
@@ -151,9 +156,11 @@ class Command:
         return out, err
 
 
-def start(*arguments: object, cwd: Path | None = None, **environment: str) -> Command:
-    """Start the command `nst` with these arguments."""
-    return Command(arguments, cwd, environment)
+def start(
+    *arguments: object, cwd: Path | None = None, changed: Mapping[str, Any] = MappingProxyType({}), **environment: str
+) -> Command:
+    """Start the command `nst` with these arguments; `changed` names constants that it has with other values."""
+    return Command(arguments, cwd, environment, changed=changed)
 
 
 def nst(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:

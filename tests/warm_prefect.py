@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -48,10 +48,12 @@ HELD = "NST_TEST_HELD_SERVER"
 """A variable of the environment: where it is set, a server stops itself before it serves, until SIGCONT."""
 
 
-def start(*arguments: object, cwd: Path, **environment: str) -> warm.Command:
+def start(
+    *arguments: object, cwd: Path, changed: Mapping[str, Any] = MappingProxyType({}), **environment: str
+) -> warm.Command:
     """Start the command `nst` with these arguments; its private server and its workers are forked too."""
     with _forked_from_the_origin():
-        return warm.Command(arguments, cwd, environment, _command)
+        return warm.Command(arguments, cwd, environment, _command, changed)
 
 
 def prefect(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -88,9 +90,9 @@ def _command(*given: Any) -> None:
         warm._command(*given)
 
 
-def _prefect(folder: str, arguments: list[str], *said: str) -> None:
+def _prefect(folder: str, arguments: list[str], out: str, err: str, _: object) -> None:
     _as_if_just_imported()
-    warm.take_place(folder, *said)
+    warm.take_place(folder, out, err)
     sys.argv = ["prefect", *arguments]
     runpy.run_module("prefect", run_name="__main__")
 

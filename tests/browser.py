@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import json
 import shutil
 import subprocess
+import tempfile
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = [
@@ -21,6 +24,9 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--remote-debugging-port=0",
+    "--disable-background-timer-throttling",
+    "--disable-backgrounding-occluded-windows",
+    "--disable-renderer-backgrounding",
 ]
 
 
@@ -85,33 +91,64 @@ class Tab:
                 f" node.dispatchEvent(new Event({event!r}, {{bubbles: true}})); }})()")  # fmt: skip
 
 
+class _Chromium:
+    """The one Chromium of this process. Each profile is a browser context, which shares nothing with the others."""
+
+    def __init__(self):
+        self.contexts = {}
+        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self.process = subprocess.Popen(
+            [CHROMIUM, *FLAGS, f"--user-data-dir={self._folder.name}", "about:blank"],
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        atexit.register(self.end)
+        port = Path(self._folder.name) / "DevToolsActivePort"
+        for _ in range(600):
+            if port.exists() and len(lines := port.read_text().splitlines()) == 2:
+                self.host, self.path = f"ws://127.0.0.1:{lines[0]}", lines[1]
+                return
+            time.sleep(0.05)
+        raise AssertionError("Chromium did not start")
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(20)
+        self._folder.cleanup()
+
+    @contextmanager
+    def connected(self, path, page):
+        from websockets.sync import client
+
+        with client.connect(f"{self.host}{path}", max_size=None, proxy=None) as socket:
+            yield Tab(socket, page)
+
+    @contextmanager
+    def tab(self, page, profile):
+        with self.connected(self.path, page) as browser:
+            if profile not in self.contexts:
+                self.contexts[profile] = browser.call("Target.createBrowserContext")["browserContextId"]
+            window = {"browserContextId": self.contexts[profile], "newWindow": True}
+            target = browser.call("Target.createTarget", url="about:blank", **window)["targetId"]
+            try:
+                with self.connected(f"/devtools/page/{target}", page) as found:
+                    for domain in ("Page", "Runtime", "Log", "Network"):
+                        found.call(f"{domain}.enable")
+                    yield found
+            finally:
+                browser.call("Target.closeTarget", targetId=target)
+
+
+_running = []
+
+
 @contextmanager
 def opened(page, profile):
-    """Start Chromium with a profile in an empty folder, and give a tab for the page, a path."""
-    from websockets.sync import client
+    """Give a tab for the page, a path, in the browser of this process, which starts when it is first needed.
 
-    process = subprocess.Popen(
-        [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        socket = None
-        for _ in range(600):
-            port = profile / "DevToolsActivePort"
-            if port.exists() and len(lines := port.read_text().splitlines()) == 2:
-                socket = client.connect(f"ws://127.0.0.1:{lines[0]}{lines[1]}", max_size=None, proxy=None)
-                break
-            time.sleep(0.05)
-        assert socket is not None, "Chromium did not start"
-        browser = Tab(socket, page)
-        target = browser.call("Target.createTarget", url="about:blank")["targetId"]
-        socket.close()
-        with client.connect(f"ws://127.0.0.1:{lines[0]}/devtools/page/{target}", max_size=None, proxy=None) as socket:
-            found = Tab(socket, page)
-            for domain in ("Page", "Runtime", "Log", "Network"):
-                found.call(f"{domain}.enable")
-            yield found
-    finally:
-        process.terminate()
-        process.wait(20)
+    Whatever is kept under a profile, a name or a path, is there when the profile is opened again, and nowhere else.
+    """
+    if not _running or _running[-1].process.poll() is not None:
+        _running.append(_Chromium())
+    with _running[-1].tab(page, profile) as tab:
+        yield tab

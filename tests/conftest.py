@@ -5,8 +5,8 @@ every test whose file imports none of `tasks`, `flows` and pandas, that takes no
 torchvision), and that is not marked `slow` (more than half a second of processor time, or a few seconds with all of its
 parameters), `process` (starts a process) or `proof`. Files that cannot have a quick test are then not even imported. A
 quick test that starts a process nevertheless fails and says so. `make test` runs `make lint`, then the quick tests,
-then all that are not quick, none of them twice. `make proof` runs the tests marked `proof`, which kill at random
-moments, for longer than `make test` does.
+then all that are neither quick nor marked `proof`, none of them twice. `make proof` runs the tests marked `proof` too:
+they kill at random moments, or assert in more cases what another test asserts in one of each kind.
 
 **The same always.** `make test` gives every run the same order of tests and Hypothesis the same examples, so that what
 passes here passes there; `make proof`, which sets NST_SEED, draws new ones, ten times as many.
@@ -14,6 +14,7 @@ passes here passes there; `make proof`, which sets NST_SEED, draws new ones, ten
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -75,6 +76,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         marked = any(map(item.get_closest_marker, ("slow", "process", "proof")))
         if is_of_nst_alone(item.path) and not costly and not marked:
             item.add_marker("quick")
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector of garbage pass over what lives as long as the process: each full round takes a second."""
+    gc.freeze()
 
 
 @cache
@@ -195,11 +201,16 @@ def torchvision() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def pymatting() -> ModuleType:
-    """The package pymatting, whose import takes seconds, and sets the number of threads of torch for the process."""
+    """The package pymatting, whose import takes seconds, and sets the number of threads of torch for the process.
+
+    Its loops are run by Python: numba would compile them for most of a minute, for pictures of a few pixels.
+    """
     import torch
 
     threads = torch.get_num_threads()
-    import pymatting
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NUMBA_DISABLE_JIT", "1")
+        import pymatting
 
     torch.set_num_threads(threads)  # results of other tests depend on it by rounding
     return pymatting
@@ -274,10 +285,13 @@ def s3() -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def migrated_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state folder as runs under Prefect leave it, to be copied: the tables of a new one take eight seconds."""
+    from warm_prefect import warm_servers
+
     from tasks.prefect.process import start
 
     folder = tmp_path_factory.mktemp("migrated") / "nst/prefect"
-    server = start(folder)
+    with warm_servers():
+        server = start(folder)
     try:
         server.wait_until_healthy(200)
     finally:

@@ -50,7 +50,7 @@ def tab(tmp_path_factory):
     page.write_text(build_gallery(rows, title="choose", page_uri=str(page)), encoding="utf-8")
     with opened(page, tmp_path_factory.mktemp("profile")) as found:
         found.rows, found.downloads = rows, root / "downloads"
-        found.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(found.downloads))
+        found.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(found.downloads))
         yield found
 
 

@@ -7,13 +7,13 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import warm
 from browser import CHROMIUM, opened
 from cells import blocks
 from orders import planned
@@ -191,19 +191,29 @@ def test_a_served_page_follows_the_root(tmp_path, place, request):
     assert open_root(root).uri.endswith("out" if place == "folder" else "below")
 
 
+def served(root, *arguments, **changed):
+    """Start the command that serves the pages of a root, and return it with the address that it prints."""
+    constants = {f"flows.command.gallery.{name}": value for name, value in changed.items()}
+    process = warm.start("gallery", *arguments, "--serve", "--root", root, changed=constants)
+    until = time.monotonic() + warm.DEADLINE_S
+    while process.said[0].count("\n") < 2:
+        assert time.monotonic() < until
+        assert process.poll() is None, process.said
+        time.sleep(0.02)
+    address = r"http://127\.0\.0\.1:\d+/#token=[\w-]{32}(?=  until)"
+    return process, re.match(address, process.said[0].splitlines()[1])[0]
+
+
 @contextmanager
 def serving(root, *arguments):
-    """Serve the pages of a root as the command does, and give the address that it prints."""
-    command = [sys.executable, "-m", "flows", "gallery", *arguments, "--serve", "--root", root]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        try:
-            next(process.stdout)
-            yield re.match(r"http://127\.0\.0\.1:\d+/#token=[\w-]{32}(?=  until)", next(process.stdout))[0]
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
-    assert process.returncode == 0
+    """Serve the pages of a root, which is looked at often, and give the address."""
+    process, link = served(root, *arguments, _EVERY_S=0.2)
+    try:
+        yield link
+    finally:
+        process.send_signal(signal.SIGINT)
+        ended = process.ended()
+    assert ended.returncode == 0
 
 
 def stored(root, table):

@@ -290,8 +290,15 @@ def axe(tab):
 STATES = ["", "view=list&sort=seconds", "view=plot", "view=steps", "view=ranking", "box", "slider", "v", "?"]
 
 
-@pytest.mark.parametrize("width", [1300, 390])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("theme", "width"),
+    [
+        ("light", 1300),
+        ("dark", 390),
+        pytest.param("dark", 1300, marks=pytest.mark.proof),
+        pytest.param("light", 390, marks=pytest.mark.proof),
+    ],
+)
 def test_axe_finds_nothing_in_any_view(tab, theme, width):
     tab.call("Emulation.setDeviceMetricsOverride", width=width, height=850, deviceScaleFactor=1, mobile=width < 500)
     boxes = {"box": f"cell={tab.ids[1]}", "slider": f"cell={tab.ids[1]}&pin={tab.ids[0]}&against=pin&mode=slider"}

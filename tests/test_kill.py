@@ -33,8 +33,6 @@ from tasks.store import open_store
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.proof
-
 KILLS = int(os.environ.get("NST_KILLS", "0"))
 """Random moments to kill at: `make proof` sets it, since no other test may depend on how fast the machine is."""
 
@@ -146,6 +144,7 @@ def test_killed_before_any_of_its_writes_and_run_again_it_gives_the_same_picture
     check_after_the_last_run(folder, root)
 
 
+@pytest.mark.proof
 @pytest.mark.skipif(not KILLS, reason="kills at random moments: make proof")
 @pytest.mark.parametrize("where", ["disk", "s3"])
 @pytest.mark.timeout(3600)

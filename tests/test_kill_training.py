@@ -5,7 +5,6 @@ The trainings run in processes forked from one that has imported torch, so that 
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
@@ -13,13 +12,12 @@ import time
 
 import pandas as pd
 import pytest
+import warm
 from killed_at import kill_before
 from trainings import train_alone, write_manifest, write_pictures
 
 from tasks.fsck.check import fsck
 from tasks.root import open_root
-
-pytestmark = pytest.mark.proof
 
 KILLS = int(os.environ.get("NST_KILLS", "0"))
 """Random moments to kill at: `make proof` sets it, since no other test may depend on how fast the machine is."""
@@ -46,12 +44,9 @@ def train_until(folder, root, pattern="", count=0):
 @pytest.fixture(scope="module")
 def fork():
     """Start a training in another process, which is killed before its nth write of a file whose path has a pattern."""
-    context = multiprocessing.get_context("forkserver")
-    # Adam imports torch._dynamo when it is first made, which would take most of the time.
-    context.set_forkserver_preload(["torch._dynamo", "tasks.work.training", "tasks.planning.training", "trainings"])
 
     def start(*arguments):
-        process = context.Process(target=train_until, args=arguments)
+        process = warm.CONTEXT.Process(target=train_until, args=arguments)
         process.start()
         return process
 
@@ -94,6 +89,7 @@ def test_killed_before_any_of_its_writes_and_run_again_it_gives_the_same_weights
     check_after_the_last_run(folder, root, fork)
 
 
+@pytest.mark.proof
 @pytest.mark.skipif(not KILLS, reason="kills at random moments: make proof")
 @pytest.mark.timeout(600)
 def test_killed_at_random_moments_and_run_again_it_gives_the_same_weights(tmp_path, folder, fork):

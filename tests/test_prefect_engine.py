@@ -11,19 +11,21 @@ import io
 import json
 import os
 import shutil
-import subprocess
-import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
+from warm_prefect import prefect, warm_servers
 
 from nst.errors import InputError, Stopped, StorageError
 from tasks.effect import effect
 from tasks.jobs import Failure, TrainingOutcome
+
+ROOT = Path(__file__).parent.parent
 
 pytestmark = [
     pytest.mark.slow,
@@ -47,8 +49,10 @@ def server(tmp_path_factory, migrated_state):
 
     assert not os.environ.get("PREFECT_API_URL")
     state = shutil.copytree(migrated_state, tmp_path_factory.mktemp("prefect") / "state")
-    with starting_server(state / "nst/prefect") as starting, private_server(starting) as server:
-        yield server
+    with ExitStack() as stack:
+        with warm_servers():
+            starting = stack.enter_context(starting_server(state / "nst/prefect"))
+        yield stack.enter_context(private_server(starting))
 
 
 @pytest.fixture(scope="module")
@@ -108,13 +112,13 @@ def test_every_task_run_is_stored(server):
     def trivial(n):
         return n + 1
 
-    numbers, flow_run_id = run_flow(lambda engine: sorted(results(engine, trivial, range(150), 4)))
-    assert numbers == list(range(1, 151))
-    assert server.drained(flow_run_id, 150)
+    numbers, flow_run_id = run_flow(lambda engine: sorted(results(engine, trivial, range(60), 4)))
+    assert numbers == list(range(1, 61))
+    assert server.drained(flow_run_id, 60)
     count = server.call("POST", "/task_runs/count", {"flow_runs": {"id": {"any_": [flow_run_id]}}})
-    assert count == 150
+    assert count == 60
     assert {run["state_type"] for run in task_runs(server, flow_run_id)} == {"COMPLETED"}
-    assert server._expected[flow_run_id] == 150
+    assert server._expected[flow_run_id] == 60
 
 
 def test_what_began_before_there_was_a_flow_has_its_task_run(server):
@@ -266,10 +270,8 @@ def test_nightly_runs_are_not_deployed_without_a_root(server, work_pool, monkeyp
 
     monkeypatch.delenv("NST_ROOT", raising=False)
     before = deployed()
-    folder, command = Path(__file__).parent.parent, [sys.executable, "-m", "prefect", "--no-prompt", "deploy"]
     for name in ("train-nightly", "compact-nightly"):
-        deploy = [*command, "--name", name, "--prefect-file", "deploy.yaml"]
-        done = subprocess.run(deploy, cwd=folder, capture_output=True, text=True, check=False)
+        done = prefect("--no-prompt", "deploy", "--name", name, "--prefect-file", "deploy.yaml", cwd=ROOT)
         assert done.returncode, done.stdout
         assert "error: NST_ROOT is not set" in done.stderr
         assert "Traceback" not in done.stdout + done.stderr
@@ -329,11 +331,8 @@ def test_the_pages_ask_the_server_that_serves_them(server):
 
 
 def test_deploy_yaml_deploys(server, work_pool, monkeypatch):
-    root = Path(__file__).parent.parent
-    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
     monkeypatch.setenv("NST_ROOT", "s3://bucket/root")
-    deploy = [*prefect, "deploy", "--all", "--prefect-file", "deploy.yaml"]
-    done = subprocess.run(deploy, cwd=root, capture_output=True, text=True, check=False)
+    done = prefect("--no-prompt", "deploy", "--all", "--prefect-file", "deploy.yaml", cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     sweep, compact = (
         server.call("GET", f"/deployments/name/{name}") for name in ("sweep/sweep", "compact/compact-nightly")

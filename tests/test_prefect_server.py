@@ -97,6 +97,7 @@ def test_the_server_dies_with_its_killed_owner(tmp_path):
         pid = int(owner.stdout.readline())
         time.sleep(0.5)
         os.kill(pid, 0)
+        assert os.getsid(pid) == pid  # a Control-C in the terminal of its owner does not reach it
         owner.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 from contextlib import closing
 from urllib.parse import urlsplit
 
 import pytest
 from faultproxy import Rule
 from sweeps import write_pictures
-from test_gallery_command import submitted
+from test_gallery_command import served, submitted
 
 VOTE = {
     "vote_id": "1" * 32, "left_cell_id": "2" * 32, "right_cell_id": "3" * 32, "preferred": "tie", "shown": "side",
@@ -39,24 +36,20 @@ def test_a_bucket_that_is_gone_is_said_and_holds_nothing_up(tmp_path, s3, fault_
     root = f"{s3.bucket()}/below"
     submitted(write_pictures(tmp_path), "one", root=root)
     proxy = fault_proxy()
-    command = [sys.executable, "-m", "flows", "gallery", "--serve", "--root", root]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as process:
-        try:
-            next(process.stdout)
-            link = next(process.stdout).split()[0]
-            assert send(link) == (204, "")
-            proxy.rules.append(Rule("status:503"))
-            for _ in range(2):
-                status, why = send(link)
-                assert status == 502
-                # Everywhere else a store has a minute before that.
-                assert int(re.search(r"gave up after [0-9]+ attempts in ([0-9]+) s", why)[1]) < 60
-            process.send_signal(signal.SIGTERM)
-            said = process.communicate(timeout=DEADLINE_S)[1]
-        finally:
-            process.kill()
-    assert process.returncode == 0
+    process, link = served(root, _PATIENCE_S=1.0)
+    try:
+        assert send(link) == (204, "")
+        proxy.rules.append(Rule("status:503"))
+        for _ in range(2):
+            status, why = send(link)
+            assert status == 502
+            # Everywhere else a store has a minute before that.
+            assert int(re.search(r"gave up after [0-9]+ attempts in ([0-9]+) s", why)[1]) < 60
+    finally:
+        process.send_signal(signal.SIGTERM)
+        ended = process.ended()
+    said = ended.stderr
+    assert ended.returncode == 0
     assert said.count("votes and notes cannot be kept") == 1
     assert said.count("the page is not up to date") <= 1
     assert said.count("not in their tables yet") <= 1

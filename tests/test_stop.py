@@ -1,7 +1,7 @@
 """A stop is no failure: real runs, really interrupted, in a pipe and in a terminal, with and without Prefect.
 
 Control-C, which reaches all processes of a terminal, interrupts processes that nst started itself; where a signal is
-meant for the command alone, the command and its worker are forked from a process that has imported torch.
+meant for the command alone, the command, its worker and its server are forked from one that has imported torch.
 """
 
 from __future__ import annotations
@@ -24,12 +24,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import warm
+import warm_prefect
+from orders import planned
 
 from flows.engine import InlineEngine
 from flows.stop import begin, outcome, stop_signals
 from nst.errors import Stopped
 from nst.pictures.images import encode
 from nst.records import OutputFormat
+from tasks.heartbeat import beating
+from tasks.work.sharing import group_of
 
 MANIFEST = """\
 name: long
@@ -66,13 +70,15 @@ def start(folder, *more):
         )  # fmt: skip
 
 
-def said(folder):
-    return (folder / "said.txt").read_text()
+def start_with_prefect(folder, grace_s=DEADLINE_S, **environment):
+    environment = {"XDG_STATE_HOME": str(folder / "state"), **environment}
+    changed = {"flows.here.GRACE_S": grace_s}  # what a server has to record a stop
+    return warm_prefect.start("run", "long.yaml", cwd=folder, changed=changed, **environment)
 
 
-def recorded(folder):
+def recorded(process):
     """Return whether Prefect records the run, which begins before the private server answers."""
-    return "page of the run" in said(folder)
+    return "page of the run" in process.said[1]
 
 
 def wait_for(happened, process):
@@ -89,14 +95,17 @@ def children(process):
     return [int(pid) for file in files for pid in file.read_text().split()]
 
 
-def servers(process):
-    """Return the process of the private server that a run has started, if it has."""
-    return [pid for pid in children(process) if b"prefect/serve.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+def server_of(folder):
+    """Return the process of the private server that the run has started, if it has: it writes the log."""
+    log = folder / "state/nst/prefect/runs-0.log"
+    return next((int(file.parts[2]) for file in Path("/proc").glob("[0-9]*/fd/1") if leads_to(file, log)), None)
 
 
-def kill_server(process):
-    (server,) = servers(process)
-    os.kill(server, signal.SIGKILL)
+def leads_to(link, path):
+    try:
+        return link.readlink() == path
+    except OSError:  # the process has ended
+        return False
 
 
 def committed(folder):
@@ -133,14 +142,15 @@ def test_sigterm_publishes_and_writes_the_page_and_status_counts_what_is_done(fo
 @pytest.mark.xdist_group("prefect")
 def test_prefect_records_a_stop_as_cancelled_and_retries_nothing(folder, migrated_state):
     shutil.copytree(migrated_state, folder / "state")
-    process = start(folder)
-    wait_for(lambda: committed(folder) >= 2 and recorded(folder), process)
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(DEADLINE_S) == 130, said(folder)
-    assert "Traceback" not in said(folder)
-    assert "ERROR" not in said(folder)
-    assert check_root(folder, 2) in said(folder)
-    assert said(folder).splitlines()[-1] == LAST_LINE
+    process = start_with_prefect(folder)
+    wait_for(lambda: committed(folder) >= 2 and recorded(process), process)
+    process.send_signal(signal.SIGINT)
+    ended = process.ended()
+    assert ended.returncode == 130, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "ERROR" not in ended.stderr
+    assert check_root(folder, 2) in ended.stderr
+    assert ended.stderr.splitlines()[-1] == LAST_LINE
     with contextlib.closing(sqlite3.connect(folder / "state/nst/prefect/runs-0.db")) as records:
         assert records.execute("select state_type, run_count from flow_run").fetchall() == [("CANCELLED", 1)]
         runs = records.execute("select state_type, run_count from task_run").fetchall()
@@ -300,57 +310,70 @@ def test_the_second_signal_is_an_interrupt_and_ignored_signals_stay_ignored():
 @pytest.mark.slow
 @pytest.mark.xdist_group("prefect")
 def test_a_run_outlives_its_private_server_and_says_one_line(folder, migrated_state):
+    """Somebody else holds the last cells until the run has said its line, so that it has something left to outlive."""
     shutil.copytree(migrated_state, folder / "state")
     (folder / "long.yaml").write_text(MANIFEST.replace("2000", "12"))
-    process = start(folder)
-    wait_for(lambda: committed(folder) >= 2 and recorded(folder), process)
-    kill_server(process)
-    assert process.wait(DEADLINE_S) == 0, said(folder)
-    assert "12 done" in said(folder)
-    assert said(folder).count("the private Prefect server died; the run goes on without its page") == 1
-    assert "ERROR" not in said(folder)
-    assert "Traceback" not in said(folder)
-
-
-def test_a_run_does_not_need_a_server_that_never_answers(folder):
-    (folder / "long.yaml").write_text(MANIFEST.replace("2000", "3"))
-    process = start(folder)
-    wait_for(lambda: servers(process), process)
-    kill_server(process)
-    assert process.wait(DEADLINE_S) == 0, said(folder)
-    assert "3 done" in said(folder)
-    (line,) = [line for line in said(folder).splitlines() if "server" in line]
-    assert "the private Prefect server ended with code -9; the run goes on without its page" in line
-    assert "Traceback" not in said(folder)
+    prepared = planned(folder / "long.yaml", folder / "out")
+    with beating(prepared.root.store, prepared.plan.sweep_id) as other:
+        claim = f"state/claims/{group_of(prepared.plan)}/{list(prepared.plan.stretches())[-1]}/1.json"
+        prepared.root.store.put(claim, json.dumps({"participant": other, "nonce": "x"}).encode())
+        process = start_with_prefect(folder)
+        wait_for(lambda: committed(folder) >= 2 and recorded(process), process)
+        os.kill(server_of(folder), signal.SIGKILL)
+        died = "the private Prefect server died; the run goes on without its page"
+        wait_for(lambda: died in process.said[1], process)
+        before = committed(folder)
+    ended = process.ended()
+    assert ended.returncode == 0, ended.stderr
+    assert before < 12
+    assert "12 done" in ended.stdout
+    assert ended.stderr.count(died) == 1
+    assert "ERROR" not in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("prefect")
-def test_a_stop_before_the_server_answers_does_not_wait_for_it(folder):
-    process = start(folder)
-    wait_for(lambda: servers(process), process)
-    (server,) = servers(process)
-    os.kill(server, signal.SIGSTOP)  # it will never answer
-    wait_for(lambda: committed(folder) >= 2, process)
-    os.kill(process.pid, signal.SIGINT)
-    os.kill(server, signal.SIGCONT)
-    assert process.wait(DEADLINE_S) == 130, said(folder)
-    assert check_root(folder, 2) in said(folder)
-    assert said(folder).splitlines()[-1] == LAST_LINE
-    assert "Traceback" not in said(folder)
+def test_a_run_does_not_need_a_server_that_never_answers(folder):
+    (folder / "long.yaml").write_text(MANIFEST.replace("2000", "3"))
+    process = start_with_prefect(folder, **{warm_prefect.HELD: "1"})
+    wait_for(lambda: server_of(folder), process)
+    os.kill(server_of(folder), signal.SIGKILL)
+    ended = process.ended()
+    assert ended.returncode == 0, ended.stderr
+    assert "3 done" in ended.stdout
+    (line,) = [line for line in ended.stderr.splitlines() if "server" in line]
+    assert "the private Prefect server ended with code -9; the run goes on without its page" in line
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("prefect")
+def test_a_stop_before_the_server_answers_does_not_wait_for_it(folder, migrated_state):
+    shutil.copytree(migrated_state, folder / "state")
+    process = start_with_prefect(folder, **{warm_prefect.HELD: "1"})  # it will never answer
+    wait_for(lambda: server_of(folder) and committed(folder) >= 2, process)
+    process.send_signal(signal.SIGINT)
+    os.kill(server_of(folder), signal.SIGCONT)
+    ended = process.ended()
+    assert ended.returncode == 130, ended.stderr
+    assert check_root(folder, 2) in ended.stderr
+    assert ended.stderr.splitlines()[-1] == LAST_LINE
+    assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("prefect")
 def test_one_control_c_ends_a_run_whose_server_hangs(folder, migrated_state):
     shutil.copytree(migrated_state, folder / "state")
-    process = start(folder)
-    wait_for(lambda: committed(folder) >= 1 and recorded(folder), process)
-    (server,) = servers(process)
+    process = start_with_prefect(folder, grace_s=1)
+    wait_for(lambda: committed(folder) >= 1 and recorded(process), process)
+    server = server_of(folder)
     os.kill(server, signal.SIGSTOP)  # it neither answers nor dies
-    os.kill(process.pid, signal.SIGINT)
-    assert process.wait(DEADLINE_S) == 130, said(folder)
+    process.send_signal(signal.SIGINT)
+    ended = process.ended()
+    assert ended.returncode == 130, ended.stderr
     assert not Path(f"/proc/{server}").exists()
-    assert check_root(folder, 1) in said(folder)
-    assert said(folder).splitlines()[-1] == LAST_LINE
-    assert "Traceback" not in said(folder)
+    assert check_root(folder, 1) in ended.stderr
+    assert ended.stderr.splitlines()[-1] == LAST_LINE
+    assert "Traceback" not in ended.stderr

@@ -5,6 +5,7 @@ what a run does, and not how its processes come to be, takes them from here: `ns
 process of its own, with its own environment, working folder and exit code, and the fixture `warm_workers` (conftest)
 serves a run within the test's process. The workers of both are forked too. How nst itself starts and ends processes is
 asserted with real ones: in test_run.py, test_workers.py, test_stop.py, test_kill.py, test_leaving.py, test_package.py.
+Runs with Prefect are forked by `warm_prefect.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 IMPORTED = [
+    "aiobotocore.session",
+    "s3fs",
     "torch._dynamo",  # which Adam imports when it is first made
     "pandas",
     "pyarrow.dataset",
@@ -82,17 +85,25 @@ def warm_workers() -> Iterator[None]:
         yield
 
 
-def _command(folder: str, arguments: list[str], out: str, err: str) -> None:
-    """Be the command: in a folder, with these arguments and files for what it says."""
+def take_place(folder: str, out: str, err: str) -> None:
+    """Be a process of its own in a folder, with files for what it says."""
     forkserver._forkserver.ensure_running = lambda: None  # type: ignore[method-assign]  # the one that this came from
     os.setsid()  # what it starts itself is its group
     os.chdir(folder)
     for file, descriptor in ((out, 1), (err, 2)):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # whoever waits for a line reads it at once
+
+
+def _command(folder: str, arguments: list[str], out: str, err: str, changed: Mapping[str, Any]) -> None:
+    """Be the command: in a folder, with these arguments and files for what it says, and with changed constants."""
+    take_place(folder, out, err)
     sys.argv = ["nst", *arguments]
     with warm_workers(), pytest.MonkeyPatch.context() as patch:
         for module in ("stop", "engine"):
             patch.setattr(f"flows.{module}.GRACE_S", DEADLINE_S)  # a stopped run publishes, however slow the machine
+        for name, value in changed.items():
+            patch.setattr(name, value)
         patch.setattr("flows.order.participation.LOOK_EVERY_S", 0.2)
         from flows.__main__ import main
 
@@ -102,14 +113,21 @@ def _command(folder: str, arguments: list[str], out: str, err: str) -> None:
 class Command:
     """A running command, as `subprocess.Popen` has it."""
 
-    def __init__(self, arguments: tuple[object, ...], cwd: Path | None, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        arguments: tuple[object, ...],
+        cwd: Path | None,
+        environment: Mapping[str, str],
+        be: Callable[..., None] = _command,
+        changed: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         self._said = tempfile.TemporaryDirectory()
         files = [f"{self._said.name}/{name}" for name in ("out", "err")]
-        given = (str(cwd or Path.cwd()), [str(argument) for argument in arguments], *files)
+        given = (str(cwd or Path.cwd()), [str(argument) for argument in arguments], *files, dict(changed))
         with pytest.MonkeyPatch.context() as patch:
             for name, value in environment.items():
                 patch.setenv(name, value)
-            self._process = CONTEXT.Process(target=_command, args=given)
+            self._process = CONTEXT.Process(target=be, args=given)
         self._process.start()
         self.pid = self._process.pid
 
@@ -138,9 +156,11 @@ class Command:
         return out, err
 
 
-def start(*arguments: object, cwd: Path | None = None, **environment: str) -> Command:
-    """Start the command `nst` with these arguments."""
-    return Command(arguments, cwd, environment)
+def start(
+    *arguments: object, cwd: Path | None = None, changed: Mapping[str, Any] = MappingProxyType({}), **environment: str
+) -> Command:
+    """Start the command `nst` with these arguments; `changed` names constants that it has with other values."""
+    return Command(arguments, cwd, environment, changed=changed)
 
 
 def nst(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:

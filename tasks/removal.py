@@ -30,6 +30,7 @@ from tasks.layout import (
     thumbnail_key,
 )
 from tasks.naming import Names
+from tasks.planning.stored import plans_of_sweep
 
 if TYPE_CHECKING:
     from tasks.root import Root
@@ -158,6 +159,7 @@ def _finish(root: Root, removal: Removal) -> None:
         keys.append(manifest_key(removal.name, removal.sweep_id))
         keys += claims_of_sweep(store, removal.sweep_id)
         keys += heartbeats_of_sweep(store, removal.sweep_id)
+        keys += plans_of_sweep(store, removal.sweep_id)
         pages, lists = _pages_together(store, removal.sweep_id)
         keys += pages
     ledger = catalog.ledger("results")

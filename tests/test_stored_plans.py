@@ -14,7 +14,9 @@ from trainings import write_manifest as write_training
 from trainings import write_pictures as write_photographs
 
 from nst.errors import InputError, UserError
+from tasks.planning.registration import register_sweep
 from tasks.planning.stored import find_plan, open_plans, prepare_stored, submit
+from tasks.removal import plan_removal, remove
 from tasks.root import open_root
 from tasks.samples import write_samples
 
@@ -109,6 +111,13 @@ def test_what_is_damaged_or_of_another_version_is_passed_over(prepared):
     for number, data in enumerate((b"", b"{", b"[]", json.dumps({"name": "x"}).encode(), b"\xff")):
         store.put(f"state/plans/{number}.json", data)
     assert open_plans(store) == [found]
+
+
+def test_a_sweep_that_is_removed_is_not_open_any_more(prepared):
+    stored(prepared)
+    register_sweep(prepared)
+    remove(prepared.root, plan_removal(prepared.root, prepared.identity, prepared.name))
+    assert open_plans(prepared.root.store) == []
 
 
 def test_a_bucket_may_name_no_file_of_this_machine(tmp_path, s3):

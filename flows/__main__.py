@@ -28,6 +28,7 @@ from flows.command.log_json import LogJsonOption, logged  # noqa: E402
 from flows.command.options import DevicesOption, RootOption  # noqa: E402, TC001  typer reads annotations at run time
 from flows.command.show import show  # noqa: E402
 from flows.command.stylize import stylize  # noqa: E402
+from flows.command.submit import submit  # noqa: E402
 from flows.command.upkeep import repair, rm  # noqa: E402
 from flows.command.work import work  # noqa: E402
 from tasks.work.c_libraries import quiet_c_libraries  # noqa: E402
@@ -162,6 +163,7 @@ def run(
     raise typer.Exit(summary.exit_code)
 
 
+app.command()(submit)
 app.command()(work)
 
 

@@ -8,6 +8,7 @@ models/<ab>/<sha256>.safetensors                                     weights of 
 models/samples/<model_id>/<steps>.jpg                                validation pictures above their stylized versions
 models/evidence/<model_id>/attempt-<n>.json, .png                    last losses and picture of an unhealthy training
 state/trainings/<model_id>/checkpoint-<steps>-<digest>.safetensors   all that a training needs to go on
+inputs/<sha256>.<suffix>                                             copies of submitted inputs (`nst submit`)
 manifests/<name>-<id>.yaml                                           texts of the manifests that were run
 gallery/<name>-<id>/                                                 pages of the sweeps
 gallery/together/, gallery/together-<digest>/                        pages of all sweeps, and of several by their names
@@ -34,6 +35,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+INPUTS: Final = "inputs/"
 PICTURES: Final = "pictures/"
 THUMBNAILS: Final = "thumbs/"
 PREVIEWS: Final = "previews/"
@@ -56,6 +58,11 @@ class CheckpointKey(NamedTuple):
     steps: int
     digest: str
     """The first 16 hex digits of the SHA-256 of its bytes."""
+
+
+def input_key(digest: str, suffix: str) -> str:
+    """Return the key of the copy of an input, given the digest of its bytes and the suffix of its file's name."""
+    return f"{INPUTS}{digest}{suffix.lower()}"
 
 
 def picture_key(digest: str, form: str) -> str:

@@ -83,8 +83,16 @@ class StoredPlan:
 _PLAN: Final = TypeAdapter(StoredPlan)
 
 
-def submit(prepared: PreparedSweep | PreparedTraining) -> None:
-    """Store the plan of a sweep or a training that begins; one that was there is replaced."""
+def submit(prepared: PreparedSweep | PreparedTraining, *, must: bool = False) -> None:
+    """Store the plan of a sweep or a training; one that was there is replaced.
+
+    Args:
+        prepared: The plan.
+        must: Whether it is no use otherwise; whoever runs it at once can do without.
+
+    Raises:
+        InputError: It cannot be stored, and must.
+    """
     ids = set(prepared.ids)
     stored = StoredPlan(
         name=prepared.name,
@@ -96,8 +104,12 @@ def submit(prepared: PreparedSweep | PreparedTraining) -> None:
         submitted_at=datetime.now(UTC),
         nst_version=version("nst-batch"),
     )
-    if data := _encoded(stored):
+    data = _encoded(stored)
+    if data:
         prepared.root.store.put(stored.key, data)
+    elif must:
+        text = f"{prepared.name} has an input behind a link with a signature or a password, which roots do not hold"
+        raise InputError(text, hint="name it by another location, or run it with nst run")
 
 
 def _encoded(stored: StoredPlan) -> bytes | None:

@@ -1,0 +1,55 @@
+"""`nst submit`: puts a sweep or a training on record, for whoever takes part. Parses arguments, prints."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.command.options import RootOption  # noqa: TC001  typer reads annotations at run time
+from flows.command.terminal import Terminal
+
+out = Terminal()
+err = Terminal(stderr=True)
+
+
+def submit(
+    manifest: Annotated[str, typer.Argument(help="URI or path of the manifest (YAML).")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="Changes to the manifest: method.size=256 sweep.seed='[1, 2]'."),
+    ] = None,
+    *,
+    root: RootOption = "out",
+    inputs: Annotated[
+        str, typer.Option("--inputs", help="Folder or URI for relative inputs; by default the manifest's own folder.")
+    ] = "",
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="FILE", help="Run these cells alone, as with nst run.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show how far it is until it is done.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Submit also when the estimate exceeds budget.hours.")] = False,
+) -> None:
+    """Plan a sweep or a training and leave it to whoever takes part with nst work.
+
+    Where the root is not on this machine, local inputs are copied below it. To submit the same again changes nothing.
+    """
+    err.say(f"reading and planning {manifest}")
+    from flows.command.progress import ProgressBar
+    from flows.order.request import Request, order_of
+    from flows.order.submission import submit_order, watch_order
+    from tasks.root import open_root
+
+    request = Request(
+        manifest, open_root(root, probed=True), inputs, confirmed=yes, overrides=tuple(overrides or ()), only=only
+    )
+    order = order_of(request)
+    submitted = submit_order(order)
+    out.say(submitted.line())
+    if order.to_do:
+        out.say(f"nst work --root {root} does it, on any machine")
+    if watch and order.to_do:
+        with ProgressBar(err, order.noun) as bar:
+            for done, total, note in watch_order(order):
+                bar.show(done, total, note)
+        out.say(f"{done:,} of {total:,} {order.noun}{f', {note}' if note else ''}")

@@ -35,7 +35,7 @@ def nightly_manifests(store: Store, folder: str = "") -> list[str]:
 
 def write_report(store: Store, began: datetime, rows: Sequence[dict[str, Any]]) -> str:
     """Write what became of the manifests of a night, and return the URI of the report."""
-    key = f"{_REPORTS}{began.astimezone(UTC):%Y-%m-%dT%H%M%S}.json"
+    key = f"{_REPORTS}{began.astimezone(UTC):%Y-%m-%dT%H%M%S.%f}.json"
     store.put(key, json.dumps({"began": began.isoformat(), "manifests": list(rows)}, indent=1).encode())
     return store.url(key)
 

@@ -188,8 +188,8 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine, *, help
     if stop:
         # What a stopped worker committed and had not acknowledged yet is done, too.
         why = stop.message if isinstance(stop, DeviceError) else ""
-        page = summary.gallery and f"page: {summary.gallery}"  # one that helps leaves it to the others
-        parts = (why, f"{done} of {summary.total} cells are done", summary.frames_kept, page)
+        about_page = summary.gallery and f"page: {summary.gallery}"  # one that helps leaves it to the others
+        parts = (why, f"{done} of {summary.total} cells are done", summary.frames_kept, about_page)
         raise type(stop)("; ".join(filter(None, parts)), hint=stop.hint) from stop
     return summary
 

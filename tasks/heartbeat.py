@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 import uuid
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -185,15 +186,21 @@ def refuse_while_running(store: Store) -> None:
 
 
 def running_sweeps(store: Store) -> set[str]:
-    """Return the ids of the sweeps that have a fresh heartbeat of a process that is not known to be gone."""
-    running = set[str]()
+    """Return the ids of the sweeps that somebody runs now (`participants`)."""
+    return set(participants(store))
+
+
+def participants(store: Store) -> Counter[str]:
+    """Return how many runs take part in each sweep: fresh heartbeats of processes that are not known to be gone."""
+    running = Counter[str]()
     for stat in store.list(_PREFIX):
         with contextlib.suppress(FileNotFoundError, ValueError):  # it ended, or no run wrote this
             beat = checked_json(_BEAT, store.get(stat.key))
             if abs(time.time() - beat.at) < FRESH_S and not beat.process.is_gone:
                 # Older versions of nst have one heartbeat for a sweep, and no folder.
-                running.add(stat.key.removeprefix(_PREFIX).removesuffix(".json").split("/")[0])
-    return running - {TRAININGS}
+                running[stat.key.removeprefix(_PREFIX).removesuffix(".json").split("/")[0]] += 1
+    del running[TRAININGS]
+    return running
 
 
 def nobody_is_left(store: Store, sweep_id: str) -> bool:

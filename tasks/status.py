@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from nst.errors import InputError
 from tasks.catalog.parquet import from_file
 from tasks.effect import effect
-from tasks.heartbeat import running_sweeps
+from tasks.heartbeat import participants
+from tasks.planning.stored import open_ids
 from tasks.root import Root
 
 if TYPE_CHECKING:
@@ -33,13 +34,17 @@ class SweepStatus:
     done: int
     failed: int
     to_do: int
-    running: bool
+    running: int
+    """How many runs take part in it now."""
+    is_open: bool
+    """Whether it waits for whoever takes part: it was submitted, and is not done."""
 
 
 def sweep_statuses(root: Root) -> list[SweepStatus]:
     """Return the status of every sweep below a root, the newest first."""
     catalog = root.catalog
-    done, tried, running = catalog.known("results"), catalog.keys("failures"), running_sweeps(root.store)
+    done, tried, running = catalog.known("results"), catalog.keys("failures"), participants(root.store)
+    open_now = open_ids(root.store)
     files, fresh = catalog.snapshot("sweeps", lambda file: list(_tallies(_runs(file), done, tried)))
     found: dict[str, _Tally] = {}
     for tallies in (*files, _tallies(_fresh_runs(fresh), done, tried)):
@@ -54,7 +59,8 @@ def sweep_statuses(root: Root) -> list[SweepStatus]:
             done=tally.done,
             failed=tally.failed,
             to_do=tally.to_do,
-            running=sweep_id in running,
+            running=running[sweep_id],
+            is_open=sweep_id in open_now,
         )
         for sweep_id, tally in found.items()
     ]

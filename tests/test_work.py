@@ -128,6 +128,7 @@ def test_a_machine_that_lacks_an_input_says_so_and_harms_nothing(folder):
     assert "open: this machine cannot take part:" in ended.stderr
     assert "cat.png does not exist" in ended.stderr
     assert open_root(str(root)).catalog.counts("failures") == {}
+    assert " open" in start(folder, "status").ended().stdout.splitlines()[-1]
     assert len(keys(root, "state/plans/")) == 1
 
 

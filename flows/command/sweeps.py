@@ -53,7 +53,9 @@ def print_export(exported: Exported, folder: Path, out: Terminal, *, page: bool 
 
 def _state(status: SweepStatus) -> Text:
     if status.running:
-        return Text("running", "cyan")
+        return Text("running" if status.running == 1 else f"{status.running} running", "cyan")
+    if status.is_open:
+        return Text("open", "yellow")
     if status.to_do:
         return Text("incomplete", "yellow")
     return Text("failures", "red") if status.failed else Text("done", "green")

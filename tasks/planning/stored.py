@@ -139,6 +139,11 @@ def open_plans(store: Store) -> list[StoredPlan]:
     return sorted(found, key=lambda plan: (plan.submitted_at, plan.identity))
 
 
+def open_ids(store: Store) -> set[str]:
+    """Return the ids of the sweeps and trainings that have a stored plan, of whatever version."""
+    return {stat.key.removeprefix(_PREFIX).removesuffix(".json").partition("-")[0] for stat in store.list(_PREFIX)}
+
+
 def close(store: Store, identity: str, scope: str = "") -> None:
     """Remove the stored plan of a sweep or a training, unless the store fails."""
     with contextlib.suppress(StorageError):

@@ -10,6 +10,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import command_lines
 import pytest
 
 from nst.config import METHOD_CONFIGS
@@ -166,6 +167,12 @@ def test_every_command_is_in_the_readme_and_every_command_of_the_readme_exists()
     commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     named = set(re.findall(r"(?:^|`)nst +([a-z]+)", code(README.read_text()), re.MULTILINE))
     assert commands == named
+
+
+@each_document
+def test_every_command_line_that_is_shown_parses(document):
+    for words in command_lines.shown(document.read_text()):
+        assert command_lines.parse(words) == words[0]
 
 
 def test_make_targets_of_the_readme_exist():

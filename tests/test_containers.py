@@ -59,7 +59,7 @@ def test_the_job_keeps_the_rules_that_no_schema_says(job):
     (container,) = pod["containers"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
     assert "command" not in container, "the image's own command is nst"
-    assert command_lines.parse(container["args"]) == "run"
+    assert command_lines.parse(container["args"]) == "work"
 
 
 # ---- the image ----------------------------------------------------------------------------------------------------

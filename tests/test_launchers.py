@@ -106,9 +106,9 @@ def hosts(tmp_path, path):
     for key in ("host", "user"):
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / key)]
         subprocess.run(command, check=True)
+    if os.geteuid() == 0:  # a server of root wants this folder, which the package's service makes when it starts
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     with ExitStack() as stack:
-        if os.geteuid() == 0:
-            stack.enter_context(privilege_separation())
         client = [f"IdentityFile {tmp_path}/user", "StrictHostKeyChecking no", "UserKnownHostsFile /dev/null",
                   "IdentitiesOnly yes", "LogLevel ERROR", "BatchMode yes"]  # fmt: skip
         for name in ("gpu1", "gpu2"):
@@ -118,18 +118,6 @@ def hosts(tmp_path, path):
         (path / "ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {tmp_path}/client "$@"')
         (path / "ssh").chmod(0o755)
         yield {name: tmp_path / name for name in ("gpu1", "gpu2")}
-
-
-@contextmanager
-def privilege_separation():
-    """The folder that a server of root wants, which the package's service makes when it starts."""
-    folder = Path("/run/sshd")
-    made = not folder.exists()
-    folder.mkdir(mode=0o755, exist_ok=True)
-    yield
-    if made:
-        with suppress(OSError):  # another test has it
-            folder.rmdir()
 
 
 @contextmanager
@@ -237,10 +225,10 @@ def test_slurm_reads_every_line_that_is_for_it():
 
 
 @pytest.mark.slow
-def test_two_tasks_that_run_one_manifest_divide_it(tmp_path, path):
+def test_two_tasks_divide_a_sweep(tmp_path, path):
     open_sweep(tmp_path, cells := 12)
     options = {"cwd": tmp_path, "path": path, "NST_ROOT": "root"}
-    tasks = [task(number, "run", "m.yaml", "--inline", **options) for number in range(2)]
+    tasks = [task(number, "--sweep", "open", **options) for number in range(2)]
     said = [each.communicate(timeout=DEADLINE_S) for each in tasks]
     assert [each.returncode for each in tasks] == [0, 0], said
     lines = [json.loads(line) for out, _ in said for line in out.splitlines()]
@@ -250,7 +238,7 @@ def test_two_tasks_that_run_one_manifest_divide_it(tmp_path, path):
 
 
 @pytest.mark.slow
-def test_a_task_without_a_command_helps_until_slurm_stops_it(tmp_path, path):
+def test_a_task_works_until_slurm_stops_it(tmp_path, path):
     root = open_sweep(tmp_path, 5000)
     running = task(0, cwd=tmp_path, path=path, NST_ROOT=str(root))
     line = next(line for line in map(json.loads, running.stdout) if line["event"] == "batch")
@@ -292,5 +280,5 @@ def test_the_unit_starts_nst_and_knows_how_it_ends():
     assert int(unit["TimeoutStopSec"]) > 2 * GRACE_S
     assert unit["SuccessExitStatus"] == str(INTERRUPTED)
     assert unit["RestartPreventExitStatus"] == str(CHANGE_SOMETHING)
-    hiding = {"PrivateDevices", "ProtectClock", "DeviceAllow", "DevicePolicy", "MemoryDenyWriteExecute"}
-    assert hiding.isdisjoint(unit), "these hide GPUs, or keep torch from running"
+    hiding = {"PrivateDevices", "ProtectClock", "DeviceAllow", "DevicePolicy", "MemoryDenyWriteExecute", "PrivateTmp"}
+    assert hiding.isdisjoint(unit), "these hide GPUs or their locks, or keep torch from running"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import random
 from typing import TYPE_CHECKING, Final
 
 from nst.errors import StorageError
@@ -35,6 +36,8 @@ LOGGER: Final = logging.getLogger("nst.sharing")
 
 _STRETCHES_PER_CHUNK: Final = 16
 """Claims are made one by one, and a device is not to wait for many of them."""
+
+_DELETED_AT_ONCE: Final = 128
 
 _TRIES: Final = 3
 """How often in a row the store may fail to answer."""
@@ -227,4 +230,7 @@ def leave_training(prepared: PreparedTraining) -> None:
 
 
 def _delete_claims(root: Root, group: str) -> None:
-    root.catalog.ledger("results").delete(claims_of_group(root.store, group))  # several at once
+    """Remove the claims of a group, some at a time and at random: others that leave at the same moment do the same."""
+    while keys := claims_of_group(root.store, group):
+        some = random.sample(keys, min(len(keys), _DELETED_AT_ONCE))
+        root.catalog.ledger("results").delete(some)

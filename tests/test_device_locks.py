@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import threading
 import time
+from functools import partial
 
 import pytest
 from sweeps import TINY, plan, write_pictures
 from warm import CONTEXT
 
+from flows.engine import InlineEngine
+from flows.order.sweep import run_sweep
+from flows.stop import begin
 from nst.errors import Stopped
 from tasks.doctor import examine
 from tasks.work import devices
@@ -248,3 +252,17 @@ def test_the_doctor_tests_each_device(tmp_path, monkeypatch):
     monkeypatch.setattr("tasks.doctor.device_fault", lambda device: f"{device} is broken")
     found = [(found.level, found.text) for found in examine(str(tmp_path / "root")) if found.subject == "device"]
     assert found == [("bad", "cpu fails its self-test: cpu is broken")]
+
+
+def test_runs_that_share_a_sweep_and_a_device_do_not_wait_for_each_other(tmp_path):
+    """Whoever waits for the device has claimed nothing, or the one that has it would wait for those cells."""
+    write_pictures(tmp_path)
+    manifest = f"name: x\ncontents: cat.png\nstyles: waves.png\nmethod: {{name: gatys, init: noise, {TINY}}}\n"
+    manifest += "sweep: {seed: {count: 12}}\nbatch_size: 1\n"
+    runs = []
+    for _ in range(2):
+        prepared = plan(tmp_path, manifest)
+        pool = DevicePool(prepared.root, ["cpu"], lock_of=lambda _: DeviceLock("toy", tmp_path))
+        runs.append(begin(partial(run_sweep, prepared, pool, InlineEngine(1))))
+    summaries = [each.result(timeout=DEADLINE_S) for each in runs]
+    assert sorted((each.done, each.done_by_others) for each in summaries) == [(0, 12), (12, 0)]

@@ -280,7 +280,7 @@ def _stylize(run: _Run, participant: str) -> None:
     run.report()
     _make_shots(prepared, fanout, engine, run.devices)
     # Two chunks per device: a device never waits for the flow to hand out the next.
-    sharing = Sharing(prepared, participant, run.hear)
+    sharing = Sharing(prepared, participant, run.hear, lambda: run.pool.is_waiting)
     taken = _chunks(run, sharing, rates)
     for chunk, future in completed(engine, fanout.stylize, taken, 2 * run.devices):
         for job, outcome in zip(chunk.jobs, future.result(), strict=True):

@@ -125,7 +125,7 @@ def train_missing(prepared: PreparedTraining, pool: DevicePool, engine: Engine, 
     with beating(prepared.root.store, TRAININGS) as participant:
         about = {"name": prepared.name, "participant": participant, "models": summary.total}
         event("training_begun", **about, to_do=len(to_do), devices=list(pool.devices))
-        shared = SharedTrainings(prepared, participant, hear)
+        shared = SharedTrainings(prepared, participant, hear, lambda: pool.is_waiting)
         for _, future in completed(engine, fanout.train, shared.jobs(), len(pool.devices)):
             outcome = future.result()
             error = str(outcome.failure) if outcome.failure else None

@@ -51,9 +51,13 @@ class Sharing:
         participant: Id of this run as a participant; its heartbeat is there.
         told: Told what others did to the cells of the plan; never twice of one cell, and never of one that a batch of
             this run has.
+        is_held_up: Whether this run could not begin what it takes: it takes nothing then.
     """
 
-    def __init__(self, prepared: PreparedSweep, participant: str, told: Told) -> None:
+    def __init__(
+        self, prepared: PreparedSweep, participant: str, told: Told, is_held_up: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._is_held_up = is_held_up
         self._plan, self._catalog, self._told = prepared.plan, prepared.root.catalog, told
         self._stretches = self._plan.stretches()
         self._settled: set[str] = set()  # cells that others have done or tried in vain
@@ -99,8 +103,8 @@ class Sharing:
             yield from self._plan.batches()
             return
         while not self._claims.is_done:
-            number = _take(self._claims)
-            self.is_waiting = number is None
+            number = None if self._is_held_up() else _take(self._claims)
+            self.is_waiting = number is None and not self._is_held_up()
             if number is None:
                 yield None
                 continue
@@ -134,10 +138,13 @@ class SharedTrainings:
         prepared: The plan.
         participant: Id of this run as a participant of `TRAININGS`; its heartbeat is there.
         told: Told of the models that others have trained, or tried to train in vain; never twice of one model.
+        is_held_up: As for `Sharing`.
     """
 
-    def __init__(self, prepared: PreparedTraining, participant: str, told: Told) -> None:
-        self._prepared, self._told = prepared, told
+    def __init__(
+        self, prepared: PreparedTraining, participant: str, told: Told, is_held_up: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._prepared, self._told, self._is_held_up = prepared, told, is_held_up
         self._specs = {_number(spec.model_id): spec for spec in prepared.to_do}
         self._claims: Claims | None = None
         if has_claims(prepared.root):
@@ -155,7 +162,7 @@ class SharedTrainings:
             yield from map(self._prepared.job, self._specs.values())
             return
         while not self._claims.is_done:
-            number = _take(self._claims)
+            number = None if self._is_held_up() else _take(self._claims)
             yield None if number is None else self._prepared.job(self._specs[number])
 
     def _settle(self, numbers: Sequence[int]) -> list[int]:

@@ -76,6 +76,7 @@ class DevicePool:
         self._lock_of = lock_of
         self._locks: dict[Path, DeviceLock] = {}
         self._awaited: list[DeviceLock] = []
+        self._waiting: set[Worker] = set()  # whose devices other runs use
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._idle: deque[Worker] = deque()
@@ -89,6 +90,8 @@ class DevicePool:
             if self._locked(worker.device):
                 with suppress(OSError):  # it is tried again
                     worker.start()
+            else:
+                self._waiting.add(worker)
             thread.start()
 
     def __enter__(self) -> Self:
@@ -96,6 +99,12 @@ class DevicePool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether no job can begin, since other runs use the devices: whoever claims anything would only hold it up."""
+        with self._changed:
+            return bool(self._waiting) and len(self._waiting) + len(self._retired) == len(self._workers)
 
     @contextmanager
     def watched(self, on_step: OnStep, on_outcome: OnOutcome, on_preview: OnPreview) -> Iterator[None]:
@@ -201,6 +210,8 @@ class DevicePool:
             while not self._locked(worker.device):
                 if self._closing.wait(_LOOK_S):
                     return
+            with self._changed:
+                self._waiting.discard(worker)
             self._made_ready(worker)
         except Stopped:
             return

@@ -40,6 +40,7 @@ class StubPool:
     """Device workers that wait instead of computing, and commit a picture for each cell."""
 
     seconds_per_cell = 0.1
+    is_waiting = False
 
     def __init__(self, root: Any, devices: tuple[str, ...], on_step: Any = None) -> None:
         from tasks.catalog.cells import identity_columns

@@ -105,8 +105,10 @@ def test_no_credential_lies_below_the_root(prepared):
     assert open_plans(prepared.root.store) == []
 
 
-def test_what_is_damaged_or_of_another_version_is_passed_over(prepared):
+def test_what_is_damaged_huge_or_of_another_version_is_passed_over(prepared, monkeypatch):
     found = stored(prepared)
+    monkeypatch.setattr("tasks.planning.stored._MOST_BYTES", 100_000)
+    prepared.root.store.put("state/plans/huge.json", b" " * 100_000 + prepared.root.store.get(found.key))
     store = prepared.root.store
     for number, data in enumerate((b"", b"{", b"[]", json.dumps({"name": "x"}).encode(), b"\xff")):
         store.put(f"state/plans/{number}.json", data)

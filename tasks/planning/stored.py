@@ -42,6 +42,9 @@ _Prepared = TypeVar("_Prepared", PreparedSweep, PreparedTraining)
 
 _PREFIX: Final = "state/plans/"
 
+_MOST_BYTES: Final = 2**28
+"""Of a plan; one of a million cells that somebody chose, each by its id, has a sixth of that."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredPlan:
@@ -125,8 +128,8 @@ def _encoded(stored: StoredPlan) -> bytes | None:
 def find_plan(store: Store, identity: str, scope: str = "") -> StoredPlan | None:
     """Return the stored plan of a sweep or a training; None if there is none that this version of nst can read."""
     try:
-        return checked_json(_PLAN, store.get(_key(identity, scope)))
-    except (FileNotFoundError, ValueError):
+        return checked_json(_PLAN, store.get(_key(identity, scope), max_bytes=_MOST_BYTES))
+    except (FileNotFoundError, InputError, ValueError):
         return None
 
 
@@ -134,8 +137,8 @@ def open_plans(store: Store) -> list[StoredPlan]:
     """Return the stored plans that this version of nst can read, the oldest first."""
     found: list[StoredPlan] = []
     for stat in store.list(_PREFIX):
-        with contextlib.suppress(FileNotFoundError, ValueError):  # it was closed, or no run wrote this
-            found.append(checked_json(_PLAN, store.get(stat.key)))
+        with contextlib.suppress(FileNotFoundError, InputError, ValueError):  # it was closed, or no run wrote this
+            found.append(checked_json(_PLAN, store.get(stat.key, max_bytes=_MOST_BYTES)))
     return sorted(found, key=lambda plan: (plan.submitted_at, plan.identity))
 
 

@@ -13,6 +13,9 @@ from sweeps import TINY_METHOD, write_pictures
 from trainings import write_manifest as write_training
 from trainings import write_pictures as write_photographs
 
+from flows.command.log_json import logged
+from flows.command.terminal import Terminal
+from nst.errors import InputError, Stopped
 from tasks.fsck.check import fsck
 from tasks.root import open_root
 from tasks.store import open_store
@@ -130,6 +133,19 @@ def test_a_machine_that_lacks_an_input_says_so_and_harms_nothing(folder):
     assert open_root(str(root)).catalog.counts("failures") == {}
     assert " open" in start(folder, "status").ended().stdout.splitlines()[-1]
     assert len(keys(root, "state/plans/")) == 1
+
+
+@pytest.mark.parametrize(("error", "told"), [(Stopped("enough"), []), (InputError("no picture"), ["failed"])])
+def test_what_ends_a_command_is_an_event_unless_it_was_asked_to_end(capsys, error, told):
+    def end():
+        with logged(Terminal(), wanted=True):
+            raise error
+
+    with pytest.raises(type(error)):
+        end()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["event"] for line in lines] == told
+    assert [line["error"] for line in lines] == [str(error)][: len(told)]
 
 
 def test_one_sweep_of_several_can_be_named(folder):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from nst.errors import NstError
+from nst.errors import NstError, Stopped
 from tasks.events import LOGGER, event
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def logged(out: Terminal, *, wanted: bool) -> Iterator[None]:
     try:
         yield
     except (NstError, OSError) as error:
-        event("failed", error=str(error))
+        if not isinstance(error, Stopped):  # its `sweep_ended` has said so
+            event("failed", error=str(error))
         raise
     finally:
         _OURS.removeHandler(handler)

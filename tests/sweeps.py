@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 from cells import blocks
 from orders import planned
 from PIL import Image
@@ -60,9 +61,14 @@ def plan(folder: Path, manifest: str) -> Any:
 
 
 def run(prepared: Any) -> list[dict[str, Any]]:
-    """Run a planned sweep and return the rows of its results in the order of the cells."""
+    """Run a planned sweep and return the rows of its results in the order of the cells.
+
+    All previews are stored: small pictures have more of them in a moment than a busy machine stores.
+    """
     stylist = Stylist(prepared.root, "cpu")
-    outcomes = [stylist.run(prepared.job(batch)) for batch in prepared.plan.batches()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tasks.work.previews._MOST_WAITING", 10_000)
+        outcomes = [stylist.run(prepared.job(batch)) for batch in prepared.plan.batches()]
     assert [failure for outcome in outcomes for failure in outcome.failed] == []
     return rows(prepared, "results")
 

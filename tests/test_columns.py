@@ -31,7 +31,7 @@ def column(text, start, end):
 
 
 def status(name, sweep_id, total):
-    return SweepStatus(sweep_id, name, NOW, total, total - 10, 10, 0, running=False)
+    return SweepStatus(sweep_id, name, NOW, total, total - 10, 10, 0, running=0, is_open=False)
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])

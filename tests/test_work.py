@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 
@@ -159,6 +160,10 @@ def test_one_sweep_of_several_can_be_named(folder):
     assert ended.returncode == 0, ended
     assert "other (" in ended.stdout
     assert "open (" not in ended.stdout
+    none = start(folder, "work", "--sweep", "nosuch").ended()
+    assert none.returncode == 0
+    assert re.fullmatch(r"nothing named 'nosuch' is open below out; open: open \([0-9a-f]{8}\)", none.stdout.strip())
+    assert start(folder, "work", "--root", "m.yaml").ended().returncode == 2
     (left,) = keys(root, "state/plans/")
     assert b'"name":"open"' in open_store(str(root)).get(left)
 

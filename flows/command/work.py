@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from flows.order.sweep import SweepOrder
     from flows.order.training import TrainingOrder
 
+_SHOWN = 5
+
 out = Terminal()
 err = Terminal(stderr=True)
 
@@ -49,6 +51,16 @@ def work(
     with logged(out, wanted=log_json):
         code = _work(wanted, root, err if log_json else out)
     raise typer.Exit(code)
+
+
+def _nothing_open(wanted: Wanted, root: str) -> str:
+    """Return a line that says that there is nothing to take part in, and what else is open."""
+    from tasks.planning.stored import open_plans
+
+    if not wanted.sweep:
+        return f"nothing is open below {root}"
+    others = ", ".join(f"{plan.name} ({plan.identity[:8]})" for plan in open_plans(wanted.root.store)[:_SHOWN])
+    return f"nothing named {wanted.sweep!r} is open below {root}; open: {others or 'nothing'}"
 
 
 def _say_begun(order: SweepOrder | TrainingOrder) -> None:
@@ -84,7 +96,7 @@ def _work(wanted: Wanted, root: str, told: Terminal) -> int:
                 for line in summary.lines(root):
                     told.say(line)
             if not summaries and not refused:
-                told.say(f"nothing is open below {root}")
+                told.say(_nothing_open(wanted, root))
             return max([1 if refused else 0, *(summary.exit_code for summary in summaries)])
 
         return outcome(begin(steps), stopping)

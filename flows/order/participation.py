@@ -20,6 +20,7 @@ from flows.order.training import TrainingOrder
 from nst.errors import Stopped, TransientError, UserError
 from tasks.planning.stored import open_plans, prepare_stored
 from tasks.planning.sweep import PreparedSweep
+from tasks.store.obstacles import check_folders
 from tasks.work.workers import DevicePool
 
 if TYPE_CHECKING:
@@ -82,8 +83,10 @@ def take_part(
 
     Raises:
         Stopped: The engine was stopped; what is committed is kept.
+        UserError: The root is no folder.
         TransientError: The store did not answer; where it stays, it waits and looks again.
     """
+    check_folders(wanted.root.store, ("",))
     resting = _Resting()
     while True:
         has_helped = False

@@ -105,7 +105,7 @@ def take_part(
         if not wanted.stay:
             return
         if engine.stopping.wait(LOOK_EVERY_S):
-            raise Stopped("nothing was open")
+            raise Stopped("stopped while nothing was open")
 
 
 def _helped(

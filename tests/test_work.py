@@ -17,6 +17,7 @@ from trainings import write_pictures as write_photographs
 from flows.command.log_json import logged
 from flows.command.terminal import Terminal
 from nst.errors import InputError, Stopped
+from tasks.events import event
 from tasks.fsck.check import fsck
 from tasks.root import open_root
 from tasks.store import open_store
@@ -147,6 +148,15 @@ def test_what_ends_a_command_is_an_event_unless_it_was_asked_to_end(capsys, erro
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["event"] for line in lines] == told
     assert [line["error"] for line in lines] == [str(error)][: len(told)]
+
+
+def test_nobody_has_to_read_the_log():
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w", buffering=1, closefd=False) as pipe, logged(Terminal(file=pipe), wanted=True):
+        for _ in range(3):
+            event("batch", done=1)  # in the thread that waits for a worker, whose pipe it would be taken for
+    os.close(writing)
 
 
 def test_one_sweep_of_several_can_be_named(folder):

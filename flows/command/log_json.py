@@ -23,11 +23,13 @@ LogJsonOption = Annotated[
     typer.Option("--log-json", help="Print one line of JSON for each event: sweep, batch, participant, seconds, ..."),
 ]
 
+_NEVER: Final = logging.CRITICAL + 1
+
 _OURS: Final = logging.getLogger("nst")
 
 
 class _Lines(logging.Handler):
-    """Prints what is logged as lines of JSON."""
+    """Prints what is logged as lines of JSON, as long as somebody reads them: a run goes on without its log."""
 
     def __init__(self, out: Terminal) -> None:
         super().__init__()
@@ -40,7 +42,10 @@ class _Lines(logging.Handler):
             line = {"at": at, "event": record.getMessage(), **getattr(record, "facts", {})}
         else:
             line = {"at": at, "event": record.levelname.lower(), "message": record.getMessage(), "by": record.name}
-        self._out.say(json.dumps(line, default=str))
+        try:
+            self._out.say(json.dumps(line, default=str))
+        except OSError:  # `| head`, or a disk that is full
+            self.setLevel(_NEVER)
 
 
 @contextmanager

@@ -162,9 +162,11 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine, *, help
             event("sweep_begun", **about, cells=plan.total, to_do=prepared.plan.to_do, devices=list(pool.devices))
             # Of runs that begin together, one writes the page, and the others wait for it to be there.
             joins = 0 if not others else 1 if participant < min(others) else JOINING
-            with LivePage(prepared, joins=joins) as page, pool.watched(page.step, page.ended, page.previewed):
+            with LivePage(prepared, joins=joins) as page:
+                run = _Run(prepared, pool, engine, summary, page, participant, set())
                 try:
-                    _stylize(_Run(prepared, pool, engine, summary, page), participant)
+                    with pool.watched(page.step, run.ended, page.previewed):
+                        _stylize(run)
                 finally:
                     heads = page.heads
     except (Stopped, DeviceError) as signal:  # what is done is published and shown as at any other end
@@ -240,6 +242,9 @@ class _Run(NamedTuple):
     engine: Engine
     summary: SweepSummary
     page: LivePage
+    participant: str
+    told: set[str]
+    """Ids of the batches that were told of."""
 
     @property
     def devices(self) -> int:
@@ -250,14 +255,18 @@ class _Run(NamedTuple):
         """Report how far the sweep is."""
         self.engine.progress(self.summary.handled, self.summary.wanted, self.summary.note())
 
-    def tell(self, outcome: BatchOutcome, participant: str) -> None:
-        """Tell of a batch that has ended."""
+    def ended(self, outcome: BatchOutcome) -> None:
+        """Tell of a batch that has ended, as soon as it is known; to be called twice tells once."""
+        self.page.ended(outcome)
+        if outcome.batch_id in self.told:
+            return
+        self.told.add(outcome.batch_id)
         at = outcome.rows[0] if outcome.rows else {}
         event(
             "batch",
             sweep=self.prepared.identity,
             batch=outcome.batch_id,
-            participant=participant,
+            participant=self.participant,
             device=at.get("device"),
             worker=at.get("worker"),
             done=len(outcome.done),
@@ -271,7 +280,7 @@ class _Run(NamedTuple):
         self.report()
 
 
-def _stylize(run: _Run, participant: str) -> None:
+def _stylize(run: _Run) -> None:
     """Fan the chunks out over the devices, publishing now and then."""
     prepared, engine, summary = run.prepared, run.engine, run.summary
     fanout = Fanout(run.pool, prepared.root.catalog)
@@ -280,15 +289,14 @@ def _stylize(run: _Run, participant: str) -> None:
     run.report()
     _make_shots(prepared, fanout, engine, run.devices)
     # Two chunks per device: a device never waits for the flow to hand out the next.
-    sharing = Sharing(prepared, participant, run.hear, lambda: run.pool.is_waiting)
+    sharing = Sharing(prepared, run.participant, run.hear, lambda: run.pool.is_waiting)
     taken = _chunks(run, sharing, rates)
     for chunk, future in completed(engine, fanout.stylize, taken, 2 * run.devices):
         for job, outcome in zip(chunk.jobs, future.result(), strict=True):
             rates.learn(job.batch, outcome.seconds, len(outcome.done))
             summary.done += len(outcome.done)
             summary.add_failures(outcome.failed)
-            run.page.ended(outcome)  # a batch whose workers died may have become several
-            run.tell(outcome, participant)
+            run.ended(outcome)  # a batch whose workers died may have become several
         run.report()
         if time.monotonic() - published > PUBLISH_EVERY_S and sharing.leads:
             call_with_policy(publish_all, prepared.root.catalog)

@@ -181,6 +181,10 @@ def test_one_sweep_of_several_can_be_named(folder):
     assert re.fullmatch(r"nothing named 'nosuch' is open below out; open: open \([0-9a-f]{8}\)", none.stdout.strip())
     assert start(folder, "work", "--root", "m.yaml").ended().returncode == 2
     (left,) = keys(root, "state/plans/")
+    whole = open_store(str(root)).get(left)
+    open_store(str(root)).put(left, whole[:100])
+    assert "1 plans below out are damaged" in start(folder, "work").ended().stdout
+    open_store(str(root)).put(left, whole)
     assert b'"name":"open"' in open_store(str(root)).get(left)
 
 

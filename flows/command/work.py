@@ -55,11 +55,14 @@ def work(
 
 def _nothing_open(wanted: Wanted, root: str) -> str:
     """Return a line that says that there is nothing to take part in, and what else is open."""
-    from tasks.planning.stored import open_plans
+    from tasks.planning.stored import open_ids, open_plans
 
+    plans, ids = open_plans(wanted.root.store), open_ids(wanted.root.store)
+    if unread := len(ids - {plan.identity for plan in plans}):
+        return f"{unread} plans below {root} are damaged or of another version of nst: submit their manifests anew"
     if not wanted.sweep:
         return f"nothing is open below {root}"
-    others = ", ".join(f"{plan.name} ({plan.identity[:8]})" for plan in open_plans(wanted.root.store)[:_SHOWN])
+    others = ", ".join(f"{plan.name} ({plan.identity[:8]})" for plan in plans[:_SHOWN])
     return f"nothing named {wanted.sweep!r} is open below {root}; open: {others or 'nothing'}"
 
 

@@ -110,7 +110,10 @@ def test_what_is_damaged_huge_or_of_another_version_is_passed_over(prepared, mon
     monkeypatch.setattr("tasks.planning.stored._MOST_BYTES", 100_000)
     prepared.root.store.put("state/plans/huge.json", b" " * 100_000 + prepared.root.store.get(found.key))
     store = prepared.root.store
-    for number, data in enumerate((b"", b"{", b"[]", json.dumps({"name": "x"}).encode(), b"\xff")):
+    whole = prepared.root.store.get(found.key)
+    neither = json.dumps({**json.loads(whole), "sweep": None}).encode()
+    prepared.root.store.put("state/plans/copy.json.bak", whole)
+    for number, data in enumerate((b"", b"{", b"[]", json.dumps({"name": "x"}).encode(), b"\xff", neither)):
         store.put(f"state/plans/{number}.json", data)
     assert open_plans(store) == [found]
 

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -17,7 +19,6 @@ from trainings import write_pictures as write_photographs
 from flows.command.log_json import logged
 from flows.command.terminal import Terminal
 from nst.errors import InputError, Stopped
-from tasks.events import event
 from tasks.fsck.check import fsck
 from tasks.root import open_root
 from tasks.store import open_store
@@ -150,19 +151,16 @@ def test_what_ends_a_command_is_an_event_unless_it_was_asked_to_end(capsys, erro
     assert [line["error"] for line in lines] == [str(error)][: len(told)]
 
 
-def test_nobody_has_to_read_the_log():
-    """An error in the thread that waits for a worker would be taken for the end of that worker."""
-    said = []
-
-    class Gone(Terminal):
-        def say(self, text):
-            said.append(text)
-            raise BrokenPipeError
-
-    with logged(Gone(), wanted=True):
-        for _ in range(3):
-            event("batch", done=1)
-    assert len(said) == 1
+def test_nobody_has_to_read_the_log(folder):
+    """`nst work --log-json | head -1`: the run goes on without its log."""
+    kill_after(2, submit(folder), folder / "out")
+    command = [sys.executable, "-m", "flows", "work", "--devices", "cpu", "--log-json"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout
+        assert b"sweep_begun" in process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(warm.DEADLINE_S) == 0
+    assert len(open_root(str(folder / "out")).catalog.keys("results")) == CELLS
 
 
 def test_one_sweep_of_several_can_be_named(folder):

@@ -44,7 +44,7 @@ class _Lines(logging.Handler):
             line = {"at": at, "event": record.levelname.lower(), "message": record.getMessage(), "by": record.name}
         try:
             self._out.say(json.dumps(line, default=str))
-        except OSError:  # `| head`, or a disk that is full
+        except (OSError, SystemExit):  # a disk that is full, or `| head`, for which rich would leave the process
             self.setLevel(_NEVER)
 
 

@@ -39,8 +39,8 @@ def work(
 ) -> None:
     """Take part in what is open below a root.
 
-    Helps with the sweeps and trainings that somebody has submitted with nst run, here or on another machine, until
-    nothing is left. Any number may take part, and any of them may be killed.
+    Helps with the sweeps and trainings that somebody has submitted with nst submit or nst run, here or on another
+    machine, until nothing is left. Any number may take part, and any of them may be killed.
     """
     err.say(f"looking for what is open below {root}")
     from flows.order.participation import Wanted

@@ -70,6 +70,10 @@ class StoredPlan:
     submitted_at: AwareDatetime
     nst_version: str
 
+    def __post_init__(self) -> None:
+        if (self.sweep is None) == (self.training is None):
+            raise ValueError("a plan is of a sweep or of a training")
+
     @property
     def key(self) -> str:
         """The key of its object."""
@@ -138,7 +142,9 @@ def open_plans(store: Store) -> list[StoredPlan]:
     found: list[StoredPlan] = []
     for stat in store.list(_PREFIX):
         with contextlib.suppress(FileNotFoundError, InputError, ValueError):  # it was closed, or no run wrote this
-            found.append(checked_json(_PLAN, store.get(stat.key, max_bytes=_MOST_BYTES)))
+            plan = checked_json(_PLAN, store.get(stat.key, max_bytes=_MOST_BYTES))
+            if plan.key == stat.key:  # a copy under another name would never be closed
+                found.append(plan)
     return sorted(found, key=lambda plan: (plan.submitted_at, plan.identity))
 
 

@@ -16,6 +16,7 @@ from trainings import write_pictures as write_photographs
 from nst.errors import InputError, UserError
 from tasks.planning.registration import register_sweep
 from tasks.planning.stored import find_plan, open_plans, prepare_stored, submit
+from tasks.planning.uploading import uploaded
 from tasks.removal import plan_removal, remove
 from tasks.root import open_root
 from tasks.samples import write_samples
@@ -137,6 +138,27 @@ def test_a_bucket_may_name_no_file_of_this_machine(tmp_path, s3):
     with pytest.raises(InputError, match="pass --inputs"):
         prepare_stored(found, prepared.root, str(tmp_path / "other"))
     assert jobs(prepare_stored(found, prepared.root, str(tmp_path))) == jobs(prepared)
+
+
+@pytest.mark.parametrize("spelled", ["{}", "file:{}", "FILE://{}", "file://localhost{}", "file:///x/..{}"])
+@pytest.mark.parametrize("name", ["uri", "link"])
+def test_no_spelling_leads_a_bucket_to_a_file_of_this_machine(prepared, tmp_path, s3, name, spelled):
+    found = stored(prepared)
+    named = replace(
+        found.sweep.contents[0], **{"uri": "https://host/cat.png", name: spelled.format(tmp_path / "cat.png")}
+    )
+    hostile = replace(found, sweep=replace(found.sweep, contents=(named,), styles=()))
+    with pytest.raises(InputError, match="is a local file, and the manifest came from elsewhere"):
+        prepare_stored(hostile, open_root(f"{s3.bucket()}/root"))
+
+
+def test_each_machine_has_the_weights_of_its_own_package(tmp_path, s3):
+    write_pictures(tmp_path)
+    method = {**TINY_MANIFEST["method"], "backbone": {"weights": "embedded"}}
+    (tmp_path / "m.yaml").write_text(yaml.safe_dump({**TINY_MANIFEST, "method": method}))
+    prepared, copied = uploaded(planned(tmp_path / "m.yaml", f"{s3.bucket()}/root"))
+    assert copied == 3
+    assert prepare_stored(stored(prepared), prepared.root).ids == prepared.ids
 
 
 def test_a_training_is_stored_with_its_photographs_and_its_parent(tmp_path):

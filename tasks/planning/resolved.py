@@ -56,9 +56,9 @@ class ResolvedTraining:
         return replace(self, weights=_weights_here(self.weights))
 
     def uris(self) -> Iterator[str]:
-        """Yield where the inputs lie; of some repeatedly."""
+        """Yield where the inputs are read, those that the package holds left out; of some repeatedly."""
         yield from _uris_of(*self.photographs, *self.styles)
-        yield from (weights.uri for _, weights in self.weights if weights.is_file)
+        yield from _files_of(self.weights)
         if self.parent:
             yield self.parent.uri
 
@@ -127,10 +127,10 @@ class ResolvedSweep:
         )
 
     def uris(self) -> Iterator[str]:
-        """Yield where the inputs lie; of some repeatedly."""
+        """Yield where the inputs are read, those that the package holds left out; of some repeatedly."""
         images = (image for style in self.styles for image in style.images)
         yield from _uris_of(*self.contents, *images, *(image for _, image in self.starts))
-        yield from (weights.uri for _, weights in self.weights if weights.is_file)
+        yield from _files_of(self.weights)
         models = (*(model for _, model in self.finishes), *(model for _, _, model in self.models))
         yield from (model.uri for model in models if model.uri)
         for training in self.trainings:
@@ -151,11 +151,17 @@ def _weights_here(
     )
 
 
+def _files_of(weights: tuple[tuple[BackboneConfig, WeightsRef], ...]) -> Iterator[str]:
+    """Yield where files of weights lie, those of the package left out: every machine has its own."""
+    no_files = ("random", "torchvision")
+    yield from (found.uri for backbone, found in weights if not backbone.distilled and found.uri not in no_files)
+
+
 def _uris_of(*images: ImageRef) -> Iterator[str]:
     for image in images:
         if image.clip and image.clip.stills:
-            yield from (still.uri for still in image.clip.stills)
+            yield from (still.link or still.uri for still in image.clip.stills)
         elif image.uri and not image.fault:
-            yield image.uri
+            yield image.link or image.uri
         if image.mask and not image.mask.is_color and not image.mask.fault:
-            yield image.mask.uri
+            yield image.mask.link or image.mask.uri

@@ -33,6 +33,7 @@ from tasks.models.choose import trained_models
 from tasks.planning.resolved import ResolvedSweep, ResolvedTraining
 from tasks.planning.sweep import PreparedSweep, plan_cells
 from tasks.planning.training import PreparedTraining, plan_models
+from tasks.store.opening import locate
 
 if TYPE_CHECKING:
     from tasks.root import Root
@@ -226,16 +227,16 @@ def _check_inputs(resolved: ResolvedSweep | ResolvedTraining, base: BaseUri) -> 
         InputError: One is not there, or may not be read.
     """
     places: set[str] = set()
-    for uri in dict.fromkeys(resolved.uris()):
-        is_local = uri.startswith("file://")
-        place = uri if is_local else "/".join(uri.split("/")[:3])
-        if place in places:
-            continue
-        places.add(place)
-        try:
-            stat_uri(base.join(uri) if is_local else uri)
-        except InputError as error:
-            raise InputError(f"this machine cannot take part: {error.message}", hint=error.hint) from error
+    try:
+        for uri in dict.fromkeys(resolved.uris()):
+            joined = base.join(uri)  # whatever the spelling of a local file, it is held to the bounds
+            is_local = locate(joined).is_local
+            place = joined if is_local else "/".join(joined.split("/")[:3])
+            if place not in places:
+                places.add(place)
+                stat_uri(joined)
+    except InputError as error:
+        raise InputError(f"this machine cannot take part: {error.message}", hint=error.hint) from error
 
 
 def _key(identity: str, scope: str) -> str:

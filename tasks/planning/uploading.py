@@ -40,8 +40,7 @@ def uploaded(prepared: _Prepared) -> tuple[_Prepared, int]:
         return prepared, 0
     resolved = prepared.resolved
     digests = dict(_digests(resolved))
-    packaged = {weights.uri for backbone, weights in resolved.weights if backbone.distilled}
-    local = [uri for uri in dict.fromkeys(resolved.uris()) if uri.startswith("file://") and uri not in packaged]
+    local = [uri for uri in dict.fromkeys(resolved.uris()) if uri.startswith("file://")]
     copies = {uri: _copied(store, uri, digests[uri]) for uri in local}
     moved = _moved(resolved, {uri: store.url(key) for uri, (key, _) in copies.items()})
     return replace(prepared, resolved=moved), sum(is_new for _, is_new in copies.values())

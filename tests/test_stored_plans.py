@@ -13,7 +13,8 @@ from sweeps import TINY_MANIFEST, write_pictures
 from trainings import write_manifest as write_training
 from trainings import write_pictures as write_photographs
 
-from nst.errors import InputError, UserError
+from flows.order.participation import Wanted, _open_orders, _Resting
+from nst.errors import InputError, StorageError, UserError
 from tasks.planning.registration import register_sweep
 from tasks.planning.stored import find_plan, open_plans, prepare_stored, submit
 from tasks.planning.uploading import uploaded
@@ -159,6 +160,31 @@ def test_each_machine_has_the_weights_of_its_own_package(tmp_path, s3):
     prepared, copied = uploaded(planned(tmp_path / "m.yaml", f"{s3.bucket()}/root"))
     assert copied == 3
     assert prepare_stored(stored(prepared), prepared.root).ids == prepared.ids
+
+
+@pytest.mark.parametrize("error", [StorageError("HTTP 503"), UserError("no connection")])
+def test_a_site_that_does_not_answer_holds_up_one_plan_alone(prepared, monkeypatch, error):
+    """Whoever takes part passes over what this machine cannot do, and does the others."""
+
+    def fail(uri):
+        raise error
+
+    monkeypatch.setattr("tasks.planning.stored.stat_uri", fail)
+    with pytest.raises(InputError, match=f"this machine cannot take part: {error}"):
+        prepare_stored(stored(prepared), prepared.root)
+
+
+def test_who_stays_looks_again_where_the_store_does_not_answer(prepared, monkeypatch):
+    def fail(*_):
+        raise StorageError("HTTP 503")
+
+    stored(prepared)
+    monkeypatch.setattr("flows.order.participation.prepare_stored", fail)
+    said = []
+    assert list(_open_orders(Wanted(prepared.root, ("cpu",), stay=True), _Resting(), said.append)) == []
+    assert said == ["tiny: HTTP 503"]
+    with pytest.raises(StorageError):
+        list(_open_orders(Wanted(prepared.root, ("cpu",)), _Resting(), said.append))
 
 
 def test_a_training_is_stored_with_its_photographs_and_its_parent(tmp_path):

@@ -139,7 +139,9 @@ def _open_orders(
             continue
         try:
             prepared = prepare_stored(stored, wanted.root, wanted.inputs)
-        except UserError as error:
+        except (UserError, TransientError) as error:
+            if isinstance(error, TransientError) and not wanted.stay:
+                raise
             say(f"{stored.name}: {error}")
             resting.rest(stored)
             continue

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import AwareDatetime, TypeAdapter
 
-from nst.errors import InputError, StorageError, UserError
+from nst.errors import InputError, StorageError, TransientError, UserError
 from nst.manifest.sweep import check_manifest
 from nst.manifest.training import check_train_manifest
 from nst.redaction import redacted
@@ -224,7 +224,7 @@ def _check_inputs(resolved: ResolvedSweep | ResolvedTraining, base: BaseUri) -> 
     """Look for every local input, and of each other place for one: a machine that lacks them would fail every cell.
 
     Raises:
-        InputError: One is not there, or may not be read.
+        InputError: One is not there, may not be read, or its place does not answer.
     """
     places: set[str] = set()
     try:
@@ -235,7 +235,7 @@ def _check_inputs(resolved: ResolvedSweep | ResolvedTraining, base: BaseUri) -> 
             if place not in places:
                 places.add(place)
                 stat_uri(joined)
-    except InputError as error:
+    except (UserError, TransientError) as error:  # a site that does not answer holds up nothing but this plan
         raise InputError(f"this machine cannot take part: {error.message}", hint=error.hint) from error
 
 

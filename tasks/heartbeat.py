@@ -82,7 +82,7 @@ def beating(store: Store, sweep_id: str) -> Iterator[str]:
         The id of the participant; its first heartbeat is there.
 
     Raises:
-        StorageError: The first heartbeat could not be written. Later ones may fail.
+        StorageError, UserError: The first heartbeat could not be written. Later ones may fail.
     """
     participant = uuid.uuid4().hex[:12]
     key = f"{_PREFIX}{sweep_id}/{participant}.json"
@@ -96,7 +96,7 @@ def beating(store: Store, sweep_id: str) -> Iterator[str]:
         count = 0
         while not stop.wait(INTERVAL_S):
             count += 1
-            with contextlib.suppress(StorageError):
+            with contextlib.suppress(StorageError, UserError):  # credentials that expire are renewed meanwhile
                 write(count)
 
     write(0)
@@ -107,7 +107,7 @@ def beating(store: Store, sweep_id: str) -> Iterator[str]:
     finally:
         stop.set()
         thread.join()
-        with contextlib.suppress(StorageError):
+        with contextlib.suppress(StorageError, UserError):
             store.delete(key)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 import time
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nst.errors import InputError
+from nst.errors import InputError, StorageError, UserError
 from tasks.heartbeat import Process, Watch, beating, process_of, running_sweeps, this_process
 from tasks.root import open_root
 from tasks.status import find_sweeps, sweep_statuses
@@ -75,6 +76,27 @@ def test_a_sweep_is_running_as_long_as_any_of_its_runs(tmp_path):
     assert running_sweeps(store) == set()
     store.put("state/running/bbbb2222.json", json.dumps({"at": time.time()}).encode())
     assert running_sweeps(store) == {"bbbb2222"}, "as older versions write it"
+
+
+@pytest.mark.parametrize("error", [StorageError("no answer"), UserError("access denied")])
+def test_a_heart_beats_again_after_a_store_that_refused(monkeypatch, error):
+    """Or the others would take over what this run does."""
+    monkeypatch.setattr("tasks.heartbeat.INTERVAL_S", 0.01)
+    calls, beats_again = [], threading.Event()
+
+    class Refusing:
+        def put(self, key, data):
+            calls.append(key)
+            if len(calls) == 2:
+                raise error
+            if len(calls) == 3:
+                beats_again.set()
+
+        def delete(self, key):
+            raise error
+
+    with beating(Refusing(), "aaaa1111"):
+        assert beats_again.wait(200)
 
 
 def test_a_process_that_was_killed_is_gone_also_before_its_parent_has_asked(tmp_path):

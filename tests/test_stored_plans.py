@@ -88,6 +88,13 @@ def test_other_cells_under_its_id_are_refused(prepared):
         prepare_stored(changed, prepared.root)
 
 
+def test_a_plan_that_lacks_what_its_manifest_needs_is_refused(prepared):
+    """As one that somebody edited, or that a version wrote whose manifests need less: no reason for a trace."""
+    found = stored(prepared)
+    with pytest.raises(UserError, match="makes other cells of tiny"):
+        prepare_stored(replace(found, sweep=replace(found.sweep, weights=())), prepared.root)
+
+
 def test_a_machine_without_an_input_is_told_which(prepared, tmp_path):
     found = stored(prepared)
     (tmp_path / "dog.png").unlink()

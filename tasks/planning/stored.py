@@ -193,16 +193,26 @@ def prepare_stored(stored: StoredPlan, root: Root, inputs: str = "") -> Prepared
     base = BaseUri.of(f"{root.uri.rstrip('/')}/{stored.key}", inputs)
     resolved = stored.resolved.here()
     _check_inputs(resolved, base)
+    try:
+        prepared = _planned(stored, resolved, root)
+    except (ArithmeticError, LookupError, ValueError) as error:  # it lacks what the manifest needs, or says nonsense
+        raise _other_cells(stored) from error
+    if (prepared.identity, prepared.scope) != (stored.identity, stored.scope):
+        raise _other_cells(stored)
+    return prepared
+
+
+def _planned(
+    stored: StoredPlan, resolved: ResolvedSweep | ResolvedTraining, root: Root
+) -> PreparedSweep | PreparedTraining:
     if isinstance(resolved, ResolvedTraining):
-        return _checked(stored, _models_of(resolved, root, dict(stored.failed)))
+        return _models_of(resolved, root, dict(stored.failed))
     trained = {model.model_id: model.ref for model in trained_models(root.catalog)}
     resolved, source = resolved.with_trained(trained), resolved.source
     manifest = check_manifest(source.declaration)
     trainings = tuple(_models_of(training, root) for training in resolved.trainings)
     cells = resolved.cells(manifest)
-    return _checked(
-        stored, plan_cells(resolved, cells, manifest, source, root, trainings=trainings, failed=stored.failed)
-    )
+    return plan_cells(resolved, cells, manifest, source, root, trainings=trainings, failed=stored.failed)
 
 
 def _models_of(resolved: ResolvedTraining, root: Root, failed: dict[str, int] | None = None) -> PreparedTraining:
@@ -210,11 +220,9 @@ def _models_of(resolved: ResolvedTraining, root: Root, failed: dict[str, int] | 
     return plan_models(resolved, check_train_manifest(source.declaration), source, root, failed=failed)
 
 
-def _checked(stored: StoredPlan, prepared: _Prepared) -> _Prepared:
-    if (prepared.identity, prepared.scope) == (stored.identity, stored.scope):
-        return prepared
+def _other_cells(stored: StoredPlan) -> UserError:
     planned = f"than nst {stored.nst_version}, which planned it"
-    raise UserError(
+    return UserError(
         f"nst {version('nst-batch')} makes other cells of {stored.name} {planned}",
         hint="take part with the same version, or submit the manifest anew",
     )

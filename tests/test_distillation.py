@@ -25,26 +25,29 @@ def features(weights, pictures_N3HW, layer):
     return network(pictures_N3HW)[layer]
 
 
+def relative(found, expected):
+    """Return the distance of two maps, as a share of the length of the second."""
+    return ((found - expected).norm() / expected.norm()).item()
+
+
 @pytest.mark.slow
 def test_a_network_that_keeps_all_filters_computes_what_its_teacher_does(pictures):
     teacher = random_weights("vgg19", 1, "conv2_1")
     filters = {layer: FULL[layer] for layer in ("conv1_1", "conv1_2", "conv2_1")}
     student = distil("vgg19", teacher, pictures, filters).weights
     expected, found = (features(weights, pictures, "relu2_1") for weights in (teacher, student))
-    assert ((found - expected).norm() / expected.norm()).item() < 0.05
+    assert relative(found, expected) < 0.05
 
 
 def test_refitted_filters_are_closer_to_the_teacher_than_its_filters_cut_out(pictures):
     teacher = random_weights("vgg19", 1, "conv1_2")
-    student = distil("vgg19", teacher, pictures, {"conv1_1": 24, "conv1_2": 32}).weights
-    first_NCHW = features(teacher, pictures, "relu1_1")
-    rows_CP = first_NCHW.transpose(0, 1).flatten(1).double()
-    kept = most_telling(rows_CP @ rows_CP.T / rows_CP.shape[1], 24)
-    # The first layer of the student is the teacher's own, since it sees the same pictures.
-    torch.testing.assert_close(student["features.0.weight"], teacher["features.0.weight"][kept], rtol=0.02, atol=0.02)
+    distilled = distil("vgg19", teacher, pictures, {"conv1_1": 24, "conv1_2": 32})
+    student, kept, chosen = distilled.weights, distilled.kept["conv1_1"], distilled.kept["conv1_2"]
+    # The first layer computes what the teacher's own does, since it sees the same pictures; its weights are close but
+    # not the same, since in smooth pictures neighbours say nearly the same.
+    first_NCHW = features(teacher, pictures, "relu1_1")[:, kept]
+    assert relative(features(student, pictures, "relu1_1"), first_NCHW) < 0.002
     second_NCHW = features(teacher, pictures, "relu1_2")
-    rows_CP = second_NCHW.transpose(0, 1).flatten(1).double()
-    chosen = most_telling(rows_CP @ rows_CP.T / rows_CP.shape[1], 32)
     cut = {
         "features.0.weight": teacher["features.0.weight"][kept],
         "features.0.bias": teacher["features.0.bias"][kept],
@@ -52,9 +55,7 @@ def test_refitted_filters_are_closer_to_the_teacher_than_its_filters_cut_out(pic
         "features.2.bias": teacher["features.2.bias"][chosen],
     }
     expected = second_NCHW[:, chosen]
-    refitted, plain = (
-        (features(weights, pictures, "relu1_2") - expected).norm() / expected.norm() for weights in (student, cut)
-    )
+    refitted, plain = (relative(features(weights, pictures, "relu1_2"), expected) for weights in (student, cut))
     assert refitted < 0.5 * plain
 
 

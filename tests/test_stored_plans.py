@@ -15,6 +15,7 @@ from trainings import write_pictures as write_photographs
 
 from flows.order.participation import Wanted, _open_orders, _Resting
 from nst.errors import InputError, StorageError, UserError
+from tasks.inputs.reading import read_planned
 from tasks.planning.registration import register_sweep
 from tasks.planning.stored import find_plan, open_plans, prepare_stored, submit
 from tasks.planning.uploading import uploaded
@@ -201,3 +202,10 @@ def test_a_training_is_stored_with_its_photographs_and_its_parent(tmp_path):
     again = prepare_stored(stored(prepared), open_root(str(tmp_path / "out")))
     assert jobs(again) == jobs(prepared)
     assert len(again.resolved.photographs) == 24
+
+
+@pytest.mark.parametrize("digest", ["", "0", "abcdef"])
+def test_a_plan_without_digests_reads_no_file(tmp_path, digest):
+    (tmp_path / "secret").write_bytes(b"")
+    with pytest.raises(InputError, match="has changed since the run was planned"):
+        read_planned(f"file://{tmp_path}/secret", digest)

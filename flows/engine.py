@@ -132,7 +132,7 @@ class InlineEngine:
 
 
 def completed(
-    engine: Engine, fn: Callable[[T], R], items: Iterable[T | None], window: int
+    engine: Engine, fn: Callable[[T], R], items: Iterable[T | None], window: int | Callable[[], int]
 ) -> Iterator[tuple[T, Future[R]]]:
     """Yield every item with its finished future, in the order in which they finish.
 
@@ -145,19 +145,20 @@ def completed(
         fn: The effect, called with one item.
         items: Read lazily, in the consumer's thread. None means that there is no item at the moment: it is asked for
             again a little later.
-        window: Unfinished submissions at one time, at least 1.
+        window: Unfinished submissions at one time, at least 1; one that may change is asked for before each.
 
     Raises:
         Stopped: `engine.stopping` was set.
     """
-    assert window >= 1
+    most = window if callable(window) else lambda: window
+    assert most() >= 1
     source = iter(items)
     pending: dict[Future[R], T] = {}
     finished: list[tuple[T, Future[R]]] = []
     has_more = True
     try:
         while True:
-            while has_more and len(pending) < window and not engine.stopping.is_set():
+            while has_more and len(pending) < most() and not engine.stopping.is_set():
                 try:
                     item = next(source)
                 except StopIteration:

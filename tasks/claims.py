@@ -3,7 +3,7 @@
 The problem: several runs of one sweep on one root would each do all of it. Any of them may be slow, die, or sleep for
 an hour and go on; their clocks may be minutes apart; and each of them sees the others through the store alone.
 
-The rule: a claim is `state/claims/<group>/<stretch>/<generation>.json`, written create-only, so that one participant
+The rule: a claim is `state/claims/<group>/<stretch>-<generation>.json`, written create-only, so that one participant
 has it; the highest generation counts. A participant takes what nobody has claimed, in order. When nothing of that is
 left, it waits for what others hold, and takes over what a dead one held (`tasks.heartbeat.Watch`) by creating the next
 generation. It reads in this order: the claims, since whoever has one had a heartbeat before; the heartbeats; and what
@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Final
 from pydantic import TypeAdapter
 
 from nst.yaml.json_text import checked_json
-from tasks.events import event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -66,6 +65,7 @@ class Claims:
         watch: Tells which participants are alive.
         stretches: Numbers of the stretches that are to be done, in order.
         settled: Returns which of some stretches need nobody any more, by what the catalog says now.
+        on_taken_over: Called with a stretch that this participant takes over, and with the participant that held it.
         clock: A clock that never goes back, seconds.
     """
 
@@ -78,11 +78,12 @@ class Claims:
         *,
         stretches: Iterable[int],
         settled: Callable[[Sequence[int]], Iterable[int]],
+        on_taken_over: Callable[[int, str], None] = lambda _stretch, _owner: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._group, self._me = store, group, participant
         self._prefix = f"{_PREFIX}{group}/"
-        self._watch, self._settled, self._clock = watch, settled, clock
+        self._watch, self._settled, self._on_taken_over, self._clock = watch, settled, on_taken_over, clock
         self._left = dict.fromkeys(stretches)  # an ordered set: neither taken by this participant nor settled
         self._newest: dict[int, int] = {}  # the highest generation of each stretch that is known to be claimed
         self._owners: dict[tuple[int, int], str] = {}
@@ -111,8 +112,11 @@ class Claims:
         """Whether this participant has the lowest id of those that were alive when it looked last."""
         return self._me == min(self._alive, default=self._me)
 
-    def take(self) -> int | None:
+    def take(self, *, only_look: bool = False) -> int | None:
         """Claim a stretch and return its number; None if there is none at the moment: ask again, at any rate.
+
+        Args:
+            only_look: Whether to claim nothing, and merely learn now and then what others have done.
 
         Raises:
             StorageError: The store did not answer; to ask again is safe.
@@ -124,14 +128,14 @@ class Claims:
             self._has_begun = True
         elif self._clock() - self._looked >= LOOK_S:
             self._look()  # also while there is work: how long somebody has been silent counts from the first look
-        number = self._unclaimed()
+        number = None if only_look else self._unclaimed()
         if number is None and self._left:
-            if not self._free and self._clock() >= self._next_poll:
+            if (only_look or not self._free) and self._clock() >= self._next_poll:
                 began = self._clock()
                 self._poll()
                 cost = self._clock() - began
                 self._next_poll = self._clock() + max(POLL_S, cost, min(cost / _SHARE, LOOK_S))
-            number = self._taken_over()
+            number = None if only_look else self._taken_over()
         return number
 
     def _unclaimed(self) -> int | None:
@@ -163,10 +167,12 @@ class Claims:
         while self._free:
             number, generation = self._free[0]  # as they were at the look: a newer claim may be of somebody alive
             # A claim of its own that is left here was created by a request whose answer was lost.
-            is_mine = self._owner(number, generation) == self._me or self._create(number, generation + 1)
+            owner = self._owner(number, generation)
+            is_mine = owner == self._me or self._create(number, generation + 1)
             del self._free[0]
             if is_mine and number in self._left:
-                event("taken_over", group=self._group, participant=self._me, stretch=number)
+                if owner != self._me:
+                    self._on_taken_over(number, owner)
                 del self._left[number]
                 return number
         return None
@@ -183,7 +189,7 @@ class Claims:
         """Learn what is claimed."""
         self._newest = {}
         for stat in self._store.list(self._prefix):
-            number, _, generation = stat.key.removeprefix(self._prefix).removesuffix(".json").partition("/")
+            number, _, generation = stat.key.removeprefix(self._prefix).removesuffix(".json").partition("-")
             if number.isdecimal() and generation.isdecimal():
                 self._newest[int(number)] = max(int(generation), self._newest.get(int(number), 0))
 
@@ -206,7 +212,7 @@ class Claims:
             self._left.pop(number, None)
 
     def _key(self, number: int, generation: int) -> str:
-        return f"{self._prefix}{number}/{generation}.json"
+        return f"{self._prefix}{number}-{generation}.json"
 
 
 def claims_of_group(store: Store, group: str) -> list[str]:

@@ -90,6 +90,23 @@ def test_three_equal_runs_compute_a_sweep_once(folder):
     assert sum(f" {CELLS} done" in each.stdout for each in ended) == 0, "nobody did all of it"
 
 
+def test_the_last_stretches_are_left_to_whoever_comes(folder):
+    """One device computes one batch at a time: of two batches, the second is nobody's until the first is done."""
+    (folder / "two.yaml").write_text(manifest(800, cells=2))
+    command = start(folder, "two.yaml")
+    root, computing = str(folder / "out"), 0
+    while True:
+        claimed = claims(root)
+        if records(root):
+            break
+        assert command.poll() is None, command.said
+        assert len(claimed) <= 1
+        computing += len(claimed)
+        time.sleep(0.05)
+    assert computing, "the first batch was seen while it was computed"
+    assert command.ended().returncode == 0
+
+
 def test_a_run_that_is_killed_is_replaced_at_once_by_one_on_its_machine(folder):
     """The heartbeat of the killed one stays, and says which process is gone: nobody waits for it to be old."""
     root = str(folder / "out")
@@ -99,7 +116,7 @@ def test_a_run_that_is_killed_is_replaced_at_once_by_one_on_its_machine(folder):
     victim.ended()
     ended = survivor.ended()
     assert ended.returncode == 0, ended
-    assert "by other runs" in ended.stdout
+    assert "by others" in ended.stdout
     check_whole(root)
     assert len(records(root)) <= CELLS + 3
 
@@ -154,11 +171,11 @@ def test_a_run_that_cannot_be_seen_is_replaced_when_its_heartbeat_stays_the_same
     store.put(f"state/running/{plan.sweep_id}/elsewhere.json", far.encode())
     for number in range(3):
         claim = json.dumps({"participant": "elsewhere", "nonce": "x"})
-        store.put(f"state/claims/{group_of(plan)}/{number}/1.json", claim.encode())
+        store.put(f"state/claims/{group_of(plan)}/{number}-1.json", claim.encode())
     summary = run(folder, root=root)
     assert (summary.done, summary.done_by_others) == (CELLS, 0)
-    last = [key for key in claims(root) if not key.endswith("/1.json")]
-    assert last == [f"state/claims/{group_of(plan)}/{number}/2.json" for number in range(3)]
+    last = [key for key in claims(root) if not key.endswith("-1.json")]
+    assert last == [f"state/claims/{group_of(plan)}/{number}-2.json" for number in range(3)]
 
 
 def test_what_others_have_tried_in_vain_counts_and_is_not_tried_again(folder, monkeypatch):
@@ -169,10 +186,10 @@ def test_what_others_have_tried_in_vain_counts_and_is_not_tried_again(folder, mo
     with beating(prepared.root.store, sweep_id) as other:
         for number in range(2):
             claim = json.dumps({"participant": other, "nonce": "x"})
-            prepared.root.store.put(f"state/claims/{group_of(prepared.plan)}/{number}/1.json", claim.encode())
+            prepared.root.store.put(f"state/claims/{group_of(prepared.plan)}/{number}-1.json", claim.encode())
 
         def act(_done, _total, note):
-            if "waiting for another run" in note and not acted:
+            if "waiting for another participant" in note and not acted:
                 acted.append(note)
                 Stylist(prepared.root, "cpu").run(prepared.job(next(prepared.plan.batches())))
                 row = {"cell_id": second, "attempt": 1, "error_class": "InputError", "error_message": "no picture"}
@@ -185,7 +202,7 @@ def test_what_others_have_tried_in_vain_counts_and_is_not_tried_again(folder, mo
     assert [str(failure) for failure in summary.failures] == ["InputError: no picture"]
     assert summary.exit_code == 1
     assert f"{CELLS - 2} done in" in next(summary.lines("out"))
-    assert ", 1 by other runs" in next(summary.lines("out"))
+    assert ", 1 by others" in next(summary.lines("out"))
     done = prepared.root.catalog.keys("results")
     assert first in done
     assert second not in done
@@ -220,7 +237,7 @@ def test_without_create_only_writes_there_are_no_claims_and_it_is_said(folder, c
         assert not caplog.text
         with beating(order.prepared.root.store, order.prepared.plan.sweep_id):
             Sharing(order.prepared, me, lambda *_: None)
-    assert "1 other runs of this sweep" in caplog.text
+    assert "1 other participants" in caplog.text
     assert len(list(alone.batches())) == CELLS
     assert order.prepared.root.store.list("state/claims/") == []
 

@@ -315,7 +315,7 @@ def test_a_run_outlives_its_private_server_and_says_one_line(folder, migrated_st
     (folder / "long.yaml").write_text(MANIFEST.replace("2000", "12"))
     prepared = planned(folder / "long.yaml", folder / "out")
     with beating(prepared.root.store, prepared.plan.sweep_id) as other:
-        claim = f"state/claims/{group_of(prepared.plan)}/{list(prepared.plan.stretches())[-1]}/1.json"
+        claim = f"state/claims/{group_of(prepared.plan)}/{list(prepared.plan.stretches())[-1]}-1.json"
         prepared.root.store.put(claim, json.dumps({"participant": other, "nonce": "x"}).encode())
         process = start_with_prefect(folder)
         wait_for(lambda: committed(folder) >= 2 and recorded(process), process)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -13,7 +15,7 @@ from sweeps import TINY_MANIFEST, write_pictures
 from trainings import write_manifest as write_training
 from trainings import write_pictures as write_photographs
 
-from flows.order.participation import Wanted, _open_orders, _Resting
+from flows.order.participation import Wanted, _leave_out, _open_orders, _Resting
 from nst.errors import InputError, StorageError, UserError
 from tasks.inputs.reading import read_planned
 from tasks.planning.registration import register_sweep
@@ -189,10 +191,17 @@ def test_who_stays_looks_again_where_the_store_does_not_answer(prepared, monkeyp
     stored(prepared)
     monkeypatch.setattr("flows.order.participation.prepare_stored", fail)
     said = []
-    assert list(_open_orders(Wanted(prepared.root, ("cpu",), stay=True), _Resting(), said.append)) == []
-    assert said == ["tiny: HTTP 503"]
+
+    def look(**options):
+        wanted = Wanted(prepared.root, ("cpu",), **options)
+        leave_out = partial(_leave_out, wanted, SimpleNamespace(left_out=lambda *told: said.append(told)))
+        return list(_open_orders(wanted, _Resting(), leave_out, has_looked=True))
+
+    assert look(stay=True) == []
+    ((name, error),) = said
+    assert (name, str(error)) == ("tiny", "HTTP 503")
     with pytest.raises(StorageError):
-        list(_open_orders(Wanted(prepared.root, ("cpu",)), _Resting(), said.append))
+        look()
 
 
 def test_a_training_is_stored_with_its_photographs_and_its_parent(tmp_path):

@@ -6,9 +6,11 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import warm
@@ -23,6 +25,7 @@ from tasks.fsck.check import fsck
 from tasks.root import open_root
 from tasks.store import open_store
 
+ROOT = Path(__file__).parent.parent
 CELLS = 24
 
 
@@ -61,6 +64,17 @@ def kill_after(batches, command, root):
     command.ended()
 
 
+def documented():
+    """Return the facts of each event, as the documents say them."""
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \|([^|]*)\|$", (ROOT / "docs" / "scaling.md").read_text(), re.MULTILINE)
+    return {kind: facts.strip().split(", ") if facts.strip() else [] for kind, facts in rows}
+
+
+def test_the_documents_name_every_event():
+    code = [path.read_text() for folder in ("flows", "tasks") for path in (ROOT / folder).rglob("*.py")]
+    assert {kind for text in code for kind in re.findall(r"\bevent\(\s*\"(\w+)\"", text)} == documented().keys()
+
+
 def test_what_a_killed_run_left_is_done_without_its_manifest(folder):
     root = folder / "out"
     kill_after(3, submit(folder), root)
@@ -72,11 +86,16 @@ def test_what_a_killed_run_left_is_done_without_its_manifest(folder):
     assert ended.returncode == 0, ended
     assert "taking part in open" in ended.stderr
     assert " done in " in ended.stderr
-    begun, *told, last = map(json.loads, ended.stdout.splitlines())
+    begun, *told, last = lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert {(line["host"], line["pid"]) for line in lines} == {(socket.gethostname(), begun["pid"])}
+    assert {(line["sweep"], line["name"]) for line in lines} == {(begun["sweep"], "open")}
     assert (begun["event"], last["event"]) == ("sweep_begun", "sweep_ended")
     batches = [line for line in told if line["event"] == "batch"]
     assert sum(line["done"] for line in batches) == last["done"] == begun["to_do"]
-    assert {line["participant"] for line in batches} == {begun["participant"]}
+    assert {line["participant"] for line in lines} == {begun["participant"]}
+    assert sum(line["cells"] for line in told if line["event"] == "taken") == last["done"]
+    for line in lines:
+        assert list(line) == ["at", "event", "host", "pid", *documented()[line["event"]]]
     assert {line["device"] for line in batches} == {"cpu"}
     assert all(line["sweep"] == begun["sweep"] and line["seconds"] > 0 for line in batches)
     assert [line["event"] for line in told].count("taken_over") >= 1
@@ -114,13 +133,15 @@ def test_what_has_failed_is_not_tried_again_until_it_is_submitted_anew(folder):
     assert failed
     helped = start(folder, "work", "--devices", "cpu").ended()
     assert helped.returncode == 1
-    assert f"{CELLS} failed" in helped.stdout
+    assert f"{CELLS} failed; mend what is named here, then submit it again to try only them" in helped.stdout
     after = open_root(str(root)).catalog.counts("failures")
     assert len(after) == CELLS
     assert after.items() >= failed.items()
     assert set(after.values()) == {1}
     again = start(folder, "work", "--devices", "cpu").ended()
-    assert (again.returncode, again.stdout.strip()) == (0, "nothing is open below out")
+    nothing = r"nothing is open below out; open \([0-9a-f]{8}\) had failures, and is tried again when .* again"
+    assert again.returncode == 0
+    assert re.fullmatch(nothing, again.stdout.strip())
     assert submit(folder).ended().returncode == 1
     assert set(open_root(str(root)).catalog.counts("failures").values()) == {2}
 
@@ -175,13 +196,22 @@ def test_one_sweep_of_several_can_be_named(folder):
     assert "other (" in ended.stdout
     assert "open (" not in ended.stdout
     none = start(folder, "work", "--sweep", "nosuch").ended()
-    assert none.returncode == 0
-    assert re.fullmatch(r"nothing named 'nosuch' is open below out; open: open \([0-9a-f]{8}\)", none.stdout.strip())
+    assert none.returncode == 2
+    assert "nothing named 'nosuch' was submitted to out" in none.stderr
+    assert re.search(r"open there: open \([0-9a-f]{8}\)", none.stderr)
+    ended = start(folder, "work", "--sweep", "other").ended()
+    assert ended.returncode == 0
+    assert "other is not open below out; open there: open (" in ended.stdout
     assert start(folder, "work", "--root", "m.yaml").ended().returncode == 2
+    for wrong, told in [(("--root", "elsewhere"), "nothing was ever submitted to elsewhere"),
+                        (("--inputs", "nowhere"), "nowhere is no folder")]:  # fmt: skip
+        ended = start(folder, "work", *wrong).ended()
+        assert ended.returncode == 2
+        assert told in ended.stderr
     (left,) = keys(root, "state/plans/")
     whole = open_store(str(root)).get(left)
     open_store(str(root)).put(left, whole[:100])
-    assert "1 plans below out are damaged" in start(folder, "work").ended().stdout
+    assert "plans that are damaged or of another version of nst: " in start(folder, "work").ended().stdout
     open_store(str(root)).put(left, whole)
     assert b'"name":"open"' in open_store(str(root)).get(left)
 

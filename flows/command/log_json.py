@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import socket
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
@@ -34,14 +36,16 @@ class _Lines(logging.Handler):
     def __init__(self, out: Terminal) -> None:
         super().__init__()
         self._out = out
+        self._host = socket.gethostname()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record: of an event its facts, else its message."""
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {"at": at, "event": record.getMessage(), "host": self._host, "pid": os.getpid()}
         if record.name == LOGGER.name:
-            line = {"at": at, "event": record.getMessage(), **getattr(record, "facts", {})}
+            line |= getattr(record, "facts", {})
         else:
-            line = {"at": at, "event": record.levelname.lower(), "message": record.getMessage(), "by": record.name}
+            line |= {"event": record.levelname.lower(), "message": record.getMessage(), "by": record.name}
         try:
             self._out.say(json.dumps(line, default=str))
         except (OSError, SystemExit):  # a disk that is full, or `| head`, for which rich would leave the process
@@ -56,7 +60,9 @@ def logged(out: Terminal, *, wanted: bool) -> Iterator[None]:
         return
     handler, level = _Lines(out), LOGGER.level
     _OURS.addHandler(handler)
+    LOGGER.addHandler(handler)
     LOGGER.setLevel(logging.INFO)
+    LOGGER.propagate = False  # Prefect's handlers would print each event once more
     try:
         yield
     except (NstError, OSError) as error:
@@ -64,5 +70,7 @@ def logged(out: Terminal, *, wanted: bool) -> Iterator[None]:
             event("failed", error=str(error))
         raise
     finally:
+        LOGGER.propagate = True
+        LOGGER.removeHandler(handler)
         _OURS.removeHandler(handler)
         LOGGER.setLevel(level)

@@ -40,6 +40,7 @@ class ProgressBar:
         self._total: TaskID | None = None
         self._parts: dict[str, TaskID] = {}
         self._logged = 0.0
+        self._counts = ""
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -48,25 +49,39 @@ class ProgressBar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
+    def begin(self, noun: str) -> None:
+        """Begin anew with something else that is counted."""
+        self._noun = noun
+        if self._total is not None:
+            self._progress.remove_task(self._total)
+            self._total, self._counts = None, ""
+
     def show(self, done: int, total: int, text: str = "") -> None:
         """Show how many cells or models are done, and a short note."""
         if self._total is None:
             self._total = self._progress.add_task(self._noun, total=total, note=text)
         self._progress.update(self._total, completed=done, total=total, note=text)
-        now = time.monotonic()
-        if not self._live and (now - self._logged > _LOG_INTERVAL_S or done == total):
-            self._logged = now
-            self._console.print(f"{done}/{total} {self._noun} {text}".rstrip())
+        self._counts = f"{done}/{total} {self._noun}{f', {text}' if text else ''}"
+        if not self._live and (self._is_time() or done == total):
+            self._console.print(self._counts)
 
     def show_step(self, key: str, step: int, steps: int) -> None:
         """Show the step of a batch or a training; its bar disappears with the last step."""
         if not self._live:
-            if time.monotonic() - self._logged > _LOG_INTERVAL_S:
-                self._logged = time.monotonic()
-                self._console.print(f"{key[:8]}: step {step}/{steps}")
+            if self._is_time():
+                counts = f"{self._counts}; " if self._counts else ""
+                self._console.print(f"{counts}{key[:8]}: step {step}/{steps}")
             return
         if key not in self._parts:
             self._parts[key] = self._progress.add_task(key[:8], total=steps, note="steps")
         self._progress.update(self._parts[key], completed=step, total=steps)
         if step >= steps:
             self._progress.remove_task(self._parts.pop(key))
+
+    def _is_time(self) -> bool:
+        """Return whether a line may be printed, and count from now to the next one."""
+        now = time.monotonic()
+        if now - self._logged <= _LOG_INTERVAL_S:
+            return False
+        self._logged = now
+        return True

@@ -12,12 +12,11 @@ from flows.command.options import DevicesOption, RootOption  # noqa: TC001  type
 from flows.command.terminal import Terminal
 
 if TYPE_CHECKING:
+    from flows.command.progress import ProgressBar
     from flows.order.participation import Wanted
-    from flows.order.summary import Summary
     from flows.order.sweep import SweepOrder
     from flows.order.training import TrainingOrder
-
-_SHOWN = 5
+    from nst.errors import NstError
 
 out = Terminal()
 err = Terminal(stderr=True)
@@ -53,32 +52,37 @@ def work(
     raise typer.Exit(code)
 
 
-def _nothing_open(wanted: Wanted, root: str) -> str:
-    """Return a line that says that there is nothing to take part in, and what else is open."""
-    from tasks.planning.stored import open_ids, open_plans
+class _Screen:
+    """Shows to people what a participant does."""
 
-    plans, ids = open_plans(wanted.root.store), open_ids(wanted.root.store)
-    if unread := len(ids - {plan.identity for plan in plans}):
-        return f"{unread} plans below {root} are damaged or of another version of nst: submit their manifests anew"
-    if not wanted.sweep:
-        return f"nothing is open below {root}"
-    others = ", ".join(f"{plan.name} ({plan.identity[:8]})" for plan in plans[:_SHOWN])
-    return f"nothing named {wanted.sweep!r} is open below {root}; open: {others or 'nothing'}"
+    def __init__(self, bar: ProgressBar) -> None:
+        self.step = bar.show_step
+        self.has_left_out = False
+        self._bar = bar
 
+    def begun(self, order: SweepOrder | TrainingOrder) -> None:
+        err.say(f"taking part in {order.prepared.name}")
+        self._bar.begin(order.noun)
 
-def _say_begun(order: SweepOrder | TrainingOrder) -> None:
-    err.say(f"taking part in {order.prepared.name}")
+    def left_out(self, name: str, error: NstError) -> None:
+        self.has_left_out = True
+        err.say(f"{name}: {error}")
+
+    def idle(self) -> None:
+        from flows.order.participation import LOOK_EVERY_S
+
+        err.say(f"nothing is open; looking again every {LOOK_EVERY_S:.0f} s until Control-C")
 
 
 def _work(wanted: Wanted, root: str, told: Terminal) -> int:
     """Take part, and return the exit code: 1 if anything failed, or this machine could not take part in something."""
     from flows.command.progress import ProgressBar
     from flows.engine import InlineEngine, watching
-    from flows.order.participation import take_part
+    from flows.order.participation import nothing_open, take_part
     from flows.stop import begin, outcome, stop_signals
 
     stopping = threading.Event()
-    bar = ProgressBar(err, "done")
+    bar = ProgressBar(err, "cells")
     with (
         stop_signals(stopping),
         bar,
@@ -87,19 +91,15 @@ def _work(wanted: Wanted, root: str, told: Terminal) -> int:
     ):
 
         def steps() -> int:
-            refused: list[str] = []
-            summaries: list[Summary] = []
-
-            def refuse(reason: str) -> None:
-                refused.append(reason)
-                err.say(reason)
-
-            for summary in take_part(wanted, engine, bar.show_step, _say_begun, refuse):
-                summaries.append(summary)
+            screen, codes = _Screen(bar), [0]
+            for summary in take_part(wanted, engine, screen):
+                codes.append(summary.exit_code)
                 for line in summary.lines(root):
                     told.say(line)
-            if not summaries and not refused:
-                told.say(_nothing_open(wanted, root))
-            return max([1 if refused else 0, *(summary.exit_code for summary in summaries)])
+            if screen.has_left_out:
+                return 1
+            if len(codes) == 1:
+                told.say(nothing_open(wanted, root))
+            return max(codes)
 
         return outcome(begin(steps), stopping)

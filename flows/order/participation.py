@@ -13,14 +13,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from flows.order.sweep import SweepOrder
 from flows.order.training import TrainingOrder
-from nst.errors import Stopped, TransientError, UserError
-from tasks.planning.stored import open_plans, prepare_stored
+from nst.errors import InputError, Stopped, TransientError, UserError
+from tasks.events import event
+from tasks.planning.stored import open_ids, open_plans, prepare_stored
 from tasks.planning.sweep import PreparedSweep
+from tasks.status import sweep_statuses
 from tasks.store.obstacles import check_folders
+from tasks.store.opening import locate
 from tasks.work.workers import DevicePool
 
 if TYPE_CHECKING:
@@ -29,17 +34,22 @@ if TYPE_CHECKING:
 
     from flows.engine import Engine
     from flows.order.summary import Summary
+    from nst.errors import NstError
     from tasks.planning.stored import StoredPlan
     from tasks.root import Root
     from tasks.work.workers import OnStep
 
     AnyOrder = SweepOrder | TrainingOrder
+    LeaveOut = Callable[[NstError, StoredPlan | None], None]
 
 LOOK_EVERY_S: Final = 15.0
 """Seconds between two looks for open plans while there is none that could be helped with."""
 
 _FIRST_REST_S: Final = 30.0
 _LONGEST_REST_S: Final = 600.0
+
+_NAMED: Final = 5
+"""Open plans that a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,74 +75,121 @@ class Wanted:
         return not self.sweep or stored.name == self.sweep or stored.identity.startswith(self.sweep)
 
 
-def take_part(
-    wanted: Wanted,
-    engine: Engine,
-    on_step: OnStep,
-    begun: Callable[[AnyOrder], None],
-    say: Callable[[str], None],
-) -> Iterator[Summary]:
+class Audience(Protocol):
+    """Hears what a participant does; its methods are called from one thread."""
+
+    def begun(self, order: AnyOrder) -> None:
+        """Hear of a plan that is taken up."""
+
+    def step(self, key: str, step: int, steps: int) -> None:
+        """Hear of the progress of a batch or a training; from any thread."""
+
+    def left_out(self, name: str, error: NstError) -> None:
+        """Hear what this machine cannot help with, and why, as often as it is looked at."""
+
+    def idle(self) -> None:
+        """Hear that there is nothing to help with, and that it waits for more; once each time."""
+
+
+def take_part(wanted: Wanted, engine: Engine, audience: Audience) -> Iterator[Summary]:
     """Take part in what is open, and yield what became of each plan.
 
     Args:
         wanted: What to take part in.
         engine: Carries out the effects; with as many threads as there are devices.
-        on_step: Called with the progress of batches and trainings.
-        begun: Called with each plan that is taken up.
-        say: Called with what this machine cannot help with, and why, as often as it is looked at.
+        audience: Hears what happens meanwhile.
 
     Raises:
         Stopped: The engine was stopped; what is committed is kept.
-        UserError: The root is no folder.
+        UserError: The root is no folder or refuses to be read, or there is no folder of inputs.
         TransientError: The store did not answer; where it stays, it waits and looks again.
     """
     check_folders(wanted.root.store, ("",))
+    if wanted.inputs and (folder := locate(wanted.inputs)).is_local and not Path(folder.path).is_dir():
+        raise InputError(f"{wanted.inputs} is no folder", hint="--inputs names the folder that local inputs lie in")
+    leave_out = partial(_leave_out, wanted, audience)
     resting = _Resting()
+    has_looked = is_idle = False
     while True:
         has_helped = False
-        with _Workers(wanted, on_step) as workers:
-            for stored, order in _open_orders(wanted, resting, say):
-                begun(order)
-                summary = _helped(order, engine, workers, say, wanted)
+        with _Workers(wanted, audience.step) as workers:
+            for stored, order in _open_orders(wanted, resting, leave_out, has_looked=has_looked):
+                is_idle = False
+                audience.begun(order)
+                summary = _helped(stored, order, engine, workers, leave_out)
                 if summary:
                     yield summary
                 if summary and summary.done:
                     has_helped = True
                 else:
                     resting.rest(stored)
+        has_looked = True
         if has_helped:
             continue
         if not wanted.stay:
             return
+        if not is_idle:
+            is_idle = True
+            event("idle")
+            audience.idle()
         if engine.stopping.wait(LOOK_EVERY_S):
             raise Stopped("stopped while nothing was open")
 
 
+def nothing_open(wanted: Wanted, where: str) -> str:
+    """Return a line about a root at which there was nothing to take part in: what else is there, and what has failed.
+
+    Args:
+        wanted: What there was nothing of.
+        where: The root as the user wrote it.
+
+    Raises:
+        InputError: Nothing like what is wanted was ever there: the name or the root is another one.
+    """
+    root = wanted.root
+    plans, ids = open_plans(root.store), open_ids(root.store)
+    if unread := sorted(ids - {plan.identity for plan in plans}):
+        which = ", ".join(identity[:8] for identity in unread[:_NAMED])
+        return f"below {where} are plans that are damaged or of another version of nst: {which}; submit them anew"
+    statuses = sweep_statuses(root)
+    trained = root.catalog.read("models", ["name"])["name"].to_pylist()
+    if not (plans or statuses or trained):
+        hint = "submit a manifest with nst submit, or name another root"
+        raise InputError(f"nothing was ever submitted to {where}", hint=hint)
+    names = {*trained, *(status.name for status in statuses)}
+    open_now = ", ".join(f"{plan.name} ({plan.identity[:8]})" for plan in plans[:_NAMED]) or "nothing"
+    is_known = wanted.sweep in names or any(status.sweep_id.startswith(wanted.sweep) for status in statuses)
+    if not is_known:
+        raise InputError(f"nothing named {wanted.sweep!r} was submitted to {where}", hint=f"open there: {open_now}")
+    failed = [f"{status.name} ({status.sweep_id[:8]})" for status in statuses if status.failed and not status.is_open]
+    again = f"; {', '.join(failed[:_NAMED])} had failures, and is tried again when it is submitted again"
+    if wanted.sweep:
+        return f"{wanted.sweep} is not open below {where}; open there: {open_now}"
+    return f"nothing is open below {where}{again if failed else ''}"
+
+
 def _helped(
-    order: AnyOrder, engine: Engine, workers: _Workers, say: Callable[[str], None], wanted: Wanted
+    stored: StoredPlan, order: AnyOrder, engine: Engine, workers: _Workers, leave_out: LeaveOut
 ) -> Summary | None:
     """Do what can be done of an order; return None, and say why, where this machine is no help."""
     try:
         return order.help(engine, workers)
-    except UserError as error:
-        say(f"{order.prepared.name}: {error}")
-    except TransientError as error:
-        if not wanted.stay:
-            raise
-        say(f"{order.prepared.name}: {error}")
+    except (UserError, TransientError) as error:
+        leave_out(error, stored)
     return None
 
 
 def _open_orders(
-    wanted: Wanted, resting: _Resting, say: Callable[[str], None]
+    wanted: Wanted, resting: _Resting, leave_out: LeaveOut, *, has_looked: bool
 ) -> Iterator[tuple[StoredPlan, AnyOrder]]:
     """Yield what is open and can be helped with; each is planned when it is its turn."""
     try:
         found = open_plans(wanted.root.store)
-    except TransientError as error:
-        if not wanted.stay:
+    except (UserError, TransientError) as error:
+        # A root that refuses at the first look is a wrong one; later, credentials are being renewed.
+        if isinstance(error, UserError) and not (wanted.stay and has_looked):
             raise
-        say(str(error))
+        leave_out(error, None)
         return
     for stored in filter(wanted.means, found):
         if resting.has(stored):
@@ -140,15 +197,23 @@ def _open_orders(
         try:
             prepared = prepare_stored(stored, wanted.root, wanted.inputs)
         except (UserError, TransientError) as error:
-            if isinstance(error, TransientError) and not wanted.stay:
-                raise
-            say(f"{stored.name}: {error}")
+            leave_out(error, stored)
             resting.rest(stored)
             continue
         if isinstance(prepared, PreparedSweep):
             yield stored, SweepOrder(prepared, wanted.devices)
         else:
             yield stored, TrainingOrder(prepared, wanted.devices)
+
+
+def _leave_out(wanted: Wanted, audience: Audience, error: NstError, stored: StoredPlan | None) -> None:
+    """Tell why a plan, or for the moment the whole root, is left out; whoever does not stay is ended by its store."""
+    if isinstance(error, TransientError) and not wanted.stay:
+        raise error
+    about = {"sweep": stored.identity} if stored and stored.sweep else {}
+    name = stored.name if stored else wanted.root.uri
+    event("left_out", **about, name=name, error=str(error))
+    audience.left_out(name, error)
 
 
 class _Workers:

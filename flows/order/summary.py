@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
     from tasks.jobs import Failure
 
+RUN_AGAIN: Final = "run again"
+SUBMIT_AGAIN: Final = "submit it again"
+"""What tries failed cells again where somebody else has submitted them; who takes part does not try them twice."""
+
 _FAILURES_SHOWN: Final = 10
 
 
@@ -23,11 +27,13 @@ class Summary:
         total: Everything that the manifest declares.
         done_before: What was done before the run.
         done: What the run did.
-        done_by_others: What other runs did in the meantime.
+        done_by_others: What other participants did in the meantime.
         failed: What the run tried in vain, or others in the meantime.
         seconds: Wall-clock seconds of the run.
         failures: Why each of `failed` failed.
-        waits_for: Number of other runs that do all that is left; 0 as long as there are others.
+        waits_for: Number of other participants that do all that is left; 0 as long as this one has something to do.
+        participant: Id of this run as a participant, "" before it takes part.
+        again: What somebody does to try again what has failed.
     """
 
     name: str
@@ -39,6 +45,8 @@ class Summary:
     seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
     waits_for: int = 0
+    participant: str = ""
+    again: str = RUN_AGAIN
 
     @property
     def handled(self) -> int:
@@ -63,12 +71,12 @@ class Summary:
     def note(self, default: str = "") -> str:
         """Return what the progress says: the number of failures, and whom the run waits for."""
         failed = f"{self.failed} failed" if self.failed else default
-        runs = f"{self.waits_for} other runs" if self.waits_for > 1 else "another run"
-        waiting = f"waiting for {runs}" if self.waits_for else ""
+        others = f"{self.waits_for} other participants" if self.waits_for > 1 else "another participant"
+        waiting = f"waiting for {others}" if self.waits_for else ""
         return ", ".join(filter(None, (failed, waiting)))
 
     def hear(self, done: list[str], failures: tuple[Failure, ...]) -> None:
-        """Count what other runs did."""
+        """Count what other participants did."""
         self.done_by_others += len(done)
         self.add_failures(failures)
 
@@ -79,7 +87,11 @@ class Summary:
 
     def facts(self) -> dict[str, object]:
         """Return the counts of what this run did, as events tell them (`tasks.events`)."""
-        return {"name": self.name, "done": self.done, "failed": self.failed, "by_others": self.done_by_others}
+        return {**self.about(), "done": self.done, "failed": self.failed, "by_others": self.done_by_others}
+
+    def about(self) -> dict[str, object]:
+        """Return what each event of the run says."""
+        return {"name": self.name, "participant": self.participant}
 
     def lines(self, root: str) -> Iterator[str]:
         """Yield what the run did and where to look.
@@ -95,7 +107,9 @@ class Summary:
             return
         passing = all(failure.may_pass for failure in self.failures)
         yield f"{self.failed} failed; " + (
-            "run again to try them again" if passing else "mend what is named here, then run again to try only them"
+            f"{self.again} to try them again"
+            if passing
+            else f"mend what is named here, then {self.again} to try only them"
         )
         ids: dict[str, list[str]] = {}
         for failure in self.failures:
@@ -126,9 +140,9 @@ class SweepSummary(Summary):
     frames: tuple[int, int] = (0, 0)
     not_chosen: int = 0
 
-    def facts(self) -> dict[str, object]:
-        """Return the id of the sweep and the counts of what this run did, as events tell them."""
-        return {"sweep": self.sweep_id, **Summary.facts(self)}
+    def about(self) -> dict[str, object]:
+        """Return what each event of the run says."""
+        return {"sweep": self.sweep_id, **Summary.about(self)}
 
     @property
     def expected(self) -> int:
@@ -156,7 +170,7 @@ class SweepSummary(Summary):
     def lines(self, root: str) -> Iterator[str]:
         """Yield what the run did and where to look; `root` as the user wrote it."""
         before = f", {self.done_before} were done before" if self.done_before else ""
-        before += f", {self.done_by_others} by other runs" if self.done_by_others else ""
+        before += f", {self.done_by_others} by others" if self.done_by_others else ""
         left = f", {self.not_chosen} were not chosen" if self.not_chosen else ""
         yield f"sweep {self.name} ({self.sweep_id[:8]}): {self.done} done in {duration(self.seconds)}{before}{left}"
         if self.lost:
@@ -190,7 +204,7 @@ class TrainingSummary(Summary):
     def lines(self, root: str) -> Iterator[str]:
         """Yield what the run did and where to look; `root` as the user wrote it."""
         before = f", {self.done_before} were trained before" if self.done_before else ""
-        before += f", {self.done_by_others} by other runs" if self.done_by_others else ""
+        before += f", {self.done_by_others} by others" if self.done_by_others else ""
         yield f"training {self.name}: {self.done} trained in {duration(self.seconds)}{before}"
         yield from self._failure_lines()
         for model in self.models:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from flows.engine import completed
 from flows.order.order import Order
-from flows.order.summary import SweepSummary
+from flows.order.summary import RUN_AGAIN, SUBMIT_AGAIN, SweepSummary
 from flows.order.tables import sweep_table
 from flows.order.training import train_missing
 from nst.errors import DeviceError, Stopped
@@ -145,7 +145,7 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine, *, help
     plan, root = prepared.plan, prepared.root
     if not plan.to_do:
         return end_sweep(prepared, engine)
-    summary = _summary(plan)
+    summary = _summary(plan, SUBMIT_AGAIN if helping else RUN_AGAIN)
     register_sweep(prepared)
     call_with_policy(publish_all, root.catalog)  # from now on plain readers find tables below the root
     for backbone, weights in prepared.weights.items():
@@ -158,12 +158,13 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine, *, help
             others = Watch(root.store, plan.sweep_id).look() - {participant}
             prepared = _train_first(joined(prepared, with_others=bool(others)), pool, engine)
             summary.done_by_others = prepared.plan.done - plan.done
-            about = {"sweep": plan.sweep_id, "name": plan.name, "participant": participant}
-            event("sweep_begun", **about, cells=plan.total, to_do=prepared.plan.to_do, devices=list(pool.devices))
+            summary.participant = participant
+            to_do, devices = prepared.plan.to_do, list(pool.devices)
+            event("sweep_begun", **summary.about(), cells=plan.total, to_do=to_do, devices=devices)
             # Of runs that begin together, one writes the page, and the others wait for it to be there.
             joins = 0 if not others else 1 if participant < min(others) else JOINING
             with LivePage(prepared, joins=joins) as page:
-                run = _Run(prepared, pool, engine, summary, page, participant, set())
+                run = _Run(prepared, pool, engine, summary, page, set())
                 try:
                     with pool.watched(page.step, run.ended, page.previewed):
                         _stylize(run)
@@ -180,7 +181,7 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine, *, help
     summary.frames = prepared.frames(root.catalog.keys("results"))
     event("sweep_ended", **summary.facts(), lost=summary.lost, seconds=summary.seconds, stopped=stop is not None)
     if done + summary.failed >= summary.wanted:
-        leave(root, plan, all_done=done == summary.total)
+        leave(root, plan, all_done=done == summary.wanted)
     if not summary.lost and not (helping and Watch(root.store, plan.sweep_id).look()):
         # A damaged root is left as it is, for `nst fsck`.
         if not stop:
@@ -204,15 +205,20 @@ def end_sweep(prepared: PreparedSweep, engine: Engine) -> SweepSummary:
     plan, catalog, summary = prepared.plan, prepared.root.catalog, _summary(prepared.plan)
     register_sweep(prepared)
     call_with_policy(publish_all, catalog)
-    leave(prepared.root, plan, all_done=plan.done == plan.total)
+    leave(prepared.root, plan, all_done=plan.done == summary.wanted)
     _show(prepared, engine, summary)
     return summary
 
 
-def _summary(plan: Plan) -> SweepSummary:
+def _summary(plan: Plan, again: str = RUN_AGAIN) -> SweepSummary:
     """Return the summary before anything is run."""
     return SweepSummary(
-        sweep_id=plan.sweep_id, name=plan.name, total=plan.total, done_before=plan.done, not_chosen=plan.not_chosen
+        sweep_id=plan.sweep_id,
+        name=plan.name,
+        again=again,
+        total=plan.total,
+        done_before=plan.done,
+        not_chosen=plan.not_chosen,
     )
 
 
@@ -242,7 +248,6 @@ class _Run(NamedTuple):
     engine: Engine
     summary: SweepSummary
     page: LivePage
-    participant: str
     told: set[str]
     """Ids of the batches that were told of."""
 
@@ -262,20 +267,21 @@ class _Run(NamedTuple):
             return
         self.told.add(outcome.batch_id)
         at = outcome.rows[0] if outcome.rows else {}
+        about = {**self.summary.about(), "batch": outcome.batch_id}
         event(
             "batch",
-            sweep=self.prepared.identity,
-            batch=outcome.batch_id,
-            participant=self.participant,
+            **about,
             device=at.get("device"),
             worker=at.get("worker"),
             done=len(outcome.done),
             failed=len(outcome.failed),
             seconds=outcome.seconds,
         )
+        for failure in outcome.failed:
+            event("failure", **about, cell=failure.cell_id, error=str(failure))
 
     def hear(self, done: list[str], failures: tuple[Failure, ...]) -> None:
-        """Count what other runs did."""
+        """Count what other participants did."""
         self.summary.hear(done, failures)
         self.report()
 
@@ -288,10 +294,9 @@ def _stylize(run: _Run) -> None:
     rates = LearnedRates(prepared.plan.history)
     run.report()
     _make_shots(prepared, fanout, engine, run.devices)
-    # Two chunks per device: a device never waits for the flow to hand out the next.
-    sharing = Sharing(prepared, run.participant, run.hear, lambda: run.pool.is_waiting)
+    sharing = Sharing(prepared, summary.participant, run.hear, lambda: run.pool.is_waiting)
     taken = _chunks(run, sharing, rates)
-    for chunk, future in completed(engine, fanout.stylize, taken, 2 * run.devices):
+    for chunk, future in completed(engine, fanout.stylize, taken, lambda: run.devices + sharing.ahead(run.devices)):
         for job, outcome in zip(chunk.jobs, future.result(), strict=True):
             rates.learn(job.batch, outcome.seconds, len(outcome.done))
             summary.done += len(outcome.done)
@@ -328,14 +333,17 @@ def _chunks(run: _Run, sharing: Sharing, rates: LearnedRates) -> Iterator[Chunk 
     )
     for batches in found:
         run.page.writers = sharing.participants
-        waits_for = max(1, sharing.participants - 1) if sharing.is_waiting else 0
+        is_waiting = sharing.is_waiting and run.summary.handled < run.summary.wanted
+        waits_for = max(1, sharing.participants - 1) if is_waiting else 0
         if waits_for != run.summary.waits_for:
             run.summary.waits_for = waits_for
             run.report()
-            event("waiting", sweep=plan.sweep_id, runs=waits_for)
+            event("waiting", **run.summary.about(), others=waits_for)
         if not batches:
             yield None
             continue
         chunk = Chunk(tuple(run.prepared.job(batch) for batch in batches))
         run.page.begun(chunk.jobs)
+        in_hand = {"batches": len(batches), "cells": sum(len(batch.cells) for batch in batches)}
+        event("taken", **run.summary.about(), **in_hand)
         yield chunk

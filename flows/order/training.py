@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from flows.engine import completed
 from flows.order.order import Order
-from flows.order.summary import TrainingSummary
+from flows.order.summary import SUBMIT_AGAIN, TrainingSummary
 from flows.order.tables import training_table
 from tasks.effect import call_with_policy
 from tasks.events import event
@@ -73,7 +73,7 @@ class TrainingOrder(Order[PreparedTraining]):
 
     def help(self, engine: Engine, workers: Callable[[], DevicePool]) -> TrainingSummary:
         """Train models of a manifest that somebody else has submitted; errors as `train_missing`."""
-        return run_training(self.prepared, workers(), engine)
+        return replace(run_training(self.prepared, workers(), engine), again=SUBMIT_AGAIN)
 
 
 def run_training(prepared: PreparedTraining, pool: DevicePool, engine: Engine) -> TrainingSummary:
@@ -123,13 +123,13 @@ def train_missing(prepared: PreparedTraining, pool: DevicePool, engine: Engine, 
 
     report()
     with beating(prepared.root.store, TRAININGS) as participant:
-        about = {"name": prepared.name, "participant": participant, "models": summary.total}
-        event("training_begun", **about, to_do=len(to_do), devices=list(pool.devices))
+        summary.participant = participant
+        event("training_begun", **summary.about(), models=summary.total, to_do=len(to_do), devices=list(pool.devices))
         shared = SharedTrainings(prepared, participant, hear, lambda: pool.is_waiting)
         for _, future in completed(engine, fanout.train, shared.jobs(), len(pool.devices)):
             outcome = future.result()
             error = str(outcome.failure) if outcome.failure else None
-            event("model", model=outcome.model_id, participant=participant, error=error)
+            event("model", **summary.about(), model=outcome.model_id, error=error)
             if outcome.failure:
                 summary.add_failures((outcome.failure,))
             else:

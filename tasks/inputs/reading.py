@@ -49,7 +49,7 @@ def check_planned(name: str, found: str, planned: str) -> None:
         InputError: It does not; the message begins with `name`.
     """
     if len(planned) < _LEAST_DIGITS or not found.startswith(planned):
-        hint = "run again to plan with the file as it is; `nst fsck` checks the files of a root"
+        hint = "run or submit it again to plan with the file as it is; `nst fsck` checks the files of a root"
         raise InputError(f"{name}: the file has changed since the run was planned", hint=hint)
 
 

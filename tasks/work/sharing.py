@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from nst.errors import StorageError
 from tasks.claims import Claims, claims_of_group
+from tasks.events import event
 from tasks.heartbeat import TRAININGS, Watch, nobody_is_left
 from tasks.jobs import Failure
 from tasks.models.choose import TRAINING_METHOD
@@ -58,6 +59,7 @@ class Sharing:
         self, prepared: PreparedSweep, participant: str, told: Told, is_held_up: Callable[[], bool] = lambda: False
     ) -> None:
         self._is_held_up = is_held_up
+        self._about = {"sweep": prepared.identity, "name": prepared.name, "participant": participant}
         self._plan, self._catalog, self._told = prepared.plan, prepared.root.catalog, told
         self._stretches = self._plan.stretches()
         self._settled: set[str] = set()  # cells that others have done or tried in vain
@@ -65,11 +67,18 @@ class Sharing:
         watch = Watch(store, self._plan.sweep_id)
         self._claims: Claims | None = None
         if has_claims(prepared.root):
-            group = group_of(self._plan)
-            self._claims = Claims(store, group, participant, watch, stretches=self._stretches, settled=self._settle)
+            self._claims = Claims(
+                store,
+                group_of(self._plan),
+                participant,
+                watch,
+                stretches=self._stretches,
+                settled=self._settle,
+                on_taken_over=lambda stretch, owner: event("taken_over", **self._about, stretch=stretch, owner=owner),
+            )
         elif others := watch.look() - {participant}:
-            what = "cells are computed by each of them, since the store lacks create-only writes"
-            LOGGER.warning("%d other runs of this sweep are going on: %s", len(others), what)
+            what = "each computes all cells, since the store lacks create-only writes"
+            LOGGER.warning("%d other participants of this sweep: %s", len(others), what)
         self.is_waiting = False
         """Whether nothing is left but what others are doing."""
 
@@ -82,6 +91,17 @@ class Sharing:
     def left(self) -> float:
         """The share of the sweep that is still to be divided; 1 as long as there is nobody to divide it with."""
         return self._claims.left / len(self._stretches) if self._claims and self.participants > 1 else 1.0
+
+    def ahead(self, devices: int) -> int:
+        """Return how many chunks this run is to have in hand beside those that its devices do.
+
+        One for each device, so that it never waits for the next; none towards the end, which would be somebody else's.
+
+        Args:
+            devices: Number of devices of this run.
+        """
+        is_short = self._claims is not None and self._claims.left <= 2 * devices * self.participants
+        return 0 if is_short else devices
 
     @property
     def leads(self) -> bool:
@@ -103,8 +123,9 @@ class Sharing:
             yield from self._plan.batches()
             return
         while not self._claims.is_done:
-            number = None if self._is_held_up() else _take(self._claims)
-            self.is_waiting = number is None and not self._is_held_up()
+            is_held_up = self._is_held_up()
+            number = _take(self._claims, only_look=is_held_up)
+            self.is_waiting = number is None and not is_held_up
             if number is None:
                 yield None
                 continue
@@ -162,7 +183,7 @@ class SharedTrainings:
             yield from map(self._prepared.job, self._specs.values())
             return
         while not self._claims.is_done:
-            number = None if self._is_held_up() else _take(self._claims)
+            number = _take(self._claims, only_look=self._is_held_up())
             yield None if number is None else self._prepared.job(self._specs[number])
 
     def _settle(self, numbers: Sequence[int]) -> list[int]:
@@ -181,10 +202,10 @@ def _number(model_id: str) -> int:
     return int(model_id[:12], 16)
 
 
-def _take(claims: Claims) -> int | None:
+def _take(claims: Claims, *, only_look: bool) -> int | None:
     for attempt in range(1, _TRIES + 1):
         try:
-            return claims.take()
+            return claims.take(only_look=only_look)
         except StorageError:
             if attempt == _TRIES:
                 raise

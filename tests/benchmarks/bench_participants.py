@@ -26,6 +26,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Self
 
 import numpy as np
@@ -135,9 +136,12 @@ def member(root_uri: str, inputs: str, seconds: float, skew: float) -> None:
     calls = counted(root.store)
     wanted = participation.Wanted(root, ("stub",), "", inputs)
     refused: list[str] = []
+    nothing = lambda *_: None  # noqa: E731
+    audience = SimpleNamespace(
+        begun=nothing, step=nothing, idle=nothing, left_out=lambda *told: refused.append(str(told))
+    )
     with InlineEngine(1) as engine:
-        done = [summary.done for summary in participation.take_part(
-            wanted, engine, lambda *_: None, lambda _: None, refused.append)]  # fmt: skip
+        done = [summary.done for summary in participation.take_part(wanted, engine, audience)]
     (only,) = pools
     wall = (only.last or 0.0) - (only.first or 0.0)
     sys.stderr.write("".join(refused))

@@ -83,6 +83,15 @@ def test_chunks_become_shorter_where_little_is_left():
     assert [len(chunk) for chunk in chunks] == [6, 5, 4, 3, 3, 2, 2, 1, 1, 1, 1, 1]
 
 
+def test_what_is_not_known_yet_counts_as_the_slowest_that_is():
+    """Of a short sweep whose second half was never seen, the known half is divided, too, and not taken at once."""
+    each = GatysConfig(size=256).cost
+    history = {("gatys", "vgg19", "float32"): 0.1 / each}  # 0.8 s a batch; as much again of the other precision
+    cells = cells_of(manifest("{seed: {count: 40}, precision: [float32, bfloat16]}"), c=("cat",), s=("wave",))
+    plan = make_plan("x", cells, history=history)
+    assert [len(chunk) for chunk in chunks_of(plan, least=lambda: 5)] == [2, 2, 2, *[1] * 4]
+
+
 @pytest.mark.parametrize("most", [1, 2, 7, 29, 1000])
 def test_chunks_are_never_more_than_allowed(most):
     plan = make_plan("x", cells_of(manifest("{seed: {count: 40}}")))

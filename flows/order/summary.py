@@ -72,7 +72,7 @@ class Summary:
         """Return what the progress says: the number of failures, and whom the run waits for."""
         failed = f"{self.failed} failed" if self.failed else default
         others = f"{self.waits_for} other participants" if self.waits_for > 1 else "another participant"
-        waiting = f"waiting for {others}" if self.waits_for else ""
+        waiting = f"waiting for {others}" if self.waits_for and self.handled < self.wanted else ""
         return ", ".join(filter(None, (failed, waiting)))
 
     def hear(self, done: list[str], failures: tuple[Failure, ...]) -> None:

@@ -164,7 +164,7 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine, *, help
             # Of runs that begin together, one writes the page, and the others wait for it to be there.
             joins = 0 if not others else 1 if participant < min(others) else JOINING
             with LivePage(prepared, joins=joins) as page:
-                run = _Run(prepared, pool, engine, summary, page, set())
+                run = _Run(prepared, pool, engine, summary, page, set(), set())
                 try:
                     with pool.watched(page.step, run.ended, page.previewed):
                         _stylize(run)
@@ -248,6 +248,8 @@ class _Run(NamedTuple):
     engine: Engine
     summary: SweepSummary
     page: LivePage
+    begun: set[str]
+    """Ids of the batches that this run has taken."""
     told: set[str]
     """Ids of the batches that were told of."""
 
@@ -333,7 +335,7 @@ def _chunks(run: _Run, sharing: Sharing, rates: LearnedRates) -> Iterator[Chunk 
     )
     for batches in found:
         run.page.writers = sharing.participants
-        is_waiting = sharing.is_waiting and run.summary.handled < run.summary.wanted
+        is_waiting = sharing.is_waiting and not batches and run.begun <= run.told
         waits_for = max(1, sharing.participants - 1) if is_waiting else 0
         if waits_for != run.summary.waits_for:
             run.summary.waits_for = waits_for
@@ -343,6 +345,7 @@ def _chunks(run: _Run, sharing: Sharing, rates: LearnedRates) -> Iterator[Chunk 
             yield None
             continue
         chunk = Chunk(tuple(run.prepared.job(batch) for batch in batches))
+        run.begun.update(job.key for job in chunk.jobs)
         run.page.begun(chunk.jobs)
         in_hand = {"batches": len(batches), "cells": sum(len(batch.cells) for batch in batches)}
         event("taken", **run.summary.about(), **in_hand)

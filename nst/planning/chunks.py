@@ -59,9 +59,10 @@ def chunks(
             chunk, cost, seconds = [], 0.0, 0.0
             continue
         if not chunk:
-            known = [rates.get(rate) for rate in costs]
-            whole = sum((c * r for c, r in zip(costs.values(), known, strict=True) if r is not None), 0.0)
-            target = target_seconds if None in known else min(target_seconds, whole * left() / least())
+            known = [rates[rate] for rate in costs if rate in rates]
+            # What is not known yet is taken for as slow as the slowest that is: chunks are rather too short.
+            whole = sum(each * rates.get(rate, max(known, default=0.0)) for rate, each in costs.items())
+            target = min(target_seconds, whole * left() / least()) if known else target_seconds
         rate = rates.get(rate_of(batch.cells[0].config))
         chunk.append(batch)
         cost += batch.cost

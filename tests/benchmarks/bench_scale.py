@@ -56,7 +56,8 @@ class Punctual(simulator.Participant):
         in_hand: list[int] = []
         world.start(greenlet.greenlet(lambda: self.compute(in_hand), parent=world.hub))
         while in_hand or not claims.is_done:
-            wanted = 2 * self.chunk_seconds(claims)
+            is_short = claims.left <= 2 * (1 + claims.others)  # then nothing is taken ahead
+            wanted = 0.0 if is_short else 2 * self.chunk_seconds(claims)
             number = None
             if not claims.is_done and (not in_hand or sum(self.seconds[n] for n in in_hand) < wanted):
                 number = self.taken(claims)
@@ -113,10 +114,11 @@ def run(cells: int, participants: int) -> tuple[float, float, int]:
 
 
 if __name__ == "__main__":
+    chosen = tuple(map(int, sys.argv[1:])) or CELLS
     print("busy share of all devices (requests by cell; stretches computed twice)")
     print("| cells |" + "".join(f" {participants} |" for participants in PARTICIPANTS))
     print("|---|" + "---|" * len(PARTICIPANTS))
-    for cells in CELLS:
+    for cells in chosen:
         found = [run(cells, participants) for participants in PARTICIPANTS]
         print(
             f"| {cells:,} |" + "".join(f" {busy:.1%} ({asked:.4g}; {twice}) |" for busy, asked, twice in found),

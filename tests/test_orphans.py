@@ -238,7 +238,7 @@ def test_the_command_lists_first_and_removes_with_yes(root: Root) -> None:
     assert "pass --yes" in dry
     assert keys(root) == before
     done = nst.invoke(app, ["repair", "--read-data", "0", "--yes", "--root", root.uri]).output
-    assert "removed 1 objects (5 bytes)" in done
+    assert "removed 1 object (5 bytes)" in done
     assert before - keys(root) == set(ORPHANS["files of weights"])
 
 

@@ -25,39 +25,53 @@ from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.uris import stat_uri
 from tasks.models.choose import trained_models
 from tasks.planning.plan_files import StoredPlan, close, encoded, find_plan, open_ids, open_plans
-from tasks.planning.resolved import ResolvedTraining
+from tasks.planning.resolved import ResolvedSweep, ResolvedTraining
 from tasks.planning.sweep import PreparedSweep, plan_cells
 from tasks.planning.training import PreparedTraining, plan_models
 from tasks.store.opening import locate
 
 if TYPE_CHECKING:
-    from tasks.planning.resolved import ResolvedSweep
+    from nst.records import ModelRef
     from tasks.root import Root
 
 _Prepared = TypeVar("_Prepared", PreparedSweep, PreparedTraining)
 
-__all__ = ["StoredPlan", "close", "find_plan", "joined", "open_ids", "open_plans", "prepare_stored", "submit"]
+__all__ = [
+    "StoredPlan",
+    "close",
+    "find_plan",
+    "has_moved",
+    "joined",
+    "open_ids",
+    "open_plans",
+    "prepare_stored",
+    "submit",
+]
 
 
-def submit(prepared: PreparedSweep | PreparedTraining, *, must: bool = False) -> None:
+def submit(
+    prepared: PreparedSweep | PreparedTraining, *, must: bool = False, continued: StoredPlan | None = None
+) -> None:
     """Store the plan of a sweep or a training; one that was there is replaced.
 
     Args:
         prepared: The plan.
         must: Whether it is no use otherwise; whoever runs it at once can do without.
+        continued: The submission that this one goes on with: what had failed before it, and when it was, stay.
 
     Raises:
         InputError: It cannot be stored, and must.
     """
     ids = set(prepared.ids)
+    failed = {key: count for key, count in prepared.failed.items() if key in ids}
     stored = StoredPlan(
         name=prepared.name,
         identity=prepared.identity,
         scope=prepared.scope,
         sweep=prepared.resolved if isinstance(prepared, PreparedSweep) else None,
         training=prepared.resolved if isinstance(prepared, PreparedTraining) else None,
-        failed={key: count for key, count in prepared.failed.items() if key in ids},
-        submitted_at=datetime.now(UTC),
+        failed=continued.failed if continued else failed,
+        submitted_at=continued.submitted_at if continued else datetime.now(UTC),
         nst_version=version("nst-batch"),
     )
     data = encoded(stored)
@@ -66,6 +80,14 @@ def submit(prepared: PreparedSweep | PreparedTraining, *, must: bool = False) ->
     elif must:
         text = f"{prepared.name} has an input behind a link with a signature or a password, which roots do not hold"
         raise InputError(text, hint="name it by another location, or run it with nst run")
+
+
+def has_moved(prepared: PreparedSweep | PreparedTraining, stored: StoredPlan) -> bool:
+    """Return whether a plan reads an input where its stored one does not."""
+    before = stored.resolved
+    if isinstance(before, ResolvedSweep):
+        before = before.with_trained(_trained(prepared.root))
+    return not set(before.uris()).issuperset(prepared.resolved.uris())
 
 
 def joined(prepared: _Prepared, *, with_others: bool) -> _Prepared:
@@ -110,12 +132,16 @@ def _planned(
 ) -> PreparedSweep | PreparedTraining:
     if isinstance(resolved, ResolvedTraining):
         return _models_of(resolved, root, dict(stored.failed))
-    trained = {model.model_id: model.ref for model in trained_models(root.catalog)}
-    resolved, source = resolved.with_trained(trained), resolved.source
+    resolved, source = resolved.with_trained(_trained(root)), resolved.source
     manifest = check_manifest(source.declaration)
     trainings = tuple(_models_of(training, root) for training in resolved.trainings)
     cells = resolved.cells(manifest)
     return plan_cells(resolved, cells, manifest, source, root, trainings=trainings, failed=stored.failed)
+
+
+def _trained(root: Root) -> dict[str, ModelRef]:
+    """Return the models that are trained now, by their ids."""
+    return {model.model_id: model.ref for model in trained_models(root.catalog)}
 
 
 def _models_of(resolved: ResolvedTraining, root: Root, failed: dict[str, int] | None = None) -> PreparedTraining:

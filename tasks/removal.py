@@ -30,7 +30,7 @@ from tasks.layout import (
     thumbnail_key,
 )
 from tasks.naming import Names
-from tasks.planning.stored import plans_of_sweep
+from tasks.planning.plan_files import plans_of_sweep
 
 if TYPE_CHECKING:
     from tasks.root import Root

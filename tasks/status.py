@@ -10,7 +10,7 @@ from nst.errors import InputError
 from tasks.catalog.parquet import from_file
 from tasks.effect import effect
 from tasks.heartbeat import participants
-from tasks.planning.stored import open_ids
+from tasks.planning.plan_files import open_ids
 from tasks.root import Root
 
 if TYPE_CHECKING:

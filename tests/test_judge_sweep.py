@@ -190,7 +190,7 @@ def test_the_command_judges_by_name_and_says_what_is_missing(sweep, weights, mon
     assert "not at hand: VGG-19's weights" in result.output
     page = Path(re.search("page: +file://(.*)", result.output)[1])
     assert "transfer_score" in page.read_text()
-    assert "0 pictures judged, 2 were judged before" in CliRunner().invoke(app, args).output
+    assert "0 pictures judged, 2 judged before" in CliRunner().invoke(app, args).output
 
 
 def test_without_any_judge_nothing_is_written(sweep, monkeypatch, tmp_path):

@@ -75,7 +75,7 @@ def test_pictures_in_a_bucket_are_judged_there(folder, squeezenet, s3):
     assert told.exit_code == 0, told.output
     assert "2 pictures judged" in told.output
     assert f"page:     {prepared.root.uri}/gallery/s-" in told.output
-    assert "0 pictures judged, 2 were judged before" in CliRunner().invoke(app, arguments).output
+    assert "0 pictures judged, 2 judged before" in CliRunner().invoke(app, arguments).output
     store = open_root(prepared.root.uri).store
     assert [stat.key for stat in store.list("catalog/judgements/") if stat.key.endswith(".parquet")]
     (page,) = [stat.key for stat in store.list("gallery/") if stat.key.endswith("index.html")]

@@ -68,13 +68,13 @@ NAMED: dict[str, bytes] = {
 }  # fmt: skip
 ORPHANS: dict[str, dict[str, bytes]] = {
     "pictures": {picture_key(digest("killed"), "png"): b"killed", picture_key(digest("other bits"), "gif"): b"bits"},
-    "thumbnails and copies of clips": {
+    "thumbnails (and copies of clips)": {
         thumbnail_key(digest("killed")): b"small",
         copy_key(digest("other bits")): b"copy",
         copy_key(digest("other bits"), content=True): b"copy",
     },
     "previews": {preview_key(CELL, 30): b"30", preview_key(KILLED, 10): b"10"},
-    "weights": {weights_key(digest("trained twice")): b"twice"},
+    "files of weights": {weights_key(digest("trained twice")): b"twice"},
     "samples of models": {samples_key("given up", 5): b"5"},
     "checkpoints of trained models": {checkpoint_key("trained", 10, "d" * 64): b"done"},
     "large inputs beside pages": {f"gallery/s-1/inputs/{head(2)}": b"gone", f"gallery/no-page/inputs/{head(1)}": b"x"},
@@ -230,16 +230,16 @@ def test_nothing_is_removed_where_rows_cannot_be_read(root: Root, damage: str) -
 @local
 def test_the_command_lists_first_and_removes_with_yes(root: Root) -> None:
     nst = CliRunner()
-    made_old(root, only=set(ORPHANS["weights"]))
+    made_old(root, only=set(ORPHANS["files of weights"]))
     before = keys(root)
     dry = nst.invoke(app, ["repair", "--read-data", "0", "--root", root.uri]).output
-    assert "2 pictures (10 bytes) belong to no row, 0 of them (0 bytes) for more than 24 hours" in dry
-    assert "1 weights (5 bytes) belong to no row, 1 of them (5 bytes) for more than 24 hours" in dry
+    assert "2 pictures (10 bytes) that no row names, 0 of them (0 bytes) for more than 24 hours" in dry
+    assert "1 file of weights (5 bytes) that no row names, 1 of them (5 bytes) for more than 24 hours" in dry
     assert "pass --yes" in dry
     assert keys(root) == before
     done = nst.invoke(app, ["repair", "--read-data", "0", "--yes", "--root", root.uri]).output
-    assert "removed 1 objects (5 bytes)" in done
-    assert before - keys(root) == set(ORPHANS["weights"])
+    assert "removed 1 object (5 bytes)" in done
+    assert before - keys(root) == set(ORPHANS["files of weights"])
 
 
 @local

@@ -272,7 +272,7 @@ def test_the_command_shows_first_and_removes_with_yes(root: Root) -> None:
     dry = nst.invoke(app, ["rm", "nb", "--root", root.uri])
     assert dry.exit_code == 0, dry.output
     assert "2 cells, 1 of them in other sweeps too" in dry.output
-    assert "would remove the rows of 1 cells, 0 pictures (0 bytes)" in dry.output
+    assert "would remove the rows of 1 cell, 0 pictures (0 bytes)" in dry.output
     assert "pass --yes" in dry.output
     assert content(root) == before
     assert nst.invoke(app, ["rm", "nb", "--yes", "--root", root.uri]).exit_code == 0

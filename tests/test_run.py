@@ -191,7 +191,7 @@ def test_status_export_and_fsck_agree_with_the_run(ran, tmp_path):
         "cat__blend__style_weight=1.png", "cat__blend__style_weight=100.png",
         "cat__waves__style_weight=1.png", "cat__waves__style_weight=100.png",
     ]  # fmt: skip
-    assert "4 cells failed and have no picture" in exported.stdout
+    assert "4 cells failed, without a picture" in exported.stdout
     with (tmp_path / "pictures/failed.csv").open() as file:
         failed = list(csv.DictReader(file))
     assert [row["content_name"] for row in failed] == ["broken"] * 4

@@ -18,8 +18,9 @@ from trainings import write_pictures as write_photographs
 from flows.order.participation import Wanted, _leave_out, _open_orders, _Resting
 from nst.errors import InputError, StorageError, UserError
 from tasks.inputs.reading import read_planned
+from tasks.planning.plan_files import encoded, find_plan, open_plans, read_plans
 from tasks.planning.registration import register_sweep
-from tasks.planning.stored import find_plan, open_plans, prepare_stored, submit
+from tasks.planning.stored import prepare_stored, submit
 from tasks.planning.uploading import uploaded
 from tasks.removal import plan_removal, remove
 from tasks.root import open_root
@@ -119,7 +120,7 @@ def test_no_credential_lies_below_the_root(prepared):
 
 def test_what_is_damaged_huge_or_of_another_version_is_passed_over(prepared, monkeypatch):
     found = stored(prepared)
-    monkeypatch.setattr("tasks.planning.stored._MOST_BYTES", 100_000)
+    monkeypatch.setattr("tasks.planning.plan_files._MOST_BYTES", 100_000)
     prepared.root.store.put("state/plans/huge.json", b" " * 100_000 + prepared.root.store.get(found.key))
     store = prepared.root.store
     whole = prepared.root.store.get(found.key)
@@ -128,6 +129,56 @@ def test_what_is_damaged_huge_or_of_another_version_is_passed_over(prepared, mon
     for number, data in enumerate((b"", b"{", b"[]", json.dumps({"name": "x"}).encode(), b"\xff", neither)):
         store.put(f"state/plans/{number}.json", data)
     assert open_plans(store) == [found]
+
+
+def test_what_cannot_be_read_is_named_with_what_is_wrong(prepared, monkeypatch):
+    found, store = stored(prepared), prepared.root.store
+    whole = store.get(found.key)
+    newer = {"nst_version": "9.9", "of": "another form"}
+    for name, data in {
+        "cut": whole[:-20], "older": json.dumps({**json.loads(whole), "sweep": 7}).encode(), "other": whole,
+        "newer": json.dumps(newer).encode(), "text": b"plan"
+    }.items():  # fmt: skip
+        store.put(f"state/plans/{name}.json", data)
+    plans, unreadable = read_plans(store)
+    assert plans == [found]
+    assert {plan.name: plan.is_damaged for plan in unreadable} == {
+        "cut": True, "newer": False, "older": True, "other": True, "text": True,
+    }  # fmt: skip
+    said = {plan.name: str(plan) for plan in unreadable}
+    assert said["newer"].startswith("plan newer is of nst 9.9, and this is nst ")
+    assert said["other"] == f"plan other is a copy of plan {prepared.identity} under another key"
+    assert said["cut"].startswith("plan cut is damaged: ")
+
+
+def test_a_plan_that_has_not_changed_is_fetched_once(prepared, monkeypatch):
+    """Who stays and takes part looks every few seconds, and a plan may name a hundred thousand photographs."""
+    found, store, fetched = stored(prepared), prepared.root.store, []
+    get = store.get
+    monkeypatch.setattr(store, "get", lambda key, **limits: (fetched.append(key), get(key, **limits))[1])
+    store.put("state/plans/cut.json", b"{")
+    for _ in range(3):
+        assert open_plans(store) == [found]
+    assert sorted(fetched) == sorted([found.key, "state/plans/cut.json"])
+    fetched.clear()
+    submit(prepared)
+    (again,) = open_plans(store)
+    assert again.submitted_at > found.submitted_at
+    assert fetched == [found.key]
+    store.delete(found.key)
+    assert open_plans(store) == []
+    store.put(found.key, encoded(found))
+    assert open_plans(store) == [found]
+
+
+def test_a_store_without_etags_is_read_again(prepared, monkeypatch):
+    found, store = stored(prepared), prepared.root.store
+    listed = store.list
+    monkeypatch.setattr(store, "list", lambda prefix: [replace(stat, etag="") for stat in listed(prefix)])
+    assert open_plans(store) == [found]
+    changed = replace(found, failed={"x": 1})
+    store.put(found.key, encoded(changed))
+    assert open_plans(store) == [changed]
 
 
 def test_a_sweep_that_is_removed_is_not_open_any_more(prepared):

@@ -14,9 +14,11 @@ from sweeps import TINY_MANIFEST, write_pictures
 from trainings import write_manifest as write_training
 from trainings import write_pictures as write_photographs
 
+from flows.order.request import Request, order_of
+from flows.order.submission import submit_order, watch_order
 from nst.errors import InputError
 from tasks.fsck.check import fsck
-from tasks.planning.stored import open_plans
+from tasks.planning.plan_files import close, open_plans
 from tasks.planning.uploading import uploaded
 from tasks.root import open_root
 from tasks.store import open_store
@@ -53,7 +55,7 @@ def test_a_sweep_is_submitted_to_a_bucket_and_done_where_its_files_are_not(folde
         assert store.get(f"inputs/{hashlib.sha256(data).hexdigest()}.png") == data
     first = plans(root)
     again = nst(folder, "submit", "m.yaml", "--root", root)
-    assert "submitted before, 4 cells are still to be done" in again.stdout
+    assert "submitted before, 4 cells still to be done" in again.stdout
     assert plans(root) == first
     cells = planned(folder / "m.yaml", root).ids
     shutil.rmtree(folder)
@@ -98,6 +100,68 @@ def test_inputs_stay_where_they_are_beside_a_root_that_is_a_folder(folder):
     (plan,) = open_plans(open_store(str(folder / "out")))
     assert plan.sweep
     assert plan.sweep.contents[0].uri == f"file://{folder}/cat.png"
+
+
+def test_what_is_open_is_read_from_where_its_inputs_are_now(folder, tmp_path):
+    """A folder that was moved and submitted again; what had failed before is still that."""
+    root = tmp_path / "root"
+    assert nst(folder, "submit", "m.yaml", "--root", root).returncode == 0
+    opened = open_root(str(root))
+    (before,) = open_plans(opened.store)
+    cell = planned(folder / "m.yaml", root).ids[0]
+    opened.catalog.commit("failures", before.identity, "one", [{"cell_id": cell, "attempt": 1}])
+    moved = folder.rename(tmp_path / "moved")
+    (moved / "cat.png").rename(moved / "kitten.png")
+    (moved / "m.yaml").write_text((moved / "m.yaml").read_text().replace("cat.png", "kitten.png"))
+    stuck = nst(tmp_path, "work", "--root", root, "--devices", "cpu")
+    assert "cat.png does not exist" in stuck.stderr
+    again = nst(moved, "submit", "m.yaml", "--root", root)
+    said = "submitted before; its inputs are now read from where they are now, 4 cells still to be done"
+    assert said in again.stdout
+    (after,) = open_plans(opened.store)
+    assert (after.failed, after.submitted_at) == ({}, before.submitted_at)
+    assert set(after.resolved.uris()) == {f"file://{moved}/{name}.png" for name in ("kitten", "dog", "waves")}
+    names = {row["content_name"] for row in open_root(str(root)).catalog.read("sweeps").to_pylist()}
+    assert names == {"cat", "dog", "kitten"}
+    assert "submitted before, 4 cells still" in nst(moved, "submit", "m.yaml", "--root", root).stdout
+    nst(moved, "work", "--root", root, "--devices", "cpu")
+    assert len(open_root(str(root)).catalog.keys("results")) == 3, "what has failed since it was submitted stays failed"
+
+
+def test_what_is_copied_below_a_bucket_stays_there_whatever_becomes_of_the_files(folder, tmp_path, s3):
+    root = s3.bucket()
+    assert nst(folder, "submit", "m.yaml", "--root", root).returncode == 0
+    first = plans(root)
+    moved = folder.rename(tmp_path / "moved")
+    assert "submitted before, 4 cells still to be done" in nst(moved, "submit", "m.yaml", "--root", root).stdout
+    assert plans(root) == first
+
+
+def test_what_is_done_already_is_told(folder):
+    one = {**TINY_MANIFEST, "contents": "cat.png", "sweep": {"style_weight": [3]}}
+    (folder / "one.yaml").write_text(yaml.safe_dump(one))
+    assert "submitted, 1 cell to do" in nst(folder, "submit", "one.yaml").stdout
+    assert nst(folder, "work", "--devices", "cpu").returncode == 0
+    assert "submitted, 4 cells: 1 done already, 3 to do" in nst(folder, "submit", "m.yaml").stdout
+
+
+def test_the_hint_names_a_root_that_is_found_from_anywhere_it_can_be(folder, tmp_path, s3):
+    local = nst(folder, "submit", "m.yaml", "--root", "our out").stdout.splitlines()[-1]
+    assert local.startswith(f"nst work --root '{folder}/our out' does it, on this machine")
+    bucket = s3.bucket()
+    anywhere = nst(folder, "submit", "m.yaml", "--root", bucket).stdout.splitlines()[-1]
+    assert anywhere == f"nst work --root {bucket} does it, on any machine"
+
+
+def test_who_watches_does_not_fetch_the_plan(folder, monkeypatch):
+    order = order_of(Request(str(folder / "m.yaml"), open_root(str(folder / "out"))))
+    submit_order(order)
+    store, fetched = order.prepared.root.store, []
+    get = store.get
+    monkeypatch.setattr(store, "get", lambda key, **limits: (fetched.append(key), get(key, **limits))[1])
+    monkeypatch.setattr("flows.order.submission.time.sleep", lambda _: close(store, order.prepared.identity))
+    assert [seen[:2] for seen in watch_order(order)] == [(0, 4), (0, 4)]
+    assert [key for key in fetched if key.startswith("state/plans/")] == []
 
 
 def test_a_file_that_changes_while_it_is_submitted_is_told(folder, s3):

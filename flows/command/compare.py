@@ -12,6 +12,7 @@ import typer
 from flows.command.columns import print_columns
 from flows.command.options import RootOption  # noqa: TC001  typer reads annotations at run time
 from flows.command.terminal import Terminal
+from flows.counted import counted
 
 if TYPE_CHECKING:
     from tasks.pages.comparison import Comparison
@@ -103,4 +104,4 @@ def _print(found: Comparison) -> None:
         out.say(f"  A: {pair.a.picture}")
         out.say(f"  B: {pair.b.picture}")
     if len(found.pairs) > _PAIRS_SHOWN:
-        out.say(f"and {len(found.pairs) - _PAIRS_SHOWN:,} more pairs; --page shows their pictures")
+        out.say(f"and {counted(len(found.pairs) - _PAIRS_SHOWN, 'pairs')} more; --page shows their pictures")

@@ -12,6 +12,7 @@ import typer
 
 from flows.command.options import RootOption  # noqa: TC001  typer reads annotations at run time
 from flows.command.terminal import Terminal
+from flows.counted import counted
 
 if TYPE_CHECKING:
     from flows.order.sweep import SweepOrder
@@ -86,8 +87,8 @@ def init(
             if (order.prepared.plan.seconds or 0.0) <= minutes * 60:
                 chosen = quality
         plan = planned(*chosen).prepared.plan
-    factors = f"{_count(photographs, 'photograph')} x {_count(paintings, 'painting')} x 2 weights"
-    counts = f"{factors} = {plan.total:,} pictures"
+    factors = f"{counted(photographs, 'photographs')} x {counted(paintings, 'paintings')} x 2 weights"
+    counts = f"{factors} = {counted(plan.total, 'pictures')}"
     time = "done already" if not plan.to_do else f"about {duration(plan.seconds)} on {device}" if plan.seconds else ""
     summary = ", ".join(filter(None, (f"{counts} of {chosen[0]} px", time)))
     file.write_text(text(*chosen, summary), encoding="utf-8")
@@ -129,10 +130,6 @@ def _relative_to(folder: Path, uri: str) -> str:
         return uri
     relative = os.path.relpath(uri, folder) if not Path(uri).is_absolute() else uri
     return f"{relative.rstrip('/')}/" if Path(uri).is_dir() else relative
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _name(stem: str) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from flows.command.options import RootOption  # noqa: TC001  typer reads annotations at run time
 from flows.command.terminal import Terminal
+from flows.counted import counted
 from flows.stop import stop_signals
 from nst.errors import Stopped
 
@@ -73,16 +74,16 @@ def judge(
             )
         if judged.judged:
             out.say(f"page:     {write_again(opened, status.name, status.sweep_id, status.total).uri}")
-        before = f", {judged.known:,} were judged before" if judged.known else ""
-        out.say(f"sweep {status.name} ({status.sweep_id[:8]}): {judged.judged:,} pictures judged{before}")
+        before = f", {judged.known:,} judged before" if judged.known else ""
+        out.say(f"sweep {status.name} ({status.sweep_id[:8]}): {counted(judged.judged, 'pictures')} judged{before}")
         if judged.clips:
-            out.say(f"{judged.clips:,} clips are left out: judges look at stills")
+            out.say(f"{counted(judged.clips, 'clips')} left out: judges look at stills")
         if judged.failed:
             failed = True
-            out.say(f"{len(judged.failed):,} pictures could not be judged")
+            out.say(f"{counted(len(judged.failed), 'pictures')} could not be judged")
         for line in judged.failed[:_SHOWN]:
             out.say(f"  {line}")
         if stopping.is_set():
-            raise Stopped(f"{judged.judged + judged.known:,} of {status.done:,} pictures are judged")
+            raise Stopped(f"{judged.judged + judged.known:,} of {counted(status.done, 'pictures')} judged")
     out.say(f"catalog:  {root.rstrip('/')}/catalog/judgements")
     raise typer.Exit(1 if failed else 0)

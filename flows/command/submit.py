@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
 
 from flows.command.options import RootOption  # noqa: TC001  typer reads annotations at run time
 from flows.command.terminal import Terminal
+from flows.counted import counted
 
 out = Terminal()
 err = Terminal(stderr=True)
@@ -32,7 +34,8 @@ def submit(
 ) -> None:
     """Plan a sweep or a training and leave it to whoever takes part with nst work.
 
-    Where the root is not on this machine, local inputs are copied below it. To submit the same again changes nothing.
+    Where the root is not on this machine, local inputs are copied below it. To submit the same again changes nothing,
+    but that its inputs are read from where they are now.
     """
     err.say(f"reading and planning {manifest}")
     from flows.command.progress import ProgressBar
@@ -47,9 +50,17 @@ def submit(
     submitted = submit_order(order)
     out.say(submitted.line())
     if order.to_do:
-        out.say(f"nst work --root {root} does it, on any machine")
+        out.say(_who_does_it(order.prepared.root.uri))
     if watch and order.to_do:
         with ProgressBar(err, order.noun) as bar:
             for done, total, note in watch_order(order):
                 bar.show(done, total, note)
-        out.say(f"{done:,} of {total:,} {order.noun}{f', {note}' if note else ''}")
+        out.say(f"{done:,} of {counted(total, order.noun)}{f', {note}' if note else ''}")
+
+
+def _who_does_it(uri: str) -> str:
+    """Return the command that takes part in what is below a root, and where it can be typed."""
+    if uri.startswith("file://"):
+        where = "on this machine, or on another that has this folder at the same path"
+        return f"nst work --root {shlex.quote(uri.removeprefix('file://'))} does it, {where}"
+    return f"nst work --root {shlex.quote(uri)} does it, on any machine"

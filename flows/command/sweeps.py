@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from rich.text import Text
 
 from flows.command.columns import print_columns
+from flows.counted import counted
 from tasks.status import sweep_statuses
 
 if TYPE_CHECKING:
@@ -37,16 +38,16 @@ def print_status(root: Root, out: Terminal) -> None:
 
 def print_export(exported: Exported, folder: Path, out: Terminal, *, page: bool = False) -> None:
     """Say what an export wrote, and which cells have no picture."""
-    lines = [f"{exported.pictures:,} pictures and catalog.csv in {folder}"]
+    lines = [f"{counted(exported.pictures, 'pictures')} and catalog.csv in {folder}"]
     if page:
         lines.append("page: index.html there, which opens in a browser")
     if exported.failed:
-        lines.append(f"{len(exported.failed):,} cells failed and have no picture; failed.csv says why")
+        lines.append(f"{counted(len(exported.failed), 'cells')} failed, without a picture; failed.csv says why")
         lines += [f"  {line}" for line in exported.failed[:_FAILURES_SHOWN]]
     if len(exported.failed) > _FAILURES_SHOWN:
         lines.append(f"  and {len(exported.failed) - _FAILURES_SHOWN:,} more")
     if exported.to_do:
-        lines.append(f"{exported.to_do:,} cells are not done yet")
+        lines.append(f"{counted(exported.to_do, 'cells')} not done yet")
     for line in lines:
         out.say(line)
 

@@ -8,6 +8,7 @@ import typer
 
 from flows.command.options import RootOption  # noqa: TC001  typer reads annotations at run time
 from flows.command.terminal import Terminal
+from flows.counted import counted
 
 if TYPE_CHECKING:
     from tasks.fsck.pictures import FaultyRow
@@ -39,7 +40,7 @@ def rm(
     opened = open_root(root, probed=yes)
     ended = finish_removals(opened) if yes else 0
     if ended:
-        out.say(f"ended {ended} removals that had begun before")
+        out.say(f"ended {counted(ended, 'removals')} that had begun before")
     try:
         found, *others = find_sweeps(opened, sweep)
     except InputError:
@@ -54,9 +55,10 @@ def rm(
     planned = plan_removal(opened, found.sweep_id, found.name)
     shared = planned.total - len(planned.cells)
     named = f"{found.name} ({found.sweep_id[:8]})"
-    out.say(f"sweep {named}: {planned.total:,} cells, {shared:,} of them in other sweeps too")
-    cells = f"the rows of {len(planned.cells):,} cells"
-    pictures = f"{len(planned.pictures):,} pictures ({planned.picture_bytes:,} bytes) with their thumbnails"
+    out.say(f"sweep {named}: {counted(planned.total, 'cells')}, {shared:,} of them in other sweeps too")
+    cells = f"the rows of {counted(len(planned.cells), 'cells')}"
+    size = counted(planned.picture_bytes, "bytes")
+    pictures = f"{counted(len(planned.pictures), 'pictures')} ({size}) with their thumbnails"
     if not yes:
         out.say(f"would remove {cells}, {pictures}, and the page of the sweep; {_NOTHING_CHANGED}")
         return
@@ -74,7 +76,7 @@ def repair(
     ] = 24.0,
     yes: YesOption = False,
 ) -> None:
-    """Drop rows whose picture is gone or differs, and remove what no row names.
+    """Drop rows whose picture is gone or differs, and remove what no row names and plans that are damaged.
 
     The rows run again with the next `nst run`; rows of frames of clips, and of models whose weights are gone, likewise.
     What no row names was left by batches that were killed, or that two runs computed at once.
@@ -89,25 +91,31 @@ def repair(
     _list("cells whose picture is gone or differs, or lacks frames", planned.cells)
     _list("frames of clips whose picture is gone or differs", planned.frames)
     _list("models whose weights are gone or differ", planned.models)
+    if planned.plans:
+        out.say(counted(len(planned.plans), "stored plans that no version of nst can read"))
+    for plan in planned.plans:
+        out.say(f"  {plan.name} {plan.what}")
     for kind in planned.orphans:
-        old = f"{kind.old:,} of them ({kind.old_size:,} bytes) for more than {grace:g} hours"
-        out.say(f"{kind.number:,} {kind.kind} ({kind.size:,} bytes) belong to no row, {old}")
-    if not planned.faults and not any(kind.old for kind in planned.orphans):
+        old = f"{kind.old:,} of them ({counted(kind.old_size, 'bytes')}) for more than {grace:g} hours"
+        out.say(f"{counted(kind.number, kind.kind)} ({counted(kind.size, 'bytes')}) that no row names, {old}")
+    if not planned.faults and not planned.plans and not any(kind.old for kind in planned.orphans):
         out.say("nothing to repair")
     elif not yes:
         out.say(_NOTHING_CHANGED)
     else:
         dropped = do_repair(opened, planned)
         if planned.faults:
-            out.say(f"dropped {dropped:,} rows; run their sweeps and trainings again to make them anew")
+            out.say(f"dropped {counted(dropped, 'rows')}; run their sweeps and trainings again to make them anew")
+        if planned.plans:
+            out.say(f"removed {counted(len(planned.plans), 'plans')}; submit their manifests anew")
         number, size = remove_orphans(opened, grace * 3600)
         if number:
-            out.say(f"removed {number:,} objects ({size:,} bytes) that belonged to no row")
+            out.say(f"removed {counted(number, 'objects')} ({counted(size, 'bytes')}) that no row named")
 
 
 def _list(title: str, rows: tuple[FaultyRow, ...]) -> None:
     if rows:
-        out.say(f"{len(rows):,} {title}")
+        out.say(counted(len(rows), title))
     for row in rows[:_SHOWN]:
         out.say(f"  {row.id[:8]} {row.where}: {row.what}")
     if len(rows) > _SHOWN:

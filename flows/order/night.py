@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
+from flows.counted import counted
 from flows.order.request import Request
 from flows.order.training import plan_training, summary_of, train_missing
 from nst.errors import NstError, Stopped, TransientError
@@ -73,7 +74,9 @@ def run_night(root: Root, folder: str, inputs: str, devices: Sequence[str], engi
     failed = [row for row in rows if row.failed or row.error]
     if failed:
         reasons = "; ".join(f"{row.manifest}: {row.error or f'{row.failed} failed'}" for row in failed)
-        raise NightFailed(f"{len(failed)} of {len(rows)} manifests failed: {reasons}", hint=f"report: {report}")
+        raise NightFailed(
+            f"{len(failed)} of {counted(len(rows), 'manifests')} failed: {reasons}", hint=f"report: {report}"
+        )
     return rows
 
 

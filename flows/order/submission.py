@@ -9,12 +9,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from flows.counted import counted
 from flows.order.summary import duration
 from tasks.effect import call_with_policy
 from tasks.heartbeat import TRAININGS, Watch
 from tasks.maintenance import publish_all
+from tasks.planning.plan_files import find_plan, is_open
 from tasks.planning.registration import register_sweep
-from tasks.planning.stored import find_plan
+from tasks.planning.stored import has_moved
 from tasks.planning.stored import submit as store_plan
 from tasks.planning.sweep import PreparedSweep
 from tasks.planning.training import register_training
@@ -35,32 +37,45 @@ class Submitted:
     Attributes:
         what: The name of the manifest and the beginning of its id.
         noun: What is counted: cells or models.
+        total: How many of them there are.
+        done: How many of them are done.
         to_do: How many of them are to be done.
         seconds: How long that takes one device, None if nothing is known.
         copied: Local files that were copied below the root.
-        was_open: Whether it had been submitted before and is not done yet; nothing has changed then.
+        was_open: Whether it had been submitted before and is not done yet.
+        has_moved: Whether its inputs had other locations then.
     """
 
     what: str
     noun: str
+    total: int
+    done: int
     to_do: int
     seconds: float | None
     copied: int
     was_open: bool
+    has_moved: bool
 
     def line(self) -> str:
         """Return it as a line for people."""
         if not self.to_do:
             return f"{self.what}: all is done already"
         if self.was_open:
-            return f"{self.what}: submitted before, {self.to_do:,} {self.noun} are still to be done"
+            moved = "; its inputs are now read from where they are now" if self.has_moved else ""
+            return f"{self.what}: submitted before{moved}, {counted(self.to_do, self.noun)} still to be done"
+        left_out = self.total - self.done - self.to_do
+        others = [f"{self.done:,} done already"] if self.done else []
+        others += [f"{left_out:,} not chosen"] if left_out else []
+        count = f"{counted(self.to_do, self.noun)} to do"
+        if others:
+            count = f"{counted(self.total, self.noun)}: {', '.join(others)}, {self.to_do:,} to do"
         long = "" if self.seconds is None else f", about {duration(self.seconds)} on one device like those before"
-        copied = f"; {self.copied:,} inputs copied below the root" if self.copied else ""
-        return f"{self.what}: submitted, {self.to_do:,} {self.noun} to do{long}{copied}"
+        copied = f"; {counted(self.copied, 'inputs')} copied below the root" if self.copied else ""
+        return f"{self.what}: submitted, {count}{long}{copied}"
 
 
 def submit_order(order: Order[Any]) -> Submitted:
-    """Put an order on record; one that is open stays as it is.
+    """Put an order on record; of one that is open nothing changes but where its inputs are read.
 
     Raises:
         InputError: An input changed meanwhile, or cannot be stored, as one behind a signed link.
@@ -69,18 +84,32 @@ def submit_order(order: Order[Any]) -> Submitted:
     prepared = order.prepared
     identity, store = prepared.identity, prepared.root.store
     what = f"{prepared.name} ({identity[:8]})"
-    seconds = prepared.plan.seconds if isinstance(prepared, PreparedSweep) else None
-    copied, was_open = 0, find_plan(store, identity, prepared.scope) is not None
-    if not was_open:
-        prepared, copied = uploaded(prepared)
+    stored = find_plan(store, identity, prepared.scope)
+    prepared, copied = uploaded(prepared)
+    moved = stored is not None and has_moved(prepared, stored)
+    if isinstance(prepared, PreparedSweep):
+        total, done, seconds = prepared.plan.total, prepared.plan.done, prepared.plan.seconds
+    else:
+        total, done, seconds = len(prepared.specs), len(prepared.specs) - len(prepared.to_do), None
+    if stored is None or moved:  # files that were moved may have got other names, too
         if isinstance(prepared, PreparedSweep):
             register_sweep(prepared)
         else:
             register_training(prepared)
         call_with_policy(publish_all, prepared.root.catalog)
         if order.to_do:
-            store_plan(prepared, must=True)
-    return Submitted(what, order.noun, order.to_do, seconds, copied, was_open)
+            store_plan(prepared, must=True, continued=stored)
+    return Submitted(
+        what,
+        order.noun,
+        total,
+        done,
+        order.to_do,
+        seconds,
+        copied,
+        was_open=stored is not None,
+        has_moved=moved,
+    )
 
 
 def watch_order(order: Order[Any]) -> Iterator[tuple[int, int, str]]:
@@ -94,13 +123,13 @@ def watch_order(order: Order[Any]) -> Iterator[tuple[int, int, str]]:
     is_sweep = isinstance(prepared, PreparedSweep)
     table, column = ("results", "cell_id") if is_sweep else ("models", "model_id")
     watch = Watch(store, prepared.identity if is_sweep else TRAININGS)
-    is_open = True
-    while is_open:
-        is_open = find_plan(store, prepared.identity, prepared.scope) is not None
+    goes_on = True
+    while goes_on:
+        goes_on = is_open(store, prepared.identity, prepared.scope)
         done, tried = catalog.known(table), catalog.counts("failures", column)
         failed = sum(tried.get(each, 0) > prepared.failed.get(each, 0) for each in ids if each not in done)
         taking_part = len(watch.look())
-        notes = (f"{failed} failed" if failed else "", f"{taking_part or 'nobody'} taking part" if is_open else "")
+        notes = (f"{failed} failed" if failed else "", f"{taking_part or 'nobody'} taking part" if goes_on else "")
         yield sum(each in done for each in ids) + failed, len(ids), ", ".join(filter(None, notes))
-        if is_open:
+        if goes_on:
             time.sleep(_LOOK_EVERY_S)

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from flows.counted import counted
 from flows.order.summary import duration
 from nst.planning.merging import merge_reasons
 
@@ -53,14 +54,14 @@ def sweep_table(prepared: PreparedSweep) -> Group:
 def _time(prepared: PreparedSweep, untrained: int) -> str:
     """Return the estimated duration, what it is made of, and what there is no estimate of."""
     plan = prepared.plan
-    models = f"the training of {untrained:,} model{'s' if untrained > 1 else ''}, whose time is not known"
+    models = f"the training of {counted(untrained, 'models')}, whose time is not known"
     if plan.seconds is None:
         unknown = "unknown: nothing like it in the catalog yet"
         return f"{unknown}; and {models}" if untrained else f"{unknown}; --calibrate tries it out"
     time = duration(plan.seconds)
     parts = [f"roughly {time}, by a trial of a few seconds" if prepared.tried_out else f"about {time}"]
     if plan.unknown:
-        parts.append(f"{plan.unknown:,} cells unlike any in the catalog yet")
+        parts.append(f"{counted(plan.unknown, 'cells')} unlike any in the catalog yet")
     return ", and ".join([*parts, *([models] if untrained else [])])
 
 
@@ -72,7 +73,7 @@ def training_table(prepared: PreparedTraining) -> Group:
         styles = ", ".join(style.name for style in spec.styles[:3]) + (", ..." if len(spec.styles) > 3 else "")
         color = "green" if state == "trained" else "yellow"
         table.add_row(spec.model_id[:8], spec.config.family, styles, f"{spec.config.steps:,}", Text(state, color))
-    photographs = f"{len(prepared.resolved.photographs):,} photographs"
+    photographs = counted(len(prepared.resolved.photographs), "photographs")
     return Group(f"training {prepared.name}  {photographs}  below {prepared.root.uri}", table)
 
 

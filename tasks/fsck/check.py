@@ -24,6 +24,7 @@ from tasks.fsck.keys import KeyHistory, KeysOfFiles, first_of
 from tasks.fsck.models import check_checkpoints, check_models
 from tasks.fsck.names import check_names
 from tasks.fsck.pictures import check_pictures
+from tasks.fsck.plans import check_plans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +59,7 @@ def fsck(root: Root, *, read_data: float = 1.0) -> Report:
         report.notes.append(
             "pictures, frames, models and checkpoints were not checked: mend the problems and check again"
         )
+    check_plans(root.store, report)
     return report
 
 

@@ -185,13 +185,13 @@ def _heads(names: Names, store: Store, stats: list[Stat], before: float) -> list
 _KINDS: Final = (
     _Kind("pictures", PICTURES, _by(r"pictures/../([0-9a-f]{64})\.[a-z0-9]+", Names.pictures), has_many=True),
     _Kind(
-        "thumbnails and copies of clips",
+        "thumbnails (and copies of clips)",
         THUMBNAILS,
         _by(r"thumbs/../([0-9a-f]{64})\.(?:webp|mp4|content\.mp4)", Names.pictures),
         has_many=True,
     ),
     _Kind("previews", PREVIEWS, _by(r"previews/[^/]+/([^/]+/\d+)\.webp", Names.previews), has_many=True),
-    _Kind("weights", MODELS, _by(r"models/../([0-9a-f]{64})\.safetensors", Names.weights)),
+    _Kind("files of weights", MODELS, _by(r"models/../([0-9a-f]{64})\.safetensors", Names.weights)),
     _Kind("samples of models", SAMPLES, _samples),
     _Kind("checkpoints of trained models", TRAININGS, _checkpoints),
     _Kind("large inputs beside pages", PAGES, _heads),

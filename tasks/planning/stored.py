@@ -14,105 +14,67 @@ A plan with a signed link in it is not stored, since what is below a root holds 
 
 from __future__ import annotations
 
-import contextlib
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import AwareDatetime, TypeAdapter
-
-from nst.errors import InputError, StorageError, TransientError, UserError
+from nst.errors import InputError, TransientError, UserError
 from nst.manifest.sweep import check_manifest
 from nst.manifest.training import check_train_manifest
-from nst.redaction import redacted
-from nst.yaml.json_text import checked_json
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.uris import stat_uri
 from tasks.models.choose import trained_models
+from tasks.planning.plan_files import StoredPlan, close, encoded, find_plan, open_ids, open_plans
 from tasks.planning.resolved import ResolvedSweep, ResolvedTraining
 from tasks.planning.sweep import PreparedSweep, plan_cells
 from tasks.planning.training import PreparedTraining, plan_models
 from tasks.store.opening import locate
 
 if TYPE_CHECKING:
+    from nst.records import ModelRef
     from tasks.root import Root
-    from tasks.store import Store
 
 _Prepared = TypeVar("_Prepared", PreparedSweep, PreparedTraining)
 
-_PREFIX: Final = "state/plans/"
-
-_MOST_BYTES: Final = 2**28
-"""Of a plan; one of a million cells that somebody chose, each by its id, has a sixth of that."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPlan:
-    """A plan as its object holds it.
-
-    Attributes:
-        name: Name of the manifest.
-        identity: Id of the sweep, or of the training manifest with its models.
-        scope: As `nst.planning.batches.Plan.scope`.
-        sweep: The sweep; None of a training.
-        training: The training; None of a sweep.
-        failed: Number of failed attempts by the id of a cell or model when it was submitted.
-        submitted_at: When it was submitted.
-        nst_version: Version of nst that it was submitted with.
-    """
-
-    name: str
-    identity: str
-    scope: str
-    sweep: ResolvedSweep | None
-    training: ResolvedTraining | None
-    failed: dict[str, int] = field(repr=False)
-    submitted_at: AwareDatetime
-    nst_version: str
-
-    def __post_init__(self) -> None:
-        if (self.sweep is None) == (self.training is None):
-            raise ValueError("a plan is of a sweep or of a training")
-
-    @property
-    def key(self) -> str:
-        """The key of its object."""
-        return _key(self.identity, self.scope)
-
-    @property
-    def resolved(self) -> ResolvedSweep | ResolvedTraining:
-        """The manifest and its inputs."""
-        found = self.sweep or self.training
-        assert found is not None
-        return found
+__all__ = [
+    "StoredPlan",
+    "close",
+    "find_plan",
+    "has_moved",
+    "joined",
+    "open_ids",
+    "open_plans",
+    "prepare_stored",
+    "submit",
+]
 
 
-_PLAN: Final = TypeAdapter(StoredPlan)
-
-
-def submit(prepared: PreparedSweep | PreparedTraining, *, must: bool = False) -> None:
+def submit(
+    prepared: PreparedSweep | PreparedTraining, *, must: bool = False, continued: StoredPlan | None = None
+) -> None:
     """Store the plan of a sweep or a training; one that was there is replaced.
 
     Args:
         prepared: The plan.
         must: Whether it is no use otherwise; whoever runs it at once can do without.
+        continued: The submission that this one goes on with: what had failed before it, and when it was, stay.
 
     Raises:
         InputError: It cannot be stored, and must.
     """
     ids = set(prepared.ids)
+    failed = {key: count for key, count in prepared.failed.items() if key in ids}
     stored = StoredPlan(
         name=prepared.name,
         identity=prepared.identity,
         scope=prepared.scope,
         sweep=prepared.resolved if isinstance(prepared, PreparedSweep) else None,
         training=prepared.resolved if isinstance(prepared, PreparedTraining) else None,
-        failed={key: count for key, count in prepared.failed.items() if key in ids},
-        submitted_at=datetime.now(UTC),
+        failed=continued.failed if continued else failed,
+        submitted_at=continued.submitted_at if continued else datetime.now(UTC),
         nst_version=version("nst-batch"),
     )
-    data = _encoded(stored)
+    data = encoded(stored)
     if data:
         prepared.root.store.put(stored.key, data)
     elif must:
@@ -120,44 +82,12 @@ def submit(prepared: PreparedSweep | PreparedTraining, *, must: bool = False) ->
         raise InputError(text, hint="name it by another location, or run it with nst run")
 
 
-def _encoded(stored: StoredPlan) -> bytes | None:
-    """Return a plan as JSON; None if it holds a credential, or the name of a file that no text can hold."""
-    try:
-        data = _PLAN.dump_json(stored)
-    except ValueError:
-        return None
-    text = data.decode()
-    return data if redacted(text) == text and '"link":"h' not in text else None
-
-
-def find_plan(store: Store, identity: str, scope: str = "") -> StoredPlan | None:
-    """Return the stored plan of a sweep or a training; None if there is none that this version of nst can read."""
-    try:
-        return checked_json(_PLAN, store.get(_key(identity, scope), max_bytes=_MOST_BYTES))
-    except (FileNotFoundError, InputError, ValueError):
-        return None
-
-
-def open_plans(store: Store) -> list[StoredPlan]:
-    """Return the stored plans that this version of nst can read, the oldest first."""
-    found: list[StoredPlan] = []
-    for stat in store.list(_PREFIX):
-        with contextlib.suppress(FileNotFoundError, InputError, ValueError):  # it was closed, or no run wrote this
-            plan = checked_json(_PLAN, store.get(stat.key, max_bytes=_MOST_BYTES))
-            if plan.key == stat.key:  # a copy under another name would never be closed
-                found.append(plan)
-    return sorted(found, key=lambda plan: (plan.submitted_at, plan.identity))
-
-
-def open_ids(store: Store) -> set[str]:
-    """Return the ids of the sweeps and trainings that have a stored plan, of whatever version."""
-    return {stat.key.removeprefix(_PREFIX).removesuffix(".json").partition("-")[0] for stat in store.list(_PREFIX)}
-
-
-def close(store: Store, identity: str, scope: str = "") -> None:
-    """Remove the stored plan of a sweep or a training, unless the store fails."""
-    with contextlib.suppress(StorageError):
-        store.delete(_key(identity, scope))
+def has_moved(prepared: PreparedSweep | PreparedTraining, stored: StoredPlan) -> bool:
+    """Return whether a plan reads an input where its stored one does not."""
+    before = stored.resolved
+    if isinstance(before, ResolvedSweep):
+        before = before.with_trained(_trained(prepared.root))
+    return not set(before.uris()).issuperset(prepared.resolved.uris())
 
 
 def joined(prepared: _Prepared, *, with_others: bool) -> _Prepared:
@@ -171,11 +101,6 @@ def joined(prepared: _Prepared, *, with_others: bool) -> _Prepared:
         return prepared.counting_from(stored.failed)
     submit(prepared)
     return prepared
-
-
-def plans_of_sweep(store: Store, sweep_id: str) -> list[str]:
-    """Return the keys of the stored plans of a sweep, whatever part of it they run."""
-    return [stat.key for stat in store.list(f"{_PREFIX}{sweep_id}")]
 
 
 def prepare_stored(stored: StoredPlan, root: Root, inputs: str = "") -> PreparedSweep | PreparedTraining:
@@ -207,12 +132,16 @@ def _planned(
 ) -> PreparedSweep | PreparedTraining:
     if isinstance(resolved, ResolvedTraining):
         return _models_of(resolved, root, dict(stored.failed))
-    trained = {model.model_id: model.ref for model in trained_models(root.catalog)}
-    resolved, source = resolved.with_trained(trained), resolved.source
+    resolved, source = resolved.with_trained(_trained(root)), resolved.source
     manifest = check_manifest(source.declaration)
     trainings = tuple(_models_of(training, root) for training in resolved.trainings)
     cells = resolved.cells(manifest)
     return plan_cells(resolved, cells, manifest, source, root, trainings=trainings, failed=stored.failed)
+
+
+def _trained(root: Root) -> dict[str, ModelRef]:
+    """Return the models that are trained now, by their ids."""
+    return {model.model_id: model.ref for model in trained_models(root.catalog)}
 
 
 def _models_of(resolved: ResolvedTraining, root: Root, failed: dict[str, int] | None = None) -> PreparedTraining:
@@ -245,7 +174,3 @@ def _check_inputs(resolved: ResolvedSweep | ResolvedTraining, base: BaseUri) -> 
                 stat_uri(joined)
     except (UserError, TransientError) as error:  # a site that does not answer holds up nothing but this plan
         raise InputError(f"this machine cannot take part: {error.message}", hint=error.hint) from error
-
-
-def _key(identity: str, scope: str) -> str:
-    return f"{_PREFIX}{identity}{f'-{scope}' if scope else ''}.json"

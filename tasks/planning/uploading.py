@@ -48,13 +48,13 @@ def uploaded(prepared: _Prepared) -> tuple[_Prepared, int]:
 
 def _copied(store: Store, uri: str, digest: str) -> tuple[str, bool]:
     """Copy a file below the root; return the key of the copy, and whether it was not there before."""
-    data = read_uri(uri)
-    found = hashlib.sha256(data).hexdigest()
-    if digest.removeprefix("sha256-") != found:
-        raise InputError(f"{uri} has changed while it was submitted", hint="submit it again")
-    key = input_key(found, PurePosixPath(uri).suffix)
-    if store.head(key) is not None:
+    digest = digest.removeprefix("sha256-")
+    key = input_key(digest, PurePosixPath(uri).suffix)
+    if store.head(key) is not None:  # which has the bytes that were planned, whatever has become of the file
         return key, False
+    data = read_uri(uri)
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise InputError(f"{uri} has changed while it was submitted", hint="submit it again")
     store.put(key, data)
     return key, True
 

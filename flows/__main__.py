@@ -18,6 +18,7 @@ from flows.packages import refuse_foreign_packages
 
 refuse_foreign_packages()
 
+from flows.command.cancel import cancel  # noqa: E402
 from flows.command.compare import compare  # noqa: E402
 from flows.command.export import export  # noqa: E402
 from flows.command.gallery import gallery  # noqa: E402
@@ -165,6 +166,7 @@ def run(
 
 app.command()(submit)
 app.command()(work)
+app.command()(cancel)
 
 
 @app.command()

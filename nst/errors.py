@@ -15,6 +15,7 @@
     |-- DeviceError            a device fails its self-test, or none is left that passes it; no cell is to blame
     |-- NightFailed            some manifests of a nightly run failed (flows.order.night)
     `-- Stopped                a signal, not a failure: the run was asked to end (flows.stop)
+        `-- Withdrawn          somebody has withdrawn the sweep or the training (tasks.work.sharing)
 
 The class *is* the retry policy: `TransientError` is retried, nothing else is. No message and no hint holds the
 credentials of a location (`nst.redaction`), since errors are printed, logged and kept in tables.
@@ -103,6 +104,10 @@ class Stopped(NstError):
 
     A signal, not a failure: it is an `NstError` so that no handler reports it as a bug.
     """
+
+
+class Withdrawn(Stopped):
+    """Somebody has withdrawn what this run takes part in: what is committed stays, and nobody does the rest."""
 
 
 FaultKind = Literal["missing", "unknown", "choice", "other"]

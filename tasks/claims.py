@@ -138,6 +138,11 @@ class Claims:
             number = None if only_look else self._taken_over()
         return number
 
+    def settle(self) -> bool:
+        """Learn what is done by now, and return whether nothing is left to take or to wait for."""
+        self._settle(list(self._left))
+        return self.is_done
+
     def _unclaimed(self) -> int | None:
         """Claim a stretch that nobody has: one of the next, each participant another, or all would want the first."""
         rank = sum(other < self._me for other in self._alive)

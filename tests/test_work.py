@@ -211,7 +211,9 @@ def test_one_sweep_of_several_can_be_named(folder):
     (left,) = keys(root, "state/plans/")
     whole = open_store(str(root)).get(left)
     open_store(str(root)).put(left, whole[:100])
-    assert "plans that are damaged or of another version of nst: " in start(folder, "work").ended().stdout
+    damaged = start(folder, "work").ended()
+    assert damaged.returncode == 1
+    assert f"{left} is damaged: Invalid JSON" in damaged.stderr
     open_store(str(root)).put(left, whole)
     assert b'"name":"open"' in open_store(str(root)).get(left)
 
@@ -228,3 +230,31 @@ def test_two_runs_of_a_training_train_each_model_once(folder):
     assert len(records) == 2, "each was trained once"
     assert keys(folder / "out", "state/claims/") == keys(folder / "out", "state/plans/") == []
     assert all(model in each.stdout for each in ended for model in models)
+
+
+@pytest.mark.parametrize("command", ["run", "work"])
+def test_what_is_withdrawn_is_left_by_whoever_takes_part(folder, command):
+    """Its cells that are done stay; nobody goes on with it until it is submitted again."""
+    root, changed = folder / "out", {"tasks.work.sharing.LOOK_S": 0.1}
+    arguments = ("work",) if command == "work" else ("run", "m.yaml", "--inline")
+    start(folder, "submit", "m.yaml").ended()
+    helper = warm.start(*arguments, "--devices", "cpu", cwd=folder, changed=changed, OMP_NUM_THREADS="1")
+    until(lambda: len(keys(root, "state/results/wal/")) >= 2, helper)
+    told = start(folder, "cancel", "open").ended()
+    assert told.returncode == 0, told
+    assert re.fullmatch(r"open \([0-9a-f]{8}\): withdrawn; .*", told.stdout.strip())
+    ended = helper.ended()
+    assert ended.returncode == (0 if command == "work" else 130), ended
+    assert "open was withdrawn" in ended.stderr
+    done = len(open_root(str(root)).catalog.keys("results"))
+    assert 2 <= done < CELLS
+    assert open_root(str(root)).catalog.counts("failures") == {}
+    assert keys(root, "state/plans/") == keys(root, "state/running/") == []
+    nobody = start(folder, "cancel", "open").ended()
+    assert nobody.returncode == 2
+    assert "nothing named 'open' is open below" in nobody.stderr
+    again = start(folder, "submit", "m.yaml").ended()
+    assert f"{done} done already, {CELLS - done} to do" in again.stdout
+    assert start(folder, "work", "--devices", "cpu").ended().returncode == 0
+    assert len(open_root(str(root)).catalog.keys("results")) == CELLS
+    assert fsck(open_root(str(root))).ok

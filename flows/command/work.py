@@ -10,6 +10,7 @@ import typer
 from flows.command.log_json import LogJsonOption, logged
 from flows.command.options import DevicesOption, RootOption  # noqa: TC001  typer reads annotations at run time
 from flows.command.terminal import Terminal
+from nst.errors import Withdrawn
 
 if TYPE_CHECKING:
     from flows.command.progress import ProgressBar
@@ -65,7 +66,7 @@ class _Screen:
         self._bar.begin(order.noun)
 
     def left_out(self, name: str, error: NstError) -> None:
-        self.has_left_out = True
+        self.has_left_out |= not isinstance(error, Withdrawn)
         err.say(f"{name}: {error}")
 
     def idle(self) -> None:

@@ -89,10 +89,13 @@ class Order(ABC, Generic[Prepared]):
         """
 
     @abstractmethod
-    def help(self, engine: Engine, workers: Callable[[], DevicePool]) -> Summary:
+    def help(
+        self, engine: Engine, workers: Callable[[], DevicePool], is_enough: Callable[[], bool] = lambda: False
+    ) -> Summary:
         """Do what others leave of an order that somebody else has submitted; errors as `run`.
 
         Args:
             engine: Carries out the effects; with as many threads as there are devices.
             workers: Starts the device workers, or returns those that are there; they are left as they are.
+            is_enough: Whether this participant has done its share: it takes nothing more then.
         """

@@ -12,16 +12,17 @@ time for longer, until it is submitted anew. The devices are given back while no
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from flows.order.sweep import SweepOrder
 from flows.order.training import TrainingOrder
-from nst.errors import InputError, Stopped, TransientError, UserError
+from nst.errors import InputError, Stopped, TransientError, UserError, Withdrawn
 from tasks.events import event
-from tasks.planning.stored import open_ids, open_plans, prepare_stored
+from tasks.planning.plan_files import open_plans, read_plans
+from tasks.planning.stored import prepare_stored
 from tasks.planning.sweep import PreparedSweep
 from tasks.status import sweep_statuses
 from tasks.store.obstacles import check_folders
@@ -29,13 +30,12 @@ from tasks.store.opening import locate
 from tasks.work.workers import DevicePool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from datetime import datetime
+    from collections.abc import Callable, Generator, Iterator
 
     from flows.engine import Engine
     from flows.order.summary import Summary
     from nst.errors import NstError
-    from tasks.planning.stored import StoredPlan
+    from tasks.planning.plan_files import StoredPlan
     from tasks.root import Root
     from tasks.work.workers import OnStep
 
@@ -62,6 +62,7 @@ class Wanted:
         sweep: Name of a manifest, or the beginning of the id of a sweep; "" for everything.
         inputs: Folder that local inputs must lie in, where the root is not on this machine.
         stay: Whether to wait for more when nothing is open.
+        is_enough: Whether this participant has done its share: it then leaves what is open to others.
     """
 
     root: Root
@@ -69,10 +70,11 @@ class Wanted:
     sweep: str = ""
     inputs: str = ""
     stay: bool = False
+    is_enough: Callable[[], bool] = field(default=lambda: False)
 
     def means(self, stored: StoredPlan) -> bool:
         """Return whether a plan is one of those that are wanted."""
-        return not self.sweep or stored.name == self.sweep or stored.identity.startswith(self.sweep)
+        return not self.sweep or stored.answers_to(self.sweep)
 
 
 class Audience(Protocol):
@@ -107,33 +109,43 @@ def take_part(wanted: Wanted, engine: Engine, audience: Audience) -> Iterator[Su
     check_folders(wanted.root.store, ("",))
     if wanted.inputs and (folder := locate(wanted.inputs)).is_local and not Path(folder.path).is_dir():
         raise InputError(f"{wanted.inputs} is no folder", hint="--inputs names the folder that local inputs lie in")
-    leave_out = partial(_leave_out, wanted, audience)
     resting = _Resting()
     has_looked = is_idle = False
     while True:
-        has_helped = False
-        with _Workers(wanted, audience.step) as workers:
-            for stored, order in _open_orders(wanted, resting, leave_out, has_looked=has_looked):
-                is_idle = False
-                audience.begun(order)
-                summary = _helped(stored, order, engine, workers, leave_out)
-                if summary:
-                    yield summary
-                if summary and summary.done:
-                    has_helped = True
-                else:
-                    resting.rest(stored)
-        has_looked = True
+        tried, has_helped = yield from _round(wanted, engine, audience, resting, has_looked=has_looked)
+        has_looked, is_idle = True, is_idle and not tried
+        if wanted.is_enough() or not (has_helped or wanted.stay):
+            return
         if has_helped:
             continue
-        if not wanted.stay:
-            return
         if not is_idle:
             is_idle = True
             event("idle")
             audience.idle()
         if engine.stopping.wait(LOOK_EVERY_S):
             raise Stopped("stopped while nothing was open")
+
+
+def _round(
+    wanted: Wanted, engine: Engine, audience: Audience, resting: _Resting, *, has_looked: bool
+) -> Generator[Summary, None, tuple[bool, bool]]:
+    """Take part once in each plan that is open; return whether there was any, and whether anything of one was done."""
+    leave_out = partial(_leave_out, wanted, audience)
+    tried = has_helped = False
+    with _Workers(wanted, audience.step) as workers:
+        for stored, order in _open_orders(wanted, resting, leave_out, has_looked=has_looked):
+            if wanted.is_enough():
+                break
+            tried = True
+            audience.begun(order)
+            summary = _helped(stored, partial(order.help, engine, workers, wanted.is_enough), leave_out)
+            if summary:
+                yield summary
+            if summary and summary.done:
+                has_helped = True
+            else:
+                resting.rest(_submission(stored))
+    return tried, has_helped
 
 
 def nothing_open(wanted: Wanted, where: str) -> str:
@@ -147,10 +159,7 @@ def nothing_open(wanted: Wanted, where: str) -> str:
         InputError: Nothing like what is wanted was ever there: the name or the root is another one.
     """
     root = wanted.root
-    plans, ids = open_plans(root.store), open_ids(root.store)
-    if unread := sorted(ids - {plan.identity for plan in plans}):
-        which = ", ".join(identity[:8] for identity in unread[:_NAMED])
-        return f"below {where} are plans that are damaged or of another version of nst: {which}; submit them anew"
+    plans = open_plans(root.store)
     statuses = sweep_statuses(root)
     trained = root.catalog.read("models", ["name"])["name"].to_pylist()
     if not (plans or statuses or trained):
@@ -168,13 +177,11 @@ def nothing_open(wanted: Wanted, where: str) -> str:
     return f"nothing is open below {where}{again if failed else ''}"
 
 
-def _helped(
-    stored: StoredPlan, order: AnyOrder, engine: Engine, workers: _Workers, leave_out: LeaveOut
-) -> Summary | None:
+def _helped(stored: StoredPlan, help_with: Callable[[], Summary], leave_out: LeaveOut) -> Summary | None:
     """Do what can be done of an order; return None, and say why, where this machine is no help."""
     try:
-        return order.help(engine, workers)
-    except (UserError, TransientError) as error:
+        return help_with()
+    except (Withdrawn, UserError, TransientError) as error:
         leave_out(error, stored)
     return None
 
@@ -184,21 +191,31 @@ def _open_orders(
 ) -> Iterator[tuple[StoredPlan, AnyOrder]]:
     """Yield what is open and can be helped with; each is planned when it is its turn."""
     try:
-        found = open_plans(wanted.root.store)
+        found, unreadable = read_plans(wanted.root.store)
     except (UserError, TransientError) as error:
         # A root that refuses at the first look is a wrong one; later, credentials are being renewed.
         if isinstance(error, UserError) and not (wanted.stay and has_looked):
             raise
         leave_out(error, None)
         return
+    for plan in unreadable:
+        if not wanted.sweep and not resting.has(plan.key):
+            leave_out(
+                InputError(
+                    f"{plan.key} {plan.what}",
+                    hint="submit its manifest anew; `nst repair` removes what no version can read",
+                ),
+                None,
+            )
+            resting.rest(plan.key)
     for stored in filter(wanted.means, found):
-        if resting.has(stored):
+        if resting.has(_submission(stored)):
             continue
         try:
             prepared = prepare_stored(stored, wanted.root, wanted.inputs)
         except (UserError, TransientError) as error:
             leave_out(error, stored)
-            resting.rest(stored)
+            resting.rest(_submission(stored))
             continue
         if isinstance(prepared, PreparedSweep):
             yield stored, SweepOrder(prepared, wanted.devices)
@@ -235,20 +252,24 @@ class _Workers:
         return self._pool
 
 
+def _submission(stored: StoredPlan) -> str:
+    """Return what tells a submission from an earlier one of the same plan."""
+    return f"{stored.key} {stored.submitted_at}"
+
+
 class _Resting:
-    """Plans that could not be helped with, each for longer than the time before."""
+    """Submissions that could not be helped with, each for longer than the time before."""
 
     def __init__(self) -> None:
-        self._until: dict[tuple[str, datetime], tuple[float, float]] = {}
+        self._until: dict[str, tuple[float, float]] = {}
 
-    def has(self, stored: StoredPlan) -> bool:
+    def has(self, submission: str) -> bool:
         """Return whether a submission rests."""
-        until, _ = self._until.get((stored.key, stored.submitted_at), (float("-inf"), 0.0))
+        until, _ = self._until.get(submission, (float("-inf"), 0.0))
         return time.monotonic() < until
 
-    def rest(self, stored: StoredPlan) -> None:
+    def rest(self, submission: str) -> None:
         """Leave a submission alone for a while."""
-        key = stored.key, stored.submitted_at
-        _, before = self._until.get(key, (0.0, _FIRST_REST_S / 2))
+        _, before = self._until.get(submission, (0.0, _FIRST_REST_S / 2))
         pause = min(2 * before, _LONGEST_REST_S)
-        self._until[key] = time.monotonic() + pause, pause
+        self._until[submission] = time.monotonic() + pause, pause

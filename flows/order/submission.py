@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flows.counted import counted
 from flows.order.summary import duration
+from nst.errors import InputError
 from tasks.effect import call_with_policy
 from tasks.heartbeat import TRAININGS, Watch
 from tasks.maintenance import publish_all
-from tasks.planning.plan_files import find_plan, is_open
+from tasks.planning.plan_files import find_plan, is_open, open_plans
 from tasks.planning.registration import register_sweep
 from tasks.planning.stored import has_moved
 from tasks.planning.stored import submit as store_plan
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flows.order.order import Order
+    from tasks.planning.plan_files import StoredPlan
+    from tasks.root import Root
 
 _LOOK_EVERY_S: Final = 3.0
 
@@ -133,3 +136,26 @@ def watch_order(order: Order[Any]) -> Iterator[tuple[int, int, str]]:
         yield sum(each in done for each in ids) + failed, len(ids), ", ".join(filter(None, notes))
         if goes_on:
             time.sleep(_LOOK_EVERY_S)
+
+
+def withdraw(root: Root, what: str) -> list[StoredPlan]:
+    """Withdraw what is open below a root, and return it: who takes part notices, ends its batch and leaves.
+
+    What is done stays; to submit it again takes up the rest.
+
+    Args:
+        root: The root.
+        what: Name of a sweep or training, or the beginning of an id.
+
+    Raises:
+        InputError: Nothing of that name is open.
+        StorageError: The store did not answer.
+    """
+    plans = open_plans(root.store)
+    found = [plan for plan in plans if plan.answers_to(what)]
+    if not found:
+        names = ", ".join(f"{plan.name} ({plan.identity[:8]})" for plan in plans) or "nothing"
+        raise InputError(f"nothing named {what!r} is open below {root.uri}", hint=f"open there: {names}")
+    for plan in found:
+        root.store.delete(plan.key)
+    return found

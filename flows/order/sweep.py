@@ -22,7 +22,7 @@ from flows.order.order import Order
 from flows.order.summary import RUN_AGAIN, SUBMIT_AGAIN, SweepSummary
 from flows.order.tables import sweep_table
 from flows.order.training import train_missing
-from nst.errors import DeviceError, Stopped
+from nst.errors import DeviceError, Stopped, Withdrawn
 from nst.planning.chunks import chunks
 from nst.planning.rates import LearnedRates
 from tasks.effect import call_with_policy
@@ -118,14 +118,23 @@ class SweepOrder(Order[PreparedSweep]):
         """Run the cells that are not done yet; errors as `run_sweep`."""
         return run_sweep(self.prepared, pool, engine)
 
-    def help(self, engine: Engine, workers: Callable[[], DevicePool]) -> SweepSummary:
+    def help(
+        self, engine: Engine, workers: Callable[[], DevicePool], is_enough: Callable[[], bool] = lambda: False
+    ) -> SweepSummary:
         """Run cells of a sweep that somebody else has submitted; errors as `run_sweep`."""
         if not self.to_do:
             return end_sweep(self.prepared, engine)
-        return run_sweep(self.prepared, workers(), engine, helping=True)
+        return run_sweep(self.prepared, workers(), engine, helping=True, is_enough=is_enough)
 
 
-def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine, *, helping: bool = False) -> SweepSummary:
+def run_sweep(
+    prepared: PreparedSweep,
+    pool: DevicePool,
+    engine: Engine,
+    *,
+    helping: bool = False,
+    is_enough: Callable[[], bool] = lambda: False,
+) -> SweepSummary:
     """Run the cells of a planned sweep that are not done yet.
 
     Args:
@@ -134,6 +143,7 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine, *, help
         engine: Carries out the chunks; with as many threads as there are workers.
         helping: Whether somebody else has submitted the sweep: the workers go on to the next one, and the page is
             written at the end only if nobody else is left who would.
+        is_enough: Whether this run has done its share: it leaves what is not begun to others.
 
     Raises:
         UserError: The weights of a backbone cannot be obtained; nothing was started.
@@ -167,7 +177,7 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine, *, help
                 run = _Run(prepared, pool, engine, summary, page, set(), set())
                 try:
                     with pool.watched(page.step, run.ended, page.previewed):
-                        _stylize(run)
+                        _stylize(run, is_enough)
                 finally:
                     heads = page.heads
     except (Stopped, DeviceError) as signal:  # what is done is published and shown as at any other end
@@ -190,7 +200,7 @@ def run_sweep(prepared: PreparedSweep, pool: DevicePool, engine: Engine, *, help
         _show(prepared, engine, summary, heads)
     if stop:
         # What a stopped worker committed and had not acknowledged yet is done, too.
-        why = stop.message if isinstance(stop, DeviceError) else ""
+        why = stop.message if isinstance(stop, DeviceError | Withdrawn) else ""
         about_page = summary.gallery and f"page: {summary.gallery}"  # one that helps leaves it to the others
         parts = (why, f"{done} of {summary.total} cells are done", summary.frames_kept, about_page)
         raise type(stop)("; ".join(filter(None, parts)), hint=stop.hint) from stop
@@ -288,7 +298,7 @@ class _Run(NamedTuple):
         self.report()
 
 
-def _stylize(run: _Run) -> None:
+def _stylize(run: _Run, is_enough: Callable[[], bool]) -> None:
     """Fan the chunks out over the devices, publishing now and then."""
     prepared, engine, summary = run.prepared, run.engine, run.summary
     fanout = Fanout(run.pool, prepared.root.catalog)
@@ -296,7 +306,7 @@ def _stylize(run: _Run) -> None:
     rates = LearnedRates(prepared.plan.history)
     run.report()
     _make_shots(prepared, fanout, engine, run.devices)
-    sharing = Sharing(prepared, summary.participant, run.hear, lambda: run.pool.is_waiting)
+    sharing = Sharing(prepared, summary.participant, run.hear, lambda: run.pool.is_waiting, is_enough)
     taken = _chunks(run, sharing, rates)
     for chunk, future in completed(engine, fanout.stylize, taken, lambda: run.devices + sharing.ahead(run.devices)):
         for job, outcome in zip(chunk.jobs, future.result(), strict=True):

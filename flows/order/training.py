@@ -71,24 +71,34 @@ class TrainingOrder(Order[PreparedTraining]):
         with pool:
             return run_training(self.prepared, pool, engine)
 
-    def help(self, engine: Engine, workers: Callable[[], DevicePool]) -> TrainingSummary:
+    def help(
+        self, engine: Engine, workers: Callable[[], DevicePool], is_enough: Callable[[], bool] = lambda: False
+    ) -> TrainingSummary:
         """Train models of a manifest that somebody else has submitted; errors as `train_missing`."""
-        return replace(run_training(self.prepared, workers(), engine), again=SUBMIT_AGAIN)
+        return replace(run_training(self.prepared, workers(), engine, is_enough), again=SUBMIT_AGAIN)
 
 
-def run_training(prepared: PreparedTraining, pool: DevicePool, engine: Engine) -> TrainingSummary:
+def run_training(
+    prepared: PreparedTraining, pool: DevicePool, engine: Engine, is_enough: Callable[[], bool] = lambda: False
+) -> TrainingSummary:
     """Train what a manifest declares, with whoever else trains it; arguments and errors as `train_missing`."""
     if not prepared.to_do:
         leave_training(prepared)
         return summary_of(prepared)
     others = Watch(prepared.root.store, TRAININGS).look()
-    summary = train_missing(joined(prepared, with_others=bool(others)), pool, engine)
+    summary = train_missing(joined(prepared, with_others=bool(others)), pool, engine, is_enough=is_enough)
     if summary.handled >= summary.wanted:
         leave_training(prepared)
     return summary
 
 
-def train_missing(prepared: PreparedTraining, pool: DevicePool, engine: Engine, note: str = "") -> TrainingSummary:
+def train_missing(
+    prepared: PreparedTraining,
+    pool: DevicePool,
+    engine: Engine,
+    note: str = "",
+    is_enough: Callable[[], bool] = lambda: False,
+) -> TrainingSummary:
     """Train the models of a manifest that are not trained yet.
 
     Args:
@@ -96,6 +106,7 @@ def train_missing(prepared: PreparedTraining, pool: DevicePool, engine: Engine, 
         pool: The device workers; each trains one model at a time.
         engine: Carries out the trainings; with as many threads as there are workers.
         note: What the progress says.
+        is_enough: Whether this run has done its share: it leaves what is not begun to others.
 
     Raises:
         UserError: The weights of the backbone cannot be obtained; nothing was started.
@@ -125,7 +136,7 @@ def train_missing(prepared: PreparedTraining, pool: DevicePool, engine: Engine, 
     with beating(prepared.root.store, TRAININGS) as participant:
         summary.participant = participant
         event("training_begun", **summary.about(), models=summary.total, to_do=len(to_do), devices=list(pool.devices))
-        shared = SharedTrainings(prepared, participant, hear, lambda: pool.is_waiting)
+        shared = SharedTrainings(prepared, participant, hear, lambda: pool.is_waiting, is_enough)
         for _, future in completed(engine, fanout.train, shared.jobs(), len(pool.devices)):
             outcome = future.result()
             error = str(outcome.failure) if outcome.failure else None

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _PREFIX: Final = "state/plans/"
 
+_SHORTEST_ID: Final = 4
+
 _MOST_BYTES: Final = 2**28
 """Of a plan; one of a million cells that somebody chose, each by its id, has a sixth of that."""
 
@@ -60,6 +62,10 @@ class StoredPlan:
     def key(self) -> str:
         """The key of its object."""
         return plan_key(self.identity, self.scope)
+
+    def answers_to(self, what: str) -> bool:
+        """Return whether a text is the plan's name, or the beginning of its id in at least four digits."""
+        return what == self.name or (len(what) >= _SHORTEST_ID and self.identity.startswith(what))
 
     @property
     def resolved(self) -> ResolvedSweep | ResolvedTraining:

@@ -24,7 +24,7 @@ from nst.manifest.training import check_train_manifest
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.uris import stat_uri
 from tasks.models.choose import trained_models
-from tasks.planning.plan_files import StoredPlan, close, encoded, find_plan, open_ids, open_plans
+from tasks.planning.plan_files import StoredPlan, encoded, find_plan
 from tasks.planning.resolved import ResolvedSweep, ResolvedTraining
 from tasks.planning.sweep import PreparedSweep, plan_cells
 from tasks.planning.training import PreparedTraining, plan_models
@@ -35,18 +35,6 @@ if TYPE_CHECKING:
     from tasks.root import Root
 
 _Prepared = TypeVar("_Prepared", PreparedSweep, PreparedTraining)
-
-__all__ = [
-    "StoredPlan",
-    "close",
-    "find_plan",
-    "has_moved",
-    "joined",
-    "open_ids",
-    "open_plans",
-    "prepare_stored",
-    "submit",
-]
 
 
 def submit(

@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from nst.errors import InputError
 
-
 POOL: Final = "nst"
 """Name of the work pool of every deployment."""
 

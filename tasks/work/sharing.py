@@ -9,15 +9,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
-from typing import TYPE_CHECKING, Final
+import time
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from nst.errors import StorageError
-from tasks.claims import Claims, claims_of_group
+from nst.errors import StorageError, Withdrawn
+from tasks.claims import LOOK_S, Claims, claims_of_group
 from tasks.events import event
 from tasks.heartbeat import TRAININGS, Watch, nobody_is_left
 from tasks.jobs import Failure
 from tasks.models.choose import TRAINING_METHOD
-from tasks.planning.stored import close
+from tasks.planning.plan_files import close, is_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -53,12 +54,19 @@ class Sharing:
         told: Told what others did to the cells of the plan; never twice of one cell, and never of one that a batch of
             this run has.
         is_held_up: Whether this run could not begin what it takes: it takes nothing then.
+        is_enough: Whether this run has done its share: it takes nothing more, and leaves the rest to others.
     """
 
     def __init__(
-        self, prepared: PreparedSweep, participant: str, told: Told, is_held_up: Callable[[], bool] = lambda: False
+        self,
+        prepared: PreparedSweep,
+        participant: str,
+        told: Told,
+        is_held_up: Callable[[], bool] = lambda: False,
+        is_enough: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._is_held_up = is_held_up
+        self._is_held_up, self._is_enough = is_held_up, is_enough
+        self._withdrawal = _Withdrawal(prepared)
         self._about = {"sweep": prepared.identity, "name": prepared.name, "participant": participant}
         self._plan, self._catalog, self._told = prepared.plan, prepared.root.catalog, told
         self._stretches = self._plan.stretches()
@@ -118,11 +126,14 @@ class Sharing:
 
         Raises:
             StorageError: The store did not answer several times in a row.
+            Withdrawn: Somebody has withdrawn the sweep.
         """
         if self._claims is None:
             yield from self._plan.batches()
             return
-        while not self._claims.is_done:
+        while not self._claims.is_done and not self._is_enough():
+            if self._withdrawal.is_near() and not self._claims.settle():
+                self._withdrawal.tell()
             is_held_up = self._is_held_up()
             number = _take(self._claims, only_look=is_held_up)
             self.is_waiting = number is None and not is_held_up
@@ -152,6 +163,34 @@ class Sharing:
         return [cell for cell in ids if cell not in self._settled]
 
 
+class _Withdrawal:
+    """Notices that a plan which was open is not any more: all is done, or somebody has withdrawn it.
+
+    Args:
+        prepared: The plan. One that was not stored, as one with a signed link, cannot be withdrawn.
+    """
+
+    def __init__(self, prepared: PreparedSweep | PreparedTraining) -> None:
+        self._name, self._store, self._plan = prepared.name, prepared.root.store, (prepared.identity, prepared.scope)
+        self._was_open = is_open(self._store, *self._plan)
+        self._looked = time.monotonic()
+
+    def is_near(self) -> bool:
+        """Return whether the plan is gone; looked at now and then, and never if it was not there."""
+        if not self._was_open or time.monotonic() - self._looked < LOOK_S:
+            return False
+        self._looked = time.monotonic()
+        return not is_open(self._store, *self._plan)
+
+    def tell(self) -> NoReturn:
+        """End the participation in a plan of which something is left.
+
+        Raises:
+            Withdrawn: Always.
+        """
+        raise Withdrawn(f"{self._name} was withdrawn")
+
+
 class SharedTrainings:
     """What one run trains, and what it hears of the rest. A model is one stretch. Used by one thread.
 
@@ -159,13 +198,20 @@ class SharedTrainings:
         prepared: The plan.
         participant: Id of this run as a participant of `TRAININGS`; its heartbeat is there.
         told: Told of the models that others have trained, or tried to train in vain; never twice of one model.
-        is_held_up: As for `Sharing`.
+        is_held_up, is_enough: As for `Sharing`.
     """
 
     def __init__(
-        self, prepared: PreparedTraining, participant: str, told: Told, is_held_up: Callable[[], bool] = lambda: False
+        self,
+        prepared: PreparedTraining,
+        participant: str,
+        told: Told,
+        is_held_up: Callable[[], bool] = lambda: False,
+        is_enough: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._prepared, self._told, self._is_held_up = prepared, told, is_held_up
+        self._prepared, self._told = prepared, told
+        self._is_held_up, self._is_enough = is_held_up, is_enough
+        self._withdrawal = _Withdrawal(prepared)
         self._specs = {_number(spec.model_id): spec for spec in prepared.to_do}
         self._claims: Claims | None = None
         if has_claims(prepared.root):
@@ -178,11 +224,14 @@ class SharedTrainings:
 
         Raises:
             StorageError: The store did not answer several times in a row.
+            Withdrawn: Somebody has withdrawn the training.
         """
         if self._claims is None:
             yield from map(self._prepared.job, self._specs.values())
             return
-        while not self._claims.is_done:
+        while not self._claims.is_done and not self._is_enough():
+            if self._withdrawal.is_near() and not self._claims.settle():
+                self._withdrawal.tell()
             number = _take(self._claims, only_look=self._is_held_up())
             yield None if number is None else self._prepared.job(self._specs[number])
 

@@ -28,6 +28,7 @@ from flows.command.leaving import leave_by  # noqa: E402
 from flows.command.log_json import LogJsonOption, logged  # noqa: E402
 from flows.command.options import DevicesOption, RootOption  # noqa: E402, TC001  typer reads annotations at run time
 from flows.command.show import show  # noqa: E402
+from flows.command.stack import down, up  # noqa: E402
 from flows.command.stylize import stylize  # noqa: E402
 from flows.command.submit import submit  # noqa: E402
 from flows.command.upkeep import repair, rm  # noqa: E402
@@ -167,6 +168,8 @@ def run(
 app.command()(submit)
 app.command()(work)
 app.command()(cancel)
+app.command()(up)
+app.command()(down)
 
 
 @app.command()

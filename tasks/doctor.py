@@ -16,6 +16,7 @@ from nst.errors import NstError, UserError
 from tasks.inputs.weights import cached_weights
 from tasks.models.backbone_weights import cache_fault
 from tasks.prefect.server import check_configured, configured_url
+from tasks.prefect.stack import is_alive, standing
 from tasks.store import Patience, open_store
 from tasks.store.local import LocalStore
 from tasks.store.probe import StoreCapabilities, probe
@@ -26,6 +27,7 @@ from tasks.work.self_test import device_fault
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tasks.prefect.stack import Standing
 
 _JUDGE: Final = "squeezenet"
 """The backbone through which pictures are judged (`tasks.models.judges`)."""
@@ -155,12 +157,32 @@ def _existing(folder: str) -> str:
 
 def _server() -> Iterator[Finding]:
     url = configured_url()
-    if not url:
-        yield Finding("ok", "server", "PREFECT_API_URL is not set: `nst run` starts a private Prefect server")
-        return
-    try:
-        check_configured(url)
-    except UserError as error:
-        yield Finding("bad", "server", f"{error}; or use --inline")
+    stack = standing()
+    if not url and stack:
+        yield from _stack(stack)
+    elif not url:
+        text = (
+            "PREFECT_API_URL is not set: `nst run` starts a private Prefect server; `nst up` brings up a standing one"
+        )
+        yield Finding("ok", "server", text)
     else:
-        yield Finding("ok", "server", "the Prefect server of PREFECT_API_URL answers")
+        try:
+            check_configured(url)
+        except UserError as error:
+            yield Finding("bad", "server", f"{error}; or use --inline")
+        else:
+            yield Finding("ok", "server", "the Prefect server of PREFECT_API_URL answers")
+
+
+def _stack(stack: Standing) -> Iterator[Finding]:
+    """Say which parts of the stack of `nst up` are there."""
+    mend = "nst up brings up what is missing, nst down ends the rest"
+    if not stack.answers:
+        yield Finding("bad", "server", f"the server that nst up started at {stack.page} does not answer; {mend}")
+        return
+    yield Finding("ok", "server", f"nst up has one at {stack.page}, whose nightly runs work on {stack.root}")
+    for name, process in sorted(stack.workers.items()):
+        if is_alive(process):
+            yield Finding("ok", "worker", f"{name} runs")
+        else:
+            yield Finding("bad", "worker", f"{name} is gone; {mend}")

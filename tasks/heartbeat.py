@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import socket
 import threading
 import time
 import uuid
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydantic import FiniteFloat, TypeAdapter
 
 from nst.errors import StorageError, UserError
 from nst.yaml.json_text import checked_json
+from tasks.processes import Process, this_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,26 +35,6 @@ TRAININGS: Final = "trainings"
 """In place of a sweep's id: whoever trains models below a root."""
 
 _PREFIX: Final = "state/running/"
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """Which process it was, so that others on the same machine can tell whether it still is.
-
-    Attributes:
-        machine: Host name, id of the boot and namespace of process numbers; "" where the system does not say.
-        pid: Its number.
-        started: When it started, in the system's own unit since the boot.
-    """
-
-    machine: str = ""
-    pid: int = 0
-    started: str = ""
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether it ran on this machine since its last boot, and has ended."""
-        return bool(self.machine) and self.machine == _machine() and _started(self.pid) != self.started
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,32 +198,3 @@ def nobody_is_left(store: Store, sweep_id: str) -> bool:
 def heartbeats_of_sweep(store: Store, sweep_id: str) -> list[str]:
     """Return the keys of the heartbeats of a sweep."""
     return [stat.key for stat in store.list(f"{_PREFIX}{sweep_id}/")]
-
-
-def this_process() -> Process:
-    """Return the process that asks."""
-    return process_of(os.getpid())
-
-
-def process_of(pid: int) -> Process:
-    """Return the process of this machine that has a number now."""
-    return Process(_machine(), pid, _started(pid))
-
-
-@cache
-def _machine() -> str:
-    """Return a text that two processes share only if they can see each other; "" where the system does not say."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{socket.gethostname()} {boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return ""
-
-
-def _started(pid: int) -> str:
-    """Return when a process started, as /proc says it; "" if there is none of this number, or only its remains."""
-    try:
-        words = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if words[0] in {"Z", "X"} else words[19]

@@ -23,11 +23,13 @@ import greenlet
 
 from nst.errors import StorageError
 from tasks.claims import Claims
-from tasks.heartbeat import INTERVAL_S, Process, Watch
+from tasks.heartbeat import INTERVAL_S, Watch
 from tasks.store import Stat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from tasks.processes import Process
 
 KINDS = ("punctual", "slow", "dies", "sleeps", "stops")
 LATEST_S = 20_000.0

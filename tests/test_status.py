@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from nst.errors import InputError, StorageError, UserError
-from tasks.heartbeat import Process, Watch, beating, process_of, running_sweeps, this_process
+from tasks.heartbeat import Watch, beating, running_sweeps
+from tasks.processes import Process, process_of, this_process
 from tasks.root import open_root
 from tasks.status import find_sweeps, sweep_statuses
 from tasks.store import open_store

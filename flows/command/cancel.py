@@ -21,8 +21,11 @@ def cancel(
     Whoever takes part ends the batch in hand and leaves, within half a minute. What is done stays, and to submit the
     manifest again takes up the rest.
     """
+    from flows.order.handing import take_back
     from flows.order.submission import withdraw
     from tasks.root import open_root
 
     for plan in withdraw(open_root(root), sweep):
         out.say(f"{plan.name} ({plan.identity[:8]}): withdrawn; what is done stays, nst submit takes up the rest")
+        if runs := take_back(plan.identity):
+            out.say(f"cancelled {runs:,} of its runs in the work pool")

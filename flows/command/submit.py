@@ -29,6 +29,9 @@ def submit(
     only: Annotated[
         str | None, typer.Option("--only", metavar="FILE", help="Run these cells alone, as with nst run.")
     ] = None,
+    priority: Annotated[
+        int, typer.Option("--priority", min=1, max=9, help="Under nst up: 1 goes before 9; 5 is usual.")
+    ] = 5,
     watch: Annotated[bool, typer.Option("--watch", help="Show how far it is until it is done.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Submit also when the estimate exceeds budget.hours.")] = False,
 ) -> None:
@@ -39,6 +42,7 @@ def submit(
     """
     err.say(f"reading and planning {manifest}")
     from flows.command.progress import ProgressBar
+    from flows.order.handing import hand_over
     from flows.order.request import Request, order_of
     from flows.order.submission import submit_order, watch_order
     from tasks.root import open_root
@@ -50,7 +54,11 @@ def submit(
     submitted = submit_order(order)
     out.say(submitted.line())
     if order.to_do:
-        out.say(_who_does_it(order.prepared.root.uri))
+        handed = hand_over(order, priority)
+        if handed is None:
+            out.say(_who_does_it(order.prepared.root.uri))
+        else:
+            out.say(f"handed to {counted(handed.workers, 'workers')}, as {handed.name}: {handed.page or 'no page'}")
     if watch and order.to_do:
         with ProgressBar(err, order.noun) as bar:
             for done, total, note in watch_order(order):

@@ -42,11 +42,15 @@ class NotStartedError(UserError):
     """A private server ended before it answered, or it did not answer in time; the first line says which."""
 
 
-_SETTINGS = {
-    # One transaction for up to 500 records instead of one each: a quarter of the CPU, a thirtieth of the delay.
+RECORDS_IN_BATCHES = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "500",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "500",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "0.2",
+}
+"""One transaction for up to 500 records instead of one each: a quarter of the CPU, a thirtieth of the delay."""
+
+_SETTINGS = {
+    **RECORDS_IN_BATCHES,
     # A private server has no schedules, workers or automations.
     "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",

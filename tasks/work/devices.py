@@ -61,13 +61,15 @@ def name_on_machine(device: str) -> str:
 
 
 def choose_devices(names: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the devices that a user names, looked for on this machine, or all that it has if none is named.
+    """Return the devices that a user names, or `NST_DEVICES`, looked for on this machine; all that it has otherwise.
 
     Raises:
         UserError: The machine has no device of one of these names.
     """
     found = find_devices()
-    chosen = tuple(name for name in map(str.strip, names) if name) or tuple(found)
+    named = [name for name in map(str.strip, names) if name]
+    named = named or [name for name in map(str.strip, os.environ.get("NST_DEVICES", "").split(",")) if name]
+    chosen = tuple(named) or tuple(found)
     for name in chosen:
         if name not in found and not _has(name):
             raise UserError(
@@ -75,6 +77,29 @@ def choose_devices(names: Iterable[str] = ()) -> tuple[str, ...]:
                 hint=f"found: {', '.join(found)}; `nst doctor` looks at each",
             )
     return chosen
+
+
+def workers_on(names: Iterable[str] = (), number: int | None = None) -> tuple[str, ...]:
+    """Return the device of each of several workers on this machine.
+
+    Args:
+        names: Devices, as for `choose_devices`.
+        number: Number of workers; by default one for each device.
+
+    Raises:
+        UserError: There is no such device, or there are fewer accelerators than workers.
+    """
+    devices = choose_devices(names)
+    if number is None or number == len(devices):
+        return devices
+    if devices == ("cpu",):
+        return ("cpu",) * number
+    if number > len(devices):
+        raise UserError(
+            f"{number} workers are wanted and there are {len(devices)} devices: {', '.join(devices)}",
+            hint="one worker uses one device; several share the CPU alone: --devices cpu",
+        )
+    return devices[:number]
 
 
 def _has(name: str) -> bool:

@@ -1,0 +1,58 @@
+"""`nst up` and `nst down`: the standing Prefect stack of this machine. Parses arguments, prints."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.command.options import DevicesOption, RootOption  # noqa: TC001  typer reads annotations at run time
+from flows.command.terminal import Terminal
+
+out = Terminal()
+err = Terminal(stderr=True)
+
+
+def up(
+    *,
+    root: RootOption = "out",
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=0, help="Workers on this machine, one for each device; several share the CPU."),
+    ] = None,
+    devices: DevicesOption = "",
+    host: Annotated[
+        str, typer.Option("--host", help="Address that the server listens at; 0.0.0.0 for other machines.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port of the server, if it is free.")] = 4200,
+    notify: Annotated[
+        str,
+        typer.Option("--notify", envvar="NST_NOTIFY", help="Web address that failures are told, as JSON or to Slack."),
+    ] = "",
+) -> None:
+    """Bring up a standing Prefect stack: server, work pool, deployments, workers.
+
+    Does what is missing, and changes nothing else. With PREFECT_API_URL set, this machine adds workers to that server.
+    nst submit then hands what is submitted to the workers.
+    """
+    err.say("looking at what is up")
+    from tasks.prefect.stack import up as bring_up
+    from tasks.root import open_root
+    from tasks.work.devices import workers_on
+
+    chosen = workers_on(devices.split(","), workers)
+    found = bring_up(open_root(root).uri, chosen, err.say, host=host, port=port, notify=notify)
+    out.say(f"page: {found.page}{f'  password: {found.auth}' if found.auth else ''}")
+    for name in sorted(found.workers):
+        out.say(f"worker: {name}")
+    out.say(f"nightly runs work on {found.root}; nst submit MANIFEST hands a sweep to the workers, nst down ends all")
+
+
+def down() -> None:
+    """End the Prefect stack that nst up has started on this machine.
+
+    Runs publish what they have finished. What is submitted stays open, and goes on after nst up and nst submit.
+    """
+    from tasks.prefect.stack import down as take_down
+
+    out.say("the stack is down" if take_down(err.say) else "no stack is up on this machine")

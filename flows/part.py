@@ -1,0 +1,126 @@
+"""A part of a sweep or training, as a flow run on the work pool: a participant that the pool places on a device.
+
+    what is open below the root -> this part, under Prefect -> as many other parts as the pool has workers for
+
+How parts share the pool is said in `tasks.prefect.pool`, and how participants share a sweep in `tasks.claims`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from prefect import runtime
+from prefect.context import FlowRunContext
+from prefect.events import emit_event
+
+from flows.order.participation import Wanted, take_part
+from flows.order.submission import submit_order
+from flows.prefect_engine import PrefectEngine, carry_out, in_thread
+from nst.errors import InputError
+from tasks.planning.plan_files import open_plans
+from tasks.prefect.pool import FAILED_CELLS, Parts, Whole, tag_of
+from tasks.work.devices import choose_devices
+
+if TYPE_CHECKING:
+    from flows.order.order import Order
+    from flows.order.participation import AnyOrder
+    from flows.order.summary import Summary
+    from nst.errors import NstError
+    from tasks.root import Root
+
+LOGGER: Final = logging.getLogger("nst.part")
+
+
+def part_name() -> str:
+    """Return the name of a flow run: the one that it was given as a part, or else that of its manifest."""
+    given = runtime.flow_run.parameters
+    if given.get("plan"):
+        return str(runtime.flow_run.name)
+    return f"{runtime.flow_run.flow_name} {given.get('manifest')}"
+
+
+async def submit_and_take_part(order: Order[Any], root: Root) -> Summary:
+    """Submit an order and take part in it; other parts follow, where there are workers for them.
+
+    What cannot be stored, as a signed link, or is done already, is run by this flow run alone.
+    """
+    if order.to_do:
+        try:
+            await asyncio.to_thread(submit_order, order)
+        except InputError as error:
+            LOGGER.warning("%s; it is run by this flow run alone", error.message)
+        else:
+            found = await take_part_in(order.kind, order.prepared.identity, root, "", order.devices)
+            if found:
+                return found
+    return await carry_out(order)
+
+
+async def take_part_in(
+    kind: str, plan: str, root: Root, inputs: str = "", devices: tuple[str, ...] = ()
+) -> Summary | None:
+    """Take part in what is open, and return what became of it; None if it is not open any more.
+
+    Args:
+        kind: `sweep` or `train`.
+        plan: Id of the sweep or training.
+        root: The root.
+        inputs: Folder that local inputs must lie in, where the root is not on this machine.
+        devices: Devices to use; by default those of this worker.
+
+    Raises:
+        UserError, TransientError: This worker cannot take part.
+        Stopped: The flow run was cancelled, or the sweep withdrawn.
+    """
+    chosen = devices or choose_devices()
+    stored = next((each for each in open_plans(root.store) if each.identity == plan), None)
+    context = FlowRunContext.get()
+    if stored is None or context is None or context.flow_run is None:
+        return None
+    whole = Whole(kind, stored.name, plan, root.uri)
+    audience = _Log()
+    noun = "cells" if kind == "sweep" else "models"
+    with PrefectEngine(len(chosen), stored.name, noun) as engine, Parts(whole, context.flow_run) as parts:
+        wanted = Wanted(root, chosen, sweep=plan, inputs=inputs, is_enough=parts.is_enough)
+        summaries = await in_thread(engine, lambda: list(take_part(wanted, engine, audience)))
+        is_closed = all(each.identity != plan for each in open_plans(root.store))
+        if is_closed:
+            parts.all_done()
+    if not summaries and audience.error:
+        raise audience.error
+    if is_closed and summaries and summaries[-1].failed and parts.is_last():
+        _tell_of_failures(whole, summaries[-1])
+    return summaries[-1] if summaries else None
+
+
+class _Log:
+    """Writes into the log of the flow run what a participant does."""
+
+    def __init__(self) -> None:
+        self.error: NstError | None = None
+
+    def begun(self, order: AnyOrder) -> None:
+        LOGGER.info("taking part in %s", order.prepared.name)
+
+    def step(self, key: str, step: int, steps: int) -> None:
+        """Steps are many, and the page shows batches."""
+
+    def left_out(self, name: str, error: NstError) -> None:
+        self.error = error
+        LOGGER.warning("%s: %s", name, error)
+
+    def idle(self) -> None:
+        """A part does not stay."""
+
+
+def _tell_of_failures(whole: Whole, summary: Summary) -> None:
+    """Emit the event that automations tell people of."""
+    reason = str(summary.failures[0]) if summary.failures else ""
+    emit_event(
+        FAILED_CELLS,
+        resource={"prefect.resource.id": f"nst.{whole.kind}.{whole.identity}", "prefect.resource.name": whole.name},
+        payload={"name": whole.name, "failed": summary.failed, "reason": reason, "root": whole.root},
+    )
+    LOGGER.info("told of %d failures of %s", summary.failed, tag_of(whole.identity))

@@ -1,0 +1,411 @@
+"""The standing stack of this machine: a Prefect server, the deployments, and a worker of Prefect for each device.
+
+    server -> work pool and its queues -> deployments of deploy.yaml -> automations -> workers
+
+The problem: a sweep that is submitted at night needs a server that is there, workers that take it up, and somebody who
+notices that a worker has died. Each of these is a command of Prefect with a dozen settings.
+
+The rule: `up` brings each part up that is not there, and changes nothing else; `down` ends what `up` started. What was
+started is in the user's state folder (`standing.json`), each process with the time of its start, so that no number of a
+process is ever mistaken for another's. The server keeps its database there, or in the database that
+`PREFECT_SERVER_DATABASE_CONNECTION_URL` names; where `PREFECT_API_URL` names a server, this machine only adds workers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import http.client
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from pydantic import TypeAdapter
+
+from nst.errors import UserError
+from nst.yaml.json_text import checked_json
+from tasks.prefect.client import client_settings, environment, to_loopback
+from tasks.prefect.deploying import POOL, deploy_file, read_deployments
+from tasks.prefect.pool import prepare_pool
+from tasks.prefect.process import RECORDS_IN_BATCHES, call
+from tasks.prefect.server import check_configured, default_state_dir
+from tasks.processes import Process, process_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+PORT: Final = 4200
+"""Port of the server, where it is free: the one that Prefect's users expect."""
+
+_START_DEADLINE_S: Final = 120
+_STOP_GRACE_S: Final = 20.0
+"""Seconds that a worker and its run have to publish what is done, before they are killed."""
+
+_POLL_S: Final = 0.1
+
+_HEARTBEAT_S: Final = 30
+"""Seconds between two heartbeats of a flow run; Prefect's least."""
+
+_SERVER: Final = {
+    **RECORDS_IN_BATCHES,
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "DO_NOT_TRACK": "1",
+}
+_DATABASE: Final = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
+
+_WORKER: Final = {
+    "PREFECT_WORKER_QUERY_SECONDS": "2",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(_HEARTBEAT_S),
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "DO_NOT_TRACK": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What `up` has started on this machine.
+
+    Attributes:
+        api_url: Address of the server, with `/api` at its end.
+        auth: `user:password`, which each request must bring; "" where the server asks for none, or is somebody else's.
+        root: URI of the root that the nightly deployments work on.
+        server: Its process; None where the server is somebody else's.
+        workers: Their processes, by their names.
+        deployed: Digest of what was put on the server last.
+    """
+
+    api_url: str
+    auth: str = field(repr=False)
+    root: str
+    server: Process | None
+    workers: dict[str, Process]
+    deployed: str = ""
+
+    @property
+    def page(self) -> str:
+        """Address of the server's pages."""
+        return self.api_url.removesuffix("/api")
+
+    @property
+    def answers(self) -> bool:
+        """Whether its server answers."""
+        return _answers(self.api_url, self.auth)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether its server runs, if it is this machine's."""
+        return self.server is None or is_alive(self.server)
+
+
+_STANDING: Final = TypeAdapter(Standing)
+
+
+def within_reach(state_dir: Path | None = None) -> Standing | None:
+    """Return the stack that `PREFECT_API_URL` names, or that this machine has up; None if there is neither."""
+    if configured := os.environ.get("PREFECT_API_URL"):
+        return Standing(configured, os.environ.get("PREFECT_API_AUTH_STRING", ""), "", None, {})
+    found = standing(state_dir)
+    return found if found and found.is_up else None
+
+
+def is_alive(process: Process) -> bool:
+    """Return whether a process of this machine is there still."""
+    return process_of(process.pid) == process
+
+
+def standing(state_dir: Path | None = None) -> Standing | None:
+    """Return what `up` has started on this machine; None if it has not, or its record is damaged."""
+    try:
+        return checked_json(_STANDING, _record(state_dir or default_state_dir()).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def up(
+    root: str,
+    workers: Sequence[str],
+    say: Callable[[str], None],
+    *,
+    host: str = "127.0.0.1",
+    port: int = PORT,
+    notify: str = "",
+    state_dir: Path | None = None,
+) -> Standing:
+    """Bring up what is not there of the stack, and return it.
+
+    Args:
+        root: URI of the root that the nightly deployments work on.
+        workers: The device of each worker that is to run here; one that runs beyond them is stopped.
+        say: Called with a line for each step that takes its time.
+        host: Address that the server listens at; other machines need one that they see.
+        port: Its port; another one is taken where it is in use.
+        notify: Where failures are told (`tasks.prefect.pool.prepare_pool`); "" leaves it as it is.
+        state_dir: Folder of the record, the database and the logs; by default the user's.
+
+    Raises:
+        UserError: The state folder cannot be used, the server does not answer, or Prefect refuses a deployment.
+    """
+    folder = state_dir or default_state_dir()
+    with _alone(folder):
+        read_deployments(deploy_file())
+        found = replace(_served(standing(folder), folder, (host, port), say), root=root)
+        _keep(found, folder)
+        to_deploy = _digest(found.api_url, root, notify)
+        if found.deployed != to_deploy:
+            say("putting the work pool, the deployments and the automations on the server")
+            with in_use(found):
+                prepare_pool(heartbeat_s=_HEARTBEAT_S, notify=notify)
+                _deploy(root)
+            found = replace(found, deployed=to_deploy)
+        found = _staffed(found, folder, workers, say)
+        _keep(found, folder)
+    return found
+
+
+def down(say: Callable[[str], None], *, state_dir: Path | None = None) -> bool:
+    """End what `up` has started on this machine; return whether there was anything.
+
+    Runs publish what they have finished first. What is submitted stays open below its root.
+    """
+    folder = state_dir or default_state_dir()
+    with _alone(folder):
+        found = standing(folder)
+        if found is None:
+            return False
+        say(f"stopping {len(found.workers)} workers; their runs publish what they have finished")
+        _stop(found.workers.values())
+        _stop(_strays(folder, without=found.server))
+        if found.server:
+            say("stopping the server")
+            _stop([found.server])
+        _record(folder).unlink(missing_ok=True)
+    return True
+
+
+@contextlib.contextmanager
+def in_use(found: Standing) -> Iterator[None]:
+    """Let the Prefect client of this process ask the server of a stack."""
+    auth = {"PREFECT_API_AUTH_STRING": found.auth} if found.auth else {}
+    more = {"api.auth_string": found.auth} if found.auth else {}
+    on_loopback = urlsplit(found.api_url).hostname == "127.0.0.1"
+    variables = {"DO_NOT_TRACK": "1", **to_loopback(private=on_loopback), **auth}
+    with environment(variables), client_settings(found.api_url, more):
+        yield
+
+
+def _served(before: Standing | None, folder: Path, at: tuple[str, int], say: Callable[[str], None]) -> Standing:
+    """Return the stack with a server that answers."""
+    host, port = at
+    configured = os.environ.get("PREFECT_API_URL", "")
+    workers = {name: process for name, process in (before.workers if before else {}).items() if is_alive(process)}
+    if before and before.server and is_alive(before.server) and configured in {"", before.api_url}:
+        return replace(before, workers=workers)
+    if configured:
+        check_configured(configured)
+        return Standing(configured, os.environ.get("PREFECT_API_AUTH_STRING", ""), "", None, workers)
+    _stop(workers.values())  # of a server that has died, whose password they have
+    say("starting the Prefect server")
+    auth = before.auth if before and before.auth else f"nst:{secrets.token_urlsafe(24)}"
+    address = socket.gethostname() if host in {"0.0.0.0", "::"} else host  # noqa: S104  it is what the user asked for
+    port = port if _is_free(host, port) else _free_port(host)
+    api_url = f"http://{address}:{port}/api"
+    variables = {
+        **_environment(),
+        **_SERVER,
+        "PREFECT_HOME": str(folder),
+        _DATABASE[0]: _database(folder),
+        "PREFECT_SERVER_API_AUTH_STRING": auth,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": api_url.removesuffix("/api"),
+        "PREFECT_SERVER_UI_API_URL": api_url,
+        "PREFECT_UI_URL": api_url.removesuffix("/api"),
+    }
+    log = folder / "server.log"
+    process = _started(["server", "start", "--host", host, "--port", str(port)], variables, folder, log)
+    found = Standing(api_url, auth, "", process, {})
+    _keep(found, folder)
+    began = time.monotonic()
+    while not _answers(f"http://127.0.0.1:{port}/api" if address != host else api_url, auth):
+        if not is_alive(process) or time.monotonic() - began > _START_DEADLINE_S:
+            _stop([process])
+            _record(folder).unlink(missing_ok=True)
+            end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+            raise UserError(f"the Prefect server did not start; the end of {log}:\n{end}")
+        time.sleep(_POLL_S)
+    return found
+
+
+def _staffed(found: Standing, folder: Path, devices: Sequence[str], say: Callable[[str], None]) -> Standing:
+    """Return the stack with a worker for each device, and no others."""
+    host = socket.gethostname()
+    wanted = {f"{host}-{device if device != 'cpu' else f'cpu-{n}'}": device for n, device in enumerate(devices)}
+    _stop([process for name, process in found.workers.items() if name not in wanted])
+    workers = {name: process for name, process in found.workers.items() if name in wanted}
+    missing = {name: device for name, device in wanted.items() if name not in workers}
+    if missing:
+        say(f"starting {len(missing)} workers: {', '.join(missing)}")
+    of_cpu = sum(device == "cpu" for device in devices)
+    for name, device in missing.items():
+        variables = _environment() | _WORKER | {"PREFECT_API_URL": found.api_url, "PREFECT_HOME": str(folder)}
+        variables |= {"PREFECT_API_AUTH_STRING": found.auth} if found.auth else {}
+        variables |= {"NST_DEVICES": device, "no_proxy": to_loopback(private=True)["no_proxy"] or ""}
+        if of_cpu > 1:
+            variables.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // of_cpu)))
+        arguments = ["worker", "start", "--pool", POOL, "--type", "process", "--limit", "1", "--name", name]
+        log = folder / f"worker-{name.removeprefix(f'{host}-').replace(':', '-')}.log"
+        workers[name] = _started(arguments, variables, folder, log)
+    return replace(found, workers=workers)
+
+
+def _digest(api_url: str, root: str, notify: str) -> str:
+    """Return what tells one state of the deployments and the automations from another."""
+    parts = (api_url, root, notify, version("nst-batch"), deploy_file().read_text(encoding="utf-8"))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _deploy(root: str) -> None:
+    """Put the deployments on the server, as `prefect deploy` does.
+
+    Raises:
+        UserError: Prefect refuses.
+    """
+    command = [sys.executable, "-P", "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file"]
+    variables = {**os.environ, "NST_ROOT": root}
+    done = subprocess.run(  # noqa: S603  Prefect's own command
+        [*command, str(deploy_file())], env=variables, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        end = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
+        raise UserError(f"Prefect refused the deployments of {deploy_file()}:\n{end}")
+
+
+def _started(arguments: list[str], variables: Mapping[str, str], folder: Path, log: Path) -> Process:
+    """Start a command of Prefect that outlives this process."""
+    with log.open("ab") as out:
+        process = subprocess.Popen(  # noqa: S603  Prefect's own command
+            [sys.executable, "-P", "-m", "prefect", "--no-prompt", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=dict(variables),
+            cwd=folder,  # where no `tasks.py` hides ours
+            umask=0o077,
+            start_new_session=True,
+            preexec_fn=_hear_interrupts,  # noqa: PLW1509  nothing else runs in the new process
+        )
+    return process_of(process.pid)
+
+
+def _hear_interrupts() -> None:
+    """A shell's background job ignores SIGINT, and a worker of Prefect stops by no other signal."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _stop(processes: Iterable[Process]) -> None:
+    """End processes, each with all of its group: at first kindly, and by force after `_STOP_GRACE_S`."""
+    left = [process for process in processes if is_alive(process)]
+    for process in left:
+        _signal(process, signal.SIGTERM)
+    until = time.monotonic() + _STOP_GRACE_S
+    while (left := [process for process in left if is_alive(process)]) and time.monotonic() < until:
+        time.sleep(_POLL_S)
+    for process in left:
+        _signal(process, signal.SIGKILL)
+
+
+def _strays(folder: Path, without: Process | None) -> list[Process]:
+    """Return the runs of workers of this stack that are gone: each run is in a session of its own, and goes on."""
+    home = b"PREFECT_HOME=" + os.fsencode(folder)
+    server = without.pid if without else 0
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            number = int(environ.parent.name)
+            if home in environ.read_bytes().split(b"\0") and os.getpgid(number) != server:
+                found.append(process_of(number))
+    return found
+
+
+def _signal(process: Process, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        if os.getpgid(process.pid) == process.pid:
+            os.killpg(process.pid, number)
+        else:
+            os.kill(process.pid, number)
+
+
+def _environment() -> dict[str, str]:
+    """Return this process's environment without its settings of Prefect, which are meant for other servers."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+
+
+def _database(folder: Path) -> str:
+    named = next((os.environ[name] for name in _DATABASE if os.environ.get(name)), "")
+    return named or f"sqlite+aiosqlite:///{folder / 'standing.db'}"
+
+
+def _answers(api_url: str, auth: str) -> bool:
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        return call(api_url, "GET", "/health", auth=auth) is True
+    return False
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+        return True
+    return False
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other `up` and `down` commands of this user out of the context.
+
+    Raises:
+        UserError: The folder cannot be used, or another one is at it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        lock = (folder / "standing.lock").open("wb")
+    except OSError as error:
+        raise UserError(f"the state folder {folder} cannot be used: {error}", hint="set XDG_STATE_HOME") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError("another nst up or nst down is going on", hint="wait until it has ended") from None
+        yield
+
+
+def _record(folder: Path) -> Path:
+    return folder / "standing.json"
+
+
+def _keep(found: Standing, folder: Path) -> None:
+    """Write the record, readable by the user alone, since it holds the server's password."""
+    path = _record(folder)
+    new = path.with_suffix(".new")
+    new.touch(mode=0o600)
+    new.write_text(json.dumps(asdict(found)))
+    new.replace(path)

@@ -69,6 +69,9 @@ def test_an_open_training_is_listed_with_its_models(folder: Path, s3: Any) -> No
     first, second = training.ids
     catalog = training.root.catalog
     catalog.commit("models", first, "trained", [{"model_id": first, "weights_digest": "0" * 64, "weights_bytes": 1}])
+    painted = {"model_id": second, "cell_id": "of another sweep", "method": "feedforward", "attempt": 1}
+    catalog.commit("failures", "other", "f", [painted])
+    assert told("learn", "--root", root)["not_tried"] == 1
     failed = {"model_id": second, "cell_id": second, "method": TRAINING_METHOD, "attempt": 1}
     catalog.commit("failures", second, "f", [{**failed, "error_class": "NumericalError", "error_message": "flat"}])
     newest, oldest = told("--root", root)["submissions"]
@@ -160,6 +163,8 @@ def test_the_time_left_is_not_told_where_it_is_not_known(tmp_path: Path) -> None
         assert "about" not in text
         publish(root, now, aaaa1111=mine[30:40])
         assert told("first", "--root", root.uri)["seconds_left"] is None, "one publication has no pace"
+        publish(root, now + 5, aaaa1111=mine[40:50])
+        assert told("first", "--root", root.uri)["seconds_left"] is None, "nor have two at nearly the same time"
 
 
 def test_failures_are_counted_by_their_last_cause(tmp_path: Path) -> None:

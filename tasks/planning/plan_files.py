@@ -67,7 +67,7 @@ class StoredPlan:
 
     def answers_to(self, what: str) -> bool:
         """Return whether a text is the plan's name, or the beginning of its id in at least four digits."""
-        return what == self.name or (len(what) >= _SHORTEST_ID and self.identity.startswith(what))
+        return is_meant(what, self.name, self.identity)
 
     @property
     def resolved(self) -> ResolvedSweep | ResolvedTraining:
@@ -122,6 +122,11 @@ _Found = StoredPlan | UnreadablePlan
 _REMEMBERED: Final[WeakKeyDictionary[Store, dict[str, tuple[str, _Found | None]]]] = WeakKeyDictionary()
 """What the plans of a store were when it was looked at last, by key and with their etags: who stays and takes part
 looks every few seconds, and a plan that has not changed is not fetched again."""
+
+
+def is_meant(what: str, name: str, identity: str) -> bool:
+    """Return whether a text is the name of a sweep or training, or the beginning of its id in at least four digits."""
+    return what == name or (len(what) >= _SHORTEST_ID and identity.startswith(what))
 
 
 def plan_key(identity: str, scope: str = "") -> str:

@@ -11,7 +11,7 @@ from nst.errors import InputError
 from tasks.catalog.parquet import from_file
 from tasks.effect import effect
 from tasks.heartbeat import participants
-from tasks.planning.plan_files import open_ids
+from tasks.planning.plan_files import is_meant, open_ids
 from tasks.root import Root
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ Told = Callable[[str, str, str, list[str]], None]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ROWS_AT_ONCE: Final = 5_000
-
-_SHORTEST: Final = 4
-"""Characters of an id, at least, by which it is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +142,6 @@ def _tallies(
         told(sweep_id, name, manifest, failed)
         to_do = len(open_cells) - len(failed)
         yield sweep_id, _Tally(name, submitted, len(cells) - len(open_cells), len(failed), to_do)
-
-
-def is_meant(wanted: str, name: str, identity: str) -> bool:
-    """Return whether somebody means a sweep or a training: by its name, or by the beginning of its id."""
-    return wanted == name or (len(wanted) >= _SHORTEST and identity.startswith(wanted))
 
 
 def find_sweeps(root: Root, wanted: str) -> list[SweepStatus]:

@@ -13,9 +13,9 @@ from nst.errors import InputError, NstError
 from nst.manifest.training import check_train_manifest
 from tasks.heartbeat import TRAININGS
 from tasks.models.choose import TRAINING_METHOD
-from tasks.planning.plan_files import UnreadablePlan, read_plans
+from tasks.planning.plan_files import UnreadablePlan, is_meant, read_plans
 from tasks.planning.training import declared_models
-from tasks.status import is_meant, sweep_statuses
+from tasks.status import sweep_statuses
 from tasks.status.taking_part import participants
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import InputError
+from tasks.catalog.parquet import from_file
 from tasks.heartbeat import TRAININGS
 from tasks.jobs import Failure
 from tasks.layout import manifest_key, page_folder
@@ -19,6 +20,8 @@ from tasks.models.choose import TRAINING_METHOD
 from tasks.status.taking_part import participants
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from tasks.catalog import Catalog
     from tasks.catalog.log import Claim
     from tasks.root import Root
@@ -151,11 +154,21 @@ def _causes(catalog: Catalog, failed: set[str], column: str) -> tuple[Cause, ...
         return ()
     columns = [column, "attempt", "error_class", "error_message", "method"]
     last: dict[str, tuple[int, str]] = {}
-    for batch in catalog.read("failures", columns, where=(column, failed)).to_batches(max_chunksize=_ROWS_AT_ONCE):
-        for row in batch.to_pylist():
-            if (row["method"] == TRAINING_METHOD) == (column == "model_id"):  # a cell that runs a model names it, too
-                text = str(Failure(row[column], row["error_class"] or "", row["error_message"] or ""))
-                last[row[column]] = max(last.get(row[column], (0, "")), (row["attempt"] or 0, text))
+
+    def note(rows: Iterable[Mapping[str, Any]]) -> None:
+        for row in rows:
+            of = row.get(column)
+            # a cell that runs a model names it, too
+            if of in failed and (row.get("method") == TRAINING_METHOD) == (column == "model_id"):
+                text = str(Failure(of, row.get("error_class") or "", row.get("error_message") or ""))
+                last[of] = max(last.get(of, (0, "")), (row.get("attempt") or 0, text))
+
+    def parse(file: bytes) -> None:  # file by file: the failures of all sweeps may be many
+        for batch in from_file(file, columns).to_batches(max_chunksize=_ROWS_AT_ONCE):
+            note(batch.to_pylist())
+
+    _, fresh = catalog.snapshot("failures", parse)
+    note(fresh)
     return tuple(Cause(*pair) for pair in Counter(text for _, text in last.values()).most_common())
 
 

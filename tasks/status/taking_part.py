@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from pydantic import FiniteFloat, TypeAdapter
 
 from nst.yaml.json_text import checked_json
-from tasks.heartbeat import FRESH_S, Process
+from tasks.heartbeat import FRESH_S
+from tasks.processes import Process
 
 if TYPE_CHECKING:
     from tasks.store import Store

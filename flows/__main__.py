@@ -29,6 +29,7 @@ from flows.command.log_json import LogJsonOption, logged  # noqa: E402
 from flows.command.options import DevicesOption, RootOption  # noqa: E402, TC001  typer reads annotations at run time
 from flows.command.show import show  # noqa: E402
 from flows.command.stack import down, up  # noqa: E402
+from flows.command.status import status  # noqa: E402
 from flows.command.stylize import stylize  # noqa: E402
 from flows.command.submit import submit  # noqa: E402
 from flows.command.upkeep import repair, rm  # noqa: E402
@@ -172,15 +173,7 @@ app.command()(up)
 app.command()(down)
 
 
-@app.command()
-def status(root: RootOption = "out") -> None:
-    """List the sweeps and what of each is done."""
-    from flows.command.sweeps import print_status
-    from tasks.root import open_root
-
-    print_status(open_root(root), out)
-
-
+app.command()(status)
 app.command()(gallery)
 
 

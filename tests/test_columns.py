@@ -12,10 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from flows.command import models, sweeps
+from flows.command import models
 from flows.command.columns import broken
+from flows.command.status import print_overview
 from flows.command.terminal import Terminal, printable
-from tasks.status import SweepStatus
+from tasks.status.submissions import Overview, Submission
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 LONG = "portraits-of-the-family-after-impressionists-2026-11"
@@ -30,24 +31,23 @@ def column(text, start, end):
     return "".join(line[start:end].strip() for line in text.splitlines())
 
 
-def status(name, sweep_id, total):
-    return SweepStatus(sweep_id, name, NOW, total, total - 10, 10, 0, running=0, is_open=False)
+def status(name, sweep_id, total, kind="sweep"):
+    return Submission(kind, sweep_id, name, NOW, total, total - 10, 10, 0, taking_part=0, is_open=False)
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_sweeps_whose_names_differ_at_their_ends_can_be_told_apart(monkeypatch, width):
-    found = [status(f"{LONG}-night", "aaaa1111", 1_234_567), status(f"{LONG}-noon", "bbbb2222", 100)]
-    monkeypatch.setattr(sweeps, "sweep_statuses", lambda root: found)
+def test_sweeps_whose_names_differ_at_their_ends_can_be_told_apart(width):
+    found = [status(f"{LONG}-night", "aaaa1111", 1_234_567), status(f"{LONG}-noon", "bbbb2222", 100, kind="training")]
     out = terminal(width)
-    sweeps.print_status(None, out)
+    print_overview(Overview("file:///out", tuple(found), ()), out)
     text = out.file.getvalue()
     assert "\u2026" not in text
-    for shown in ("aaaa1111", "2026-11-21 09:30Z", "1,234,567", "1,234,557", "failures"):
+    for shown in ("aaaa1111", "2026-11-21 09:30Z", "1,234,567", "1,234,557", "100 models", "failures"):
         assert shown in text
     if width == 80:
         assert max(map(len, text.splitlines())) <= 80
     start = next(line.index("aaaa1111") for line in text.splitlines() if "aaaa1111" in line)
-    assert column(text, 0, start) == f"sweep{LONG}-night{LONG}-noon"
+    assert column(text, 0, start) == f"name{LONG}-night{LONG}-noon"
 
 
 def test_models_tell_their_names_and_styles(monkeypatch):

@@ -164,6 +164,18 @@ def test_who_watches_does_not_fetch_the_plan(folder, monkeypatch):
     assert [key for key in fetched if key.startswith("state/plans/")] == []
 
 
+def test_an_open_sweep_that_is_removed_is_open_no_more(folder, s3):
+    root = s3.bucket()
+    assert nst(folder, "submit", "m.yaml", "--root", root).returncode == 0
+    before = plans(root)
+    shown = nst(folder, "rm", "tiny", "--root", root).stdout
+    assert "would remove the rows of 4 cells" in shown
+    assert "its plan, so that nobody takes part in it any more" in shown
+    assert plans(root) == before
+    assert nst(folder, "rm", "tiny", "--yes", "--root", root).returncode == 0
+    assert plans(root) == []
+
+
 def test_a_file_that_changes_while_it_is_submitted_is_told(folder, s3):
     prepared = planned(folder / "m.yaml", s3.bucket())
     (folder / "waves.png").write_bytes((folder / "cat.png").read_bytes())

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003  typer reads annotations at run time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from flows.command.options import RootOption  # noqa: TC001  typer reads annotations at run time
 from flows.command.terminal import Terminal
+from flows.counted import counted
+
+if TYPE_CHECKING:
+    from tasks.pages.export import Exported
+
+_FAILURES_SHOWN: Final = 10
 
 out = Terminal()
 err = Terminal(stderr=True)
@@ -31,7 +37,6 @@ def export(
     meant.
     """
     from flows.command.models import export_named_model
-    from flows.command.sweeps import print_export
     from tasks.pages.export import export_sweep
     from tasks.pages.export_place import refuse_mixture, refuse_root
     from tasks.root import open_root
@@ -46,4 +51,20 @@ def export(
             err.say(f"exporting {found.sweep_id[:8]}, the newest sweep called {sweep}; others: {ids}")
         refuse_mixture(folder, page=page)
         exported = export_sweep(opened.catalog, found.sweep_id, folder, frames=frames, page=page)
-        print_export(exported, folder, out, page=page)
+        _print(exported, folder, page=page)
+
+
+def _print(exported: Exported, folder: Path, *, page: bool) -> None:
+    """Say what an export wrote, and which cells have no picture."""
+    lines = [f"{counted(exported.pictures, 'pictures')} and catalog.csv in {folder}"]
+    if page:
+        lines.append("page: index.html there, which opens in a browser")
+    if exported.failed:
+        lines.append(f"{counted(len(exported.failed), 'cells')} failed, without a picture; failed.csv says why")
+        lines += [f"  {line}" for line in exported.failed[:_FAILURES_SHOWN]]
+    if len(exported.failed) > _FAILURES_SHOWN:
+        lines.append(f"  and {len(exported.failed) - _FAILURES_SHOWN:,} more")
+    if exported.to_do:
+        lines.append(f"{counted(exported.to_do, 'cells')} not done yet")
+    for line in lines:
+        out.say(line)

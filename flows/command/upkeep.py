@@ -54,16 +54,18 @@ def rm(
         )
     planned = plan_removal(opened, found.sweep_id, found.name)
     shared = planned.total - len(planned.cells)
-    named = f"{found.name} ({found.sweep_id[:8]})"
-    out.say(f"sweep {named}: {counted(planned.total, 'cells')}, {shared:,} of them in other sweeps too")
+    total = counted(planned.total, "cells")
+    out.say(f"sweep {found.name} ({found.sweep_id[:8]}): {total}, {shared:,} of them in other sweeps too")
     cells = f"the rows of {counted(len(planned.cells), 'cells')}"
     size = counted(planned.picture_bytes, "bytes")
     pictures = f"{counted(len(planned.pictures), 'pictures')} ({size}) with their thumbnails"
+    plan = ", its plan, so that nobody takes part in it any more," if found.is_open else ","
+    what = f"{cells}, {pictures}{plan} and the page of the sweep"
     if not yes:
-        out.say(f"would remove {cells}, {pictures}, and the page of the sweep; {_NOTHING_CHANGED}")
+        out.say(f"would remove {what}; {_NOTHING_CHANGED}")
         return
     remove(opened, planned)
-    out.say(f"removed {cells}, {pictures}, and the page of the sweep")
+    out.say(f"removed {what}")
 
 
 def repair(

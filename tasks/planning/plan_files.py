@@ -20,6 +20,8 @@ from nst.yaml.json_text import checked_json
 from tasks.planning.resolved import ResolvedSweep, ResolvedTraining  # noqa: TC001  records are read with them
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tasks.store import Store
 
 _PREFIX: Final = "state/plans/"
@@ -65,7 +67,7 @@ class StoredPlan:
 
     def answers_to(self, what: str) -> bool:
         """Return whether a text is the plan's name, or the beginning of its id in at least four digits."""
-        return what == self.name or (len(what) >= _SHORTEST_ID and self.identity.startswith(what))
+        return is_meant(what, self.name, self.identity)
 
     @property
     def resolved(self) -> ResolvedSweep | ResolvedTraining:
@@ -117,9 +119,14 @@ _VERSION: Final = TypeAdapter(_Version)
 
 _Found = StoredPlan | UnreadablePlan
 
-_REMEMBERED: Final[WeakKeyDictionary[Store, dict[str, tuple[str, _Found]]]] = WeakKeyDictionary()
+_REMEMBERED: Final[WeakKeyDictionary[Store, dict[str, tuple[str, _Found | None]]]] = WeakKeyDictionary()
 """What the plans of a store were when it was looked at last, by key and with their etags: who stays and takes part
 looks every few seconds, and a plan that has not changed is not fetched again."""
+
+
+def is_meant(what: str, name: str, identity: str) -> bool:
+    """Return whether a text is the name of a sweep or training, or the beginning of its id in at least four digits."""
+    return what == name or (len(what) >= _SHORTEST_ID and identity.startswith(what))
 
 
 def plan_key(identity: str, scope: str = "") -> str:
@@ -154,17 +161,8 @@ def read_plans(store: Store) -> tuple[list[StoredPlan], list[UnreadablePlan]]:
     Raises:
         StorageError: The store did not answer.
     """
-    before, now = _REMEMBERED.get(store, {}), dict[str, tuple[str, _Found]]()
-    for stat in store.list(_PREFIX):
-        etag, found = before.get(stat.key, ("", None))
-        if not (stat.etag and stat.etag == etag):
-            found = _read(store, stat.key)
-        if found is not None:
-            now[stat.key] = stat.etag, found
-    _REMEMBERED[store] = now
-    plans = [found for _, found in now.values() if isinstance(found, StoredPlan)]
-    unreadable = [found for _, found in now.values() if isinstance(found, UnreadablePlan)]
-    return sorted(plans, key=lambda plan: (plan.submitted_at, plan.identity)), unreadable
+    found = [_read(store, stat.key) for stat in store.list(_PREFIX)]
+    return _oldest_first(found), [each for each in found if isinstance(each, UnreadablePlan)]
 
 
 def unreadable_plan(store: Store, key: str) -> UnreadablePlan | None:
@@ -174,9 +172,18 @@ def unreadable_plan(store: Store, key: str) -> UnreadablePlan | None:
 
 
 def open_plans(store: Store) -> list[StoredPlan]:
-    """Return the stored plans that this version of nst can read, the oldest first."""
-    plans, _ = read_plans(store)
-    return plans
+    """Return the stored plans that this version of nst can read, the oldest first; those that are new are fetched."""
+    before, now = _REMEMBERED.get(store, {}), dict[str, tuple[str, _Found | None]]()
+    for stat in store.list(_PREFIX):
+        etag, found = before.get(stat.key, ("", None))
+        now[stat.key] = stat.etag, found if stat.etag and stat.etag == etag else _read(store, stat.key)
+    _REMEMBERED[store] = now
+    return _oldest_first(found for _, found in now.values())
+
+
+def _oldest_first(found: Iterable[_Found | None]) -> list[StoredPlan]:
+    plans = (each for each in found if isinstance(each, StoredPlan))
+    return sorted(plans, key=lambda plan: (plan.submitted_at, plan.identity))
 
 
 def open_ids(store: Store) -> set[str]:

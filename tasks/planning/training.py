@@ -155,7 +155,7 @@ def plan_models(
     Raises:
         UserError: Weights cannot be had.
     """
-    specs = _declared_models(manifest, resolved)
+    specs = declared_models(manifest, resolved)
     trained = frozenset(root.catalog.keys("models", "model_id"))
     to_do = ((spec.config.backbone, ("training",)) for spec in specs if spec.model_id not in trained)
     check_downloads(to_do, manifest.positions)
@@ -224,7 +224,7 @@ def _find_parent(wanted: str, base: BaseUri, digests: Digests, catalog: Catalog)
     return find_model(trained_models(catalog), wanted).ref
 
 
-def _declared_models(manifest: TrainManifest, found: ResolvedTraining) -> tuple[ModelSpec, ...]:
+def declared_models(manifest: TrainManifest, found: ResolvedTraining) -> tuple[ModelSpec, ...]:
     """Return the models that a manifest declares; equal ones are one model."""
     data = data_digest(ref.digest for ref in found.photographs)
     parent, weights = found.parent.identity if found.parent else "", dict(found.weights)

@@ -143,7 +143,15 @@ def main() -> None:
     (folder / "unrelated.yaml").write_text(MANIFEST)
     make_orphans(folder / "out", given.orphans)
     repair = "repair --read-data 0"
-    commands = ("plan unrelated.yaml", "status", "fsck --read-data 0", repair, f"{repair} --yes", repair)
+    commands = (
+        "plan unrelated.yaml",
+        "status",
+        "status sweep-1",
+        "fsck --read-data 0",
+        repair,
+        f"{repair} --yes",
+        repair,
+    )
     found = {f"{name} ({count})": measure(folder, *name.split()) for count, name in enumerate(commands, 1)}
     if given.json:
         print(json.dumps(found, indent=2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -10,14 +11,17 @@ from nst.errors import InputError
 from tasks.catalog.parquet import from_file
 from tasks.effect import effect
 from tasks.heartbeat import participants
-from tasks.planning.plan_files import open_ids
+from tasks.planning.plan_files import is_meant, open_ids
 from tasks.root import Root
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
 
-_Run = tuple[str, str, datetime, list[str]]
-"""Rows of one sweep: its id, its name, when it was submitted, and the ids of cells."""
+_Run = tuple[str, str, str, datetime, list[str]]
+"""Rows of one sweep: its id, its name, where its manifest was read, when it was submitted, and the ids of cells."""
+
+Told = Callable[[str, str, str, list[str]], None]
+"""Called with the id of a sweep, its name, where its manifest was read, and cells of it with failed attempts only."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ROWS_AT_ONCE: Final = 5_000
@@ -40,14 +44,19 @@ class SweepStatus:
     """Whether it waits for whoever takes part: it was submitted, and is not done."""
 
 
-def sweep_statuses(root: Root) -> list[SweepStatus]:
-    """Return the status of every sweep below a root, the newest first."""
+def sweep_statuses(root: Root, told: Told = lambda *_: None) -> list[SweepStatus]:
+    """Return the status of every sweep below a root, the newest first.
+
+    Args:
+        root: The root.
+        told: Called for each sweep at least once.
+    """
     catalog = root.catalog
     done, tried, running = catalog.known("results"), catalog.keys("failures"), participants(root.store)
     open_now = open_ids(root.store)
-    files, fresh = catalog.snapshot("sweeps", lambda file: list(_tallies(_runs(file), done, tried)))
+    files, fresh = catalog.snapshot("sweeps", lambda file: list(_tallies(_runs(file), done, tried, told)))
     found: dict[str, _Tally] = {}
-    for tallies in (*files, _tallies(_fresh_runs(fresh), done, tried)):
+    for tallies in (*files, _tallies(_fresh_runs(fresh), done, tried, told)):
         for sweep_id, tally in tallies:
             found.setdefault(sweep_id, _Tally(tally.name, tally.submitted)).add(tally)
     statuses = [
@@ -102,16 +111,16 @@ def _runs(file: bytes) -> Iterator[_Run]:
     """Yield neighbouring rows of one sweep, without a cell's rows under further names."""
     import pyarrow.compute as pc
 
-    table = from_file(file, ["sweep_id", "sweep_name", "submitted_at", "cell_id", "alias"])
+    table = from_file(file, ["sweep_id", "sweep_name", "submitted_at", "manifest_uri", "cell_id", "alias"])
     table = table.filter(pc.is_null(table["alias"]))
     # Arrow would import pandas for the time itself, which takes a third of a second; the number says the same.
     table = table.set_column(2, "submitted_at", table["submitted_at"].cast("int64"))
     for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
         start = 0
         for end in pc.run_end_encode(batch["sweep_id"]).run_ends.to_pylist():
-            sweep_id, name, submitted = (batch[number][start].as_py() for number in range(3))
+            sweep_id, name, submitted, manifest = (batch[number][start].as_py() for number in range(4))
             cells = batch["cell_id"].slice(start, end - start).to_pylist()
-            yield sweep_id, name, _EPOCH + timedelta(microseconds=submitted), cells
+            yield sweep_id, name, manifest or "", _EPOCH + timedelta(microseconds=submitted), cells
             start = end
 
 
@@ -119,15 +128,20 @@ def _fresh_runs(rows: Iterable[Mapping[str, Any]]) -> Iterator[_Run]:
     """Yield the rows that are not published yet, as `_runs` does."""
     for row in rows:
         if not row.get("alias"):
-            yield row["sweep_id"], row["sweep_name"], datetime.fromisoformat(row["submitted_at"]), [row["cell_id"]]
+            submitted = datetime.fromisoformat(row["submitted_at"])
+            yield row["sweep_id"], row["sweep_name"], row.get("manifest_uri") or "", submitted, [row["cell_id"]]
 
 
-def _tallies(runs: Iterable[_Run], done: Container[str], tried: Container[str]) -> Iterator[tuple[str, _Tally]]:
+def _tallies(
+    runs: Iterable[_Run], done: Container[str], tried: Container[str], told: Told
+) -> Iterator[tuple[str, _Tally]]:
     """Yield what is known of the cells of each run, with the id of its sweep."""
-    for sweep_id, name, submitted, cells in runs:
+    for sweep_id, name, manifest, submitted, cells in runs:
         open_cells = [cell for cell in cells if cell not in done]
-        failed = sum(cell in tried for cell in open_cells)
-        yield sweep_id, _Tally(name, submitted, len(cells) - len(open_cells), failed, len(open_cells) - failed)
+        failed = [cell for cell in open_cells if cell in tried]
+        told(sweep_id, name, manifest, failed)
+        to_do = len(open_cells) - len(failed)
+        yield sweep_id, _Tally(name, submitted, len(cells) - len(open_cells), len(failed), to_do)
 
 
 def find_sweeps(root: Root, wanted: str) -> list[SweepStatus]:
@@ -139,7 +153,7 @@ def find_sweeps(root: Root, wanted: str) -> list[SweepStatus]:
         InputError: There is no such sweep.
     """
     statuses = sweep_statuses(root)
-    found = [s for s in statuses if wanted == s.name or (len(wanted) >= 4 and s.sweep_id.startswith(wanted))]
+    found = [status for status in statuses if is_meant(wanted, status.name, status.sweep_id)]
     if not found:
         names = ", ".join(sorted({status.name for status in statuses})) or "none"
         raise InputError(f"no sweep {wanted!r} below {root.uri}", hint=f"sweeps there: {names}")

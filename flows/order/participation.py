@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from flows.engine import Engine
     from flows.order.summary import Summary
     from nst.errors import NstError
-    from tasks.planning.plan_files import StoredPlan
+    from tasks.planning.plan_files import StoredPlan, UnreadablePlan
     from tasks.root import Root
     from tasks.work.workers import OnStep
 
@@ -144,7 +144,7 @@ def _round(
             if summary and summary.done:
                 has_helped = True
             else:
-                resting.rest(_submission(stored))
+                resting.rest(stored)
     return tried, has_helped
 
 
@@ -199,7 +199,7 @@ def _open_orders(
         leave_out(error, None)
         return
     for plan in unreadable:
-        if not wanted.sweep and not resting.has(plan.key):
+        if not wanted.sweep and not resting.has(plan):
             leave_out(
                 InputError(
                     f"{plan.key} {plan.what}",
@@ -207,15 +207,15 @@ def _open_orders(
                 ),
                 None,
             )
-            resting.rest(plan.key)
+            resting.rest(plan)
     for stored in filter(wanted.means, found):
-        if resting.has(_submission(stored)):
+        if resting.has(stored):
             continue
         try:
             prepared = prepare_stored(stored, wanted.root, wanted.inputs)
         except (UserError, TransientError) as error:
             leave_out(error, stored)
-            resting.rest(_submission(stored))
+            resting.rest(stored)
             continue
         if isinstance(prepared, PreparedSweep):
             yield stored, SweepOrder(prepared, wanted.devices)
@@ -252,24 +252,19 @@ class _Workers:
         return self._pool
 
 
-def _submission(stored: StoredPlan) -> str:
-    """Return what tells a submission from an earlier one of the same plan."""
-    return f"{stored.key} {stored.submitted_at}"
-
-
 class _Resting:
-    """Submissions that could not be helped with, each for longer than the time before."""
+    """Plans that could not be helped with, each for longer than the time before, as long as they stay as they are."""
 
     def __init__(self) -> None:
-        self._until: dict[str, tuple[float, float]] = {}
+        self._rests: dict[str, tuple[StoredPlan | UnreadablePlan, float, float]] = {}
 
-    def has(self, submission: str) -> bool:
-        """Return whether a submission rests."""
-        until, _ = self._until.get(submission, (float("-inf"), 0.0))
-        return time.monotonic() < until
+    def has(self, plan: StoredPlan | UnreadablePlan) -> bool:
+        """Return whether a plan rests."""
+        rest = self._rests.get(plan.key)
+        return rest is not None and rest[0] == plan and time.monotonic() < rest[1]
 
-    def rest(self, submission: str) -> None:
-        """Leave a submission alone for a while."""
-        _, before = self._until.get(submission, (0.0, _FIRST_REST_S / 2))
-        pause = min(2 * before, _LONGEST_REST_S)
-        self._until[submission] = time.monotonic() + pause, pause
+    def rest(self, plan: StoredPlan | UnreadablePlan) -> None:
+        """Leave a plan alone for a while."""
+        before, _, pause = self._rests.get(plan.key, (None, 0.0, 0.0))
+        pause = min(2 * pause, _LONGEST_REST_S) if before == plan else _FIRST_REST_S
+        self._rests[plan.key] = plan, time.monotonic() + pause, pause

@@ -10,7 +10,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -22,26 +24,24 @@ from tasks.root import open_root
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(400)]
 
-CELLS = 16
+CELLS = 8
 DEADLINE_S = 240
 
 
-@pytest.fixture
-def stack(tmp_path):
-    """A folder with manifests, in which commands are typed; what is up in the end is taken down."""
-    write_pictures(tmp_path)
-    method = {**TINY_METHOD, "steps": 200, "init": "noise", "pyramid": {"levels": 1}}
-    for name, cells, steps in (("first", CELLS, 20), ("long", 400, 200)):
-        manifest = {"name": name, "contents": "cat.png", "styles": "waves.png", "method": {**method, "steps": steps},
-                    "sweep": {"seed": {"count": cells}}, "batch_size": 1, "preview_every": 0}  # fmt: skip
-        (tmp_path / f"{name}.yaml").write_text(json.dumps(manifest))
-    yield Stack(tmp_path)
-    Stack(tmp_path).nst("down")
-
-
 class Stack:
+    """A folder in which commands are typed, and what is up of it."""
+
     def __init__(self, folder):
-        self.folder, self.state = folder, folder / "state"
+        self.folder, self.state, self.root = folder, folder / "state", str(folder / "out")
+        write_pictures(folder)
+        whole = (folder / "cat.png").read_bytes()
+        (folder / "broken.png").write_bytes(whole[: len(whole) // 2])
+        for name, cells, steps in (("first", CELLS, 20), ("long", 400, 200), ("torn", 2, 20)):
+            method = {**TINY_METHOD, "steps": steps, "init": "noise", "pyramid": {"levels": 1}}
+            contents = "broken.png" if name == "torn" else "cat.png"
+            manifest = {"name": name, "contents": contents, "styles": "waves.png", "method": method,
+                        "sweep": {"seed": {"count": cells}}, "batch_size": 1, "preview_every": 0}  # fmt: skip
+            (folder / f"{name}.yaml").write_text(json.dumps(manifest))
 
     def nst(self, *arguments, code=0):
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "NST_"))}
@@ -55,15 +55,14 @@ class Stack:
     def record(self):
         return standing(self.state / "nst/prefect")
 
-    @property
-    def catalog(self):
-        return open_root(str(self.folder / "out")).catalog
+    def status(self):
+        return json.loads(self.nst("status", "--json"))["submissions"]
 
-    def runs(self):
-        """Return the names and states of the runs, from the server's own database."""
+    def runs(self, name):
+        """Return the states of the parts of a sweep, from the server's own database."""
         with contextlib.closing(sqlite3.connect(self.state / "nst/prefect/standing.db", timeout=60)) as database:
-            query = "select name, state_name from flow_run where name like '% part %' order by created"
-            return database.execute(query).fetchall()
+            query = "select state_name from flow_run where name like ? order by created"
+            return [state for (state,) in database.execute(query, (f"{name} % part %",))]
 
     def processes(self):
         """Return the processes that belong to it, by what the system says of their environment."""
@@ -75,6 +74,40 @@ class Stack:
         return found
 
 
+@pytest.fixture(scope="module")
+def told():
+    """What a server on the web is told: bodies of JSON, one after the other."""
+    bodies = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self):
+            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        bodies.append(f"http://127.0.0.1:{server.server_port}/hook")
+        yield bodies
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def stack(told, tmp_path_factory):
+    """What is up in the end is taken down, and leaves nothing."""
+    stack = Stack(tmp_path_factory.mktemp("stack"))
+    said = stack.nst("up", "--workers", "1", "--root", "out", "--notify", told[0])
+    assert re.search(r"page: http://127.0.0.1:\d+  password: nst:\S+\n", said)
+    yield stack
+    assert stack.nst("down") == "the stack is down\n"
+    until(lambda: not stack.processes())
+    assert stack.record is None
+    assert stack.nst("down") == "no stack is up on this machine\n"
+
+
 def until(condition):
     deadline = time.monotonic() + DEADLINE_S
     while not (found := condition()):
@@ -83,29 +116,36 @@ def until(condition):
     return found
 
 
-def test_what_is_submitted_is_done_by_the_workers_of_a_standing_stack(stack):
-    told = stack.nst("up", "--workers", "1", "--root", "out")
-    assert re.search(r"page: http://127.0.0.1:\d+  password: nst:\S+\n", told)
+def test_what_is_submitted_is_done_by_the_workers(stack):
+    said = stack.nst("submit", "first.yaml", "--watch")
+    page = re.search(r"handed to \d workers?, as first \w{8} part 1: (http\S+)", said)
+    assert page
+    assert page[1].startswith(stack.record.page)
+    assert said.splitlines()[-1] == f"{CELLS} of {CELLS} cells"
+    opened = open_root(stack.root)
+    assert len(opened.catalog.read("results", ["cell_id"], where=("sweep_name", {"first"}))) == CELLS
+    assert fsck(opened).ok
+    assert "all is done already" in stack.nst("submit", "first.yaml")
+    until(lambda: set(stack.runs("first")) <= {"Completed", "Cancelled"})
+
+
+def test_people_are_told_of_failures(stack, told):
+    stack.nst("submit", "torn.yaml")
+    body = until(lambda: next((body for body in told[1:] if "torn" in body["subject"]), None))
+    assert body["subject"] == "nst: torn has ended with 2 failed cells"
+    assert "broken.png" in body["body"]
+
+
+@pytest.mark.proof  # it waits until heartbeats are missed
+def test_each_worker_has_a_part_and_one_that_is_killed_is_replaced(stack):
     before = stack.record
     assert stack.nst("up", "--workers", "2", "--root", "out").count("worker: ") == 2
     now = stack.record
     assert now.server == before.server
-    assert now.workers.items() > before.workers.items(), "what was up has stayed"
-
-    told = stack.nst("submit", "first.yaml", "--watch")
-    page = re.search(r"handed to \d workers?, as first \w{8} part 1: (http\S+)", told)
-    assert page
-    assert page[1].startswith(now.page)
-    assert told.splitlines()[-1] == f"{CELLS} of {CELLS} cells"
-    assert len(stack.catalog.read("results", ["cell_id"])) == CELLS
-    assert fsck(open_root(str(stack.folder / "out"))).ok
-    assert "all is done already" in stack.nst("submit", "first.yaml")
-
+    assert now.workers.items() >= before.workers.items(), "what was up has stayed"
     for _ in range(2):  # to submit twice is to submit once
         assert " part 1: " in stack.nst("submit", "long.yaml", "--priority", "3")
-    until(lambda: len(set(stack.catalog.read("results", ["worker"])["worker"].to_pylist())) > 2)
-    parts = [state for name, state in stack.runs() if name.startswith("long")]
-    assert sum(state == "Running" for state in parts) == 2, "each worker has a part of it"
+    until(lambda: stack.runs("long").count("Running") == 2)
     lost = min(now.workers)
     os.killpg(now.workers[lost].pid, signal.SIGKILL)
     until(lambda: not is_alive(now.workers[lost]))
@@ -114,13 +154,10 @@ def test_what_is_submitted_is_done_by_the_workers_of_a_standing_stack(stack):
     after = stack.record
     assert after.server == now.server
     assert all(map(is_alive, after.workers.values()))
-
-    told = stack.nst("cancel", "long")
-    assert "withdrawn" in told
-    assert re.search(r"cancelled \d+ of its runs", told)
-    until(lambda: all(state in {"Cancelled", "Crashed"} for name, state in stack.runs() if name.startswith("long")))
-    assert open_root(str(stack.folder / "out")).catalog.counts("failures") == {}
-    assert stack.nst("down") == "the stack is down\n"
-    assert until(lambda: not stack.processes())
-    assert stack.record is None
-    assert stack.nst("down") == "no stack is up on this machine\n"
+    said = stack.nst("cancel", "long")
+    assert "withdrawn" in said
+    assert re.search(r"cancelled \d+ of its runs", said)
+    until(lambda: set(stack.runs("long")) <= {"Cancelled", "Crashed"})
+    until(lambda: "long" not in {sweep["name"] for sweep in stack.status() if sweep["taking_part"]})
+    failures = open_root(stack.root).catalog.read("failures", ["content_name"])
+    assert set(failures["content_name"].to_pylist()) <= {"broken"}

@@ -36,12 +36,18 @@ def up(
     nst submit then hands what is submitted to the workers.
     """
     err.say("looking at what is up")
+    from flows.order.handing import adopt
+    from tasks.prefect.stack import in_use
     from tasks.prefect.stack import up as bring_up
     from tasks.root import open_root
     from tasks.work.devices import workers_on
 
     chosen = workers_on(devices.split(","), workers)
-    found = bring_up(open_root(root).uri, chosen, err.say, host=host, port=port, notify=notify)
+    opened = open_root(root)
+    found = bring_up(opened.uri, chosen, err.say, host=host, port=port, notify=notify)
+    with in_use(found):
+        for name in adopt(opened):
+            out.say(f"{name} is open, and handed to the workers")
     out.say(f"page: {found.page}{f'  password: {found.auth}' if found.auth else ''}")
     for name in sorted(found.workers):
         out.say(f"worker: {name}")
@@ -51,7 +57,7 @@ def up(
 def down() -> None:
     """End the Prefect stack that nst up has started on this machine.
 
-    Runs publish what they have finished. What is submitted stays open, and goes on after nst up and nst submit.
+    Runs publish what they have finished. What is submitted stays open, and goes on after the next nst up.
     """
     from tasks.prefect.stack import down as take_down
 

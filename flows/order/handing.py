@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from nst.errors import UserError
-from tasks.planning.plan_files import find_plan
+from tasks.planning.plan_files import find_plan, open_plans
 from tasks.prefect.stack import in_use, within_reach
 
 if TYPE_CHECKING:
     from flows.order.order import Order
     from tasks.prefect.pool import HandedOver
+    from tasks.root import Root
 
 
 def hand_over(order: Order[Any], priority: int) -> HandedOver | None:
@@ -40,6 +42,23 @@ def hand_over(order: Order[Any], priority: int) -> HandedOver | None:
             message = f"{stack.api_url} did not take it up: {error!r}"
             hint = "it is submitted, and nst work does it; nst up puts the deployments on the server"
             raise UserError(message, hint=hint) from error
+
+
+def adopt(root: Root) -> list[str]:
+    """Hand what is open below a root to the workers, where none of them is at it; return the names of its manifests.
+
+    To be called where the Prefect client asks the server of the stack (`tasks.prefect.stack.in_use`).
+    """
+    from tasks.prefect import pool
+
+    adopted = []
+    for plan in open_plans(root.store):
+        if not pool.has_parts(plan.identity):
+            kind = "sweep" if plan.sweep else "train"
+            whole = pool.Whole(kind, plan.name, plan.identity, root.uri)
+            pool.hand_over(whole, f"adopted {datetime.now(UTC).isoformat()}")
+            adopted.append(plan.name)
+    return adopted
 
 
 def take_back(identity: str) -> int:

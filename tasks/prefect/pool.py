@@ -151,6 +151,17 @@ def _notification_block(address: str) -> UUID:
     return found
 
 
+def has_deployments() -> bool:
+    """Return whether the configured server has the deployment of sweeps."""
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
+
+    with get_client(sync_client=True) as client, contextlib.suppress(ObjectNotFound):
+        client.read_deployment_by_name("sweep/sweep")
+        return True
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Whole:
     """What parts are parts of.
@@ -202,6 +213,14 @@ def hand_over(whole: Whole, submitted: str, priority: int = USUAL) -> HandedOver
     with get_client(sync_client=True) as client:
         run = _create(client, whole, priority, 1, f"{whole.identity}-{submitted}")
         return HandedOver(run.name, url_for(run) or "", len(_workers(client)))
+
+
+def has_parts(identity: str) -> bool:
+    """Return whether a part of a sweep or training runs or waits."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        return bool(_runs(client, _GOING_ON, tag_of(identity)))
 
 
 def cancel_parts(identity: str) -> int:

@@ -8,7 +8,8 @@ notices that a worker has died. Each of these is a command of Prefect with a doz
 The rule: `up` brings each part up that is not there, and changes nothing else; `down` ends what `up` started. What was
 started is in the user's state folder (`standing.json`), each process with the time of its start, so that no number of a
 process is ever mistaken for another's. The server keeps its database there, or in the database that
-`PREFECT_SERVER_DATABASE_CONNECTION_URL` names; where `PREFECT_API_URL` names a server, this machine only adds workers.
+`PREFECT_SERVER_DATABASE_CONNECTION_URL` names. Where `PREFECT_API_URL` names a server, this machine adds workers to it,
+and deployments if there are none.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from nst.errors import UserError
 from nst.yaml.json_text import checked_json
 from tasks.prefect.client import client_settings, environment, to_loopback
 from tasks.prefect.deploying import POOL, deploy_file, read_deployments
-from tasks.prefect.pool import prepare_pool
+from tasks.prefect.pool import has_deployments, prepare_pool
 from tasks.prefect.process import RECORDS_IN_BATCHES, call
 from tasks.prefect.server import check_configured, default_state_dir
 from tasks.processes import Process, process_of
@@ -165,6 +166,11 @@ def up(
         found = replace(_served(standing(folder), folder, (host, port), say), root=root)
         _keep(found, folder)
         to_deploy = _digest(found.api_url, root, notify)
+        is_joined = found.server is None  # a server of somebody else, whose deployments have their own root
+        if is_joined:
+            with in_use(found):
+                is_deployed = has_deployments()
+            found = replace(found, deployed=to_deploy if is_deployed else "")
         if found.deployed != to_deploy:
             say("putting the work pool, the deployments and the automations on the server")
             with in_use(found):

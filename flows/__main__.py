@@ -22,6 +22,7 @@ from flows.command.cancel import cancel  # noqa: E402
 from flows.command.compare import compare  # noqa: E402
 from flows.command.export import export  # noqa: E402
 from flows.command.gallery import gallery  # noqa: E402
+from flows.command.inbox import inbox  # noqa: E402
 from flows.command.init import init  # noqa: E402
 from flows.command.judge import judge  # noqa: E402
 from flows.command.leaving import leave_by  # noqa: E402
@@ -169,6 +170,7 @@ def run(
 app.command()(submit)
 app.command()(work)
 app.command()(cancel)
+app.command()(inbox)
 app.command()(up)
 app.command()(down)
 

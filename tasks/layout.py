@@ -8,6 +8,7 @@ models/<ab>/<sha256>.safetensors                                     weights of 
 models/samples/<model_id>/<steps>.jpg                                validation pictures above their stylized versions
 models/evidence/<model_id>/attempt-<n>.json, .png                    last losses and picture of an unhealthy training
 state/trainings/<model_id>/checkpoint-<steps>-<digest>.safetensors   all that a training needs to go on
+inbox/<name>.yaml, <name>.yaml.report.txt                            manifests that people lay there, and the answers
 inputs/<sha256>.<suffix>                                             copies of submitted inputs (`nst submit`)
 manifests/<name>-<id>.yaml                                           texts of the manifests that were run
 gallery/<name>-<id>/                                                 pages of the sweeps
@@ -35,6 +36,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+INBOX: Final = "inbox/"
 INPUTS: Final = "inputs/"
 PICTURES: Final = "pictures/"
 THUMBNAILS: Final = "thumbs/"

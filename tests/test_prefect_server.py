@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import inspect
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 
 from nst.errors import UserError
 from tasks.prefect import process as prefect_process
-from tasks.prefect.process import call
+from tasks.prefect.process import RECORDS_IN_BATCHES, call
 from tasks.prefect.server import Server, default_state_dir, private_server, starting_server
 
 
@@ -29,6 +30,14 @@ def test_runs_at_one_time_never_share_a_database(tmp_path):
     assert again == first
     second_lock.close()
     again_lock.close()
+
+
+def test_the_recorder_of_a_server_sleeps_between_two_looks():
+    """Prefect cuts its interval off to whole seconds: of half a second it makes none, and a loop that takes a core."""
+    from prefect.server.services import task_run_recorder
+
+    assert "flush_every=int(" in inspect.getsource(task_run_recorder), "still so; else the interval may be shorter"
+    assert int(float(RECORDS_IN_BATCHES["PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL"])) >= 1
 
 
 def test_the_state_folder_follows_xdg(monkeypatch, tmp_path):

@@ -139,14 +139,14 @@ def test_people_are_told_of_failures(stack, told):
 @pytest.mark.proof  # it waits until heartbeats are missed
 def test_each_worker_has_a_part_and_one_that_is_killed_is_replaced(stack):
     before = stack.record
-    assert stack.nst("up", "--workers", "2", "--root", "out").count("worker: ") == 2
+    assert stack.nst("up", "--workers", "2", "--root", "out").count("-cpu-") == 2
     now = stack.record
     assert now.server == before.server
     assert now.workers.items() >= before.workers.items(), "what was up has stayed"
     for _ in range(2):  # to submit twice is to submit once
         assert " part 1: " in stack.nst("submit", "long.yaml", "--priority", "3")
     until(lambda: stack.runs("long").count("Running") == 2)
-    lost = min(now.workers)
+    lost = min(now.workers)  # of cpu-0, cpu-1 and the inbox
     os.killpg(now.workers[lost].pid, signal.SIGKILL)
     until(lambda: not is_alive(now.workers[lost]))
     assert f"{lost} is gone; nst up brings up what is missing" in stack.nst("doctor", code=1)

@@ -49,8 +49,7 @@ def up(
         for name in adopt(opened):
             out.say(f"{name} is open, and handed to the workers")
     out.say(f"page: {found.page}{f'  password: {found.auth}' if found.auth else ''}")
-    for name in sorted(found.workers):
-        out.say(f"worker: {name}")
+    out.say(f"running: {', '.join(sorted(found.workers))}")
     out.say(f"nightly runs work on {found.root}; nst submit MANIFEST hands a sweep to the workers, nst down ends all")
 
 

@@ -12,8 +12,8 @@ from typing import Final
 from nst.config.locations import parse_location
 from nst.errors import InputError
 
-_WRITTEN_BY_PEOPLE: Final = "manifests"
-"""The folder of a root in which people may lay manifests, with the images that they name beside them."""
+_WRITTEN_BY_PEOPLE: Final = ("manifests", "inbox")
+"""The folders of a root in which people may lay manifests, with the images that they name beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Bounds:
     def _is_result(self, place: str) -> bool:
         if not self.root or not _is_below(place, self.root):
             return False
-        return not _is_below(place, f"{self.root.rstrip('/')}/{_WRITTEN_BY_PEOPLE}")
+        return not any(_is_below(place, f"{self.root.rstrip('/')}/{folder}") for folder in _WRITTEN_BY_PEOPLE)
 
 
 def real_path(path: str) -> str:

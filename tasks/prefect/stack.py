@@ -55,6 +55,8 @@ _STOP_GRACE_S: Final = 20.0
 
 _POLL_S: Final = 0.1
 
+_INBOX: Final = "inbox"
+
 _HEARTBEAT_S: Final = 30
 """Seconds between two heartbeats of a flow run; Prefect's least."""
 
@@ -85,7 +87,7 @@ class Standing:
         auth: `user:password`, which each request must bring; "" where the server asks for none, or is somebody else's.
         root: URI of the root that the nightly deployments work on.
         server: Its process; None where the server is somebody else's.
-        workers: Their processes, by their names.
+        workers: Processes of workers by their names, and of the one that looks into the inbox.
         deployed: Digest of what was put on the server last.
     """
 
@@ -240,7 +242,7 @@ def _served(before: Standing | None, folder: Path, at: tuple[str, int], say: Cal
         "PREFECT_UI_URL": api_url.removesuffix("/api"),
     }
     log = folder / "server.log"
-    process = _started(["server", "start", "--host", host, "--port", str(port)], variables, folder, log)
+    process = _started(["prefect", "server", "start", "--host", host, "--port", str(port)], variables, folder, log)
     found = Standing(api_url, auth, "", process, {})
     _keep(found, folder)
     began = time.monotonic()
@@ -255,14 +257,16 @@ def _served(before: Standing | None, folder: Path, at: tuple[str, int], say: Cal
 
 
 def _staffed(found: Standing, folder: Path, devices: Sequence[str], say: Callable[[str], None]) -> Standing:
-    """Return the stack with a worker for each device, and no others."""
+    """Return the stack with a worker for each device, and with one process for the inbox, and no others."""
     host = socket.gethostname()
     wanted = {f"{host}-{device if device != 'cpu' else f'cpu-{n}'}": device for n, device in enumerate(devices)}
+    if found.server:
+        wanted[f"{host}-{_INBOX}"] = ""
     _stop([process for name, process in found.workers.items() if name not in wanted])
     workers = {name: process for name, process in found.workers.items() if name in wanted}
     missing = {name: device for name, device in wanted.items() if name not in workers}
     if missing:
-        say(f"starting {len(missing)} workers: {', '.join(missing)}")
+        say(f"starting {', '.join(missing)}")
     of_cpu = sum(device == "cpu" for device in devices)
     for name, device in missing.items():
         variables = _environment() | _WORKER | {"PREFECT_API_URL": found.api_url, "PREFECT_HOME": str(folder)}
@@ -270,9 +274,11 @@ def _staffed(found: Standing, folder: Path, devices: Sequence[str], say: Callabl
         variables |= {"NST_DEVICES": device, "no_proxy": to_loopback(private=True)["no_proxy"] or ""}
         if of_cpu > 1:
             variables.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // of_cpu)))
-        arguments = ["worker", "start", "--pool", POOL, "--type", "process", "--limit", "1", "--name", name]
-        log = folder / f"worker-{name.removeprefix(f'{host}-').replace(':', '-')}.log"
-        workers[name] = _started(arguments, variables, folder, log)
+        command = ["prefect", "worker", "start", "--pool", POOL, "--type", "process", "--limit", "1", "--name", name]
+        if not device:
+            command = ["flows", "inbox", "--stay", "--root", found.root]
+        log = folder / f"{name.removeprefix(f'{host}-').replace(':', '-')}.log"
+        workers[name] = _started(command, variables, folder, log)
     return replace(found, workers=workers)
 
 
@@ -298,11 +304,11 @@ def _deploy(root: str) -> None:
         raise UserError(f"Prefect refused the deployments of {deploy_file()}:\n{end}")
 
 
-def _started(arguments: list[str], variables: Mapping[str, str], folder: Path, log: Path) -> Process:
-    """Start a command of Prefect that outlives this process."""
+def _started(command: list[str], variables: Mapping[str, str], folder: Path, log: Path) -> Process:
+    """Start a module as a command that outlives this process."""
     with log.open("ab") as out:
-        process = subprocess.Popen(  # noqa: S603  Prefect's own command
-            [sys.executable, "-P", "-m", "prefect", "--no-prompt", *arguments],
+        process = subprocess.Popen(  # noqa: S603  Prefect's own command, or ours
+            [sys.executable, "-P", "-m", *command],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,

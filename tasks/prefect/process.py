@@ -47,8 +47,9 @@ RECORDS_IN_BATCHES = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "500",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
 }
-"""One transaction for up to 500 records instead of one each: a quarter of the CPU, a thirtieth of the delay. The interval
-is of whole seconds: Prefect cuts off the rest, and of less than one it makes a loop that takes a core for itself."""
+"""One transaction for up to 500 records instead of one each: a quarter of the CPU, a thirtieth of the delay.
+
+The interval is of whole seconds: Prefect cuts off the rest, and of less than one it makes a loop that takes a core."""
 
 _SETTINGS = {
     **RECORDS_IN_BATCHES,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tasks.root import Root
 
 LOGGER: Final = logging.getLogger("nst.part")
+LOGGER.setLevel(logging.INFO)  # its lines are the log on the run's page
 
 
 def part_name() -> str:
@@ -80,9 +81,9 @@ async def take_part_in(
     if stored is None or context is None or context.flow_run is None:
         return None
     whole = Whole(kind, stored.name, plan, root.uri)
-    audience = _Log()
     noun = "cells" if kind == "sweep" else "models"
     with PrefectEngine(len(chosen), stored.name, noun) as engine, Parts(whole, context.flow_run) as parts:
+        audience = _Log(engine)
         wanted = Wanted(root, chosen, sweep=plan, inputs=inputs, is_enough=parts.is_enough)
         summaries = await in_thread(engine, lambda: list(take_part(wanted, engine, audience)))
         is_closed = all(each.identity != plan for each in open_plans(root.store))
@@ -96,13 +97,16 @@ async def take_part_in(
 
 
 class _Log:
-    """Writes into the log of the flow run what a participant does."""
+    """Writes into the log of the flow run, and on its page, what a participant does."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: PrefectEngine) -> None:
         self.error: NstError | None = None
+        self._engine = engine
 
     def begun(self, order: AnyOrder) -> None:
         LOGGER.info("taking part in %s", order.prepared.name)
+        if order.page:
+            self._engine.link(order.page)
 
     def step(self, key: str, step: int, steps: int) -> None:
         """Steps are many, and the page shows batches."""

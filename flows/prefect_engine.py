@@ -110,6 +110,10 @@ class PrefectEngine:
         if contact_sheet_jpeg is not None:
             self._page.contact_sheet(contact_sheet_jpeg)
 
+    def link(self, uri: str) -> None:
+        """Show where the pictures are, on the flow run's page."""
+        self._page.link(uri)
+
     def _carry_out(self, task: Task[..., State[Any] | None], call: _Call) -> Any:
         if self.stopping.is_set():
             raise Stopped("the run was stopped")

@@ -67,6 +67,10 @@ class PrefectPage:
         else:
             self._update(self._progress_id, percent, description)
 
+    def link(self, uri: str) -> None:
+        """Show where pictures appear while they are made."""
+        self._create("pictures", "markdown", f"[{uri}]({uri})", "The page of the pictures, as they are made.")
+
     def table(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Show the first 200 rows as a table."""
         shown = [{key: _plain(value) for key, value in row.items()} for row in rows[:MAX_ROWS]]

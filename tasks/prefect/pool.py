@@ -14,6 +14,7 @@ is taken up again when its turn comes.
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -21,14 +22,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from tasks.prefect.deploying import POOL
+from tasks.processes import process_of, this_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from uuid import UUID
 
     from prefect.client.orchestration import SyncPrefectClient
-    from prefect.client.schemas.objects import FlowRun
+    from prefect.client.schemas.objects import FlowRun, State
     from prefect.events.schemas.automations import AutomationCore
+
+    from tasks.processes import Process
 
 PRIORITIES: Final = range(1, 10)
 """Priorities of sweeps; 1 goes first."""
@@ -44,6 +48,8 @@ LOOK_EVERY_S: Final = 10.0
 
 FAILED_CELLS: Final = "nst.sweep.failed-cells"
 """Event of a sweep that has ended with cells that failed."""
+
+_AT: Final = "at:"
 
 _ZOMBIES: Final = "nst: runs without a heartbeat have crashed"
 _TOLD: Final = "nst: tell of runs that failed or crashed"
@@ -223,6 +229,31 @@ def has_parts(identity: str) -> bool:
         return bool(_runs(client, _GOING_ON, tag_of(identity)))
 
 
+def close_gone() -> int:
+    """Mark the parts as crashed whose processes ran on this machine and are gone; return their number.
+
+    While a server is away, nobody tells it of an end, and nobody waits for a heartbeat.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.states import Crashed
+
+    gone: State[Any] = Crashed(message="The process of the run is gone.")
+    number = 0
+    with get_client(sync_client=True) as client:
+        for run in _runs(client, ("RUNNING", "CANCELLING")):
+            at = next((tag for tag in run.tags if tag.startswith(_AT)), "")
+            host, pid, started = at.removeprefix(_AT).split(" ") if at.count(" ") == 2 else ("", "0", "")
+            if host == socket.gethostname() and process_of(int(pid)).started != started:
+                client.set_flow_run_state(run.id, gone, force=True)
+                number += 1
+    return number
+
+
+def _at(process: Process) -> str:
+    """Return the tag of a part that says in which process it runs."""
+    return f"{_AT}{socket.gethostname()} {process.pid} {process.started}"
+
+
 def cancel_parts(identity: str) -> int:
     """Cancel all parts of a sweep or training, those that wait and those that run; return their number."""
     from prefect.client.orchestration import get_client
@@ -254,6 +285,8 @@ class Parts:
 
     def __enter__(self) -> Self:
         self._client.__enter__()
+        with contextlib.suppress(Exception):
+            self._client.update_flow_run(self._me, tags=[self._tag, _at(this_process())])
         self._thread.start()
         return self
 

@@ -38,7 +38,7 @@ from nst.errors import UserError
 from nst.yaml.json_text import checked_json
 from tasks.prefect.client import client_settings, environment, to_loopback
 from tasks.prefect.deploying import POOL, deploy_file, read_deployments
-from tasks.prefect.pool import has_deployments, prepare_pool
+from tasks.prefect.pool import close_gone, has_deployments, prepare_pool
 from tasks.prefect.process import RECORDS_IN_BATCHES, call
 from tasks.prefect.server import check_configured, default_state_dir
 from tasks.processes import Process, process_of
@@ -74,6 +74,7 @@ _WORKER: Final = {
     "PREFECT_WORKER_QUERY_SECONDS": "2",
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(_HEARTBEAT_S),
     "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "nst",  # whose warnings are in the log of the run's page, too
     "DO_NOT_TRACK": "1",
 }
 
@@ -179,6 +180,8 @@ def up(
                 prepare_pool(heartbeat_s=_HEARTBEAT_S, notify=notify)
                 _deploy(root)
             found = replace(found, deployed=to_deploy)
+        with in_use(found):
+            close_gone()
         found = _staffed(found, folder, workers, say)
         _keep(found, folder)
     return found
@@ -197,6 +200,9 @@ def down(say: Callable[[str], None], *, state_dir: Path | None = None) -> bool:
         say(f"stopping {len(found.workers)} workers; their runs publish what they have finished")
         _stop(found.workers.values())
         _stop(_strays(folder, without=found.server))
+        if found.answers:
+            with in_use(found):
+                close_gone()
         if found.server:
             say("stopping the server")
             _stop([found.server])

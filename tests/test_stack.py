@@ -2,76 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import signal
-import sqlite3
-import subprocess
-import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
-from sweeps import TINY_METHOD, write_pictures
+from stacks import CELLS, Stack, until
 
 from tasks.fsck.check import fsck
-from tasks.prefect.stack import is_alive, standing
+from tasks.prefect.stack import is_alive
 from tasks.root import open_root
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(400)]
-
-CELLS = 8
-DEADLINE_S = 240
-
-
-class Stack:
-    """A folder in which commands are typed, and what is up of it."""
-
-    def __init__(self, folder):
-        self.folder, self.state, self.root = folder, folder / "state", str(folder / "out")
-        write_pictures(folder)
-        whole = (folder / "cat.png").read_bytes()
-        (folder / "broken.png").write_bytes(whole[: len(whole) // 2])
-        for name, cells, steps in (("first", CELLS, 20), ("long", 400, 200), ("torn", 2, 20)):
-            method = {**TINY_METHOD, "steps": steps, "init": "noise", "pyramid": {"levels": 1}}
-            contents = "broken.png" if name == "torn" else "cat.png"
-            manifest = {"name": name, "contents": contents, "styles": "waves.png", "method": method,
-                        "sweep": {"seed": {"count": cells}}, "batch_size": 1, "preview_every": 0}  # fmt: skip
-            (folder / f"{name}.yaml").write_text(json.dumps(manifest))
-
-    def nst(self, *arguments, code=0):
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "NST_"))}
-        environment |= {"XDG_STATE_HOME": str(self.state), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-        done = subprocess.run([sys.executable, "-m", "flows", *arguments], cwd=self.folder, env=environment,
-                              capture_output=True, text=True, check=False, timeout=DEADLINE_S)  # fmt: skip
-        assert done.returncode == code, done
-        return done.stdout
-
-    @property
-    def record(self):
-        return standing(self.state / "nst/prefect")
-
-    def status(self):
-        return json.loads(self.nst("status", "--json"))["submissions"]
-
-    def runs(self, name):
-        """Return the states of the parts of a sweep, from the server's own database."""
-        with contextlib.closing(sqlite3.connect(self.state / "nst/prefect/standing.db", timeout=60)) as database:
-            query = "select state_name from flow_run where name like ? order by created"
-            return [state for (state,) in database.execute(query, (f"{name} % part %",))]
-
-    def processes(self):
-        """Return the processes that belong to it, by what the system says of their environment."""
-        mine, found = f"PREFECT_HOME={self.state}/nst/prefect".encode(), []
-        for path in Path("/proc").glob("[0-9]*/environ"):
-            with contextlib.suppress(OSError):
-                if mine in path.read_bytes().split(b"\0"):
-                    found.append(int(path.parent.name))
-        return found
 
 
 @pytest.fixture(scope="module")
@@ -106,14 +51,6 @@ def stack(told, tmp_path_factory):
     until(lambda: not stack.processes())
     assert stack.record is None
     assert stack.nst("down") == "no stack is up on this machine\n"
-
-
-def until(condition):
-    deadline = time.monotonic() + DEADLINE_S
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    return found
 
 
 def test_what_is_submitted_is_done_by_the_workers(stack):

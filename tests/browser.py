@@ -31,7 +31,7 @@ FLAGS = [
 
 HURRY = """{ const wait = setTimeout;
   window.setTimeout = (then, ms = 0, ...given) => wait(then, ms < 1000 ? ms : ms / 20, ...given); }"""
-"""In a page that tests open, what is looked at again after some seconds is looked at again after a twentieth of them."""
+"""In a page that tests open, what the page does again after some seconds it does after a twentieth of them."""
 
 
 class Tab:

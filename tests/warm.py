@@ -39,6 +39,7 @@ IMPORTED = [
     "flows.here",
     "flows.order.participation",
     "flows.order.request",
+    "flows.order.submission",
     "flows.order.sweep",
     "flows.order.training",
     "tasks.fsck.check",
@@ -49,6 +50,8 @@ IMPORTED = [
 """What the process that all are forked from imports; nothing that reads the environment or the terminal for good."""
 
 DEADLINE_S = 240
+POLL_S = "tasks.claims.POLL_S"
+"""Names how often runs of one sweep look at what others do while they wait for them."""
 
 
 class _Process(ForkServerProcess):
@@ -104,7 +107,8 @@ def _command(folder: str, arguments: list[str], out: str, err: str, changed: Map
             patch.setattr(f"flows.{module}.GRACE_S", DEADLINE_S)  # a stopped run publishes, however slow the machine
         for name, value in changed.items():
             patch.setattr(name, value)
-        patch.setattr("flows.order.participation.LOOK_EVERY_S", 0.2)
+        for name in ("flows.order.participation.LOOK_EVERY_S", "flows.order.submission._LOOK_EVERY_S", POLL_S):
+            patch.setattr(name, 0.2)
         from flows.__main__ import main
 
         main()

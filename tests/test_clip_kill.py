@@ -74,17 +74,22 @@ MOMENTS = {
     "the commit of the clips": ("/results/wal/", 1, 4),
     "the file of published rows of the clips": ("/catalog/results/month=", 1, 4),
 }
+"""Before what a run is killed: the file that would get its name next, the how manyth such file of its process that is,
+and how many frames are committed then. Each run begins where the one before was killed."""
+
 EACH_FRAME = {
     f"{what} of frame {frame}": (*event, frame)
     for frame in range(FRAMES)
     for what, event in {
-        "the first picture": (r"/pictures/.*\.png$", 1),
+        "the first picture": (
+            r"/pictures/.*\.png$",
+            3 if frame else 1,
+        ),  # after those of the frame before, not committed
         "the second picture": (r"/pictures/.*\.png$", 2),
         "the commit": ("/frames/wal/", 1),
     }.items()
 }
-"""Before what a run is killed: the file that would get its name next, the how manyth such file of its process that is,
-and how many frames are committed then. Each run begins where the one before was killed."""
+"""The same of every frame."""
 
 
 @pytest.mark.timeout(900)

@@ -11,6 +11,7 @@ Runs with Prefect are forked by `warm_prefect.py`.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -92,6 +93,8 @@ def take_place(folder: str, out: str, err: str) -> None:
     """Be a process of its own in a folder, with files for what it says."""
     forkserver._forkserver.ensure_running = lambda: None  # type: ignore[method-assign]  # the one that this came from
     os.setsid()  # what it starts itself is its group
+    # Whoever starts a worker blocks Control-C, and so the process that all are forked from, where a worker is the first.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     os.chdir(folder)
     for file, descriptor in ((out, 1), (err, 2)):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)

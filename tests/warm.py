@@ -93,7 +93,7 @@ def take_place(folder: str, out: str, err: str) -> None:
     """Be a process of its own in a folder, with files for what it says."""
     forkserver._forkserver.ensure_running = lambda: None  # type: ignore[method-assign]  # the one that this came from
     os.setsid()  # what it starts itself is its group
-    # Whoever starts a worker blocks Control-C, and so the process that all are forked from, where a worker is the first.
+    # Where the start of a worker was the first that needed the warm process, that has Control-C blocked for ever.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     os.chdir(folder)
     for file, descriptor in ((out, 1), (err, 2)):

@@ -8,7 +8,7 @@ What breaks is said by the name of the device, which computes on the CPU all the
     loses_once...   as `loses`, in the first of its processes alone
     poisoned...   as `loses`, by batches whose content is higher than wide
     breaks...  as `loses`, in its first process, and fails its self-test at each later start
-    hangs...   the first batch of its first process never moves
+    hangs...   the first batch of its first process never moves, and the file `hung` says which process that is
     any other  works
 """
 
@@ -46,9 +46,15 @@ def serve_broken(connection: Any, root: Any, device: str, threads: int, beat_s: 
         _break_when_used(lambda _: True)
     if device.startswith("poisoned"):
         _break_when_used(lambda requests: requests[0].content.array.shape[0] > requests[0].content.array.shape[1])
-    if device.startswith("hangs") and _is_first(root, "hung"):
-        tasks.work.halving.stylize_batch = lambda *_: threading.Event().wait()
+    if device.startswith("hangs") and _is_first(root, "to hang"):
+        tasks.work.halving.stylize_batch = lambda *_: _hang(_folder(root) / "hung")
     serve(connection, root, device, threads, beat_s)
+
+
+def _hang(hung: Path) -> None:
+    (aside := hung.with_suffix(".aside")).write_text(str(os.getpid()))
+    aside.rename(hung)
+    threading.Event().wait()
 
 
 def serve_late(connection: Any, root: Any, device: str, threads: int, beat_s: float) -> None:

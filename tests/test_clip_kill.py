@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytest.importorskip("cv2", reason="needs the extra `video`")
 pytest.importorskip("av", reason="needs the extra `video`")
 
-FRAMES = 6
+FRAMES = 4
 MANIFEST = """\
 name: moving
 contents: {video: clip/}
@@ -67,23 +67,34 @@ def run_until(folder: str, root: str, pattern: str, count: int) -> None:
 MOMENTS = {
     "the first frame of the content is kept on this machine": (r"/frame-\d+\.npy$", 1, 0),
     "the motion between the first frames is kept": (r"/motion-.*\.npy$", 1, 0),
-    "the first picture of the first frame": (r"/pictures/.*\.png$", 1, 0),
     "the second picture of the first frame": (r"/pictures/.*\.png$", 2, 0),
-    "the commit of the first frame": ("/frames/wal/", 1, 0),
-    "the first picture of the third frame": (r"/pictures/.*\.png$", 5, 2),
-    "the commit of the fourth frame": ("/frames/wal/", 2, 3),
-    "the commit of the last frame": ("/frames/wal/", 3, 5),
-    "the file of the first clip": (r"/pictures/.*\.mp4$", 1, 6),
-    "the thumbnail of the second clip": (r"/thumbs/.*\.webp$", 2, 6),
-    "the commit of the clips": ("/results/wal/", 1, 6),
-    "the file of published rows of the clips": ("/catalog/results/month=", 1, 6),
+    "the commit of the third frame": ("/frames/wal/", 3, 2),
+    "the file of the first clip": (r"/pictures/.*\.mp4$", 1, 4),
+    "the thumbnail of the second clip": (r"/thumbs/.*\.webp$", 2, 4),
+    "the commit of the clips": ("/results/wal/", 1, 4),
+    "the file of published rows of the clips": ("/catalog/results/month=", 1, 4),
 }
 """Before what a run is killed: the file that would get its name next, the how manyth such file of its process that is,
 and how many frames are committed then. Each run begins where the one before was killed."""
 
+EACH_FRAME = {
+    f"{what} of frame {frame}": (*event, frame)
+    for frame in range(FRAMES)
+    for what, event in {
+        "the first picture": (
+            r"/pictures/.*\.png$",
+            3 if frame else 1,
+        ),  # after those of the frame before, not committed
+        "the second picture": (r"/pictures/.*\.png$", 2),
+        "the commit": ("/frames/wal/", 1),
+    }.items()
+}
+"""The same of every frame."""
+
 
 @pytest.mark.timeout(900)
-def test_a_killed_run_goes_on_where_it_was_with_the_same_frames(tmp_path):
+@pytest.mark.parametrize("moments", [MOMENTS, pytest.param(EACH_FRAME, marks=pytest.mark.proof)], ids=["one", "each"])
+def test_a_killed_run_goes_on_where_it_was_with_the_same_frames(tmp_path, moments):
     (tmp_path / "clip").mkdir()
     scene = blocks(1, 48, 100)
     for number in range(FRAMES):
@@ -91,7 +102,7 @@ def test_a_killed_run_goes_on_where_it_was_with_the_same_frames(tmp_path):
     write(tmp_path / "waves.png", blocks(3, 36, 36))
     (tmp_path / "clip.yaml").write_text(MANIFEST)
     root = tmp_path / "killed"
-    for moment, (*event, done) in MOMENTS.items():
+    for moment, (*event, done) in moments.items():
         assert run(tmp_path, root, *event) == -signal.SIGKILL, moment
         committed = list((root / "state" / "frames" / "wal").rglob("*.json"))
         assert len(committed) == done, moment  # what was committed is not made again

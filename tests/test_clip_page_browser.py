@@ -178,7 +178,7 @@ def test_two_clips_stay_in_step(tab):
 
 
 def test_a_clip_that_is_pushed_out_of_step_comes_back(tab):
-    show(tab, "mode=side&against=content", speed=0.1)
+    show(tab, "mode=side&against=content", speed=0.4)
     for push in (0.5, -0.25, 0.1):
         tab.js(f"document.querySelector('#stage video.second').currentTime += {push}")
         tab.until(f"""{PLAYED} && Math.abs(player.videos[1].node.currentTime - player.videos[0].node.currentTime)

@@ -36,21 +36,21 @@ if TYPE_CHECKING:
 KILLS = int(os.environ.get("NST_KILLS", "0"))
 """Random moments to kill at: `make proof` sets it, since no other test may depend on how fast the machine is."""
 
-MANIFEST = """\
+MANIFEST = f"""\
 name: survivor
 contents: contents/*
 styles: styles/*
 method:
   name: gatys
   size: 40
-  steps: 15
+  steps: {15 if KILLS else 3}
   init: noise
   content_layers: [relu1_2]
   style_layers: [relu1_1, relu2_1]
-  backbone: {name: vgg16, weights: random}
+  backbone: {{name: vgg16, weights: random}}
 sweep:
   style_weight: [1, 100]
-  seed: {count: 2}
+  seed: {{count: 2}}
 batch_size: 2
 """
 

@@ -33,6 +33,9 @@ from tasks.root import open_root
 ROOT = Path(__file__).parent.parent
 LAUNCHERS = ROOT / "docs" / "launchers"
 DEADLINE_S = 240
+TALKATIVE = (
+    "import flows.command.progress as shown; shown._LOG_INTERVAL_S = 0.5; from flows.__main__ import main; main()"
+)
 
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
 needs_sshd = pytest.mark.skipif(
@@ -40,10 +43,10 @@ needs_sshd = pytest.mark.skipif(
 )
 
 
-def open_sweep(folder, cells):
+def open_sweep(folder, cells, steps=2):
     """Submit a sweep that nobody works on yet, and return the path of its root."""
     write_pictures(folder)
-    method = {**TINY_METHOD, "init": "noise", "pyramid": {"levels": 1}}
+    method = {**TINY_METHOD, "steps": steps, "init": "noise", "pyramid": {"levels": 1}}
     manifest = {"name": "open", "contents": "cat.png", "styles": "waves.png", "method": method, "batch_size": 1,
                 "sweep": {"seed": {"count": cells}}, "preview_every": 0}  # fmt: skip
     (folder / "m.yaml").write_text(json.dumps(manifest))
@@ -74,11 +77,14 @@ def events(log):
 
 @pytest.fixture
 def path(tmp_path):
-    """A folder with a command `nst`, which writes its number and its threads into files beside it."""
+    """A folder with a command `nst`, which writes its number and its threads into files beside it.
+
+    It says twice a second how far it is: who says nothing does not learn that nobody hears.
+    """
     folder = tmp_path / "bin"
     folder.mkdir()
     lines = ["#!/bin/sh", f"echo $$ >>{folder}/pids", f"echo $OMP_NUM_THREADS >{folder}/threads",
-             f'PYTHONPATH={ROOT} exec {sys.executable} -m flows "$@"']  # fmt: skip
+             f'PYTHONPATH={ROOT} exec {sys.executable} -c "{TALKATIVE}" "$@"']  # fmt: skip
     (folder / "nst").write_text("\n".join(lines))
     (folder / "nst").chmod(0o755)
     yield folder
@@ -172,7 +178,7 @@ def test_two_hosts_do_a_sweep_by_the_first_loop_of_ssh(tmp_path, path, hosts):
 @needs_sshd
 @pytest.mark.slow
 def test_a_participant_ends_with_its_connection_and_harms_nothing(tmp_path, path, hosts):
-    root = open_sweep(tmp_path, 5000)
+    root = open_sweep(tmp_path, 500, steps=100)
     one_host = documented("ssh", 0, root).replace("gpu1 gpu2", "gpu1")
     commands = one_host.replace("ssh -n", "exec ssh -n").replace("wait", "echo $! >ssh.pid; wait")
     running = shell(commands, tmp_path, path)
@@ -188,7 +194,7 @@ def test_a_participant_ends_with_its_connection_and_harms_nothing(tmp_path, path
 @needs_sshd
 @pytest.mark.slow
 def test_participants_of_the_second_loop_of_ssh_outlive_it_and_stop_cleanly(tmp_path, path, hosts):
-    root = open_sweep(tmp_path, 5000)
+    root = open_sweep(tmp_path, 500, steps=100)
     assert shell(documented("ssh", 1, root), tmp_path, path).wait(DEADLINE_S) == 0
     logs = {name: home / "nst-work.log" for name, home in hosts.items()}
     until(lambda: all(any(line["event"] == "batch" for line in events(log)) for log in logs.values()))
@@ -239,7 +245,7 @@ def test_two_tasks_divide_a_sweep(tmp_path, path):
 
 @pytest.mark.slow
 def test_a_task_works_until_slurm_stops_it(tmp_path, path):
-    root = open_sweep(tmp_path, 5000)
+    root = open_sweep(tmp_path, 500, steps=100)
     running = task(0, cwd=tmp_path, path=path, NST_ROOT=str(root))
     line = next(line for line in map(json.loads, running.stdout) if line["event"] == "batch")
     running.send_signal(signal.SIGTERM)

@@ -183,8 +183,8 @@ def test_a_browser_that_has_the_page_open_sees_pictures_come(prepared, tmp_path,
         page.begun(jobs)
         page.step(jobs[0].key, 3, 7)
         tab.until("document.querySelector('.cell .running')?.textContent === 'step 3 of 7'")
-        page.ended(stylist.run(jobs[0]))
         page.ended(BatchOutcome(jobs[1].key, (), (Failure(ids[1], "NumericalError", "<img src=x>"),)))
+        page.ended(stylist.run(jobs[0]))
         tab.until(f"document.querySelector('[data-cell=\"{ids[0]}\"] img')?.naturalWidth > 0")
         assert tab.js(chips) == ["1 picture", "1 failed", "2 to do"]
         failed = tab.js(f"document.querySelector('[data-cell=\"{ids[1]}\"]').textContent")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +15,16 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from cells import blocks
+from orders import planned
 from PIL import Image
 from sweeps import picture_of, write_pictures
+from warm import CONTEXT
 
 from nst.errors import OutOfMemory
 from tasks.root import open_root
 from tasks.work.halving import as_told, is_out_of_memory
+from tasks.work.stylize import Stylist
+from tasks.work.workplace import keep_freed_memory
 
 MANIFEST = """\
 name: eight
@@ -36,49 +41,39 @@ sweep: {style_weight: [1, 2, 3, 4, 5, 6, 7, 8]}
 batch_size: 8
 """
 
-WORKER = f"""
-import json, sys
-sys.path[:0] = [{str(Path(__file__).parent)!r}]
-import torch
-from orders import planned
-from tasks.work.stylize import Stylist
-from tasks.work.workplace import keep_freed_memory
 
-def kilobytes(what):
-    (line,) = [line for line in open("/proc/self/status") if line.startswith(what)]
+def work(how: str, folder: Path, root: str, most: int | None = None) -> Any:
+    """Run the batch, or its first cell alone, in a process whose address space is bounded: `most`, in kilobytes."""
+    out = folder / f"{root}.json"
+    process = CONTEXT.Process(target=be_worker, args=(how, str(folder / "m.yaml"), str(folder / root), str(out), most))
+    process.start()
+    process.join(300)
+    assert process.exitcode == 0
+    return json.loads(out.read_text())
+
+
+def be_worker(how: str, manifest: str, root: str, out: str, most: int | None) -> None:
+    if most:
+        resource.setrlimit(resource.RLIMIT_AS, (1024 * most, 1024 * most))
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    prepared = planned(manifest, root)
+    (batch,) = prepared.plan.batches()
+    job = prepared.job(batch)
+    stylist = Stylist(prepared.root, "cpu")
+    told = {}
+    if how == "alone":
+        stylist.run(job.only(batch.cells[0], "alone"))
+    else:
+        outcome = stylist.run(job)
+        told |= {"done": list(outcome.done), "failed": [str(failed) for failed in outcome.failed]}
+        told |= {"cells": [cell.cell_id for cell in batch.cells], "batch": batch.batch_id, "outcome": outcome.batch_id}
+    Path(out).write_text(json.dumps({**told, "peak": kilobytes("VmPeak")}))
+
+
+def kilobytes(what: str) -> int:
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(what)]
     return int(line.split()[1])
-
-keep_freed_memory()
-torch.set_num_threads(1)
-how, manifest, root = sys.argv[1:]
-prepared = planned(manifest, root)
-(batch,) = prepared.plan.batches()
-job = prepared.job(batch)
-stylist = Stylist(prepared.root, "cpu")
-told = {{"before": kilobytes("VmSize")}}
-if how == "alone":
-    stylist.run(job.only(batch.cells[0], "alone"))
-else:
-    outcome = stylist.run(job)
-    told |= {{"done": list(outcome.done), "failed": [str(failed) for failed in outcome.failed]}}
-    told |= {{"cells": [cell.cell_id for cell in batch.cells], "batch": batch.batch_id, "outcome": outcome.batch_id}}
-print(json.dumps({{**told, "peak": kilobytes("VmPeak")}}))
-"""
-
-
-def work(how: str, folder: Path, root: str, kilobytes: int | str = "unlimited") -> Any:
-    """Run the batch, or its first cell alone, in a process whose address space `ulimit -v` bounds."""
-    limited = 'ulimit -v "$1"; shift; exec "$@"'
-    command = [sys.executable, "-c", WORKER, how, str(folder / "m.yaml"), str(folder / root)]
-    ran = subprocess.run(
-        ["bash", "-c", limited, "bash", str(kilobytes), *command],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert ran.returncode == 0, ran.stderr
-    return json.loads(ran.stdout)
 
 
 @pytest.mark.process

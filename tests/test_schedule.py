@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 from trainings import manifest, write_pictures
-from warm_prefect import prefect
+from warm_prefect import prefect, warm_servers
 
 from tasks.prefect import process as prefect_process
 from tasks.prefect.server import private_server, starting_server
@@ -41,7 +41,7 @@ def server(tmp_path, monkeypatch, migrated_state):
     for name, runs in (("MIN_RUNS", "2"), ("MAX_RUNS", "3")):  # ahead; a hundred are planned otherwise, two are needed
         monkeypatch.setitem(prefect_process._SETTINGS, f"PREFECT_SERVER_SERVICES_SCHEDULER_{name}", runs)
     shutil.copytree(migrated_state / "nst/prefect", tmp_path / "prefect")
-    with starting_server(tmp_path / "prefect") as starting, private_server(starting) as server:
+    with warm_servers(), starting_server(tmp_path / "prefect") as starting, private_server(starting) as server:
         yield server
 
 

@@ -29,7 +29,7 @@ from tasks.store import open_store
 from tasks.work.sharing import Sharing, group_of, has_claims
 from tasks.work.stylize import Stylist
 
-CELLS = 60
+CELLS = 40
 
 
 def manifest(steps=20, cells=CELLS, **keys):
@@ -39,6 +39,11 @@ def manifest(steps=20, cells=CELLS, **keys):
         "name": "shared", "contents": "cat.png", "styles": "waves.png", "method": method, "sweep": sweep,
         "batch_size": 1, "preview_every": 0, **keys,
     })  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch):
+    monkeypatch.setattr(warm.POLL_S, 0.2)
 
 
 @pytest.fixture
@@ -265,8 +270,8 @@ def test_runs_that_share_a_sweep_follow_one_page(folder):
 
 @pytest.mark.timeout(600)
 def test_two_runs_on_s3_compute_a_sweep_once(folder, s3):
-    """Twenty cells, each of which takes ten requests."""
-    root, cells = f"{s3.bucket()}/root", 20
+    """A dozen cells, each of which takes ten requests."""
+    root, cells = f"{s3.bucket()}/root", 12
     (folder / "few.yaml").write_text(manifest(cells=cells))
     ended = [command.ended() for command in [start(folder, "few.yaml", root=root) for _ in range(2)]]
     assert [each.returncode for each in ended] == [0, 0], ended

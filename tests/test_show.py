@@ -16,9 +16,11 @@ import pytest
 from browser import CHROMIUM, opened
 from PIL import Image
 from sweeps import TINY, write_pictures
+from typer.testing import CliRunner
 from warm import nst as command
 
 import nst
+from flows.__main__ import app
 from nst.errors import InputError
 from nst.pictures.images import encode, read_provenance
 from nst.pictures.xmp import manifest_in, with_manifest
@@ -101,7 +103,13 @@ def here(folder, monkeypatch):
     return folder
 
 
-def test_what_is_shown_makes_the_same_cells_with_the_same_bits(here, tmp_path):
+def shown(*arguments):
+    said = CliRunner().invoke(app, ["show", *map(str, arguments)], catch_exceptions=False)
+    assert said.exit_code == 0, said.output
+    return said.stdout
+
+
+def test_what_is_shown_makes_the_same_cells_with_the_same_bits(here, tmp_path, monkeypatch):
     done = command("export", "shown", tmp_path / "out", cwd=here)
     assert done.returncode == 0, done.stderr
     rows = pd.read_csv(tmp_path / "out/catalog.csv").set_index("cell_id")
@@ -109,13 +117,13 @@ def test_what_is_shown_makes_the_same_cells_with_the_same_bits(here, tmp_path):
     for cell, row in rows.iterrows():
         file = tmp_path / "out" / row.file
         assert hashlib.sha256(file.read_bytes()).hexdigest() != row.picture_digest
-        shown = command("show", file, cwd=tmp_path)  # without the root
-        assert shown.returncode == 0, shown.stderr
-        by_id = command("show", cell[:12], cwd=here)
-        assert by_id.stdout == shown.stdout
-        (tmp_path / f"{cell}.yaml").write_text(shown.stdout, encoding="utf-8")
+        with monkeypatch.context() as patch:
+            patch.chdir(tmp_path)
+            text = shown(file)  # without the root
+        assert shown(cell[:12]) == text
+        (tmp_path / f"{cell}.yaml").write_text(text, encoding="utf-8")
         again = nst.plan(tmp_path / f"{cell}.yaml")
-        assert (again.total, again.to_do) == (1, 0), shown.stdout  # the same id
+        assert (again.total, again.to_do) == (1, 0), text  # the same id
     for cell, row in list(rows.iterrows())[::5]:  # and, made anew below another root, the same picture
         made = nst.run(tmp_path / f"{cell}.yaml", root=tmp_path / "anew", progress=False).results()
         assert (made.cell_id[0], made.picture_digest[0]) == (cell, row.picture_digest)

@@ -11,6 +11,7 @@ Runs with Prefect are forked by `warm_prefect.py`.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,7 @@ IMPORTED = [
     "flows.here",
     "flows.order.participation",
     "flows.order.request",
+    "flows.order.submission",
     "flows.order.sweep",
     "flows.order.training",
     "tasks.fsck.check",
@@ -49,6 +51,8 @@ IMPORTED = [
 """What the process that all are forked from imports; nothing that reads the environment or the terminal for good."""
 
 DEADLINE_S = 240
+POLL_S = "tasks.claims.POLL_S"
+"""Names how often runs of one sweep look at what others do while they wait for them."""
 
 
 class _Process(ForkServerProcess):
@@ -89,6 +93,8 @@ def take_place(folder: str, out: str, err: str) -> None:
     """Be a process of its own in a folder, with files for what it says."""
     forkserver._forkserver.ensure_running = lambda: None  # type: ignore[method-assign]  # the one that this came from
     os.setsid()  # what it starts itself is its group
+    # Where the start of a worker was the first that needed the warm process, that has Control-C blocked for ever.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     os.chdir(folder)
     for file, descriptor in ((out, 1), (err, 2)):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
@@ -104,7 +110,8 @@ def _command(folder: str, arguments: list[str], out: str, err: str, changed: Map
             patch.setattr(f"flows.{module}.GRACE_S", DEADLINE_S)  # a stopped run publishes, however slow the machine
         for name, value in changed.items():
             patch.setattr(name, value)
-        patch.setattr("flows.order.participation.LOOK_EVERY_S", 0.2)
+        for name in ("flows.order.participation.LOOK_EVERY_S", "flows.order.submission._LOOK_EVERY_S", POLL_S):
+            patch.setattr(name, 0.2)
         from flows.__main__ import main
 
         main()

@@ -54,18 +54,17 @@ function redraw(changed) {
 // before the page itself: then it is loaded again, ever more rarely.
 function loadAnew(run) {
   if (live.waiting) return;
-  let times = 0;
-  try {
-    const [last, count, at] = JSON.parse(sessionStorage.getItem("nst.anew") || "[]");
-    if (last === run) times = count;
-    if (!document.querySelector("dialog[open]") && !(times && Date.now() - at < AGAIN_MS * 2 ** times)) {
-      sessionStorage.setItem("nst.anew", JSON.stringify([run, times + 1, Date.now()]));
-      location.reload();
-      return;
-    }
-  } catch { return; }
   live.waiting = true;
-  setTimeout(() => { live.waiting = false; loadAnew(run); }, AGAIN_MS);
+  const timesOf = ([last, count]) => (last === run ? count : 0);
+  const load = (times) => {
+    if (document.querySelector("dialog[open]")) { setTimeout(load, AGAIN_MS, times); return; }
+    sessionStorage.setItem("nst.anew", JSON.stringify([run, times + 1]));
+    location.reload();
+  };
+  try {
+    const times = timesOf(JSON.parse(sessionStorage.getItem("nst.anew") || "[]"));
+    if (times) setTimeout(load, AGAIN_MS * 2 ** times, times); else load(0);
+  } catch { /* a browser that remembers nothing would load it for ever */ }
 }
 
 function poll() {

@@ -7,6 +7,7 @@ traceback.
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,14 @@ refuse_foreign_packages()
 
 from flows.command.cancel import cancel  # noqa: E402
 from flows.command.compare import compare  # noqa: E402
+from flows.command.engines import (  # noqa: E402  typer reads annotations at run time
+    EngineName,
+    EngineOption,
+    InlineOption,
+    RayAddressOption,
+    chosen_engine,
+    ray_places,
+)
 from flows.command.export import export  # noqa: E402
 from flows.command.gallery import gallery  # noqa: E402
 from flows.command.inbox import inbox  # noqa: E402
@@ -135,9 +144,9 @@ def run(
     inputs: InputsOption = "",
     only: OnlyOption = None,
     devices: DevicesOption = "",
-    inline: Annotated[
-        bool, typer.Option("--inline", help="Without Prefect: no server, no records of task runs.")
-    ] = False,
+    engine: EngineOption = EngineName.PREFECT,
+    inline: InlineOption = False,
+    ray_address: RayAddressOption = "",
     yes: Annotated[bool, typer.Option("--yes", help="Run also when the estimate exceeds budget.hours.")] = False,
     log_json: LogJsonOption = False,
 ) -> None:
@@ -153,15 +162,26 @@ def run(
     from tasks.root import open_root
     from tasks.work.devices import choose_devices
 
-    chosen = choose_devices(devices.split(","))
+    name = chosen_engine(engine, ray_address, inline=inline)
+    places = ray_places(devices, ray_address) if name is EngineName.RAY else ()
+    chosen = tuple(place.device for place in places) or choose_devices(devices.split(","))
     changes = tuple(overrides or ())
-    with logged(out, wanted=log_json), nullcontext() if inline else starting_server() as server:  # beside planning
+    starting = starting_server() if name is EngineName.PREFECT else nullcontext()  # beside planning
+    told = Terminal(file=sys.stdout)  # also while Ray's own words are sent elsewhere
+    with logged(told, wanted=log_json), starting as server:
         order = order_of(
             Request(manifest, open_root(root, probed=True), inputs, chosen, confirmed=yes, overrides=changes, only=only)
         )
         with ProgressBar(err, order.noun) as bar:
             shown = (order, bar.show, bar.show_step, err.say)
-            summary = run_inline(*shown) if inline or not order.to_do else run_here(*shown, server)
+            if places and order.to_do:
+                from flows.ray_engine import run_on_ray
+
+                summary = run_on_ray(order, places, bar.show, err.say)
+            elif name is EngineName.PREFECT and order.to_do:
+                summary = run_here(*shown, server)
+            else:
+                summary = run_inline(*shown)
     for line in summary.lines(root):
         (err if log_json else out).say(line)
     raise typer.Exit(summary.exit_code)

@@ -49,7 +49,7 @@ def run_inline(order: Order[Any], watcher: Watcher, on_step: OnStep, say: Say) -
     stopping = threading.Event()
     if order.to_do:
         say(f"starting workers on {', '.join(order.devices)}")
-        _say_page(order, say)
+        say_page(order, say)
     with (
         stop_signals(stopping),
         watching(watcher),
@@ -72,7 +72,7 @@ def run_here(order: Order[Any], watcher: Watcher, on_step: OnStep, say: Say, sta
         Stopped: Control-C or SIGTERM ended the run.
     """
     say(f"starting workers on {', '.join(order.devices)}, and Prefect")
-    _say_page(order, say)
+    say_page(order, say)
     stopping = threading.Event()
     with (
         stop_signals(stopping),
@@ -133,7 +133,7 @@ def _record(order: Order[Any], engine: EarlyEngine, running: Future[Summary], se
     asyncio.run(run_flow())
 
 
-def _say_page(order: Order[Any], say: Say) -> None:
+def say_page(order: Order[Any], say: Say) -> None:
     """Say where pictures appear while they are made."""
     if order.page:
         say(f"pictures appear on {order.page}{'' if order.page.startswith('file://') else '; see nst gallery --serve'}")

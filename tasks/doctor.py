@@ -36,6 +36,7 @@ _EXTRAS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "video": ("contents that are clips", ("av", "cv2")),
     "judges": ("the column lpips_content", ("lpips",)),
     "onnx": ("ONNX graphs of exported models", ("onnx", "onnxscript")),
+    "ray": ("nst run --engine ray", ("ray",)),
 }
 """For each extra what needs it, and the modules that it brings."""
 

@@ -11,6 +11,7 @@ import re
 import signal
 import time
 import uuid
+from types import SimpleNamespace
 
 import pytest
 import warm
@@ -19,7 +20,9 @@ from sweeps import TINY_METHOD, write_pictures
 
 from flows.here import run_inline
 from flows.order.request import Request, order_of
+from flows.order.sweep import _chunks
 from nst.planning.batches import make_plan
+from nst.planning.rates import LearnedRates
 from tasks.fsck.check import fsck
 from tasks.heartbeat import beating, running_sweeps
 from tasks.layout import page_folder
@@ -278,3 +281,18 @@ def test_two_runs_on_s3_compute_a_sweep_once(folder, s3):
     check_whole(root, cells)
     assert len(records(root)) <= 1.05 * cells
     assert sum(f" {cells} done" in each.stdout for each in ended) == 0, "nobody did all of it"
+
+
+def test_who_waits_for_others_publishes_for_them(folder):
+    """The one that leads may have no device, or nothing left to do: rows are not to wait for the end then."""
+    plan = planned(folder / "m.yaml", folder / "out").plan
+    sharing = SimpleNamespace(
+        batches=lambda: iter([None, None]), most_batches=1, participants=2, left=1.0, is_waiting=False, leads=True
+    )
+    run = SimpleNamespace(
+        prepared=SimpleNamespace(plan=plan), devices=1, page=SimpleNamespace(), summary=SimpleNamespace(waits_for=0)
+    )
+    published = []
+    taken = _chunks(run, sharing, LearnedRates(plan.history), lambda: published.append(1))
+    assert [next(taken), next(taken)] == [None, None]
+    assert len(published) == 2

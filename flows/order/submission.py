@@ -6,8 +6,8 @@ manifest -> plan -> local inputs copied below the root -> sweep registered -> pl
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from flows.counted import counted
 from flows.order.summary import duration
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from flows.order.order import Order
     from tasks.planning.plan_files import StoredPlan
     from tasks.root import Root
+
+    AnyOrder = TypeVar("AnyOrder", bound=Order[Any])
 
 _LOOK_EVERY_S: Final = 3.0
 
@@ -113,6 +115,24 @@ def submit_order(order: Order[Any]) -> Submitted:
         was_open=stored is not None,
         has_moved=moved,
     )
+
+
+def put_on_record(order: AnyOrder) -> AnyOrder:
+    """Store the plan of an order that is to be run at once by other processes; return the order as they find it.
+
+    Where others are at it already, it goes on with their submission.
+
+    Raises:
+        InputError: An input changed meanwhile, or the plan cannot be stored, as one with a signed link.
+        TransientError: The store did not answer.
+    """
+    prepared, _ = uploaded(order.prepared)
+    store, identity = prepared.root.store, prepared.identity
+    others = Watch(store, identity if isinstance(prepared, PreparedSweep) else TRAININGS).look()
+    stored = find_plan(store, identity, prepared.scope) if others else None
+    if stored is None or has_moved(prepared, stored):
+        store_plan(prepared, must=True, continued=stored)
+    return replace(order, prepared=prepared.counting_from(stored.failed) if stored else prepared)
 
 
 def watch_order(order: Order[Any]) -> Iterator[tuple[int, int, str]]:

@@ -302,12 +302,12 @@ def _stylize(run: _Run, is_enough: Callable[[], bool]) -> None:
     """Fan the chunks out over the devices, publishing now and then."""
     prepared, engine, summary = run.prepared, run.engine, run.summary
     fanout = Fanout(run.pool, prepared.root.catalog)
-    published = time.monotonic()
     rates = LearnedRates(prepared.plan.history)
     run.report()
     _make_shots(prepared, fanout, engine, run.devices)
     sharing = Sharing(prepared, summary.participant, run.hear, lambda: run.pool.is_waiting, is_enough)
-    taken = _chunks(run, sharing, rates)
+    publish = _publishing(run, sharing)
+    taken = _chunks(run, sharing, rates, publish)
     for chunk, future in completed(engine, fanout.stylize, taken, lambda: run.devices + sharing.ahead(run.devices)):
         for job, outcome in zip(chunk.jobs, future.result(), strict=True):
             rates.learn(job.batch, outcome.seconds, len(outcome.done))
@@ -315,9 +315,20 @@ def _stylize(run: _Run, is_enough: Callable[[], bool]) -> None:
             summary.add_failures(outcome.failed)
             run.ended(outcome)  # a batch whose workers died may have become several
         run.report()
+        publish()
+
+
+def _publishing(run: _Run, sharing: Sharing) -> Callable[[], None]:
+    """Return what publishes when it is time to, where this run is the one of all that does."""
+    published = time.monotonic()
+
+    def publish() -> None:
+        nonlocal published
         if time.monotonic() - published > PUBLISH_EVERY_S and sharing.leads:
-            call_with_policy(publish_all, prepared.root.catalog)
+            call_with_policy(publish_all, run.prepared.root.catalog)
             published = time.monotonic()
+
+    return publish
 
 
 def _make_shots(prepared: PreparedSweep, fanout: Fanout, engine: Engine, devices: int) -> None:
@@ -329,10 +340,10 @@ def _make_shots(prepared: PreparedSweep, fanout: Fanout, engine: Engine, devices
         future.result()
 
 
-def _chunks(run: _Run, sharing: Sharing, rates: LearnedRates) -> Iterator[Chunk | None]:
+def _chunks(run: _Run, sharing: Sharing, rates: LearnedRates, publish: Callable[[], None]) -> Iterator[Chunk | None]:
     """Yield the batches that this run takes as chunks of jobs, and None while others have all that is left.
 
-    Rates that are learned meanwhile decide how large the next chunk is.
+    Rates that are learned meanwhile decide how large the next chunk is. Who waits for others publishes for them.
     """
     plan = run.prepared.plan
     found = chunks(
@@ -352,6 +363,7 @@ def _chunks(run: _Run, sharing: Sharing, rates: LearnedRates) -> Iterator[Chunk 
             run.report()
             event("waiting", **run.summary.about(), others=waits_for)
         if not batches:
+            publish()
             yield None
             continue
         chunk = Chunk(tuple(run.prepared.job(batch) for batch in batches))

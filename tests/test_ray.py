@@ -19,7 +19,7 @@ from flows.__main__ import app
 from flows.command.leaving import leave_by
 from flows.command.terminal import Terminal
 from tasks.fsck.check import fsck
-from tasks.heartbeat import process_of
+from tasks.processes import process_of
 from tasks.root import open_root
 from tasks.store import open_store
 

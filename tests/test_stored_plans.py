@@ -17,7 +17,6 @@ from trainings import write_pictures as write_photographs
 
 from flows.order.participation import Wanted, _leave_out, _open_orders, _Resting
 from nst.errors import InputError, StorageError, UserError
-from tasks.inputs.reading import read_planned
 from tasks.planning.plan_files import encoded, find_plan, open_plans, read_plans
 from tasks.planning.registration import register_sweep
 from tasks.planning.stored import prepare_stored, submit
@@ -265,7 +264,9 @@ def test_a_training_is_stored_with_its_photographs_and_its_parent(tmp_path):
 
 
 @pytest.mark.parametrize("digest", ["", "0", "abcdef"])
-def test_a_plan_without_digests_reads_no_file(tmp_path, digest):
-    (tmp_path / "secret").write_bytes(b"")
-    with pytest.raises(InputError, match="has changed since the run was planned"):
-        read_planned(f"file://{tmp_path}/secret", digest)
+def test_a_plan_without_digests_reads_no_file(prepared, digest):
+    plan = stored(prepared)
+    first, *others = plan.sweep.contents
+    edited = replace(plan, sweep=replace(plan.sweep, contents=(replace(first, digest=digest), *others)))
+    with pytest.raises(InputError, match="the plan does not say which file "):
+        prepare_stored(edited, prepared.root)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from nst.errors import InputError
 from nst.pictures.images import MAX_BYTES, Pixels, decode_layers
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 
     from nst.pictures.masks import Labels
     from nst.records import ImageRef, MaskRef
-
-
-_LEAST_DIGITS: Final = 16
-"""Of a digest: a plan that says less may have been edited, and would take any file for its own."""
 
 
 def read_planned(uri: str, digest: str, *, max_bytes: int | None = None) -> bytes:
@@ -48,7 +44,7 @@ def check_planned(name: str, found: str, planned: str) -> None:
     Raises:
         InputError: It does not; the message begins with `name`.
     """
-    if len(planned) < _LEAST_DIGITS or not found.startswith(planned):
+    if not found.startswith(planned):
         hint = "run or submit it again to plan with the file as it is; `nst fsck` checks the files of a root"
         raise InputError(f"{name}: the file has changed since the run was planned", hint=hint)
 

@@ -7,8 +7,8 @@ record (`tasks.planning.stored`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from nst.config.backbone import BackboneConfig  # noqa: TC001  records are read with them
 from nst.config.finish import FinishConfig  # noqa: TC001
@@ -165,3 +165,16 @@ def _uris_of(*images: ImageRef) -> Iterator[str]:
             yield image.link or image.uri
         if image.mask and not image.mask.is_color and not image.mask.fault:
             yield image.mask.link or image.mask.uri
+
+
+def digests_of(record: Any) -> Iterator[tuple[str, str]]:
+    """Yield where each input within a record lies, with the digest of its bytes."""
+    if isinstance(record, tuple):
+        for each in record:
+            yield from digests_of(each)
+    elif is_dataclass(record):
+        uri, digest = getattr(record, "uri", None), getattr(record, "digest", None)
+        if uri and digest:
+            yield uri, digest
+        for each in fields(record):
+            yield from digests_of(getattr(record, each.name))

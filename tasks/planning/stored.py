@@ -14,9 +14,10 @@ A plan with a signed link in it is not stored, since what is below a root holds 
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from nst.errors import InputError, TransientError, UserError
 from nst.manifest.sweep import check_manifest
@@ -25,7 +26,7 @@ from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.uris import stat_uri
 from tasks.models.choose import trained_models
 from tasks.planning.plan_files import StoredPlan, encoded, find_plan
-from tasks.planning.resolved import ResolvedSweep, ResolvedTraining
+from tasks.planning.resolved import ResolvedSweep, ResolvedTraining, digests_of
 from tasks.planning.sweep import PreparedSweep, plan_cells
 from tasks.planning.training import PreparedTraining, plan_models
 from tasks.store.opening import locate
@@ -33,6 +34,9 @@ from tasks.store.opening import locate
 if TYPE_CHECKING:
     from nst.records import ModelRef
     from tasks.root import Root
+
+_DIGEST: Final = re.compile(r"(sha256-)?[0-9a-f]{64}")
+"""Of a whole file: a plan that says less may have been edited, and would take any file of a machine for its own."""
 
 _Prepared = TypeVar("_Prepared", PreparedSweep, PreparedTraining)
 
@@ -151,11 +155,13 @@ def _check_inputs(resolved: ResolvedSweep | ResolvedTraining, base: BaseUri) -> 
     Raises:
         InputError: One is not there, may not be read, or its place does not answer.
     """
-    places: set[str] = set()
+    digests, places = dict(digests_of(resolved)), set[str]()
     try:
         for uri in dict.fromkeys(resolved.uris()):
             joined = base.join(uri)  # whatever the spelling of a local file, it is held to the bounds
             is_local = locate(joined).is_local
+            if is_local and not _DIGEST.fullmatch(digests.get(uri, "")):
+                raise InputError(f"the plan does not say which file {uri} was", hint="submit the manifest anew")
             place = joined if is_local else "/".join(joined.split("/")[:3])
             if place not in places:
                 places.add(place)

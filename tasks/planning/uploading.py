@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from nst.errors import InputError
 from tasks.inputs.uris import read_uri
 from tasks.layout import input_key
+from tasks.planning.resolved import digests_of
 from tasks.planning.sweep import PreparedSweep
 from tasks.planning.training import PreparedTraining
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from tasks.store import Store
 
@@ -39,7 +40,7 @@ def uploaded(prepared: _Prepared) -> tuple[_Prepared, int]:
     if store.uri.startswith("file://"):
         return prepared, 0
     resolved = prepared.resolved
-    digests = dict(_digests(resolved))
+    digests = dict(digests_of(resolved))
     local = [uri for uri in dict.fromkeys(resolved.uris()) if uri.startswith("file://")]
     copies = {uri: _copied(store, uri, digests[uri]) for uri in local}
     moved = _moved(resolved, {uri: store.url(key) for uri, (key, _) in copies.items()})
@@ -57,19 +58,6 @@ def _copied(store: Store, uri: str, digest: str) -> tuple[str, bool]:
         raise InputError(f"{uri} has changed while it was submitted", hint="submit it again")
     store.put(key, data)
     return key, True
-
-
-def _digests(record: Any) -> Iterator[tuple[str, str]]:
-    """Yield where each input within a record lies, with the digest of its bytes."""
-    if isinstance(record, tuple):
-        for each in record:
-            yield from _digests(each)
-    elif is_dataclass(record):
-        uri, digest = getattr(record, "uri", None), getattr(record, "digest", None)
-        if uri and digest:
-            yield uri, digest
-        for each in fields(record):
-            yield from _digests(getattr(record, each.name))
 
 
 def _moved(record: _Record, copies: Mapping[str, str]) -> _Record:

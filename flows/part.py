@@ -20,7 +20,7 @@ from flows.order.submission import submit_order
 from flows.prefect_engine import PrefectEngine, carry_out, in_thread
 from nst.errors import InputError
 from tasks.planning.plan_files import open_plans
-from tasks.prefect.pool import FAILED_CELLS, Parts, Whole, tag_of
+from tasks.prefect.pool import FAILED_CELLS, Parts, Whole
 from tasks.work.devices import choose_devices
 
 if TYPE_CHECKING:
@@ -127,4 +127,4 @@ def _tell_of_failures(whole: Whole, summary: Summary) -> None:
         resource={"prefect.resource.id": f"nst.{whole.kind}.{whole.identity}", "prefect.resource.name": whole.name},
         payload={"name": whole.name, "failed": summary.failed, "reason": reason, "root": whole.root},
     )
-    LOGGER.info("told of %d failures of %s", summary.failed, tag_of(whole.identity))
+    LOGGER.info("told of %d failures of %s", summary.failed, whole.tag)

@@ -18,14 +18,15 @@ def cancel(
 ) -> None:
     """Withdraw a sweep or training that is open.
 
-    Whoever takes part ends the batch in hand and leaves, within half a minute. What is done stays, and to submit the
-    manifest again takes up the rest.
+    Whoever takes part gives up what it has in hand and leaves, within half a minute. What is done stays, and to submit
+    the manifest again takes up the rest.
     """
     from flows.order.handing import take_back
     from flows.order.submission import withdraw
     from tasks.root import open_root
 
-    for plan in withdraw(open_root(root), sweep):
+    opened = open_root(root)
+    for plan in withdraw(opened, sweep):
         out.say(f"{plan.name} ({plan.identity[:8]}): withdrawn; what is done stays, nst submit takes up the rest")
-        if runs := take_back(plan.identity):
+        if runs := take_back(plan.identity, opened):
             out.say(f"cancelled {runs:,} of its runs in the work pool")

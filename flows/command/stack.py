@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.command.options import DevicesOption, RootOption  # noqa: TC001  typer reads annotations at run time
+from flows.command.options import DevicesOption  # noqa: TC001  typer reads annotations at run time
 from flows.command.terminal import Terminal
 
 out = Terminal()
@@ -15,10 +15,19 @@ err = Terminal(stderr=True)
 
 def up(
     *,
-    root: RootOption = "out",
+    root: Annotated[
+        str,
+        typer.Option(
+            "--root", envvar="NST_ROOT", help="Root that nightly runs and the inbox work on; as before, or else out."
+        ),
+    ] = "",
     workers: Annotated[
         int | None,
-        typer.Option("--workers", min=0, help="Workers on this machine, one for each device; several share the CPU."),
+        typer.Option(
+            "--workers",
+            min=0,
+            help="Workers here; as before, or else one for each device. Several share the CPU.",
+        ),
     ] = None,
     devices: DevicesOption = "",
     host: Annotated[
@@ -32,18 +41,23 @@ def up(
 ) -> None:
     """Bring up a standing Prefect stack: server, work pool, deployments, workers.
 
-    Does what is missing, and changes nothing else. With PREFECT_API_URL set, this machine adds workers to that server.
+    Does what is missing, and changes nothing that is not named. With PREFECT_API_URL set, this machine adds workers to
+    that server.
     nst submit then hands what is submitted to the workers.
     """
     err.say("looking at what is up")
     from flows.order.handing import adopt
-    from tasks.prefect.stack import in_use
+    from tasks.prefect.stack import in_use, standing
     from tasks.prefect.stack import up as bring_up
     from tasks.root import open_root
     from tasks.work.devices import workers_on
 
-    chosen = workers_on(devices.split(","), workers)
-    opened = open_root(root)
+    before = standing()
+    as_before = before.devices if before and workers is None and not devices else ()
+    chosen = as_before or workers_on(devices.split(","), workers)
+    opened = open_root(root or (before and before.root) or "out")
+    if before and before.root and before.root != opened.uri:
+        out.say(f"nightly runs and the inbox work on {opened.uri} from now on, and no longer on {before.root}")
     found = bring_up(opened.uri, chosen, err.say, host=host, port=port, notify=notify)
     with in_use(found):
         for name in adopt(opened):

@@ -45,6 +45,7 @@ def submit(
     from flows.order.handing import hand_over
     from flows.order.request import Request, order_of
     from flows.order.submission import submit_order, watch_order
+    from nst.errors import Stopped
     from tasks.root import open_root
 
     request = Request(
@@ -60,10 +61,18 @@ def submit(
         else:
             out.say(f"handed to {counted(handed.workers, 'workers')}, as {handed.name}: {handed.page or 'no page'}")
     if watch and order.to_do:
-        with ProgressBar(err, order.noun) as bar:
-            for done, total, note in watch_order(order):
-                bar.show(done, total, note)
+        name = order.prepared.name
+        try:
+            with ProgressBar(err, order.noun) as bar:
+                for done, total, note in watch_order(order):
+                    bar.show(done, total, note)
+        except KeyboardInterrupt:
+            how = f"nst status {shlex.quote(name)} shows how far it is"
+            raise Stopped(f"{name} goes on without being watched; {how}") from None
         out.say(f"{done:,} of {counted(total, order.noun)}{f', {note}' if note else ''}")
+        if done < submitted.done + submitted.to_do:
+            err.say(f"{name} was withdrawn")
+            raise typer.Exit(1)
 
 
 def _who_does_it(uri: str) -> str:

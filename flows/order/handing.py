@@ -53,7 +53,7 @@ def adopt(root: Root) -> list[str]:
 
     adopted = []
     for plan in open_plans(root.store):
-        if not pool.has_parts(plan.identity):
+        if not pool.has_parts(plan.identity, root.uri):
             kind = "sweep" if plan.sweep else "train"
             whole = pool.Whole(kind, plan.name, plan.identity, root.uri)
             pool.hand_over(whole, f"adopted {datetime.now(UTC).isoformat()}")
@@ -61,8 +61,8 @@ def adopt(root: Root) -> list[str]:
     return adopted
 
 
-def take_back(identity: str) -> int:
-    """Cancel what the stack within reach does of a sweep or training; return the number of its runs.
+def take_back(identity: str, root: Root) -> int:
+    """Cancel what the stack within reach does of a sweep or training below a root; return the number of its runs.
 
     Raises:
         UserError: The server does not answer.
@@ -74,7 +74,7 @@ def take_back(identity: str) -> int:
 
     with in_use(stack):
         try:
-            return pool.cancel_parts(identity)
+            return pool.cancel_parts(identity, root.uri)
         except Exception as error:
             raise UserError(
                 f"{stack.api_url} did not cancel its runs: {error!r}", hint="they end by themselves"

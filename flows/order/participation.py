@@ -139,6 +139,7 @@ def _round(
             tried = True
             audience.begun(order)
             summary = _helped(stored, partial(order.help, engine, workers, wanted.is_enough), leave_out)
+            workers.renew()
             if summary:
                 yield summary
             if summary and summary.done:
@@ -246,6 +247,11 @@ class _Workers:
     def __exit__(self, *_: object) -> None:
         if self._pool:
             self._pool.close()
+
+    def renew(self) -> None:
+        """Forget workers that were stopped, as those are that worked at what was withdrawn."""
+        if self._pool and self._pool.is_closed:
+            self._pool = None
 
     def __call__(self) -> DevicePool:
         self._pool = self._pool or DevicePool(self._wanted.root, self._wanted.devices, self._on_step)

@@ -131,6 +131,8 @@ class SweepSummary(Summary):
         judged: Whether the pictures were judged as they were made.
         frames: Number of frames of the clips that are not done, all passes, and of those that are kept.
         not_chosen: Cells that are not done and that the run left out, since others were chosen.
+        own_done, own_failed: Cells of this run alone that are done and have failed, also of batches that ended after
+            it was stopped.
     """
 
     sweep_id: str
@@ -139,6 +141,12 @@ class SweepSummary(Summary):
     judged: bool = True
     frames: tuple[int, int] = (0, 0)
     not_chosen: int = 0
+    own_done: int = 0
+    own_failed: int = 0
+
+    def facts(self) -> dict[str, object]:
+        """Return the counts of what this run did by itself, as events tell them."""
+        return {**Summary.facts(self), "done": self.own_done, "failed": self.own_failed}
 
     def about(self) -> dict[str, object]:
         """Return what each event of the run says."""

@@ -14,7 +14,7 @@ Prefect.
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from flows.engine import completed
@@ -176,7 +176,7 @@ def run_sweep(
             with LivePage(prepared, joins=joins) as page:
                 run = _Run(prepared, pool, engine, summary, page, set(), set())
                 try:
-                    with pool.watched(page.step, run.ended, page.previewed):
+                    with pool.watched(page.step, run.ended, page.previewed), _giving_up(pool):
                         _stylize(run, is_enough)
                 finally:
                     heads = page.heads
@@ -205,6 +205,16 @@ def run_sweep(
         parts = (why, f"{done} of {summary.total} cells are done", summary.frames_kept, about_page)
         raise type(stop)("; ".join(filter(None, parts)), hint=stop.hint) from stop
     return summary
+
+
+@contextmanager
+def _giving_up(pool: DevicePool) -> Iterator[None]:
+    """Stop the workers where the sweep is withdrawn inside this context: nobody wants what they have in hand."""
+    try:
+        yield
+    except Withdrawn:
+        pool.close()
+        raise
 
 
 def end_sweep(prepared: PreparedSweep, engine: Engine) -> SweepSummary:
@@ -278,6 +288,8 @@ class _Run(NamedTuple):
         if outcome.batch_id in self.told:
             return
         self.told.add(outcome.batch_id)
+        self.summary.own_done += len(outcome.done)
+        self.summary.own_failed += len(outcome.failed)
         at = outcome.rows[0] if outcome.rows else {}
         about = {**self.summary.about(), "batch": outcome.batch_id}
         event(

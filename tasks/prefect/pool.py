@@ -14,6 +14,7 @@ is taken up again when its turn comes.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import socket
 import threading
 import time
@@ -59,9 +60,9 @@ _ENDS: Final = ("Completed", "Failed", "Cancelled", "Crashed")
 _GOING_ON: Final = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING", "PAUSED")
 
 
-def tag_of(identity: str) -> str:
-    """Return the tag of all parts of a sweep or training."""
-    return f"nst:{identity}"
+def tag_of(identity: str, root: str) -> str:
+    """Return the tag of all parts of a sweep or training below a root: the same may be open below another, too."""
+    return f"nst:{identity}:{hashlib.sha256(root.encode()).hexdigest()[:8]}"
 
 
 def queue_of(priority: int) -> str:
@@ -187,7 +188,7 @@ class Whole:
     @property
     def tag(self) -> str:
         """The tag of all its parts."""
-        return tag_of(self.identity)
+        return tag_of(self.identity, self.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +222,12 @@ def hand_over(whole: Whole, submitted: str, priority: int = USUAL) -> HandedOver
         return HandedOver(run.name, url_for(run) or "", len(_workers(client)))
 
 
-def has_parts(identity: str) -> bool:
-    """Return whether a part of a sweep or training runs or waits."""
+def has_parts(identity: str, root: str) -> bool:
+    """Return whether a part of a sweep or training below a root runs or waits."""
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:
-        return bool(_runs(client, _GOING_ON, tag_of(identity)))
+        return bool(_runs(client, _GOING_ON, tag_of(identity, root)))
 
 
 def close_gone() -> int:
@@ -254,12 +255,12 @@ def _at(process: Process) -> str:
     return f"{_AT}{socket.gethostname()} {process.pid} {process.started}"
 
 
-def cancel_parts(identity: str) -> int:
-    """Cancel all parts of a sweep or training, those that wait and those that run; return their number."""
+def cancel_parts(identity: str, root: str) -> int:
+    """Cancel all parts of a sweep or training below a root, those that wait and those that run; return their number."""
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:
-        return _cancel(client, _runs(client, _GOING_ON, tag_of(identity)))
+        return _cancel(client, _runs(client, _GOING_ON, tag_of(identity, root)))
 
 
 class Parts:

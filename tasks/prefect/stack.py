@@ -90,6 +90,7 @@ class Standing:
         server: Its process; None where the server is somebody else's.
         workers: Processes of workers by their names, and of the one that looks into the inbox.
         deployed: Digest of what was put on the server last.
+        devices: The device of each worker.
     """
 
     api_url: str
@@ -98,6 +99,7 @@ class Standing:
     server: Process | None
     workers: dict[str, Process]
     deployed: str = ""
+    devices: tuple[str, ...] = ()
 
     @property
     def page(self) -> str:
@@ -180,9 +182,9 @@ def up(
                 prepare_pool(heartbeat_s=_HEARTBEAT_S, notify=notify)
                 _deploy(root)
             found = replace(found, deployed=to_deploy)
-        with in_use(found):
-            close_gone()
         found = _staffed(found, folder, workers, say)
+        with in_use(found):
+            close_gone()  # also those of workers that were stopped here
         _keep(found, folder)
     return found
 
@@ -268,7 +270,9 @@ def _staffed(found: Standing, folder: Path, devices: Sequence[str], say: Callabl
     wanted = {f"{host}-{device if device != 'cpu' else f'cpu-{n}'}": device for n, device in enumerate(devices)}
     if found.server:
         wanted[f"{host}-{_INBOX}"] = ""
-    _stop([process for name, process in found.workers.items() if name not in wanted])
+    if beyond := [name for name in found.workers if name not in wanted]:
+        say(f"stopping {', '.join(beyond)}")
+        _stop([found.workers[name] for name in beyond])
     workers = {name: process for name, process in found.workers.items() if name in wanted}
     missing = {name: device for name, device in wanted.items() if name not in workers}
     if missing:
@@ -285,7 +289,7 @@ def _staffed(found: Standing, folder: Path, devices: Sequence[str], say: Callabl
             command = ["flows", "inbox", "--stay", "--root", found.root]
         log = folder / f"{name.removeprefix(f'{host}-').replace(':', '-')}.log"
         workers[name] = _started(command, variables, folder, log)
-    return replace(found, workers=workers)
+    return replace(found, workers=workers, devices=tuple(devices))
 
 
 def _digest(api_url: str, root: str, notify: str) -> str:

@@ -101,6 +101,11 @@ class DevicePool:
         self.close()
 
     @property
+    def is_closed(self) -> bool:
+        """Whether its workers were stopped."""
+        return self._closing.is_set()
+
+    @property
     def is_waiting(self) -> bool:
         """Whether no job can begin, since other runs use the devices: whoever claims anything would only hold it up."""
         with self._changed:

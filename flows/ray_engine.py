@@ -145,10 +145,10 @@ def run_on_ray(order: Order[Any], places: Sequence[Place], watcher: Watcher, say
     order = put_on_record(order)
     places = places[: order.most_workers]
     stopping = threading.Event()
-    with _cluster(places, say):
+    # Ray prints what it meets, also while it ends, and the standard output is for results.
+    with contextlib.redirect_stdout(sys.stderr), _cluster(places, say):
         say_page(order, say)
         with (
-            contextlib.redirect_stdout(sys.stderr),  # Ray prints what it meets, and the standard output is for results
             stop_signals(stopping),  # after Ray, which has handlers of its own
             watching(watcher),
             ActorPool(root, order.prepared.identity, places) as pool,
@@ -272,7 +272,7 @@ class ActorPool(DevicePool):
             for actor in actors:
                 actor.stop.remote()
             self._going_on(GRACE_S / 2)
-            self._hearing.join(GRACE_S / 10)
+        self._hearing.join(GRACE_S / 10)  # what they said last
         last = [actor.heard.remote() for actor in actors]  # which ends with the actor's process
         for actor in actors:
             ray.kill(actor)

@@ -145,7 +145,7 @@ def run_on_ray(order: Order[Any], places: Sequence[Place], watcher: Watcher, say
     order = put_on_record(order)
     places = places[: order.most_workers]
     stopping = threading.Event()
-    # Ray prints what it meets until it has ended, and the standard output is for results.
+    # Ray prints what it meets, also while it ends, and the standard output is for results.
     with contextlib.redirect_stdout(sys.stderr), _cluster(places, say):
         say_page(order, say)
         with (
@@ -272,10 +272,8 @@ class ActorPool(DevicePool):
             for actor in actors:
                 actor.stop.remote()
             self._going_on(GRACE_S / 2)
-            self._hearing.join(GRACE_S / 10)
-        last = [
-            actor.heard.options(max_task_retries=0).remote() for actor in actors
-        ]  # which ends with the actor's process
+        self._hearing.join(GRACE_S / 10)  # what they said last
+        last = [actor.heard.remote() for actor in actors]  # which ends with the actor's process
         for actor in actors:
             ray.kill(actor)
         if last:

@@ -98,6 +98,11 @@ def events(ended):
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
 
+def ending(ended):
+    """Return the processes that said that their part of the sweep is over."""
+    return {event["pid"] for event in events(ended) if event["event"] == "sweep_ended"}
+
+
 def rows(root):
     found = open_root(str(root)).catalog.read("results", ["cell_id", "picture_digest"]).to_pylist()
     assert len(found) == len({row["cell_id"] for row in found})
@@ -119,6 +124,7 @@ def test_actors_that_are_killed_three_times_make_the_rows_and_bits_of_an_inline_
     started = processes(command)
     ended = command.ended()
     assert ended.returncode == 0, ended
+    assert command.pid in ending(ended), "the standard output is for events alone"
     assert f": {CELLS} done in" in ended.stderr
     assert "was killed, and Ray has started another" in ended.stdout
     assert len(started) > 5
@@ -153,6 +159,7 @@ def test_control_c_keeps_what_is_done_and_leaves_no_process_behind(ray, folder):
     command.send_signal(signal.SIGINT)
     ended = command.ended()
     assert ended.returncode == 130, ended
+    assert command.pid in ending(ended)
     assert f" of {MANY} cells are done" in ended.stderr
     assert left_of(started) == []
     assert 1 <= len(rows(root)) < MANY

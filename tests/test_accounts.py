@@ -47,11 +47,19 @@ def written(folder, name, steps=2, cells=4, **keys):
     return folder / f"{name}.yaml"
 
 
-def run(manifest, devices=("cpu",), on_step=lambda *_: None, stopping=None):
-    """Run a manifest in this process, below the root `out` beside it."""
-    order = order_of(Request(str(manifest), open_root(str(manifest.parent / "out")), "", tuple(devices)))
-    with order.workers(on_step) as pool, InlineEngine(len(devices), stopping) as engine:
+def ordered(manifest, devices=("cpu",)):
+    """Return the planned order of a manifest, below the root `out` beside it."""
+    return order_of(Request(str(manifest), open_root(str(manifest.parent / "out")), "", tuple(devices)))
+
+
+def carry_out(order, on_step=lambda *_: None, stopping=None):
+    """Run an order in this process."""
+    with order.workers(on_step) as pool, InlineEngine(len(order.devices), stopping) as engine:
         return order.run(engine, pool)
+
+
+def run(manifest, devices=("cpu",), **hearing):
+    return carry_out(ordered(manifest, devices), **hearing)
 
 
 def runs(folder, name=None):
@@ -153,11 +161,9 @@ def test_a_killed_run_leaves_no_row_and_its_batches_are_on_record(folder):
 
 
 def test_what_fails_counts_as_failed_of_whoever_tried_it(folder):
-    manifest = written(folder, "broken", cells=2)
-    order = order_of(Request(str(manifest), open_root(str(folder / "out")), "", ("cpu",)))
+    order = ordered(written(folder, "broken", cells=2))
     (folder / "waves.png").write_bytes(b"no picture any more")
-    with order.workers() as pool, InlineEngine(1) as engine:
-        order.run(engine, pool)
+    carry_out(order)
     (row,) = runs(folder).itertuples()
     check(row)
     assert (row.done, row.failed, row.stopped) == (0, 2, False)
@@ -198,20 +204,20 @@ def test_a_training_that_is_stopped_has_had_its_device_until_then(folder):
 
 
 def test_a_run_with_nothing_to_do_has_no_row(folder):
-    manifest = written(folder, "once")
-    run(manifest)
-    run(manifest)
     write_photographs(folder)
     write_training(folder, steps=2)
-    run(folder / "tiny.yaml")
-    run(folder / "tiny.yaml")
+    sweep = written(folder, "once", cells=1)
+    late = ordered(folder / "tiny.yaml")  # is planned before somebody else has trained it
+    for manifest in (sweep, folder / "tiny.yaml", sweep, folder / "tiny.yaml"):
+        run(manifest)
+    assert carry_out(late).done == 0
     assert runs(folder).name.tolist() == ["once", "tiny"]
 
 
 def test_the_example_of_the_readme(folder, monkeypatch):
     run(written(folder, "first"))
     monkeypatch.setenv("NST_USER", "ada")
-    run(written(folder, "second", cells=3))
+    run(written(folder, "second", steps=3))
     (example,) = re.findall(r"```python\n(import json\n.*?)```", README.read_text(), re.DOTALL)
     *statements, by_user, compared = example.strip().splitlines()
     statements = [line for line in statements if not re.match(r"^by_method\.|^runs\.drop", line)]
@@ -233,7 +239,7 @@ def test_a_root_without_the_table_is_read_and_written_to(folder):
     opened = open_root(str(folder / "out"))
     assert opened.catalog.read("runs").num_rows == 0
     assert fsck(opened, read_data=0).ok
-    run(written(folder, "second"))
+    run(written(folder, "second", steps=3))
     assert runs(folder).name.tolist() == ["second"]
 
 
@@ -252,10 +258,15 @@ def test_the_rows_of_many_runs_are_merged_and_healed_as_all_others(folder):
     for number in range(9):
         catalog.commit("runs", "trainings", f"run{number}", [{"run_id": f"run{number}"}])
         catalog.publish("runs")
-    assert catalog.compact("runs", open_files=3) > 3
-    (file,) = (path for path in (folder / "out/catalog/runs").rglob("*.parquet") if "schema" not in path.name)
-    file.unlink()
+
+    def files():
+        return [path for path in (folder / "out/catalog/runs").rglob("*.parquet") if "schema" not in path.name]
+
+    files()[0].unlink()
     open_root(str(folder / "out")).catalog.heal("runs")
+    assert len(files()) == 10
+    assert catalog.compact("runs", open_files=3) == 10
+    assert len(files()) == 1
     assert len(pd.read_parquet(folder / "out/catalog/runs")) == 10
 
 

@@ -251,7 +251,6 @@ def _account(prepared: PreparedSweep, pool: DevicePool, summary: SweepSummary) -
         pool,
         kind="sweep",
         name=prepared.name,
-        methods=(config.name for config, _ in prepared.plan.largest_batches()),
         sweep_id=prepared.plan.sweep_id,
         history=prepared.plan.history,
         by_others=summary.done_by_others,

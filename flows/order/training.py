@@ -132,8 +132,7 @@ def train_missing(
     with beating(prepared.root.store, TRAININGS) as participant:
         summary.participant = participant
         event("training_begun", **summary.about(), models=summary.total, to_do=len(to_do), devices=list(pool.devices))
-        families = (spec.config.family for spec in to_do)
-        account = Account(catalog, participant, pool, kind="train", name=prepared.name, methods=families)
+        account = Account(catalog, participant, pool, kind="train", name=prepared.name)
 
         def hear(trained: list[str], failures: tuple[Failure, ...]) -> None:
             summary.hear(trained, failures)

@@ -16,7 +16,7 @@ PARTICIPATION: Final = (
         name="Name of the manifest.",
         user="The variable `NST_USER` of the process that took part: whoever submits sets it, and whoever helps may "
         "have another one. Null where it is not set; nothing else says who or which machine it was.",
-        methods="JSON list of the methods, or of the families of networks, of what was left to be done.",
+        methods="JSON list of the methods, or of the families of networks, of what it took.",
     ),
     Column(
         "started_at", "timestamp", "When it began: after planning, while its workers may still have been loading, UTC."

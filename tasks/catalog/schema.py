@@ -158,7 +158,7 @@ SCHEMAS: Final[dict[str, Table]] = {
         Table("models", "one row per trained model", _models, sort=("model_id",), key="model_id"),
         Table(
             "runs",
-            "one row for each time that a process took part in a sweep or a training, written when that ended",
+            "one row for each time that a process did something of a sweep or a training, written at its end",
             lambda: run_columns.PARTICIPATION,
             sort=("started_at", "run_id"),
             key="run_id",

@@ -1,8 +1,8 @@
 """What one run took part in, and what that took of its devices: its row in the table `runs`.
 
-The row is written once, when the participation ends, however it ends; a process that is killed leaves none. What that
-process had done is in the rows of its pictures, each with its device and its seconds, and nothing depends on the
-account.
+The row is written once, when the participation ends, however it ends; a process that is killed leaves none, and neither
+does one for which others left nothing. What a killed process had done is in the rows of its pictures, each with its
+device and its seconds. Nothing depends on the account.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tasks.heartbeat import TRAININGS
 from tasks.jobs import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -63,7 +63,7 @@ class _InHand:
 
 
 class Account:
-    """Counts what a participant does, from when it is entered; the row is written when it is left.
+    """Counts what a participant does, from when it is entered; the row is written when it is left, if it took anything.
 
     Args:
         catalog: The catalog of the root.
@@ -71,8 +71,6 @@ class Account:
         pool: Its device workers, whose progress is heard.
         kind: What it takes part in.
         name: Name of the manifest.
-        methods: The methods, or the families of networks, of what is left to be done. Where nothing is, no row is
-            written.
         sweep_id: The sweep; None for trainings.
         history: Seconds per unit of cost that are known now.
         by_others: What others did between the planning and now.
@@ -86,26 +84,23 @@ class Account:
         *,
         kind: Literal["sweep", "train"],
         name: str,
-        methods: Iterable[str],
         sweep_id: str | None = None,
         history: Mapping[Rate, float] | None = None,
         by_others: int = 0,
     ) -> None:
         self._catalog, self._devices, self._history = catalog, pool.devices, history or {}
-        methods = sorted(set(methods))
         self._about = {
             "run_id": run_id,
             "kind": kind,
             "sweep_id": sweep_id,
             "name": name,
             "user": submitter(),
-            "methods": to_json(methods),
             "devices": to_json(pool.devices),
             "nst_version": version("nst-batch"),
         }
         self.by_others = by_others
         self._done = self._failed = 0
-        self._seconds = dict.fromkeys(methods, 0.0)  # by method
+        self._seconds: dict[str, float] = {}  # by method
         self._estimate: float | None = 0.0
         self._in_hand: dict[str, _InHand] = {}
         self._lock = threading.Lock()  # devices tell from threads of their own
@@ -119,7 +114,7 @@ class Account:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._hearing.__exit__(kind, error, at)
-        if not self._seconds:
+        if not self._seconds:  # it took nothing
             return
         row = self._row(stopped=error is not None)
         if error is None:
@@ -138,6 +133,7 @@ class Account:
             begun = _InHand(job.spec.config.family, 1, None)
         with self._lock:
             self._in_hand[job.key] = begun
+            self._seconds.setdefault(begun.method, 0.0)
         return job
 
     def ended(self, outcome: BatchOutcome | TrainingOutcome) -> None:
@@ -174,6 +170,7 @@ class Account:
                 "ended_at": datetime.now(UTC),
                 "seconds": seconds,
                 "device_seconds": spent,
+                "methods": to_json(sorted(self._seconds)),
                 "method_seconds": to_json(self._seconds),
                 "busy": spent / (seconds * len(self._devices)),
                 "estimated_seconds": self._estimate if self._done else None,

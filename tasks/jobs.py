@@ -100,6 +100,11 @@ class BatchOutcome:
     rows: tuple[Mapping[str, Any], ...] = field(default=(), repr=False, compare=False)
     """The rows of `done` as they were committed, without empty columns."""
 
+    @property
+    def key(self) -> str:
+        """Id of the batch, as of its job."""
+        return self.batch_id
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
@@ -126,3 +131,20 @@ class TrainingOutcome:
 
     model_id: str
     failure: Failure | None = None
+    seconds: float = 0.0
+    """Wall-clock seconds since it was begun, or begun again, on its device; 0 if they were not measured."""
+
+    @property
+    def key(self) -> str:
+        """Id of the model, as of its job."""
+        return self.model_id
+
+    @property
+    def done(self) -> tuple[str, ...]:
+        """Id of the model if it is trained."""
+        return () if self.failure else (self.model_id,)
+
+    @property
+    def failed(self) -> tuple[Failure, ...]:
+        """Why it is not."""
+        return (self.failure,) if self.failure else ()

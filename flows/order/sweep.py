@@ -38,6 +38,7 @@ from tasks.planning.registration import register_sweep
 from tasks.planning.stored import joined
 from tasks.planning.sweep import PreparedSweep, prepare_sweep, replan
 from tasks.status import count_done
+from tasks.work.account import Account
 from tasks.work.calibration import calibrate
 from tasks.work.devices import find_devices
 from tasks.work.fanout import Chunk, Fanout
@@ -174,9 +175,9 @@ def run_sweep(
             # Of runs that begin together, one writes the page, and the others wait for it to be there.
             joins = 0 if not others else 1 if participant < min(others) else JOINING
             with LivePage(prepared, joins=joins) as page:
-                run = _Run(prepared, pool, engine, summary, page, set(), set())
+                run = _Run(prepared, pool, engine, summary, page, _account(prepared, pool, summary), set(), set())
                 try:
-                    with pool.watched(page.step, run.ended, page.previewed), _giving_up(pool):
+                    with run.account, pool.watched(page.step, run.ended, page.previewed), _giving_up(pool):
                         _stylize(run, is_enough)
                 finally:
                     heads = page.heads
@@ -242,6 +243,20 @@ def _summary(plan: Plan, again: str = RUN_AGAIN) -> SweepSummary:
     )
 
 
+def _account(prepared: PreparedSweep, pool: DevicePool, summary: SweepSummary) -> Account:
+    """Return the account of a participant that begins now."""
+    return Account(
+        prepared.root.catalog,
+        summary.participant,
+        pool,
+        kind="sweep",
+        name=prepared.name,
+        sweep_id=prepared.plan.sweep_id,
+        history=prepared.plan.history,
+        by_others=summary.done_by_others,
+    )
+
+
 def _show(prepared: PreparedSweep, engine: Engine, summary: SweepSummary, heads: Heads | None = None) -> None:
     """Write the sweep's page and contact sheet, and show them where the engine has a page."""
     page = report(prepared, heads)
@@ -268,6 +283,7 @@ class _Run(NamedTuple):
     engine: Engine
     summary: SweepSummary
     page: LivePage
+    account: Account
     begun: set[str]
     """Ids of the batches that this run has taken."""
     told: set[str]
@@ -285,6 +301,7 @@ class _Run(NamedTuple):
     def ended(self, outcome: BatchOutcome) -> None:
         """Tell of a batch that has ended, as soon as it is known; to be called twice tells once."""
         self.page.ended(outcome)
+        self.account.ended(outcome)
         if outcome.batch_id in self.told:
             return
         self.told.add(outcome.batch_id)
@@ -307,6 +324,7 @@ class _Run(NamedTuple):
     def hear(self, done: list[str], failures: tuple[Failure, ...]) -> None:
         """Count what other participants did."""
         self.summary.hear(done, failures)
+        self.account.by_others += len(done)
         self.report()
 
 
@@ -316,7 +334,7 @@ def _stylize(run: _Run, is_enough: Callable[[], bool]) -> None:
     fanout = Fanout(run.pool, prepared.root.catalog)
     rates = LearnedRates(prepared.plan.history)
     run.report()
-    _make_shots(prepared, fanout, engine, run.devices)
+    _make_shots(run, fanout)
     sharing = Sharing(prepared, summary.participant, run.hear, lambda: run.pool.is_waiting, is_enough)
     publish = _publishing(run, sharing)
     taken = _chunks(run, sharing, rates, publish)
@@ -343,12 +361,14 @@ def _publishing(run: _Run, sharing: Sharing) -> Callable[[], None]:
     return publish
 
 
-def _make_shots(prepared: PreparedSweep, fanout: Fanout, engine: Engine, devices: int) -> None:
+def _make_shots(run: _Run, fanout: Fanout) -> None:
     """Make the shots of clips on all devices at the same time; the clips are put together afterwards."""
+    prepared, devices = run.prepared, run.devices
     if devices == 1 or not prepared.plan.cells.has_clips:
         return
     parts = (part for batch in prepared.plan.batches() for part in prepared.job(batch).parted(devices))
-    for _, future in completed(engine, fanout.stylize, (Chunk((part,)) for part in parts), 2 * devices):
+    taken = (Chunk((run.account.takes(part),)) for part in parts)
+    for _, future in completed(run.engine, fanout.stylize, taken, 2 * devices):
         future.result()
 
 
@@ -378,7 +398,7 @@ def _chunks(run: _Run, sharing: Sharing, rates: LearnedRates, publish: Callable[
             publish()
             yield None
             continue
-        chunk = Chunk(tuple(run.prepared.job(batch) for batch in batches))
+        chunk = Chunk(tuple(run.account.takes(run.prepared.job(batch)) for batch in batches))
         run.begun.update(job.key for job in chunk.jobs)
         run.page.begun(chunk.jobs)
         in_hand = {"batches": len(batches), "cells": sum(len(batch.cells) for batch in batches)}

@@ -23,6 +23,7 @@ from tasks.maintenance import publish_all
 from tasks.models.backbone_weights import fetch_weights
 from tasks.planning.stored import joined
 from tasks.planning.training import PreparedTraining, prepare_training, register_training
+from tasks.work.account import Account
 from tasks.work.sharing import SharedTrainings, leave_training
 from tasks.work.train_fanout import TrainingFanout
 
@@ -127,27 +128,33 @@ def train_missing(
     def report() -> None:
         engine.progress(summary.handled, summary.total, summary.note(note))
 
-    def hear(trained: list[str], failures: tuple[Failure, ...]) -> None:
-        summary.hear(trained, failures)
-        summary.models += trained
-        report()
-
     report()
     with beating(prepared.root.store, TRAININGS) as participant:
         summary.participant = participant
         event("training_begun", **summary.about(), models=summary.total, to_do=len(to_do), devices=list(pool.devices))
-        shared = SharedTrainings(prepared, participant, hear, lambda: pool.is_waiting, is_enough)
-        for _, future in completed(engine, fanout.train, shared.jobs(), len(pool.devices)):
-            outcome = future.result()
-            error = str(outcome.failure) if outcome.failure else None
-            event("model", **summary.about(), model=outcome.model_id, error=error)
-            if outcome.failure:
-                summary.add_failures((outcome.failure,))
-            else:
-                summary.done += 1
-                summary.models.append(outcome.model_id)
+        account = Account(catalog, participant, pool, kind="train", name=prepared.name)
+
+        def hear(trained: list[str], failures: tuple[Failure, ...]) -> None:
+            summary.hear(trained, failures)
+            summary.models += trained
+            account.by_others += len(trained)
             report()
-            call_with_policy(publish_all, catalog)
+
+        shared = SharedTrainings(prepared, participant, hear, lambda: pool.is_waiting, is_enough)
+        taken = (job and account.takes(job) for job in shared.jobs())
+        with account:
+            for _, future in completed(engine, fanout.train, taken, len(pool.devices)):
+                outcome = future.result()
+                account.ended(outcome)
+                error = str(outcome.failure) if outcome.failure else None
+                event("model", **summary.about(), model=outcome.model_id, error=error)
+                if outcome.failure:
+                    summary.add_failures((outcome.failure,))
+                else:
+                    summary.done += 1
+                    summary.models.append(outcome.model_id)
+                report()
+                call_with_policy(publish_all, catalog)
     summary.seconds = time.monotonic() - clock
     event("training_ended", **summary.facts(), seconds=summary.seconds)
     return summary

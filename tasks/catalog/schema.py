@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from nst.config.judgement import JUDGEMENTS, NEUTRAL
 from nst.config.scores import noted
 from tasks.catalog import columns as fixed
-from tasks.catalog import model_columns, parameters
+from tasks.catalog import model_columns, parameters, run_columns
 from tasks.catalog.columns import Column
 
 if TYPE_CHECKING:
@@ -156,6 +156,13 @@ SCHEMAS: Final[dict[str, Table]] = {
             key="annotation_id",
         ),
         Table("models", "one row per trained model", _models, sort=("model_id",), key="model_id"),
+        Table(
+            "runs",
+            "one row for each time that a process did something of a sweep or a training, written at its end",
+            lambda: run_columns.PARTICIPATION,
+            sort=("started_at", "run_id"),
+            key="run_id",
+        ),
     )
 }
 """Every table by name."""

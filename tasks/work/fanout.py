@@ -93,6 +93,7 @@ class Fanout:
             batch_id=job.batch.batch_id,
             done=tuple(cell_id for outcome in outcomes for cell_id in outcome.done),
             failed=tuple(failure for outcome in outcomes for failure in outcome.failed),
+            seconds=sum(outcome.seconds for outcome in outcomes),
         )
 
     def _run_alone(self, job: Job) -> BatchOutcome:

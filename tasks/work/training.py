@@ -56,7 +56,7 @@ def train(job: TrainingJob, catalog: Catalog, device: str, on_step: Callable[[in
         TransientError: The store did not answer; a retry goes on from the last checkpoint.
         DeviceError: The device is broken, and the training is not to blame; a retry goes on as well.
     """
-    training = _Training(job, catalog, device)
+    training, clock = _Training(job, catalog, device), time.perf_counter()
     failure = None
     try:
         training.run(on_step)
@@ -65,7 +65,7 @@ def train(job: TrainingJob, catalog: Catalog, device: str, on_step: Callable[[in
     except Exception as error:  # noqa: BLE001  recorded with its trace in the failure's row
         acquit(device, [error])
         failure = training.fail(error)
-    return TrainingOutcome(job.spec.model_id, failure)
+    return TrainingOutcome(job.spec.model_id, failure, time.perf_counter() - clock)
 
 
 class _Training:

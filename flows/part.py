@@ -9,24 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from prefect import runtime
 from prefect.context import FlowRunContext
 from prefect.events import emit_event
+from prefect.states import Cancelled
 
 from flows.order.participation import Wanted, take_part
 from flows.order.submission import submit_order
-from flows.prefect_engine import PrefectEngine, carry_out, in_thread
-from nst.errors import InputError
+from flows.order.summary import Summary
+from flows.prefect_engine import PrefectEngine, carry_out, end_of, in_thread
+from nst.errors import InputError, Withdrawn
 from tasks.planning.plan_files import open_plans
 from tasks.prefect.pool import FAILED_CELLS, Parts, Whole
 from tasks.work.devices import choose_devices
 
 if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
     from flows.order.order import Order
     from flows.order.participation import AnyOrder
-    from flows.order.summary import Summary
     from nst.errors import NstError
     from tasks.root import Root
 
@@ -42,7 +46,7 @@ def part_name() -> str:
     return f"{runtime.flow_run.flow_name} {given.get('manifest')}"
 
 
-async def submit_and_take_part(order: Order[Any], root: Root) -> Summary:
+async def submit_and_take_part(order: Order[Any], root: Root) -> Summary | State[Any]:
     """Submit an order and take part in it; other parts follow, where there are workers for them.
 
     What cannot be stored, as a signed link, or is done already, is run by this flow run alone.
@@ -61,8 +65,10 @@ async def submit_and_take_part(order: Order[Any], root: Root) -> Summary:
 
 async def take_part_in(
     kind: str, plan: str, root: Root, inputs: str = "", devices: tuple[str, ...] = ()
-) -> Summary | None:
+) -> Summary | State[Any] | None:
     """Take part in what is open, and return what became of it; None if it is not open any more.
+
+    Where it is withdrawn meanwhile, the state Cancelled is returned.
 
     Args:
         kind: `sweep` or `train`.
@@ -73,7 +79,7 @@ async def take_part_in(
 
     Raises:
         UserError, TransientError: This worker cannot take part.
-        Stopped: The flow run was cancelled, or the sweep withdrawn.
+        Stopped: The flow run was cancelled.
     """
     chosen = devices or choose_devices()
     stored = next((each for each in open_plans(root.store) if each.identity == plan), None)
@@ -89,11 +95,20 @@ async def take_part_in(
         is_closed = all(each.identity != plan for each in open_plans(root.store))
         if is_closed:
             parts.all_done()
+    if not summaries and isinstance(audience.error, Withdrawn):
+        return Cancelled(message=audience.error.message)
     if not summaries and audience.error:
         raise audience.error
     if is_closed and summaries and summaries[-1].failed and parts.is_last():
         _tell_of_failures(whole, summaries[-1])
     return summaries[-1] if summaries else None
+
+
+def shown(ended: Summary | State[Any] | None) -> dict[str, Any] | State[Any]:
+    """Return what a flow returns: the summary, or a state in place of Completed."""
+    if not isinstance(ended, Summary):
+        return ended or {}
+    return end_of(ended) or asdict(ended)
 
 
 class _Log:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import flow
 
 from flows.order.request import Request
 from flows.order.sweep import plan_sweep
-from flows.part import part_name, submit_and_take_part, take_part_in
+from flows.part import part_name, shown, submit_and_take_part, take_part_in
 from tasks.inputs.manifest_source import read_manifest
 from tasks.root import open_root
 from tasks.work.devices import choose_devices
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
 
 
 @flow(name="sweep", flow_run_name=part_name, persist_result=False)
@@ -23,7 +25,7 @@ async def sweep(  # noqa: PLR0917  Prefect calls it by name
     devices: list[str] | None = None,
     confirmed: bool = False,
     plan: str = "",
-) -> dict[str, Any]:
+) -> dict[str, Any] | State[Any]:
     """Run the cells of a sweep that are not done yet; each chunk of batches is a task run.
 
     Args:
@@ -39,7 +41,6 @@ async def sweep(  # noqa: PLR0917  Prefect calls it by name
     """
     opened, chosen = open_root(root, probed=True), choose_devices(devices or ())
     if plan:
-        summary = await take_part_in("sweep", plan, opened, inputs, chosen)
-        return asdict(summary) if summary else {}
+        return shown(await take_part_in("sweep", plan, opened, inputs, chosen))
     order = plan_sweep(Request(manifest, opened, inputs, chosen, confirmed), read_manifest(manifest))
-    return asdict(await submit_and_take_part(order, opened))
+    return shown(await submit_and_take_part(order, opened))

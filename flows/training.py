@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow
 
 from flows.order.request import Request
 from flows.order.training import plan_training
-from flows.part import part_name, submit_and_take_part, take_part_in
-from flows.prefect_engine import end_of
+from flows.part import part_name, shown, submit_and_take_part, take_part_in
 from tasks.inputs.manifest_source import read_manifest
 from tasks.root import open_root
 from tasks.work.devices import choose_devices
@@ -38,8 +36,6 @@ async def train(
     """
     opened, chosen = open_root(root, probed=True), choose_devices(devices or ())
     if plan:
-        found = await take_part_in("train", plan, opened, inputs, chosen)
-        return (end_of(found) or asdict(found)) if found else {}
+        return shown(await take_part_in("train", plan, opened, inputs, chosen))
     order = plan_training(Request(manifest, opened, inputs, chosen), read_manifest(manifest))
-    summary = await submit_and_take_part(order, opened)
-    return end_of(summary) or asdict(summary)
+    return shown(await submit_and_take_part(order, opened))

@@ -36,8 +36,6 @@ def server(tmp_path, monkeypatch, migrated_state):
     assert not os.environ.get("PREFECT_API_URL")
     for name in ("SCHEDULER_ENABLED", "FOREMAN_ENABLED"):  # private servers do without
         monkeypatch.setitem(prefect_process._SETTINGS, f"PREFECT_SERVER_SERVICES_{name}", "true")
-    for name in ("LOOP_SECONDS", "RECENT_DEPLOYMENTS_LOOP_SECONDS"):
-        monkeypatch.setitem(prefect_process._SETTINGS, f"PREFECT_SERVER_SERVICES_SCHEDULER_{name}", "1")
     for name, runs in (("MIN_RUNS", "2"), ("MAX_RUNS", "3")):  # ahead; a hundred are planned otherwise, two are needed
         monkeypatch.setitem(prefect_process._SETTINGS, f"PREFECT_SERVER_SERVICES_SCHEDULER_{name}", runs)
     shutil.copytree(migrated_state / "nst/prefect", tmp_path / "prefect")

@@ -2,7 +2,7 @@
 
     what is open below the root -> this part, under Prefect -> as many other parts as the pool has workers for
 
-How parts share the pool is said in `tasks.prefect.pool`, and how participants share a sweep in `tasks.claims`.
+How parts share the pool is said in `tasks.prefect.parts`, and how participants share a sweep in `tasks.claims`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
+from uuid import NAMESPACE_URL, uuid5
 
 from prefect import runtime
 from prefect.context import FlowRunContext
@@ -23,7 +24,8 @@ from flows.order.summary import Summary
 from flows.prefect_engine import PrefectEngine, carry_out, end_of, in_thread
 from nst.errors import InputError, Withdrawn
 from tasks.planning.plan_files import open_plans
-from tasks.prefect.pool import FAILED_CELLS, Parts, Whole
+from tasks.prefect.parts import Parts, Whole
+from tasks.prefect.provisioning import FAILED_CELLS
 from tasks.work.devices import choose_devices
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from flows.order.order import Order
     from flows.order.participation import AnyOrder
     from nst.errors import NstError
+    from tasks.planning.plan_files import StoredPlan
     from tasks.root import Root
 
 LOGGER: Final = logging.getLogger("nst.part")
@@ -95,12 +98,13 @@ async def take_part_in(
         is_closed = all(each.identity != plan for each in open_plans(root.store))
         if is_closed:
             parts.all_done()
+        is_to_tell = is_closed and parts.speaks()
     if not summaries and isinstance(audience.error, Withdrawn):
         return Cancelled(message=audience.error.message)
     if not summaries and audience.error:
         raise audience.error
-    if is_closed and summaries and summaries[-1].failed and parts.is_last():
-        _tell_of_failures(whole, summaries[-1])
+    if is_to_tell and summaries and summaries[-1].failed:
+        _tell_of_failures(whole, stored, summaries[-1])
     return summaries[-1] if summaries else None
 
 
@@ -134,12 +138,13 @@ class _Log:
         """A part does not stay."""
 
 
-def _tell_of_failures(whole: Whole, summary: Summary) -> None:
-    """Emit the event that automations tell people of."""
+def _tell_of_failures(whole: Whole, stored: StoredPlan, summary: Summary) -> None:
+    """Emit the event that automations tell people of; the same one, whichever part does it."""
     reason = str(summary.failures[0]) if summary.failures else ""
     emit_event(
         FAILED_CELLS,
         resource={"prefect.resource.id": f"nst.{whole.kind}.{whole.identity}", "prefect.resource.name": whole.name},
+        id=uuid5(NAMESPACE_URL, f"{whole.tag} {stored.submitted_at}"),
         payload={"name": whole.name, "failed": summary.failed, "reason": reason, "root": whole.root},
     )
     LOGGER.info("told of %d failures of %s", summary.failed, whole.tag)

@@ -15,6 +15,7 @@
     |-- DeviceError            a device fails its self-test, or none is left that passes it; no cell is to blame
     |-- NightFailed            some manifests of a nightly run failed (flows.order.night)
     `-- Stopped                a signal, not a failure: the run was asked to end (flows.stop)
+        |-- LeftAlone          somebody stopped waiting or watching, and nothing is left undone by that
         `-- Withdrawn          somebody has withdrawn the sweep or the training (tasks.work.sharing)
 
 The class *is* the retry policy: `TransientError` is retried, nothing else is. No message and no hint holds the
@@ -104,6 +105,10 @@ class Stopped(NstError):
 
     A signal, not a failure: it is an `NstError` so that no handler reports it as a bug.
     """
+
+
+class LeftAlone(Stopped):
+    """Somebody stopped waiting for something or watching it: nothing is left undone by that."""
 
 
 class Withdrawn(Stopped):

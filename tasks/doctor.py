@@ -16,7 +16,7 @@ from nst.errors import NstError, UserError
 from tasks.inputs.weights import cached_weights
 from tasks.models.backbone_weights import cache_fault
 from tasks.prefect.server import check_configured, configured_url
-from tasks.prefect.stack import is_alive, standing
+from tasks.prefect.standing import is_alive, standing
 from tasks.store import Patience, open_store
 from tasks.store.local import LocalStore
 from tasks.store.probe import StoreCapabilities, probe
@@ -27,7 +27,7 @@ from tasks.work.self_test import device_fault
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.prefect.stack import Standing
+    from tasks.prefect.standing import Standing
 
 _JUDGE: Final = "squeezenet"
 """The backbone through which pictures are judged (`tasks.models.judges`)."""
@@ -177,12 +177,12 @@ def _server() -> Iterator[Finding]:
 
 def _stack(stack: Standing) -> Iterator[Finding]:
     """Say which parts of the stack of `nst up` are there."""
-    mend = "nst up brings up what is missing, nst down ends the rest"
+    mend = f"nst up --root {stack.root} brings up what is missing, nst down ends the rest"
     if not stack.answers:
         yield Finding("bad", "server", f"the server that nst up started at {stack.page} does not answer; {mend}")
         return
     yield Finding("ok", "server", f"nst up has one at {stack.page}, whose nightly runs work on {stack.root}")
-    for name, process in sorted(stack.workers.items()):
+    for name, process in sorted(stack.processes.items()):
         if is_alive(process):
             yield Finding("ok", "worker", f"{name} runs")
         else:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from sweeps import TINY_MANIFEST, write_pictures
 
-from flows.order.inbox import SETTLE_S, look_into
+from flows.order.inbox import SETTLE_S, Inbox
 from nst.errors import StorageError
 from tasks.planning.plan_files import open_plans
 from tasks.root import open_root
@@ -41,7 +41,7 @@ def lay(folder, name, text=TINY, age=SETTLE_S + 5):
 
 
 def look(root, hand_over=lambda _order: "handed over"):
-    return {answer.name: answer for answer in look_into(root, "", hand_over)}
+    return {answer.name: answer for answer in Inbox(root, "", hand_over).look()}
 
 
 def report(folder, name):
@@ -107,13 +107,13 @@ def test_no_file_keeps_others_waiting(root, inbox):
         return ""
 
     with pytest.raises(StorageError):
-        list(look_into(root, "", hand_over))
+        list(Inbox(root, "", hand_over).look())
     answers = {path.name.removesuffix(".report.txt"): path.read_text() for path in inbox.glob("*.report.txt")}
     assert answers.keys() == {"a-empty.yaml", "b-bytes.yaml", "c-large.yaml", "d-bug.yaml", "f-secret.yaml", "z.yaml"}
     assert {name for name, text in answers.items() if text.startswith("accepted")} == {"z.yaml"}
     assert "is not UTF-8 text" in answers["b-bytes.yaml"]
     assert "AssertionError: of ours" in answers["d-bug.yaml"]
-    again = {answer.name: answer for answer in look_into(root, "", lambda _order: "")}
+    again = {answer.name: answer for answer in Inbox(root, "", lambda _order: "").look()}
     assert again.keys() == {"e-away.yaml"}
     assert again["e-away.yaml"].accepted
 

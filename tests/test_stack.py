@@ -79,18 +79,18 @@ def test_each_worker_has_a_part_and_one_that_is_killed_is_replaced(stack):
     assert stack.nst("up", "--workers", "2", "--root", "out").count("-cpu-") == 2
     now = stack.record
     assert now.server == before.server
-    assert now.workers.items() >= before.workers.items(), "what was up has stayed"
+    assert now.processes.items() >= before.processes.items(), "what was up has stayed"
     for _ in range(2):  # to submit twice is to submit once
         assert " part 1: " in stack.nst("submit", "long.yaml", "--priority", "3")
     until(lambda: stack.runs("long").count("Running") == 2)
-    lost = min(now.workers)  # of cpu-0, cpu-1 and the inbox
-    os.killpg(now.workers[lost].pid, signal.SIGKILL)
-    until(lambda: not is_alive(now.workers[lost]))
-    assert f"{lost} is gone; nst up brings up what is missing" in stack.nst("doctor", code=1)
+    lost = min(now.processes)  # of cpu-0, cpu-1 and the inbox
+    os.killpg(now.processes[lost].pid, signal.SIGKILL)
+    until(lambda: not is_alive(now.processes[lost]))
+    assert f"{lost} is gone; nst up --root file://{stack.root} brings up what is missing" in stack.nst("doctor", code=1)
     stack.nst("up", "--workers", "2", "--root", "out")
     after = stack.record
     assert after.server == now.server
-    assert all(map(is_alive, after.workers.values()))
+    assert all(map(is_alive, after.processes.values()))
     said = stack.nst("cancel", "long")
     assert "withdrawn" in said
     assert re.search(r"cancelled \d+ of its runs", said)

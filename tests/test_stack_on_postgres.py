@@ -66,7 +66,7 @@ def test_a_sweep_outlives_workers_and_a_server_that_is_away(database, s3, tmp_pa
         stack.nst("up", "--workers", "4")  # one is added late
         until(lambda: taking_part() == 4)
         record = stack.record
-        workers = [process for name, process in sorted(record.workers.items()) if "cpu" in name]
+        workers = [process for name, process in sorted(record.processes.items()) if "cpu" in name]
         for lost in workers[:2]:  # each with its run, which is in a session of its own
             for number in stack.processes():
                 if parent(number) == lost.pid:

@@ -11,8 +11,8 @@ from flows.command.options import RootOption  # noqa: TC001  typer reads annotat
 from flows.command.terminal import Terminal
 
 if TYPE_CHECKING:
+    from flows.order.inbox import Inbox
     from flows.order.order import Order
-    from tasks.root import Root
 
 out = Terminal()
 err = Terminal(stderr=True)
@@ -33,33 +33,32 @@ def inbox(
     answered anew.
     """
     err.say(f"looking into the inbox of {root}")
-    from flows.order.inbox import LOOK_EVERY_S
+    from flows.order.inbox import LOOK_EVERY_S, Inbox
     from flows.stop import begin, outcome, stop_signals
-    from nst.errors import Stopped, TransientError
+    from nst.errors import LeftAlone, NstError
     from tasks.root import open_root
 
-    opened, stopping = open_root(root, probed=True), threading.Event()
+    stopping = threading.Event()
+    looked_at = Inbox(open_root(root, probed=True), inputs, _hand_over)
 
     def stays() -> int:
-        while True:
+        code = _look(looked_at)  # a root that cannot be used is told at once; later, credentials are being renewed
+        while not stopping.wait(LOOK_EVERY_S):
             try:
-                _look(opened, inputs)
-            except TransientError as error:
+                code = max(code, _look(looked_at))
+            except NstError as error:
                 err.say(error)
-            if stopping.wait(LOOK_EVERY_S):
-                raise Stopped("the inbox is left alone")
+        raise LeftAlone("the inbox is left alone")
 
     with stop_signals(stopping):
-        code = outcome(begin(stays if stay else lambda: _look(opened, inputs)), stopping)
+        code = outcome(begin(stays if stay else lambda: _look(looked_at)), stopping)
     raise typer.Exit(code)
 
 
-def _look(root: Root, inputs: str) -> int:
+def _look(looked_at: Inbox) -> int:
     """Take up what is there, and return 1 if anything was refused."""
-    from flows.order.inbox import look_into
-
     code = 0
-    for answer in look_into(root, inputs, _hand_over):
+    for answer in looked_at.look():
         out.say(f"{answer.name}: {'' if answer.accepted else 'refused: '}{answer.text}")
         code = code if answer.accepted else 1
     return code
@@ -68,11 +67,7 @@ def _look(root: Root, inputs: str) -> int:
 def _hand_over(order: Order[Any]) -> str:
     """Hand an order to the workers of a stack, if there is one, and return a line about that."""
     from flows.order.handing import hand_over
-    from nst.errors import UserError
-    from tasks.prefect.pool import USUAL
+    from tasks.prefect.provisioning import USUAL
 
-    try:
-        handed = hand_over(order, USUAL)
-    except UserError as error:
-        return str(error)
+    handed = hand_over(order, USUAL)
     return f"handed to the workers, as {handed.name}: {handed.page}" if handed else "nst work does it"

@@ -9,7 +9,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from nst.errors import DeviceError, ManifestError, Stopped, TransientError, UserError
+from nst.errors import DeviceError, LeftAlone, ManifestError, Stopped, TransientError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,8 @@ FAILED: Final = 1
 CHANGE_SOMETHING: Final = 2
 BUG: Final = 70
 INTERRUPTED: Final = 130
+
+_LAST_WORDS: Final = "interrupted; what is done is kept, run again for the rest"
 
 _OF_THE_SYSTEM: Final = frozenset({
     errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EISDIR, errno.EMFILE, errno.ENAMETOOLONG, errno.ENFILE,
@@ -41,6 +43,8 @@ def leave_by(command: Callable[[], object], err: Terminal) -> None:
         if leaving.code != INTERRUPTED:  # what typer makes of KeyboardInterrupt
             raise
         _leave_interrupted(err)
+    except LeftAlone as stop:
+        _leave_interrupted(err, str(stop))
     except Stopped as stop:
         err.say(stop)
         _leave_interrupted(err)
@@ -66,9 +70,9 @@ def _unnamed(error: OSError) -> str:
     return "the working folder" if error.errno == errno.ENOENT else "the output"
 
 
-def _leave_interrupted(err: Terminal) -> NoReturn:
+def _leave_interrupted(err: Terminal, words: str = _LAST_WORDS) -> NoReturn:
     """Leave at once: threads that still wait for a store are left behind."""
     with contextlib.suppress(OSError):  # the terminal may be gone
-        err.say("interrupted; what is done is kept, run again for the rest")
+        err.say(words)
         sys.stdout.flush()
     os._exit(INTERRUPTED)

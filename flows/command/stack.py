@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
 from flows.command.options import DevicesOption  # noqa: TC001  typer reads annotations at run time
 from flows.command.terminal import Terminal
+
+HOST, PORT = "127.0.0.1", 4200
 
 out = Terminal()
 err = Terminal(stderr=True)
@@ -32,8 +35,8 @@ def up(
     devices: DevicesOption = "",
     host: Annotated[
         str, typer.Option("--host", help="Address that the server listens at; 0.0.0.0 for other machines.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port of the server, if it is free.")] = 4200,
+    ] = HOST,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port of the server, if it is free.")] = PORT,
     notify: Annotated[
         str,
         typer.Option("--notify", envvar="NST_NOTIFY", help="Web address that failures are told, as JSON or to Slack."),
@@ -47,24 +50,30 @@ def up(
     """
     err.say("looking at what is up")
     from flows.order.handing import adopt
-    from tasks.prefect.stack import in_use, standing
     from tasks.prefect.stack import up as bring_up
+    from tasks.prefect.standing import in_use, standing
     from tasks.root import open_root
     from tasks.work.devices import workers_on
 
     before = standing()
     as_before = before.devices if before and workers is None and not devices else ()
     chosen = as_before or workers_on(devices.split(","), workers)
-    opened = open_root(root or (before and before.root) or "out")
-    if before and before.root and before.root != opened.uri:
-        out.say(f"nightly runs and the inbox work on {opened.uri} from now on, and no longer on {before.root}")
-    found = bring_up(opened.uri, chosen, err.say, host=host, port=port, notify=notify)
-    with in_use(found):
-        for name in adopt(opened):
-            out.say(f"{name} is open, and handed to the workers")
+    is_joining = bool(os.environ.get("PREFECT_API_URL")) and not (before and before.server)
+    named = root or (before.root if before else "") or ("" if is_joining else "out")
+    uri = open_root(named).uri if named else ""
+    if before and before.root and before.root != uri:
+        out.say(f"nightly runs and the inbox work on {uri} from now on, and no longer on {before.root}")
+    found = bring_up(uri, chosen, err.say, host=host, port=port, notify=notify)
+    if before and before.is_up and before.server and (host, port) != (HOST, PORT):
+        out.say("the server was up, and stays at its address: nst down, and up again, moves it")
+    if uri:
+        with in_use(found):
+            for name in adopt(open_root(uri)):
+                out.say(f"{name} is open, and handed to the workers")
     out.say(f"page: {found.page}{f'  password: {found.auth}' if found.auth else ''}")
-    out.say(f"running: {', '.join(sorted(found.workers))}")
-    out.say(f"nightly runs work on {found.root}; nst submit MANIFEST hands a sweep to the workers, nst down ends all")
+    out.say(f"running: {', '.join(sorted(found.processes))}")
+    nightly = f"nightly runs work on {found.root}; " if found.root else ""
+    out.say(f"{nightly}nst submit MANIFEST hands a sweep to the workers, nst down ends all")
 
 
 def down() -> None:

@@ -45,7 +45,7 @@ def submit(
     from flows.order.handing import hand_over
     from flows.order.request import Request, order_of
     from flows.order.submission import submit_order, watch_order
-    from nst.errors import Stopped
+    from nst.errors import LeftAlone
     from tasks.root import open_root
 
     request = Request(
@@ -68,7 +68,7 @@ def submit(
                     bar.show(done, total, note)
         except KeyboardInterrupt:
             how = f"nst status {shlex.quote(name)} shows how far it is"
-            raise Stopped(f"{name} goes on without being watched; {how}") from None
+            raise LeftAlone(f"{name} goes on without being watched; {how}") from None
         out.say(f"{done:,} of {counted(total, order.noun)}{f', {note}' if note else ''}")
         if done < submitted.done + submitted.to_do:
             err.say(f"{name} was withdrawn")

@@ -5,58 +5,61 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from nst.errors import UserError
+from nst.errors import TransientError
 from tasks.planning.plan_files import find_plan, open_plans
-from tasks.prefect.stack import in_use, within_reach
+from tasks.prefect.parts import Whole, cancel_parts, has_parts
+from tasks.prefect.parts import hand_over as hand_part_over
+from tasks.prefect.provisioning import has_deployments
+from tasks.prefect.standing import in_use, within_reach
 
 if TYPE_CHECKING:
     from flows.order.order import Order
-    from tasks.prefect.pool import HandedOver
+    from tasks.prefect.parts import HandedOver
     from tasks.root import Root
 
 
 def hand_over(order: Order[Any], priority: int) -> HandedOver | None:
-    """Hand an order that is submitted to the workers of the stack within reach; None if there is no stack.
-
-    To do so again changes nothing, as long as the order is open.
+    """Hand an order that is submitted to the workers of the stack within reach, unless one of them is at it.
 
     Args:
         order: The order.
         priority: 1 goes before 9.
 
+    Returns:
+        The part that waits or runs; None if there is no stack, or the server has no deployments of ours.
+
     Raises:
-        UserError: The server does not answer, or has no such deployment.
+        TransientError: The server does not answer; what is submitted stays so.
     """
     stack = within_reach()
     prepared = order.prepared
     stored = find_plan(prepared.root.store, prepared.identity, prepared.scope)
     if stack is None or stored is None:
         return None
-    from tasks.prefect import pool  # a second of imports, as those of Prefect
-
-    whole = pool.Whole(order.kind, prepared.name, prepared.identity, prepared.root.uri)
+    whole = Whole(order.kind, prepared.name, prepared.identity, prepared.root.uri)
     with in_use(stack):
         try:
-            return pool.hand_over(whole, f"{prepared.scope}{stored.submitted_at.isoformat()}", priority)
-        except Exception as error:
-            message = f"{stack.api_url} did not take it up: {error!r}"
-            hint = "it is submitted, and nst work does it; nst up puts the deployments on the server"
-            raise UserError(message, hint=hint) from error
+            if not has_deployments():
+                return None
+            return hand_part_over(whole, f"{prepared.scope}{stored.submitted_at.isoformat()}", priority)
+        except TransientError as error:
+            hint = "it is submitted: nst work does it, and to submit it again hands it over"
+            raise TransientError(error.message, hint=hint) from error
 
 
 def adopt(root: Root) -> list[str]:
     """Hand what is open below a root to the workers, where none of them is at it; return the names of its manifests.
 
-    To be called where the Prefect client asks the server of the stack (`tasks.prefect.stack.in_use`).
-    """
-    from tasks.prefect import pool
+    To be called where the Prefect client asks the server of the stack (`tasks.prefect.standing.in_use`).
 
+    Raises:
+        TransientError: The store or the server did not answer.
+    """
     adopted = []
     for plan in open_plans(root.store):
-        if not pool.has_parts(plan.identity, root.uri):
-            kind = "sweep" if plan.sweep else "train"
-            whole = pool.Whole(kind, plan.name, plan.identity, root.uri)
-            pool.hand_over(whole, f"adopted {datetime.now(UTC).isoformat()}")
+        if not has_parts(plan.identity, root.uri):
+            whole = Whole("sweep" if plan.sweep else "train", plan.name, plan.identity, root.uri)
+            hand_part_over(whole, f"adopted {datetime.now(UTC).isoformat()}")
             adopted.append(plan.name)
     return adopted
 
@@ -65,17 +68,14 @@ def take_back(identity: str, root: Root) -> int:
     """Cancel what the stack within reach does of a sweep or training below a root; return the number of its runs.
 
     Raises:
-        UserError: The server does not answer.
+        TransientError: The server does not answer.
     """
     stack = within_reach()
     if stack is None:
         return 0
-    from tasks.prefect import pool
-
     with in_use(stack):
         try:
-            return pool.cancel_parts(identity, root.uri)
-        except Exception as error:
-            raise UserError(
-                f"{stack.api_url} did not cancel its runs: {error!r}", hint="they end by themselves"
-            ) from error
+            return cancel_parts(identity, root.uri)
+        except TransientError as error:
+            hint = "it is withdrawn, and its runs end by themselves"
+            raise TransientError(error.message, hint=hint) from error

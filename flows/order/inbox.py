@@ -65,49 +65,61 @@ class Answer:
     text: str
 
 
-def look_into(root: Root, inputs: str, hand_over: HandOver) -> Iterator[Answer]:
-    """Take up what lies in the inbox of a root and is not answered, and yield each answer when its report is written.
+class Inbox:
+    """The inbox of a root. What has been looked at is not read again as long as it stays as it is.
 
     Args:
         root: The root, probed.
         inputs: Folder that local inputs of manifests may lie in, where the root is not on this machine; "" for none.
         hand_over: Called with what is submitted.
-
-    Raises:
-        TransientError: The store, or the site of an input, did not answer; what has a report is done.
-        UserError: The root cannot be used.
     """
-    passing: TransientError | None = None
-    for stat in _unanswered(root):
-        version = _version(root, stat)
-        try:
-            answer = _answered(root, stat.key, inputs, hand_over)
-        except TransientError as error:  # of the site of one input, maybe: the others are not to wait for it
-            passing = error
-            continue
-        first = f"{'accepted' if answer.accepted else 'refused'} {version} "
-        first += datetime.now(UTC).isoformat(timespec="seconds")
-        root.store.put(_report(stat.key), f"{first}\n{answer.text}\n".encode())
-        yield answer
-    if passing:
-        raise passing
 
+    def __init__(self, root: Root, inputs: str, hand_over: HandOver) -> None:
+        self._root, self._inputs, self._hand_over = root, inputs, hand_over
+        self._settled: dict[str, tuple[str, str]] = {}  # the etags of manifests that are answered, and of the answers
 
-def _unanswered(root: Root) -> list[Stat]:
-    """Return the manifests that are to be taken up, in the order of their names."""
-    store = root.store
-    listed = {stat.key: stat for stat in store.list(INBOX)}
-    found = []
-    for key, stat in listed.items():
-        if not _MANIFEST.fullmatch(key.removeprefix(INBOX)):
-            continue
-        report = listed.get(_report(key))
-        if report is None or _answers(store.get(report.key)) != _version(root, stat):
-            found.append(stat)
-    if not found:
-        return []
-    before = store_time(store) - SETTLE_S
-    return [stat for stat in found if stat.modified is None or stat.modified <= before]
+    def look(self) -> Iterator[Answer]:
+        """Take up what is not answered, and yield each answer when its report is written.
+
+        Raises:
+            TransientError: The store, the site of an input, or the server did not answer; what has a report is done.
+            UserError: The root cannot be used.
+        """
+        passing: TransientError | None = None
+        for stat in self._unanswered():
+            version = _version(self._root, stat)
+            try:
+                answer = _answered(self._root, stat.key, self._inputs, self._hand_over)
+            except TransientError as error:  # of the site of one input, maybe: the others are not to wait for it
+                passing = error
+                continue
+            first = f"{'accepted' if answer.accepted else 'refused'} {version} "
+            first += datetime.now(UTC).isoformat(timespec="seconds")
+            self._root.store.put(_report(stat.key), f"{first}\n{answer.text}\n".encode())
+            yield answer
+        if passing:
+            raise passing
+
+    def _unanswered(self) -> list[Stat]:
+        """Return the manifests that are to be taken up, in the order of their names."""
+        store = self._root.store
+        listed = {stat.key: stat for stat in store.list(INBOX)}
+        found = []
+        for key, stat in listed.items():
+            if not _MANIFEST.fullmatch(key.removeprefix(INBOX)):
+                continue
+            report = listed.get(_report(key))
+            etags = (stat.etag, report.etag if report else "")
+            if all(etags) and self._settled.get(key) == etags:
+                continue
+            if report is not None and _answers(store.get(report.key)) == _version(self._root, stat):
+                self._settled[key] = etags
+            else:
+                found.append(stat)
+        if not found:
+            return []
+        before = store_time(store) - SETTLE_S
+        return [stat for stat in found if stat.modified is None or stat.modified <= before]
 
 
 def _answers(report: bytes) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from flows.order.sweep import SweepOrder
 from flows.order.training import TrainingOrder
-from nst.errors import InputError, Stopped, TransientError, UserError, Withdrawn
+from nst.errors import InputError, LeftAlone, TransientError, UserError, Withdrawn
 from tasks.events import event
 from tasks.planning.plan_files import open_plans, read_plans
 from tasks.planning.stored import prepare_stored
@@ -123,7 +123,7 @@ def take_part(wanted: Wanted, engine: Engine, audience: Audience) -> Iterator[Su
             event("idle")
             audience.idle()
         if engine.stopping.wait(LOOK_EVERY_S):
-            raise Stopped("stopped while nothing was open")
+            raise LeftAlone("stopped while nothing was open")
 
 
 def _round(

@@ -9,8 +9,12 @@ import threading
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from nst.errors import TransientError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from prefect.client.orchestration import SyncPrefectClient
 
     from tasks.prefect.process import ServerProcess
 
@@ -106,6 +110,35 @@ def end_client_services(*, discard: bool) -> None:
             with service._queue.mutex:  # noqa: SLF001
                 service._queue.queue.clear()  # noqa: SLF001
     EventsWorker.drain_all(timeout=10)
+
+
+@contextlib.contextmanager
+def asked() -> Iterator[SyncPrefectClient]:
+    """Ask the configured server inside this context.
+
+    Raises:
+        TransientError: It does not answer, or refuses.
+    """
+    from prefect.client.orchestration import get_client
+
+    with refusals(), get_client(sync_client=True) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what a client of Prefect raises of its server, and nothing else, into one error of ours.
+
+    Raises:
+        TransientError: The server does not answer, or refuses.
+    """
+    import httpx
+    from prefect.exceptions import PrefectException
+
+    try:
+        yield
+    except (httpx.HTTPError, PrefectException, OSError) as error:
+        raise TransientError(f"the Prefect server does not do what it is asked: {error!r}") from error
 
 
 @contextlib.contextmanager

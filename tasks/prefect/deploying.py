@@ -17,6 +17,9 @@ from nst.errors import InputError
 POOL: Final = "nst"
 """Name of the work pool of every deployment."""
 
+TAG: Final = "nst"
+"""Tag of every deployment, and so of its runs: our automations are about these alone."""
+
 _HERE: Final = Path(__file__).parents[2]
 
 
@@ -60,6 +63,7 @@ class Deployment(_Strict):
 
     name: str
     description: str
+    tags: tuple[Literal["nst"]]
     entrypoint: str = Field(pattern=r"^flows\.\w+\.\w+$")
     build: tuple[dict[str, dict[str, str]], ...] = ()
     work_pool: WorkPool

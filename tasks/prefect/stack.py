@@ -15,10 +15,7 @@ and deployments if there are none.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
-import http.client
-import json
 import os
 import secrets
 import signal
@@ -26,28 +23,23 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
-
-from pydantic import TypeAdapter
 
 from nst.errors import UserError
-from nst.yaml.json_text import checked_json
-from tasks.prefect.client import client_settings, environment, to_loopback
+from tasks.prefect.client import to_loopback
 from tasks.prefect.deploying import POOL, deploy_file, read_deployments
-from tasks.prefect.pool import close_gone, has_deployments, prepare_pool
-from tasks.prefect.process import RECORDS_IN_BATCHES, call
+from tasks.prefect.parts import close_gone
+from tasks.prefect.process import RECORDS_IN_BATCHES
+from tasks.prefect.provisioning import has_deployments, prepare_pool
 from tasks.prefect.server import check_configured, default_state_dir
+from tasks.prefect.standing import Standing, alone, answers_at, forget, in_use, is_alive, keep, standing
 from tasks.processes import Process, process_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-PORT: Final = 4200
-"""Port of the server, where it is free: the one that Prefect's users expect."""
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _START_DEADLINE_S: Final = 120
 _STOP_GRACE_S: Final = 20.0
@@ -79,114 +71,63 @@ _WORKER: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What `up` has started on this machine.
-
-    Attributes:
-        api_url: Address of the server, with `/api` at its end.
-        auth: `user:password`, which each request must bring; "" where the server asks for none, or is somebody else's.
-        root: URI of the root that the nightly deployments work on.
-        server: Its process; None where the server is somebody else's.
-        workers: Processes of workers by their names, and of the one that looks into the inbox.
-        deployed: Digest of what was put on the server last.
-        devices: The device of each worker.
-    """
-
-    api_url: str
-    auth: str = field(repr=False)
-    root: str
-    server: Process | None
-    workers: dict[str, Process]
-    deployed: str = ""
-    devices: tuple[str, ...] = ()
-
-    @property
-    def page(self) -> str:
-        """Address of the server's pages."""
-        return self.api_url.removesuffix("/api")
-
-    @property
-    def answers(self) -> bool:
-        """Whether its server answers."""
-        return _answers(self.api_url, self.auth)
-
-    @property
-    def is_up(self) -> bool:
-        """Whether its server runs, if it is this machine's."""
-        return self.server is None or is_alive(self.server)
-
-
-_STANDING: Final = TypeAdapter(Standing)
-
-
-def within_reach(state_dir: Path | None = None) -> Standing | None:
-    """Return the stack that `PREFECT_API_URL` names, or that this machine has up; None if there is neither."""
-    if configured := os.environ.get("PREFECT_API_URL"):
-        return Standing(configured, os.environ.get("PREFECT_API_AUTH_STRING", ""), "", None, {})
-    found = standing(state_dir)
-    return found if found and found.is_up else None
-
-
-def is_alive(process: Process) -> bool:
-    """Return whether a process of this machine is there still."""
-    return process_of(process.pid) == process
-
-
-def standing(state_dir: Path | None = None) -> Standing | None:
-    """Return what `up` has started on this machine; None if it has not, or its record is damaged."""
-    try:
-        return checked_json(_STANDING, _record(state_dir or default_state_dir()).read_bytes())
-    except (OSError, ValueError):
-        return None
-
-
 def up(
     root: str,
     workers: Sequence[str],
     say: Callable[[str], None],
     *,
     host: str = "127.0.0.1",
-    port: int = PORT,
+    port: int = 4200,
     notify: str = "",
     state_dir: Path | None = None,
 ) -> Standing:
     """Bring up what is not there of the stack, and return it.
 
     Args:
-        root: URI of the root that the nightly deployments work on.
+        root: URI of the root that the nightly deployments and the inbox work on; "" for a machine that joins a server
+            with deployments.
         workers: The device of each worker that is to run here; one that runs beyond them is stopped.
         say: Called with a line for each step that takes its time.
         host: Address that the server listens at; other machines need one that they see.
         port: Its port; another one is taken where it is in use.
-        notify: Where failures are told (`tasks.prefect.pool.prepare_pool`); "" leaves it as it is.
+        notify: Where failures are told (`tasks.prefect.provisioning.prepare_pool`); "" leaves it as it is.
         state_dir: Folder of the record, the database and the logs; by default the user's.
 
     Raises:
-        UserError: The state folder cannot be used, the server does not answer, or Prefect refuses a deployment.
+        UserError: The state folder cannot be used, the server does not answer, Prefect refuses a deployment, or this
+            machine has another server up.
+        TransientError: The server stopped answering; what is up stays up.
     """
     folder = state_dir or default_state_dir()
-    with _alone(folder):
+    with alone(folder):
         read_deployments(deploy_file())
-        found = replace(_served(standing(folder), folder, (host, port), say), root=root)
-        _keep(found, folder)
-        to_deploy = _digest(found.api_url, root, notify)
-        is_joined = found.server is None  # a server of somebody else, whose deployments have their own root
-        if is_joined:
-            with in_use(found):
-                is_deployed = has_deployments()
-            found = replace(found, deployed=to_deploy if is_deployed else "")
-        if found.deployed != to_deploy:
-            say("putting the work pool, the deployments and the automations on the server")
-            with in_use(found):
-                prepare_pool(heartbeat_s=_HEARTBEAT_S, notify=notify)
-                _deploy(root)
-            found = replace(found, deployed=to_deploy)
-        found = _staffed(found, folder, workers, say)
+        before = standing(folder)
+        found = replace(_served(before, folder, (host, port), say), root=root)
+        if before and before.root != root:
+            _stop([process for name, process in found.processes.items() if name.endswith(_INBOX)])
+        found = keep(replace(found, processes=_living(found)), folder)
         with in_use(found):
+            found = keep(_deployed(found, notify, say), folder)
+            found = _staffed(found, folder, workers, say)
             close_gone()  # also those of workers that were stopped here
-        _keep(found, folder)
     return found
+
+
+def _deployed(found: Standing, notify: str, say: Callable[[str], None]) -> Standing:
+    """Return the stack with its work pool, deployments and automations on the server."""
+    to_deploy = _digest(found, notify)
+    if found.deployed == to_deploy:
+        return found
+    if found.server is None and has_deployments():  # of somebody else, with a root of their own
+        return found
+    if not found.root:
+        raise UserError(
+            f"{found.page} has no deployments of ours yet", hint="name the root of its nightly runs: --root"
+        )
+    say("putting the work pool, the deployments and the automations on the server")
+    prepare_pool(heartbeat_s=_HEARTBEAT_S, notify=notify)
+    _deploy(found.root)
+    return replace(found, deployed=to_deploy)
 
 
 def down(say: Callable[[str], None], *, state_dir: Path | None = None) -> bool:
@@ -195,12 +136,12 @@ def down(say: Callable[[str], None], *, state_dir: Path | None = None) -> bool:
     Runs publish what they have finished first. What is submitted stays open below its root.
     """
     folder = state_dir or default_state_dir()
-    with _alone(folder):
+    with alone(folder):
         found = standing(folder)
         if found is None:
             return False
-        say(f"stopping {len(found.workers)} workers; their runs publish what they have finished")
-        _stop(found.workers.values())
+        say(f"stopping {len(found.processes)} workers; their runs publish what they have finished")
+        _stop(found.processes.values())
         _stop(_strays(folder, without=found.server))
         if found.answers:
             with in_use(found):
@@ -208,32 +149,26 @@ def down(say: Callable[[str], None], *, state_dir: Path | None = None) -> bool:
         if found.server:
             say("stopping the server")
             _stop([found.server])
-        _record(folder).unlink(missing_ok=True)
+        forget(folder)
     return True
-
-
-@contextlib.contextmanager
-def in_use(found: Standing) -> Iterator[None]:
-    """Let the Prefect client of this process ask the server of a stack."""
-    auth = {"PREFECT_API_AUTH_STRING": found.auth} if found.auth else {}
-    more = {"api.auth_string": found.auth} if found.auth else {}
-    on_loopback = urlsplit(found.api_url).hostname == "127.0.0.1"
-    variables = {"DO_NOT_TRACK": "1", **to_loopback(private=on_loopback), **auth}
-    with environment(variables), client_settings(found.api_url, more):
-        yield
 
 
 def _served(before: Standing | None, folder: Path, at: tuple[str, int], say: Callable[[str], None]) -> Standing:
     """Return the stack with a server that answers."""
     host, port = at
     configured = os.environ.get("PREFECT_API_URL", "")
-    workers = {name: process for name, process in (before.workers if before else {}).items() if is_alive(process)}
-    if before and before.server and is_alive(before.server) and configured in {"", before.api_url}:
-        return replace(before, workers=workers)
+    if before and before.server and is_alive(before.server):
+        if configured not in {"", before.api_url}:
+            text = f"this machine has a server up at {before.page}, and PREFECT_API_URL names {configured}"
+            raise UserError(text, hint="end it first: nst down")
+        return before
     if configured:
         check_configured(configured)
-        return Standing(configured, os.environ.get("PREFECT_API_AUTH_STRING", ""), "", None, workers)
-    _stop(workers.values())  # of a server that has died, whose password they have
+        auth = os.environ.get("PREFECT_API_AUTH_STRING", "")
+        if before and before.api_url == configured:
+            return replace(before, auth=auth)
+        return Standing(configured, auth, "", None, before.processes if before else {})
+    _stop(before.processes.values() if before else ())  # of a server that has died
     say("starting the Prefect server")
     auth = before.auth if before and before.auth else f"nst:{secrets.token_urlsafe(24)}"
     address = socket.gethostname() if host in {"0.0.0.0", "::"} else host  # noqa: S104  it is what the user asked for
@@ -251,13 +186,12 @@ def _served(before: Standing | None, folder: Path, at: tuple[str, int], say: Cal
     }
     log = folder / "server.log"
     process = _started(["prefect", "server", "start", "--host", host, "--port", str(port)], variables, folder, log)
-    found = Standing(api_url, auth, "", process, {})
-    _keep(found, folder)
+    found = keep(Standing(api_url, auth, "", process, {}), folder)
     began = time.monotonic()
-    while not _answers(f"http://127.0.0.1:{port}/api" if address != host else api_url, auth):
+    while not answers_at(f"http://127.0.0.1:{port}/api" if address != host else api_url, auth):
         if not is_alive(process) or time.monotonic() - began > _START_DEADLINE_S:
             _stop([process])
-            _record(folder).unlink(missing_ok=True)
+            forget(folder)
             end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
             raise UserError(f"the Prefect server did not start; the end of {log}:\n{end}")
         time.sleep(_POLL_S)
@@ -270,11 +204,11 @@ def _staffed(found: Standing, folder: Path, devices: Sequence[str], say: Callabl
     wanted = {f"{host}-{device if device != 'cpu' else f'cpu-{n}'}": device for n, device in enumerate(devices)}
     if found.server:
         wanted[f"{host}-{_INBOX}"] = ""
-    if beyond := [name for name in found.workers if name not in wanted]:
+    if beyond := [name for name in found.processes if name not in wanted]:
         say(f"stopping {', '.join(beyond)}")
-        _stop([found.workers[name] for name in beyond])
-    workers = {name: process for name, process in found.workers.items() if name in wanted}
-    missing = {name: device for name, device in wanted.items() if name not in workers}
+        _stop([found.processes[name] for name in beyond])
+    found = replace(found, processes=_living(found), devices=tuple(devices))
+    missing = {name: device for name, device in wanted.items() if name not in found.processes}
     if missing:
         say(f"starting {', '.join(missing)}")
     of_cpu = sum(device == "cpu" for device in devices)
@@ -288,13 +222,19 @@ def _staffed(found: Standing, folder: Path, devices: Sequence[str], say: Callabl
         if not device:
             command = ["flows", "inbox", "--stay", "--root", found.root]
         log = folder / f"{name.removeprefix(f'{host}-').replace(':', '-')}.log"
-        workers[name] = _started(command, variables, folder, log)
-    return replace(found, workers=workers, devices=tuple(devices))
+        started = _started(command, variables, folder, log)
+        found = keep(replace(found, processes={**found.processes, name: started}), folder)  # also if interrupted here
+    return keep(found, folder)
 
 
-def _digest(api_url: str, root: str, notify: str) -> str:
+def _living(found: Standing) -> dict[str, Process]:
+    """Return the processes that are there still."""
+    return {name: process for name, process in found.processes.items() if is_alive(process)}
+
+
+def _digest(found: Standing, notify: str) -> str:
     """Return what tells one state of the deployments and the automations from another."""
-    parts = (api_url, root, notify, version("nst-batch"), deploy_file().read_text(encoding="utf-8"))
+    parts = (found.api_url, found.root, notify, version("nst-batch"), deploy_file().read_text(encoding="utf-8"))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -379,12 +319,6 @@ def _database(folder: Path) -> str:
     return named or f"sqlite+aiosqlite:///{folder / 'standing.db'}"
 
 
-def _answers(api_url: str, auth: str) -> bool:
-    with contextlib.suppress(OSError, http.client.HTTPException):
-        return call(api_url, "GET", "/health", auth=auth) is True
-    return False
-
-
 def _is_free(host: str, port: int) -> bool:
     with socket.socket() as probe, contextlib.suppress(OSError):
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -397,37 +331,3 @@ def _free_port(host: str) -> int:
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other `up` and `down` commands of this user out of the context.
-
-    Raises:
-        UserError: The folder cannot be used, or another one is at it.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
-        lock = (folder / "standing.lock").open("wb")
-    except OSError as error:
-        raise UserError(f"the state folder {folder} cannot be used: {error}", hint="set XDG_STATE_HOME") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError("another nst up or nst down is going on", hint="wait until it has ended") from None
-        yield
-
-
-def _record(folder: Path) -> Path:
-    return folder / "standing.json"
-
-
-def _keep(found: Standing, folder: Path) -> None:
-    """Write the record, readable by the user alone, since it holds the server's password."""
-    path = _record(folder)
-    new = path.with_suffix(".new")
-    new.touch(mode=0o600)
-    new.write_text(json.dumps(asdict(found)))
-    new.replace(path)

@@ -1,0 +1,189 @@
+"""How sweeps share the workers of a pool: parts, asked of a real Prefect server. Workers are heartbeats alone."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import ExitStack
+
+import pytest
+from warm_prefect import warm_servers
+
+from tasks.prefect.parts import Parts, Whole, cancel_parts, close_gone, hand_over, has_parts
+from tasks.prefect.provisioning import prepare_pool
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("prefect"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory, migrated_state):
+    """A client of a server with the pool and the deployment of sweeps."""
+    from prefect import flow
+    from prefect.client.orchestration import get_client
+
+    from tasks.prefect.server import private_server, starting_server
+
+    @flow(name="sweep")
+    async def sweep(plan: str, root: str) -> None:
+        """Stand for the flow of sweeps, which no worker runs here."""
+
+    state = shutil.copytree(migrated_state, tmp_path_factory.mktemp("parts") / "state")
+    with ExitStack() as stack:
+        with warm_servers():
+            starting = stack.enter_context(starting_server(state / "nst/prefect"))
+        stack.enter_context(private_server(starting))
+        prepare_pool(heartbeat_s=30)
+        prepare_pool(heartbeat_s=30)  # what is there stays
+        client = stack.enter_context(get_client(sync_client=True))
+        client.create_deployment(
+            client.create_flow(sweep), "sweep", work_pool_name="nst", entrypoint="flows.sweep.sweep"
+        )
+        yield client
+
+
+@pytest.fixture
+def pool(client):
+    """A pool without runs and with four workers."""
+    for number in range(4):
+        client.send_worker_heartbeat("nst", f"worker-{number}", heartbeat_interval_seconds=600)
+    yield client
+    for run in client.read_flow_runs(limit=200):
+        client.delete_flow_run(run.id)
+
+
+def whole(name, root="memory://root"):
+    return Whole("sweep", name, f"{name}-id", root)
+
+
+def run(pool, sweep, submitted="once", priority=5):
+    """Hand a sweep over, and be the worker that begins its part; return the run."""
+    hand_over(sweep, submitted, priority)
+    return begin(pool, waiting(pool, sweep)[0])
+
+
+def begin(pool, part):
+    from prefect.states import Pending, Running
+
+    pool.set_flow_run_state(part.id, Pending(), force=True)
+    pool.set_flow_run_state(part.id, Running(), force=True)
+    return pool.read_flow_run(part.id)
+
+
+def states(pool, sweep):
+    return sorted(each.state_type.value for each in pool.read_flow_runs(limit=200) if sweep.tag in each.tags)
+
+
+def waiting(pool, sweep):
+    runs = [each for each in pool.read_flow_runs(limit=200) if sweep.tag in each.tags]
+    return [each for each in runs if each.state_type.value == "SCHEDULED"]
+
+
+def look(sweep, part, *, had_its_time=False):
+    """Let a part look at the pool once; return whether it is to leave."""
+    parts = Parts(sweep, part)
+    with parts._client:
+        if had_its_time:
+            parts._began = time.monotonic() - 1e6
+        parts._look()
+    return parts.is_enough()
+
+
+def test_a_sweep_alone_has_a_part_for_each_worker_and_only_the_oldest_makes_them(pool):
+    only = whole("only")
+    oldest = run(pool, only)
+    assert not look(only, oldest)
+    assert len(states(pool, only)) == 4
+    second = begin(pool, waiting(pool, only)[0])
+    pool.delete_flow_run(waiting(pool, only)[0].id)
+    assert not look(only, second)
+    assert states(pool, only) == ["RUNNING", "RUNNING", "SCHEDULED"]
+    assert not look(only, oldest)
+    assert states(pool, only) == ["RUNNING", "RUNNING", "SCHEDULED", "SCHEDULED"]
+
+
+def test_two_sweeps_of_one_priority_are_due_half_of_the_workers(pool):
+    first, second = whole("first"), whole("second")
+    parts = [run(pool, first), run(pool, second)]
+    for sweep, part in zip((first, second), parts, strict=True):
+        assert not look(sweep, part)
+    assert len(states(pool, first)) == len(states(pool, second)) == 2
+
+
+def test_to_submit_twice_makes_one_part_and_what_has_crashed_is_made_anew(pool):
+    from prefect.states import Crashed
+
+    sweep = whole("again")
+    names = {hand_over(sweep, "once").name for _ in range(3)}
+    assert names == {"again again-id part 1"}
+    (part,) = waiting(pool, sweep)
+    pool.set_flow_run_state(part.id, Crashed(), force=True)
+    assert not has_parts(sweep.identity, sweep.root)
+    assert hand_over(sweep, "once").name == "again again-id part 2"
+    assert has_parts(sweep.identity, sweep.root)
+
+
+def test_a_part_leaves_for_a_higher_priority_at_once_and_for_its_own_after_its_time(pool):
+    mine, urgent, equal, later = (whole(name) for name in ("mine", "urgent", "equal", "later"))
+    part = run(pool, mine)
+    hand_over(later, "once", 7)
+    assert not look(mine, part, had_its_time=True)
+    hand_over(equal, "once", 5)
+    assert not look(mine, part)
+    assert look(mine, part, had_its_time=True)
+    cancel_parts(equal.identity, equal.root)
+    hand_over(urgent, "once", 2)
+    for other in waiting(pool, mine):
+        pool.delete_flow_run(other.id)
+    assert look(mine, part)
+    assert len(waiting(pool, mine)) == 1, "its place is kept: another part of it waits"
+
+
+def test_no_more_parts_leave_than_wait(pool):
+    mine, urgent = whole("mine"), whole("urgent")
+    oldest = run(pool, mine)
+    look(mine, oldest)
+    youngest = begin(pool, waiting(pool, mine)[0])
+    hand_over(urgent, "once", 1)
+    assert not look(mine, oldest)
+    assert look(mine, youngest)
+
+
+def test_the_same_sweep_below_another_root_is_another_one(pool):
+    here, there = whole("same"), whole("same", "memory://other")
+    hand_over(here, "once")
+    assert not has_parts(there.identity, there.root)
+    hand_over(there, "once")
+    assert cancel_parts(there.identity, there.root) == 1
+    assert states(pool, here) == ["SCHEDULED"]
+    assert states(pool, there) == ["CANCELLED"]
+
+
+def test_parts_whose_processes_are_gone_are_closed_and_no_others(pool, monkeypatch):
+    from tasks.processes import Process
+
+    here, gone = whole("here"), whole("gone")
+    for sweep, process in ((here, None), (gone, Process("", 2**22 - 1, "5"))):
+        with monkeypatch.context() as patch:
+            if process:
+                patch.setattr("tasks.prefect.parts.this_process", lambda: process)  # noqa: B023  used in this turn
+            with Parts(sweep, run(pool, sweep)):
+                pass
+    assert close_gone() == 1
+    assert "CRASHED" in states(pool, gone)
+    assert "CRASHED" not in states(pool, here)
+
+
+def test_a_server_that_is_away_is_one_error_and_a_bug_is_none_of_it(pool, monkeypatch):
+    from nst.errors import TransientError
+
+    sweep = whole("away")
+    with pytest.raises(TransientError, match="does not do what it is asked"):
+        hand_over(Whole("nosuch", sweep.name, sweep.identity, sweep.root), "once")
+    monkeypatch.setattr("tasks.prefect.parts.queue_of", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        hand_over(sweep, "once")

@@ -20,7 +20,7 @@ from sweeps import TINY_METHOD, write_pictures
 
 from flows.here import run_inline
 from flows.order.request import Request, order_of
-from flows.order.sweep import _chunks
+from flows.order.stylizing import _chunks
 from nst.planning.batches import make_plan
 from nst.planning.rates import LearnedRates
 from tasks.fsck.check import fsck

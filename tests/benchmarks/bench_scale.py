@@ -37,7 +37,7 @@ PARTICIPANTS = (1, 4, 16, 64)
 
 
 class Punctual(simulator.Participant):
-    """A participant with one device, which takes chunks as `flows.order.sweep` does, two of them in hand."""
+    """A participant with one device, which takes chunks as `flows.order.stylizing` does."""
 
     def __init__(self, world: World, name: str, seconds: list[float]) -> None:
         super().__init__(world, name, "punctual", Claims, create_only=True)

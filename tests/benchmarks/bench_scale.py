@@ -54,6 +54,7 @@ class Punctual(simulator.Participant):
         claims = Claims(self.store, "s", self.name, watch, stretches=range(len(self.seconds)),
                         settled=self.settled, clock=self.clock)  # fmt: skip
         in_hand: list[int] = []
+        look_s = max(0.2, self.seconds[0] / 500)  # a long stretch is looked after less often: fewer steps to simulate
         world.start(greenlet.greenlet(lambda: self.compute(in_hand), parent=world.hub))
         while in_hand or not claims.is_done:
             is_short = claims.left <= 2 * (1 + claims.others)  # then nothing is taken ahead
@@ -62,7 +63,7 @@ class Punctual(simulator.Participant):
             if not claims.is_done and (not in_hand or sum(self.seconds[n] for n in in_hand) < wanted):
                 number = self.taken(claims)
             if number is None:
-                world.sleep(0.2)
+                world.sleep(look_s)
             else:
                 in_hand.append(number)
         self.has_ended, self.ended = True, world.now

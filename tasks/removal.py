@@ -31,6 +31,7 @@ from tasks.layout import (
 )
 from tasks.naming import Names
 from tasks.planning.plan_files import plans_of_sweep
+from tasks.planning.withdrawal import withdrawal_key
 
 if TYPE_CHECKING:
     from tasks.root import Root
@@ -160,6 +161,7 @@ def _finish(root: Root, removal: Removal) -> None:
         keys += claims_of_sweep(store, removal.sweep_id)
         keys += heartbeats_of_sweep(store, removal.sweep_id)
         keys += plans_of_sweep(store, removal.sweep_id)
+        keys.append(withdrawal_key(removal.sweep_id))
         pages, lists = _pages_together(store, removal.sweep_id)
         keys += pages
     ledger = catalog.ledger("results")

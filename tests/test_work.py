@@ -257,11 +257,13 @@ def test_what_is_withdrawn_is_left_by_whoever_takes_part(folder, command):
     assert 2 <= done < CELLS
     assert open_root(str(root)).catalog.counts("failures") == {}
     assert keys(root, "state/plans/") == keys(root, "state/running/") == []
+    assert " withdrawn" in start(folder, "status").ended().stdout.splitlines()[-1]
     nobody = start(folder, "cancel", "open").ended()
     assert nobody.returncode == 2
     assert "nothing named 'open' is open below" in nobody.stderr
     again = start(folder, "submit", "m.yaml").ended()
     assert f"{done} done already, {CELLS - done} to do" in again.stdout
+    assert keys(root, "state/withdrawn/") == []
     assert start(folder, "work", "--devices", "cpu").ended().returncode == 0
     assert len(open_root(str(root)).catalog.keys("results")) == CELLS
     assert fsck(open_root(str(root))).ok

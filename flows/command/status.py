@@ -132,14 +132,15 @@ def _age(seconds: float) -> str:
 def _next(shown: Detail, root: str) -> str:
     """Return the command that its user is likely to want, "" where there is none."""
     about, at = shown.submission, f"--root {shlex.quote(root)}"
-    if about.is_open or about.taking_part:
+    if about.is_open or about.state == "running":
         return f"nst work {at} --sweep {about.id[:8]}"
     if about.state == "done":
         return f"nst gallery {about.id[:8]} --open {at}"
     if not shown.manifest:
         return ""
     changes = f" {shown.changes}" if shown.changes else ""
-    return f"nst run {shlex.quote(shown.manifest)}{changes} {at}"
+    command = "nst submit" if about.state == "withdrawn" else "nst run"
+    return f"{command} {shlex.quote(shown.manifest)}{changes} {at}"
 
 
 def _state(about: Submission) -> Text:

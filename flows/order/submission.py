@@ -22,6 +22,7 @@ from tasks.planning.stored import submit as store_plan
 from tasks.planning.sweep import PreparedSweep
 from tasks.planning.training import register_training
 from tasks.planning.uploading import uploaded
+from tasks.planning.withdrawal import withdraw_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,5 +178,5 @@ def withdraw(root: Root, what: str) -> list[StoredPlan]:
         names = ", ".join(f"{plan.name} ({plan.identity[:8]})" for plan in plans) or "nothing"
         raise InputError(f"nothing named {what!r} is open below {root.uri}", hint=f"open there: {names}")
     for plan in found:
-        root.store.delete(plan.key)
+        withdraw_plan(root.store, plan)
     return found

@@ -7,6 +7,7 @@ looks for what is open: a sweep that is not listed any more would be taken for o
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
@@ -64,6 +65,14 @@ class StoredPlan:
     def key(self) -> str:
         """The key of its object."""
         return plan_key(self.identity, self.scope)
+
+    @property
+    def due_again(self) -> Counter[str]:
+        """The failed attempts before its submission, of the cells or models that it tries again."""
+        only = self.sweep.only if self.sweep else None
+        if only is None:
+            return Counter(self.failed)
+        return Counter({cell: self.failed[cell] for cell in only if cell in self.failed})
 
     def answers_to(self, what: str) -> bool:
         """Return whether a text is the plan's name, or the beginning of its id in at least four digits."""

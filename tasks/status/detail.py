@@ -109,7 +109,7 @@ def detail(root: Root, there_is: Overview, submission: Submission) -> Detail:
         submission: One of these.
     """
     known, is_sweep = there_is.known[submission.id], submission.kind == "sweep"
-    per_second = _per_second(root.catalog, submission.id) if is_sweep and submission.taking_part else None
+    per_second = _per_second(root.catalog, submission.id) if is_sweep and submission.state == "running" else None
     page = f"{page_folder(submission.name, submission.id)}/index.html"
     return Detail(
         submission=submission,

@@ -162,6 +162,16 @@ def test_a_machine_that_lacks_an_input_says_so_and_harms_nothing(folder):
     assert open_root(str(root)).catalog.counts("failures") == {}
     assert " open" in start(folder, "status").ended().stdout.splitlines()[-1]
     assert len(keys(root, "state/plans/")) == 1
+    shown = start(folder, "status", "open").ended().stdout
+    assert re.search(
+        rf"^  {re.escape(socket.gethostname())}, which looked .* ago: .*cat\.png does not exist", shown, re.MULTILINE
+    )
+    (left_out,) = json.loads(start(folder, "status", "open", "--json").ended().stdout)["left_out"]
+    assert left_out["host"] == socket.gethostname()
+    assert "cat.png does not exist" in left_out["error"]
+    write_pictures(folder)
+    assert start(folder, "work", "--devices", "cpu", "--log-json").ended().returncode == 0
+    assert keys(root, "state/hindrances/") == []
 
 
 @pytest.mark.parametrize(("error", "told"), [(Stopped("enough"), []), (InputError("no picture"), ["failed"])])

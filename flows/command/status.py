@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -15,11 +16,13 @@ from flows.command.terminal import Terminal
 from flows.counted import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tasks.status.detail import Detail
     from tasks.status.submissions import Overview, Submission
 
 _SHOWN: Final = 5
-"""Causes of failures that are shown."""
+"""Causes of failures that are shown, and machines that cannot take part."""
 
 out = Terminal()
 err = Terminal(stderr=True)
@@ -103,14 +106,22 @@ def print_detail(shown: Detail, root: str, told: Terminal) -> None:
         since = _age(each.silent_s)
         silent = "" if each.is_alive else ": silent, so that others take over what it had in hand"
         told.say(f"  {each.id} on {each.host or 'an unknown machine'}, process {each.pid}, last seen {since}{silent}")
-    if shown.causes:
-        told.say("failed because of")
-    for cause in shown.causes[:_SHOWN]:
-        told.say(f"  {counted(cause.number, about.noun)}: {cause.text}")
-    if len(shown.causes) > _SHOWN:
-        told.say(f"  and {counted(len(shown.causes) - _SHOWN, 'causes')} more; --json lists all")
+    left_out = [f"{each.host}, which looked {_ago(each.at)}: {each.error}" for each in shown.left_out]
+    _list("cannot take part", left_out, "machines", told)
+    causes = [f"{counted(cause.number, about.noun)}: {cause.text}" for cause in shown.causes]
+    _list("failed because of", causes, "causes", told)
     if command := _next(shown, root):
         told.say(f"{'next:':11}{command}")
+
+
+def _list(title: str, lines: Sequence[str], noun: str, told: Terminal) -> None:
+    """Show the first of some lines below a title, and how many more there are; nothing if there are none."""
+    if lines:
+        told.say(title)
+    for line in lines[:_SHOWN]:
+        told.say(f"  {line}")
+    if len(lines) > _SHOWN:
+        told.say(f"  and {counted(len(lines) - _SHOWN, noun)} more; --json lists all")
 
 
 def _pace(shown: Detail) -> str:
@@ -127,6 +138,10 @@ def _age(seconds: float) -> str:
     from flows.order.summary import duration
 
     return f"{duration(max(0.0, seconds))} ago"
+
+
+def _ago(at: datetime) -> str:
+    return _age((datetime.now(UTC) - at).total_seconds())
 
 
 def _next(shown: Detail, root: str) -> str:

@@ -18,6 +18,7 @@ from pydantic import AwareDatetime, TypeAdapter
 from nst.errors import InputError, StorageError
 from nst.redaction import redacted
 from nst.yaml.json_text import checked_json
+from tasks.planning.hindrances import forget_hindrances
 from tasks.planning.resolved import ResolvedSweep, ResolvedTraining  # noqa: TC001  records are read with them
 
 if TYPE_CHECKING:
@@ -204,6 +205,7 @@ def close(store: Store, identity: str, scope: str = "") -> None:
     """Remove the stored plan of a sweep or a training, unless the store fails."""
     with contextlib.suppress(StorageError):
         store.delete(plan_key(identity, scope))
+        forget_hindrances(store, identity)
 
 
 def plans_of_sweep(store: Store, sweep_id: str) -> list[str]:

@@ -25,6 +25,7 @@ from nst.manifest.training import check_train_manifest
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.uris import stat_uri
 from tasks.models.choose import trained_models
+from tasks.planning.hindrances import forget_hindrances
 from tasks.planning.plan_files import StoredPlan, encoded, find_plan
 from tasks.planning.resolved import ResolvedSweep, ResolvedTraining, digests_of
 from tasks.planning.sweep import PreparedSweep, plan_cells
@@ -74,6 +75,7 @@ def submit(
         text = f"{prepared.name} has an input behind a link with a signature or a password, which roots do not hold"
         raise InputError(text, hint="name it by another location, or run it with nst run")
     store.delete(withdrawal_key(stored.identity))
+    forget_hindrances(store, stored.identity)
 
 
 def has_moved(prepared: PreparedSweep | PreparedTraining, stored: StoredPlan) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
+from tasks.planning.hindrances import forget_hindrances
+
 if TYPE_CHECKING:
     from tasks.planning.plan_files import StoredPlan
     from tasks.store import Store
@@ -25,6 +27,7 @@ def withdraw_plan(store: Store, plan: StoredPlan) -> None:
     if plan.sweep:
         store.put(withdrawal_key(plan.identity), json.dumps({"name": plan.name}).encode())
     store.delete(plan.key)
+    forget_hindrances(store, plan.identity)
 
 
 def withdrawal_key(sweep_id: str) -> str:

@@ -98,7 +98,13 @@ def test_what_a_killed_run_left_is_done_without_its_manifest(folder):
     batches = [line for line in told if line["event"] == "batch"]
     assert sum(line["done"] for line in batches) == last["done"] == begun["to_do"]
     assert {line["participant"] for line in lines} == {begun["participant"]}
-    assert sum(line["cells"] for line in told if line["event"] == "taken") == last["done"]
+    taken = [line for line in told if line["event"] == "taken"]
+    assert sum(line["cells"] for line in taken) == last["done"]
+    assert sorted(batch for line in taken for batch in line["batches"]) == sorted(line["batch"] for line in batches)
+    stretches = [stretch for line in taken for stretch in line["stretches"]]
+    over = {line["stretch"] for line in told if line["event"] == "taken_over"}
+    assert over < set(stretches)
+    assert len(set(stretches)) == len(stretches) == len(batches), "a plan this small has as many as batches"
     for line in lines:
         assert list(line) == ["at", "event", "host", "pid", *documented()[line["event"]]]
     assert {line["device"] for line in batches} == {"cpu"}

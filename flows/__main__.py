@@ -157,6 +157,7 @@ def run(
     err.say(f"reading and planning {manifest}")
     from flows.command.progress import ProgressBar
     from flows.here import run_here, run_inline
+    from flows.order.remarks import remarks
     from flows.order.request import Request, order_of
     from tasks.prefect.server import starting_server
     from tasks.root import open_root
@@ -172,6 +173,8 @@ def run(
         order = order_of(
             Request(manifest, open_root(root, probed=True), inputs, chosen, confirmed=yes, overrides=changes, only=only)
         )
+        for remark in remarks(order):
+            err.say(remark)
         with ProgressBar(err, order.noun) as bar:
             shown = (order, bar.show, bar.show_step, err.say)
             if places and order.to_do:
@@ -182,7 +185,7 @@ def run(
                 summary = run_here(*shown, server)
             else:
                 summary = run_inline(*shown)
-    for line in summary.lines(root):
+    for line in summary.lines(order.prepared.root.typed):
         (err if log_json else out).say(line)
     raise typer.Exit(summary.exit_code)
 

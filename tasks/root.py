@@ -35,6 +35,11 @@ class Root:
         """The root with its protocol and without a trailing slash: file:///abs, s3://bucket/prefix, memory://x."""
         return self.store.uri
 
+    @property
+    def typed(self) -> str:
+        """The root as people type it in whatever folder they are: an absolute path, or a URI."""
+        return self.uri.removeprefix("file://")
+
     @cached_property
     def store(self) -> Store:
         """The objects below the root."""

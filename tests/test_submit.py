@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shlex
 import shutil
 import time
 
@@ -135,6 +137,54 @@ def test_what_is_copied_below_a_bucket_stays_there_whatever_becomes_of_the_files
     moved = folder.rename(tmp_path / "moved")
     assert "submitted before, 4 cells still to be done" in nst(moved, "submit", "m.yaml", "--root", root).stdout
     assert plans(root) == first
+
+
+@pytest.mark.parametrize("command", [("submit",), ("run", "--inline", "--devices", "cpu")])
+def test_each_picture_that_cannot_be_used_is_named_before_anything_is_handed_over(folder, command):
+    (folder / "photos").mkdir()
+    (folder / "cat.png").rename(folder / "photos/cat.png")
+    for name in ("empty", "gone"):
+        (folder / f"photos/{name}.png").write_bytes(b"")
+    (folder / "m.yaml").write_text(yaml.safe_dump({**TINY_MANIFEST, "contents": "photos"}))
+    told = nst(folder, command[0], "m.yaml", *command[1:])
+    _, title, *faults = told.stderr.splitlines()[:4]
+    assert title == "note: 2 of 3 contents cannot be used:"
+    for name, fault in zip(("empty", "gone"), faults, strict=True):
+        assert fault.endswith(f"photos/{name}.png: the file is empty")
+
+
+@pytest.mark.parametrize("where", ["local", "s3"])
+def test_an_older_sweep_of_the_same_name_that_is_open_is_told_and_left_as_it_is(folder, where, request):
+    root = str(folder / "our out") if where == "local" else request.getfixturevalue("s3").bucket()
+    assert nst(folder, "submit", "m.yaml", "--root", root).stderr.count("note: ") == 0
+    before = planned(folder / "m.yaml", root)
+    before.root.catalog.commit("results", before.identity, "one", [{"cell_id": before.ids[0]}])
+    (folder / "m.yaml").write_text(yaml.safe_dump(TINY_MANIFEST | {"contents": "dog.png", "sweep": {"seed": [7]}}))
+    (folder / "other.yaml").write_text(yaml.safe_dump(TINY_MANIFEST | {"name": "other", "sweep": {"seed": [8]}}))
+    assert nst(folder, "submit", "other.yaml", "--root", root).stderr.count("note: ") == 0
+    told = nst(folder, "submit", "m.yaml", "--root", "our out" if where == "local" else root)
+    older = before.identity[:8]
+    cancel = f"nst cancel {older} --root {shlex.quote(root)}"
+    note = f"note: an older sweep tiny ({older}) is still open, 3 of 4 cells not tried yet; `{cancel}` withdraws it"
+    assert note in told.stderr.splitlines()
+    assert len(plans(root)) == 3
+    ran = nst(folder, "run", "m.yaml", "--inline", "--devices", "cpu", "--root", root)
+    assert (ran.returncode, note in ran.stderr.splitlines()) == (0, True)
+    withdrawn = nst(folder.parent, *shlex.split(cancel)[1:])
+    assert withdrawn.returncode == 0, withdrawn
+    assert f"tiny ({older}): withdrawn" in withdrawn.stdout
+
+
+def test_what_to_type_next_can_be_typed_in_any_folder(folder, tmp_path):
+    """Of a manifest and a root that were named by relative paths."""
+    assert nst(folder, "submit", "m.yaml", "--root", "our out").returncode == 0
+    assert nst(folder, "cancel", "tiny", "--root", "our out").returncode == 0
+    for word in ("submit", "work", "gallery"):
+        shown = nst(folder, "status", "tiny", "--root", "our out", "--json")
+        command = shlex.split(json.loads(shown.stdout)["next"])
+        assert command[:2] == ["nst", word]
+        assert nst(tmp_path, *[each for each in command[1:] if each != "--open"]).returncode == 0
+    assert not (tmp_path / "our out").exists()
 
 
 def test_what_is_done_already_is_told(folder):

@@ -58,9 +58,11 @@ def status(
         err.say(f"showing {found.id[:8]}, the newest called {sweep}; others: {ids}")
     shown = detail(opened, there_is, found)
     if as_json:
-        typer.echo(json.dumps({"root": opened.uri, **shown.to_json(), "next": _next(shown, root) or None}, indent=2))
+        typer.echo(
+            json.dumps({"root": opened.uri, **shown.to_json(), "next": _next(shown, opened.typed) or None}, indent=2)
+        )
     else:
-        print_detail(shown, root, out)
+        print_detail(shown, opened.typed, out)
 
 
 def print_overview(there_is: Overview, told: Terminal) -> None:
@@ -85,7 +87,7 @@ def print_detail(shown: Detail, root: str, told: Terminal) -> None:
 
     Args:
         shown: What is known of it.
-        root: The root as the user wrote it.
+        root: The root as it is typed in any folder.
         told: Where it is printed.
     """
     about = shown.submission

@@ -220,7 +220,7 @@ def models(
     from flows.command.models import print_models
     from tasks.root import open_root
 
-    print_models(open_root(root), ids or [], out, as_json=as_json)
+    print_models(open_root(root, must_exist=True), ids or [], out, as_json=as_json)
 
 
 @app.command("import")
@@ -262,7 +262,7 @@ def fsck(
     from tasks.fsck.check import fsck as check
     from tasks.root import open_root
 
-    report = check(open_root(root), read_data=read_data)
+    report = check(open_root(root, must_exist=True), read_data=read_data)
     for line in report.lines():
         out.say(line)
     if report.problems:

@@ -44,7 +44,7 @@ def status(
     from tasks.status.detail import detail
     from tasks.status.submissions import overview
 
-    opened = open_root(root)
+    opened = open_root(root, must_exist=True)
     there_is = overview(opened, sweep)
     if not sweep:
         if as_json:

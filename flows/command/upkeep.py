@@ -37,7 +37,7 @@ def rm(
     from tasks.root import open_root
     from tasks.status import find_sweeps
 
-    opened = open_root(root, probed=yes)
+    opened = open_root(root, probed=yes, must_exist=True)
     ended = finish_removals(opened) if yes else 0
     if ended:
         out.say(f"ended {counted(ended, 'removals')} that had begun before")
@@ -88,7 +88,7 @@ def repair(
     from tasks.fsck.repair import repair as do_repair
     from tasks.root import open_root
 
-    opened = open_root(root, probed=yes)
+    opened = open_root(root, probed=yes, must_exist=True)
     planned = plan_repair(opened, read_data=read_data, grace=grace * 3600)
     _list("cells whose picture is gone or differs, or lacks frames", planned.cells)
     _list("frames of clips whose picture is gone or differs", planned.frames)

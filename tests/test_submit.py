@@ -20,9 +20,12 @@ from flows.order.request import Request, order_of
 from flows.order.submission import submit_order, watch_order
 from nst.errors import InputError
 from tasks.fsck.check import fsck
+from tasks.fsck.orphans import remove_orphans
 from tasks.planning.plan_files import close, open_plans
 from tasks.planning.uploading import uploaded
+from tasks.removal import plan_removal, remove
 from tasks.root import open_root
+from tasks.status import sweep_statuses
 from tasks.store import open_store
 
 
@@ -56,6 +59,7 @@ def test_a_sweep_is_submitted_to_a_bucket_and_done_where_its_files_are_not(folde
         data = (folder / f"{name}.png").read_bytes()
         assert store.get(f"inputs/{hashlib.sha256(data).hexdigest()}.png") == data
     first = plans(root)
+    assert remove_orphans(opened, grace=-2) == (0, 0), "the plan names them"
     again = nst(folder, "submit", "m.yaml", "--root", root)
     assert "submitted before, 4 cells still to be done" in again.stdout
     assert plans(root) == first
@@ -68,6 +72,13 @@ def test_a_sweep_is_submitted_to_a_bucket_and_done_where_its_files_are_not(folde
     assert opened.catalog.keys("results") == set(cells)
     assert fsck(opened).ok
     assert plans(root) == []
+    assert remove_orphans(opened, grace=-2)[0] == 0, "the rows name them"
+    assert len(store.list("inputs/")) == 3
+    (status,) = sweep_statuses(opened)
+    remove(opened, plan_removal(opened, status.sweep_id, "tiny"))
+    assert "3 copies of inputs" in "".join(fsck(opened).notes)
+    assert remove_orphans(opened, grace=-2)[0] >= 3
+    assert store.list("inputs/") == []
 
 
 def test_who_watches_sees_it_done_by_others(folder):
@@ -224,6 +235,26 @@ def test_an_open_sweep_that_is_removed_is_open_no_more(folder, s3):
     assert plans(root) == before
     assert nst(folder, "rm", "tiny", "--yes", "--root", root).returncode == 0
     assert plans(root) == []
+
+
+def test_a_copy_that_is_removed_while_it_is_submitted_is_there_in_the_end(folder, s3, monkeypatch):
+    """Nobody named it when `nst repair` looked."""
+    order = order_of(Request(str(folder / "m.yaml"), open_root(s3.bucket(), probed=True)))
+    store, copy = (
+        order.prepared.root.store,
+        f"inputs/{hashlib.sha256((folder / 'cat.png').read_bytes()).hexdigest()}.png",
+    )
+    put = store.put
+
+    def putting(key, data, **how):
+        if key.startswith("state/plans/"):
+            assert store.head(copy) is not None
+            store.delete(copy)
+        return put(key, data, **how)
+
+    monkeypatch.setattr(store, "put", putting)
+    submit_order(order)
+    assert store.get(copy) == (folder / "cat.png").read_bytes()
 
 
 def test_a_file_that_changes_while_it_is_submitted_is_told(folder, s3):

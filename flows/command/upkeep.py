@@ -81,7 +81,8 @@ def repair(
     """Drop rows whose picture is gone or differs, and remove what no row names and plans that are damaged.
 
     The rows run again with the next `nst run`; rows of frames of clips, and of models whose weights are gone, likewise.
-    What no row names was left by batches that were killed, or that two runs computed at once.
+    What no row names was left by batches that were killed, or that two runs computed at once. Copies of inputs were
+    left by sweeps that were removed or withdrawn.
     """
     from tasks.fsck.orphans import remove_orphans
     from tasks.fsck.repair import plan_repair

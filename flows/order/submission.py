@@ -105,6 +105,7 @@ def submit_order(order: Order[Any]) -> Submitted:
         call_with_policy(publish_all, prepared.root.catalog)
         if order.to_do:
             store_plan(prepared, must=True, continued=stored)
+            uploaded(order.prepared)  # what `nst repair` took for unnamed just before the plan was there
     return Submitted(
         what,
         order.noun,
@@ -133,6 +134,7 @@ def put_on_record(order: AnyOrder) -> AnyOrder:
     stored = find_plan(store, identity, prepared.scope) if others else None
     if stored is None or has_moved(prepared, stored):
         store_plan(prepared, must=True, continued=stored)
+        uploaded(order.prepared)  # as above
     return replace(order, prepared=prepared.counting_from(stored.failed) if stored else prepared)
 
 

@@ -22,7 +22,7 @@ from tasks.planning.hindrances import forget_hindrances
 from tasks.planning.resolved import ResolvedSweep, ResolvedTraining  # noqa: TC001  records are read with them
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tasks.store import Store
 
@@ -206,6 +206,18 @@ def close(store: Store, identity: str, scope: str = "") -> None:
     with contextlib.suppress(StorageError):
         store.delete(plan_key(identity, scope))
         forget_hindrances(store, identity)
+
+
+def plan_texts(store: Store) -> Iterator[bytes]:
+    """Yield the bytes of each stored plan, of whatever version, also of one that is damaged.
+
+    Raises:
+        StorageError: The store did not answer.
+        InputError: One is larger than any plan.
+    """
+    for stat in store.list(_PREFIX):
+        with contextlib.suppress(FileNotFoundError):  # it was closed
+            yield store.get(stat.key, max_bytes=_MOST_BYTES)
 
 
 def plans_of_sweep(store: Store, sweep_id: str) -> list[str]:

@@ -87,7 +87,9 @@ def open_root(uri: str, *, probed: bool = False, must_exist: bool = False) -> Ro
 def _check_folder(path: str, *, must_exist: bool) -> None:
     if os.path.isdir(path):  # noqa: PTH112  the path of a local root is a text everywhere
         return
-    if os.path.lexists(path):
+    if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114  as above
+        raise InputError(f"the root {path} is a link to nothing", hint="is the disk mounted?")
+    if os.path.exists(path):  # noqa: PTH110  as above
         raise InputError(f"the root {path} is no folder", hint="name a folder or a URI such as s3://bucket/prefix")
     if must_exist:
         hint = "name the root with --root or NST_ROOT; nst run and nst submit make a new one"

@@ -70,4 +70,4 @@ def test_a_root_that_is_not_there_is_told(folder: Path, command: str) -> None:
 def test_a_root_that_is_a_file_is_told(folder: Path, command: str) -> None:
     assert f"the root {folder}/m.yaml is no folder" in refused(command, "m.yaml")
     (folder / "away").symlink_to("/no/such/disk")
-    assert f"the root {folder}/away is no folder" in refused(command, "away")
+    assert f"the root {folder}/away is a link to nothing" in refused(command, "away")

@@ -24,4 +24,4 @@ def show(
     from tasks.pages.show import manifest_of
     from tasks.root import open_root
 
-    out.say(manifest_of(open_root(root, must_exist=True), wanted).rstrip("\n"))
+    out.say(manifest_of(open_root(root), wanted).rstrip("\n"))

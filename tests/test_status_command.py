@@ -190,7 +190,7 @@ def test_failures_are_counted_by_their_last_cause(tmp_path: Path) -> None:
     assert (shown["done"], shown["failed"], shown["not_tried"], shown["state"]) == (1, 3, 1, "incomplete")
     assert "  2 cells: InputError: no picture" in text
     assert "  1 cell: InputError: no disk" in text
-    assert shown["next"] == f"nst run 'lists/first one.yaml' --root {root.uri}"
+    assert shown["next"] == f"nst run 'lists/first one.yaml' --root {root.typed}"
 
 
 def fail(root: Root, cell: str, **more: Any) -> None:
@@ -282,7 +282,7 @@ def test_the_page_is_named_where_there_is_one(tmp_path: Path) -> None:
     root.store.put("gallery/first-aaaa1111/index.html", b"page")
     shown = told("first", "--root", root.uri)
     assert shown["page"] == f"{root.uri}/gallery/first-aaaa1111/index.html"
-    assert (shown["state"], shown["next"]) == ("done", f"nst gallery aaaa1111 --open --root {root.uri}")
+    assert (shown["state"], shown["next"]) == ("done", f"nst gallery aaaa1111 --open --root {root.typed}")
     assert shown["page"] in nst("first", "--root", root.uri)
 
 

@@ -157,6 +157,7 @@ def run(
     err.say(f"reading and planning {manifest}")
     from flows.command.progress import ProgressBar
     from flows.here import run_here, run_inline
+    from flows.order.remarks import remarks
     from flows.order.request import Request, order_of
     from tasks.prefect.server import starting_server
     from tasks.root import open_root
@@ -172,6 +173,8 @@ def run(
         order = order_of(
             Request(manifest, open_root(root, probed=True), inputs, chosen, confirmed=yes, overrides=changes, only=only)
         )
+        for remark in remarks(order):
+            err.say(remark)
         with ProgressBar(err, order.noun) as bar:
             shown = (order, bar.show, bar.show_step, err.say)
             if places and order.to_do:
@@ -182,7 +185,7 @@ def run(
                 summary = run_here(*shown, server)
             else:
                 summary = run_inline(*shown)
-    for line in summary.lines(root):
+    for line in summary.lines(order.prepared.root.typed):
         (err if log_json else out).say(line)
     raise typer.Exit(summary.exit_code)
 
@@ -217,7 +220,7 @@ def models(
     from flows.command.models import print_models
     from tasks.root import open_root
 
-    print_models(open_root(root), ids or [], out, as_json=as_json)
+    print_models(open_root(root, must_exist=True), ids or [], out, as_json=as_json)
 
 
 @app.command("import")
@@ -259,7 +262,7 @@ def fsck(
     from tasks.fsck.check import fsck as check
     from tasks.root import open_root
 
-    report = check(open_root(root), read_data=read_data)
+    report = check(open_root(root, must_exist=True), read_data=read_data)
     for line in report.lines():
         out.say(line)
     if report.problems:

@@ -19,6 +19,8 @@ state/clock/<random>                                                 there for a
 state/removals/<id>.json                                             sweeps whose removal has begun and not ended
 state/running/<sweep_id>/<participant>.json                          heartbeats of runs of a sweep, or `trainings`
 state/plans/<id>[-<scope>].json                                      plans of open sweeps and trainings
+state/withdrawn/<sweep_id>.json                                       notes that sweeps were withdrawn
+state/hindrances/<id>/<machine>.json                                  why machines cannot take part in what is open
 state/claims/<sweep_id>[-<scope>]/<stretch>-<generation>.json        which of them does what (`tasks.claims`)
 
 Pictures and weights are named by the digest of their bytes, so that writing them twice is harmless and a root may be

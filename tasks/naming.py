@@ -6,6 +6,7 @@ each, so that a million rows need little memory.
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,7 @@ from nst.yaml.json_text import from_json
 from tasks.catalog.keyless import digests_of, without_keys
 from tasks.catalog.parquet import from_file, to_arrow
 from tasks.catalog.read import snapshot
+from tasks.catalog.schema import SCHEMAS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,8 +28,14 @@ if TYPE_CHECKING:
     from tasks.catalog import Catalog
     from tasks.catalog.keyless import Digests
 
-_TABLES: Final = ("results", "frames", "models")
+_TABLES: Final = ("results", "frames", "models", "failures")
 """The tables whose rows name objects."""
+
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
+
+
+_OF_INPUTS: Final = ("results", "failures", "models")
+"""Those that name inputs; a frame does by the row of its cell."""
 
 
 class Names:
@@ -59,6 +67,10 @@ class Names:
         """Return which weights are those of trained models, given the digests of the weights' bytes."""
         return _are_in(digests, self._weights)
 
+    def inputs(self, digests: Sequence[str]) -> list[bool]:
+        """Return which inputs rows name, failures among them, given the digests of the inputs' bytes."""
+        return _are_in(digests, self._inputs)
+
     @cached_property
     def models(self) -> AbstractSet[str]:
         """Ids of the models that are trained."""
@@ -76,6 +88,14 @@ class Names:
     @cached_property
     def _weights(self) -> Digests:
         return self._column("models", "weights_digest")
+
+    @cached_property
+    def _inputs(self) -> Digests:
+        def named(rows: pa.Table) -> list[str]:
+            texts = (text for column in rows.columns for text in column.unique().to_pylist() if text)
+            return [digest for text in texts for digest in _DIGEST.findall(text)]
+
+        return np.unique(np.concatenate([self._read(table, _columns_of_inputs(table), named) for table in _OF_INPUTS]))
 
     @cached_property
     def _previews(self) -> Digests:
@@ -124,6 +144,12 @@ class Names:
     def _newest(self) -> list[object]:
         """Return what changes whenever rows are committed or dropped."""
         return [(ledger.pending(), ledger.sync().number) for ledger in self._ledgers.values()]
+
+
+def _columns_of_inputs(table: str) -> list[str]:
+    """Return the columns of a table that hold digests of inputs, one each, behind a prefix, or as a list in JSON."""
+    columns = SCHEMAS[table].columns.keys() - {"picture_digest"}
+    return sorted(name for name in columns if name.endswith(("_digest", "_digests")) or name == "parent_model")
 
 
 def _are_in(names: Sequence[str], known: Digests) -> list[bool]:

@@ -30,7 +30,9 @@ from tasks.layout import (
     thumbnail_key,
 )
 from tasks.naming import Names
+from tasks.planning.hindrances import hindrance_keys
 from tasks.planning.plan_files import plans_of_sweep
+from tasks.planning.withdrawal import withdrawal_key
 
 if TYPE_CHECKING:
     from tasks.root import Root
@@ -160,6 +162,8 @@ def _finish(root: Root, removal: Removal) -> None:
         keys += claims_of_sweep(store, removal.sweep_id)
         keys += heartbeats_of_sweep(store, removal.sweep_id)
         keys += plans_of_sweep(store, removal.sweep_id)
+        keys.append(withdrawal_key(removal.sweep_id))
+        keys += hindrance_keys(store, removal.sweep_id)
         pages, lists = _pages_together(store, removal.sweep_id)
         keys += pages
     ledger = catalog.ledger("results")

@@ -32,7 +32,9 @@ def column(text, start, end):
 
 
 def status(name, sweep_id, total, kind="sweep"):
-    return Submission(kind, sweep_id, name, NOW, total, total - 10, 10, 0, taking_part=0, is_open=False)
+    return Submission(
+        kind, sweep_id, name, NOW, total, total - 10, 10, 0, taking_part=0, is_open=False, is_withdrawn=False
+    )
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])

@@ -119,7 +119,7 @@ def test_a_port_in_use_changes_no_page(tmp_path):
 
 
 def test_an_unknown_sweep_and_an_empty_root_are_said(tmp_path):
-    with pytest.raises(InputError, match="no sweep has been submitted"):
+    with pytest.raises(InputError, match="there is no root"):
         gallery(tmp_path)
     submitted(write_pictures(tmp_path))
     with pytest.raises(InputError, match="no sweep 'two'"):

@@ -23,6 +23,7 @@ def nst(*arguments, cwd, **options):
 
 
 def test_an_output_that_is_full_is_said(tmp_path):
+    (tmp_path / "out").mkdir()
     with Path("/dev/full").open("w") as full:
         ended = nst("status", "--root", tmp_path / "out", cwd=tmp_path, stdout=full)
     assert ended.returncode == CHANGE_SOMETHING

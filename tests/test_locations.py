@@ -21,7 +21,8 @@ def test_each_spelling_of_a_file_is_the_same_file(text):
 
 
 @pytest.mark.parametrize(
-    "name", ["a%2e%2e/b.png", "q?mark.png", "a\\b.png", "c#.png", "data:x.png", " file:/x", "é.png"]
+    "name",
+    ["a%2e%2e/b.png", "q?mark.png", "a\\b.png", "c#.png", "data:x.png", " file:/x", "é.png", "./s3//x", "a//b.png"],
 )
 def test_a_local_path_is_taken_literally(name):
     assert parse_location(name) == Location("file", name)
@@ -40,6 +41,9 @@ def test_a_protocol_is_known_in_any_case():
         ("a\0b", "expected a path or a URI"),
         ("s3:/bucket/a.png", "write s3://"),
         ("HTTP:/host/a.png", "write http://"),
+        ("s3//bucket/a.png", "s3// without its colon; write s3://"),
+        ("GS//bucket", "write gs://, or ./GS// for a local path"),
+        ("s4:/bucket/a.png", "did you mean s3://"),
         ("file://photos/a.png", "the host 'photos'"),
         ("file://", "file:///path"),
         ("htps://host/a.png", "did you mean https://"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from tasks.layout import (
     checkpoint_key,
     copy_key,
     evidence_key,
+    input_key,
     picture_key,
     preview_key,
     samples_key,
@@ -64,6 +66,11 @@ NAMED: dict[str, bytes] = {
     samples_key("begun", 5): b"5", checkpoint_key("begun", 5, "c" * 64): b"half a training",
     evidence_key("sick", 1, "json"): b"{}",
     "gallery/s-1/index.html": head(1).encode(), f"gallery/s-1/inputs/{head(1)}": b"shown",
+    **{input_key(digest(name), ".PNG"): name.encode() for name in ("content", "one", "two", "mask", "start", "file")},
+    **{input_key(digest(name), ""): name.encode() for name in ("in vain", "learnt", "parent", "planned", "unread")},
+    "state/plans/aaaa.json": b'{"nst_version": "98", "uri": "s3://b/r/inputs/' + digest("planned").encode() + b'"}',
+    "state/plans/bbbb.json": b'{"nst_version": "99", "c": "inputs/' + digest("unread").encode() + b'.png"}',
+    "inputs/mine.png": b"a person's",
     "pictures/notes.txt": b"a person's", "previews/README": b"too", "models/mine.safetensors": b"too",
 }  # fmt: skip
 ORPHANS: dict[str, dict[str, bytes]] = {
@@ -78,6 +85,7 @@ ORPHANS: dict[str, dict[str, bytes]] = {
     "samples of models": {samples_key("given up", 5): b"5"},
     "checkpoints of trained models": {checkpoint_key("trained", 10, "d" * 64): b"done"},
     "large inputs beside pages": {f"gallery/s-1/inputs/{head(2)}": b"gone", f"gallery/no-page/inputs/{head(1)}": b"x"},
+    "copies of inputs": {input_key(digest("withdrawn"), ".jpg"): b"w", input_key(digest("of nobody"), ".pth"): b"o"},
 }
 ALL = {key: data for objects in ORPHANS.values() for key, data in objects.items()}
 
@@ -93,7 +101,16 @@ def root(store: Store) -> Root:
     for key, data in {**NAMED, **ALL}.items():
         opened.store.put(key, data)
     catalog = opened.catalog
-    catalog.commit("results", "s", "b1", [row("cell", preview_steps="[10, 20]"), row("clip", "gif")])
+    inputs = {
+        "content_digest": digest("content"), "style_digests": json.dumps([digest("one"), digest("two")]),
+        "content_mask_digest": digest("mask"), "init_digest": digest("start"),
+        "weights_digest": f"sha256-{digest('file')}",
+    }  # fmt: skip
+    catalog.commit("results", "s", "b1", [row("cell", preview_steps="[10, 20]", **inputs), row("clip", "gif")])
+    failed = {"cell_id": KILLED, "attempt": 1, "content_digest": digest("in vain")}
+    catalog.commit("failures", "s", "f", [failed])
+    learnt = {"style_digests": json.dumps([digest("learnt")]), "parent_model": digest("parent")}
+    catalog.commit("models", "m", "u", [{"model_id": "taught", "weights_digest": digest("weights"), **learnt}])
     catalog.commit("frames", "s", "f", [{"frame_key": "f", "picture_digest": digest("frame")}])
     catalog.commit("models", "m", "t", [{"model_id": "trained", "weights_digest": digest("weights")}])
     for table in ("results", "frames", "models"):
@@ -190,6 +207,23 @@ def test_a_row_that_is_committed_after_the_listing_keeps_its_picture(root: Root)
     kept = of_picture("killed")
     assert set(ALL) & keys(root) == set(kept)
     assert fsck(Root(root.uri), read_data=0).counts["orphan pictures"] == 0
+
+
+@pytest.mark.parametrize("store", ["local", "s3"], indirect=True)
+def test_a_plan_that_is_stored_after_the_listing_keeps_what_it_names(root: Root) -> None:
+    key = input_key(digest("withdrawn"), ".jpg")
+
+    def submit() -> None:
+        root.store.put("state/plans/cccc.json", f'{{"uri": "{root.store.url(key)}"}}'.encode())
+
+    remove_orphans(watched(root, "list", submit, "inputs/"), grace=-2)
+    assert set(ALL) & keys(root) == {key}
+
+
+def test_copies_that_nobody_names_are_noted(root: Root) -> None:
+    root.store.delete("state/plans/bbbb.json")
+    (note,) = [note for note in fsck(root, read_data=0).notes if "copies of inputs" in note]
+    assert note.startswith("3 copies of inputs (8 bytes) belong to no result, failure, model or open plan")
 
 
 @local

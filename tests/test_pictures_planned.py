@@ -39,11 +39,14 @@ def test_one_of_many_costs_its_own_cells_and_is_told(folder, named):
     for name in ("cat", "dog"):
         (folder / f"{name}.png").rename(folder / "photos" / f"{name}.png")
     (folder / "photos/empty.png").write_bytes(b"")
+    (folder / "photos/text.png").write_bytes(b"this is no picture")
     prepared = plan(folder, f"{START}contents: {named}\n{DEEP}\n")
-    assert prepared.plan.total == 3
+    assert prepared.plan.total == 4
     (note,) = prepared.notes
-    assert note.startswith("1 of 3 contents cannot be used: ")
-    assert note.endswith("empty.png: the file is empty")
+    title, first, second = note.splitlines()
+    assert title == "2 of 4 contents cannot be used:"
+    assert first.endswith("empty.png: the file is empty")
+    assert "text.png: not a picture in a known format" in second
     assert prepared.to_json()["remarks"][-1] == note
 
 

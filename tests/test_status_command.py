@@ -20,11 +20,12 @@ from yaml import safe_dump
 
 from flows.__main__ import app
 from flows.order.request import Request, order_of
-from flows.order.submission import submit_order
+from flows.order.submission import submit_order, withdraw
 from nst.errors import InputError
 from tasks.catalog import Catalog
 from tasks.heartbeat import FRESH_S, TRAININGS, beating
 from tasks.models.choose import TRAINING_METHOD
+from tasks.removal import plan_removal, remove
 from tasks.root import Root, open_root
 
 if TYPE_CHECKING:
@@ -189,7 +190,77 @@ def test_failures_are_counted_by_their_last_cause(tmp_path: Path) -> None:
     assert (shown["done"], shown["failed"], shown["not_tried"], shown["state"]) == (1, 3, 1, "incomplete")
     assert "  2 cells: InputError: no picture" in text
     assert "  1 cell: InputError: no disk" in text
-    assert shown["next"] == f"nst run 'lists/first one.yaml' --root {root.uri}"
+    assert shown["next"] == f"nst run 'lists/first one.yaml' --root {root.typed}"
+
+
+def fail(root: Root, cell: str, **more: Any) -> None:
+    """Put a failed attempt at a cell on record; `method` and `model_id` for a model."""
+    attempt = 1 + root.catalog.counts("failures").get(cell, 0)
+    row = {"cell_id": cell, "attempt": attempt, "error_class": "InputError", "error_message": f"broken {attempt}"}
+    root.catalog.commit("failures", cell, f"f{attempt}", [{**row, **more}])
+
+
+@pytest.mark.parametrize("where", ["local", "s3"])
+def test_what_was_withdrawn_is_called_so_also_while_participants_leave(
+    folder: Path, where: str, request: pytest.FixtureRequest
+) -> None:
+    """Until it is submitted again, or is done by whoever: then the note is of no account, or gone."""
+    uri = str(folder / "out") if where == "local" else f"{request.getfixturevalue('s3').bucket()}/lab"
+    prepared = submit(folder / "m.yaml", uri)
+    root, (first, *others) = prepared.root, prepared.ids
+    assert [plan.identity for plan in withdraw(root, "tiny")] == [prepared.identity]
+    now = time.time()
+    publish(root, now - 600, **{prepared.identity: [first]})
+    publish(root, now, **{prepared.identity: others[:1]})
+    with beating(root.store, prepared.identity):
+        shown, text = told("tiny", "--root", uri), nst("tiny", "--root", uri)
+        assert (shown["state"], shown["taking_part"], shown["seconds_left"]) == ("withdrawn", 1, None)
+        assert f"sweep tiny ({prepared.identity}), withdrawn" in text
+        assert [each["state"] for each in told("--root", uri)["submissions"]] == ["withdrawn"]
+        assert nst("--root", uri).splitlines()[-1].endswith(" withdrawn")
+    assert shown["next"].startswith(f"nst submit {folder}/m.yaml --root ")
+    submit(folder / "m.yaml", uri)
+    assert root.store.list("state/withdrawn/") == []
+    assert told("tiny", "--root", uri)["state"] == "open"
+    withdraw(root, "tiny")
+    publish(root, now, **{prepared.identity: others[1:]})
+    assert told("tiny", "--root", uri)["state"] == "done"
+    remove(root, plan_removal(root, prepared.identity, "tiny"))
+    assert root.store.list("state/withdrawn/") == []
+
+
+def test_what_is_to_be_tried_again_has_not_failed_yet(folder: Path) -> None:
+    uri = str(folder / "out")
+    prepared = submit(folder / "m.yaml", uri)
+    root, (one, two, *_) = prepared.root, prepared.ids
+    for cell in (one, two):
+        fail(root, cell)
+    assert [told("tiny", "--root", uri)[key] for key in ("failed", "not_tried")] == [2, 2]
+    root.store.delete(f"state/plans/{prepared.identity}.json")
+    assert [told("tiny", "--root", uri)[key] for key in ("failed", "not_tried")] == [2, 2], "nobody tries them"
+    (folder / "one.csv").write_text(f"cell_id\n{one}\n")
+    submit_order(order_of(Request(str(folder / "m.yaml"), open_root(uri), only=str(folder / "one.csv"))))
+    shown = told("tiny", "--root", uri)
+    assert [shown[key] for key in ("failed", "not_tried")] == [1, 3], "the other is not chosen"
+    assert shown["failures"] == [{"cause": "InputError: broken 1", "count": 1}]
+    submit(folder / "m.yaml", uri)
+    shown, (listed,) = told("tiny", "--root", uri), told("--root", uri)["submissions"]
+    assert [shown[key] for key in ("failed", "not_tried")] == [listed[key] for key in ("failed", "not_tried")] == [0, 4]
+    assert shown["failures"] == []
+    fail(root, one)
+    shown = told("tiny", "--root", uri)
+    assert (shown["failed"], shown["failures"]) == (1, [{"cause": "InputError: broken 2", "count": 1}])
+
+
+def test_models_that_are_to_be_trained_again_have_not_failed_yet(folder: Path) -> None:
+    uri = str(folder / "out")
+    model = planned(folder / "learn.yaml", uri).ids[0]
+    fail(open_root(uri), model, model_id=model, method=TRAINING_METHOD)
+    root = submit(folder / "learn.yaml", uri).root
+    shown = told("learn", "--root", uri)
+    assert (shown["failed"], shown["not_tried"], shown["failures"]) == (0, 2, [])
+    fail(root, model, model_id=model, method=TRAINING_METHOD)
+    assert [told("learn", "--root", uri)[key] for key in ("failed", "not_tried")] == [1, 1]
 
 
 def test_what_to_type_next_repeats_the_changes_of_the_manifest(folder: Path) -> None:
@@ -211,7 +282,7 @@ def test_the_page_is_named_where_there_is_one(tmp_path: Path) -> None:
     root.store.put("gallery/first-aaaa1111/index.html", b"page")
     shown = told("first", "--root", root.uri)
     assert shown["page"] == f"{root.uri}/gallery/first-aaaa1111/index.html"
-    assert (shown["state"], shown["next"]) == ("done", f"nst gallery aaaa1111 --open --root {root.uri}")
+    assert (shown["state"], shown["next"]) == ("done", f"nst gallery aaaa1111 --open --root {root.typed}")
     assert shown["page"] in nst("first", "--root", root.uri)
 
 

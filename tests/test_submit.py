@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shlex
 import shutil
 import time
 
@@ -18,9 +20,12 @@ from flows.order.request import Request, order_of
 from flows.order.submission import submit_order, watch_order
 from nst.errors import InputError
 from tasks.fsck.check import fsck
+from tasks.fsck.orphans import remove_orphans
 from tasks.planning.plan_files import close, open_plans
 from tasks.planning.uploading import uploaded
+from tasks.removal import plan_removal, remove
 from tasks.root import open_root
+from tasks.status import sweep_statuses
 from tasks.store import open_store
 
 
@@ -54,6 +59,7 @@ def test_a_sweep_is_submitted_to_a_bucket_and_done_where_its_files_are_not(folde
         data = (folder / f"{name}.png").read_bytes()
         assert store.get(f"inputs/{hashlib.sha256(data).hexdigest()}.png") == data
     first = plans(root)
+    assert remove_orphans(opened, grace=-2) == (0, 0), "the plan names them"
     again = nst(folder, "submit", "m.yaml", "--root", root)
     assert "submitted before, 4 cells still to be done" in again.stdout
     assert plans(root) == first
@@ -66,6 +72,13 @@ def test_a_sweep_is_submitted_to_a_bucket_and_done_where_its_files_are_not(folde
     assert opened.catalog.keys("results") == set(cells)
     assert fsck(opened).ok
     assert plans(root) == []
+    assert remove_orphans(opened, grace=-2)[0] == 0, "the rows name them"
+    assert len(store.list("inputs/")) == 3
+    (status,) = sweep_statuses(opened)
+    remove(opened, plan_removal(opened, status.sweep_id, "tiny"))
+    assert "3 copies of inputs" in "".join(fsck(opened).notes)
+    assert remove_orphans(opened, grace=-2)[0] >= 3
+    assert store.list("inputs/") == []
 
 
 def test_who_watches_sees_it_done_by_others(folder):
@@ -137,6 +150,54 @@ def test_what_is_copied_below_a_bucket_stays_there_whatever_becomes_of_the_files
     assert plans(root) == first
 
 
+@pytest.mark.parametrize("command", [("submit",), ("run", "--inline", "--devices", "cpu")])
+def test_each_picture_that_cannot_be_used_is_named_before_anything_is_handed_over(folder, command):
+    (folder / "photos").mkdir()
+    (folder / "cat.png").rename(folder / "photos/cat.png")
+    for name in ("empty", "gone"):
+        (folder / f"photos/{name}.png").write_bytes(b"")
+    (folder / "m.yaml").write_text(yaml.safe_dump({**TINY_MANIFEST, "contents": "photos"}))
+    told = nst(folder, command[0], "m.yaml", *command[1:])
+    _, title, *faults = told.stderr.splitlines()[:4]
+    assert title == "note: 2 of 3 contents cannot be used:"
+    for name, fault in zip(("empty", "gone"), faults, strict=True):
+        assert fault.endswith(f"photos/{name}.png: the file is empty")
+
+
+@pytest.mark.parametrize("where", ["local", "s3"])
+def test_an_older_sweep_of_the_same_name_that_is_open_is_told_and_left_as_it_is(folder, where, request):
+    root = str(folder / "our out") if where == "local" else request.getfixturevalue("s3").bucket()
+    assert nst(folder, "submit", "m.yaml", "--root", root).stderr.count("note: ") == 0
+    before = planned(folder / "m.yaml", root)
+    before.root.catalog.commit("results", before.identity, "one", [{"cell_id": before.ids[0]}])
+    (folder / "m.yaml").write_text(yaml.safe_dump(TINY_MANIFEST | {"contents": "dog.png", "sweep": {"seed": [7]}}))
+    (folder / "other.yaml").write_text(yaml.safe_dump(TINY_MANIFEST | {"name": "other", "sweep": {"seed": [8]}}))
+    assert nst(folder, "submit", "other.yaml", "--root", root).stderr.count("note: ") == 0
+    told = nst(folder, "submit", "m.yaml", "--root", "our out" if where == "local" else root)
+    older = before.identity[:8]
+    cancel = f"nst cancel {older} --root {shlex.quote(root)}"
+    note = f"note: an older sweep tiny ({older}) is still open, 3 of 4 cells not tried yet; `{cancel}` withdraws it"
+    assert note in told.stderr.splitlines()
+    assert len(plans(root)) == 3
+    ran = nst(folder, "run", "m.yaml", "--inline", "--devices", "cpu", "--root", root)
+    assert (ran.returncode, note in ran.stderr.splitlines()) == (0, True)
+    withdrawn = nst(folder.parent, *shlex.split(cancel)[1:])
+    assert withdrawn.returncode == 0, withdrawn
+    assert f"tiny ({older}): withdrawn" in withdrawn.stdout
+
+
+def test_what_to_type_next_can_be_typed_in_any_folder(folder, tmp_path):
+    """Of a manifest and a root that were named by relative paths."""
+    assert nst(folder, "submit", "m.yaml", "--root", "our out").returncode == 0
+    assert nst(folder, "cancel", "tiny", "--root", "our out").returncode == 0
+    for word in ("submit", "work", "gallery"):
+        shown = nst(folder, "status", "tiny", "--root", "our out", "--json")
+        command = shlex.split(json.loads(shown.stdout)["next"])
+        assert command[:2] == ["nst", word]
+        assert nst(tmp_path, *[each for each in command[1:] if each != "--open"]).returncode == 0
+    assert not (tmp_path / "our out").exists()
+
+
 def test_what_is_done_already_is_told(folder):
     one = {**TINY_MANIFEST, "contents": "cat.png", "sweep": {"style_weight": [3]}}
     (folder / "one.yaml").write_text(yaml.safe_dump(one))
@@ -174,6 +235,26 @@ def test_an_open_sweep_that_is_removed_is_open_no_more(folder, s3):
     assert plans(root) == before
     assert nst(folder, "rm", "tiny", "--yes", "--root", root).returncode == 0
     assert plans(root) == []
+
+
+def test_a_copy_that_is_removed_while_it_is_submitted_is_there_in_the_end(folder, s3, monkeypatch):
+    """Nobody named it when `nst repair` looked."""
+    order = order_of(Request(str(folder / "m.yaml"), open_root(s3.bucket(), probed=True)))
+    store, copy = (
+        order.prepared.root.store,
+        f"inputs/{hashlib.sha256((folder / 'cat.png').read_bytes()).hexdigest()}.png",
+    )
+    put = store.put
+
+    def putting(key, data, **how):
+        if key.startswith("state/plans/"):
+            assert store.head(copy) is not None
+            store.delete(copy)
+        return put(key, data, **how)
+
+    monkeypatch.setattr(store, "put", putting)
+    submit_order(order)
+    assert store.get(copy) == (folder / "cat.png").read_bytes()
 
 
 def test_a_file_that_changes_while_it_is_submitted_is_told(folder, s3):

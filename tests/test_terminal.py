@@ -44,6 +44,7 @@ def test_a_root_with_brackets_and_a_manifest_with_escapes(tmp_path):
     name = "bad\x1b[31m.yaml"
     (tmp_path / name).write_text("name: 3\n")
 
+    (tmp_path / "[x]y").mkdir()
     assert f"{tmp_path}/[x]y" in nst("status", "--root", "[x]y", cwd=tmp_path).stdout
     refused = nst("plan", name, cwd=tmp_path)
     assert refused.returncode == 2

@@ -98,7 +98,13 @@ def test_what_a_killed_run_left_is_done_without_its_manifest(folder):
     batches = [line for line in told if line["event"] == "batch"]
     assert sum(line["done"] for line in batches) == last["done"] == begun["to_do"]
     assert {line["participant"] for line in lines} == {begun["participant"]}
-    assert sum(line["cells"] for line in told if line["event"] == "taken") == last["done"]
+    taken = [line for line in told if line["event"] == "taken"]
+    assert sum(line["cells"] for line in taken) == last["done"]
+    assert sorted(batch for line in taken for batch in line["batches"]) == sorted(line["batch"] for line in batches)
+    stretches = [stretch for line in taken for stretch in line["stretches"]]
+    over = {line["stretch"] for line in told if line["event"] == "taken_over"}
+    assert over < set(stretches)
+    assert len(set(stretches)) == len(stretches) == len(batches), "a plan this small has as many as batches"
     for line in lines:
         assert list(line) == ["at", "event", "host", "pid", *documented()[line["event"]]]
     assert {line["device"] for line in batches} == {"cpu"}
@@ -162,6 +168,16 @@ def test_a_machine_that_lacks_an_input_says_so_and_harms_nothing(folder):
     assert open_root(str(root)).catalog.counts("failures") == {}
     assert " open" in start(folder, "status").ended().stdout.splitlines()[-1]
     assert len(keys(root, "state/plans/")) == 1
+    shown = start(folder, "status", "open").ended().stdout
+    assert re.search(
+        rf"^  {re.escape(socket.gethostname())}, which looked .* ago: .*cat\.png does not exist", shown, re.MULTILINE
+    )
+    (left_out,) = json.loads(start(folder, "status", "open", "--json").ended().stdout)["left_out"]
+    assert left_out["host"] == socket.gethostname()
+    assert "cat.png does not exist" in left_out["error"]
+    write_pictures(folder)
+    assert start(folder, "work", "--devices", "cpu", "--log-json").ended().returncode == 0
+    assert keys(root, "state/hindrances/") == []
 
 
 @pytest.mark.parametrize(("error", "told"), [(Stopped("enough"), []), (InputError("no picture"), ["failed"])])
@@ -257,11 +273,13 @@ def test_what_is_withdrawn_is_left_by_whoever_takes_part(folder, command):
     assert 2 <= done < CELLS
     assert open_root(str(root)).catalog.counts("failures") == {}
     assert keys(root, "state/plans/") == keys(root, "state/running/") == []
+    assert " withdrawn" in start(folder, "status").ended().stdout.splitlines()[-1]
     nobody = start(folder, "cancel", "open").ended()
     assert nobody.returncode == 2
     assert "nothing named 'open' is open below" in nobody.stderr
     again = start(folder, "submit", "m.yaml").ended()
     assert f"{done} done already, {CELLS - done} to do" in again.stdout
+    assert keys(root, "state/withdrawn/") == []
     assert start(folder, "work", "--devices", "cpu").ended().returncode == 0
     assert len(open_root(str(root)).catalog.keys("results")) == CELLS
     assert fsck(open_root(str(root))).ok

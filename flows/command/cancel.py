@@ -25,7 +25,7 @@ def cancel(
     from flows.order.submission import withdraw
     from tasks.root import open_root
 
-    opened = open_root(root)
+    opened = open_root(root, must_exist=True)
     for plan in withdraw(opened, sweep):
         out.say(f"{plan.name} ({plan.identity[:8]}): withdrawn; what is done stays, nst submit takes up the rest")
         if runs := take_back(plan.identity, opened):

@@ -41,7 +41,7 @@ def compare(
     from tasks.root import open_root
     from tasks.status import find_sweeps
 
-    opened = open_root(root)
+    opened = open_root(root, must_exist=True)
 
     @cache
     def sweep(wanted: str) -> str | None:

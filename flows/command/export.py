@@ -42,7 +42,7 @@ def export(
     from tasks.root import open_root
     from tasks.status import find_sweeps
 
-    opened = open_root(root)
+    opened = open_root(root, must_exist=True)
     refuse_root(opened.store, folder)
     if not export_named_model(opened, sweep, folder, out, page=page):
         found, *others = find_sweeps(opened, sweep)

@@ -52,7 +52,7 @@ def gallery(
     """
     from tasks.root import open_root
 
-    opened = open_root(root, probed=True)
+    opened = open_root(root, probed=True, must_exist=True)
     names = sweeps or []
     found = _chosen(opened, names)
     if serve:

@@ -56,7 +56,7 @@ def judge(
     from tasks.work.devices import choose_devices
     from tasks.work.judge_sweep import judge_sweep
 
-    opened = open_root(root, probed=True)
+    opened = open_root(root, probed=True, must_exist=True)
     found = find_sweeps(opened, sweep)
     weights = named_weights(squeezenet, vgg19, vgg19_input, opened.store)
     for line in weights.missing:

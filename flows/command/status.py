@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -15,11 +16,13 @@ from flows.command.terminal import Terminal
 from flows.counted import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tasks.status.detail import Detail
     from tasks.status.submissions import Overview, Submission
 
 _SHOWN: Final = 5
-"""Causes of failures that are shown."""
+"""Causes of failures that are shown, and machines that cannot take part."""
 
 out = Terminal()
 err = Terminal(stderr=True)
@@ -41,7 +44,7 @@ def status(
     from tasks.status.detail import detail
     from tasks.status.submissions import overview
 
-    opened = open_root(root)
+    opened = open_root(root, must_exist=True)
     there_is = overview(opened, sweep)
     if not sweep:
         if as_json:
@@ -55,9 +58,11 @@ def status(
         err.say(f"showing {found.id[:8]}, the newest called {sweep}; others: {ids}")
     shown = detail(opened, there_is, found)
     if as_json:
-        typer.echo(json.dumps({"root": opened.uri, **shown.to_json(), "next": _next(shown, root) or None}, indent=2))
+        typer.echo(
+            json.dumps({"root": opened.uri, **shown.to_json(), "next": _next(shown, opened.typed) or None}, indent=2)
+        )
     else:
-        print_detail(shown, root, out)
+        print_detail(shown, opened.typed, out)
 
 
 def print_overview(there_is: Overview, told: Terminal) -> None:
@@ -82,7 +87,7 @@ def print_detail(shown: Detail, root: str, told: Terminal) -> None:
 
     Args:
         shown: What is known of it.
-        root: The root as the user wrote it.
+        root: The root as it is typed in any folder.
         told: Where it is printed.
     """
     about = shown.submission
@@ -103,14 +108,22 @@ def print_detail(shown: Detail, root: str, told: Terminal) -> None:
         since = _age(each.silent_s)
         silent = "" if each.is_alive else ": silent, so that others take over what it had in hand"
         told.say(f"  {each.id} on {each.host or 'an unknown machine'}, process {each.pid}, last seen {since}{silent}")
-    if shown.causes:
-        told.say("failed because of")
-    for cause in shown.causes[:_SHOWN]:
-        told.say(f"  {counted(cause.number, about.noun)}: {cause.text}")
-    if len(shown.causes) > _SHOWN:
-        told.say(f"  and {counted(len(shown.causes) - _SHOWN, 'causes')} more; --json lists all")
+    left_out = [f"{each.host}, which looked {_ago(each.at)}: {each.error}" for each in shown.left_out]
+    _list("cannot take part", left_out, "machines", told)
+    causes = [f"{counted(cause.number, about.noun)}: {cause.text}" for cause in shown.causes]
+    _list("failed because of", causes, "causes", told)
     if command := _next(shown, root):
         told.say(f"{'next:':11}{command}")
+
+
+def _list(title: str, lines: Sequence[str], noun: str, told: Terminal) -> None:
+    """Show the first of some lines below a title, and how many more there are; nothing if there are none."""
+    if lines:
+        told.say(title)
+    for line in lines[:_SHOWN]:
+        told.say(f"  {line}")
+    if len(lines) > _SHOWN:
+        told.say(f"  and {counted(len(lines) - _SHOWN, noun)} more; --json lists all")
 
 
 def _pace(shown: Detail) -> str:
@@ -129,17 +142,22 @@ def _age(seconds: float) -> str:
     return f"{duration(max(0.0, seconds))} ago"
 
 
+def _ago(at: datetime) -> str:
+    return _age((datetime.now(UTC) - at).total_seconds())
+
+
 def _next(shown: Detail, root: str) -> str:
     """Return the command that its user is likely to want, "" where there is none."""
     about, at = shown.submission, f"--root {shlex.quote(root)}"
-    if about.is_open or about.taking_part:
+    if about.is_open or about.state == "running":
         return f"nst work {at} --sweep {about.id[:8]}"
     if about.state == "done":
         return f"nst gallery {about.id[:8]} --open {at}"
     if not shown.manifest:
         return ""
     changes = f" {shown.changes}" if shown.changes else ""
-    return f"nst run {shlex.quote(shown.manifest)}{changes} {at}"
+    command = "nst submit" if about.state == "withdrawn" else "nst run"
+    return f"{command} {shlex.quote(shown.manifest)}{changes} {at}"
 
 
 def _state(about: Submission) -> Text:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.command.options import RootOption  # noqa: TC001  typer reads annotations at run time
 from flows.command.terminal import Terminal
 from flows.counted import counted
+
+if TYPE_CHECKING:
+    from tasks.root import Root
 
 out = Terminal()
 err = Terminal(stderr=True)
@@ -43,6 +46,7 @@ def submit(
     err.say(f"reading and planning {manifest}")
     from flows.command.progress import ProgressBar
     from flows.order.handing import hand_over
+    from flows.order.remarks import remarks
     from flows.order.request import Request, order_of
     from flows.order.submission import submit_order, watch_order
     from nst.errors import LeftAlone
@@ -52,12 +56,14 @@ def submit(
         manifest, open_root(root, probed=True), inputs, confirmed=yes, overrides=tuple(overrides or ()), only=only
     )
     order = order_of(request)
+    for remark in remarks(order):
+        err.say(remark)
     submitted = submit_order(order)
     out.say(submitted.line())
     if order.to_do:
         handed = hand_over(order, priority)
         if handed is None:
-            out.say(_who_does_it(order.prepared.root.uri))
+            out.say(_who_does_it(order.prepared.root))
         else:
             out.say(f"handed to {counted(handed.workers, 'workers')}, as {handed.name}: {handed.page or 'no page'}")
     if watch and order.to_do:
@@ -67,7 +73,7 @@ def submit(
                 for done, total, note in watch_order(order):
                     bar.show(done, total, note)
         except KeyboardInterrupt:
-            how = f"nst status {shlex.quote(name)} shows how far it is"
+            how = f"nst status {shlex.quote(name)} --root {shlex.quote(order.prepared.root.typed)} shows how far it is"
             raise LeftAlone(f"{name} goes on without being watched; {how}") from None
         out.say(f"{done:,} of {counted(total, order.noun)}{f', {note}' if note else ''}")
         if done < submitted.done + submitted.to_do:
@@ -75,9 +81,8 @@ def submit(
             raise typer.Exit(1)
 
 
-def _who_does_it(uri: str) -> str:
+def _who_does_it(root: Root) -> str:
     """Return the command that takes part in what is below a root, and where it can be typed."""
-    if uri.startswith("file://"):
-        where = "on this machine, or on another that has this folder at the same path"
-        return f"nst work --root {shlex.quote(uri.removeprefix('file://'))} does it, {where}"
-    return f"nst work --root {shlex.quote(uri)} does it, on any machine"
+    is_local = root.uri.startswith("file://")
+    where = "on this machine, or on another that has this folder at the same path" if is_local else "on any machine"
+    return f"nst work --root {shlex.quote(root.typed)} does it, {where}"

@@ -37,7 +37,7 @@ def rm(
     from tasks.root import open_root
     from tasks.status import find_sweeps
 
-    opened = open_root(root, probed=yes)
+    opened = open_root(root, probed=yes, must_exist=True)
     ended = finish_removals(opened) if yes else 0
     if ended:
         out.say(f"ended {counted(ended, 'removals')} that had begun before")
@@ -81,14 +81,15 @@ def repair(
     """Drop rows whose picture is gone or differs, and remove what no row names and plans that are damaged.
 
     The rows run again with the next `nst run`; rows of frames of clips, and of models whose weights are gone, likewise.
-    What no row names was left by batches that were killed, or that two runs computed at once.
+    What no row names was left by batches that were killed, or that two runs computed at once. Copies of inputs were
+    left by sweeps that were removed or withdrawn.
     """
     from tasks.fsck.orphans import remove_orphans
     from tasks.fsck.repair import plan_repair
     from tasks.fsck.repair import repair as do_repair
     from tasks.root import open_root
 
-    opened = open_root(root, probed=yes)
+    opened = open_root(root, probed=yes, must_exist=True)
     planned = plan_repair(opened, read_data=read_data, grace=grace * 3600)
     _list("cells whose picture is gone or differs, or lacks frames", planned.cells)
     _list("frames of clips whose picture is gone or differs", planned.frames)

@@ -95,7 +95,7 @@ def _work(wanted: Wanted, root: str, told: Terminal) -> int:
             screen, codes = _Screen(bar), [0]
             for summary in take_part(wanted, engine, screen):
                 codes.append(summary.exit_code)
-                for line in summary.lines(root):
+                for line in summary.lines(wanted.root.typed):
                     told.say(line)
             if screen.has_left_out:
                 return 1

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from flows.order.remarks import remarks
 from flows.order.request import Request, order_of
 from flows.order.submission import submit_order
 from nst.errors import NstError, TransientError
@@ -140,7 +141,8 @@ def _answered(root: Root, key: str, inputs: str, hand_over: HandOver) -> Answer:
     name = key.removeprefix(INBOX)
     try:
         order = order_of(Request(root.store.url(key), root, inputs))
-        lines = [submit_order(order).line()]
+        noted = list(remarks(order))
+        lines = [submit_order(order).line(), *noted]
         if order.to_do:
             lines.append(hand_over(order))
         if order.page:

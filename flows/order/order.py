@@ -50,6 +50,11 @@ class Order(ABC, Generic[Prepared]):
         return ""
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What is odd about the inputs and costs some cells or less, such as pictures that cannot be used."""
+        return ()
+
+    @property
     def most_workers(self) -> int:
         """Number of workers that can have something to do at the same time."""
         return self.to_do

@@ -21,6 +21,7 @@ from flows.order.sweep import SweepOrder
 from flows.order.training import TrainingOrder
 from nst.errors import InputError, LeftAlone, TransientError, UserError, Withdrawn
 from tasks.events import event
+from tasks.planning.hindrances import note_hindrance, overcome_hindrance
 from tasks.planning.plan_files import open_plans, read_plans
 from tasks.planning.stored import prepare_stored
 from tasks.planning.sweep import PreparedSweep
@@ -218,6 +219,7 @@ def _open_orders(
             leave_out(error, stored)
             resting.rest(stored)
             continue
+        overcome_hindrance(wanted.root.store, stored.identity)
         if isinstance(prepared, PreparedSweep):
             yield stored, SweepOrder(prepared, wanted.devices)
         else:
@@ -225,9 +227,14 @@ def _open_orders(
 
 
 def _leave_out(wanted: Wanted, audience: Audience, error: NstError, stored: StoredPlan | None) -> None:
-    """Tell why a plan, or for the moment the whole root, is left out; whoever does not stay is ended by its store."""
+    """Tell why a plan, or for the moment the whole root, is left out; whoever does not stay is ended by its store.
+
+    Below the root it is told, too: who waits for the plan does not read the logs of all machines.
+    """
     if isinstance(error, TransientError) and not wanted.stay:
         raise error
+    if stored and isinstance(error, UserError):
+        note_hindrance(wanted.root.store, stored.identity, error)
     about = {"sweep": stored.identity} if stored and stored.sweep else {}
     name = stored.name if stored else wanted.root.uri
     event("left_out", **about, name=name, error=str(error))

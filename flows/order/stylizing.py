@@ -163,8 +163,13 @@ def _chunks(run: Run, sharing: Sharing, rates: LearnedRates, publish: Callable[[
         chunk = Chunk(tuple(run.account.takes(run.prepared.job(batch)) for batch in batches))
         run.begun.update(job.key for job in chunk.jobs)
         run.page.begun(chunk.jobs)
-        in_hand = {"batches": len(batches), "cells": sum(len(batch.cells) for batch in batches)}
-        event("taken", **run.summary.about(), **in_hand)
+        event(
+            "taken",
+            **run.summary.about(),
+            stretches=sharing.stretches_of(batches),
+            batches=[batch.batch_id for batch in batches],
+            cells=sum(len(batch.cells) for batch in batches),
+        )
         yield chunk
 
 

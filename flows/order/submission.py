@@ -22,6 +22,7 @@ from tasks.planning.stored import submit as store_plan
 from tasks.planning.sweep import PreparedSweep
 from tasks.planning.training import register_training
 from tasks.planning.uploading import uploaded
+from tasks.planning.withdrawal import withdraw_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,6 +105,7 @@ def submit_order(order: Order[Any]) -> Submitted:
         call_with_policy(publish_all, prepared.root.catalog)
         if order.to_do:
             store_plan(prepared, must=True, continued=stored)
+            uploaded(order.prepared)  # what `nst repair` took for unnamed just before the plan was there
     return Submitted(
         what,
         order.noun,
@@ -132,6 +134,7 @@ def put_on_record(order: AnyOrder) -> AnyOrder:
     stored = find_plan(store, identity, prepared.scope) if others else None
     if stored is None or has_moved(prepared, stored):
         store_plan(prepared, must=True, continued=stored)
+        uploaded(order.prepared)  # as above
     return replace(order, prepared=prepared.counting_from(stored.failed) if stored else prepared)
 
 
@@ -177,5 +180,5 @@ def withdraw(root: Root, what: str) -> list[StoredPlan]:
         names = ", ".join(f"{plan.name} ({plan.identity[:8]})" for plan in plans) or "nothing"
         raise InputError(f"nothing named {what!r} is open below {root.uri}", hint=f"open there: {names}")
     for plan in found:
-        root.store.delete(plan.key)
+        withdraw_plan(root.store, plan)
     return found

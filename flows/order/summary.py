@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -97,7 +98,7 @@ class Summary:
         """Yield what the run did and where to look.
 
         Args:
-            root: The root as the user wrote it.
+            root: The root as it is typed in any folder.
         """
         raise NotImplementedError
 
@@ -176,7 +177,7 @@ class SweepSummary(Summary):
         return 1 if self.failed or self.lost else 0
 
     def lines(self, root: str) -> Iterator[str]:
-        """Yield what the run did and where to look; `root` as the user wrote it."""
+        """Yield what the run did and where to look; `root` as it is typed in any folder."""
         before = f", {self.done_before} were done before" if self.done_before else ""
         before += f", {self.done_by_others} by others" if self.done_by_others else ""
         left = f", {self.not_chosen} were not chosen" if self.not_chosen else ""
@@ -191,7 +192,8 @@ class SweepSummary(Summary):
             yield f"pictures: {self.gallery}"
         yield f"catalog:  {root.rstrip('/')}/catalog/results"
         if not self.judged and self.done:
-            yield f"scores that mean the same for every method: nst judge {self.name}"
+            judge = f"nst judge {shlex.quote(self.name)} --root {shlex.quote(root)}"
+            yield f"scores that mean the same for every method: {judge}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -210,7 +212,7 @@ class TrainingSummary(Summary):
         return self.failed > 0
 
     def lines(self, root: str) -> Iterator[str]:
-        """Yield what the run did and where to look; `root` as the user wrote it."""
+        """Yield what the run did and where to look; `root` as it is typed in any folder."""
         before = f", {self.done_before} were trained before" if self.done_before else ""
         before += f", {self.done_by_others} by others" if self.done_by_others else ""
         yield f"training {self.name}: {self.done} trained in {duration(self.seconds)}{before}"

@@ -88,6 +88,11 @@ class SweepOrder(Order[PreparedSweep]):
         return page_uri(self.prepared)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What is odd about the images, each kind with all that it holds of."""
+        return self.prepared.notes
+
+    @property
     def to_do(self) -> int:
         """Number of cells that are not done yet."""
         return self.prepared.plan.to_do

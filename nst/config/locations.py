@@ -32,6 +32,10 @@ _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]*\]|[^:@\[\]]*)(:\d*)?")
 """A host of the web with or without a port."""
 
 
+_LIKE_A_URI: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(:/|:|//)")
+"""How a URI begins of which a slash or the colon was forgotten."""
+
+
 class LocationError(ValueError):
     """A text that is no location, or not one that may be named here.
 
@@ -123,15 +127,7 @@ def parse_location(text: str, schemes: Sequence[str] = INPUT_SCHEMES) -> Locatio
     before, found, rest = text.partition("://")
     scheme = before.lower()
     if not found:
-        scheme, colon, rest = text.partition(":")
-        scheme = scheme.lower()
-        if colon and scheme == "file" and rest.startswith("/"):
-            return Location("file", _one_slash(rest))
-        if colon and scheme in INPUT_SCHEMES:
-            raise LocationError(
-                f"{scheme}: without its two slashes", f"write {scheme}://, or ./{scheme}: for a local path"
-            )
-        return Location("file", _one_slash(text))
+        return _without_mark(text, schemes)
     if scheme not in schemes:
         raise _unknown(before, schemes)
     if scheme == "file":
@@ -146,6 +142,22 @@ def check_uri(text: str) -> str:
     """Return a text that names a location, as it is; errors as `parse_location`."""
     parse_location(text)
     return text
+
+
+def _without_mark(text: str, schemes: Sequence[str]) -> Location:
+    """Return the local path that a text without `://` is; a mistyped URI is none, or a folder would get its name."""
+    begins = _LIKE_A_URI.match(text)
+    if not begins:
+        return Location("file", _one_slash(text))
+    found, scheme, mark = begins[0], begins[1].lower(), begins[2]
+    if scheme == "file" and mark == ":/":
+        return Location("file", _one_slash(text.partition(":")[2]))
+    if scheme in INPUT_SCHEMES:
+        lacks = "without its colon" if mark == "//" else "without its two slashes"
+        raise LocationError(f"{found} {lacks}", f"write {scheme}://, or ./{found} for a local path")
+    if mark == ":/":
+        raise _unknown(begins[1], schemes)
+    return Location("file", _one_slash(text))
 
 
 def _file(rest: str) -> Location:

@@ -20,6 +20,7 @@ from tasks.catalog.parquet import from_file, walk
 from tasks.catalog.schema import SCHEMAS
 from tasks.fsck.clips import check_clips
 from tasks.fsck.findings import Finding, Report
+from tasks.fsck.inputs import check_inputs
 from tasks.fsck.keys import KeyHistory, KeysOfFiles, first_of
 from tasks.fsck.models import check_checkpoints, check_models
 from tasks.fsck.names import check_names
@@ -55,6 +56,7 @@ def fsck(root: Root, *, read_data: float = 1.0) -> Report:
         check_clips(catalog, report)
         check_models(catalog, report)
         check_checkpoints(catalog, report)
+        check_inputs(root, report)
     else:
         report.notes.append(
             "pictures, frames, models and checkpoints were not checked: mend the problems and check again"

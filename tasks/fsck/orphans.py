@@ -13,8 +13,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nst.errors import StorageError
+from tasks.fsck.inputs import unnamed_inputs
 from tasks.heartbeat import refuse_while_running
-from tasks.layout import CLOCK, MODELS, PAGES, PICTURES, PREVIEWS, SAMPLES, THUMBNAILS, TRAININGS, parse_checkpoint_key
+from tasks.layout import (
+    CLOCK,
+    INPUTS,
+    MODELS,
+    PAGES,
+    PICTURES,
+    PREVIEWS,
+    SAMPLES,
+    THUMBNAILS,
+    TRAININGS,
+    parse_checkpoint_key,
+)
 from tasks.naming import Names
 
 if TYPE_CHECKING:
@@ -30,7 +42,7 @@ GRACE_S: Final = 86_400.0
 """For how long an object stays that no row names, seconds."""
 
 _AT_ONCE: Final = 512
-"""Objects that are removed between two looks at whether a sweep runs."""
+"""Objects that are removed between two looks at whether a sweep runs, the most of any kind."""
 
 _ONE_LISTING: Final = 50_000
 """Up to this many pictures objects are listed at once; beyond, in 256 shards."""
@@ -88,10 +100,11 @@ def remove_orphans(root: Root, grace: float = GRACE_S) -> tuple[int, int]:
     removed: list[int] = []
     for kind, stats in _each(root, names, before):
         old = [stat for stat in stats if _is_old(stat, before)]
-        for start in range(0, len(old), _AT_ONCE):
+        at_once = min(kind.at_once, _AT_ONCE)
+        for start in range(0, len(old), at_once):
             refuse_while_running(store)
             names = names.renewed()
-            some = kind.unnamed(names, store, old[start : start + _AT_ONCE], before)
+            some = kind.unnamed(names, store, old[start : start + at_once], before)
             sizes = root.catalog.ledger("results").each(remove, some)
             removed += [size for size in sizes if size is not None]
     return len(removed), sum(removed)
@@ -121,12 +134,15 @@ class _Kind:
         prefix: Where they lie.
         unnamed: Finds those that nobody names; keys of another form are none of ours.
         has_many: Whether there may be as many as pictures, in folders by two hex digits.
+        at_once: How many are removed between two looks at who names them: no more than there are requests in flight
+            where a plan may name an old one, whose date then stays.
     """
 
     name: str
     prefix: str
     unnamed: Unnamed
     has_many: bool = False
+    at_once: int = _AT_ONCE
 
 
 def _each(root: Root, names: Names, before: float) -> Iterator[tuple[_Kind, list[Stat]]]:
@@ -195,6 +211,7 @@ _KINDS: Final = (
     _Kind("samples of models", SAMPLES, _samples),
     _Kind("checkpoints of trained models", TRAININGS, _checkpoints),
     _Kind("large inputs beside pages", PAGES, _heads),
+    _Kind("copies of inputs", INPUTS, unnamed_inputs, at_once=16),
 )
 
 

@@ -9,8 +9,8 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
-from nst.config.locations import parse_location
 from nst.errors import InputError
+from tasks.store.opening import locate
 
 _WRITTEN_BY_PEOPLE: Final = ("manifests", "inbox")
 """The folders of a root in which people may lay manifests, with the images that they name beside them."""
@@ -32,7 +32,7 @@ class Bounds:
     def of(cls, within: str = "", root: str = "") -> Bounds:
         """Return the bounds, given the path of a folder and the URI or path of a root; both may be empty."""
         if root:
-            location = parse_location(root)
+            location = locate(root)
             root = real_path(location.path) if location.is_local else str(location).rstrip("/")
         return cls(real_path(within) if within else "", root)
 

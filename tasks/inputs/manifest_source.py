@@ -15,6 +15,7 @@ from nst.redaction import redacted
 from nst.yaml.text import dump
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.uris import read_uri
+from tasks.store.opening import locate
 
 if TYPE_CHECKING:
     from nst.manifest.declaration import Declaration
@@ -59,6 +60,14 @@ class ManifestSource:
     def whole(self) -> str:
         """A manifest that says the same by itself, without others that it extends. Only of a manifest that holds."""
         return dump({key: value for key, value in self.declaration.raw.items() if key != "extends"})
+
+    @property
+    def place(self) -> str:
+        """Where it lies, as an absolute path or a URI; "" if a program wrote it."""
+        location = locate(self.uri)
+        if self.uri == _DICTIONARY or not location.is_local:
+            return "" if self.uri == _DICTIONARY else self.uri
+        return os.path.abspath(os.path.expanduser(location.path))  # noqa: PTH100, PTH111  as `BaseUri.join`
 
     @property
     def folder(self) -> BaseUri:

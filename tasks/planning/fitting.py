@@ -50,7 +50,7 @@ def check_seen(images: Mapping[str, Sequence[tuple[FoundImage, ImageRef]]], faul
             elif ref.fault:
                 broken.append(ref.fault)
         if broken:
-            notes.append(_counted(len(broken), len(pairs), what, f"cannot be used: {broken[0]}"))
+            notes.append(_counted(len(broken), len(pairs), what, f"cannot be used:{_listed(broken)}"))
         stretched = [ref for _, ref in pairs if _is_stretched(ref)]
         if stretched:
             notes.append(
@@ -99,9 +99,9 @@ def check_fitting(
             )
     faults.raise_any()
     return tuple(
-        _counted(len(found), len(images), key, f"are too small: {found[0].message}")
+        _counted(len(found), len(images), key, f"are too small:{_listed(found)}")
         for key, images in (("contents", cells.contents), ("styles", cells.styles))
-        if (found := [error for (where, _), error in left.items() if where == key])
+        if (found := [error.message for (where, _), error in left.items() if where == key])
     )
 
 
@@ -210,6 +210,11 @@ def _sizes(ref: ImageRef) -> str:
 
 def _named(image: ImageRef, error: InputError) -> InputError:
     return InputError(f"{image.name}: {error.message}", hint=error.hint)
+
+
+def _listed(faults: Sequence[str]) -> str:
+    """Return all of some faults, each in a line of its own where there are several."""
+    return "".join(f"\n  {fault}" for fault in faults) if len(faults) > 1 else f" {faults[0]}"
 
 
 def _counted(count: int, total: int, what: str, text: str) -> str:

@@ -7,6 +7,7 @@ looks for what is open: a sweep that is not listed any more would be taken for o
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
@@ -17,10 +18,11 @@ from pydantic import AwareDatetime, TypeAdapter
 from nst.errors import InputError, StorageError
 from nst.redaction import redacted
 from nst.yaml.json_text import checked_json
+from tasks.planning.hindrances import forget_hindrances
 from tasks.planning.resolved import ResolvedSweep, ResolvedTraining  # noqa: TC001  records are read with them
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tasks.store import Store
 
@@ -64,6 +66,14 @@ class StoredPlan:
     def key(self) -> str:
         """The key of its object."""
         return plan_key(self.identity, self.scope)
+
+    @property
+    def due_again(self) -> Counter[str]:
+        """The failed attempts before its submission, of the cells or models that it tries again."""
+        only = self.sweep.only if self.sweep else None
+        if only is None:
+            return Counter(self.failed)
+        return Counter({cell: self.failed[cell] for cell in only if cell in self.failed})
 
     def answers_to(self, what: str) -> bool:
         """Return whether a text is the plan's name, or the beginning of its id in at least four digits."""
@@ -195,6 +205,19 @@ def close(store: Store, identity: str, scope: str = "") -> None:
     """Remove the stored plan of a sweep or a training, unless the store fails."""
     with contextlib.suppress(StorageError):
         store.delete(plan_key(identity, scope))
+        forget_hindrances(store, identity)
+
+
+def plan_texts(store: Store) -> Iterator[bytes]:
+    """Yield the bytes of each stored plan, of whatever version, also of one that is damaged.
+
+    Raises:
+        StorageError: The store did not answer.
+        InputError: One is larger than any plan.
+    """
+    for stat in store.list(_PREFIX):
+        with contextlib.suppress(FileNotFoundError):  # it was closed
+            yield store.get(stat.key, max_bytes=_MOST_BYTES)
 
 
 def plans_of_sweep(store: Store, sweep_id: str) -> list[str]:

@@ -33,7 +33,7 @@ def register_sweep(prepared: PreparedSweep) -> bool:
     common = {
         "sweep_id": plan.sweep_id,
         "sweep_name": plan.name,
-        "manifest_uri": prepared.source.uri,
+        "manifest_uri": prepared.source.place,
         "submitted_at": datetime.now(UTC),
     }
     cells, is_new = plan.cells, True

@@ -25,10 +25,12 @@ from nst.manifest.training import check_train_manifest
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.uris import stat_uri
 from tasks.models.choose import trained_models
+from tasks.planning.hindrances import forget_hindrances
 from tasks.planning.plan_files import StoredPlan, encoded, find_plan
 from tasks.planning.resolved import ResolvedSweep, ResolvedTraining, digests_of
 from tasks.planning.sweep import PreparedSweep, plan_cells
 from tasks.planning.training import PreparedTraining, plan_models
+from tasks.planning.withdrawal import withdrawal_key
 from tasks.store.opening import locate
 
 if TYPE_CHECKING:
@@ -66,12 +68,14 @@ def submit(
         submitted_at=continued.submitted_at if continued else datetime.now(UTC),
         nst_version=version("nst-batch"),
     )
-    data = encoded(stored)
+    data, store = encoded(stored), prepared.root.store
     if data:
-        prepared.root.store.put(stored.key, data)
+        store.put(stored.key, data)
     elif must:
         text = f"{prepared.name} has an input behind a link with a signature or a password, which roots do not hold"
         raise InputError(text, hint="name it by another location, or run it with nst run")
+    store.delete(withdrawal_key(stored.identity))
+    forget_hindrances(store, stored.identity)
 
 
 def has_moved(prepared: PreparedSweep | PreparedTraining, stored: StoredPlan) -> bool:

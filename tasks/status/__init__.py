@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.errors import InputError
@@ -12,10 +13,14 @@ from tasks.catalog.parquet import from_file
 from tasks.effect import effect
 from tasks.heartbeat import participants
 from tasks.planning.plan_files import is_meant, open_ids
+from tasks.planning.withdrawal import withdrawn_ids
 from tasks.root import Root
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
+
+    Attempts = Mapping[str, int]
+    """Numbers of failed attempts by the id of a cell."""
 
 _Run = tuple[str, str, str, datetime, list[str]]
 """Rows of one sweep: its id, its name, where its manifest was read, when it was submitted, and the ids of cells."""
@@ -29,7 +34,10 @@ _ROWS_AT_ONCE: Final = 5_000
 
 @dataclass(frozen=True, slots=True)
 class SweepStatus:
-    """One submitted sweep, in cells: `done + failed + to_do == total`; a failed cell has failed attempts only."""
+    """One submitted sweep, in cells: `done + failed + to_do == total`; a failed cell has failed attempts only.
+
+    While a sweep is open, cells that have failed before its submission, and not since, are to be done.
+    """
 
     sweep_id: str
     name: str
@@ -42,21 +50,30 @@ class SweepStatus:
     """How many runs take part in it now."""
     is_open: bool
     """Whether it waits for whoever takes part: it was submitted, and is not done."""
+    is_withdrawn: bool
+    """Whether somebody has withdrawn it since it was submitted last."""
 
 
-def sweep_statuses(root: Root, told: Told = lambda *_: None) -> list[SweepStatus]:
+def sweep_statuses(
+    root: Root, told: Told = lambda *_: None, before: Mapping[str, Attempts] = MappingProxyType({})
+) -> list[SweepStatus]:
     """Return the status of every sweep below a root, the newest first.
 
     Args:
         root: The root.
         told: Called for each sweep at least once.
+        before: The failed attempts before its submission, by the id of an open sweep: they are to be made up for.
     """
     catalog = root.catalog
-    done, tried, running = catalog.known("results"), catalog.keys("failures"), participants(root.store)
-    open_now = open_ids(root.store)
-    files, fresh = catalog.snapshot("sweeps", lambda file: list(_tallies(_runs(file), done, tried, told)))
+    done, tried, running = catalog.known("results"), catalog.counts("failures"), participants(root.store)
+    open_now, withdrawn = open_ids(root.store), withdrawn_ids(root.store)
+
+    def tallied(runs: Iterable[_Run]) -> list[tuple[str, _Tally]]:
+        return list(_tallies(runs, done, tried, before, told))
+
+    files, fresh = catalog.snapshot("sweeps", lambda file: tallied(_runs(file)))
     found: dict[str, _Tally] = {}
-    for tallies in (*files, _tallies(_fresh_runs(fresh), done, tried, told)):
+    for tallies in (*files, tallied(_fresh_runs(fresh))):
         for sweep_id, tally in tallies:
             found.setdefault(sweep_id, _Tally(tally.name, tally.submitted)).add(tally)
     statuses = [
@@ -70,6 +87,7 @@ def sweep_statuses(root: Root, told: Told = lambda *_: None) -> list[SweepStatus
             to_do=tally.to_do,
             running=running[sweep_id],
             is_open=sweep_id in open_now,
+            is_withdrawn=sweep_id in withdrawn and sweep_id not in open_now,
         )
         for sweep_id, tally in found.items()
     ]
@@ -133,12 +151,13 @@ def _fresh_runs(rows: Iterable[Mapping[str, Any]]) -> Iterator[_Run]:
 
 
 def _tallies(
-    runs: Iterable[_Run], done: Container[str], tried: Container[str], told: Told
+    runs: Iterable[_Run], done: Container[str], tried: Attempts, before: Mapping[str, Attempts], told: Told
 ) -> Iterator[tuple[str, _Tally]]:
     """Yield what is known of the cells of each run, with the id of its sweep."""
     for sweep_id, name, manifest, submitted, cells in runs:
         open_cells = [cell for cell in cells if cell not in done]
-        failed = [cell for cell in open_cells if cell in tried]
+        old = before.get(sweep_id, {})
+        failed = [cell for cell in open_cells if tried.get(cell, 0) > old.get(cell, 0)]
         told(sweep_id, name, manifest, failed)
         to_do = len(open_cells) - len(failed)
         yield sweep_id, _Tally(name, submitted, len(cells) - len(open_cells), len(failed), to_do)

@@ -17,6 +17,7 @@ from tasks.heartbeat import TRAININGS
 from tasks.jobs import Failure
 from tasks.layout import manifest_key, page_folder
 from tasks.models.choose import TRAINING_METHOD
+from tasks.planning.hindrances import hindrances
 from tasks.status.taking_part import participants
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from tasks.catalog import Catalog
     from tasks.catalog.log import Claim
+    from tasks.planning.hindrances import Hindrance
     from tasks.root import Root
     from tasks.status.submissions import Overview, Submission
     from tasks.status.taking_part import Participant
@@ -62,6 +64,7 @@ class Detail:
             or if nobody takes part.
         seconds_left: How long the rest takes at that pace; None if that is not known.
         causes: Why what failed has failed, the most frequent first.
+        left_out: Why machines cannot take part in it as long as it is open, those that looked last first.
         page: URI of the page, "" if there is none.
         manifest: Where the manifest was read, as its user named it; "" if that is not on record.
         changes: The changes to it, `key=value` each; "" for none.
@@ -72,6 +75,7 @@ class Detail:
     per_hour: float | None
     seconds_left: float | None
     causes: tuple[Cause, ...]
+    left_out: tuple[Hindrance, ...]
     page: str
     manifest: str
     changes: str
@@ -94,6 +98,7 @@ class Detail:
             "done_per_hour": self.per_hour,
             "seconds_left": self.seconds_left,
             "failures": [{"cause": cause.text, "count": cause.number} for cause in self.causes],
+            "left_out": [{"host": each.host, "error": each.error, "at": each.at.isoformat()} for each in self.left_out],
             "page": self.page or None,
             "manifest": self.manifest or None,
             "changes": self.changes or None,
@@ -109,7 +114,7 @@ def detail(root: Root, there_is: Overview, submission: Submission) -> Detail:
         submission: One of these.
     """
     known, is_sweep = there_is.known[submission.id], submission.kind == "sweep"
-    per_second = _per_second(root.catalog, submission.id) if is_sweep and submission.taking_part else None
+    per_second = _per_second(root.catalog, submission.id) if is_sweep and submission.state == "running" else None
     page = f"{page_folder(submission.name, submission.id)}/index.html"
     return Detail(
         submission=submission,
@@ -117,6 +122,7 @@ def detail(root: Root, there_is: Overview, submission: Submission) -> Detail:
         per_hour=None if per_second is None else per_second * 3600,
         seconds_left=None if per_second is None else submission.not_tried / per_second,
         causes=_causes(root.catalog, known.failed, "cell_id" if is_sweep else "model_id"),
+        left_out=tuple(hindrances(root.store, submission.id)) if submission.is_open else (),
         page=root.store.url(page) if is_sweep and root.store.head(page) else "",
         manifest=known.manifest,
         changes=_changes(root, submission, known.manifest),

@@ -5,7 +5,7 @@ A training that has ended is a matter of its models (`nst models`), since nothin
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tasks.root import Root
     from tasks.status import SweepStatus
 
-State = Literal["running", "open", "incomplete", "failures", "done"]
+State = Literal["running", "open", "withdrawn", "incomplete", "failures", "done"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,12 @@ class Submission:
         submitted_at: When it was submitted.
         total: Its cells or models.
         done: Those that are done.
-        failed: Those that have failed attempts only.
+        failed: Those that have failed attempts only; while it is open, some of them since it was submitted.
         not_tried: The others.
         taking_part: How many processes take part in it. All trainings below a root share their participants, so that
             each of several open ones counts them all.
         is_open: Whether it waits for whoever takes part.
+        is_withdrawn: Whether somebody has withdrawn it; whoever takes part is about to leave.
     """
 
     kind: Literal["sweep", "training"]
@@ -56,6 +57,7 @@ class Submission:
     not_tried: int
     taking_part: int
     is_open: bool
+    is_withdrawn: bool
 
     @property
     def noun(self) -> str:
@@ -65,6 +67,8 @@ class Submission:
     @property
     def state(self) -> State:
         """Whether somebody is at it, or might be, or else what became of it."""
+        if self.is_withdrawn and self.done < self.total:
+            return "withdrawn"
         if self.taking_part:
             return "running"
         if self.is_open:
@@ -157,8 +161,11 @@ def overview(root: Root, wanted: str = "") -> Overview:
             known[identity].failed.update(failed)
 
     plans, unreadable = read_plans(root.store)
+    before: defaultdict[str, Counter[str]] = defaultdict(Counter)
     while plans:  # each is forgotten when it was looked at: one may name a hundred thousand photographs
         plan = plans.pop()
+        if plan.sweep:
+            before[plan.identity] |= plan.due_again
         if plan.training:
             try:
                 training, failed = _training(plan, root)
@@ -167,7 +174,7 @@ def overview(root: Root, wanted: str = "") -> Overview:
             except (NstError, ArithmeticError, LookupError, ValueError):  # as a version writes it that knows more
                 what = f"is of nst {plan.nst_version}, whose manifests this one does not understand"
                 unreadable.append(UnreadablePlan(plan.key, what, is_damaged=False))
-    found += [_sweep(status) for status in sweep_statuses(root, note)]
+    found += [_sweep(status) for status in sweep_statuses(root, note, before)]
     newest = sorted(found, key=lambda each: each.submitted_at, reverse=True)
     return Overview(root.uri, tuple(newest), tuple(unreadable), known)
 
@@ -184,6 +191,7 @@ def _sweep(status: SweepStatus) -> Submission:
         not_tried=status.to_do,
         taking_part=status.running,
         is_open=status.is_open,
+        is_withdrawn=status.is_withdrawn,
     )
 
 
@@ -199,7 +207,8 @@ def _training(plan: StoredPlan, root: Root) -> tuple[Submission, list[str]]:
     trained = models & root.catalog.keys("models", "model_id")
     columns, left = ["model_id", "method"], models - trained
     rows = root.catalog.read("failures", columns, where=("model_id", left)).to_pylist() if left else []
-    failed = {row["model_id"] for row in rows if row["method"] == TRAINING_METHOD}
+    tried = Counter(row["model_id"] for row in rows if row["method"] == TRAINING_METHOD)
+    failed = (tried - Counter(plan.failed)).keys()
     training = Submission(
         kind="training",
         id=plan.identity,
@@ -211,5 +220,6 @@ def _training(plan: StoredPlan, root: Root) -> tuple[Submission, list[str]]:
         not_tried=len(left - failed),
         taking_part=sum(each.is_alive for each in participants(root.store, TRAININGS)),
         is_open=True,
+        is_withdrawn=False,
     )
     return training, sorted(failed)

@@ -87,6 +87,7 @@ class Sharing:
         elif others := watch.look() - {participant}:
             what = "each computes all cells, since the store lacks create-only writes"
             LOGGER.warning("%d other participants of this sweep: %s", len(others), what)
+        self._stretch_of: dict[str, int] = {}  # by the id of a batch that was yielded and not asked for yet
         self.is_waiting = False
         """Whether nothing is left but what others are doing."""
 
@@ -143,7 +144,16 @@ class Sharing:
             for index in self._stretches[number]:
                 batch = self._plan.batch(index, without=self._settled)
                 if batch:
+                    self._stretch_of[batch.batch_id] = number
                     yield batch
+
+    def stretches_of(self, batches: Iterable[Batch]) -> list[int]:
+        """Return the numbers of the stretches that batches were taken with, in order; to be asked once of each batch.
+
+        There are none where the store lacks create-only writes, since nothing is divided then.
+        """
+        found = (self._stretch_of.pop(batch.batch_id, None) for batch in batches)
+        return list(dict.fromkeys(number for number in found if number is not None))
 
     def _settle(self, numbers: Sequence[int]) -> list[int]:
         """Return which of some stretches need nobody any more, and tell what is new about their cells."""

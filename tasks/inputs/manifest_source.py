@@ -69,6 +69,8 @@ class ManifestSource:
         if self.uri == _DICTIONARY or not location.is_local:
             return "" if self.uri == _DICTIONARY else self.uri
         return os.path.abspath(os.path.expanduser(location.path))  # noqa: PTH100, PTH111  as `BaseUri.join`
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was resolved as it was read, for people."""
         fastest = self.declaration.fastest

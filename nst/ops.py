@@ -5,7 +5,7 @@ Shape letters: B images, C channels, H rows, W columns, M = H * W positions.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -28,8 +28,35 @@ def gram_matrix(features_BCHW: Tensor) -> Tensor:
         Gatys, Ecker & Bethge 2016, eq. 3. Differs: the paper sums over positions and divides in the loss (eq. 4);
         averaging lets a style of another size be the target.
     """
-    features_BCM = features_BCHW.flatten(2)
-    return features_BCM @ features_BCM.transpose(1, 2) / features_BCM.shape[2]
+    gram_BCC: Tensor = _Gram.apply(features_BCHW)
+    return gram_BCC
+
+
+class _Gram(torch.autograd.Function):
+    """The Gram matrix, whose gradient (D + D^T) F / (H W), with D that of the matrix, is one product.
+
+    What autograd derives from F F^T are two products, one for each F, which are equal for a symmetric D. Features are
+    read where they lie, whichever of channels and positions comes first in memory.
+    """
+
+    @staticmethod
+    def forward(context: Any, features_BCHW: Tensor) -> Tensor:
+        context.save_for_backward(features_BCHW)
+        rows_BMC = _by_position(features_BCHW)
+        return rows_BMC.transpose(1, 2) @ rows_BMC / rows_BMC.shape[1]
+
+    @staticmethod
+    def backward(context: Any, gradient_BCC: Tensor) -> Tensor:
+        (features_BCHW,) = context.saved_tensors
+        rows_BMC = _by_position(features_BCHW)
+        symmetric_BCC = (gradient_BCC + gradient_BCC.transpose(1, 2)) / rows_BMC.shape[1]
+        batch, channels, height, width = features_BCHW.shape
+        return (rows_BMC @ symmetric_BCC).view(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _by_position(features_BCHW: Tensor) -> Tensor:
+    """Return features with a row for each position, shape (B, M, C), without a copy."""
+    return features_BCHW.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def trace(matrices_BCC: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from nst.config.architectures import ARCHITECTURES
 from nst.errors import NstError, UserError
+from tasks.devices import find_devices
 from tasks.inputs.weights import cached_weights
 from tasks.models.backbone_weights import cache_fault
 from tasks.prefect.server import check_configured, configured_url
@@ -20,7 +21,6 @@ from tasks.prefect.standing import is_alive, standing
 from tasks.store import Patience, open_store
 from tasks.store.local import LocalStore
 from tasks.store.probe import StoreCapabilities, probe
-from tasks.work.devices import find_devices
 from tasks.work.locks import lock_of
 from tasks.work.self_test import device_fault
 

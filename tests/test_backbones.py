@@ -6,6 +6,7 @@ from nst.config.architectures import ARCHITECTURES, layers_of
 from nst.config.backbone import BackboneConfig
 from nst.config.convolutions import convolutions_of
 from nst.errors import InputError
+from nst.losses.objective import extract
 
 
 @pytest.mark.parametrize("name", ["vgg16", "vgg19"])
@@ -166,3 +167,16 @@ def test_a_layer_whose_input_does_not_fit_the_layer_before_is_refused():
     weights["features.0.weight"], weights["features.0.bias"] = torch.ones(8, 3, 3, 3), torch.ones(8)
     with pytest.raises(InputError, match=r"conv1_2 of vgg19\) has shape \(64, 64, 3, 3\); expected \(64, 8, 3, 3\)"):
         VGG("vgg19", ["relu1_2"], weights)
+
+
+def test_in_bfloat16_weights_are_rounded_and_the_input_is_standardised_in_float32():
+    """A mean of 0.485 would be 0.4844 in bfloat16, and 123.68 would be 123.5."""
+    config = BackboneConfig(weights="random")
+    backbone = build_backbone(config, ["conv1_1"], None, dtype=torch.bfloat16)
+    assert backbone.get_buffer("conv1_1_weight").dtype == torch.bfloat16
+    assert torch.equal(backbone.mean.flatten(), torch.tensor([0.485, 0.456, 0.406]))
+    images = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    rough = extract(backbone, images, "bfloat16")["conv1_1"]
+    exact = extract(build_backbone(config, ["conv1_1"], None), images, "float32")["conv1_1"]
+    assert rough.dtype == torch.float32
+    assert 1e-4 < (rough - exact).norm() / exact.norm() < 2**-7  # bfloat16 has eight bits

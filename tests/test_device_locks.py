@@ -15,9 +15,9 @@ from flows.engine import InlineEngine
 from flows.order.sweep import run_sweep
 from flows.stop import begin
 from nst.errors import Stopped
+from tasks import devices
+from tasks.devices import find_devices, name_on_machine
 from tasks.doctor import examine
-from tasks.work import devices
-from tasks.work.devices import find_devices, name_on_machine
 from tasks.work.locks import DeviceLock, lock_of
 from tasks.work.workers import DevicePool
 

@@ -52,6 +52,15 @@ def test_distance_and_energy_are_squared_frobenius_norms(features, target, round
     torch.testing.assert_close(gram_distance(zero, target), gram_energy(target))
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_gradients_of_the_matrix_match_finite_differences_twice(layout):
+    """For any change of the matrix, a symmetric one or not; twice, since a training can compare gradients."""
+    features = torch.rand(2, 3, 4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    features = features.contiguous(memory_format=layout).requires_grad_()
+    assert torch.autograd.gradcheck(gram_matrix, features)
+    assert torch.autograd.gradgradcheck(gram_matrix, features)
+
+
 def test_gradient_matches_finite_differences(features, target):
     exact = (target[0].double(),)
     free = features.double().requires_grad_()

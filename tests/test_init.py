@@ -13,8 +13,8 @@ from flows.__main__ import app
 from nst.pictures.images import encode
 from nst.planning.rates import Calibration
 from nst.records import OutputFormat
+from tasks.devices import find_devices
 from tasks.planning.calibration import keep_calibrations
-from tasks.work.devices import find_devices
 
 RNG = np.random.default_rng(0)
 

@@ -87,7 +87,7 @@ def test_lbfgs_ends_no_higher_than_torchs(kind, noise, request, device, dtype):
     free, saved = torch_lbfgs(objective, start, steps)
     ends = []
     for bounds in (None, (0.0, 1.0)):
-        optimizer = build_optimizer(LbfgsConfig(history=100), start, bounds)
+        optimizer = build_optimizer(LbfgsConfig(history=100), start, bounds, steps=200)
         ends.append(optimize_images(optimizer, objective.with_gradient, steps=steps, trace=Trace()))
     with torch.no_grad():
         ours_free, ours_saved = (objective(end).total.item() for end in ends)
@@ -127,7 +127,9 @@ def test_values_never_leave_the_bounds(config, start):
         assert 0.0 <= images.min() <= images.max() <= 1.0
         return losses, gradient
 
-    end = optimize_images(build_optimizer(config, start(1, 3, 4, 5), (0.0, 1.0)), pull, steps=20, trace=Trace())
+    end = optimize_images(
+        build_optimizer(config, start(1, 3, 4, 5), (0.0, 1.0), steps=20), pull, steps=20, trace=Trace()
+    )
     torch.testing.assert_close(end, torch.ones_like(end))
 
 
@@ -158,7 +160,7 @@ def test_moments_carried_to_the_next_level_keep_their_size_and_step(start):
 def test_no_step_waits_for_the_device(config):
     backbone = VGG("vgg19", ["relu1_1", "relu2_1"], random_weights("vgg19", 0, "relu2_1"))
     objective, start = real_problem(backbone, 1, noise=True, device="cuda")
-    optimizer = build_optimizer(config, start, (0.0, 1.0))
+    optimizer = build_optimizer(config, start, (0.0, 1.0), steps=10)
     optimize_images(optimizer, objective.with_gradient, steps=2, trace=Trace())  # libraries load and tune here
     torch.cuda.set_sync_debug_mode("error")
     try:
@@ -169,8 +171,9 @@ def test_no_step_waits_for_the_device(config):
 
 def test_trace_keeps_the_first_the_last_and_every_nth_step_of_each_image(start):
     trace, pictures = Trace(), start(2, 3, 4, 4)
-    optimize_images(build_optimizer(AdamConfig(), pictures, None), bowl, steps=10, trace=trace, trace_every=0)
-    optimize_images(build_optimizer(AdamConfig(), pictures, None), bowl, steps=7, trace=trace, trace_every=3, level=1)
+    coarse, fine = (build_optimizer(AdamConfig(), pictures, None, steps=steps) for steps in (10, 7))
+    optimize_images(coarse, bowl, steps=10, trace=trace, trace_every=0)
+    optimize_images(fine, bowl, steps=7, trace=trace, trace_every=3, level=1)
     first, second = trace.read()
     assert [(row.step, row.level) for row in first] == [(11, 1), (13, 1), (16, 1), (17, 1)]
     assert first[0].loss == pytest.approx(bowl(pictures)[0].total[0].item())

@@ -57,7 +57,7 @@ def test_layers_that_distilled_weights_lack_are_left_out_of_a_preset():
 
 
 def test_another_block_by_name_replaces_the_presets_whole():
-    assert GatysConfig(preset="crowsonkb", optimizer={"name": "lbfgs"}).optimizer.history == 50
+    assert GatysConfig(preset="crowsonkb", optimizer={"name": "lbfgs"}).optimizer.history == 20
     assert GatysConfig(preset="jcjohnson", optimizer="adam").optimizer.name == "adam"
     assert GatysConfig(preset="gatys", style_layers=["relu1_1"]).style_layers == {"relu1_1": 1.0}
 

@@ -17,12 +17,13 @@ from nst.errors import NstError, Stopped, StorageError, UserError
 from nst.identity import hex_of
 from nst.pictures.images import encode
 from nst.records import Batch, Cell, ImageRef, OutputFormat, StyleRef
+from tasks.devices import find_devices
 from tasks.inputs.digests import Digests
 from tasks.inputs.uris import stat_uri
 from tasks.jobs import BatchOutcome, Job
 from tasks.maintenance import publish_all
 from tasks.root import open_root
-from tasks.work.devices import choose_devices, find_devices, usable_cores
+from tasks.work.devices import choose_devices, usable_cores
 from tasks.work.fanout import Chunk, Fanout, alone_id
 from tasks.work.worker import Worker
 from tasks.work.workers import DevicePool

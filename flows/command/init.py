@@ -56,9 +56,9 @@ def init(
     Size and steps are the largest that this machine paints within --minutes, found by trying for some seconds.
     """
     from flows.order.summary import duration
+    from tasks.devices import find_devices
     from tasks.inputs.base_uri import BaseUri
     from tasks.inputs.images import find_images
-    from tasks.work.devices import find_devices
 
     _check(contents, styles, file)
     uris = [_relative_to(file.parent, uri) for uri in (contents, styles)]

@@ -23,6 +23,7 @@ from flows.order.summary import RUN_AGAIN, SUBMIT_AGAIN, SweepSummary
 from flows.order.tables import sweep_table
 from flows.order.training import train_missing
 from nst.errors import DeviceError, Stopped, Withdrawn
+from tasks.devices import find_devices
 from tasks.effect import call_with_policy
 from tasks.events import event
 from tasks.heartbeat import Watch, beating
@@ -38,7 +39,6 @@ from tasks.planning.sweep import PreparedSweep, prepare_sweep, replan
 from tasks.status import count_done
 from tasks.work.account import Account
 from tasks.work.calibration import calibrate
-from tasks.work.devices import find_devices
 from tasks.work.judging import judges_all
 from tasks.work.sharing import leave
 

@@ -61,10 +61,10 @@ def build_backbone(
         config.name, layers, weights, inputs=config.expected_input, pooling=config.pooling, padding=config.padding
     )
     network = network.to(device=device, dtype=dtype)
-    memory_format = torch.channels_last if torch.device(device).type == "cuda" else torch.contiguous_format
     for name, buffer in network.named_buffers():
         if buffer.dim() == 4:
-            setattr(network, name, buffer.contiguous(memory_format=memory_format))
+            # Feature maps follow the weights: convolutions with channels last need no other order of what they read.
+            setattr(network, name, buffer.contiguous(memory_format=torch.channels_last))
     return network.eval()
 
 

@@ -117,9 +117,9 @@ class Backbone(nn.Module, ABC):
             self.register_buffer(name, tensor.to(device=device, dtype=dtype))
 
     def _apply(self, *given: Any, **named: Any) -> Self:
-        """Do what `to(...)` asks for, and set mean and scale anew: in float64 they are not those rounded to float32."""
+        """Do what `to(...)` asks for, and set mean and scale anew, each rounded once and never to less than float32."""
         super()._apply(*given, **named)  # type: ignore[no-untyped-call]  # torch gives it no types
-        self._set_input(self.mean.device, self.mean.dtype)
+        self._set_input(self.mean.device, torch.promote_types(self.mean.dtype, torch.float32))
         return self
 
     @staticmethod

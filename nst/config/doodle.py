@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
@@ -27,8 +26,6 @@ class DoodleConfig(PixelMethod):
     Source:
         Champandard 2016; DmitryUlyanov/fast-neural-doodle.
     """
-
-    REVISED: ClassVar[Mapping[str, Mapping[Any, int]]] = {**PixelMethod.REVISED, "how": {"patches": 2}}
 
     VARIES: ClassVar[frozenset[str]] = frozenset(
         {"content_weight", "style_weight", "tv_weight", "temporal_weight", "noise", "seed"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -36,11 +35,6 @@ if TYPE_CHECKING:
 
 class GatysConfig(PixelMethod):
     """Image style transfer: the pixels are optimised towards the content's features and the style's Gram matrices."""
-
-    REVISED: ClassVar[Mapping[str, Mapping[Any, int]]] = {
-        **PixelMethod.REVISED,
-        "style_representation": {"moments": 2, "sliced": 2, "histogram": 2},
-    }
 
     VARIES: ClassVar[frozenset[str]] = frozenset(
         {

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from nst.config.architectures import chain
 from nst.config.backbone import BackboneConfig
@@ -16,9 +15,6 @@ from nst.config.start import Size
 
 class InvertConfig(PixelMethod):
     """Inversion: a picture from noise with an image's features at one layer, or its Gram matrices up to that layer."""
-
-    VERSION: ClassVar[int] = 2
-    REVISED: ClassVar[Mapping[str, Mapping[Any, int]]] = {"precision": {"float64": 3}}
 
     VARIES: ClassVar[frozenset[str]] = frozenset({"noise", "seed", "tv_weight"})
 

@@ -163,6 +163,9 @@ class PixelMethod(Method):
         precision: Precision
         trace_every: int
 
+    VERSION: ClassVar[int] = 4
+    REVISED: ClassVar[Mapping[str, Mapping[Any, int]]] = {}
+
     NOT_PIXELS: ClassVar[frozenset[str]] = Method.NOT_PIXELS | {"trace_every"}
 
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 class MrfConfig(PixelMethod):
     """Patches of the style's features put together anew, over a content image or freely (CNNMRF, Li & Wand 2016)."""
 
-    VERSION: ClassVar[int] = 2
-
     VARIES: ClassVar[frozenset[str]] = frozenset(
         {"content_weight", "style_weight", "tv_weight", "photorealism_weight", "temporal_weight", "seed"}
     )

@@ -67,7 +67,7 @@ class Descent:
         for level, (width, height, steps) in enumerate(schedule):
             objective = self.objective(width, height)
             picture_B3HW = resize(picture_B3HW, height, width).clamp(*RANGE)
-            optimizer = build_optimizer(self.optimizer, picture_B3HW, RANGE)
+            optimizer = build_optimizer(self.optimizer, picture_B3HW, RANGE, steps=steps)
             if config.pyramid.warm_start and isinstance(optimizer, BatchAdam) and isinstance(previous, BatchAdam):
                 previous.carry_to(optimizer)
             picture_B3HW = optimize_images(

@@ -61,7 +61,9 @@ class Targets:
         self.config = config
         self.precision = config.precision
         self.dtype = dtype_of(config.precision)
-        self.backbone = workspace.backbone(config.backbone, frozenset(layers), self.dtype)
+        # Weights are rounded to bfloat16 here, once, and not at every step.
+        weights_dtype = torch.bfloat16 if config.precision == "bfloat16" else self.dtype
+        self.backbone = workspace.backbone(config.backbone, frozenset(layers), weights_dtype)
         self.backbone_key = config.backbone, config.precision
 
     @property

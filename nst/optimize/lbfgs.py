@@ -47,7 +47,7 @@ class BatchLBFGS:
         self,
         start_BN: Tensor,
         *,
-        history: int = 50,
+        history: int = 20,
         max_move: float = 0.1,
         first_move: float = 0.03,
         bounds: tuple[float, float] | None = None,

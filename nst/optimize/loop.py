@@ -46,12 +46,16 @@ class ImageLBFGS:
     Args:
         start_BCHW: Pictures to start from.
         config: Settings of the optimiser.
+        steps: Number of steps that it takes; a history that they cannot fill takes no memory.
         bounds: Lower and upper bound of every value; None for no bounds.
     """
 
-    def __init__(self, start_BCHW: Tensor, config: LbfgsConfig, bounds: tuple[float, float] | None = None) -> None:
+    def __init__(
+        self, start_BCHW: Tensor, config: LbfgsConfig, steps: int, bounds: tuple[float, float] | None = None
+    ) -> None:
         self.shape = start_BCHW.shape
-        self.rows = BatchLBFGS(start_BCHW.flatten(1), history=config.history, max_move=config.max_move, bounds=bounds)
+        start_BN, history = start_BCHW.flatten(1), config.pairs(steps)
+        self.rows = BatchLBFGS(start_BN, history=history, max_move=config.max_move, bounds=bounds)
 
     def propose(self) -> Tensor:
         """Return the trial pictures."""
@@ -128,17 +132,20 @@ class BatchAdam:
         other.square = resize(self.square, height, width, mode="bilinear").clamp_min(0.0)
 
 
-def build_optimizer(config: OptimizerConfig, start_BCHW: Tensor, bounds: tuple[float, float] | None) -> Optimizer:
+def build_optimizer(
+    config: OptimizerConfig, start_BCHW: Tensor, bounds: tuple[float, float] | None, *, steps: int
+) -> Optimizer:
     """Return the optimiser that the settings name, at its start.
 
     Args:
         config: Settings of the optimiser.
         start_BCHW: Pictures to start from.
         bounds: Lower and upper bound of every value; None for no bounds.
+        steps: Number of steps that it takes.
     """
     if isinstance(config, AdamConfig):
         return BatchAdam(start_BCHW, config, bounds)
-    return ImageLBFGS(start_BCHW, config, bounds)
+    return ImageLBFGS(start_BCHW, config, steps, bounds)
 
 
 def optimize_images(

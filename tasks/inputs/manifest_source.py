@@ -13,6 +13,7 @@ from nst.errors import InputError, ManifestError, Problem
 from nst.manifest.declaration import read_declaration
 from nst.redaction import redacted
 from nst.yaml.text import dump
+from tasks.devices import fastest_precision
 from tasks.inputs.base_uri import BaseUri
 from tasks.inputs.uris import read_uri
 from tasks.store.opening import locate
@@ -70,6 +71,12 @@ class ManifestSource:
         return os.path.abspath(os.path.expanduser(location.path))  # noqa: PTH100, PTH111  as `BaseUri.join`
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What was resolved as it was read, for people."""
+        fastest = self.declaration.fastest
+        return (f"precision: auto is {fastest} on this machine, and for all who take part",) if fastest else ()
+
+    @property
     def folder(self) -> BaseUri:
         """The manifest's own folder, which other manifests that it names are relative to."""
         return BaseUri.of(self.uri)
@@ -87,7 +94,9 @@ def read_manifest(uri: str, overrides: Sequence[str] = ()) -> ManifestSource:
         InputError: It does not exist or is too large.
     """
     text, folder, shown = _read_text(uri), BaseUri.of(uri), redacted(uri)
-    declaration = read_declaration(text, shown, lambda base: _read_text(folder.join(base)), overrides)
+    declaration = read_declaration(
+        text, shown, lambda base: _read_text(folder.join(base)), overrides, fastest_precision
+    )
     return ManifestSource(shown, text, declaration, tuple(overrides))
 
 
@@ -104,7 +113,9 @@ def declared_manifest(declared: Mapping[str, Any], overrides: Sequence[str] = ()
     """
     text = dump(_plain(declared, "the manifest", _DEEPEST))
     folder = BaseUri.of(_DICTIONARY)
-    declaration = read_declaration(text, _DICTIONARY, lambda base: _read_text(folder.join(base)), overrides)
+    declaration = read_declaration(
+        text, _DICTIONARY, lambda base: _read_text(folder.join(base)), overrides, fastest_precision
+    )
     return ManifestSource(_DICTIONARY, text, declaration, tuple(overrides))
 
 

@@ -195,7 +195,8 @@ def prepare_sweep(
     )
     cells = resolved.cells(manifest)
     digests.save()
-    notes = (*found.notes, *check_fitting(cells, found.content_places, found.style_places, manifest.positions))
+    fitting = check_fitting(cells, found.content_places, found.style_places, manifest.positions)
+    notes = (*source.notes, *found.notes, *fitting)
     trainings = tuple(choose.trainings.values())
     if listed:
         chosen = choose_cells(listed, cells)

@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from nst.config.optimizer import LbfgsConfig
 from nst.planning.rates import Calibration, rate_of
 from tasks.inputs.uris import read_uri
 from tasks.inputs.weights import packaged_uri
@@ -35,8 +36,7 @@ _SIDES: Final = (128, 192)
 """Sides of the two pictures in pixels: large enough for the deepest layers, small enough for a few seconds."""
 
 _STEPS: Final = (2, 5)
-_HISTORY: Final = 4
-"""Pairs that L-BFGS remembers in a trial; the memory of the others is added by arithmetic."""
+"""Steps of a short trial and of a longer one. The memory of more pairs of L-BFGS is added by arithmetic."""
 
 
 def calibrate(configs: Iterable[Method], device: str) -> dict[Rate, Calibration]:
@@ -92,11 +92,12 @@ def _measure(config: Method, device: str) -> Calibration | None:
     pixels = [side**2 for side in _SIDES]
     slope = max(0.0, (peaks[1] - peaks[0]) / (pixels[1] - pixels[0]))
     optimizer = getattr(config, "optimizer", None)
-    history = getattr(optimizer, "history", 0)  # of Adam: none
+    steps = getattr(config, "steps", 0), _STEPS[0]
+    pairs, tried = map(optimizer.pairs, steps) if isinstance(optimizer, LbfgsConfig) else (0, 0)  # Adam has none
     return Calibration(
         seconds_per_cost=more / (costs[2] - costs[1]) if more > 0 and costs[2] > costs[1] else seconds[2] / costs[2],
         fixed_bytes=max(0.0, peaks[0] - slope * pixels[0]),
-        bytes_per_pixel=slope + 24.0 * max(0, history - _HISTORY),  # two pictures of three float32 values each
+        bytes_per_pixel=slope + 24.0 * (pairs - tried),  # two pictures of three float32 values each
         device_bytes=_device_bytes(device),
     )
 
@@ -123,8 +124,6 @@ def _trial(config: Method, side: int, steps: int) -> Request:
     if config.loss_network and not config.loss_network.distilled:
         raw["backbone"]["weights"] = "random"
     raw.update({name: None for name in ("width", "height", "example_size") if name in raw})
-    if raw.get("optimizer", {}).get("history", 0) > _HISTORY:
-        raw["optimizer"]["history"] = _HISTORY
     small = type(config).model_validate(raw)
     noise = Pixels("noise", np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8))
     mask = plain_labels("#000000") if config.masks == "needed" else None

@@ -1,63 +1,15 @@
-"""Which devices this machine has, found without importing torch, and how many threads their workers may have."""
+"""Which devices the workers of this machine use, and how many threads they may have."""
 
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import subprocess
-import sys
-from functools import cache
 from typing import TYPE_CHECKING
 
 from nst.errors import UserError
+from tasks.devices import find_devices
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-
-def find_devices() -> list[str]:
-    """Return this machine's devices, best first, without importing torch: every GPU, or else the CPU."""
-    visible = _visible()
-    if visible is not None:
-        return [f"cuda:{part}" for part in visible] or ["cpu"]
-    if _gpus():
-        return [f"cuda:{index}" for index in range(len(_gpus()))]
-    return ["mps"] if sys.platform == "darwin" and os.uname().machine == "arm64" else ["cpu"]
-
-
-def _visible() -> list[str] | None:
-    """Return the GPUs that the environment shows, by number or UUID; None if it does not restrict them."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        return None
-    return [part.strip() for part in visible.split(",") if part.strip() not in {"", "-1"}]
-
-
-@cache
-def _gpus() -> tuple[str, ...]:
-    """Return the UUIDs of the GPUs that the driver lists, "" for each whose UUID it does not tell."""
-    if not shutil.which("nvidia-smi"):
-        return ()
-    listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)  # noqa: S607
-    lines = [line for line in listing.stdout.splitlines() if line.startswith("GPU ")]
-    return tuple(found[1] if (found := re.search(r"UUID: (GPU-[\w-]+)", line)) else "" for line in lines)
-
-
-def name_on_machine(device: str) -> str:
-    """Return the name of an accelerator for all processes of this machine: of a GPU its UUID, where it is known.
-
-    Args:
-        device: As users name it; "" is returned for the CPU.
-    """
-    kind, _, part = device.partition(":")
-    if kind != "cuda":
-        return "" if kind == "cpu" else kind
-    part = part or next(iter(_visible() or ()), "0")
-    known = _gpus()
-    if part.isdecimal() and int(part) < len(known) and known[int(part)]:
-        return known[int(part)]
-    return re.sub(r"[^\w-]", "-", part if part.startswith(("GPU-", "MIG-")) else f"cuda-{part}")
 
 
 def choose_devices(names: Iterable[str] = ()) -> tuple[str, ...]:

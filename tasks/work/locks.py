@@ -25,7 +25,7 @@ from pydantic import TypeAdapter
 
 from nst.redaction import redacted
 from nst.yaml.json_text import checked_json
-from tasks.work.devices import name_on_machine
+from tasks.devices import name_on_machine
 
 LOGGER: Final = logging.getLogger("nst.devices")
 
@@ -114,7 +114,7 @@ def lock_of(device: str) -> DeviceLock | None:
     """Return the lock of a device, None for the CPU, whose cores the system shares out.
 
     Args:
-        device: Its name as users write it (`tasks.work.devices`).
+        device: Its name as users write it (`tasks.devices`).
     """
     name = name_on_machine(device)
     return DeviceLock(name) if name else None

@@ -43,7 +43,12 @@ def write_model(family: str, path: Path) -> None:
     if config.family in {"adain", "mgan"}:
         encoder = build_backbone(BackboneConfig(weights="random", padding="reflect"), [config.layer], None)
     network = build_network(config, Origin(encoder=encoder))
-    save_file(network.state_dict(), path, metadata_of(config, [pixels(0, 512).digest], 0))
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    save_file(
+        tensors,
+        path,
+        metadata_of(config, [pixels(0, 512).digest], 0),
+    )
 
 
 def read_model(path: Path) -> NetworkFile:

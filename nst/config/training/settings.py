@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -41,7 +40,7 @@ class DecayConfig(NamedBlock):
 class Training(Settings):
     """The settings that every family has, and the answers of a family to the questions of planning and training."""
 
-    REVISED: ClassVar[Mapping[str, Mapping[Any, int]]] = {"precision": {"float64": 2}}
+    VERSION: ClassVar[int] = 3
     NOT_PIXELS: ClassVar[frozenset[str]] = frozenset({"checkpoint_every", "validate_every", "compile"})
     ADDED_LATER: ClassVar[frozenset[str]] = frozenset({"photograph_scale", "warmup", "temporal_weight"})
 

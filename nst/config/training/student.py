@@ -20,8 +20,6 @@ class StudentTraining(Training):
     `input` of the backbone that it was trained with. The file holds the weights in float16.
     """
 
-    VERSION: ClassVar[int] = 2
-
     KNOWS: ClassVar[Literal["one", "many", "any"]] = "any"
     MAKES: ClassVar[Literal["pictures", "backbone"]] = "backbone"
     BETA2: ClassVar[float] = 0.99

@@ -179,7 +179,7 @@ class StudentLesson(Lesson):
         student = self.backbone.carrying({name: p.detach() for name, p in self.network.named_parameters()})
         weights = 1.0, DESCENT_STYLE
         objective = _objective(self.config, student, photographs_B3HW, style_13HW, weights)
-        optimizer = build_optimizer(LbfgsConfig(), photographs_B3HW, (0.0, 1.0))
+        optimizer = build_optimizer(LbfgsConfig(), photographs_B3HW, (0.0, 1.0), steps=DESCENT_STEPS)
         with torch.enable_grad():
             for _ in range(DESCENT_STEPS):
                 losses, gradient_B3HW = objective.with_gradient(optimizer.propose())

@@ -100,8 +100,8 @@ def end_client_services(*, discard: bool) -> None:
     """End the client's threads that send events and logs, which would go on sending to a server that has stopped.
 
     Args:
-        discard: Whether to throw away what is queued or being sent because the server died: each item would take seconds
-            to fail.
+        discard: Whether to throw away what is queued or being sent, because the server died: each item would take
+            seconds to fail.
     """
     from prefect.events.worker import EventsWorker
 

@@ -229,6 +229,22 @@ class S3Server:
         self._client.create_bucket(Bucket=name)
         return f"s3://{name}"
 
+    def root(self, path: str = "") -> str:
+        """Return the URI of a root in a new bucket, which remembers what a probe of this server has shown."""
+        from tasks.store import open_store
+        from tasks.store.probe import remember
+
+        root = f"{self.bucket()}/{path}".rstrip("/")
+        if self._keeps_create_only:
+            remember(open_store(root))
+        return root
+
+    @cached_property
+    def _keeps_create_only(self) -> bool:
+        from tasks.store import open_store, probe
+
+        return probe(open_store(self.bucket())).create_only
+
     @cached_property
     def _client(self) -> Any:
         import botocore.session

@@ -120,7 +120,7 @@ def test_no_file_keeps_others_waiting(root, inbox):
 
 def test_a_manifest_in_a_bucket_names_no_file_of_this_machine(s3, tmp_path):
     write_pictures(tmp_path)
-    uri = f"{s3.bucket()}/lab"
+    uri = s3.root("lab")
     store = open_store(uri)
     store.put("inbox/hostile.yaml", TINY.replace("cat.png", f"{tmp_path}/cat.png").encode())
     for picture in tmp_path.glob("*.png"):

@@ -1,4 +1,4 @@
-"""What reading a log of claims costs: a process that is new asks for the claims that are there, and for the next one."""
+"""What reading a log of claims costs: a new process asks for the claims that are there, and for the next one."""
 
 from __future__ import annotations
 

@@ -99,9 +99,11 @@ def path(tmp_path, request):
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "talkative.py").write_text(TALKATIVE)
-    workers = "" if hasattr(request, "param") else f"NST_TEST_WARM={warm.address()}"
+    given = f"PYTHONPATH={ROOT}:{ROOT}/tests"
+    if not hasattr(request, "param"):
+        given += f" NST_TEST_WARM={warm.address()}"
     lines = ["#!/bin/sh", f"echo $$ >>{folder}/pids", f"echo $OMP_NUM_THREADS >{folder}/threads",
-             f'PYTHONPATH={ROOT}:{ROOT}/tests {workers} exec {sys.executable} -P {folder}/talkative.py "$@"']  # fmt: skip
+             f'{given} exec {sys.executable} -P {folder}/talkative.py "$@"']  # fmt: skip
     (folder / "nst").write_text("\n".join(lines))
     (folder / "nst").chmod(0o755)
     yield folder

@@ -8,6 +8,10 @@ quick test that starts a process nevertheless fails and says so. `make test` run
 then all that are neither quick nor marked `proof`, none of them twice. `make proof` runs the tests marked `proof` too:
 they kill at random moments, or assert in more cases what another test asserts in one of each kind.
 
+**In memory.** The folders of tests lie in memory where there is room: each write of an object waits for a disk twice,
+and those of all tests did so for minutes. That nst asks the disk is asserted in test_store_durability.py, and a process
+that is killed loses nothing of what it has written, there as here.
+
 **The same always.** `make test` gives every run the same order of tests and Hypothesis the same examples, so that what
 passes here passes there; `make proof`, which sets NST_SEED, draws new ones, ten times as many.
 """
@@ -17,6 +21,7 @@ from __future__ import annotations
 import gc
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -40,6 +45,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anybody imports torch: x
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each process would compile nst, and each worker of xdist the tests
 sys.dont_write_bytecode = False
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"  # nobody waits for a metadata service that is not there
+
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 4 * 2**30
+"""A whole run leaves a few hundred megabytes, and a container may have as little as 64 there."""
+if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 hypothesis.settings.register_profile("same", derandomize=True, max_examples=40, deadline=None)
 hypothesis.settings.register_profile("others", max_examples=400, deadline=None)
@@ -228,6 +239,22 @@ class S3Server:
         name = f"nst-{uuid.uuid4().hex[:12]}"
         self._client.create_bucket(Bucket=name)
         return f"s3://{name}"
+
+    def root(self, path: str = "") -> str:
+        """Return the URI of a root in a new bucket, which remembers what a probe of this server has shown."""
+        from tasks.store import open_store
+        from tasks.store.probe import remember
+
+        root = f"{self.bucket()}/{path}".rstrip("/")
+        if self._keeps_create_only:
+            remember(open_store(root))
+        return root
+
+    @cached_property
+    def _keeps_create_only(self) -> bool:
+        from tasks.store import open_store, probe
+
+        return probe(open_store(self.bucket())).create_only
 
     @cached_property
     def _client(self) -> Any:

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import warm_prefect
 from sweeps import TINY_METHOD, write_pictures
 
 from tasks.prefect.stack import standing
@@ -37,10 +38,14 @@ class Stack:
             (folder / f"{name}.yaml").write_text(json.dumps(manifest))
 
     def nst(self, *arguments, code=0):
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "NST_"))}
-        done = subprocess.run([sys.executable, "-m", "flows", *arguments], cwd=self.folder,
-                              env=environment | self.environment | {"NST_ROOT": self.root},
-                              capture_output=True, text=True, check=False, timeout=DEADLINE_S)  # fmt: skip
+        """Type a command and return what it says; what it starts stays up, and is real; other commands are forked."""
+        given = self.environment | {"NST_ROOT": self.root}
+        if arguments[0] == "up":
+            others = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "NST_"))}
+            done = subprocess.run([sys.executable, "-m", "flows", *arguments], cwd=self.folder, env=others | given,
+                                  capture_output=True, text=True, check=False, timeout=DEADLINE_S)  # fmt: skip
+        else:
+            done = warm_prefect.start(*arguments, cwd=self.folder, **given).ended(DEADLINE_S)
         assert done.returncode == code, done
         return done.stdout
 

@@ -57,7 +57,7 @@ def test_pandas_reads_the_folder(tmp_path: Path) -> None:
 
 
 def test_pandas_reads_the_bucket_with_nothing_but_the_environment(s3) -> None:
-    root = f"{s3.bucket()}/lab"
+    root = s3.root("lab")
     fill(root)
     check_pandas(pd.read_parquet(f"{root}/catalog/results"))
 
@@ -84,7 +84,7 @@ def test_duckdb_and_polars_read_the_folder(tmp_path: Path) -> None:
 
 
 def test_duckdb_and_polars_read_the_bucket(s3) -> None:
-    root = f"{s3.bucket()}/lab"
+    root = s3.root("lab")
     fill(root)
     with duckdb.connect() as db, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fsspec's client complains about its own event loop

@@ -21,7 +21,7 @@ NEWER = json.dumps({"nst_version": "99.0", "name": 7}).encode()
 @pytest.fixture(params=["local", "s3"])
 def root(request: pytest.FixtureRequest, tmp_path: object) -> Root:
     """A root with two damaged plans and one of another version."""
-    uri = str(tmp_path) if request.param == "local" else f"{request.getfixturevalue('s3').bucket()}/root"
+    uri = str(tmp_path) if request.param == "local" else request.getfixturevalue("s3").root("root")
     root = open_root(uri)
     for name, data in {**DAMAGED, "bbbb2222": NEWER}.items():
         root.store.put(f"state/plans/{name}.json", data)

@@ -171,7 +171,7 @@ def test_a_served_page_follows_the_root(tmp_path, place, request):
     write_pictures(tmp_path)
     root = str(tmp_path / "out")
     if place == "bucket":
-        root = f"{request.getfixturevalue('s3').bucket()}/below"
+        root = request.getfixturevalue("s3").root("below")
     submitted(tmp_path, "one", root=root)
     submitted(tmp_path, "two", "content, style", root=root, cells=0)
     with serving(root) as link:
@@ -229,7 +229,7 @@ def test_what_is_chosen_on_a_served_page_is_stored_below_the_root(tmp_path, plac
     write_pictures(tmp_path)
     root = str(tmp_path / "out")
     if place == "bucket":
-        root = f"{request.getfixturevalue('s3').bucket()}/below"
+        root = request.getfixturevalue("s3").root("below")
     ids = submitted(tmp_path, "one", "content, noise, style", root=root).plan.cells.ids
     publish_all(open_root(root).catalog)
     with serving(root) as link:

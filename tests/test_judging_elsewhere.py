@@ -68,7 +68,7 @@ def judge(prepared, squeezenet, on_picture=lambda *_: None):
 
 # ---- in a bucket -----------------------------------------------------------------------------------------------------
 def test_pictures_in_a_bucket_are_judged_there(folder, squeezenet, s3):
-    prepared = planned(folder / "m.yaml", f"{s3.bucket()}/lab")
+    prepared = planned(folder / "m.yaml", s3.root("lab"))
     finish(prepared)
     arguments = ["judge", "s", "--root", prepared.root.uri, "--squeezenet", squeezenet]
     told = CliRunner().invoke(app, arguments)

@@ -150,7 +150,7 @@ def test_killed_before_any_of_its_writes_and_run_again_it_gives_the_same_picture
 @pytest.mark.timeout(3600)
 def test_killed_at_random_moments_and_run_again_it_gives_the_same_pictures(tmp_path, folder, where, request):
     def new_root() -> str:
-        return str(tmp_path / f"killed-{kills}") if where == "disk" else request.getfixturevalue("s3").bucket()
+        return str(tmp_path / f"killed-{kills}") if where == "disk" else request.getfixturevalue("s3").root()
 
     moments = random.Random(int(os.environ.get("NST_SEED", "0")))
     kills = 0
@@ -189,7 +189,7 @@ def test_of_several_participants_any_is_killed_at_random_moments_and_the_picture
     """One submits the sweep, two help; whoever is killed is replaced by another helper. Nobody repairs anything."""
 
     def new_root() -> str:
-        return str(tmp_path / f"shared-{kills}") if where == "disk" else f"{request.getfixturevalue('s3').bucket()}/r"
+        return str(tmp_path / f"shared-{kills}") if where == "disk" else request.getfixturevalue("s3").root("r")
 
     def begun(*arguments: str) -> warm.Command:
         options = ("--devices", "cpu", "--root", root)

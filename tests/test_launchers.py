@@ -22,6 +22,7 @@ from pathlib import Path
 
 import command_lines
 import pytest
+import warm
 from orders import planned
 from sweeps import TINY_METHOD, write_pictures
 
@@ -33,9 +34,23 @@ from tasks.root import open_root
 ROOT = Path(__file__).parent.parent
 LAUNCHERS = ROOT / "docs" / "launchers"
 DEADLINE_S = 240
-TALKATIVE = (
-    "import flows.command.progress as shown; shown._LOG_INTERVAL_S = 0.5; from flows.__main__ import main; main()"
-)
+TALKATIVE = """\
+import contextlib, os
+import flows.command.progress as shown
+from flows.__main__ import main
+
+if __name__ == "__main__":
+    shown._LOG_INTERVAL_S = 0.5
+    with contextlib.ExitStack() as stack:
+        if "NST_TEST_WARM" in os.environ:
+            import warm
+
+            warm.join(os.environ["NST_TEST_WARM"])
+            stack.enter_context(warm.warm_workers())
+        main()
+"""
+with_real_workers = pytest.mark.parametrize("path", ["real workers"], indirect=True)
+"""For tests of what becomes of workers and of the files that they inherit; those of others are forked."""
 
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
 needs_sshd = pytest.mark.skipif(
@@ -76,15 +91,19 @@ def events(log):
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path, request):
     """A folder with a command `nst`, which writes its number and its threads into files beside it.
 
     It says twice a second how far it is: who says nothing does not learn that nobody hears.
     """
     folder = tmp_path / "bin"
     folder.mkdir()
+    (folder / "talkative.py").write_text(TALKATIVE)
+    given = f"PYTHONPATH={ROOT}:{ROOT}/tests"
+    if not hasattr(request, "param"):
+        given += f" NST_TEST_WARM={warm.address()}"
     lines = ["#!/bin/sh", f"echo $$ >>{folder}/pids", f"echo $OMP_NUM_THREADS >{folder}/threads",
-             f'PYTHONPATH={ROOT} exec {sys.executable} -c "{TALKATIVE}" "$@"']  # fmt: skip
+             f'{given} exec {sys.executable} -P {folder}/talkative.py "$@"']  # fmt: skip
     (folder / "nst").write_text("\n".join(lines))
     (folder / "nst").chmod(0o755)
     yield folder
@@ -177,6 +196,7 @@ def test_two_hosts_do_a_sweep_by_the_first_loop_of_ssh(tmp_path, path, hosts):
 
 @needs_sshd
 @pytest.mark.slow
+@with_real_workers
 def test_a_participant_ends_with_its_connection_and_harms_nothing(tmp_path, path, hosts):
     root = open_sweep(tmp_path, 500, steps=100)
     one_host = documented("ssh", 0, root).replace("gpu1 gpu2", "gpu1")
@@ -193,6 +213,7 @@ def test_a_participant_ends_with_its_connection_and_harms_nothing(tmp_path, path
 
 @needs_sshd
 @pytest.mark.slow
+@with_real_workers
 def test_participants_of_the_second_loop_of_ssh_outlive_it_and_stop_cleanly(tmp_path, path, hosts):
     root = open_sweep(tmp_path, 500, steps=100)
     assert shell(documented("ssh", 1, root), tmp_path, path).wait(DEADLINE_S) == 0

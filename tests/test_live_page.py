@@ -174,7 +174,7 @@ def test_a_browser_that_has_the_page_open_sees_pictures_come(prepared, tmp_path,
         opened(folder_of(prepared) / "index.html", tmp_path / "profile") as tab,
     ):
         if place == "server":
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
             tab.call("Page.navigate", url=server.address)
             tab.until("document.querySelector('.chip') !== null")
         else:

@@ -11,13 +11,16 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from nst.errors import UserError
 from tasks.prefect import process as prefect_process
-from tasks.prefect.process import RECORDS_IN_BATCHES, call
+from tasks.prefect.page import PrefectPage
+from tasks.prefect.process import RECORDS_IN_BATCHES, ServerProcess, call
 from tasks.prefect.server import Server, default_state_dir, private_server, starting_server
 
 
@@ -135,7 +138,7 @@ def api(counts):
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/api"
         server.shutdown()
@@ -155,3 +158,60 @@ def test_draining_gives_up_on_records_that_do_not_arrive():
 def test_an_error_answer_is_an_error():
     with api([None]) as url, pytest.raises(http.client.HTTPException, match="503"):
         call(url, "POST", "/task_runs/count", {})
+
+
+@pytest.fixture
+def sleeper(monkeypatch):
+    """A process that is taken for the private server of this one."""
+    with subprocess.Popen(["sleep", "600"]) as process:
+        server = ServerProcess("http://127.0.0.1:9/api", Path("log"), process, "")
+        monkeypatch.setattr("tasks.prefect.server._current", Server(server.api_url, private=True, process=server))
+        yield process
+        process.kill()
+
+
+def page_of(answers):
+    """Return a page whose server answers by calling these one after the other, and the list of those called."""
+    asked = []
+
+    def create(_):
+        asked.append(answers[len(asked)])
+        return asked[-1]()
+
+    return PrefectPage(SimpleNamespace(create_artifact=create), uuid.uuid4(), "page"), asked
+
+
+def test_a_server_that_dies_while_a_page_is_written_is_asked_no_more(sleeper, monkeypatch, caplog):
+    monkeypatch.setattr("tasks.prefect.page._PAUSES_S", (3600.0, 3600.0))  # which its end cuts short
+
+    def die():
+        sleeper.kill()
+        raise OSError("connection reset")
+
+    page, asked = page_of([die, die, die])
+    page.link("file:///pictures")
+    page.link("file:///pictures")
+    assert asked == [die]
+    assert caplog.text == ""
+
+
+def test_a_page_is_written_by_asking_again_a_server_that_lives(sleeper, monkeypatch, caplog):
+    monkeypatch.setattr("tasks.prefect.page._PAUSES_S", (0.0, 0.0))
+    from prefect.settings import PREFECT_CLIENT_MAX_RETRIES
+
+    own = PREFECT_CLIENT_MAX_RETRIES.value()
+    retries = []
+
+    def busy():
+        retries.append(PREFECT_CLIENT_MAX_RETRIES.value())
+        raise OSError("database is locked")
+
+    page, asked = page_of([busy, busy, lambda: SimpleNamespace(id=1), busy, busy, busy])
+    page.link("file:///pictures")
+    assert (len(asked), caplog.text) == (3, "")
+    page.link("file:///pictures")
+    page.link("file:///pictures")
+    assert len(asked) == 6
+    assert caplog.text.count("Prefect's page is no longer updated") == 1
+    assert set(retries) == {0}, "Prefect itself would wait in vain for a server that dies"
+    assert PREFECT_CLIENT_MAX_RETRIES.value() == own

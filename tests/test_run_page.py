@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import urllib.request
 
 import numpy as np
 import pytest
+import warm_prefect
 
 from nst.pictures.images import encode
 from nst.records import OutputFormat
@@ -37,7 +39,8 @@ def ask(page, password, path, body=None):
         return json.loads(response.read())
 
 
-def test_a_run_tells_its_page_and_past_runs_can_be_looked_at(tmp_path):
+def test_a_run_tells_its_page_and_past_runs_can_be_looked_at(tmp_path, migrated_state):
+    shutil.copytree(migrated_state, tmp_path / "state")
     rng = np.random.default_rng(0)
     for name in ("content", "style"):
         array = rng.integers(0, 256, (8, 8, 3), np.uint8).repeat(5, 0).repeat(5, 1)
@@ -72,8 +75,6 @@ def test_a_run_tells_its_page_and_past_runs_can_be_looked_at(tmp_path):
         _, said = runs.communicate(timeout=200)
     assert runs.returncode == 0, said
 
-    none = subprocess.run(
-        [*nst, "runs", "--database", "7"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    none = warm_prefect.start("runs", "--database", "7", cwd=tmp_path, XDG_STATE_HOME=str(tmp_path / "state")).ended()
     assert none.returncode == 2
     assert "runs-7.db" in none.stderr

@@ -28,7 +28,7 @@ def server(tmp_path):
     (root / "pictures" / "link.png").symlink_to(tmp_path / "outside.png")
     (root / "pictures" / "linked").symlink_to(tmp_path)
     with PageServer(store, HOME) as found:
-        threading.Thread(target=found.serve_forever, daemon=True).start()
+        threading.Thread(target=found.serve_forever, args=(0.02,), daemon=True).start()
         yield found
         found.shutdown()
 

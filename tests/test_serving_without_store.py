@@ -33,7 +33,7 @@ def send(link):
 @pytest.mark.slow
 @pytest.mark.process
 def test_a_bucket_that_is_gone_is_said_and_holds_nothing_up(tmp_path, s3, fault_proxy):
-    root = f"{s3.bucket()}/below"
+    root = s3.root("below")
     submitted(write_pictures(tmp_path), "one", root=root)
     proxy = fault_proxy()
     process, link = served(root, _PATIENCE_S=1.0)

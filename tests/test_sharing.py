@@ -274,7 +274,7 @@ def test_runs_that_share_a_sweep_follow_one_page(folder):
 @pytest.mark.timeout(600)
 def test_two_runs_on_s3_compute_a_sweep_once(folder, s3):
     """A dozen cells, each of which takes ten requests."""
-    root, cells = f"{s3.bucket()}/root", 12
+    root, cells = s3.root("root"), 12
     (folder / "few.yaml").write_text(manifest(cells=cells))
     ended = [command.ended() for command in [start(folder, "few.yaml", root=root) for _ in range(2)]]
     assert [each.returncode for each in ended] == [0, 0], ended

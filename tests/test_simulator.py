@@ -154,7 +154,7 @@ def test_clearing_the_log_away_is_found_out(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_not_leaving_out_published_keys_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish, "_takes", lambda *_: True)
-    assert "twice" in str(first_fault())
+    assert any("twice" in fault for seed in range(100) for fault in simulator.run(seed)[0])
 
 
 def test_folding_the_log_before_listing_the_records_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,16 +35,18 @@ def told():
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         bodies.append(f"http://127.0.0.1:{server.server_port}/hook")
         yield bodies
         server.shutdown()
 
 
 @pytest.fixture(scope="module")
-def stack(told, tmp_path_factory):
+def stack(told, tmp_path_factory, migrated_state):
     """What is up in the end is taken down, and leaves nothing."""
     stack = Stack(tmp_path_factory.mktemp("stack"))
+    (stack.state / "nst/prefect").mkdir(parents=True)
+    shutil.copy(migrated_state / "nst/prefect/runs-0.db", stack.state / "nst/prefect/standing.db")
     said = stack.nst("up", "--workers", "1", "--root", "out", "--notify", told[0])
     assert re.search(r"page: http://127.0.0.1:\d+  password: nst:\S+\n", said)
     yield stack

@@ -52,7 +52,7 @@ def database(tmp_path_factory):
 
 
 def test_a_sweep_outlives_workers_and_a_server_that_is_away(database, s3, tmp_path):
-    root = f"{s3.bucket()}/lab"
+    root = s3.root("lab")
     stack = Stack(tmp_path, root, PREFECT_SERVER_DATABASE_CONNECTION_URL=database)
     try:
         stack.nst("up", "--workers", "3")

@@ -63,7 +63,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_an_open_training_is_listed_with_its_models(folder: Path, s3: Any) -> None:
     """Also where its manifest and its photographs are not."""
-    root = f"{s3.bucket()}/lab"
+    root = s3.root("lab")
     training = submit(folder / "learn.yaml", root)
     sweep = submit(folder / "m.yaml", root)
     shutil.rmtree(folder)
@@ -290,7 +290,7 @@ def test_the_page_is_named_where_there_is_one(tmp_path: Path) -> None:
 def test_plans_that_cannot_be_read_are_named_beside_what_is_open(
     folder: Path, where: str, request: pytest.FixtureRequest
 ) -> None:
-    uri = str(folder / "out") if where == "local" else request.getfixturevalue("s3").bucket()
+    uri = str(folder / "out") if where == "local" else request.getfixturevalue("s3").root()
     root = submit(folder / "m.yaml", uri).root
     training = planned(folder / "learn.yaml", uri)
     submit(folder / "learn.yaml", uri)

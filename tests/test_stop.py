@@ -47,8 +47,6 @@ batch_size: 1
 CELLS = 400
 LAST_LINE = "interrupted; what is done is kept, run again for the rest"
 DEADLINE_S = 200
-ASKS_ONCE = {"PREFECT_CLIENT_MAX_RETRIES": "0"}
-"""For runs whose server is gone: Prefect's client asks it again after 2, 4, 8 s otherwise."""
 
 
 @pytest.fixture
@@ -320,7 +318,7 @@ def test_a_run_outlives_its_private_server_and_says_one_line(folder, migrated_st
     with beating(prepared.root.store, prepared.plan.sweep_id) as other:
         claim = f"state/claims/{group_of(prepared.plan)}/{list(prepared.plan.stretches())[-1]}-1.json"
         prepared.root.store.put(claim, json.dumps({"participant": other, "nonce": "x"}).encode())
-        process = start_with_prefect(folder, **ASKS_ONCE)
+        process = start_with_prefect(folder)
         wait_for(lambda: committed(folder) >= 2 and recorded(process), process)
         os.kill(server_of(folder), signal.SIGKILL)
         died = "the private Prefect server died; the run goes on without its page"
@@ -369,7 +367,7 @@ def test_a_stop_before_the_server_answers_does_not_wait_for_it(folder, migrated_
 @pytest.mark.xdist_group("prefect")
 def test_one_control_c_ends_a_run_whose_server_hangs(folder, migrated_state):
     shutil.copytree(migrated_state, folder / "state")
-    process = start_with_prefect(folder, grace_s=1, **ASKS_ONCE)
+    process = start_with_prefect(folder, grace_s=1)
     wait_for(lambda: committed(folder) >= 1 and recorded(process), process)
     server = server_of(folder)
     os.kill(server, signal.SIGSTOP)  # it neither answers nor dies

@@ -191,7 +191,7 @@ def test_a_bucket_may_name_no_file_of_this_machine(tmp_path, s3):
     """But those below the folder that whoever takes part names."""
     write_pictures(tmp_path)
     (tmp_path / "m.yaml").write_text(yaml.safe_dump(TINY_MANIFEST))
-    prepared = planned(tmp_path / "m.yaml", f"{s3.bucket()}/root")
+    prepared = planned(tmp_path / "m.yaml", s3.root("root"))
     found = stored(prepared)
     with pytest.raises(InputError, match="pass --inputs"):
         prepare_stored(found, prepared.root)
@@ -210,14 +210,14 @@ def test_no_spelling_leads_a_bucket_to_a_file_of_this_machine(prepared, tmp_path
     )
     hostile = replace(found, sweep=replace(found.sweep, contents=(named,), styles=()))
     with pytest.raises(InputError, match="is a local file, and the manifest came from elsewhere"):
-        prepare_stored(hostile, open_root(f"{s3.bucket()}/root"))
+        prepare_stored(hostile, open_root(s3.root("root")))
 
 
 def test_each_machine_has_the_weights_of_its_own_package(tmp_path, s3):
     write_pictures(tmp_path)
     method = {**TINY_MANIFEST["method"], "backbone": {"weights": "embedded"}}
     (tmp_path / "m.yaml").write_text(yaml.safe_dump({**TINY_MANIFEST, "method": method}))
-    prepared, copied = uploaded(planned(tmp_path / "m.yaml", f"{s3.bucket()}/root"))
+    prepared, copied = uploaded(planned(tmp_path / "m.yaml", s3.root("root")))
     assert copied == 3
     assert prepare_stored(stored(prepared), prepared.root).ids == prepared.ids
 

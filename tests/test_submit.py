@@ -47,7 +47,7 @@ def plans(root):
 
 
 def test_a_sweep_is_submitted_to_a_bucket_and_done_where_its_files_are_not(folder, tmp_path, s3):
-    root = f"{s3.bucket()}/lab"
+    root = s3.root("lab")
     submitted = nst(folder, "submit", "m.yaml", "--root", root)
     assert submitted.returncode == 0, submitted
     assert "submitted, 4 cells to do" in submitted.stdout
@@ -99,7 +99,7 @@ def test_who_watches_sees_it_done_by_others(folder):
 def test_a_training_is_submitted_likewise(folder, s3):
     write_photographs(folder, 4)
     manifest = write_training(folder, steps=2)
-    root = s3.bucket()
+    root = s3.root()
     assert "5 inputs copied" in nst(folder, "submit", manifest, "--root", root).stdout
     shutil.rmtree(folder / "photographs")
     done = nst(folder, "work", "--root", root, "--devices", "cpu")
@@ -142,7 +142,7 @@ def test_what_is_open_is_read_from_where_its_inputs_are_now(folder, tmp_path):
 
 
 def test_what_is_copied_below_a_bucket_stays_there_whatever_becomes_of_the_files(folder, tmp_path, s3):
-    root = s3.bucket()
+    root = s3.root()
     assert nst(folder, "submit", "m.yaml", "--root", root).returncode == 0
     first = plans(root)
     moved = folder.rename(tmp_path / "moved")
@@ -209,7 +209,7 @@ def test_what_is_done_already_is_told(folder):
 def test_the_hint_names_a_root_that_is_found_from_anywhere_it_can_be(folder, tmp_path, s3):
     local = nst(folder, "submit", "m.yaml", "--root", "our out").stdout.splitlines()[-1]
     assert local.startswith(f"nst work --root '{folder}/our out' does it, on this machine")
-    bucket = s3.bucket()
+    bucket = s3.root()
     anywhere = nst(folder, "submit", "m.yaml", "--root", bucket).stdout.splitlines()[-1]
     assert anywhere == f"nst work --root {bucket} does it, on any machine"
 
@@ -226,7 +226,7 @@ def test_who_watches_does_not_fetch_the_plan(folder, monkeypatch):
 
 
 def test_an_open_sweep_that_is_removed_is_open_no_more(folder, s3):
-    root = s3.bucket()
+    root = s3.root()
     assert nst(folder, "submit", "m.yaml", "--root", root).returncode == 0
     before = plans(root)
     shown = nst(folder, "rm", "tiny", "--root", root).stdout
@@ -258,7 +258,7 @@ def test_a_copy_that_is_removed_while_it_is_submitted_is_there_in_the_end(folder
 
 
 def test_a_file_that_changes_while_it_is_submitted_is_told(folder, s3):
-    prepared = planned(folder / "m.yaml", s3.bucket())
+    prepared = planned(folder / "m.yaml", s3.root())
     (folder / "waves.png").write_bytes((folder / "cat.png").read_bytes())
     with pytest.raises(InputError, match=r"waves\.png has changed while it was submitted"):
         uploaded(prepared)

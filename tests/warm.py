@@ -89,6 +89,20 @@ def warm_workers() -> Iterator[None]:
         yield
 
 
+def address() -> str:
+    """Return where the warm process of this one takes requests, for `join`."""
+    forkserver.ensure_running()
+    return forkserver._forkserver._forkserver_address
+
+
+def join(there: str) -> None:
+    """Fork from the warm process of another one, in a process that was started as users do."""
+    server = forkserver._forkserver
+    server._forkserver_address = there
+    server._forkserver_alive_fd = os.pipe()[1]  # children are told of it; the warm process lives as long as its owner
+    server.ensure_running = lambda: None  # type: ignore[method-assign]
+
+
 def take_place(folder: str, out: str, err: str) -> None:
     """Be a process of its own in a folder, with files for what it says."""
     forkserver._forkserver.ensure_running = lambda: None  # type: ignore[method-assign]  # the one that this came from

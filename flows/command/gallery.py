@@ -26,6 +26,9 @@ _EVERY_S: Final = 5.0
 _SHARE: Final = 0.2
 """Of its time, what following a root may take."""
 
+_STOP_WITHIN_S: Final = 0.1
+"""How often the server looks whether it is to stop."""
+
 _PATIENCE_S: Final = 5.0
 """How long a page that is served waits for a store that does not answer: what is sent is sent again by the page."""
 
@@ -91,7 +94,7 @@ def _serve(
         server.home = uri.removeprefix(f"{opened.uri}/")
         out.say(f"page: {uri}")
         with stop_signals(stopping):
-            threading.Thread(target=server.serve_forever, daemon=True, name="pages").start()
+            threading.Thread(target=server.serve_forever, args=(_STOP_WITHIN_S,), daemon=True, name="pages").start()
             out.say(f"{server.link}  until Control-C")
             if shown:
                 webbrowser.open(server.link)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from tasks.store import Store
 
 LOGGER = logging.getLogger("nst.catalog")
-LOOK_AHEAD = 16
-"""Claims that are asked for at once when the log is read."""
+AT_ONCE = 16
+"""The most claims that are asked for at once when the log is read."""
 
 RECORDS_KEPT_S = 600.0
 """For how long commit records stay after they were published, seconds."""
@@ -91,9 +91,10 @@ class Ledger:
         with self.lock:
             if self.saved is None:
                 self._load()
-            ahead = 1 if self.state.number else LOOK_AHEAD
+            guessed = 1  # claims that may be there; a new process knows from a listing how many are
             while True:
                 start = self.state.number
+                ahead = min(max(self.least - start, guessed), AT_ONCE)
                 keys = [layout.claim(self.table.name, start + i) for i in range(ahead)]
                 for data in self.fetch(keys):
                     if data is None:  # claims with later numbers were made after this one was asked for
@@ -101,7 +102,8 @@ class Ledger:
                             raise self._lost(self.state.number)
                         return self.state
                     self._fold(self._decode(self.state.number, data))
-                ahead = LOOK_AHEAD
+                if self.state.number > self.least:
+                    guessed *= 2
 
     def append(self, claim: Claim) -> bool:
         """Try to make `claim` the next of the log and return whether it is; fold it, or else those that others made.

@@ -14,7 +14,7 @@ import numpy as np
 from nst.errors import UserError
 from tasks.catalog import layout, log, records
 from tasks.catalog.keyless import KeylessState, digests_of
-from tasks.catalog.ledger import LOOK_AHEAD
+from tasks.catalog.ledger import AT_ONCE
 from tasks.catalog.log import State
 from tasks.catalog.parquet import from_file, walk
 from tasks.catalog.schema import SCHEMAS
@@ -138,8 +138,8 @@ def _check_checkpoint(key: str, saved: _Checkpoint, state: State, history: KeyHi
 
 def _objects(ledger: Ledger, keys: list[str]) -> Iterator[tuple[str, bytes]]:
     """Yield objects in order with their bytes, empty where there is none; a few are in memory at once."""
-    for start in range(0, len(keys), LOOK_AHEAD):
-        some = keys[start : start + LOOK_AHEAD]
+    for start in range(0, len(keys), AT_ONCE):
+        some = keys[start : start + AT_ONCE]
         yield from ((key, data or b"") for key, data in zip(some, ledger.fetch(some), strict=True))
 
 

@@ -100,7 +100,8 @@ def end_client_services(*, discard: bool) -> None:
     """End the client's threads that send events and logs, which would go on sending to a server that has stopped.
 
     Args:
-        discard: Whether to throw away what is queued because the server died: each item would take seconds to fail.
+        discard: Whether to throw away what is queued or being sent, because the server died: each item would take
+            seconds to fail.
     """
     from prefect.events.worker import EventsWorker
 
@@ -109,6 +110,8 @@ def end_client_services(*, discard: bool) -> None:
         for service in tuple(services.values()):
             with service._queue.mutex:  # noqa: SLF001
                 service._queue.queue.clear()  # noqa: SLF001
+            if (sending := service._task) is not None:  # noqa: SLF001
+                service._loop.call_soon_threadsafe(sending.cancel)  # noqa: SLF001
     EventsWorker.drain_all(timeout=10)
 
 

@@ -8,6 +8,7 @@ thread of the flow calls them.
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import logging
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from PIL import Image
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+from prefect.settings import temporary_settings
 
 from tasks.prefect.server import current_server
 
@@ -33,6 +35,8 @@ log = logging.getLogger("nst.prefect")
 MAX_ROWS = 200
 MAX_SHEET_BYTES = 500_000
 PROGRESS_EVERY_S = 5.0
+_PAUSES_S = (2.0, 4.0)
+"""Before a private server that lives is asked again."""
 
 
 class PrefectPage:
@@ -94,13 +98,28 @@ class PrefectPage:
         )
 
     def _safely(self, call: Callable[[], R]) -> R | None:
-        server = current_server()
-        if self._broken or (server is not None and server.lost):  # a call would wait for half a minute
+        """Return what the server answers; None if it does not. A private one is asked again only while it lives."""
+        if self._broken:
             return None
+        server = current_server()
+        if server is None:
+            return self._answer(call)
+        # Prefect's client would go on asking a server that has died: its pauses end for nothing.
+        with temporary_settings({"client.max_retries": 0}):
+            for pause_s in _PAUSES_S:
+                if server.lost:
+                    return None
+                with contextlib.suppress(Exception):
+                    return call()
+                server.ended_within(pause_s)
+            return None if server.lost else self._answer(call)
+
+    def _answer(self, call: Callable[[], R]) -> R | None:
         try:
             return call()
         except Exception as error:  # noqa: BLE001  # whatever it is, a page is not worth a run
             self._broken = True
+            server = current_server()
             if server is None or not server.lost:
                 log.warning("Prefect's page is no longer updated: %r", error)
             return None

@@ -89,6 +89,14 @@ class ServerProcess:
         """Return whether the process still runs."""
         return self.process.poll() is None
 
+    def ended_within(self, seconds: float) -> bool:
+        """Wait this long, or until the process has ended; return whether it has."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def wait_until_healthy(self, deadline_s: float, stopping: threading.Event | None = None) -> None:
         """Return when the server answers.
 
@@ -115,12 +123,9 @@ class ServerProcess:
         """Return when the process has ended; it is killed when it answers three questions in a row not at all."""
         silences = 0
         while silences < _SILENCES:
-            try:
-                self.process.wait(_ASK_EVERY_S)
-            except subprocess.TimeoutExpired:
-                silences = 0 if self._answers() else silences + 1
-            else:
+            if self.ended_within(_ASK_EVERY_S):
                 return
+            silences = 0 if self._answers() else silences + 1
         self.kill()
 
     def _answers(self) -> bool:
@@ -137,9 +142,7 @@ class ServerProcess:
         """Stop the server and wait for its end."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        try:
-            self.process.wait(serve.STOP_GRACE_S + 2)
-        except subprocess.TimeoutExpired:
+        if not self.ended_within(serve.STOP_GRACE_S + 2):
             self.kill()
 
 

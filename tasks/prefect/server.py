@@ -63,6 +63,10 @@ class Server:
         """Whether the private server has died: the run goes on, and nobody needs to hear of its page any more."""
         return self.process is not None and not self.process.alive()
 
+    def ended_within(self, seconds: float) -> bool:
+        """Wait this long, or until the private server has died; return whether it has."""
+        return self.process is not None and self.process.ended_within(seconds)
+
     def abandon(self) -> None:
         """End a private server that does not answer, so that nothing waits for it."""
         if self.process is not None:

@@ -68,8 +68,13 @@ def keeps_create_only(store: Store) -> bool:
         return True
     if not probe(store).create_only:
         return False
-    store.put(REMEMBERED, json.dumps({"uri": store.uri, "probed_at": time.time()}).encode())
+    remember(store)
     return True
+
+
+def remember(store: Store) -> None:
+    """Let a store remember that it was probed just now and keeps create-only writes."""
+    store.put(REMEMBERED, json.dumps({"uri": store.uri, "probed_at": time.time()}).encode())
 
 
 def is_remembered(store: Store) -> bool:

@@ -9,7 +9,8 @@ from contextlib import ExitStack
 import pytest
 from warm_prefect import warm_servers
 
-from tasks.prefect.parts import Parts, Whole, cancel_parts, close_gone, hand_over, has_parts
+from tasks.prefect.parts import Parts, cancel_parts, close_gone, hand_over, has_parts
+from tasks.prefect.pool import Whole
 from tasks.prefect.provisioning import prepare_pool
 
 pytestmark = [
@@ -114,6 +115,18 @@ def test_two_sweeps_of_one_priority_are_due_half_of_the_workers(pool):
     assert len(states(pool, first)) == len(states(pool, second)) == 2
 
 
+@pytest.mark.parametrize(
+    ("kind", "limit", "places"), [("process", 2, 4), ("kubernetes", 7, 7), ("kubernetes", None, 4)]
+)
+def test_a_sweep_has_a_part_for_each_place_of_the_pool(pool, monkeypatch, kind, limit, places):
+    """A worker of Kubernetes starts as many jobs as the pool's limit lets it, one of processes does one part."""
+    there = pool.read_work_pool("nst").model_copy(update={"type": kind, "concurrency_limit": limit})
+    monkeypatch.setattr(type(pool), "read_work_pool", lambda *_: there)
+    only = whole("only")
+    look(only, run(pool, only))
+    assert len(states(pool, only)) == places
+
+
 def test_to_submit_twice_makes_one_part_and_what_has_crashed_is_made_anew(pool):
     from prefect.states import Crashed
 
@@ -184,6 +197,6 @@ def test_a_server_that_is_away_is_one_error_and_a_bug_is_none_of_it(pool, monkey
     sweep = whole("away")
     with pytest.raises(TransientError, match="does not do what it is asked"):
         hand_over(Whole("nosuch", sweep.name, sweep.identity, sweep.root), "once")
-    monkeypatch.setattr("tasks.prefect.parts.queue_of", lambda _: 1 / 0)
+    monkeypatch.setattr("tasks.prefect.pool.queue_of", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         hand_over(sweep, "once")

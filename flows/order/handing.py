@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from nst.errors import TransientError
 from tasks.planning.plan_files import find_plan, open_plans
-from tasks.prefect.parts import Whole, cancel_parts, has_parts
+from tasks.prefect.parts import cancel_parts, has_parts
 from tasks.prefect.parts import hand_over as hand_part_over
+from tasks.prefect.pool import Whole
 from tasks.prefect.provisioning import has_deployments
 from tasks.prefect.standing import in_use, within_reach
 

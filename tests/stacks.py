@@ -14,7 +14,7 @@ from pathlib import Path
 import warm_prefect
 from sweeps import TINY_METHOD, write_pictures
 
-from tasks.prefect.stack import standing
+from tasks.prefect.standing import standing
 
 CELLS = 8
 DEADLINE_S = 240
@@ -37,9 +37,9 @@ class Stack:
                         "sweep": {"seed": {"count": cells}}, "batch_size": 1, "preview_every": 0}  # fmt: skip
             (folder / f"{name}.yaml").write_text(json.dumps(manifest))
 
-    def nst(self, *arguments, code=0):
+    def nst(self, *arguments, code=0, **more):
         """Type a command and return what it says; what it starts stays up, and is real; other commands are forked."""
-        given = self.environment | {"NST_ROOT": self.root}
+        given = self.environment | {"NST_ROOT": self.root} | more
         if arguments[0] == "up":
             others = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "NST_"))}
             done = subprocess.run([sys.executable, "-m", "flows", *arguments], cwd=self.folder, env=others | given,

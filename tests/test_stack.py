@@ -14,7 +14,7 @@ import pytest
 from stacks import CELLS, Stack, until
 
 from tasks.fsck.check import fsck
-from tasks.prefect.stack import is_alive
+from tasks.prefect.standing import is_alive, told_last
 from tasks.root import open_root
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(400)]
@@ -101,3 +101,25 @@ def test_each_worker_has_a_part_and_one_that_is_killed_is_replaced(stack):
     until(lambda: "long" not in {sweep["name"] for sweep in stack.status() if sweep["taking_part"]})
     failures = open_root(stack.root).catalog.read("failures", ["content_name"])
     assert set(failures["content_name"].to_pylist()) <= {"broken"}
+
+
+def test_up_after_down_has_the_root_and_the_workers_of_last_time(tmp_path, migrated_state):
+    stack = Stack(tmp_path)
+    shutil.copytree(migrated_state, stack.state)
+    (stack.state / "nst/prefect/runs-0.db").rename(stack.state / "nst/prefect/standing.db")
+    try:
+        stack.nst("up", "--workers", "2", "--devices", "cpu", "--root", "here")
+        before = stack.record
+        stack.nst("down")
+        assert stack.record is None
+        assert told_last("http://elsewhere/api", stack.state / "nst/prefect") is None
+        stack.nst("up", NST_ROOT="")
+        assert stack.record.root == f"file://{tmp_path}/here"
+        assert stack.record.processes.keys() == before.processes.keys()
+        said = stack.nst("up", "--workers", "0", "--root", "there")
+        assert f"work on file://{tmp_path}/there from now on, and no longer on file://{tmp_path}/here" in said
+        stack.nst("up", NST_ROOT="")
+        assert stack.record.root == f"file://{tmp_path}/there"
+        assert [name for name in stack.record.processes if "-cpu-" in name] == [], "none is remembered, too"
+    finally:
+        stack.nst("down")

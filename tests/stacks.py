@@ -78,3 +78,8 @@ def until(condition):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     return found
+
+
+def parent(number):
+    """Return the number of a process's parent."""
+    return int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])

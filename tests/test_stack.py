@@ -11,7 +11,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from stacks import CELLS, Stack, until
+from stacks import CELLS, Stack, parent, until
 
 from tasks.fsck.check import fsck
 from tasks.prefect.standing import is_alive, told_last
@@ -74,6 +74,21 @@ def test_people_are_told_of_failures(stack, told):
     body = until(lambda: next((body for body in told[1:] if "torn" in body["subject"]), None))
     assert body["subject"] == "nst: torn has ended with 2 failed cells"
     assert "broken.png" in body["body"]
+
+
+def test_a_sweep_whose_parts_are_all_killed_goes_on_by_itself(stack):
+    stack.nst("submit", "long.yaml", "--priority", "4")
+    until(lambda: "Running" in stack.runs("long"))
+    (worker,) = (process for name, process in stack.record.processes.items() if "-cpu-" in name)
+    parts = [number for number in stack.processes() if parent(number) == worker.pid]
+    assert parts
+    before = len(stack.runs("long"))
+    for number in parts:
+        os.kill(number, signal.SIGKILL)
+    until(lambda: stack.runs("long")[before:] == ["Running"])
+    assert "Crashed" in stack.runs("long")
+    stack.nst("cancel", "long")
+    until(lambda: set(stack.runs("long")) <= {"Cancelled", "Crashed"})
 
 
 @pytest.mark.proof  # it waits until heartbeats are missed

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from stacks import Stack, until
+from stacks import Stack, parent, until
 
 from tasks.fsck.check import fsck
 from tasks.root import open_root
@@ -86,8 +86,3 @@ def test_a_sweep_outlives_workers_and_a_server_that_is_away(database, s3, tmp_pa
     finally:
         stack.nst("down")
     until(lambda: not stack.processes())
-
-
-def parent(number):
-    """Return the number of a process's parent."""
-    return int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])

@@ -49,7 +49,7 @@ def up(
     nst submit then hands what is submitted to the workers.
     """
     err.say("looking at what is up")
-    from flows.order.handing import adopt
+    from flows.order.adoption import adopt
     from tasks.prefect.stack import up as bring_up
     from tasks.prefect.standing import in_use, standing, told_last
     from tasks.root import open_root

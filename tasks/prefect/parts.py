@@ -29,6 +29,9 @@ from tasks.prefect.pool import (
     GOING_ON,
     cancel_runs,
     create_part,
+    is_alive,
+    last_of,
+    newest_of,
     places_of_pool,
     priority_of,
     runs_of_pool,
@@ -85,18 +88,50 @@ def hand_over(whole: Whole, submitted: str, priority: int = USUAL) -> HandedOver
     from prefect.utilities.urls import url_for
 
     with asked() as client:
-        all_runs = runs_of_pool(client, None, whole.tag)
-        going_on = [run for run in all_runs if state_of(run) in GOING_ON]
+        going_on = [run for run in runs_of_pool(client, GOING_ON, whole.tag) if is_alive(run)]
         # Of what has ended, as by a crash, another part is made; two who submit at once make the same one.
-        key = f"{whole.tag}-{submitted}-{len(all_runs)}"
-        run = going_on[0] if going_on else create_part(client, whole, priority, len(all_runs) + 1, key)
+        newest = newest_of(client, whole.tag)
+        key = f"{whole.tag}-{submitted}-{newest.id if newest else ''}"
+        number = len(runs_of_pool(client, None, whole.tag)) + 1
+        run = going_on[0] if going_on else create_part(client, whole, priority, number, key)
         return HandedOver(run.name, url_for(run) or "", len(workers_of_pool(client)))
 
 
 def has_parts(identity: str, root: str) -> bool:
     """Return whether a part of a sweep or training below a root runs or waits."""
     with asked() as client:
-        return bool(runs_of_pool(client, GOING_ON, tag_of(identity, root)))
+        return any(map(is_alive, runs_of_pool(client, GOING_ON, tag_of(identity, root))))
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The last part of a sweep or training, which has no other one.
+
+    Attributes:
+        run: Id of its run.
+        priority: Its priority.
+        seconds: How long it ran.
+    """
+
+    run: str
+    priority: int
+    seconds: float
+
+
+def lost_part(identity: str, root: str) -> Lost | None:
+    """Return the last part of a sweep or training below a root.
+
+    None if a part of it is alive, if it was never handed over, or if somebody cancelled its last part.
+    """
+    tag = tag_of(identity, root)
+    with asked() as client:
+        going_on = runs_of_pool(client, GOING_ON, tag)
+        if any(map(is_alive, going_on)):
+            return None
+        last = going_on[-1] if going_on else last_of(client, tag)
+        if last is None or state_of(last) == "CANCELLED":
+            return None
+        return Lost(str(last.id), priority_of(last), last.total_run_time.total_seconds())
 
 
 def close_gone() -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from tasks.prefect.deploying import POOL, TAG
@@ -17,9 +18,15 @@ if TYPE_CHECKING:
 
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import FlowRun
+    from prefect.client.schemas.sorting import FlowRunSort
 
 GOING_ON: Final = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING", "PAUSED")
 """States of a part that runs or waits."""
+
+ENDED: Final = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+
+BEGINS_WITHIN_S: Final = 900.0
+"""How long a part may be between its worker and its first step, as while a pod waits for its image."""
 
 
 def tag_of(identity: str, root: str) -> str:
@@ -62,7 +69,14 @@ def create_part(client: SyncPrefectClient, whole: Whole, priority: int, number: 
     )
 
 
-def runs_of_pool(client: SyncPrefectClient, states: Iterable[str] | None, tag: str = "") -> list[FlowRun]:
+def runs_of_pool(
+    client: SyncPrefectClient,
+    states: Iterable[str] | None,
+    tag: str = "",
+    *,
+    sort: FlowRunSort | None = None,
+    limit: int = 200,
+) -> list[FlowRun]:
     """Return the runs of the pool in these states or in any, the oldest first; of a tag, if one is named."""
     from prefect.client.schemas.filters import (
         FlowRunFilter,
@@ -81,9 +95,36 @@ def runs_of_pool(client: SyncPrefectClient, states: Iterable[str] | None, tag: s
     return client.read_flow_runs(
         flow_run_filter=FlowRunFilter(state=wanted, tags=FlowRunFilterTags(all_=[tag]) if tag else None),
         work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL])),
-        sort=FlowRunSort.START_TIME_ASC,
-        limit=200,
+        sort=sort or FlowRunSort.START_TIME_ASC,
+        limit=limit,
     )
+
+
+def is_alive(run: FlowRun) -> bool:
+    """Return whether a part runs or waits.
+
+    One that a worker took and never began is none: the worker, or the pod that it asked for, is gone.
+    """
+    if state_of(run) != "PENDING":
+        return state_of(run) in GOING_ON
+    assert run.state
+    return datetime.now(UTC) - run.state.timestamp < timedelta(seconds=BEGINS_WITHIN_S)
+
+
+def last_of(client: SyncPrefectClient, tag: str) -> FlowRun | None:
+    """Return the run of a tag that has ended last; None if none has."""
+    from prefect.client.schemas.sorting import FlowRunSort
+
+    ended = runs_of_pool(client, ENDED, tag, sort=FlowRunSort.END_TIME_DESC, limit=1)
+    return ended[0] if ended else None
+
+
+def newest_of(client: SyncPrefectClient, tag: str) -> FlowRun | None:
+    """Return the run of a tag that was made last, in whatever state; None if there is none."""
+    from prefect.client.schemas.sorting import FlowRunSort
+
+    made = runs_of_pool(client, None, tag, sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=1)
+    return made[0] if made else None
 
 
 def workers_of_pool(client: SyncPrefectClient) -> list[str]:

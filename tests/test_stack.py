@@ -14,7 +14,8 @@ import pytest
 from stacks import CELLS, Stack, parent, until
 
 from tasks.fsck.check import fsck
-from tasks.prefect.standing import is_alive, told_last
+from tasks.prefect.client import asked
+from tasks.prefect.standing import in_use, is_alive, told_last
 from tasks.root import open_root
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(400)]
@@ -69,24 +70,60 @@ def test_what_is_submitted_is_done_by_the_workers(stack):
     until(lambda: set(stack.runs("first")) <= {"Completed", "Cancelled"})
 
 
-def test_people_are_told_of_failures(stack, told):
+def hears(told, subject):
+    """Wait until an address was told something with this subject, and return the body."""
+    return until(lambda: next((body["body"] for body in told[1:] if re.fullmatch(subject, body["subject"])), None))
+
+
+def test_people_are_told_of_a_sweep_with_failed_cells(stack, told):
     stack.nst("submit", "torn.yaml")
-    body = until(lambda: next((body for body in told[1:] if "torn" in body["subject"]), None))
-    assert body["subject"] == "nst: torn has ended with 2 failed cells"
-    assert "broken.png" in body["body"]
+    assert "broken.png" in hears(told, "nst: torn has ended with 2 failed cells")
+
+
+def test_people_are_told_of_a_night_that_failed(stack, told):
+    nightly = stack.folder / "out/manifests/nightly"
+    nightly.mkdir(parents=True)
+    (nightly / "faulty.yaml").write_text("kind: train\nname: [")
+    with in_use(stack.record), asked() as client:
+        night = client.read_deployment_by_name("train-nightly/train-nightly")
+        client.create_flow_run_from_deployment(night.id)
+    said = hears(told, f"nst: night below file://{stack.root} is Failed")
+    assert "1 of 1 manifest failed" in said
+    assert "faulty.yaml" in said
+
+
+def test_people_are_told_of_a_run_that_crashed(stack, told):
+    begin_long(stack)
+    kill_parts(stack)
+    assert "-9" in hears(told, r"nst: long \w{8} part \d+ is Crashed")
+    end_long(stack)
 
 
 def test_a_sweep_whose_parts_are_all_killed_goes_on_by_itself(stack):
+    before = begin_long(stack)
+    kill_parts(stack)
+    until(lambda: stack.runs("long")[before:] == ["Running"])
+    assert "Crashed" in stack.runs("long")
+    end_long(stack)
+
+
+def begin_long(stack):
+    """Submit the long sweep and wait until its only part runs; return the number of all parts that it ever had."""
     stack.nst("submit", "long.yaml", "--priority", "4")
     until(lambda: "Running" in stack.runs("long"))
+    return len(stack.runs("long"))
+
+
+def kill_parts(stack):
+    """Kill what the only worker has started."""
     (worker,) = (process for name, process in stack.record.processes.items() if "-cpu-" in name)
     parts = [number for number in stack.processes() if parent(number) == worker.pid]
     assert parts
-    before = len(stack.runs("long"))
     for number in parts:
         os.kill(number, signal.SIGKILL)
-    until(lambda: stack.runs("long")[before:] == ["Running"])
-    assert "Crashed" in stack.runs("long")
+
+
+def end_long(stack):
     stack.nst("cancel", "long")
     until(lambda: set(stack.runs("long")) <= {"Cancelled", "Crashed"})
 

@@ -30,7 +30,13 @@ class Stack:
         write_pictures(folder)
         whole = (folder / "cat.png").read_bytes()
         (folder / "broken.png").write_bytes(whole[: len(whole) // 2])
-        for name, cells, steps in (("first", CELLS, 20), ("long", 400, 200), ("torn", 2, 20), ("many", 400, 20)):
+        for name, cells, steps in (
+            ("first", CELLS, 20),
+            ("long", 400, 200),
+            ("lost", 400, 201),
+            ("torn", 2, 20),
+            ("many", 400, 20),
+        ):
             method = {**TINY_METHOD, "steps": steps, "init": "noise", "pyramid": {"levels": 1}}
             contents = "broken.png" if name == "torn" else "cat.png"
             manifest = {"name": name, "contents": contents, "styles": "waves.png", "method": method,

@@ -93,39 +93,31 @@ def test_people_are_told_of_a_night_that_failed(stack, told):
 
 
 def test_people_are_told_of_a_run_that_crashed(stack, told):
-    begin_long(stack)
-    kill_parts(stack)
-    assert "-9" in hears(told, r"nst: long \w{8} part \d+ is Crashed")
-    end_long(stack)
+    lose_all_parts(stack)
+    assert "-9" in hears(told, r"nst: lost \w{8} part \d+ is Crashed")
+    withdraw_lost(stack)
 
 
 def test_a_sweep_whose_parts_are_all_killed_goes_on_by_itself(stack):
-    before = begin_long(stack)
-    kill_parts(stack)
-    until(lambda: stack.runs("long")[before:] == ["Running"])
-    assert "Crashed" in stack.runs("long")
-    end_long(stack)
+    lose_all_parts(stack)
+    until(lambda: "Crashed" in stack.runs("lost") and stack.runs("lost")[-1] == "Running")
+    withdraw_lost(stack)
 
 
-def begin_long(stack):
-    """Submit the long sweep and wait until its only part runs; return the number of all parts that it ever had."""
-    stack.nst("submit", "long.yaml", "--priority", "4")
-    until(lambda: "Running" in stack.runs("long"))
-    return len(stack.runs("long"))
-
-
-def kill_parts(stack):
-    """Kill what the only worker has started."""
-    (worker,) = (process for name, process in stack.record.processes.items() if "-cpu-" in name)
-    parts = [number for number in stack.processes() if parent(number) == worker.pid]
+def lose_all_parts(stack):
+    """Submit a sweep of hours, wait until it runs, and kill what all workers have started."""
+    stack.nst("submit", "lost.yaml", "--priority", "4")
+    until(lambda: "Running" in stack.runs("lost"))
+    workers = {process.pid for name, process in stack.record.processes.items() if "-cpu-" in name}
+    parts = [number for number in stack.processes() if parent(number) in workers]
     assert parts
     for number in parts:
         os.kill(number, signal.SIGKILL)
 
 
-def end_long(stack):
-    stack.nst("cancel", "long")
-    until(lambda: set(stack.runs("long")) <= {"Cancelled", "Crashed"})
+def withdraw_lost(stack):
+    stack.nst("cancel", "lost")
+    until(lambda: set(stack.runs("lost")) <= {"Cancelled", "Crashed"})
 
 
 @pytest.mark.proof  # it waits until heartbeats are missed

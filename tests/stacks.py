@@ -30,13 +30,8 @@ class Stack:
         write_pictures(folder)
         whole = (folder / "cat.png").read_bytes()
         (folder / "broken.png").write_bytes(whole[: len(whole) // 2])
-        for name, cells, steps in (
-            ("first", CELLS, 20),
-            ("long", 400, 200),
-            ("lost", 400, 201),
-            ("torn", 2, 20),
-            ("many", 400, 20),
-        ):
+        sweeps = {"first": (CELLS, 20), "long": (400, 200), "lost": (400, 201), "torn": (2, 20), "many": (400, 300)}
+        for name, (cells, steps) in sweeps.items():
             method = {**TINY_METHOD, "steps": steps, "init": "noise", "pyramid": {"levels": 1}}
             contents = "broken.png" if name == "torn" else "cat.png"
             manifest = {"name": name, "contents": contents, "styles": "waves.png", "method": method,
@@ -78,8 +73,8 @@ class Stack:
         return found
 
 
-def until(condition):
-    deadline = time.monotonic() + DEADLINE_S
+def until(condition, seconds=DEADLINE_S):
+    deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline
         time.sleep(0.2)

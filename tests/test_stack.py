@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
+import sqlite3
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -165,5 +167,8 @@ def test_up_after_down_has_the_root_and_the_workers_of_last_time(tmp_path, migra
         stack.nst("up", NST_ROOT="")
         assert stack.record.root == f"file://{tmp_path}/there"
         assert [name for name in stack.record.processes if "-cpu-" in name] == [], "none is remembered, too"
+        with contextlib.closing(sqlite3.connect(stack.state / "nst/prefect/standing.db", timeout=60)) as database:
+            database.execute("alter table flow_run rename to gone")
     finally:
-        stack.nst("down")
+        stack.nst("down")  # also of a server whose database is damaged
+    until(lambda: not stack.processes())

@@ -26,7 +26,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
-from nst.errors import UserError
+from nst.errors import TransientError, UserError
 from tasks.prefect.background import end_all, start_in_background, strays_of
 from tasks.prefect.client import to_loopback
 from tasks.prefect.deploying import POOL, deploy_file, read_deployments
@@ -154,7 +154,7 @@ def down(say: Callable[[str], None], *, state_dir: Path | None = None) -> bool:
         end_all(found.processes.values())
         end_all(strays_of(folder, without=found.server))
         if found.answers:
-            with in_use(found):
+            with in_use(found), contextlib.suppress(TransientError):  # of a server whose database is gone, maybe
                 close_gone()
         if found.server:
             say("stopping the server")

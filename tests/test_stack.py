@@ -107,7 +107,7 @@ def test_a_sweep_whose_parts_are_all_killed_goes_on_by_itself(stack):
 
 
 def lose_all_parts(stack):
-    """Submit a sweep of hours, wait until it runs, and kill what all workers have started."""
+    """Submit a long sweep, wait until it runs, and kill what all workers have started."""
     stack.nst("submit", "lost.yaml", "--priority", "4")
     until(lambda: "Running" in stack.runs("lost"))
     workers = {process.pid for name, process in stack.record.processes.items() if "-cpu-" in name}

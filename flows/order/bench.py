@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from flows.engine import InlineEngine, completed
-from nst.benchmarks.cases import cases
+from nst.benchmarks.cases import cases, ceiling_shapes
 from nst.benchmarks.report import Ceiling, Machine, Measured, Orchestration, Report
 from nst.errors import DeviceError
 from tasks.bench.machine import load_average, this_machine
@@ -65,18 +65,19 @@ class Session:
         if isinstance(described, Failed):
             raise DeviceError(f"{self.device} cannot be measured: {described.why}")
         self._machine = this_machine(self.device, described, self._load)
+        shapes = ceiling_shapes(is_cuda=self.device.startswith("cuda"))
         for precision in self._precisions:
             show(self.done, self.total, f"convolutions, {precision}")
-            ceiling = trial.ask("measure_ceiling", precision)
+            ceiling = trial.ask("measure_ceiling", precision, shapes)
             if isinstance(ceiling, Failed):
                 self.faults.append(f"convolutions, {precision}: {ceiling.why}")
             else:
                 self._ceilings.append(ceiling)
             self.done += 1
-        best = {ceiling.precision: ceiling.best for ceiling in self._ceilings}
+        ceilings = {ceiling.precision: ceiling for ceiling in self._ceilings}
         for case in self._cases:
             show(self.done, self.total, case.name)
-            measured = trial.ask("measure", case, best.get(case.precision))
+            measured = trial.ask("measure", case, ceilings.get(case.precision))
             if isinstance(measured, Failed):
                 measured = Measured(case, fault=measured.why)
                 self.faults.append(f"{case.name}: {measured.fault}")

@@ -65,11 +65,8 @@ class Ceiling:
     """Pictures, channels, rows and columns of each."""
     flops: tuple[Positive, ...]
     """Floating-point operations a second of each, by the median of repeated calls."""
-
-    @property
-    def best(self) -> float:
-        """Floating-point operations a second of the fastest."""
-        return max(self.flops)
+    processor_flops: tuple[Positive, ...] | None
+    """Floating-point operations in a second of the processor's time, all threads together; None on another device."""
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -90,6 +87,8 @@ class Measured:
     """Floating-point operations of the convolutions of a step (`nst.benchmarks.operations`)."""
     of_ceiling: float | None = None
     """Seconds that these would take at the ceiling of the same precision, divided by the seconds of the step."""
+    of_ceiling_by_processor: float | None = None
+    """Likewise of the processor's time: other work on the machine changes it little, and idle cores do not count."""
     fault: str = ""
     """Why it failed."""
 
@@ -167,7 +166,7 @@ def summed_up(
     *,
     peak_bytes: int | None,
     operations: int | None,
-    ceiling: float | None,
+    ceiling: Ceiling | None,
 ) -> Measured:
     """Return what repeated steps come to.
 
@@ -177,16 +176,23 @@ def summed_up(
         processor_seconds: Likewise, time of the processor.
         peak_bytes: Largest memory.
         operations: Operations of the convolutions of a step.
-        ceiling: Operations a second of the fastest convolution in the same precision; None where unknown.
+        ceiling: Of the same precision; None where unknown.
     """
     median = statistics.median(seconds)
     low, _, high = statistics.quantiles(seconds, n=4, method="inclusive") if len(seconds) > 1 else [median] * 3
+    processor = statistics.median(processor_seconds) if processor_seconds else None
     return Measured(
         case,
         median,
         (low, high),
-        statistics.median(processor_seconds) if processor_seconds else None,
+        processor,
         peak_bytes,
         operations,
-        operations / median / ceiling if operations and ceiling else None,
+        _share(operations, median, ceiling.flops if ceiling else None),
+        _share(operations, processor, ceiling.processor_flops if ceiling else None),
     )
+
+
+def _share(operations: int | None, seconds: float | None, rates: Sequence[float] | None) -> float | None:
+    """Return the share of seconds that operations take at the highest rate; None where something is unknown."""
+    return operations / max(rates) / seconds if operations and seconds and rates else None

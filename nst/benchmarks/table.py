@@ -18,8 +18,8 @@ _HEADS: Final = (
 _LEGEND: Final = (
     "s a step: median of the steps, of all pictures of a batch together; +-: half the distance of the quartiles",
     f"s a picture: {STEPS_OF_A_PICTURE} steps of a descent, one pass, or a step of a training, divided by the batch",
-    "ceiling: the time that the convolutions of a step would take at the rate above, as a share of the step",
 )
+_CEILING: Final = "ceiling: the {} that the convolutions of a step would take at the rate above, as a share of the step"
 _NONE: Final = "-"
 
 
@@ -30,21 +30,24 @@ def table(report: Report, references: Sequence[Report]) -> Iterator[str]:
         report: What was measured here.
         references: Reports of other machines; those that measured nothing of the same are left out.
     """
+    busy = report.machine.is_busy
     yield from _head(report)
     shared = [each for each in references if any(_same(each, one.case) for one in report.measured)]
-    rows = [list(_HEADS)]
-    for number, _ in enumerate(shared, start=1):
-        rows[0] += [f"[{number}] s", "faster"]
-    rows += [
-        [*_figures(one), *(cell for each in shared for cell in _beside(one, _same(each, one.case)))]
-        for one in report.measured
-    ]
+    beside = [(each, "CPU s" if busy or each.machine.is_busy else "s") for each in shared]
+    rows = [[*_HEADS, *(head for n, (_, unit) in enumerate(beside, 1) for head in (f"[{n}] {unit}", "faster"))]]
+    for one in report.measured:
+        figures = _figures(one, busy=busy)
+        for each, unit in beside:
+            figures += _beside(one, _same(each, one.case), unit)
+        rows.append(figures)
     if report.measured:
         yield from _aligned(rows)
         yield from _LEGEND
-    for number, each in enumerate(shared, start=1):
-        busy = f", load {each.machine.load:.1f} beside it" if each.machine.is_busy else ""
-        yield f"[{number}]: {each.machine.title}, torch {each.machine.torch}, {each.taken}{busy}; faster: than it"
+        yield _CEILING.format("CPU s" if busy else "s")
+    for number, (each, unit) in enumerate(beside, start=1):
+        machine = each.machine
+        load = f", busy (a load of {machine.load:.1f})" if machine.is_busy else ""
+        yield f"[{number}]: {machine.title}, torch {machine.torch}, {each.taken}{load}; faster: this machine, by {unit}"
     yield from _orchestration(report)
 
 
@@ -60,11 +63,11 @@ def _head(report: Report) -> Iterator[str]:
             f"{channels} channels {flops / 1e9:,.0f}"
             for (_, channels, _, _), flops in zip(ceiling.shapes, ceiling.flops, strict=True)
         )
-        yield f"convolutions of 3 x 3, {ceiling.precision}: {ceiling.best / 1e9:,.0f} GFLOP/s ({rates})"
+        yield f"convolutions of 3 x 3, {ceiling.precision}: {max(ceiling.flops) / 1e9:,.0f} GFLOP/s ({rates})"
 
 
-def _figures(one: Measured) -> list[str]:
-    case = one.case
+def _figures(one: Measured, *, busy: bool) -> list[str]:
+    case, share = one.case, one.of_ceiling_by_processor if busy else one.of_ceiling
     named = [case.what, case.network, str(case.size), str(case.batch), case.precision]
     if one.seconds is None or one.quartiles is None:
         return [*named, "failed", *[_NONE] * 5]
@@ -75,16 +78,20 @@ def _figures(one: Measured) -> list[str]:
         f"{(high - low) / 2 / one.seconds:.0%}",
         _seconds(one.processor_seconds),
         _seconds(one.picture_seconds),
-        _NONE if one.of_ceiling is None else f"{one.of_ceiling:.0%}",
+        _NONE if share is None else f"{share:.0%}",
         _NONE if one.peak_bytes is None else f"{one.peak_bytes / 1e6:,.0f}",
     ]
 
 
-def _beside(one: Measured, other: Measured | None) -> list[str]:
+def _beside(one: Measured, other: Measured | None, unit: str) -> list[str]:
     """Return the seconds of a reference machine, and how many times as fast this one is."""
-    if other is None or other.seconds is None:
-        return [_NONE, _NONE]
-    return [_seconds(other.seconds), f"{other.seconds / one.seconds:.2f}x" if one.seconds else _NONE]
+    ours, theirs = _by(unit, one), _by(unit, other)
+    return [_seconds(theirs), f"{theirs / ours:.2f}x" if ours and theirs else _NONE]
+
+
+def _by(unit: str, one: Measured | None) -> float | None:
+    """Return the seconds of a step by the clock or of the processor."""
+    return None if one is None else one.seconds if unit == "s" else one.processor_seconds
 
 
 def _same(report: Report, case: Case) -> Measured | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from nst.backbones import build_backbone
-from nst.benchmarks.cases import CONTENT_LAYERS, DESCENTS, PATCH_LAYERS, STYLE_LAYERS, WARM_UP, ceiling_shapes
+from nst.benchmarks.cases import CONTENT_LAYERS, DESCENTS, PATCH_LAYERS, STYLE_LAYERS, WARM_UP
 from nst.benchmarks.operations import FORWARD_AND_BACK, forward_operations
 from nst.benchmarks.report import Ceiling, summed_up
 from nst.config import METHOD_CONFIGS
@@ -57,15 +58,16 @@ def describe(device: str) -> tuple[str, int]:
     return processor_name(), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def measure_ceiling(precision: Precision, device: str) -> Ceiling:
+def measure_ceiling(precision: Precision, shapes: tuple[tuple[int, int, int, int], ...], device: str) -> Ceiling:
     """Time convolutions of VGG's shapes in channels-last order.
 
     Args:
         precision: Arithmetic: with `bfloat16` maps and weights are of this type.
+        shapes: Pictures, channels, rows and columns of each.
         device: `cpu`, `cuda` or `mps`.
     """
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    shapes, rates = ceiling_shapes(is_cuda=device == "cuda"), []
+    rates, by_processor = [], []
     with torch.no_grad(), arithmetic(precision, torch.device(device)):
         for batch, channels, height, width in shapes:
             maps = _channels_last(torch.randn(batch, channels, height, width, device=device, dtype=dtype))
@@ -74,20 +76,23 @@ def measure_ceiling(precision: Precision, device: str) -> Ceiling:
             for _ in range(WARM_UP + _CALLS):
                 functional.conv2d(maps, weights, padding=1)
                 clock.mark()
-            rates.append(2 * 9 * channels**2 * height * width * batch / float(np.median(clock.seconds())))
-    return Ceiling(precision, shapes, tuple(rates))
+            operations = 2 * 9 * channels**2 * height * width * batch
+            rates.append(operations / statistics.median(clock.seconds()))
+            if seconds := clock.processor_seconds():
+                by_processor.append(operations / statistics.median(seconds))
+    return Ceiling(precision, shapes, tuple(rates), tuple(by_processor) or None)
 
 
 def _channels_last(tensor: Tensor) -> Tensor:
     return tensor.contiguous(memory_format=torch.channels_last)
 
 
-def measure(case: Case, ceiling: float | None, device: str) -> Measured:
+def measure(case: Case, ceiling: Ceiling | None, device: str) -> Measured:
     """Time the steps of a case.
 
     Args:
         case: What is measured.
-        ceiling: Operations a second of the fastest convolution in the same precision; None where unknown.
+        ceiling: Of the same precision; None where unknown.
         device: `cpu`, `cuda` or `mps`.
 
     Raises:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
 import jsonschema
 import pytest
-import torch
-from torch.utils.flop_counter import FlopCounterMode
 from warm import nst, start
 
 from flows.order.bench import Session
-from nst.backbones import build_backbone
-from nst.benchmarks.cases import Case, Group, cases
+from nst.benchmarks.cases import GROUPS, WARM_UP, Case, Group, cases
 from nst.benchmarks.operations import FORWARD_AND_BACK, forward_operations
 from nst.benchmarks.report import (
     Ceiling,
@@ -31,6 +31,7 @@ from nst.benchmarks.report import (
 from nst.benchmarks.table import table
 from nst.config.backbone import BackboneConfig
 from nst.errors import InputError, Stopped
+from tasks.bench.clock import Clock
 from tasks.bench.references import references
 from tasks.bench.trial import Failed, Trial, _answer
 from tasks.work.calibration import packaged_weights
@@ -39,12 +40,12 @@ TINY = (
     Group("gatys", "embedded", (32,), (1, 2), 2, first_precision_alone=True),
     Group("one pass", "johnson", (32,), (1,), 1, first_precision_alone=True),
 )
-SIZES = {"nst.benchmarks.cases.CEILING": {False: (32, 1)}, "flows.order.bench.EFFECTS": 8}
+SHORT = {"nst.benchmarks.cases.CEILING": {False: (32, 1)}, "flows.order.bench.EFFECTS": 8}
 """Settings of a short run."""
 
 
 def groups(*chosen):
-    return {**SIZES, "nst.benchmarks.cases.GROUPS": {("quick", False): chosen}}
+    return {**SHORT, "nst.benchmarks.cases.GROUPS": {("quick", False): chosen}}
 
 
 def machine(**changes):
@@ -62,27 +63,45 @@ def gatys(batch=1, precision="float32", steps=5):
 
 
 # ---- operations -----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("config", "layers"),
-    [
-        (BackboneConfig(weights="random"), ["relu1_1", "relu4_1"]),
-        (BackboneConfig(name="vgg16", weights="random"), ["relu2_2", "relu3_3"]),
-        (BackboneConfig(weights="embedded"), ["relu1_1", "relu2_1", "relu3_1", "relu4_1"]),
-    ],
-    ids=["vgg19", "vgg16", "embedded"],
-)
-@pytest.mark.parametrize("size", [(32, 24), (37, 50)], ids=["even", "odd"])
-def test_operations_are_those_that_torch_counts_forward_and_back_to_the_picture(config, layers, size):
-    weights = packaged_weights(config) if config.distilled else None
-    shapes = {key: tuple(tensor.shape) for key, tensor in weights.items()} if weights else None
-    width, height = size
-    picture = torch.rand(2, 3, height, width, requires_grad=True)
-    backbone = build_backbone(config, layers, weights)
-    with FlopCounterMode(display=False) as counter:
-        features = backbone(picture)
-        sum(feature.sum() for feature in features.values()).backward()
-    ours = FORWARD_AND_BACK * 2 * forward_operations(config.name, layers, width, height, shapes)
-    assert counter.get_total_flops() == ours > 0
+NETWORKS = [
+    ({"weights": "random"}, ["relu1_1", "relu4_1"]),
+    ({"name": "vgg16", "weights": "random"}, ["relu2_2", "relu3_3"]),
+    ({"weights": "embedded"}, ["relu1_1", "relu2_1", "relu3_1", "relu4_1"]),
+]
+SIZES = [(32, 24), (37, 50)]
+COUNTING = """
+import json, sys
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from nst.backbones import build_backbone
+from nst.config.backbone import BackboneConfig
+from tasks.work.calibration import packaged_weights
+counts = []
+for settings, layers in json.loads(sys.argv[1]):
+    config = BackboneConfig.model_validate(settings)
+    backbone = build_backbone(config, layers, packaged_weights(config) if config.distilled else None)
+    for width, height in json.loads(sys.argv[2]):
+        picture = torch.rand(2, 3, height, width, requires_grad=True)
+        with FlopCounterMode(display=False) as counter:
+            sum(feature.sum() for feature in backbone(picture).values()).backward()
+        counts.append(counter.get_total_flops())
+print(json.dumps(counts))
+"""
+
+
+@pytest.mark.slow
+def test_operations_are_those_that_torch_counts_forward_and_back_to_the_picture():
+    """In a process of its own: torch's counter imports triton, which complains when pytest ends."""
+    command = [sys.executable, "-c", COUNTING, json.dumps(NETWORKS), json.dumps(SIZES)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    ours = []
+    for settings, layers in NETWORKS:
+        config = BackboneConfig.model_validate(settings)
+        weights = packaged_weights(config) if config.distilled else {}
+        shapes = {key: tuple(tensor.shape) for key, tensor in weights.items()} or None
+        for width, height in SIZES:
+            ours.append(FORWARD_AND_BACK * 2 * forward_operations(config.name, layers, width, height, shapes))
+    assert json.loads(run.stdout) == ours
 
 
 # ---- reports --------------------------------------------------------------------------------------------------------
@@ -163,6 +182,36 @@ def test_each_batch_of_the_issue_is_measured_on_a_gpu_in_each_precision():
     assert asked == {(2**n, name) for n in range(6) for name in ("float32", "tf32", "bfloat16")}
 
 
+# ---- what is measured -----------------------------------------------------------------------------------------------
+def kinds():
+    chosen = {group[:2] for every in GROUPS.values() for group in map(dataclasses.astuple, every)}
+    return sorted(chosen)
+
+
+@pytest.fixture(scope="module")
+def trial():
+    with Trial("cpu", threading.Event()) as found:
+        yield found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("what", "network"), kinds())
+def test_everything_that_is_ever_measured_can_be(trial, what, network):
+    ceiling = Ceiling("float32", ((1, 64, 8, 8),), (1e9,), (1e9,))
+    found = trial.ask("measure", Case(what, network, 64, 2, "float32", 1), ceiling)
+    assert found.seconds > 0
+    assert found.operations > 0
+    assert found.of_ceiling == pytest.approx(found.operations / 1e9 / found.seconds)
+    assert found.peak_bytes > 2**20
+
+
+def test_the_first_steps_do_not_count():
+    clock = Clock("cpu")
+    for _ in range(WARM_UP + 3):
+        clock.mark()
+    assert len(clock.seconds()) == len(clock.processor_seconds()) == 3
+
+
 # ---- the command ----------------------------------------------------------------------------------------------------
 @pytest.mark.slow
 def test_the_quick_run_prints_a_report_that_fits_the_schema(tmp_path):
@@ -227,12 +276,12 @@ def test_what_was_measured_before_a_stop_is_in_the_report():
 
 @pytest.mark.slow
 def test_the_measurement_after_one_that_killed_its_process_has_another_process():
-    with Trial("cpu", threading.Event()) as trial:
-        before = trial.ask("describe")
-        os.kill(trial._process.pid, signal.SIGKILL)
-        assert "SIGKILL, perhaps by lack of memory" in trial.ask("describe").why
-        assert trial.ask("describe") == before
-        assert "AttributeError" in trial.ask("measure", None, None).why
+    with Trial("cpu", threading.Event()) as killed:
+        before = killed.ask("describe")
+        os.kill(killed._process.pid, signal.SIGKILL)
+        assert "SIGKILL, perhaps by lack of memory" in killed.ask("describe").why
+        assert killed.ask("describe") == before
+        assert "AttributeError" in killed.ask("measure", None, None).why
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])

@@ -54,8 +54,8 @@ def bench(
     from tasks.work.locks import lock_of
 
     device, stopping = choose_devices(devices.split(","))[0], threading.Event()
-    if (lock := lock_of(device)) and (holder := lock.holder()):
-        err.say(f"{device} is used by {holder}: the figures will say little")
+    if (lock := lock_of(device)) and not lock.acquire():
+        err.say(f"{device} is used by {lock.holder() or 'another run'}: the figures will say little")
     session = Session(device, scope)
     with (
         contextlib.suppress(Stopped),

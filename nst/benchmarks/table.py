@@ -44,6 +44,9 @@ def table(report: Report, references: Sequence[Report]) -> Iterator[str]:
         yield from _aligned(rows)
         yield from _LEGEND
         yield _CEILING.format("CPU s" if busy else "s")
+    for one in report.measured:
+        if one.case.what == "training" and one.picture_seconds:
+            yield f"{one.case.name}: {1 / one.picture_seconds:,.2f} images a second"
     for number, (each, unit) in enumerate(beside, start=1):
         machine = each.machine
         load = f", busy (a load of {machine.load:.1f})" if machine.is_busy else ""

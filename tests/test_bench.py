@@ -112,7 +112,7 @@ def test_the_median_leaves_an_outlier_out_and_the_share_is_of_the_ceiling():
         [4.0] * 5,
         peak_bytes=7,
         operations=600,
-        ceiling=Ceiling("float32", ((1, 64, 8, 8),), (1000.0,), (250.0,)),
+        ceiling=Ceiling("float32", ((1, 64, 8, 8), (1, 128, 4, 4)), (1000.0, 500.0), (125.0, 250.0)),
     )
     assert (found.seconds, found.quartiles, found.processor_seconds) == (2.0, (2.0, 2.0), 4.0)
     assert found.of_ceiling == pytest.approx(0.3)

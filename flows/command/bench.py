@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _LENGTHS: Final[dict[Scope, str]] = {
     "quick": "half a minute",
     "default": "two minutes",
-    "full": "half an hour",
+    "full": "a quarter of an hour",
 }
 
 out = Terminal()

@@ -33,6 +33,7 @@ class Session:
     Attributes:
         done: Number of measurements that are done or have failed.
         total: Number of all.
+        faults: What failed, and why.
     """
 
     def __init__(self, device: str, scope: Scope) -> None:

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from nst.config.fields import Precision  # noqa: TC001  pydantic reads annotations at run time
 
 Scope = Literal["quick", "default", "full"]
-"""How much is measured: on two cores about half a minute, two minutes, half an hour."""
+"""How much is measured: on two cores about half a minute, two minutes, a quarter of an hour."""
 
 What = Literal["gatys", "moments", "photorealism", "mrf", "one pass", "training"]
 """What a step is. `gatys`, `moments` (`style_representation: moments`), `photorealism` (`gatys` with its

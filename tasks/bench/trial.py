@@ -57,7 +57,7 @@ class Trial:
             arguments: Its arguments before the last one, which is the device's name inside of the process.
 
         Raises:
-            Stopped: Somebody stopped it; the process is gone.
+            Stopped: Somebody stopped it; the process, which may still compute, goes with the context.
         """
         try:
             if self._process is None:
@@ -71,7 +71,7 @@ class Trial:
         except (EOFError, ConnectionError):
             return Failed(self._how_it_ended())
         finally:
-            if self._stopping.is_set() or not can_reset_peak(self.device):
+            if not can_reset_peak(self.device):
                 self._end()  # each measurement of memory has a process of its own then
         return answer
 
@@ -122,9 +122,9 @@ def _serve(connection: Connection, device: str) -> None:
     while True:
         try:
             name, arguments = connection.recv()
+            connection.send(_answer(getattr(measuring, name), arguments, device))
         except (EOFError, OSError):
-            return
-        connection.send(_answer(getattr(measuring, name), arguments, device))
+            return  # nobody asks any more
 
 
 def _answer(job: Callable[..., object], arguments: tuple[object, ...], device: str) -> object:

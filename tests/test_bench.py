@@ -168,6 +168,7 @@ def test_a_busy_machine_is_told_in_one_line(load, told):
     one = summed_up(gatys(), [2.0], [4.0], peak_bytes=None, operations=600, ceiling=ceiling)
     lines = list(table(report(one, ceilings=(ceiling,), machine=machine(load=load)), []))
     assert sum("busy" in line for line in lines) == told
+    assert any("GFLOP a CPU s" in line for line in lines) == told
     (row,) = (line.split() for line in lines if line.startswith("gatys"))
     assert row[9] == ("60%" if told else "30%")  # by the clock only where it says something
 

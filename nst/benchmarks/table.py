@@ -62,11 +62,13 @@ def _head(report: Report) -> Iterator[str]:
         load = f"a load of {machine.load:.1f} on {machine.cores} cores before it began"
         yield f"this machine is busy ({load}): figures by the clock say little; CPU s, time of the processor, says more"
     for ceiling in report.ceilings:
-        rates = ", ".join(
-            f"{channels} channels {flops / 1e9:,.0f}"
-            for (_, channels, _, _), flops in zip(ceiling.shapes, ceiling.flops, strict=True)
+        by_processor = ceiling.processor_flops if machine.is_busy else None
+        rates, unit = by_processor or ceiling.flops, "GFLOP a CPU s" if by_processor else "GFLOP/s"
+        each = ", ".join(
+            f"{channels} channels {rate / 1e9:,.0f}"
+            for (_, channels, _, _), rate in zip(ceiling.shapes, rates, strict=True)
         )
-        yield f"convolutions of 3 x 3, {ceiling.precision}: {max(ceiling.flops) / 1e9:,.0f} GFLOP/s ({rates})"
+        yield f"convolutions of 3 x 3, {ceiling.precision}: {max(rates) / 1e9:,.0f} {unit} ({each})"
 
 
 def _figures(one: Measured, *, busy: bool) -> list[str]:

@@ -17,6 +17,7 @@ from flows.packages import refuse_foreign_packages
 
 refuse_foreign_packages()
 
+from flows.command.bench import bench  # noqa: E402
 from flows.command.cancel import cancel  # noqa: E402
 from flows.command.compare import compare  # noqa: E402
 from flows.command.export import export  # noqa: E402
@@ -221,6 +222,9 @@ def doctor(root: RootOption = "out") -> None:
         levels.add(finding.level)
     if "bad" in levels:
         raise typer.Exit(1)
+
+
+app.command()(bench)
 
 
 def main() -> None:

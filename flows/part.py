@@ -24,7 +24,8 @@ from flows.order.summary import Summary
 from flows.prefect_engine import PrefectEngine, carry_out, end_of, in_thread
 from nst.errors import InputError, Withdrawn
 from tasks.planning.plan_files import open_plans
-from tasks.prefect.parts import Parts, Whole
+from tasks.prefect.parts import Parts
+from tasks.prefect.pool import Whole
 from tasks.prefect.provisioning import FAILED_CELLS
 from tasks.work.devices import choose_devices
 

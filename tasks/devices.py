@@ -43,14 +43,17 @@ def _gpus() -> tuple[str, ...]:
     return tuple(found[1] if (found := re.search(r"UUID: (GPU-[\w-]+)", line)) else "" for line in lines)
 
 
-def fastest_precision() -> Precision:
+def fastest_precision(device: str = "") -> Precision:
     """Return the fastest arithmetic that the devices of this machine have instructions for, without importing torch.
 
     This is `bfloat16` on a GPU of NVIDIA's Ampere or later (compute capability 8.0) and on an x86 processor with
     AVX512-BF16 or AMX, where it is about twice as fast as `float32`; anywhere else it is `float32`. Of several devices
     the least able one counts.
+
+    Args:
+        device: The device that computes, as users name it; "" for those of the machine that are used by default.
     """
-    if find_devices()[0].startswith("cuda"):
+    if (device or find_devices()[0]).startswith("cuda"):
         asked = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
         found = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()  # noqa: S603
         return "bfloat16" if found and all(float(capability) >= 8.0 for capability in found) else "float32"

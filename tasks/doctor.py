@@ -37,6 +37,7 @@ _EXTRAS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "judges": ("the column lpips_content", ("lpips",)),
     "onnx": ("ONNX graphs of exported models", ("onnx", "onnxscript")),
     "ray": ("nst run --engine ray", ("ray",)),
+    "kubernetes": ("a worker of Prefect that makes jobs of Kubernetes", ("prefect_kubernetes",)),
 }
 """For each extra what needs it, and the modules that it brings."""
 

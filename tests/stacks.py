@@ -14,7 +14,7 @@ from pathlib import Path
 import warm_prefect
 from sweeps import TINY_METHOD, write_pictures
 
-from tasks.prefect.stack import standing
+from tasks.prefect.standing import standing
 
 CELLS = 8
 DEADLINE_S = 240
@@ -30,16 +30,17 @@ class Stack:
         write_pictures(folder)
         whole = (folder / "cat.png").read_bytes()
         (folder / "broken.png").write_bytes(whole[: len(whole) // 2])
-        for name, cells, steps in (("first", CELLS, 20), ("long", 400, 200), ("torn", 2, 20), ("many", 400, 20)):
+        sweeps = {"first": (CELLS, 20), "long": (400, 200), "lost": (400, 201), "torn": (2, 20), "many": (400, 300)}
+        for name, (cells, steps) in sweeps.items():
             method = {**TINY_METHOD, "steps": steps, "init": "noise", "pyramid": {"levels": 1}}
             contents = "broken.png" if name == "torn" else "cat.png"
             manifest = {"name": name, "contents": contents, "styles": "waves.png", "method": method,
                         "sweep": {"seed": {"count": cells}}, "batch_size": 1, "preview_every": 0}  # fmt: skip
             (folder / f"{name}.yaml").write_text(json.dumps(manifest))
 
-    def nst(self, *arguments, code=0):
+    def nst(self, *arguments, code=0, **more):
         """Type a command and return what it says; what it starts stays up, and is real; other commands are forked."""
-        given = self.environment | {"NST_ROOT": self.root}
+        given = self.environment | {"NST_ROOT": self.root} | more
         if arguments[0] == "up":
             others = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "NST_"))}
             done = subprocess.run([sys.executable, "-m", "flows", *arguments], cwd=self.folder, env=others | given,
@@ -72,9 +73,14 @@ class Stack:
         return found
 
 
-def until(condition):
-    deadline = time.monotonic() + DEADLINE_S
+def until(condition, seconds=DEADLINE_S):
+    deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     return found
+
+
+def parent(number):
+    """Return the number of a process's parent."""
+    return int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])

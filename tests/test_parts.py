@@ -1,16 +1,28 @@
-"""How sweeps share the workers of a pool: parts, asked of a real Prefect server. Workers are heartbeats alone."""
+"""How sweeps share the workers of a pool: parts, asked of a real Prefect server. Workers are heartbeats alone.
+
+And what becomes of a sweep that has lost all of its parts.
+"""
 
 from __future__ import annotations
 
 import shutil
 import time
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
+import yaml
+from sweeps import TINY_MANIFEST, write_pictures
 from warm_prefect import warm_servers
 
-from tasks.prefect.parts import Parts, Whole, cancel_parts, close_gone, hand_over, has_parts
+from flows.order.adoption import FIRST_PAUSE_S, LONG_S, MOST, Adoption
+from flows.order.request import Request, order_of
+from flows.order.submission import submit_order
+from tasks.prefect.parts import Parts, cancel_parts, close_gone, hand_over, has_parts
+from tasks.prefect.pool import Whole
 from tasks.prefect.provisioning import prepare_pool
+from tasks.root import open_root
+from tasks.work.stylize import Stylist
 
 pytestmark = [
     pytest.mark.slow,
@@ -114,6 +126,18 @@ def test_two_sweeps_of_one_priority_are_due_half_of_the_workers(pool):
     assert len(states(pool, first)) == len(states(pool, second)) == 2
 
 
+@pytest.mark.parametrize(
+    ("kind", "limit", "places"), [("process", 2, 4), ("kubernetes", 7, 7), ("kubernetes", None, 4)]
+)
+def test_a_sweep_has_a_part_for_each_place_of_the_pool(pool, monkeypatch, kind, limit, places):
+    """A worker of Kubernetes starts as many jobs as the pool's limit lets it, one of processes does one part."""
+    there = pool.read_work_pool("nst").model_copy(update={"type": kind, "concurrency_limit": limit})
+    monkeypatch.setattr(type(pool), "read_work_pool", lambda *_: there)
+    only = whole("only")
+    look(only, run(pool, only))
+    assert len(states(pool, only)) == places
+
+
 def test_to_submit_twice_makes_one_part_and_what_has_crashed_is_made_anew(pool):
     from prefect.states import Crashed
 
@@ -184,6 +208,92 @@ def test_a_server_that_is_away_is_one_error_and_a_bug_is_none_of_it(pool, monkey
     sweep = whole("away")
     with pytest.raises(TransientError, match="does not do what it is asked"):
         hand_over(Whole("nosuch", sweep.name, sweep.identity, sweep.root), "once")
-    monkeypatch.setattr("tasks.prefect.parts.queue_of", lambda _: 1 / 0)
+    monkeypatch.setattr("tasks.prefect.pool.queue_of", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         hand_over(sweep, "once")
+
+
+@pytest.fixture
+def order(tmp_path):
+    """A sweep that is submitted and not handed over."""
+    write_pictures(tmp_path)
+    (tmp_path / "m.yaml").write_text(yaml.safe_dump({**TINY_MANIFEST, "batch_size": 1}))
+    order = order_of(Request(str(tmp_path / "m.yaml"), open_root(str(tmp_path / "out"), probed=True)))
+    submit_order(order)
+    return order
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("flows.order.adoption.time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+def lose(pool, sweep):
+    """Be the worker that begins the part that waits, and that dies with it."""
+    from prefect.states import Crashed
+
+    part = begin(pool, waiting(pool, sweep)[0])
+    pool.set_flow_run_state(part.id, Crashed(), force=True)
+    return part
+
+
+def test_what_has_lost_all_of_its_parts_is_handed_over_again_and_not_for_ever(pool, order, clock):
+    sweep = Whole("sweep", "tiny", order.prepared.identity, order.prepared.root.uri)
+    adoption = Adoption(order.prepared.root)
+    assert adoption.look() == [], "nobody handed it over: nst work does it"
+    hand_over(sweep, "once", 3)
+    assert adoption.look() == [], "its part waits"
+    lose(pool, sweep)
+    for times in range(MOST):
+        assert adoption.look() == ["tiny had lost all of its parts, and is handed to the workers again"]
+        assert waiting(pool, sweep)[0].work_queue_name == "priority-3"
+        assert adoption.look() == []
+        lose(pool, sweep)
+        assert adoption.look() == [], "it has a pause"
+        clock.now += FIRST_PAUSE_S * 2**times - 1
+        assert adoption.look() == [], "which is longer each time"
+        clock.now += 1
+    assert "tiny is left alone" in adoption.look()[0]
+    clock.now += 1e9
+    assert adoption.look() == []
+    hand_over(sweep, "by somebody", 3)
+    lose(pool, sweep)
+    assert len(adoption.look()) == 1, "who hands it over again has all of its tries again"
+
+
+def test_what_comes_to_something_is_handed_over_without_end(pool, order, clock, monkeypatch):
+    sweep = Whole("sweep", "tiny", order.prepared.identity, order.prepared.root.uri)
+    adoption, stylist = Adoption(order.prepared.root), Stylist(order.prepared.root, "cpu")
+    batches = list(order.prepared.plan.batches())
+    hand_over(sweep, "once")
+
+    def lost_again(times):
+        for _ in range(times):
+            lose(pool, sweep)
+            clock.now += 1e6
+            assert "handed to the workers again" in adoption.look()[0]
+
+    lost_again(MOST)
+    stylist.run(order.prepared.job(batches[0]))
+    lost_again(MOST)
+    monkeypatch.setattr("flows.order.adoption.LONG_S", -1.0)  # every part has lasted
+    lost_again(MOST + 1)
+    assert LONG_S > 0
+
+
+def test_what_was_cancelled_stays_so_and_a_part_that_never_began_is_lost(pool, order, monkeypatch):
+    from prefect.states import Pending
+
+    sweep = Whole("sweep", "tiny", order.prepared.identity, order.prepared.root.uri)
+    adoption = Adoption(order.prepared.root)
+    hand_over(sweep, "once")
+    cancel_parts(sweep.identity, sweep.root)
+    assert adoption.look() == []
+    hand_over(sweep, "again")
+    (part,) = waiting(pool, sweep)
+    pool.set_flow_run_state(part.id, Pending(), force=True)
+    assert adoption.look() == []
+    monkeypatch.setattr("tasks.prefect.pool.BEGINS_WITHIN_S", 0.0)
+    assert len(adoption.look()) == 1

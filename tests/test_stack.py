@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
+import sqlite3
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from stacks import CELLS, Stack, until
+from stacks import CELLS, Stack, parent, until
 
 from tasks.fsck.check import fsck
-from tasks.prefect.stack import is_alive
+from tasks.prefect.client import asked
+from tasks.prefect.standing import in_use, is_alive, told_last
 from tasks.root import open_root
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(400)]
@@ -69,11 +72,54 @@ def test_what_is_submitted_is_done_by_the_workers(stack):
     until(lambda: set(stack.runs("first")) <= {"Completed", "Cancelled"})
 
 
-def test_people_are_told_of_failures(stack, told):
+def hears(told, subject):
+    """Wait until an address was told something with this subject, and return the body."""
+    return until(lambda: next((body["body"] for body in told[1:] if re.fullmatch(subject, body["subject"])), None))
+
+
+def test_people_are_told_of_a_sweep_with_failed_cells(stack, told):
     stack.nst("submit", "torn.yaml")
-    body = until(lambda: next((body for body in told[1:] if "torn" in body["subject"]), None))
-    assert body["subject"] == "nst: torn has ended with 2 failed cells"
-    assert "broken.png" in body["body"]
+    assert "broken.png" in hears(told, "nst: torn has ended with 2 failed cells")
+
+
+def test_people_are_told_of_a_night_that_failed(stack, told):
+    nightly = stack.folder / "out/manifests/nightly"
+    nightly.mkdir(parents=True)
+    (nightly / "faulty.yaml").write_text("kind: train\nname: [")
+    with in_use(stack.record), asked() as client:
+        night = client.read_deployment_by_name("train-nightly/train-nightly")
+        client.create_flow_run_from_deployment(night.id)
+    said = hears(told, f"nst: night below file://{stack.root} is Failed")
+    assert "1 of 1 manifest failed" in said
+    assert "faulty.yaml" in said
+
+
+def test_people_are_told_of_a_run_that_crashed(stack, told):
+    lose_all_parts(stack)
+    assert "-9" in hears(told, r"nst: lost \w{8} part \d+ is Crashed")
+    withdraw_lost(stack)
+
+
+def test_a_sweep_whose_parts_are_all_killed_goes_on_by_itself(stack):
+    lose_all_parts(stack)
+    until(lambda: "Crashed" in stack.runs("lost") and stack.runs("lost")[-1] == "Running")
+    withdraw_lost(stack)
+
+
+def lose_all_parts(stack):
+    """Submit a long sweep, wait until it runs, and kill what all workers have started."""
+    stack.nst("submit", "lost.yaml", "--priority", "4")
+    until(lambda: "Running" in stack.runs("lost"))
+    workers = {process.pid for name, process in stack.record.processes.items() if "-cpu-" in name}
+    parts = [number for number in stack.processes() if parent(number) in workers]
+    assert parts
+    for number in parts:
+        os.kill(number, signal.SIGKILL)
+
+
+def withdraw_lost(stack):
+    stack.nst("cancel", "lost")
+    until(lambda: set(stack.runs("lost")) <= {"Cancelled", "Crashed"})
 
 
 @pytest.mark.proof  # it waits until heartbeats are missed
@@ -101,3 +147,28 @@ def test_each_worker_has_a_part_and_one_that_is_killed_is_replaced(stack):
     until(lambda: "long" not in {sweep["name"] for sweep in stack.status() if sweep["taking_part"]})
     failures = open_root(stack.root).catalog.read("failures", ["content_name"])
     assert set(failures["content_name"].to_pylist()) <= {"broken"}
+
+
+def test_up_after_down_has_the_root_and_the_workers_of_last_time(tmp_path, migrated_state):
+    stack = Stack(tmp_path)
+    shutil.copytree(migrated_state, stack.state)
+    (stack.state / "nst/prefect/runs-0.db").rename(stack.state / "nst/prefect/standing.db")
+    try:
+        stack.nst("up", "--workers", "2", "--devices", "cpu", "--root", "here")
+        before = stack.record
+        stack.nst("down")
+        assert stack.record is None
+        assert told_last("http://elsewhere/api", stack.state / "nst/prefect") is None
+        stack.nst("up", NST_ROOT="")
+        assert stack.record.root == f"file://{tmp_path}/here"
+        assert stack.record.processes.keys() == before.processes.keys()
+        said = stack.nst("up", "--workers", "0", "--root", "there")
+        assert f"work on file://{tmp_path}/there from now on, and no longer on file://{tmp_path}/here" in said
+        stack.nst("up", NST_ROOT="")
+        assert stack.record.root == f"file://{tmp_path}/there"
+        assert [name for name in stack.record.processes if "-cpu-" in name] == [], "none is remembered, too"
+        with contextlib.closing(sqlite3.connect(stack.state / "nst/prefect/standing.db", timeout=60)) as database:
+            database.execute("alter table flow_run rename to gone")
+    finally:
+        stack.nst("down")  # also of a server whose database is damaged
+    until(lambda: not stack.processes())

@@ -7,11 +7,12 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
-from stacks import Stack, until
+from stacks import Stack, parent, until
 
 from tasks.fsck.check import fsck
 from tasks.root import open_root
@@ -29,13 +30,11 @@ pytestmark = [
 
 
 @pytest.fixture
-def database(tmp_path_factory):
+def database():
     """The address of a database of a server of its own, on loopback, by an ordinary user."""
-    folder = tmp_path_factory.mktemp("postgres")
+    folder = Path(tempfile.mkdtemp(prefix="nst-postgres-"))  # not in pytest's, which each session closes to other users
     if AS_USER:
         shutil.chown(folder, "postgres")
-        for parent in list(folder.parents)[:2]:
-            parent.chmod(0o755)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -49,6 +48,7 @@ def database(tmp_path_factory):
     call(f"{BINARIES}/createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "nst", "prefect")
     yield f"postgresql+asyncpg://nst@127.0.0.1:{port}/prefect"
     call(f"{BINARIES}/pg_ctl", "-D", f"{folder}/data", "-m", "immediate", "-w", "stop")
+    shutil.rmtree(folder)
 
 
 def test_a_sweep_outlives_workers_and_a_server_that_is_away(database, s3, tmp_path):
@@ -75,7 +75,7 @@ def test_a_sweep_outlives_workers_and_a_server_that_is_away(database, s3, tmp_pa
         os.killpg(record.server.pid, signal.SIGSTOP)
         time.sleep(20)
         os.killpg(record.server.pid, signal.SIGCONT)
-        until(lambda: all(sweep["state"] == "done" for sweep in stack.status()))
+        until(lambda: all(sweep["state"] == "done" for sweep in stack.status()), 900)
         print(f"{CELLS} cells in {time.monotonic() - began:.0f} s")
         catalog = open_root(root).catalog
         rows = catalog.read("results", ["cell_id", "worker"])
@@ -86,8 +86,3 @@ def test_a_sweep_outlives_workers_and_a_server_that_is_away(database, s3, tmp_pa
     finally:
         stack.nst("down")
     until(lambda: not stack.processes())
-
-
-def parent(number):
-    """Return the number of a process's parent."""
-    return int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])

@@ -86,6 +86,7 @@ def warm_workers() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tasks.work.worker.multiprocessing", forking)
         patch.setattr("tasks.work.calibration.multiprocessing", forking)
+        patch.setattr("tasks.bench.trial.multiprocessing", forking)
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,8 @@ from flows.command.options import RootOption  # noqa: TC001  typer reads annotat
 from flows.command.terminal import Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flows.order.inbox import Inbox
     from flows.order.order import Order
 
@@ -30,29 +33,43 @@ def inbox(
     """Submit the manifests in the folder inbox of a root.
 
     A report appears beside each: accepted, or every fault with its line and column. A manifest that is changed is
-    answered anew.
+    answered anew. With --stay, what is open and has lost all of its runs under nst up is handed over again.
     """
     err.say(f"looking into the inbox of {root}")
+    from flows.order.adoption import Adoption
     from flows.order.inbox import LOOK_EVERY_S, Inbox
     from flows.stop import begin, outcome, stop_signals
-    from nst.errors import LeftAlone, NstError
+    from nst.errors import LeftAlone
     from tasks.root import open_root
 
     stopping = threading.Event()
-    looked_at = Inbox(open_root(root, probed=True), inputs, _hand_over)
+    opened = open_root(root, probed=True)
+    looked_at, adoption = Inbox(opened, inputs, _hand_over), Adoption(opened)
 
     def stays() -> int:
         code = _look(looked_at)  # a root that cannot be used is told at once; later, credentials are being renewed
         while not stopping.wait(LOOK_EVERY_S):
-            try:
+            with _said():
                 code = max(code, _look(looked_at))
-            except NstError as error:
-                err.say(error)
+            with _said():
+                for line in adoption.look():
+                    out.say(line)
         raise LeftAlone("the inbox is left alone")
 
     with stop_signals(stopping):
         code = outcome(begin(stays if stay else lambda: _look(looked_at)), stopping)
     raise typer.Exit(code)
+
+
+@contextlib.contextmanager
+def _said() -> Iterator[None]:
+    """Say what went wrong inside the context: the next look may find it mended."""
+    from nst.errors import NstError
+
+    try:
+        yield
+    except NstError as error:
+        err.say(error)
 
 
 def _look(looked_at: Inbox) -> int:

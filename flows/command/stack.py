@@ -49,20 +49,23 @@ def up(
     nst submit then hands what is submitted to the workers.
     """
     err.say("looking at what is up")
-    from flows.order.handing import adopt
+    from flows.order.adoption import adopt
     from tasks.prefect.stack import up as bring_up
-    from tasks.prefect.standing import in_use, standing
+    from tasks.prefect.standing import in_use, standing, told_last
     from tasks.root import open_root
-    from tasks.work.devices import workers_on
+    from tasks.work.devices import choose_devices, workers_on
 
     before = standing()
-    as_before = before.devices if before and workers is None and not devices else ()
-    chosen = as_before or workers_on(devices.split(","), workers)
-    is_joining = bool(os.environ.get("PREFECT_API_URL")) and not (before and before.server)
-    named = root or (before.root if before else "") or ("" if is_joining else "out")
+    joined = "" if before and before.server else os.environ.get("PREFECT_API_URL", "")
+    told = told_last(joined)
+    if told and workers is None and not devices:
+        chosen = choose_devices(told.devices) if told.devices else ()
+    else:
+        chosen = workers_on(devices.split(","), workers)
+    named = root or (told.root if told else "") or ("" if joined else "out")
     uri = open_root(named).uri if named else ""
-    if before and before.root and before.root != uri:
-        out.say(f"nightly runs and the inbox work on {uri} from now on, and no longer on {before.root}")
+    if told and told.root and told.root != uri:
+        out.say(f"nightly runs and the inbox work on {uri} from now on, and no longer on {told.root}")
     found = bring_up(uri, chosen, err.say, host=host, port=port, notify=notify)
     if before and before.is_up and before.server and (host, port) != (HOST, PORT):
         out.say("the server was up, and stays at its address: nst down, and up again, moves it")
@@ -79,7 +82,8 @@ def up(
 def down() -> None:
     """End the Prefect stack that nst up has started on this machine.
 
-    Runs publish what they have finished. What is submitted stays open, and goes on after the next nst up.
+    Runs publish what they have finished. What is submitted stays open, and goes on after the next nst up, which has the
+    root and the workers of last time.
     """
     from tasks.prefect.stack import down as take_down
 

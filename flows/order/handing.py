@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from nst.errors import TransientError
-from tasks.planning.plan_files import find_plan, open_plans
-from tasks.prefect.parts import Whole, cancel_parts, has_parts
+from tasks.planning.plan_files import find_plan
+from tasks.prefect.parts import cancel_parts
 from tasks.prefect.parts import hand_over as hand_part_over
+from tasks.prefect.pool import Whole
 from tasks.prefect.provisioning import has_deployments
 from tasks.prefect.standing import in_use, within_reach
 
@@ -45,23 +45,6 @@ def hand_over(order: Order[Any], priority: int) -> HandedOver | None:
         except TransientError as error:
             hint = "it is submitted: nst work does it, and to submit it again hands it over"
             raise TransientError(error.message, hint=hint) from error
-
-
-def adopt(root: Root) -> list[str]:
-    """Hand what is open below a root to the workers, where none of them is at it; return the names of its manifests.
-
-    To be called where the Prefect client asks the server of the stack (`tasks.prefect.standing.in_use`).
-
-    Raises:
-        TransientError: The store or the server did not answer.
-    """
-    adopted = []
-    for plan in open_plans(root.store):
-        if not has_parts(plan.identity, root.uri):
-            whole = Whole("sweep" if plan.sweep else "train", plan.name, plan.identity, root.uri)
-            hand_part_over(whole, f"adopted {datetime.now(UTC).isoformat()}")
-            adopted.append(plan.name)
-    return adopted
 
 
 def take_back(identity: str, root: Root) -> int:

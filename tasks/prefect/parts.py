@@ -4,7 +4,7 @@ Each run of a deployment is a *part* of a sweep or a training: a participant lik
 the pool on a worker that has one device. Parts carry the tag of their sweep. The oldest part that runs keeps as many of
 them as the sweep is due, and nobody has to be in charge: where it ends, another one is the oldest.
 
-    due to a sweep = workers / sweeps of its priority that have parts, at least one
+    due to a sweep = places of the pool / sweeps of its priority that have parts, at least one
 
 The rule of sharing: while parts of another sweep wait for a worker, so many of this sweep's parts as there are waiting
 end at their next batch: at once where the other priority is higher, else after `SLICE_S`. What they leave is open, and
@@ -14,7 +14,6 @@ is taken up again when its turn comes.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import socket
 import threading
@@ -25,16 +24,31 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from nst.errors import TransientError
 from tasks.prefect.client import asked, refusals
-from tasks.prefect.deploying import POOL, TAG
-from tasks.prefect.provisioning import USUAL, queue_of
+from tasks.prefect.deploying import TAG
+from tasks.prefect.pool import (
+    GOING_ON,
+    cancel_runs,
+    create_part,
+    is_alive,
+    last_of,
+    newest_of,
+    places_of_pool,
+    priority_of,
+    runs_of_pool,
+    state_of,
+    tag_of,
+    tag_of_run,
+    workers_of_pool,
+)
+from tasks.prefect.provisioning import USUAL
 from tasks.processes import process_of, this_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import FlowRun, State
 
+    from tasks.prefect.pool import Whole
     from tasks.processes import Process
 
 log = logging.getLogger("nst.prefect")
@@ -46,34 +60,6 @@ LOOK_EVERY_S: Final = 10.0
 """Seconds between two looks at the pool."""
 
 _AT: Final = "at:"
-_GOING_ON: Final = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING", "PAUSED")
-
-
-def tag_of(identity: str, root: str) -> str:
-    """Return the tag of all parts of a sweep or training below a root: the same may be open below another, too."""
-    return f"{TAG}:{identity}:{hashlib.sha256(root.encode()).hexdigest()[:8]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """What parts are parts of.
-
-    Attributes:
-        kind: `sweep` or `train`, the name of the flow and of its deployment.
-        name: Name of the manifest.
-        identity: Id of the sweep, or of the training.
-        root: URI of the root, where its plan is stored.
-    """
-
-    kind: str
-    name: str
-    identity: str
-    root: str
-
-    @property
-    def tag(self) -> str:
-        """The tag of all its parts."""
-        return tag_of(self.identity, self.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +88,50 @@ def hand_over(whole: Whole, submitted: str, priority: int = USUAL) -> HandedOver
     from prefect.utilities.urls import url_for
 
     with asked() as client:
-        all_runs = _runs(client, None, whole.tag)
-        going_on = [run for run in all_runs if _state(run) in _GOING_ON]
+        going_on = [run for run in runs_of_pool(client, GOING_ON, whole.tag) if is_alive(run)]
         # Of what has ended, as by a crash, another part is made; two who submit at once make the same one.
-        key = f"{whole.tag}-{submitted}-{len(all_runs)}"
-        run = going_on[0] if going_on else _create(client, whole, priority, len(all_runs) + 1, key)
-        return HandedOver(run.name, url_for(run) or "", len(_workers(client)))
+        newest = newest_of(client, whole.tag)
+        key = f"{whole.tag}-{submitted}-{newest.id if newest else ''}"
+        number = len(runs_of_pool(client, None, whole.tag)) + 1
+        run = going_on[0] if going_on else create_part(client, whole, priority, number, key)
+        return HandedOver(run.name, url_for(run) or "", len(workers_of_pool(client)))
 
 
 def has_parts(identity: str, root: str) -> bool:
     """Return whether a part of a sweep or training below a root runs or waits."""
     with asked() as client:
-        return bool(_runs(client, _GOING_ON, tag_of(identity, root)))
+        return any(map(is_alive, runs_of_pool(client, GOING_ON, tag_of(identity, root))))
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The last part of a sweep or training, which has no other one.
+
+    Attributes:
+        run: Id of its run.
+        priority: Its priority.
+        seconds: How long it ran.
+    """
+
+    run: str
+    priority: int
+    seconds: float
+
+
+def lost_part(identity: str, root: str) -> Lost | None:
+    """Return the last part of a sweep or training below a root.
+
+    None if a part of it is alive, if it was never handed over, or if somebody cancelled its last part.
+    """
+    tag = tag_of(identity, root)
+    with asked() as client:
+        going_on = runs_of_pool(client, GOING_ON, tag)
+        if any(map(is_alive, going_on)):
+            return None
+        last = going_on[-1] if going_on else last_of(client, tag)
+        if last is None or state_of(last) == "CANCELLED":
+            return None
+        return Lost(str(last.id), priority_of(last), last.total_run_time.total_seconds())
 
 
 def close_gone() -> int:
@@ -126,7 +144,7 @@ def close_gone() -> int:
     gone: State[Any] = Crashed(message="The process of the run is gone.")
     number = 0
     with asked() as client:
-        for run in _runs(client, ("RUNNING", "CANCELLING")):
+        for run in runs_of_pool(client, ("RUNNING", "CANCELLING")):
             at = next((tag for tag in run.tags if tag.startswith(_AT)), "")
             host, pid, started = at.removeprefix(_AT).split(" ") if at.count(" ") == 2 else ("", "0", "")
             if host == socket.gethostname() and process_of(int(pid)).started != started:
@@ -143,7 +161,7 @@ def _at(process: Process) -> str:
 def cancel_parts(identity: str, root: str) -> int:
     """Cancel all parts of a sweep or training below a root, those that wait and those that run; return their number."""
     with asked() as client:
-        return _cancel(client, _runs(client, _GOING_ON, tag_of(identity, root)))
+        return cancel_runs(client, runs_of_pool(client, GOING_ON, tag_of(identity, root)))
 
 
 class Parts:
@@ -161,7 +179,7 @@ class Parts:
 
         self._client = get_client(sync_client=True)
         self._me, self._began = flow_run.id, time.monotonic()
-        self._priority = _priority(flow_run)
+        self._priority = priority_of(flow_run)
         self._whole, self._tag = whole, whole.tag
         self._ended = threading.Event()
         self._enough = False
@@ -186,12 +204,12 @@ class Parts:
     def all_done(self) -> None:
         """Cancel the parts that wait: nothing is left for them."""
         with _unless_away():
-            _cancel(self._client, _runs(self._client, ("SCHEDULED",), self._tag))
+            cancel_runs(self._client, runs_of_pool(self._client, ("SCHEDULED",), self._tag))
 
     def speaks(self) -> bool:
         """Return whether this is the part of all that run now which tells of the sweep: the oldest."""
         with _unless_away():
-            running = _runs(self._client, ("RUNNING",), self._tag)
+            running = runs_of_pool(self._client, ("RUNNING",), self._tag)
             return not running or running[0].id == self._me
         return True
 
@@ -202,11 +220,11 @@ class Parts:
             self._ended.wait(LOOK_EVERY_S)
 
     def _look(self) -> None:
-        there = _runs(self._client, _GOING_ON)
+        there = runs_of_pool(self._client, GOING_ON)
         mine = [run for run in there if self._tag in run.tags]
-        running = [run for run in mine if _state(run) == "RUNNING"]
-        peers = {_tag(run) for run in there if _priority(run) == self._priority}
-        due = max(1, len(_workers(self._client)) // max(1, len(peers - {""})))
+        running = [run for run in mine if state_of(run) == "RUNNING"]
+        peers = {tag_of_run(run) for run in there if priority_of(run) == self._priority}
+        due = max(1, places_of_pool(self._client) // max(1, len(peers - {""})))
         if self._should_leave(there, running):
             if len(mine) - 1 < due:
                 self._create(len(mine) + 1, f"{self._me}-after")
@@ -216,15 +234,15 @@ class Parts:
                 self._create(number + 1, f"{self._me}-{len(mine)}-{number}-{int(time.time() // LOOK_EVERY_S)}")
 
     def _create(self, number: int, key: str) -> None:
-        _create(self._client, self._whole, self._priority, number, key)
+        create_part(self._client, self._whole, self._priority, number, key)
 
     def _should_leave(self, there: Iterable[FlowRun], running: list[FlowRun]) -> bool:
         now = datetime.now(UTC)
         waiting = [
-            _priority(run)
+            priority_of(run)
             for run in there
             if self._tag not in run.tags
-            and _state(run) == "SCHEDULED"
+            and state_of(run) == "SCHEDULED"
             and run.next_scheduled_start_time
             and run.next_scheduled_start_time <= now
         ]
@@ -232,49 +250,6 @@ class Parts:
         before_me = sum(one < self._priority or (one == self._priority and has_had_its_time) for one in waiting)
         youngest = [run.id for run in reversed(running)]
         return self._me in youngest and youngest.index(self._me) < before_me
-
-
-def _create(client: SyncPrefectClient, whole: Whole, priority: int, number: int, key: str) -> FlowRun:
-    """Put a part into the pool; one of the same key is not made twice."""
-    deployment = client.read_deployment_by_name(f"{whole.kind}/{whole.kind}")
-    return client.create_flow_run_from_deployment(
-        deployment.id,
-        parameters={"plan": whole.identity, "root": whole.root},
-        name=f"{whole.name} {whole.identity[:8]} part {number}",
-        tags=[TAG, whole.tag],
-        idempotency_key=key,
-        work_queue_name=queue_of(priority),
-    )
-
-
-def _runs(client: SyncPrefectClient, states: Iterable[str] | None, tag: str = "") -> list[FlowRun]:
-    """Return the runs of the pool in these states or in any, the oldest first; of a tag, if one is named."""
-    from prefect.client.schemas.filters import (
-        FlowRunFilter,
-        FlowRunFilterState,
-        FlowRunFilterStateType,
-        FlowRunFilterTags,
-        WorkPoolFilter,
-        WorkPoolFilterName,
-    )
-    from prefect.client.schemas.objects import StateType
-    from prefect.client.schemas.sorting import FlowRunSort
-
-    wanted = None
-    if states is not None:
-        wanted = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType(state) for state in states]))
-    return client.read_flow_runs(
-        flow_run_filter=FlowRunFilter(state=wanted, tags=FlowRunFilterTags(all_=[tag]) if tag else None),
-        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL])),
-        sort=FlowRunSort.START_TIME_ASC,
-        limit=200,
-    )
-
-
-def _workers(client: SyncPrefectClient) -> list[str]:
-    """Return the names of the workers of the pool that are there now."""
-    workers = client.read_workers_for_work_pool(POOL, limit=200)
-    return [worker.name for worker in workers if worker.status.value == "ONLINE"]
 
 
 @contextlib.contextmanager
@@ -285,29 +260,3 @@ def _unless_away() -> Iterator[None]:
             yield
     except TransientError as error:
         log.debug("%s", error)
-
-
-def _cancel(client: SyncPrefectClient, runs: Iterable[FlowRun]) -> int:
-    from prefect.client.schemas.objects import State, StateType
-    from prefect.states import Cancelled
-
-    number = 0
-    for run in runs:
-        waits = run.state_type is StateType.SCHEDULED
-        state = Cancelled() if waits else State(type=StateType.CANCELLING)
-        client.set_flow_run_state(run.id, state)
-        number += 1
-    return number
-
-
-def _state(run: FlowRun) -> str:
-    return run.state_type.value if run.state_type else ""
-
-
-def _tag(run: FlowRun) -> str:
-    return next((tag for tag in run.tags if tag.startswith(f"{TAG}:")), "")
-
-
-def _priority(run: FlowRun) -> int:
-    number = (run.work_queue_name or "").removeprefix("priority-")
-    return int(number) if number.isdecimal() else USUAL

@@ -7,9 +7,9 @@ notices that a worker has died. Each of these is a command of Prefect with a doz
 
 The rule: `up` brings each part up that is not there, and changes nothing else; `down` ends what `up` started. What was
 started is in the user's state folder (`standing.json`), each process with the time of its start, so that no number of a
-process is ever mistaken for another's. The server keeps its database there, or in the database that
-`PREFECT_SERVER_DATABASE_CONNECTION_URL` names. Where `PREFECT_API_URL` names a server, this machine adds workers to it,
-and deployments if there are none.
+process is ever mistaken for another's; what `up` was told stays there (`told.json`) for the next `up`. The database is
+there, too, unless `PREFECT_SERVER_DATABASE_CONNECTION_URL` names one. Where `PREFECT_API_URL` names a server, this
+machine adds workers to it, and deployments if there are none.
 """
 
 from __future__ import annotations
@@ -18,33 +18,42 @@ import contextlib
 import hashlib
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nst.errors import UserError
+from nst.errors import TransientError, UserError
+from tasks.prefect.background import end_all, start_in_background, strays_of
 from tasks.prefect.client import to_loopback
 from tasks.prefect.deploying import POOL, deploy_file, read_deployments
 from tasks.prefect.parts import close_gone
 from tasks.prefect.process import RECORDS_IN_BATCHES
 from tasks.prefect.provisioning import has_deployments, prepare_pool
 from tasks.prefect.server import check_configured, default_state_dir
-from tasks.prefect.standing import Standing, alone, answers_at, forget, in_use, is_alive, keep, standing
-from tasks.processes import Process, process_of
+from tasks.prefect.standing import (
+    Standing,
+    Told,
+    alone,
+    answers_at,
+    forget,
+    in_use,
+    is_alive,
+    keep,
+    remember,
+    standing,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tasks.processes import Process
 
 _START_DEADLINE_S: Final = 120
-_STOP_GRACE_S: Final = 20.0
-"""Seconds that a worker and its run have to publish what is done, before they are killed."""
-
 _POLL_S: Final = 0.1
 
 _INBOX: Final = "inbox"
@@ -104,8 +113,9 @@ def up(
         before = standing(folder)
         found = replace(_served(before, folder, (host, port), say), root=root)
         if before and before.root != root:
-            _stop([process for name, process in found.processes.items() if name.endswith(_INBOX)])
+            end_all([process for name, process in found.processes.items() if name.endswith(_INBOX)])
         found = keep(replace(found, processes=_living(found)), folder)
+        remember(Told("" if found.server else found.api_url, root, tuple(workers)), folder)
         with in_use(found):
             found = keep(_deployed(found, notify, say), folder)
             found = _staffed(found, folder, workers, say)
@@ -141,14 +151,14 @@ def down(say: Callable[[str], None], *, state_dir: Path | None = None) -> bool:
         if found is None:
             return False
         say(f"stopping {len(found.processes)} workers; their runs publish what they have finished")
-        _stop(found.processes.values())
-        _stop(_strays(folder, without=found.server))
+        end_all(found.processes.values())
+        end_all(strays_of(folder, without=found.server))
         if found.answers:
-            with in_use(found):
+            with in_use(found), contextlib.suppress(TransientError):  # of a server whose database is gone, maybe
                 close_gone()
         if found.server:
             say("stopping the server")
-            _stop([found.server])
+            end_all([found.server])
         forget(folder)
     return True
 
@@ -168,7 +178,7 @@ def _served(before: Standing | None, folder: Path, at: tuple[str, int], say: Cal
         if before and before.api_url == configured:
             return replace(before, auth=auth)
         return Standing(configured, auth, "", None, before.processes if before else {})
-    _stop(before.processes.values() if before else ())  # of a server that has died
+    end_all(before.processes.values() if before else ())  # of a server that has died
     say("starting the Prefect server")
     auth = before.auth if before and before.auth else f"nst:{secrets.token_urlsafe(24)}"
     address = socket.gethostname() if host in {"0.0.0.0", "::"} else host  # noqa: S104  it is what the user asked for
@@ -185,12 +195,14 @@ def _served(before: Standing | None, folder: Path, at: tuple[str, int], say: Cal
         "PREFECT_UI_URL": api_url.removesuffix("/api"),
     }
     log = folder / "server.log"
-    process = _started(["prefect", "server", "start", "--host", host, "--port", str(port)], variables, folder, log)
+    process = start_in_background(
+        ["prefect", "server", "start", "--host", host, "--port", str(port)], variables, folder, log
+    )
     found = keep(Standing(api_url, auth, "", process, {}), folder)
     began = time.monotonic()
     while not answers_at(f"http://127.0.0.1:{port}/api" if address != host else api_url, auth):
         if not is_alive(process) or time.monotonic() - began > _START_DEADLINE_S:
-            _stop([process])
+            end_all([process])
             forget(folder)
             end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
             raise UserError(f"the Prefect server did not start; the end of {log}:\n{end}")
@@ -206,8 +218,8 @@ def _staffed(found: Standing, folder: Path, devices: Sequence[str], say: Callabl
         wanted[f"{host}-{_INBOX}"] = ""
     if beyond := [name for name in found.processes if name not in wanted]:
         say(f"stopping {', '.join(beyond)}")
-        _stop([found.processes[name] for name in beyond])
-    found = replace(found, processes=_living(found), devices=tuple(devices))
+        end_all([found.processes[name] for name in beyond])
+    found = replace(found, processes=_living(found))
     missing = {name: device for name, device in wanted.items() if name not in found.processes}
     if missing:
         say(f"starting {', '.join(missing)}")
@@ -222,7 +234,7 @@ def _staffed(found: Standing, folder: Path, devices: Sequence[str], say: Callabl
         if not device:
             command = ["flows", "inbox", "--stay", "--root", found.root]
         log = folder / f"{name.removeprefix(f'{host}-').replace(':', '-')}.log"
-        started = _started(command, variables, folder, log)
+        started = start_in_background(command, variables, folder, log)
         found = keep(replace(found, processes={**found.processes, name: started}), folder)  # also if interrupted here
     return keep(found, folder)
 
@@ -252,61 +264,6 @@ def _deploy(root: str) -> None:
     if done.returncode:
         end = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
         raise UserError(f"Prefect refused the deployments of {deploy_file()}:\n{end}")
-
-
-def _started(command: list[str], variables: Mapping[str, str], folder: Path, log: Path) -> Process:
-    """Start a module as a command that outlives this process."""
-    with log.open("ab") as out:
-        process = subprocess.Popen(  # noqa: S603  Prefect's own command, or ours
-            [sys.executable, "-P", "-m", *command],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            env=dict(variables),
-            cwd=folder,  # where no `tasks.py` hides ours
-            umask=0o077,
-            start_new_session=True,
-            preexec_fn=_hear_interrupts,  # noqa: PLW1509  nothing else runs in the new process
-        )
-    return process_of(process.pid)
-
-
-def _hear_interrupts() -> None:
-    """A shell's background job ignores SIGINT, and a worker of Prefect stops by no other signal."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def _stop(processes: Iterable[Process]) -> None:
-    """End processes, each with all of its group: at first kindly, and by force after `_STOP_GRACE_S`."""
-    left = [process for process in processes if is_alive(process)]
-    for process in left:
-        _signal(process, signal.SIGTERM)
-    until = time.monotonic() + _STOP_GRACE_S
-    while (left := [process for process in left if is_alive(process)]) and time.monotonic() < until:
-        time.sleep(_POLL_S)
-    for process in left:
-        _signal(process, signal.SIGKILL)
-
-
-def _strays(folder: Path, without: Process | None) -> list[Process]:
-    """Return the runs of workers of this stack that are gone: each run is in a session of its own, and goes on."""
-    home = b"PREFECT_HOME=" + os.fsencode(folder)
-    server = without.pid if without else 0
-    found = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            number = int(environ.parent.name)
-            if home in environ.read_bytes().split(b"\0") and os.getpgid(number) != server:
-                found.append(process_of(number))
-    return found
-
-
-def _signal(process: Process, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        if os.getpgid(process.pid) == process.pid:
-            os.killpg(process.pid, number)
-        else:
-            os.kill(process.pid, number)
 
 
 def _environment() -> dict[str, str]:

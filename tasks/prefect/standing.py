@@ -36,7 +36,6 @@ class Standing:
         server: Its process; None where the server is somebody else's.
         processes: The workers by their names, and what looks into the inbox.
         deployed: Digest of what was put on the server last.
-        devices: The device of each worker.
     """
 
     api_url: str
@@ -45,7 +44,6 @@ class Standing:
     server: Process | None
     processes: dict[str, Process]
     deployed: str = ""
-    devices: tuple[str, ...] = ()
 
     @property
     def page(self) -> str:
@@ -63,7 +61,23 @@ class Standing:
         return self.server is None or is_alive(self.server)
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What `up` was told last, in a record that outlives `down`: the next `up` goes by it where nothing else is named.
+
+    Attributes:
+        server: Address of the server that this machine joined; "" for one of its own.
+        root: URI of the root that the nightly deployments work on; "" if none was named.
+        devices: The device of each worker.
+    """
+
+    server: str
+    root: str
+    devices: tuple[str, ...]
+
+
 _STANDING: Final = TypeAdapter(Standing)
+_TOLD: Final = TypeAdapter(Told)
 
 
 def within_reach(state_dir: Path | None = None) -> Standing | None:
@@ -127,19 +141,45 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def forget(folder: Path) -> None:
-    """Remove the record."""
+    """Remove the record of what is up; what `up` was told stays."""
     _record(folder).unlink(missing_ok=True)
+
+
+def told_last(server: str, state_dir: Path | None = None) -> Told | None:
+    """Return what `up` was told last; None if that was about another server, or there is no record of it.
+
+    Args:
+        server: As `Told.server`.
+        state_dir: Folder of the record; by default the user's.
+    """
+    try:
+        found = checked_json(_TOLD, _told(state_dir or default_state_dir()).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if found.server == server else None
+
+
+def remember(told: Told, folder: Path) -> None:
+    """Write what `up` was told."""
+    _write(_told(folder), told)
 
 
 def _record(folder: Path) -> Path:
     return folder / "standing.json"
 
 
+def _told(folder: Path) -> Path:
+    return folder / "told.json"
+
+
 def keep(found: Standing, folder: Path) -> Standing:
     """Write the record, readable by the user alone, since it holds the server's password; return what it records."""
-    path = _record(folder)
+    _write(_record(folder), found)
+    return found
+
+
+def _write(path: Path, record: Standing | Told) -> None:
     new = path.with_suffix(".new")
     new.touch(mode=0o600)
-    new.write_text(json.dumps(asdict(found)))
+    new.write_text(json.dumps(asdict(record)))
     new.replace(path)
-    return found

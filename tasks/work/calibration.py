@@ -74,7 +74,7 @@ def _measure(config: Method, device: str) -> Calibration | None:
     from tasks.work.workplace import peak_memory, reset_peak_memory
 
     torch.set_num_threads(usable_cores())
-    workspace = Workspace(device, _packaged_weights)
+    workspace = Workspace(device, packaged_weights)
     small, large = (_trial(config, side, _STEPS[0]) for side in _SIDES)
     longer = _trial(config, _SIDES[1], _STEPS[1])
     peaks, seconds, costs = [], [], []
@@ -101,7 +101,7 @@ def _measure(config: Method, device: str) -> Calibration | None:
     )
 
 
-def _packaged_weights(config: BackboneConfig) -> Mapping[str, Tensor]:
+def packaged_weights(config: BackboneConfig) -> Mapping[str, Tensor]:
     """Return weights that the package holds; a trial asks for no others."""
     from tasks.models.backbone_weights import load_weights
 

@@ -56,7 +56,7 @@ def versions(device: str) -> dict[str, Any]:
     """Return the columns about the device and the versions of the software."""
     import torch  # the flow's process, which asks for `software` alone, never loads it
 
-    name = torch.cuda.get_device_name() if device.startswith("cuda") else _processor()
+    name = torch.cuda.get_device_name() if device.startswith("cuda") else processor_name()
     return {"device": device, "device_name": name, **software(), "torch_version": str(torch.__version__)}
 
 
@@ -69,7 +69,7 @@ def software() -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def processor_name() -> str:
     """Return the model name of the processor, or else its architecture."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():

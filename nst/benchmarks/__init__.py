@@ -1,0 +1,1 @@
+"""What `nst bench` measures and how its figures read: cases, operations, reports, the table. Runs nothing."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 from uuid import NAMESPACE_URL, uuid5
@@ -92,8 +93,10 @@ async def take_part_in(
         return None
     whole = Whole(kind, stored.name, plan, root.uri)
     noun = "cells" if kind == "sweep" else "models"
-    with PrefectEngine(len(chosen), stored.name, noun) as engine, Parts(whole, context.flow_run) as parts:
-        audience = _Log(engine)
+    # How many models there are is known once it takes part: a worker that came for none would be lost to other sweeps.
+    most = math.inf if kind == "sweep" else 1
+    with PrefectEngine(len(chosen), stored.name, noun) as engine, Parts(whole, context.flow_run, most) as parts:
+        audience = _Log(engine, parts)
         wanted = Wanted(root, chosen, sweep=plan, inputs=inputs, is_enough=parts.is_enough)
         summaries = await in_thread(engine, lambda: list(take_part(wanted, engine, audience)))
         is_closed = all(each.identity != plan for each in open_plans(root.store))
@@ -119,12 +122,13 @@ def shown(ended: Summary | State[Any] | None) -> dict[str, Any] | State[Any]:
 class _Log:
     """Writes into the log of the flow run, and on its page, what a participant does."""
 
-    def __init__(self, engine: PrefectEngine) -> None:
+    def __init__(self, engine: PrefectEngine, parts: Parts) -> None:
         self.error: NstError | None = None
-        self._engine = engine
+        self._engine, self._parts = engine, parts
 
     def begun(self, order: AnyOrder) -> None:
         LOGGER.info("taking part in %s", order.prepared.name)
+        self._parts.most = order.most_workers
         if order.page:
             self._engine.link(order.page)
 

@@ -127,15 +127,45 @@ def test_a_manifest_in_a_bucket_names_no_file_of_this_machine(s3, tmp_path, monk
     for picture in tmp_path.glob("*.png"):
         store.put(f"inbox/{picture.name}", picture.read_bytes())
     store.put("inbox/good.yaml", TINY.encode())
+    store.put("inbox/web.yaml", f"extends: http://127.0.0.1:9/role\n{TINY}".encode())
     root = open_root(uri, probed=True)
     deadline = time.monotonic() + 120
     answers = {}
-    while len(answers) < 2:
+    while len(answers) < 3:
         assert time.monotonic() < deadline
         answers |= look(root)
         time.sleep(0.1)
     assert answers["good.yaml"].accepted, answers
     assert not answers["hostile.yaml"].accepted
     assert "local file" in answers["hostile.yaml"].text
+    assert "does not lie in s3://" in answers["web.yaml"].text
     assert store.get("inbox/good.yaml.report.txt").startswith(b"accepted ")
     assert json.loads(store.get(open_plans(store)[0].key))["name"] == "tiny"
+
+
+@pytest.mark.parametrize("how", ["extends", "link", "model"])
+def test_no_manifest_quotes_a_file_that_lies_elsewhere(how, root, inbox, tmp_path):
+    """A report can be read by whoever reads the inbox, and it quotes the lines at fault."""
+    secret = tmp_path / "secret.yaml"
+    secret.write_text("password of the operator: hunter2: x\n")
+    if how == "link":
+        lay(inbox, "other.yaml")
+        (inbox / "m.yaml").symlink_to(secret)
+        os.utime(inbox / "m.yaml", (time.time() - SETTLE_S - 5,) * 2)
+    elif how == "extends":
+        lay(inbox, "m.yaml", f"extends: {secret}\n{TINY}")
+    else:
+        method = {"name": "feedforward", "family": "johnson", "model": str(secret)}
+        manifest = {"name": "m", "contents": "cat.png", "styles": "waves.png", "method": method}
+        lay(inbox, "m.yaml", yaml.safe_dump(manifest))
+    answer = look(root)["m.yaml"]
+    assert not answer.accepted
+    assert "does not lie in the folder of the manifest" in answer.text
+    assert "hunter2" not in answer.text + report(inbox, "m.yaml")
+
+
+def test_a_manifest_of_the_inbox_extends_one_beside_it(root, inbox):
+    (inbox / "bases").mkdir()
+    lay(inbox / "bases", "base.yaml")
+    lay(inbox, "m.yaml", "extends: bases/base.yaml\nname: narrower\n")
+    assert look(root)["m.yaml"].accepted

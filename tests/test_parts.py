@@ -95,9 +95,9 @@ def waiting(pool, sweep):
     return [each for each in runs if each.state_type.value == "SCHEDULED"]
 
 
-def look(sweep, part, *, had_its_time=False):
+def look(sweep, part, *, had_its_time=False, **settings):
     """Let a part look at the pool once; return whether it is to leave."""
-    parts = Parts(sweep, part)
+    parts = Parts(sweep, part, **settings)
     with parts._client:
         if had_its_time:
             parts._began = time.monotonic() - 1e6
@@ -116,6 +116,16 @@ def test_a_sweep_alone_has_a_part_for_each_worker_and_only_the_oldest_makes_them
     assert states(pool, only) == ["RUNNING", "RUNNING", "SCHEDULED"]
     assert not look(only, oldest)
     assert states(pool, only) == ["RUNNING", "RUNNING", "SCHEDULED", "SCHEDULED"]
+
+
+def test_no_worker_is_taken_for_more_than_there_is_to_do(pool):
+    """A newcomer saw a worker wait for a training of one model, while cells of a sweep waited for the worker."""
+    training = whole("training")
+    part = run(pool, training)
+    assert not look(training, part, most=1)
+    assert states(pool, training) == ["RUNNING"]
+    assert not look(training, part, most=3)
+    assert len(states(pool, training)) == 3
 
 
 def test_two_sweeps_of_one_priority_are_due_half_of_the_workers(pool):

@@ -140,7 +140,7 @@ def _answered(root: Root, key: str, inputs: str, hand_over: HandOver) -> Answer:
     """Submit a manifest; whatever is wrong with it is the answer, so that no manifest keeps others waiting."""
     name = key.removeprefix(INBOX)
     try:
-        order = order_of(Request(root.store.url(key), root, inputs))
+        order = order_of(Request(root.store.url(key), root, inputs, is_confined=True))
         noted = list(remarks(order))
         lines = [submit_order(order).line(), *noted]
         if order.to_do:

@@ -27,6 +27,7 @@ class Request:
         overrides: Changes to the manifest, `key=value` each (`nst.manifest.overrides`).
         only: URI or path of a list of the cells that alone are to be run, or their ids; None for all cells.
         confirmed: Whether an estimate above the manifest's budget of hours is accepted.
+        is_confined: Whether it and all manifests that it names must lie in its folder (`BaseUri.is_confined`).
     """
 
     manifest: str
@@ -36,6 +37,7 @@ class Request:
     confirmed: bool = False
     overrides: tuple[str, ...] = ()
     only: str | tuple[str, ...] | None = None
+    is_confined: bool = False
 
 
 def order_of(request: Request, source: ManifestSource | None = None) -> SweepOrder | TrainingOrder:
@@ -48,7 +50,7 @@ def order_of(request: Request, source: ManifestSource | None = None) -> SweepOrd
     Raises:
         UserError: The manifest, an input or the list of cells cannot be used, or the budget is exceeded.
     """
-    source = source or read_manifest(request.manifest, request.overrides)
+    source = source or read_manifest(request.manifest, request.overrides, is_confined=request.is_confined)
     if source.declaration.kind != "train":
         return plan_sweep(request, source)
     if request.only is not None:

@@ -66,12 +66,12 @@ class Bounds:
             )
 
     def _is_outside(self, place: str) -> bool:
-        return bool(self.within) and place.startswith("/") and not _is_below(place, self.within)
+        return bool(self.within) and place.startswith("/") and not is_below(place, self.within)
 
     def _is_result(self, place: str) -> bool:
-        if not self.root or not _is_below(place, self.root):
+        if not self.root or not is_below(place, self.root):
             return False
-        return not any(_is_below(place, f"{self.root.rstrip('/')}/{folder}") for folder in _WRITTEN_BY_PEOPLE)
+        return not any(is_below(place, f"{self.root.rstrip('/')}/{folder}") for folder in _WRITTEN_BY_PEOPLE)
 
 
 def real_path(path: str) -> str:
@@ -79,5 +79,6 @@ def real_path(path: str) -> str:
     return os.path.realpath(os.path.expanduser(path))  # noqa: PTH111  a pattern is no Path
 
 
-def _is_below(place: str, folder: str) -> bool:
+def is_below(place: str, folder: str) -> bool:
+    """Return whether a real path or a URI is that of a folder or of something in it."""
     return place == folder or place.startswith(f"{folder.rstrip('/')}/")

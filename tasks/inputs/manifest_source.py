@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,12 +40,14 @@ class ManifestSource:
         written: Its YAML.
         declaration: What the YAML says, laid over the manifests that it extends, with the changes laid over both.
         overrides: The changes, `key=value` each.
+        is_confined: Whether all manifests that it names must lie in its folder.
     """
 
     uri: str
     written: str
     declaration: Declaration
     overrides: tuple[str, ...] = ()
+    is_confined: bool = False
 
     @property
     def text(self) -> str:
@@ -79,25 +81,29 @@ class ManifestSource:
     @property
     def folder(self) -> BaseUri:
         """The manifest's own folder, which other manifests that it names are relative to."""
-        return BaseUri.of(self.uri)
+        return replace(BaseUri.of(self.uri), is_confined=self.is_confined)
 
 
-def read_manifest(uri: str, overrides: Sequence[str] = ()) -> ManifestSource:
+def read_manifest(uri: str, overrides: Sequence[str] = (), *, is_confined: bool = False) -> ManifestSource:
     """Read a manifest.
 
     Args:
         uri: URI or path of the manifest.
         overrides: Changes that are laid over it, `key=value` each (`nst.manifest.overrides`).
+        is_confined: Whether it and all manifests that it names must lie in its folder (`BaseUri.is_confined`).
 
     Raises:
         ManifestError: It is not UTF-8 text, not YAML or not a mapping, or the same of a manifest that it extends.
         InputError: It does not exist or is too large.
     """
-    text, folder, shown = _read_text(uri), BaseUri.of(uri), redacted(uri)
+    folder, shown = replace(BaseUri.of(uri), is_confined=is_confined), redacted(uri)
+    if is_confined:
+        folder.join_manifest(PurePosixPath(uri).name)  # it may be a link to somewhere else
+    text = _read_text(uri)
     declaration = read_declaration(
-        text, shown, lambda base: _read_text(folder.join(base)), overrides, fastest_precision
+        text, shown, lambda base: _read_text(folder.join_manifest(base)), overrides, fastest_precision
     )
-    return ManifestSource(shown, text, declaration, tuple(overrides))
+    return ManifestSource(shown, text, declaration, tuple(overrides), is_confined)
 
 
 def declared_manifest(declared: Mapping[str, Any], overrides: Sequence[str] = ()) -> ManifestSource:

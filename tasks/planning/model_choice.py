@@ -133,8 +133,10 @@ class ModelChoice:
         """Return the planned training of a manifest."""
         training = self.trainings.get(manifest)
         if training is None:
-            uri = self._manifest_folder.join(manifest).removeprefix("file://")
-            training = prepare_training(read_manifest(uri), self._root, inputs=self._inputs)
+            folder = self._manifest_folder
+            uri = folder.join_manifest(manifest).removeprefix("file://")
+            source = read_manifest(uri, is_confined=folder.is_confined)
+            training = prepare_training(source, self._root, inputs=self._inputs)
             self.trainings[manifest] = training
         return training
 

@@ -33,7 +33,6 @@ def start_in_background(command: list[str], variables: Mapping[str, str], folder
             stderr=subprocess.STDOUT,
             env=dict(variables),
             cwd=folder,  # where no `tasks.py` hides ours
-            umask=0o077,
             start_new_session=True,
             preexec_fn=_hear_interrupts,  # noqa: PLW1509  nothing else runs in the new process
         )

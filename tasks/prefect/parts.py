@@ -4,7 +4,8 @@ Each run of a deployment is a *part* of a sweep or a training: a participant lik
 the pool on a worker that has one device. Parts carry the tag of their sweep. The oldest part that runs keeps as many of
 them as the sweep is due, and nobody has to be in charge: where it ends, another one is the oldest.
 
-    due to a sweep = places of the pool / sweeps of its priority that have parts, at least one
+    due to a sweep = places of the pool / sweeps of its priority that have parts, at least one,
+                     and no more than it has cells to do, or a training models
 
 The rule of sharing: while parts of another sweep wait for a worker, so many of this sweep's parts as there are waiting
 end at their next batch: at once where the other priority is higher, else after `SLICE_S`. What they leave is open, and
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import socket
 import threading
 import time
@@ -172,11 +174,13 @@ class Parts:
     Args:
         whole: What it is a part of.
         flow_run: The flow run that this part is.
+        most: How many parts can have something to do; more are not made. May be set later.
     """
 
-    def __init__(self, whole: Whole, flow_run: FlowRun) -> None:
+    def __init__(self, whole: Whole, flow_run: FlowRun, most: float = math.inf) -> None:
         from prefect.client.orchestration import get_client
 
+        self.most = most
         self._client = get_client(sync_client=True)
         self._me, self._began = flow_run.id, time.monotonic()
         self._priority = priority_of(flow_run)
@@ -224,13 +228,13 @@ class Parts:
         mine = [run for run in there if self._tag in run.tags]
         running = [run for run in mine if state_of(run) == "RUNNING"]
         peers = {tag_of_run(run) for run in there if priority_of(run) == self._priority}
-        due = max(1, places_of_pool(self._client) // max(1, len(peers - {""})))
+        due = max(1, min(self.most, places_of_pool(self._client) // max(1, len(peers - {""}))))
         if self._should_leave(there, running):
             if len(mine) - 1 < due:
                 self._create(len(mine) + 1, f"{self._me}-after")
             self._enough = True  # not before its place is sure: what nobody has a part of would be forgotten
         elif running and running[0].id == self._me:
-            for number in range(len(mine), due):
+            for number in range(len(mine), int(due)):
                 self._create(number + 1, f"{self._me}-{len(mine)}-{number}-{int(time.time() // LOOK_EVERY_S)}")
 
     def _create(self, number: int, key: str) -> None:

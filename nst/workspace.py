@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from nst.backbones import Backbone, build_backbone
+from nst.losses.tiled import SIDES
 from nst.networks import Network, network_from
 from nst.recent import Recent, bytes_of
 
@@ -108,6 +110,8 @@ class Stylized:
     """Losses along the steps."""
     steps: int
     """Number of evaluations of the loss and its gradient at all levels together."""
+    tile: int | None = field(default=None, kw_only=True)
+    """Side in pixels of the tiles in which the objective was computed; None if that was done for the whole picture."""
     error: NstError | None = None
     report: Mapping[str, str | float | None] = field(default_factory=dict)
     """Values of the columns that only the method fills in (`Method.REPORTS`)."""
@@ -140,9 +144,13 @@ class Workspace:
         networks: The trained networks used last.
         shots: Statistics of the shots of clips that networks held last.
         onlooker: Who looks at the pictures of the batch on their way (`watched_by`); None for nobody.
+        tile: Largest side in pixels of the tiles in which a picture passes that is too large.
+        room: Bytes of memory that a batch may take before its picture passes in tiles (`nst.losses.tiled.Tiled`).
     """
 
     onlooker: Onlooker | None = None
+    tile: int = SIDES[0]
+    room: float = math.inf
 
     def __init__(self, device: str, load_weights: Callable[[BackboneConfig], Mapping[str, Tensor]]) -> None:
         self.device = torch.device(device)
@@ -200,6 +208,12 @@ class Workspace:
             return network.to(memory_format=memory_format).eval().requires_grad_(requires_grad=False)
 
         return self.networks.get((model.digest, dtype), build)
+
+    def in_room(self, room: float, tile: int = SIDES[0]) -> Workspace:
+        """Return a workspace with so many bytes for a batch, and tiles beyond, which shares the memory of this one."""
+        other = copy(self)
+        other.room, other.tile = room, tile
+        return other
 
     def forget(self) -> None:
         """Drop everything that is kept, for instance after the device ran out of memory."""

@@ -22,6 +22,7 @@ from warm import CONTEXT
 
 from nst.errors import OutOfMemory
 from tasks.root import open_root
+from tasks.work import halving
 from tasks.work.halving import as_told, is_out_of_memory
 from tasks.work.stylize import Stylist
 from tasks.work.workplace import keep_freed_memory
@@ -42,6 +43,21 @@ batch_size: 8
 """
 
 
+LARGE = """\
+name: large
+contents: large.png
+styles: waves.png
+method:
+  name: gatys
+  size: 600
+  steps: 2
+  pyramid: {levels: 1}
+  content_layers: relu2_1
+  style_layers: [relu1_1, relu2_1]
+  backbone: {name: vgg16, weights: random}
+"""
+
+
 def work(how: str, folder: Path, root: str, most: int | None = None) -> Any:
     """Run the batch, or its first cell alone, in a process whose address space is bounded: `most`, in kilobytes."""
     out = folder / f"{root}.json"
@@ -55,6 +71,8 @@ def work(how: str, folder: Path, root: str, most: int | None = None) -> Any:
 def be_worker(how: str, manifest: str, root: str, out: str, most: int | None) -> None:
     if most:
         resource.setrlimit(resource.RLIMIT_AS, (1024 * most, 1024 * most))
+    if how == "cut":
+        halving.memory_of = lambda _: 1.0
     keep_freed_memory()
     torch.set_num_threads(1)
     prepared = planned(manifest, root)
@@ -94,6 +112,24 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(tmp_path):
         together, apart = (picture_of(rows[cell_id]).astype(int) for rows in pictures)
         assert np.abs(together - apart).max() <= 1
         assert pictures[1][cell_id]["batch_size"] == 8
+
+
+@pytest.mark.process
+@pytest.mark.skipif(platform.system() != "Linux", reason="/proc is Linux's")
+def test_a_picture_that_does_not_fit_alone_is_made_in_tiles(tmp_path):
+    """Where the memory is known to be short before it begins, and where that comes out on the way."""
+    Image.fromarray(blocks(3, 450, 600)).save(write_pictures(tmp_path) / "large.png")
+    (tmp_path / "m.yaml").write_text(LARGE)
+    whole, cut = work("batch", tmp_path, "whole"), work("cut", tmp_path, "cut")
+    assert cut["peak"] < whole["peak"]
+    surprised = work("batch", tmp_path, "surprised", (cut["peak"] + 3 * whole["peak"]) // 4)
+    assert surprised["failed"] == cut["failed"] == []
+    ((expected,), *others) = [results(tmp_path / root) for root in ("whole", "cut", "surprised")]
+    assert expected["tile_side"] is None
+    for (row,) in others:
+        assert row["tile_side"] in (512, 256)
+        assert np.abs(picture_of(row).astype(int) - picture_of(expected).astype(int)).max() <= 1
+        assert row["style_loss"] == pytest.approx(expected["style_loss"], rel=1e-3)
 
 
 def results(root: Path) -> list[dict[str, Any]]:

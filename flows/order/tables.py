@@ -46,7 +46,10 @@ def sweep_table(prepared: PreparedSweep) -> Group:
     if memory := prepared.memory:
         needed, there_is = memory
         text = f"about {_size(needed)} for a batch, of {_size(there_is)}"
-        table.add_row("memory", text if needed <= there_is else f"[yellow]{text}: more than there is[/]")
+        table.add_row(
+            "memory",
+            text if needed <= there_is else f"[yellow]{text}: more than there is[/]; large pictures pass in tiles",
+        )
     table.add_row("pictures", f"about {_size(plan.output_bytes)}")
     return Group(f"sweep {plan.name}  {plan.sweep_id[:8]}  below {prepared.root.uri}", table)
 

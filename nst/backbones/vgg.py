@@ -28,6 +28,12 @@ class VGG(Backbone):
         Simonyan & Zisserman 2014, table 1. Average pooling: Gatys, Ecker & Bethge 2016 section 2.
     """
 
+    @property
+    def reach(self) -> tuple[int, int]:
+        """A convolution sees one position further on each side; pooling sees the positions that it covers alone."""
+        strides = [self.strides[layer] for layer in self.order]
+        return max(strides), sum(stride for layer, stride in zip(self.order, strides, strict=True) if "conv" in layer)
+
     @staticmethod
     def positions(layer: str, positions: int) -> int:
         """Return the number of positions along one side of a layer's map: pooling halves it, rounded down."""

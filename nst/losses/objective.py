@@ -31,6 +31,19 @@ Scope = Literal["positions", "statistics", "gather"]
 
 
 @dataclass(frozen=True, slots=True)
+class Means:
+    """What a loss compares of a feature map, where these are means over its positions: they can be taken in tiles.
+
+    Attributes:
+        observe: Returns means over the positions of feature maps, with the batch in front.
+        compare: Returns each image's relative loss, shape (B,), given the means over all positions.
+    """
+
+    observe: Callable[[Tensor], tuple[Tensor, ...]]
+    compare: Callable[[tuple[Tensor, ...]], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
 class Term:
     """One weighted loss.
 
@@ -42,6 +55,7 @@ class Term:
         share: Weight of the layer as configured; 1 for a term without several layers.
         weights: Factor of the relative loss, shape (B,): the weight of the layer, the conversion of units and the
             weight of the cell, multiplied.
+        means: How the loss follows from means over positions; None for a loss that does not, or not only.
     """
 
     name: str
@@ -50,6 +64,7 @@ class Term:
     scope: Scope
     share: float
     weights: Tensor
+    means: Means | None = None
 
     @property
     def part(self) -> str:
@@ -102,7 +117,16 @@ class Objective:
             Gatys, Ecker & Bethge 2016, eq. 7. Differs: any number of terms.
         """
         features = extract(self.backbone, images_BCHW, self.precision)
-        relative = tuple(term.loss(features[term.layer] if term.layer else images_BCHW) for term in self.terms)
+        return self.weighted(
+            tuple(term.loss(features[term.layer] if term.layer else images_BCHW) for term in self.terms)
+        )
+
+    def tile_of(self, images_BCHW: Tensor) -> int | None:  # noqa: ARG002  `nst.losses.tiled` looks at it
+        """Return the side in pixels of the tiles that pictures of this size pass in; None if they pass whole."""
+        return None
+
+    def weighted(self, relative: tuple[Tensor, ...]) -> Losses:
+        """Return the losses of pictures, given the relative loss of each term, shape (B,)."""
         parts: dict[str, Tensor] = {}
         for term, loss_B in zip(self.terms, relative, strict=True):
             weighted_B = term.weights * loss_B

@@ -15,9 +15,9 @@ import torch
 from nst.losses.content import content_energy, content_loss
 from nst.losses.laplacian import laplacian_energy, laplacian_loss
 from nst.losses.matting import photorealism_loss
-from nst.losses.objective import Term
+from nst.losses.objective import Means, Term
 from nst.losses.patches import PatchTarget, patch_energy
-from nst.losses.style import ENERGY_FLOOR, style_loss
+from nst.losses.style import ENERGY_FLOOR, compared, style_loss
 from nst.losses.temporal import temporal_loss
 from nst.losses.tv import TOTAL_VARIATIONS
 from nst.losses.units import content_factor, laplacian_factor, photorealism_factor, style_factor
@@ -118,9 +118,10 @@ def style_terms(
     for layer, share in layers.items():
         target = targets[layer]
         factor_B = style_weight_factor(units, loss.unit, layer, (target.energy, target.channels), author)
-        compare = partial(style_loss, loss, target=target)
+        measure = partial(style_loss, loss, target=target)
         weights_B = (share * factor_B * weights).to(target.energy.dtype)
-        terms.append(Term("style", layer, compare, loss.scope, share, weights_B))
+        means = Means(loss.statistics, partial(compared, loss, target=target)) if loss.scope == "statistics" else None
+        terms.append(Term("style", layer, measure, loss.scope, share, weights_B, means))
     return terms
 
 

@@ -86,6 +86,7 @@ def finish(
     bytes_B3HW = to_bytes(saved_B3HW)
     with torch.no_grad():
         losses = objective(bytes_B3HW.to(pictures_B3HW.dtype).div(255.0))
+    tile = objective.tile_of(pictures_B3HW)
     traces = trace.read() or [()] * len(requests)
     results = zip(
         requests,
@@ -97,7 +98,7 @@ def finish(
         strict=True,
     )
     return [
-        Stylized(request.cell_id, None if error else image, None if error else measured, rows, steps, error)
+        Stylized(request.cell_id, None if error else image, None if error else measured, rows, steps, error, tile=tile)
         for request, image, measured, rows, steps, error in results
     ]
 

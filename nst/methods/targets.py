@@ -14,10 +14,11 @@ import torch
 from nst.config.method import PixelMethod
 from nst.losses.laplacian import laplacian
 from nst.losses.matting import local_colors
-from nst.losses.objective import Objective, arithmetic, extract
+from nst.losses.objective import arithmetic, extract
 from nst.losses.style import STYLE_LOSSES, style_target
 from nst.losses.temporal import Before, contrast
 from nst.losses.terms import content_terms, laplacian_term, photorealism_term, style_terms, temporal_term
+from nst.losses.tiled import Tiled, TiledObjective
 from nst.ops import dtype_of, to_tensor
 from nst.pictures.color import match_colors
 from nst.pictures.images import resize_to, style_size
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from nst.config.energies import AuthorNetwork
     from nst.config.fields import Representation
     from nst.losses.matting import LocalColors
-    from nst.losses.objective import Term
+    from nst.losses.objective import Objective, Term
     from nst.losses.style import Statistics
     from nst.losses.units import Units
     from nst.pictures.images import Pixels
@@ -67,6 +68,12 @@ class Targets:
         self.backbone_key = config.backbone, config.precision
 
     @property
+    def tiled(self) -> Tiled | None:
+        """The network that sees pictures in tiles; None for one that cannot."""
+        space = self.workspace
+        return Tiled(self.backbone, self.precision, space.tile, space.room) if self.backbone.reach else None
+
+    @property
     def content(self) -> Pixels:
         """The content image that all requests of the batch share."""
         content = self.requests[0].content
@@ -74,8 +81,8 @@ class Targets:
         return content
 
     def objective(self, *terms: Term) -> Objective:
-        """Return the objective made of these terms."""
-        return Objective(self.backbone, terms, self.precision)
+        """Return the objective made of these terms, in tiles where pictures are too large for the memory."""
+        return TiledObjective(self.backbone, terms, self.precision, self.tiled)
 
     def tensor(self, array: np.ndarray) -> Tensor:
         """Return an HWC uint8 picture in [0, 1], shape (1, 3, H, W), on the device."""
@@ -221,8 +228,11 @@ class Targets:
 
     def features(self, array: np.ndarray, layers: tuple[str, ...]) -> dict[str, Tensor]:
         """Return the features of an HWC uint8 picture by layer, shape (1, C, H, W) each."""
+        image_13HW, tiled = self.tensor(array), self.tiled
         with torch.no_grad():
-            features = extract(self.backbone, self.tensor(array), self.precision)
+            if tiled and tiled.side_for(image_13HW):
+                return tiled.observe(image_13HW, layers)[0]
+            features = extract(self.backbone, image_13HW, self.precision)
         return {layer: features[layer] for layer in layers}
 
     def _statistics(
@@ -240,7 +250,12 @@ class Targets:
         key = (style.digest, size, layers, representation, matched, fitted, self.backbone_key)
 
         def compute() -> dict[str, Statistics]:
-            features = self.features(self.style_picture(style, size, colors_of), layers)
+            array, tiled = self.style_picture(style, size, colors_of), self.tiled
+            image_13HW = self.tensor(array)
+            if loss.scope == "statistics" and tiled and tiled.side_for(image_13HW):
+                with arithmetic(self.precision, self.workspace.device):
+                    return tiled.observe(image_13HW, (), {layer: (layer, loss.statistics) for layer in layers})[1]
+            features = self.features(array, layers)
             with torch.no_grad(), arithmetic(self.precision, self.workspace.device):
                 found = {layer: loss.statistics(features[layer]) for layer in layers}
                 return {layer: loss.fit(found[layer], positions[layer]) for layer in layers} if loss.fit else found

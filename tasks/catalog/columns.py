@@ -93,6 +93,12 @@ RUN: Final = (
     ),
     Column("batch_seconds", "float64", "Wall-clock seconds of the batch's optimisation."),
     Column("batch_size", "int64", "Cells in the batch."),
+    Column(
+        "tile_side",
+        "int64",
+        "Side in pixels of the overlapping tiles in which loss and gradient were computed, since memory was short for "
+        "the whole picture at once; they are the same up to rounding. Null for whole pictures.",
+    ),
     Column("cost", "float64", "Pixels x steps, all levels: what `seconds` is estimated from."),
     Column("peak_memory_bytes", "int64", "Highest memory in use on the device during the batch."),
 )

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import os
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nst.config.optimizer import LbfgsConfig
@@ -21,6 +19,7 @@ from tasks.inputs.uris import read_uri
 from tasks.inputs.weights import packaged_uri
 from tasks.planning.calibration import keep_calibrations
 from tasks.work.devices import pin, usable_cores
+from tasks.work.workplace import memory_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -98,7 +97,7 @@ def _measure(config: Method, device: str) -> Calibration | None:
         seconds_per_cost=more / (costs[2] - costs[1]) if more > 0 and costs[2] > costs[1] else seconds[2] / costs[2],
         fixed_bytes=max(0.0, peaks[0] - slope * pixels[0]),
         bytes_per_pixel=slope + 24.0 * (pairs - tried),  # two pictures of three float32 values each
-        device_bytes=_device_bytes(device),
+        device_bytes=memory_of(device),
     )
 
 
@@ -137,18 +136,3 @@ def _trial(config: Method, side: int, steps: int) -> Request:
         content_mask=mask,
         style_masks=(mask,) if mask else (),
     )
-
-
-def _device_bytes(device: str) -> float:
-    """Return the memory of a GPU, or what is available of the machine's memory at this moment."""
-    if device == "cuda":
-        import torch
-
-        return float(torch.cuda.get_device_properties(0).total_memory)
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return float(line.split()[1]) * 1024
-    except OSError:
-        pass  # not Linux
-    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

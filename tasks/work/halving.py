@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
+from nst.config.method import PixelMethod
+from nst.config.optimizer import LbfgsConfig
 from nst.errors import OutOfMemory, TransientError
+from nst.losses.tiled import SIDES
 from nst.methods import stylize_batch
-from tasks.work.workplace import return_freed_memory
+from nst.methods.start import picture_size
+from tasks.work.workplace import memory_of, return_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +31,10 @@ Windows, of MPS, and of C++. For CUDA it has a class."""
 
 _ONEDNN_FAILS: Final = ("could not create a primitive", "could not create a memory")
 """What oneDNN, torch's library for convolutions on a CPU, says when memory is short."""
+
+
+ROOM: Final = 0.7
+"""Share of the memory that is free which a batch is planned to take."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -43,6 +51,22 @@ def as_told(error: Exception, device: str) -> Exception:
     return OutOfMemory(f"{device} has too little memory for one cell at this size", hint="choose a smaller size")
 
 
+def room_for(requests: Sequence[Request], device: str) -> float:
+    """Return the bytes that pictures of a batch may take before they pass in tiles, beside what optimisers remember.
+
+    Args:
+        requests: The batch.
+        device: The device. What other processes need meanwhile is not known: a part of the memory is left to them.
+    """
+    remembered = 0
+    for request in requests:
+        optimizer = getattr(request.config, "optimizer", None)
+        if isinstance(request.config, PixelMethod) and isinstance(optimizer, LbfgsConfig):
+            width, height = picture_size(request)
+            remembered += optimizer.pairs(request.config.steps) * 24 * width * height  # two pictures of float32 each
+    return max(1.0, ROOM * memory_of(device) - remembered)
+
+
 def stylize_in_memory(
     requests: Sequence[Request], workspace: Workspace, on_step: Callable[[int, int], None] | None = None
 ) -> list[Stylized | Exception]:
@@ -57,7 +81,10 @@ def stylize_in_memory(
     if outcomes is not None:
         return outcomes
     _free(workspace.device)  # here, where nothing refers to the frames of the attempt any more
-    half = len(requests) // 2  # of a single request 0: it is tried again, without oneDNN
+    if len(requests) == 1:  # tried again: in smaller tiles, or else without oneDNN
+        smaller = _smaller(requests[0], workspace)
+        return stylize_in_memory(requests, workspace.in_room(0.0, smaller) if smaller else workspace, on_step)
+    half = len(requests) // 2
     first = stylize_in_memory(requests[:half], workspace, on_step)
     return first + stylize_in_memory(requests[half:], workspace, on_step)
 
@@ -71,9 +98,19 @@ def _attempt(
     except TransientError:
         raise
     except Exception as error:  # noqa: BLE001  recorded with its trace in each cell's failure row
-        if _do_without_onednn(error) or (is_out_of_memory(error) and len(requests) > 1):
+        may_take_less = len(requests) > 1 or bool(_smaller(requests[0], workspace))
+        if _do_without_onednn(error) or (is_out_of_memory(error) and may_take_less):
             return None
         return [as_told(error, str(workspace.device))] * len(requests)
+
+
+def _smaller(request: Request, workspace: Workspace) -> int:
+    """Return the side of the next smaller tiles, and at first that of the largest; 0 if there are none."""
+    if not isinstance(request.config, PixelMethod):
+        return 0
+    if workspace.room:
+        return SIDES[0]
+    return next((side for side in SIDES if side < workspace.tile), 0)
 
 
 def _do_without_onednn(error: Exception) -> bool:

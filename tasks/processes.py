@@ -7,6 +7,10 @@ import socket
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Final
+
+_LONGEST_NAME: Final = 200
+"""Characters of a user's name; the rest is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +60,9 @@ def _started(pid: int) -> str:
     except OSError:
         return ""
     return "" if words[0] in {"Z", "X"} else words[19]
+
+
+def named_user() -> str | None:
+    """Return the name that whoever runs this process has given for the accounts (`NST_USER`), None without one."""
+    # Bytes that are no text would be refused by the catalog, at the end of a run.
+    return os.fsencode(os.environ.get("NST_USER", "")).decode("utf-8", "replace").strip()[:_LONGEST_NAME] or None

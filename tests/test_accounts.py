@@ -22,9 +22,9 @@ from flows.order.request import Request, order_of
 from nst.errors import Stopped
 from tasks.catalog import Catalog
 from tasks.fsck.check import fsck
+from tasks.processes import named_user
 from tasks.removal import plan_removal, remove
 from tasks.root import open_root
-from tasks.work.account import submitter
 
 README = Path(__file__).parent.parent / "README.md"
 ONE_BY_ONE = {**TINY_METHOD, "init": "noise", "pyramid": {"levels": 1}}
@@ -87,6 +87,7 @@ def test_a_run_is_a_row_with_the_seconds_of_its_batches(folder, monkeypatch):
     check(row)
     assert (row.run_id, row.sweep_id, row.kind, row.name) == (summary.participant, summary.sweep_id, "sweep", "first")
     assert (row.user, row.methods, row.devices, row.stopped) == ("ada", ["gatys"], ["cpu", "cpu"], False)
+    assert row.submitted_by == "ada"
     assert (row.done, row.failed, row.by_others) == (4, 0, 0)
     results = pd.read_parquet(folder / "out/catalog/results")
     assert row.device_seconds == pytest.approx(results.drop_duplicates("batch_id").batch_seconds.sum())
@@ -126,6 +127,7 @@ def test_two_participants_are_two_rows_that_add_up_to_the_sweep(folder, monkeypa
     assert other[0].ended().returncode == 0
     found = runs(folder)
     assert sorted(found.user) == ["ada", "grace"]
+    assert set(found.submitted_by) == {"ada"}
     assert set(found.sweep_id) == {summary.sweep_id}
     assert len(pd.read_parquet(folder / "out/catalog/results")) == 40
     assert 40 <= found.done.sum() <= 42, "who takes over what another one had in hand may compute it, too"
@@ -273,8 +275,14 @@ def test_the_rows_of_many_runs_are_merged_and_healed_as_all_others(folder):
 
 @pytest.mark.parametrize(
     ("given", "recorded"),
-    [(b"", None), (b"  ", None), ("Zoë".encode(), "Zoë"), (b"a\xffb", "a\N{REPLACEMENT CHARACTER}b")],
+    [
+        (b"", None),
+        (b"  ", None),
+        ("Zoë".encode(), "Zoë"),
+        (b"x" * 1000, "x" * 200),
+        (b"a\xffb", "a\N{REPLACEMENT CHARACTER}b"),
+    ],
 )
 def test_the_submitter_is_a_text_whatever_the_variable_holds(monkeypatch, given, recorded):
     monkeypatch.setitem(os.environb, b"NST_USER", given)
-    assert submitter() == recorded
+    assert named_user() == recorded

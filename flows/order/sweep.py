@@ -34,7 +34,7 @@ from tasks.pages.report import page_uri, report
 from tasks.planning.history import known_rates
 from tasks.planning.only import read_listed
 from tasks.planning.registration import register_sweep
-from tasks.planning.stored import joined
+from tasks.planning.stored import joined, submitted_by
 from tasks.planning.sweep import PreparedSweep, prepare_sweep, replan
 from tasks.status import count_done
 from tasks.work.account import Account
@@ -237,6 +237,7 @@ def _account(prepared: PreparedSweep, pool: DevicePool, summary: SweepSummary) -
         kind="sweep",
         name=prepared.name,
         sweep_id=prepared.plan.sweep_id,
+        submitted_by=submitted_by(prepared),
         history=prepared.plan.history,
         by_others=summary.done_by_others,
     )

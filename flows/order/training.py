@@ -21,7 +21,7 @@ from tasks.events import event
 from tasks.heartbeat import TRAININGS, Watch, beating
 from tasks.maintenance import publish_all
 from tasks.models.backbone_weights import fetch_weights
-from tasks.planning.stored import joined
+from tasks.planning.stored import joined, submitted_by
 from tasks.planning.training import PreparedTraining, prepare_training, register_training
 from tasks.work.account import Account
 from tasks.work.sharing import SharedTrainings, leave_training
@@ -132,7 +132,9 @@ def train_missing(
     with beating(prepared.root.store, TRAININGS) as participant:
         summary.participant = participant
         event("training_begun", **summary.about(), models=summary.total, to_do=len(to_do), devices=list(pool.devices))
-        account = Account(catalog, participant, pool, kind="train", name=prepared.name)
+        account = Account(
+            catalog, participant, pool, kind="train", name=prepared.name, submitted_by=submitted_by(prepared)
+        )
 
         def hear(trained: list[str], failures: tuple[Failure, ...]) -> None:
             summary.hear(trained, failures)

@@ -14,8 +14,10 @@ PARTICIPATION: Final = (
         "their own.",
         sweep_id="The sweep; null for trainings.",
         name="Name of the manifest.",
-        user="The variable `NST_USER` of the process that took part: whoever submits sets it, and whoever helps may "
-        "have another one. Null where it is not set; nothing else says who or which machine it was.",
+        user="The variable `NST_USER` of the process that took part. Null where it is not set; nothing else says who "
+        "or which machine it was.",
+        submitted_by="The variable `NST_USER` of the process that submitted it, or ran it first. Null where it was not "
+        "set.",
         methods="JSON list of the methods, or of the families of networks, of what it took.",
     ),
     Column(

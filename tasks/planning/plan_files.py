@@ -47,6 +47,7 @@ class StoredPlan:
         failed: Number of failed attempts by the id of a cell or model when it was submitted.
         submitted_at: When it was submitted.
         nst_version: Version of nst that it was submitted with.
+        submitted_by: Who submitted it, for the accounts (`NST_USER`); None for nobody named.
     """
 
     name: str
@@ -57,6 +58,7 @@ class StoredPlan:
     failed: dict[str, int] = field(repr=False)
     submitted_at: AwareDatetime
     nst_version: str
+    submitted_by: str | None = None
 
     def __post_init__(self) -> None:
         if (self.sweep is None) == (self.training is None):

@@ -31,6 +31,7 @@ from tasks.planning.resolved import ResolvedSweep, ResolvedTraining, digests_of
 from tasks.planning.sweep import PreparedSweep, plan_cells
 from tasks.planning.training import PreparedTraining, plan_models
 from tasks.planning.withdrawal import withdrawal_key
+from tasks.processes import named_user
 from tasks.store.opening import locate
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def submit(
         failed=continued.failed if continued else failed,
         submitted_at=continued.submitted_at if continued else datetime.now(UTC),
         nst_version=version("nst-batch"),
+        submitted_by=continued.submitted_by if continued else named_user(),
     )
     data, store = encoded(stored), prepared.root.store
     if data:
@@ -76,6 +78,12 @@ def submit(
         raise InputError(text, hint="name it by another location, or run it with nst run")
     store.delete(withdrawal_key(stored.identity))
     forget_hindrances(store, stored.identity)
+
+
+def submitted_by(prepared: PreparedSweep | PreparedTraining) -> str | None:
+    """Return who submitted what is about to be done; of what nobody has stored, whoever runs it."""
+    stored = find_plan(prepared.root.store, prepared.identity, prepared.scope)
+    return stored.submitted_by if stored else named_user()
 
 
 def has_moved(prepared: PreparedSweep | PreparedTraining, stored: StoredPlan) -> bool:

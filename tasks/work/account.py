@@ -7,7 +7,6 @@ device and its seconds. Nothing depends on the account.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from contextlib import suppress
@@ -22,6 +21,7 @@ from tasks.catalog.cells import to_json
 from tasks.effect import call_with_policy, effect
 from tasks.heartbeat import TRAININGS
 from tasks.jobs import Job
+from tasks.processes import named_user
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +72,7 @@ class Account:
         kind: What it takes part in.
         name: Name of the manifest.
         sweep_id: The sweep; None for trainings.
+        submitted_by: Who submitted it; None for nobody named.
         history: Seconds per unit of cost that are known now.
         by_others: What others did between the planning and now.
     """
@@ -85,6 +86,7 @@ class Account:
         kind: Literal["sweep", "train"],
         name: str,
         sweep_id: str | None = None,
+        submitted_by: str | None = None,
         history: Mapping[Rate, float] | None = None,
         by_others: int = 0,
     ) -> None:
@@ -94,7 +96,8 @@ class Account:
             "kind": kind,
             "sweep_id": sweep_id,
             "name": name,
-            "user": submitter(),
+            "user": named_user(),
+            "submitted_by": submitted_by,
             "devices": to_json(pool.devices),
             "nst_version": version("nst-batch"),
         }
@@ -179,9 +182,3 @@ class Account:
                 "by_others": self.by_others,
                 "stopped": stopped,
             }
-
-
-def submitter() -> str | None:
-    """Return the name that whoever runs this process has given for the accounts, None without one."""
-    # Bytes that are no text would be refused by the catalog, at the end of a run.
-    return os.fsencode(os.environ.get("NST_USER", "")).decode("utf-8", "replace").strip() or None

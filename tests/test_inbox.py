@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -11,7 +12,7 @@ import yaml
 from sweeps import TINY_MANIFEST, write_pictures
 
 from flows.order.inbox import SETTLE_S, Inbox
-from nst.errors import StorageError
+from nst.errors import StorageError, UserError
 from tasks.planning.plan_files import open_plans
 from tasks.root import open_root
 from tasks.store import open_store
@@ -169,3 +170,16 @@ def test_a_manifest_of_the_inbox_extends_one_beside_it(root, inbox):
     lay(inbox / "bases", "base.yaml")
     lay(inbox, "m.yaml", "extends: bases/base.yaml\nname: narrower\n")
     assert look(root)["m.yaml"].accepted
+
+
+@pytest.mark.parametrize("name", ["\udcfc.yaml", f"{'x' * 248}.yaml", "a.yaml"])
+def test_a_manifest_that_cannot_be_answered_keeps_no_other_one_waiting(name, root, inbox):
+    """Its name is not UTF-8; that of its report is longer than a disk allows; its report is a folder."""
+    (inbox / "a.yaml.report.txt").mkdir()
+    lay(inbox, name)
+    lay(inbox, "z.yaml", TINY.replace("name: tiny", "name: other"))
+    looked_at = Inbox(root, "", lambda _order: "handed over")
+    with contextlib.suppress(StorageError, UserError):
+        list(looked_at.look())
+    assert report(inbox, "z.yaml").startswith("accepted ")
+    assert list(looked_at.look()) == []

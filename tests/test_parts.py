@@ -18,6 +18,7 @@ from warm_prefect import warm_servers
 from flows.order.adoption import FIRST_PAUSE_S, LONG_S, MOST, Adoption
 from flows.order.request import Request, order_of
 from flows.order.submission import submit_order
+from tasks.planning.plan_files import open_ids
 from tasks.prefect.parts import Parts, cancel_parts, close_gone, hand_over, has_parts
 from tasks.prefect.pool import Whole
 from tasks.prefect.provisioning import prepare_pool
@@ -293,15 +294,32 @@ def test_what_comes_to_something_is_handed_over_without_end(pool, order, clock, 
     assert LONG_S > 0
 
 
-def test_what_was_cancelled_stays_so_and_a_part_that_never_began_is_lost(pool, order, monkeypatch):
+def test_a_part_that_is_cancelled_on_the_page_withdraws_the_sweep_once(pool, order):
+    """Its other part would go on, and one that is adopted would come back: the user meant neither."""
+    from prefect.states import Cancelled
+
+    sweep = Whole("sweep", "tiny", order.prepared.identity, order.prepared.root.uri)
+    store, adoption = order.prepared.root.store, Adoption(order.prepared.root)
+    part = run(pool, sweep)
+    look(sweep, part)
+    pool.set_flow_run_state(waiting(pool, sweep)[0].id, Cancelled(), force=True)
+    (line,) = adoption.look()
+    assert "cancelled on Prefect's page" in line
+    assert not open_ids(store)
+    assert "RUNNING" not in states(pool, sweep)
+    submit_order(order)
+    hand_over(sweep, "again")
+    assert adoption.look() == []
+    assert open_ids(store)
+    assert len(waiting(pool, sweep)) == 1
+
+
+def test_a_part_that_never_began_is_lost(pool, order, monkeypatch):
     from prefect.states import Pending
 
     sweep = Whole("sweep", "tiny", order.prepared.identity, order.prepared.root.uri)
     adoption = Adoption(order.prepared.root)
     hand_over(sweep, "once")
-    cancel_parts(sweep.identity, sweep.root)
-    assert adoption.look() == []
-    hand_over(sweep, "again")
     (part,) = waiting(pool, sweep)
     pool.set_flow_run_state(part.id, Pending(), force=True)
     assert adoption.look() == []

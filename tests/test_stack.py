@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import sqlite3
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -17,6 +18,7 @@ from stacks import CELLS, Stack, parent, until
 
 from tasks.fsck.check import fsck
 from tasks.prefect.client import asked
+from tasks.prefect.stack import down
 from tasks.prefect.standing import in_use, is_alive, told_last
 from tasks.root import open_root
 
@@ -172,3 +174,17 @@ def test_up_after_down_has_the_root_and_the_workers_of_last_time(tmp_path, migra
     finally:
         stack.nst("down")  # also of a server whose database is damaged
     until(lambda: not stack.processes())
+
+
+def test_what_a_damaged_record_does_not_tell_of_is_ended_all_the_same(tmp_path):
+    """A stack whose record is rubbish was said not to be there, and another one came up beside it."""
+    left = subprocess.Popen(["sleep", "600"], env={**os.environ, "PREFECT_HOME": str(tmp_path)}, start_new_session=True)
+    try:
+        assert not down(print, state_dir=tmp_path)
+        assert left.poll() is None
+        (tmp_path / "standing.json").write_text("rubbish")
+        assert down(print, state_dir=tmp_path)
+        assert left.wait(30) < 0
+        assert not down(print, state_dir=tmp_path)
+    finally:
+        left.kill()

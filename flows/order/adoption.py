@@ -7,7 +7,9 @@ workers busy for ever.
 The rule: whoever stands by (`nst inbox --stay`, which `nst up` starts) looks every few seconds for what is open, was
 handed over, and has no part that is alive; and makes one. The first time at once, then after pauses that double; after
 `MOST` times in a row without a finished cell or model, and without a part that lasted `LONG_S`, it is left to people.
-What somebody cancelled stays so.
+
+Who cancels a part on Prefect's page means the sweep: what is open and has a cancelled part of this submission is
+withdrawn with its other parts, as by `nst cancel`.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from typing import TYPE_CHECKING, Final
 from tasks.effect import call_with_policy
 from tasks.maintenance import publish_all
 from tasks.planning.plan_files import open_ids, open_plans
-from tasks.prefect.parts import close_gone, has_parts, lost_part
+from tasks.planning.withdrawal import withdraw_plan
+from tasks.prefect.parts import cancel_parts, close_gone, has_parts, lost_part, newest_cancelled
 from tasks.prefect.parts import hand_over as hand_part_over
 from tasks.prefect.pool import Whole
 from tasks.prefect.provisioning import USUAL, has_deployments
@@ -105,6 +108,9 @@ class Adoption:
 
     def _adopted(self, ids: set[str]) -> Iterator[str]:
         for identity in sorted(ids):
+            if cancelled := self._cancelled(identity):
+                yield cancelled
+                continue
             lost = lost_part(identity, self._root.uri)
             tried = self._tried.get(identity, _Tried())
             if lost is None or lost.run == tried.given_up_at or time.monotonic() < tried.again:
@@ -112,6 +118,19 @@ class Adoption:
             plan = next((plan for plan in open_plans(self._root.store) if plan.identity == identity), None)
             if plan:
                 yield self._handed_over(plan, lost, tried)
+
+    def _cancelled(self, identity: str) -> str:
+        """Withdraw what somebody cancelled on Prefect's page; return a line about it, "" if nobody has."""
+        store = self._root.store
+        made = newest_cancelled(identity, self._root.uri)
+        plans = [plan for plan in open_plans(store) if plan.identity == identity] if made else []
+        found = [plan for plan in plans if made and plan.submitted_at <= made]  # of a submission before it is no matter
+        for plan in found:
+            withdraw_plan(store, plan)
+        if not found:
+            return ""
+        cancel_parts(identity, self._root.uri)
+        return f"{found[0].name} was cancelled on Prefect's page, and is withdrawn"
 
     def _handed_over(self, plan: StoredPlan, lost: Lost, tried: _Tried) -> str:
         call_with_policy(publish_all, self._root.catalog)  # what its parts had finished and nobody counted

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 from flows.order.remarks import remarks
 from flows.order.request import Request, order_of
 from flows.order.submission import submit_order
-from nst.errors import NstError, TransientError
+from nst.errors import InputError, NstError, TransientError
 from tasks.fsck.orphans import store_time
 from tasks.layout import INBOX
 
@@ -87,6 +87,7 @@ class Inbox:
             UserError: The root cannot be used.
         """
         passing: TransientError | None = None
+        failed: NstError | None = None
         for stat in self._unanswered():
             version = _version(self._root, stat)
             try:
@@ -96,10 +97,16 @@ class Inbox:
                 continue
             first = f"{'accepted' if answer.accepted else 'refused'} {version} "
             first += datetime.now(UTC).isoformat(timespec="seconds")
-            self._root.store.put(_report(stat.key), f"{first}\n{answer.text}\n".encode())
+            try:
+                self._root.store.put(_report(stat.key), f"{first}\n{answer.text}\n".encode(errors="replace"))
+            except NstError as error:  # of this one name, maybe, which is too long or that of a folder
+                self._settled[stat.key] = (stat.etag, "")
+                failed = error
             yield answer
         if passing:
             raise passing
+        if failed:
+            raise failed
 
     def _unanswered(self) -> list[Stat]:
         """Return the manifests that are to be taken up, in the order of their names."""
@@ -111,7 +118,7 @@ class Inbox:
                 continue
             report = listed.get(_report(key))
             etags = (stat.etag, report.etag if report else "")
-            if all(etags) and self._settled.get(key) == etags:
+            if stat.etag and self._settled.get(key) == etags:
                 continue
             if report is not None and _answers(store.get(report.key)) == _version(self._root, stat):
                 self._settled[key] = etags
@@ -138,7 +145,9 @@ def _version(root: Root, stat: Stat) -> str:
 
 def _answered(root: Root, key: str, inputs: str, hand_over: HandOver) -> Answer:
     """Submit a manifest; whatever is wrong with it is the answer, so that no manifest keeps others waiting."""
-    name = key.removeprefix(INBOX)
+    name = key.removeprefix(INBOX).encode(errors="replace").decode()
+    if name != key.removeprefix(INBOX):
+        return Answer(name, accepted=False, text=str(InputError("its name is not UTF-8", hint="rename the file")))
     try:
         order = order_of(Request(root.store.url(key), root, inputs, is_confined=True))
         noted = list(remarks(order))

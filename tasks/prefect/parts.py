@@ -90,7 +90,8 @@ def hand_over(whole: Whole, submitted: str, priority: int = USUAL) -> HandedOver
     from prefect.utilities.urls import url_for
 
     with asked() as client:
-        going_on = [run for run in runs_of_pool(client, GOING_ON, whole.tag) if is_alive(run)]
+        there = [run for run in runs_of_pool(client, GOING_ON, whole.tag) if is_alive(run)]
+        going_on = [run for run in there if state_of(run) != "CANCELLING"]  # of a submission that was cancelled
         # Of what has ended, as by a crash, another part is made; two who submit at once make the same one.
         newest = newest_of(client, whole.tag)
         key = f"{whole.tag}-{submitted}-{newest.id if newest else ''}"
@@ -123,7 +124,7 @@ class Lost:
 def lost_part(identity: str, root: str) -> Lost | None:
     """Return the last part of a sweep or training below a root.
 
-    None if a part of it is alive, if it was never handed over, or if somebody cancelled its last part.
+    None if a part of it is alive, or if it was never handed over.
     """
     tag = tag_of(identity, root)
     with asked() as client:
@@ -131,9 +132,16 @@ def lost_part(identity: str, root: str) -> Lost | None:
         if any(map(is_alive, going_on)):
             return None
         last = going_on[-1] if going_on else last_of(client, tag)
-        if last is None or state_of(last) == "CANCELLED":
+        if last is None:
             return None
         return Lost(str(last.id), priority_of(last), last.total_run_time.total_seconds())
+
+
+def newest_cancelled(identity: str, root: str) -> datetime | None:
+    """Return when the newest part of a sweep or training below a root was made of those that were cancelled, if any."""
+    with asked() as client:
+        found = runs_of_pool(client, ("CANCELLED", "CANCELLING"), tag_of(identity, root))
+        return max((run.created for run in found if run.created), default=None)
 
 
 def close_gone() -> int:

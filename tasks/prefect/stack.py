@@ -42,6 +42,7 @@ from tasks.prefect.standing import (
     forget,
     in_use,
     is_alive,
+    is_recorded,
     keep,
     remember,
     standing,
@@ -149,7 +150,7 @@ def down(say: Callable[[str], None], *, state_dir: Path | None = None) -> bool:
     with alone(folder):
         found = standing(folder)
         if found is None:
-            return False
+            return _ended_unrecorded(folder, say)
         say(f"stopping {len(found.processes)} workers; their runs publish what they have finished")
         end_all(found.processes.values())
         end_all(strays_of(folder, without=found.server))
@@ -160,6 +161,16 @@ def down(say: Callable[[str], None], *, state_dir: Path | None = None) -> bool:
             say("stopping the server")
             end_all([found.server])
         forget(folder)
+    return True
+
+
+def _ended_unrecorded(folder: Path, say: Callable[[str], None]) -> bool:
+    """End what a damaged record does not tell of any more; return whether there was such a record."""
+    if not is_recorded(folder):
+        return False
+    say("the record of what is up is damaged: ending all that was started from its folder")
+    end_all(strays_of(folder, without=None))
+    forget(folder)
     return True
 
 
@@ -179,6 +190,8 @@ def _served(before: Standing | None, folder: Path, at: tuple[str, int], say: Cal
             return replace(before, auth=auth)
         return Standing(configured, auth, "", None, before.processes if before else {})
     end_all(before.processes.values() if before else ())  # of a server that has died
+    if before is None:
+        _ended_unrecorded(folder, say)
     say("starting the Prefect server")
     auth = before.auth if before and before.auth else f"nst:{secrets.token_urlsafe(24)}"
     address = socket.gethostname() if host in {"0.0.0.0", "::"} else host  # noqa: S104  it is what the user asked for
@@ -198,9 +211,13 @@ def _served(before: Standing | None, folder: Path, at: tuple[str, int], say: Cal
     process = start_in_background(
         ["prefect", "server", "start", "--host", host, "--port", str(port)], variables, folder, log
     )
-    found = keep(Standing(api_url, auth, "", process, {}), folder)
+    try:
+        found = keep(Standing(api_url, auth, "", process, {}), folder)
+    except UserError:  # nobody would find it again
+        end_all([process])
+        raise
     began = time.monotonic()
-    while not answers_at(f"http://127.0.0.1:{port}/api" if address != host else api_url, auth):
+    while not (is_alive(process) and answers_at(f"http://127.0.0.1:{port}/api" if address != host else api_url, auth)):
         if not is_alive(process) or time.monotonic() - began > _START_DEADLINE_S:
             end_all([process])
             forget(folder)

@@ -101,6 +101,11 @@ def standing(state_dir: Path | None = None) -> Standing | None:
         return None
 
 
+def is_recorded(folder: Path) -> bool:
+    """Return whether there is a record of what is up, damaged or not."""
+    return _record(folder).exists()
+
+
 @contextlib.contextmanager
 def in_use(found: Standing) -> Iterator[None]:
     """Let the Prefect client of this process ask the server of a stack."""
@@ -113,9 +118,9 @@ def in_use(found: Standing) -> Iterator[None]:
 
 
 def answers_at(api_url: str, auth: str) -> bool:
-    """Return whether a server answers."""
+    """Return whether a server answers that knows the password: another one at the same address does not."""
     with contextlib.suppress(OSError, http.client.HTTPException):
-        return call(api_url, "GET", "/health", auth=auth) is True
+        return isinstance(call(api_url, "GET", "/admin/version", auth=auth), str)
     return False
 
 
@@ -179,7 +184,12 @@ def keep(found: Standing, folder: Path) -> Standing:
 
 
 def _write(path: Path, record: Standing | Told) -> None:
-    new = path.with_suffix(".new")
-    new.touch(mode=0o600)
-    new.write_text(json.dumps(asdict(record)))
-    new.replace(path)
+    new = path.with_suffix(f".{os.getpid()}.new")
+    try:
+        new.touch(mode=0o600)
+        new.write_text(json.dumps(asdict(record)))
+        new.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written: {error}", hint="see to the folder, or set XDG_STATE_HOME"
+        ) from error

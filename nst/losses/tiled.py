@@ -99,6 +99,12 @@ def plan_tiles(height: int, width: int, side: int, backbone: Backbone) -> list[T
         width: Columns of the picture.
         side: Side in pixels of the part that a tile sees, at most; more where the margins alone take as much.
         backbone: The network, for its `reach`.
+
+    Example:
+        >>> class Net:
+        ...     reach = (1, 2)  # sees two pixels beyond a tile
+        >>> [(tile.own[1], tile.seen[1]) for tile in plan_tiles(4, 12, 8, Net())]
+        [((0, 4), (0, 6)), ((4, 8), (2, 10)), ((8, 12), (6, 12))]
     """
     assert backbone.reach is not None, "networks that cannot work in tiles are not asked to"
     stride, reach = backbone.reach
@@ -231,6 +237,11 @@ class TiledObjective(Objective):
 
     Attributes:
         tiled: Its network; None for none.
+
+    Example:
+        >>> term = Term("tv", None, torch.ones_like, "positions", 1.0, torch.tensor([2.0]))
+        >>> TiledObjective(lambda images: {}, [term])(torch.zeros(1)).total
+        tensor([2.])
     """
 
     tiled: Tiled | None = None

@@ -239,6 +239,7 @@ class TiledObjective(Objective):
         tiled: Its network; None for none.
 
     Example:
+        >>> from nst.losses.objective import Term
         >>> term = Term("tv", None, torch.ones_like, "positions", 1.0, torch.tensor([2.0]))
         >>> TiledObjective(lambda images: {}, [term])(torch.zeros(1)).total
         tensor([2.])

@@ -72,7 +72,7 @@ def be_worker(how: str, manifest: str, root: str, out: str, most: int | None) ->
     if most:
         resource.setrlimit(resource.RLIMIT_AS, (1024 * most, 1024 * most))
     if how == "cut":
-        halving.memory_of = lambda _: 1.0
+        halving.memory_of = halving.memory_held = lambda _: 1.0
     keep_freed_memory()
     torch.set_num_threads(1)
     prepared = planned(manifest, root)

@@ -6,6 +6,7 @@ from the memory. A cell is the same in a batch and alone, up to rounding.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from typing import TYPE_CHECKING, Final
 
@@ -13,11 +14,11 @@ import torch
 
 from nst.config.method import PixelMethod
 from nst.config.optimizer import LbfgsConfig
-from nst.errors import OutOfMemory, TransientError
+from nst.errors import InputError, OutOfMemory, TransientError
 from nst.losses.tiled import SIDES
 from nst.methods import stylize_batch
 from nst.methods.start import picture_size
-from tasks.work.workplace import memory_of, return_freed_memory
+from tasks.work.workplace import memory_held, memory_of, return_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,9 +63,10 @@ def room_for(requests: Sequence[Request], device: str) -> float:
     for request in requests:
         optimizer = getattr(request.config, "optimizer", None)
         if isinstance(request.config, PixelMethod) and isinstance(optimizer, LbfgsConfig):
-            width, height = picture_size(request)
-            remembered += optimizer.pairs(request.config.steps) * 24 * width * height  # two pictures of float32 each
-    return max(1.0, ROOM * memory_of(device) - remembered)
+            with contextlib.suppress(InputError):  # one whose size is refused takes nothing
+                width, height = picture_size(request)
+                remembered += optimizer.pairs(request.config.steps) * 24 * width * height  # two float32 pictures each
+    return max(1.0, ROOM * (memory_of(device) + memory_held(device)) - remembered)
 
 
 def stylize_in_memory(

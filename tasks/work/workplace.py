@@ -95,6 +95,16 @@ def memory_of(device: str) -> float:
     return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
+def memory_held(device: str) -> float:
+    """Return the memory in bytes that this process has already, free tensors among it; 0 on a GPU and if unknown."""
+    if device.startswith("cuda"):
+        return 0.0
+    try:
+        return float(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+    except OSError:  # not Linux
+        return 0.0
+
+
 def reset_peak_memory(device: str) -> None:
     """Begin a new measurement of peak memory; has no effect on a CPU."""
     if device.startswith("cuda"):

@@ -76,7 +76,10 @@ def test_a_processor_has_bfloat16_where_torch_says_so(monkeypatch):
     assert fastest_precision() == ("bfloat16" if has else "float32")
 
 
-@pytest.mark.parametrize(("told", "found"), [("9.0\\n9.0", "bfloat16"), ("8.6\\n7.5", "float32"), ("", "float32")])
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [("9.0\\n9.0", "bfloat16"), ("8.6\\n7.5", "float32"), ("", "float32"), ("[N/A]\\n9.0", "float32")],
+)
 def test_of_several_gpus_the_least_able_one_counts(told, found, tmp_path, monkeypatch):
     tool = tmp_path / "nvidia-smi"
     tool.write_text(f'#!/bin/sh\ncase "$*" in *compute_cap*) printf "{told}";; *) echo "GPU 0: x";; esac\n')
@@ -84,3 +87,9 @@ def test_of_several_gpus_the_least_able_one_counts(told, found, tmp_path, monkey
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     assert fastest_precision() == found
+
+
+def test_a_gpu_without_its_drivers_tool_is_no_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert fastest_precision() == "float32"

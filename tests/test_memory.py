@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import resource
 import subprocess
@@ -26,7 +27,7 @@ from tasks.root import open_root
 from tasks.work import halving
 from tasks.work.halving import as_told, is_out_of_memory
 from tasks.work.stylize import Stylist
-from tasks.work.workplace import keep_freed_memory
+from tasks.work.workplace import available_to_container, keep_freed_memory
 
 MANIFEST = """\
 name: eight
@@ -137,6 +138,38 @@ def test_a_picture_that_does_not_fit_alone_is_made_in_tiles(tmp_path):
         assert row["tile_side"] in (512, 256)
         assert np.abs(picture_of(row).astype(int) - picture_of(expected).astype(int)).max() <= 1
         assert row["style_loss"] == pytest.approx(expected["style_loss"], rel=1e-3)
+
+
+@pytest.mark.proof
+@pytest.mark.process
+@pytest.mark.skipif(platform.system() != "Linux", reason="/proc is Linux's")
+def test_a_picture_is_cut_at_some_real_limit(tmp_path):
+    """What the test above puts in place of a limit: between whole and out of memory lies a limit at which it is cut."""
+    Image.fromarray(blocks(3, 450, 600)).save(write_pictures(tmp_path) / "large.png")
+    (tmp_path / "m.yaml").write_text(LARGE)
+    whole, cut = work("batch", tmp_path, "whole"), work("cut", tmp_path, "cut")
+    sides = []
+    for eighth in range(8, -1, -1):
+        most = cut["peak"] + eighth * (whole["peak"] - cut["peak"]) // 8
+        if work("batch", tmp_path, f"root{eighth}", most)["done"]:
+            sides += [row["tile_side"] for row in results(tmp_path / f"root{eighth}")]
+    assert {512, 256} & {*sides}, sides
+
+
+@pytest.mark.parametrize(
+    ("files", "left"),
+    [
+        ({}, math.inf),
+        ({"max": "max\n", "current": "5\n", "stat": "inactive_file 1\n"}, math.inf),
+        ({"max": "1000\n", "current": "600\n", "stat": "anon 400\ninactive_file 150\n"}, 550.0),
+        ({"max": "1000\n", "current": "1200\n", "stat": "anon 1\n"}, 0.0),
+    ],
+)
+def test_a_container_has_what_its_limit_leaves(files, left, tmp_path):
+    """As the kernel's documentation of control groups, version 2, names the files."""
+    for name, text in files.items():
+        (tmp_path / f"memory.{name}").write_text(text)
+    assert available_to_container(tmp_path) == left
 
 
 def results(root: Path) -> list[dict[str, Any]]:

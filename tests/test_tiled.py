@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from cells import RANDOM, objective_of, picture, request, small
+from cells import RANDOM, objective_of, picture, request, small, workspace
 
 from nst.backbones import build_backbone
 from nst.config.backbone import BackboneConfig
@@ -13,7 +13,10 @@ from nst.config.doodle import DoodleConfig
 from nst.config.gatys import GatysConfig
 from nst.config.invert import InvertConfig
 from nst.config.mrf import MrfConfig
+from nst.losses.deviations import DEVIATIONS
+from nst.losses.style import STYLE_LOSSES
 from nst.losses.tiled import Tiled, TiledObjective, plan_tiles
+from nst.methods import stylize_batch
 from nst.pictures.masks import Labels
 
 WIDTH, HEIGHT = 43, 29
@@ -65,6 +68,7 @@ def in_tiles(objective, side):
 def test_in_tiles_every_term_is_that_of_the_whole(name, side):
     objective = objective_of(CASES[name](), WIDTH, HEIGHT)
     tiled, start = in_tiles(objective, side), started()
+    assert tiled.tile_of(start) == side  # or it would be compared with itself
     losses, gradient = objective.with_gradient(start)
     found, ours = tiled.with_gradient(start)
     torch.testing.assert_close(found.total, losses.total, rtol=1e-10, atol=0)
@@ -73,6 +77,24 @@ def test_in_tiles_every_term_is_that_of_the_whole(name, side):
     with torch.no_grad():
         for part, whole in zip(tiled(start).relative, objective(start).relative, strict=True):
             torch.testing.assert_close(part, whole, rtol=1e-10, atol=1e-300)
+
+
+@pytest.mark.parametrize("loss", [*STYLE_LOSSES.values(), DEVIATIONS])
+def test_statistics_are_means_where_a_loss_says_so(loss):
+    """Those of the two halves of a map have those of the whole as their mean, and otherwise they have not."""
+    features = torch.rand(1, 4, 6, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    left, right, whole = (loss.statistics(part) for part in (features[..., :5], features[..., 5:], features))
+    halved = [
+        (a + b) / 2 if a.shape == b.shape == c.shape else None for a, b, c in zip(left, right, whole, strict=True)
+    ]
+    are_means = all(h is not None and torch.allclose(h, c, rtol=1e-12) for h, c in zip(halved, whole, strict=True))
+    assert loss.are_means == are_means
+
+
+def test_a_batch_that_is_to_be_halved_is_so_before_its_first_step():
+    requests = [request(method(pyramid={"levels": 2}), cell_id=name) for name in "ab"]
+    with pytest.raises(MemoryError):
+        stylize_batch(requests, workspace().in_room(1.0), lambda *_: pytest.fail("a step was done"))
 
 
 def test_pictures_that_do_not_fit_together_are_to_be_halved_before_one_is_cut():

@@ -87,8 +87,8 @@ Precision = Annotated[
     Literal["float32", "tf32", "bfloat16", "float64"],
     Field(
         description="Arithmetic of the network. Losses and the picture stay in float32, or float64 with `float64`. "
-        "A CPU without instructions for `bfloat16` emulates it, a hundred times slower; one with them, or a GPU, is "
-        "about twice as fast as with `float32`. `auto` is `bfloat16` where the machine that plans the sweep has such "
+        "A CPU without instructions for `bfloat16` emulates it, a hundred times slower; one with them takes "
+        "two thirds of the time of `float32`. `auto` is `bfloat16` where the machine that plans the sweep has such "
         "instructions, else `float32`; the plan, the ids and the rows say which.",
         json_schema_extra={"enum": ["float32", "tf32", "bfloat16", "float64", "auto"]},
     ),

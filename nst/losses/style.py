@@ -55,6 +55,8 @@ class StyleLoss:
         distance: Compares the result of `observe` with the result of `prepare`; returns shape (B,).
         energy: Returns each target's distance of features that are all zero, given its statistics, shape (B,).
         scope: How much of a picture the loss needs (`nst.losses.objective.Scope`).
+        are_means: Whether the statistics, which are all that the distance compares, are means over positions, so that
+            those of the tiles of a picture add up to those of the picture.
         unit: Which rule converts its units.
         fit: Changes the statistics of a style, given the number of positions of the pictures' feature maps, so that
             those of styles of different sizes can be averaged; by default nothing is to be changed.
@@ -70,11 +72,19 @@ class StyleLoss:
     fit: Callable[[Statistics, int], Statistics] | None = None
     prepare: Callable[[Statistics], Statistics] = tuple
     observe: Callable[[Tensor], Statistics] | None = None
+    are_means: bool = False
 
 
 STYLE_LOSSES: Final[dict[Representation, StyleLoss]] = {
-    "gram": StyleLoss(gram_statistics, gram_distance, gram_energy),
-    "moments": StyleLoss(moments_statistics, moments_distance, moments_energy, unit="moments", prepare=moments_prepare),
+    "gram": StyleLoss(gram_statistics, gram_distance, gram_energy, are_means=True),
+    "moments": StyleLoss(
+        moments_statistics,
+        moments_distance,
+        moments_energy,
+        unit="moments",
+        prepare=moments_prepare,
+        are_means=True,
+    ),
     "sliced": StyleLoss(
         sliced_statistics, sliced_distance, sliced_energy, "gather", "mean", sliced_fit, sliced_prepare, sliced_observe
     ),

@@ -120,7 +120,7 @@ def style_terms(
         factor_B = style_weight_factor(units, loss.unit, layer, (target.energy, target.channels), author)
         measure = partial(style_loss, loss, target=target)
         weights_B = (share * factor_B * weights).to(target.energy.dtype)
-        means = Means(loss.statistics, partial(compared, loss, target=target)) if loss.scope == "statistics" else None
+        means = Means(loss.statistics, partial(compared, loss, target=target)) if loss.are_means else None
         terms.append(Term("style", layer, measure, loss.scope, share, weights_B, means))
     return terms
 

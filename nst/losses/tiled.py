@@ -21,6 +21,7 @@ Shape letters: B images, C channels, H rows, W columns.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -132,7 +133,7 @@ class Tiled:
         backbone: The network, with a `reach`.
         precision: Its arithmetic.
         side: Largest side of the tiles in pixels, margins included.
-        room: Bytes of memory that there are; 0 where that is not known, but the memory is known to be too little.
+        room: Bytes of memory that there are, infinite where nobody has looked; 0 where they are known to be too few.
     """
 
     backbone: Backbone
@@ -140,13 +141,18 @@ class Tiled:
     side: int
     room: float = 0.0
 
-    def side_for(self, images_BCHW: Tensor) -> int | None:
+    def side_for(self, shape: Sequence[int]) -> int | None:
         """Return the side of the tiles in which a picture passes; None for one that passes whole.
+
+        Args:
+            shape: Shape of the pictures, (B, C, H, W).
 
         Raises:
             MemoryError: There are several pictures, which take less one by one than in tiles.
         """
-        batch, _, height, width = images_BCHW.shape
+        if self.room == math.inf:
+            return None
+        batch, _, height, width = shape
         each = self.backbone.bytes_per_pixel
         if batch * height * width * each <= self.room:
             return None
@@ -212,7 +218,7 @@ class Tiled:
     def _tiles(self, images_BCHW: Tensor, *, graph: bool) -> Iterator[tuple[Tile, Tensor, dict[str, Tensor]]]:
         """Yield each tile, what the network sees of the pictures, and the tile's own features by layer."""
         height, width = images_BCHW.shape[2:]
-        side = self.side_for(images_BCHW) or max(height, width)
+        side = self.side_for(images_BCHW.shape) or max(height, width)
         for tile in plan_tiles(height, width, side, self.backbone):
             crop_BCHW = tile.cut(images_BCHW).detach().contiguous().requires_grad_(graph)
             with torch.set_grad_enabled(graph):
@@ -249,18 +255,18 @@ class TiledObjective(Objective):
 
     def tile_of(self, images_BCHW: Tensor) -> int | None:
         """Return the side in pixels of the tiles that pictures of this size pass in; None if they pass whole."""
-        return self.tiled.side_for(images_BCHW) if self.tiled else None
+        return self.tiled.side_for(images_BCHW.shape) if self.tiled else None
 
     def __call__(self, images_BCHW: Tensor) -> Losses:
         """Return the losses of pictures in [0, 1]; in tiles without their graph."""
-        if not (self.tiled and self.tiled.side_for(images_BCHW)):
+        if not (self.tiled and self.tiled.side_for(images_BCHW.shape)):
             return Objective.__call__(self, images_BCHW)
         with torch.no_grad(), arithmetic(self.precision, images_BCHW.device):
             return self._losses(images_BCHW, *self._observe(self.tiled, images_BCHW))
 
     def with_gradient(self, images_BCHW: Tensor) -> tuple[Losses, Tensor]:
         """Return the total and its parts, without their graph, and the gradient of each image's total, (B, C, H, W)."""
-        if not (self.tiled and self.tiled.side_for(images_BCHW)):
+        if not (self.tiled and self.tiled.side_for(images_BCHW.shape)):
             return Objective.with_gradient(self, images_BCHW)
         images_BCHW = images_BCHW.detach().requires_grad_()
         with arithmetic(self.precision, images_BCHW.device):

@@ -59,6 +59,8 @@ class Descent:
         """Return one result per request, optimised from coarse to fine."""
         requests, targets, config = self.targets.requests, self.targets, self.targets.config
         schedule = plan_levels(requests[0])
+        if targets.tiled:  # a batch that does not fit at the last level is halved before the first one is computed
+            targets.tiled.side_for((len(requests), 3, schedule[-1][1], schedule[-1][0]))
         report = progress(on_step, schedule)
         previews = previews_of(targets.workspace.onlooker, requests, schedule, self.retouch)
         trace, done, previous = Trace(), 0, None

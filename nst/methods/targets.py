@@ -230,7 +230,7 @@ class Targets:
         """Return the features of an HWC uint8 picture by layer, shape (1, C, H, W) each."""
         image_13HW, tiled = self.tensor(array), self.tiled
         with torch.no_grad():
-            if tiled and tiled.side_for(image_13HW):
+            if tiled and tiled.side_for(image_13HW.shape):
                 return tiled.observe(image_13HW, layers)[0]
             features = extract(self.backbone, image_13HW, self.precision)
         return {layer: features[layer] for layer in layers}
@@ -252,7 +252,7 @@ class Targets:
         def compute() -> dict[str, Statistics]:
             array, tiled = self.style_picture(style, size, colors_of), self.tiled
             image_13HW = self.tensor(array)
-            if loss.scope == "statistics" and tiled and tiled.side_for(image_13HW):
+            if loss.are_means and tiled and tiled.side_for(image_13HW.shape):
                 with arithmetic(self.precision, self.workspace.device):
                     return tiled.observe(image_13HW, (), {layer: (layer, loss.statistics) for layer in layers})[1]
             features = self.features(array, layers)

@@ -1,13 +1,15 @@
 """Stylizes requests together as far as the memory of the device allows: a batch that is too large is halved.
 
 Which cells a batch has, and its id, follow from the plan alone; only how many of them are computed at one time follows
-from the memory. A cell is the same in a batch and alone, up to rounding.
+from the memory, and whether a picture that does not fit alone passes in tiles. A cell is the same in a batch and alone,
+whole and in tiles, up to rounding.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import math
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -52,13 +54,29 @@ def as_told(error: Exception, device: str) -> Exception:
     return OutOfMemory(f"{device} has too little memory for one cell at this size", hint="choose a smaller size")
 
 
-def room_for(requests: Sequence[Request], device: str) -> float:
+def stylize_in_memory(
+    requests: Sequence[Request], workspace: Workspace, on_step: Callable[[int, int], None] | None = None
+) -> list[Stylized | Exception]:
+    """Return one result or error per request; an error of a batch is each request's, except that memory was short.
+
+    Raises:
+        TransientError: The store of the weights did not answer.
+    """
+    return _divided(requests, workspace.in_room(_room_for(requests, str(workspace.device))), on_step)
+
+
+def _room_for(requests: Sequence[Request], device: str) -> float:
     """Return the bytes that pictures of a batch may take before they pass in tiles, beside what optimisers remember.
+
+    A GPU says when its memory is short, so that nothing is forecast there: the attempt that fails costs a moment. A
+    machine whose memory is short ends the process.
 
     Args:
         requests: The batch.
         device: The device. What other processes need meanwhile is not known: a part of the memory is left to them.
     """
+    if device.startswith("cuda"):
+        return math.inf
     remembered = 0
     for request in requests:
         optimizer = getattr(request.config, "optimizer", None)
@@ -69,14 +87,10 @@ def room_for(requests: Sequence[Request], device: str) -> float:
     return max(1.0, ROOM * (memory_of(device) + memory_held(device)) - remembered)
 
 
-def stylize_in_memory(
-    requests: Sequence[Request], workspace: Workspace, on_step: Callable[[int, int], None] | None = None
+def _divided(
+    requests: Sequence[Request], workspace: Workspace, on_step: Callable[[int, int], None] | None
 ) -> list[Stylized | Exception]:
-    """Return one result or error per request; an error of a batch is each request's, except that memory was short.
-
-    Raises:
-        TransientError: The store of the weights did not answer.
-    """
+    """Return one result or error per request; a batch that does not fit is halved, and a picture cut."""
     if not requests:
         return []
     outcomes = _attempt(requests, workspace, on_step)
@@ -85,10 +99,9 @@ def stylize_in_memory(
     _free(workspace.device)  # here, where nothing refers to the frames of the attempt any more
     if len(requests) == 1:  # tried again: in smaller tiles, or else without oneDNN
         smaller = _smaller(requests[0], workspace)
-        return stylize_in_memory(requests, workspace.in_room(0.0, smaller) if smaller else workspace, on_step)
+        return _divided(requests, workspace.in_room(0.0, smaller) if smaller else workspace, on_step)
     half = len(requests) // 2
-    first = stylize_in_memory(requests[:half], workspace, on_step)
-    return first + stylize_in_memory(requests[half:], workspace, on_step)
+    return _divided(requests[:half], workspace, on_step) + _divided(requests[half:], workspace, on_step)
 
 
 def _attempt(
@@ -107,11 +120,14 @@ def _attempt(
 
 
 def _smaller(request: Request, workspace: Workspace) -> int:
-    """Return the side of the next smaller tiles, and at first that of the largest; 0 if there are none."""
+    """Return the side of the tiles to be tried next, 0 if there are none: at first the largest.
+
+    Where the memory was forecast and is too short all the same, the smallest ones are tried at once.
+    """
     if not isinstance(request.config, PixelMethod):
         return 0
     if workspace.room:
-        return SIDES[0]
+        return SIDES[0] if workspace.room == math.inf else SIDES[-1]
     return next((side for side in SIDES if side < workspace.tile), 0)
 
 

@@ -24,7 +24,7 @@ from tasks.jobs import BatchOutcome, Failure, Job
 from tasks.layout import picture_key, thumbnail_key
 from tasks.models.backbone_weights import load_weights
 from tasks.work.clip_made import ClipMade
-from tasks.work.halving import as_told, room_for, stylize_in_memory
+from tasks.work.halving import as_told, stylize_in_memory
 from tasks.work.judging import Judging
 from tasks.work.measuring import Measuring
 from tasks.work.previews import StoredPreviews
@@ -140,9 +140,8 @@ class Stylist:
                 if _is_the_stores(error):
                     raise
                 return [as_told(error, self.device)] * len(ready)
-        requests = [request for _, request in ready]
-        watched = workspace.watched_by(previews.onlooker).in_room(room_for(requests, self.device))
-        return [*stylize_in_memory(requests, watched, on_step)]
+        watched = workspace.watched_by(previews.onlooker)
+        return [*stylize_in_memory([request for _, request in ready], watched, on_step)]
 
     def commit(self, computed: Computed) -> BatchOutcome:
         """Write the pictures of a batch and commit its rows; another thread may compute the next batch meanwhile.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import multiprocessing
 import os
 import platform
@@ -81,11 +82,30 @@ def processor_name() -> str:
 
 
 def memory_of(device: str) -> float:
-    """Return the memory in bytes of a GPU, or what is available of the machine's at this moment."""
+    """Return the memory in bytes of a GPU, or what is available of the machine's, or container's, at this moment."""
     if device.startswith("cuda"):
         import torch
 
         return float(torch.cuda.get_device_properties(0).total_memory)
+    return min(_available_to_machine(), available_to_container())
+
+
+def available_to_container(folder: Path = Path("/sys/fs/cgroup")) -> float:
+    """Return the bytes that the limit of this container leaves, infinite without one or where it cannot be read.
+
+    Args:
+        folder: Of the control group (version 2).
+    """
+    try:
+        most = int((folder / "memory.max").read_text())  # "max" where there is no limit
+        used = int((folder / "memory.current").read_text())
+        counted = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return math.inf
+    return float(max(0, most - used + int(counted.get("inactive_file", 0))))  # files that were read give way
+
+
+def _available_to_machine() -> float:
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):

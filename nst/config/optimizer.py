@@ -16,7 +16,7 @@ class LbfgsConfig(NamedBlock):
 
     history: Annotated[int, Field(ge=1, le=200)] = 20
     """Number of past steps remembered per image, each taking the memory of two pictures (100 in torch and in
-    ProGamerGov/neural-style-pt). On three problems measured here, 20 ends at a loss up to 1 % higher than 50,
+    ProGamerGov/neural-style-pt). On two problems measured here, 20 ends at a loss up to 1 % higher than 50,
     which ends at one as low as 100."""
 
     max_move: Annotated[float, Field(gt=0, le=1)] = 0.1

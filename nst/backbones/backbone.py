@@ -18,7 +18,7 @@ from nst.config.convolutions import NORM_PARTS, check_shapes, convolutions_of
 from nst.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from nst.config.convolutions import Convolution
 
@@ -83,13 +83,12 @@ class Backbone(nn.Module, ABC):
         self._set_input(torch.device("cpu"), torch.float32)
 
     @abstractmethod
-    def compute(self, layer: str, map_BCHW: Tensor, features: Mapping[str, Tensor]) -> Tensor:
+    def compute(self, layer: str, map_BCHW: Tensor) -> Tensor:
         """Return the feature map of a layer.
 
         Args:
             layer: Its name.
-            map_BCHW: The feature map of the layer before; may be overwritten unless `features` holds it.
-            features: The feature maps to be returned that were computed so far. They must not change.
+            map_BCHW: The feature map of the layer before; may be overwritten unless `layers` names that one.
         """
 
     def forward(self, images_BCHW: Tensor) -> dict[str, Tensor]:
@@ -98,15 +97,21 @@ class Backbone(nn.Module, ABC):
         Args:
             images_BCHW: RGB pictures in [0, 1]; values outside this range are allowed.
         """
-        features: dict[str, Tensor] = {}
+        return dict(self.maps(images_BCHW))
+
+    def maps(self, images_BCHW: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Yield the name and the feature map of each of the backbone's `layers` as soon as it is computed.
+
+        Args:
+            images_BCHW: As in `forward`.
+        """
         map_BCHW = (images_BCHW - self.mean) * self.scale
         if self.sees_bgr:
             map_BCHW = map_BCHW.flip(1)
         for layer in self.order:
-            map_BCHW = self.compute(layer, map_BCHW, features)
+            map_BCHW = self.compute(layer, map_BCHW)
             if layer in self.layers:
-                features[layer] = map_BCHW
-        return features
+                yield layer, map_BCHW
 
     def _set_input(self, device: torch.device, dtype: torch.dtype) -> None:
         """Set the mean and the scale of the input, each rounded once, from float64 to `dtype`."""

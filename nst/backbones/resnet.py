@@ -13,8 +13,6 @@ from nst.backbones.backbone import Backbone
 from nst.config.convolutions import convolutions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor
 
 
@@ -37,9 +35,8 @@ class ResNet(Backbone):
         """Return the number of positions along one side of a layer's map; strides of 2 halve it, rounded up."""
         return -(-positions // _stride(layer))
 
-    def compute(self, layer: str, map_BCHW: Tensor, features: Mapping[str, Tensor]) -> Tensor:
+    def compute(self, layer: str, map_BCHW: Tensor) -> Tensor:
         """Return the feature map of a layer, given the feature map of the layer before."""
-        del features  # nothing that was returned is overwritten
         if layer == "relu":
             return functional.relu(self.convolve("conv1", map_BCHW, stride=2), inplace=True)
         if layer == "maxpool":

@@ -14,8 +14,6 @@ from nst.backbones.backbone import Backbone
 from nst.config.convolutions import SQUEEZENET_KEYS, buffer_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor
 
 
@@ -44,9 +42,8 @@ class SqueezeNet(Backbone):
             return -(-(positions - 3) // 2) + 1
         return 1 if layer == "logits" else positions
 
-    def compute(self, layer: str, map_BCHW: Tensor, features: Mapping[str, Tensor]) -> Tensor:
+    def compute(self, layer: str, map_BCHW: Tensor) -> Tensor:
         """Return the feature map of a layer, given the feature map of the layer before."""
-        del features  # nothing is computed in place
         if layer.startswith("fire"):
             return self._fire(buffer_name(SQUEEZENET_KEYS[layer]), map_BCHW)
         if layer.startswith("conv"):

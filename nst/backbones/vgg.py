@@ -12,8 +12,6 @@ from torch.nn import functional
 from nst.backbones.backbone import Backbone
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor
 
 
@@ -39,11 +37,11 @@ class VGG(Backbone):
         """Return the number of positions along one side of a layer's map: pooling halves it, rounded down."""
         return positions // 2 if layer.startswith("pool") else positions
 
-    def compute(self, layer: str, map_BCHW: Tensor, features: Mapping[str, Tensor]) -> Tensor:
+    def compute(self, layer: str, map_BCHW: Tensor) -> Tensor:
         """Return the feature map of a layer, given the feature map of the layer before."""
         if layer.startswith("conv"):
             return self.convolve(layer, map_BCHW)
         if layer.startswith("relu"):
             # In place, unless the values before the ReLU are to be returned too.
-            return functional.relu(map_BCHW, inplace=f"conv{layer[4:]}" not in features)
+            return functional.relu(map_BCHW, inplace=f"conv{layer[4:]}" not in self.layers)
         return self.pool(map_BCHW, 2)

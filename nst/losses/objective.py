@@ -102,7 +102,10 @@ class Objective:
 
     Example:
         >>> term = Term("tv", None, torch.ones_like, "positions", 1.0, torch.tensor([2.0]))
-        >>> Objective(lambda images: {}, [term])(torch.zeros(1)).total
+        >>> class Net:
+        ...     def maps(self, images):
+        ...         return iter([])
+        >>> Objective(Net(), [term])(torch.zeros(1)).total
         tensor([2.])
     """
 
@@ -113,13 +116,23 @@ class Objective:
     def __call__(self, images_BCHW: Tensor) -> Losses:
         """Return the losses of pictures in [0, 1]; values outside this range are allowed.
 
+        The terms of a layer are computed as soon as its features are, so that the gradient goes through them when it
+        comes by their layer, in the reverse order. Were they computed after the deepest layer, the gradients of all of
+        them would wait in memory, as large as all the feature maps that they measure.
+
         Source:
             Gatys, Ecker & Bethge 2016, eq. 7. Differs: any number of terms.
         """
-        features = extract(self.backbone, images_BCHW, self.precision)
-        return self.weighted(
-            tuple(term.loss(features[term.layer] if term.layer else images_BCHW) for term in self.terms)
-        )
+        losses: dict[int, Tensor] = {}
+
+        def measure(layer: str | None, map_BCHW: Tensor) -> None:
+            losses.update({n: term.loss(map_BCHW) for n, term in enumerate(self.terms) if term.layer == layer})
+
+        for layer, map_BCHW in feature_maps(self.backbone, images_BCHW, self.precision):
+            # Of the view, gradients of several terms are added up before that of the deeper layers comes to them.
+            measure(layer, map_BCHW.view_as(map_BCHW))
+        measure(None, images_BCHW)
+        return self.weighted(tuple(losses[number] for number in range(len(self.terms))))
 
     def tile_of(self, images_BCHW: Tensor) -> int | None:  # noqa: ARG002  `nst.losses.tiled` looks at it
         """Return the side in pixels of the tiles that pictures of this size pass in; None if they pass whole."""
@@ -152,14 +165,29 @@ def extract(backbone: Backbone, images_BCHW: Tensor, precision: Precision) -> di
     """Return feature maps by layer, computed in the given precision and converted to the type of the pictures.
 
     Example:
-        >>> features = extract(lambda images: {"relu1_1": images.float()}, torch.ones(1, 3, 2, 2).double(), "float64")
-        >>> features["relu1_1"].dtype
+        >>> class Net:
+        ...     def maps(self, images):
+        ...         yield "relu1_1", images.float()
+        >>> extract(Net(), torch.ones(1, 3, 2, 2).double(), "float64")["relu1_1"].dtype
         torch.float64
     """
+    return dict(feature_maps(backbone, images_BCHW, precision))
+
+
+def feature_maps(backbone: Backbone, images_BCHW: Tensor, precision: Precision) -> Iterator[tuple[str, Tensor]]:
+    """Yield the name and the feature map of each layer as soon as it is computed, as `extract` returns them."""
     device = images_BCHW.device
-    with arithmetic(precision, device), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        features: dict[str, Tensor] = backbone(images_BCHW)
-    return {layer: feature_BCHW.to(images_BCHW.dtype) for layer, feature_BCHW in features.items()}
+    found = backbone.maps(images_BCHW)
+    while True:
+        # Ended before each map is given away: what is done with it is not computed in this precision.
+        with (
+            arithmetic(precision, device),
+            torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"),
+        ):
+            layer, map_BCHW = next(found, ("", None))
+        if map_BCHW is None:
+            return
+        yield layer, map_BCHW.to(images_BCHW.dtype)
 
 
 @contextmanager

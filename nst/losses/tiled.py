@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import torch
 
-from nst.losses.objective import Losses, Objective, arithmetic, extract
+from nst.losses.objective import Losses, Objective, arithmetic, feature_maps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -172,19 +172,21 @@ class Tiled:
             layers: The layers whose feature maps are wanted whole.
             observed: A layer, and what is observed of it, by the key of the means in the result.
         """
-        maps: dict[str, Tensor] = {}
+        whole: dict[str, Tensor] = {}
         sums: dict[Key, tuple[Tensor, ...]] = {}
-        for tile, _, own in self._tiles(images_BCHW, graph=False):
-            for layer in layers:
-                if layer not in maps:
-                    batch, channels = own[layer].shape[:2]
-                    maps[layer] = own[layer].new_empty((batch, channels, *self._grid(layer, images_BCHW)))
-                maps[layer][(..., *tile.place(self.backbone.strides[layer]))] = own[layer]
-            for key, (layer, observe) in observed.items():
-                share = self._share(own[layer], layer, images_BCHW)
-                parts = tuple(share * part for part in observe(own[layer]))
-                sums[key] = tuple(a + b for a, b in zip(sums[key], parts, strict=True)) if key in sums else parts
-        return maps, sums
+        wanted = frozenset(layers)
+        for tile in self._tiles(images_BCHW):
+            for layer, own_BCHW in self._own(tile, tile.cut(images_BCHW).detach().contiguous()):
+                if layer in wanted:
+                    if layer not in whole:
+                        grid = self._grid(layer, images_BCHW)
+                        whole[layer] = own_BCHW.new_empty((*own_BCHW.shape[:2], *grid))
+                    whole[layer][(..., *tile.place(self.backbone.strides[layer]))] = own_BCHW
+                share = self._share(own_BCHW, layer, images_BCHW)
+                for key, observe in ((key, observe) for key, (at, observe) in observed.items() if at == layer):
+                    parts = tuple(share * part for part in observe(own_BCHW))
+                    sums[key] = tuple(a + b for a, b in zip(sums[key], parts, strict=True)) if key in sums else parts
+        return {layer: whole[layer] for layer in layers}, {key: sums[key] for key in observed}
 
     def gradient(
         self,
@@ -200,32 +202,30 @@ class Tiled:
             maps: The gradient of whole feature maps by layer.
         """
         gradient_BCHW = torch.zeros_like(images_BCHW)
-        for tile, crop_BCHW, own in self._tiles(images_BCHW, graph=True):
-            sent = [
-                (own[layer], gradient[(..., *tile.place(self.backbone.strides[layer]))])
-                for layer, gradient in maps.items()
-            ]
-            for layer, observe, gradients in terms:
-                share = self._share(own[layer], layer, images_BCHW)
-                sent += [
-                    (part, share * gradient) for part, gradient in zip(observe(own[layer]), gradients, strict=True)
-                ]
+        for tile in self._tiles(images_BCHW):
+            crop_BCHW = tile.cut(images_BCHW).detach().contiguous().requires_grad_()
+            sent: list[tuple[Tensor, Tensor]] = []
+            with torch.enable_grad():
+                for layer, own_BCHW in self._own(tile, crop_BCHW):
+                    if layer in maps:
+                        sent.append((own_BCHW, maps[layer][(..., *tile.place(self.backbone.strides[layer]))]))
+                    share = self._share(own_BCHW, layer, images_BCHW)
+                    for observe, gradients in ((observe, given) for at, observe, given in terms if at == layer):
+                        parts = zip(observe(own_BCHW), gradients, strict=True)
+                        sent += [(part, share * gradient) for part, gradient in parts]
             values, gradients_of_values = zip(*sent, strict=True)
             (part_BCHW,) = torch.autograd.grad(values, crop_BCHW, gradients_of_values)
             tile.cut(gradient_BCHW).add_(part_BCHW)
         return gradient_BCHW
 
-    def _tiles(self, images_BCHW: Tensor, *, graph: bool) -> Iterator[tuple[Tile, Tensor, dict[str, Tensor]]]:
-        """Yield each tile, what the network sees of the pictures, and the tile's own features by layer."""
+    def _tiles(self, images_BCHW: Tensor) -> list[Tile]:
         height, width = images_BCHW.shape[2:]
-        side = self.side_for(images_BCHW.shape) or max(height, width)
-        for tile in plan_tiles(height, width, side, self.backbone):
-            crop_BCHW = tile.cut(images_BCHW).detach().contiguous().requires_grad_(graph)
-            with torch.set_grad_enabled(graph):
-                features = extract(self.backbone, crop_BCHW, self.precision)
-                own = {layer: tile.keep(map_BCHW, self.backbone.strides[layer]) for layer, map_BCHW in features.items()}
-            del features
-            yield tile, crop_BCHW, own
+        return plan_tiles(height, width, self.side_for(images_BCHW.shape) or max(height, width), self.backbone)
+
+    def _own(self, tile: Tile, crop_BCHW: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Yield the tile's own part of the features of each layer, given what the network sees of the pictures."""
+        for layer, map_BCHW in feature_maps(self.backbone, crop_BCHW, self.precision):
+            yield layer, tile.keep(map_BCHW, self.backbone.strides[layer])
 
     def _grid(self, layer: str, images_BCHW: Tensor) -> tuple[int, int]:
         width, height = self.backbone.grids(images_BCHW.shape[3], images_BCHW.shape[2])[layer]
@@ -247,7 +247,10 @@ class TiledObjective(Objective):
     Example:
         >>> from nst.losses.objective import Term
         >>> term = Term("tv", None, torch.ones_like, "positions", 1.0, torch.tensor([2.0]))
-        >>> TiledObjective(lambda images: {}, [term])(torch.zeros(1)).total
+        >>> class Net:
+        ...     def maps(self, images):
+        ...         return iter([])
+        >>> TiledObjective(Net(), [term])(torch.zeros(1)).total
         tensor([2.])
     """
 

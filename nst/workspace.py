@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from nst.backbones import Backbone, build_backbone
-from nst.losses.tiled import SIDES
+from nst.config.memory import SIDES
 from nst.networks import Network, network_from
 from nst.recent import Recent, bytes_of
 

@@ -56,10 +56,10 @@ def test_a_plan_knows_seconds_and_memory_after_a_trial_and_warns_of_too_little_m
     rates = {rate: 2 * seconds for rate, seconds in after.plan.history.items()}  # as the catalog would tell
     assert not dataclasses.replace(after, plan=dataclasses.replace(after.plan, history=rates)).tried_out
     assert after.plan.unknown == 0
-    needed, there_is = after.memory
-    assert 10e6 < needed < there_is
-    assert after.to_json()["batch_memory_bytes"] == needed
-    huge, there_is = sweep(tmp_path, 10_000).memory
+    memory = after.memory
+    assert 10e6 < memory.needed < memory.there_is
+    assert after.to_json()["batch_memory_bytes"] == memory.needed
+    huge = sweep(tmp_path, 10_000).memory.needed
     # L-BFGS remembers 50 pairs of pictures: the trial has four of them, the others are added by arithmetic.
     assert huge > 10_000**2 * 0.75 * 2 * 12 * 46
     assert "gatys" in {method for method, _, _ in kept_calibrations("cpu")}

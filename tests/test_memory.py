@@ -23,11 +23,12 @@ from warm import CONTEXT
 
 from nst.errors import OutOfMemory
 from nst.losses.objective import Objective
+from tasks.memory import available_to_container
 from tasks.root import open_root
 from tasks.work import halving
 from tasks.work.halving import as_told, is_out_of_memory
 from tasks.work.stylize import Stylist
-from tasks.work.workplace import available_to_container, keep_freed_memory
+from tasks.work.workplace import keep_freed_memory
 
 MANIFEST = """\
 name: eight

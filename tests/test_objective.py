@@ -13,7 +13,6 @@ from nst.losses.style import STYLE_LOSSES, batch_target
 from nst.losses.terms import content_terms, style_terms, tv_term
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
-RANDOM = BackboneConfig(name="vgg19", weights="random")
 
 
 def most_in_use(compute):
@@ -28,8 +27,9 @@ def most_in_use(compute):
     return most
 
 
-def the_objective(picture, layers=LAYERS, content="relu4_1"):
-    backbone, gram = build_backbone(RANDOM, {*layers, content}, None), STYLE_LOSSES["gram"]
+def the_objective(picture, layers=LAYERS, content="relu4_1", pooling="max"):
+    config = BackboneConfig(name="vgg19", weights="random", pooling=pooling)
+    backbone, gram = build_backbone(config, {*layers, content}, None), STYLE_LOSSES["gram"]
     features = {layer: map_BCHW.detach() for layer, map_BCHW in extract(backbone, picture.flip(3), "float32").items()}
     targets = {layer: batch_target(gram, gram.statistics(features[layer])) for layer in layers}
     one = torch.ones(1)
@@ -53,7 +53,7 @@ def test_gradients_of_the_terms_do_not_wait_in_memory_until_the_network_comes_to
 def test_terms_of_one_layer_and_of_several_are_added_as_their_losses_say():
     """Also where a layer has a content and a style and is not the deepest, with the gradient of differences."""
     picture = torch.rand(1, 3, 24, 40, generator=torch.Generator().manual_seed(1)).double()
-    objective = the_objective(picture.float(), content="relu2_1")
+    objective = the_objective(picture.float(), content="relu2_1", pooling="average")  # smooth
     network = objective.backbone.double()
     exact = Objective(network, objective.terms, "float64")
     losses, gradient = exact.with_gradient(picture)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -14,6 +15,7 @@ from flows.order.summary import duration
 from nst.planning.merging import merge_reasons
 
 if TYPE_CHECKING:
+    from tasks.planning.memory import BatchMemory
     from tasks.planning.sweep import PreparedSweep
     from tasks.planning.training import PreparedTraining
 
@@ -44,14 +46,21 @@ def sweep_table(prepared: PreparedSweep) -> Group:
     table.add_row("batches", f"{plan.batch_count:,}")
     table.add_row("time", _time(prepared, untrained))
     if memory := prepared.memory:
-        needed, there_is = memory
-        text = f"about {_size(needed)} for a batch, of {_size(there_is)}"
-        table.add_row(
-            "memory",
-            text if needed <= there_is else f"[yellow]{text}: more than there is[/]; large pictures pass in tiles",
-        )
+        table.add_row("memory", _memory(memory))
     table.add_row("pictures", f"about {_size(plan.output_bytes)}")
     return Group(f"sweep {plan.name}  {plan.sweep_id[:8]}  below {prepared.root.uri}", table)
+
+
+def _memory(memory: BatchMemory) -> str:
+    """Return what a batch takes, of how much, and how it passes."""
+    text = f"about {_size(memory.needed)} for a batch"
+    if memory.there_is < math.inf:
+        text += f", of {_size(memory.there_is)} free"
+    if (passes := memory.passes) and passes.tile:
+        text += f": in tiles of {passes.tile} px"
+    elif passes:
+        text += ": one by one" if passes.together == 1 else f": {passes.together} at a time"
+    return text if memory.fits else f"[yellow]{text}: more than there is[/]"
 
 
 def _time(prepared: PreparedSweep, untrained: int) -> str:

@@ -15,16 +15,21 @@ from torch.nn import functional
 
 from nst.config.architectures import ARCHITECTURES, deepest, layers_of
 from nst.config.convolutions import NORM_PARTS, check_shapes, convolutions_of
+from nst.config.memory import process_bytes, step_bytes
 from nst.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from nst.config.convolutions import Convolution
+    from nst.config.fields import Precision
 
 Inputs = Literal["torchvision", "caffe", "caffe_bgr"]
 Pooling = Literal["max", "average"]
 Padding = Literal["zeros", "reflect", "replicate"]
+
+_PRECISIONS: Final[dict[torch.dtype, Precision]] = {torch.bfloat16: "bfloat16", torch.float64: "float64"}
+"""Arithmetic by the type of the weights, where it is not float32."""
 
 INPUTS: Final[dict[Inputs, tuple[float, tuple[float, float, float], tuple[float, float, float]]]] = {
     "torchvision": (1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -140,25 +145,23 @@ class Backbone(nn.Module, ABC):
         """
         return None
 
-    @property
-    def bytes_per_pixel(self) -> float:
-        """Bytes of memory that a step of an optimisation takes for each pixel, without the history of the optimiser.
+    def bytes_per_pixel(self, *, gathers: bool = False) -> float:
+        """Return the bytes of memory that a step of an optimisation takes for each pixel (`nst.config.memory`).
 
-        For the gradient are kept: what each convolution returns (ReLUs work in place), and of each pooling its result
-        and where its values were taken from. At the widest map there are three gradients of its size: its own, that of
-        its Gram matrix and that of the map before. Everything is a third more, since memory that is freed in between
-        does not fit all that is asked for next. Five peaks measured on a CPU, of 384 to 1024 pixels, with `vgg19` and
-        `embedded`, lie between 0.8 (`bfloat16`) and 1.1 times of what follows from it.
+        Args:
+            gathers: Whether the style compares all values of its feature maps by their ranks.
         """
-        filters = {c.layer: self.get_buffer(f"{c.name}_weight").shape[0] for c in self._convolutions()}
-        kept, widest, channels = 0.0, 0.0, 0
-        for layer in self.order:
-            channels = filters.get(layer, channels)
-            values = channels / self.strides[layer] ** 2
-            kept += values if layer in filters else 3 * values if layer.startswith("pool") else 0.0
-            widest = max(widest, values)
-        pictures = 12 * 3  # of the optimiser, its bounds and the losses of pixels
-        return 4 / 3 * self.mean.element_size() * (kept + 3 * widest + pictures)
+        weights = {convolution: self.get_buffer(f"{convolution.name}_weight") for convolution in self._convolutions()}
+        return process_bytes(
+            step_bytes(
+                self.architecture,
+                [convolution._replace(filters=weight.shape[0]) for convolution, weight in weights.items()],
+                self.layers,
+                precision=_PRECISIONS.get(next(iter(weights.values())).dtype, "float32"),
+                pooling=self.pooling,
+                gathers=gathers,
+            )
+        )
 
     @staticmethod
     @abstractmethod

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import torch
 
+from nst.config.memory import SIDES, tile_within
 from nst.losses.objective import Losses, Objective, arithmetic, feature_maps
 
 if TYPE_CHECKING:
@@ -46,9 +47,6 @@ if TYPE_CHECKING:
     """First row or column, and last one + 1."""
 
 Key = TypeVar("Key")
-
-SIDES: Final = (1024, 512, 256)
-"""Sides of tiles in pixels. A larger one costs less: of 1024 pixels a quarter is margins, of 256 two thirds."""
 
 NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})
 
@@ -134,12 +132,14 @@ class Tiled:
         precision: Its arithmetic.
         side: Largest side of the tiles in pixels, margins included.
         room: Bytes of memory that there are, infinite where nobody has looked; 0 where they are known to be too few.
+        gathers: Whether the style compares all values of its feature maps by their ranks.
     """
 
     backbone: Backbone
     precision: Precision
     side: int
     room: float = 0.0
+    gathers: bool = False
 
     def side_for(self, shape: Sequence[int]) -> int | None:
         """Return the side of the tiles in which a picture passes; None for one that passes whole.
@@ -153,13 +153,13 @@ class Tiled:
         if self.room == math.inf:
             return None
         batch, _, height, width = shape
-        each = self.backbone.bytes_per_pixel
+        each = self.backbone.bytes_per_pixel(gathers=self.gathers)
         if batch * height * width * each <= self.room:
             return None
         if batch > 1:
             raise MemoryError(f"there is too little memory for {batch} pictures of {width} x {height} together")
         sides = [self.side, *(side for side in SIDES if side < self.side)]
-        side = next((side for side in sides if side**2 * each <= self.room), sides[-1]) if self.room else self.side
+        side = tile_within(self.room, each, sides) if self.room else self.side
         return side if len(plan_tiles(height, width, side, self.backbone)) > 1 else None
 
     def observe(

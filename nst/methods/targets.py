@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from nst.config.memory import GATHERING
 from nst.config.method import PixelMethod
 from nst.losses.laplacian import laplacian
 from nst.losses.matting import local_colors
@@ -71,7 +72,8 @@ class Targets:
     def tiled(self) -> Tiled | None:
         """The network that sees pictures in tiles; None for one that cannot."""
         space = self.workspace
-        return Tiled(self.backbone, self.precision, space.tile, space.room) if self.backbone.reach else None
+        gathers = getattr(self.config, "style_representation", None) in GATHERING
+        return Tiled(self.backbone, self.precision, space.tile, space.room, gathers) if self.backbone.reach else None
 
     @property
     def content(self) -> Pixels:

@@ -5,6 +5,7 @@ Everything that can be wrong with a sweep is found here, before anything starts.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from tasks.planning.calibration import kept_calibrations
 from tasks.planning.fitting import check_fitting
 from tasks.planning.history import known_rates, known_versions
 from tasks.planning.inputs import InputFaults, check_downloads
+from tasks.planning.memory import batch_memory
 from tasks.planning.model_choice import ModelChoice
 from tasks.planning.only import choose_cells
 from tasks.planning.resolved import ResolvedSweep
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from nst.records import Batch, ModelRef
     from tasks.inputs.manifest_source import ManifestSource
     from tasks.inputs.weights import WeightsRef
+    from tasks.planning.memory import BatchMemory
     from tasks.planning.only import Listed
     from tasks.planning.training import PreparedTraining
     from tasks.root import Root
@@ -97,13 +100,13 @@ class PreparedSweep:
         return dict(self.resolved.weights)
 
     @property
-    def memory(self) -> tuple[float, float] | None:
-        """The memory of the largest batch and that of the device, in bytes; None where no kind was calibrated."""
-        needed = []
-        for config, cells in self.plan.largest_batches():
-            if measured := self.calibrations.get(rate_of(config)):
-                needed.append((measured.batch_bytes(cells * config.pixels), measured.device_bytes))
-        return max(needed, default=None)
+    def memory(self) -> BatchMemory | None:
+        """The memory of the largest batch; None where it is not known of any."""
+        found = (
+            batch_memory(config, cells, self.weights, self.calibrations, self.root.store)
+            for config, cells in self.plan.largest_batches()
+        )
+        return max(filter(None, found), key=lambda memory: memory.needed, default=None)
 
     @property
     def tried_out(self) -> bool:
@@ -139,10 +142,17 @@ class PreparedSweep:
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan, for `nst plan --json`."""
-        needed, there_is = self.memory or (None, None)
-        plan = self.plan.to_json()
+        memory, plan = self.memory, self.plan.to_json()
         remarks = [*plan["remarks"], *self.notes]
-        return {**plan, "remarks": remarks, "batch_memory_bytes": needed, "device_memory_bytes": there_is}
+        known = memory is not None and memory.there_is < math.inf
+        return {
+            **plan,
+            "remarks": remarks,
+            "batch_memory_bytes": memory.needed if memory else None,
+            "device_memory_bytes": memory.there_is if memory and known else None,
+            "pictures_at_one_time": memory.passes.together if memory and memory.passes else None,
+            "tile_side": memory.passes.tile if memory and memory.passes else None,
+        }
 
     def job(self, batch: Batch) -> Job:
         """Return the job of a batch."""

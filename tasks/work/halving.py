@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
+from nst.config.memory import PAIR, ROOM, SIDES
 from nst.config.method import PixelMethod
 from nst.config.optimizer import LbfgsConfig
 from nst.errors import InputError, OutOfMemory, TransientError
-from nst.losses.tiled import SIDES
 from nst.methods import stylize_batch
 from nst.methods.start import picture_size
 from tasks.work.workplace import memory_held, memory_of, return_freed_memory
@@ -34,10 +34,6 @@ Windows, of MPS, and of C++. For CUDA it has a class."""
 
 _ONEDNN_FAILS: Final = ("could not create a primitive", "could not create a memory")
 """What oneDNN, torch's library for convolutions on a CPU, says when memory is short."""
-
-
-ROOM: Final = 0.7
-"""Share of the memory that is free which a batch is planned to take."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -62,7 +58,7 @@ def stylize_in_memory(
     Raises:
         TransientError: The store of the weights did not answer.
     """
-    return _divided(requests, workspace.in_room(_room_for(requests, str(workspace.device))), on_step)
+    return _divided(requests, workspace, on_step)
 
 
 def _room_for(requests: Sequence[Request], device: str) -> float:
@@ -83,7 +79,7 @@ def _room_for(requests: Sequence[Request], device: str) -> float:
         if isinstance(request.config, PixelMethod) and isinstance(optimizer, LbfgsConfig):
             with contextlib.suppress(InputError):  # one whose size is refused takes nothing
                 width, height = picture_size(request)
-                remembered += optimizer.pairs(request.config.steps) * 24 * width * height  # two float32 pictures each
+                remembered += optimizer.pairs(request.config.steps) * PAIR * width * height
     return max(1.0, ROOM * (memory_of(device) + memory_held(device)) - remembered)
 
 
@@ -93,6 +89,8 @@ def _divided(
     """Return one result or error per request; a batch that does not fit is halved, and a picture cut."""
     if not requests:
         return []
+    if workspace.room:
+        workspace = workspace.in_room(_room_for(requests, str(workspace.device)))
     outcomes = _attempt(requests, workspace, on_step)
     if outcomes is not None:
         return outcomes

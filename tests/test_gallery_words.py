@@ -80,3 +80,15 @@ def test_the_last_vote_is_told_apart_from_the_pair_and_all_pairs_are_said_to_be_
         tab.key("u")
     assert tab.js("choices.votes.size") == 0
     tab.js("document.querySelector('#vote').close()")
+
+
+def test_a_cell_that_was_opened_from_the_plot_becomes_a_favourite(tab):
+    """A dot names its cell as a picture of the grid does, and is no picture."""
+    tab.open("view=plot&px=style_loss&py=content_loss", anew=True)
+    tab.js("document.querySelector('circle.dot').dispatchEvent(new MouseEvent('click'))")
+    tab.key("f", 70)
+    assert tab.js("document.querySelector('#star').getAttribute('aria-pressed')") == "true"
+    tab.key("f", 70)
+    assert tab.js("document.querySelector('#star').getAttribute('aria-pressed')") == "false"
+    tab.key("Escape", 27)
+    assert tab.js("document.querySelectorAll('circle.dot').length") == 7

@@ -92,3 +92,11 @@ def test_a_cell_that_was_opened_from_the_plot_becomes_a_favourite(tab):
     assert tab.js("document.querySelector('#star').getAttribute('aria-pressed')") == "false"
     tab.key("Escape", 27)
     assert tab.js("document.querySelectorAll('circle.dot').length") == 7
+
+
+def test_bytes_are_told_with_their_unit_at_the_lines_of_a_plot(tab):
+    tab.open(anew=True)
+    tab.js("METRICS.get('picture_bytes').values.forEach((v, i, all) => { all[i] = v && 6e8 + i * 5e7; })")
+    tab.open("view=plot&px=style_loss&py=picture_bytes&ly=0")
+    assert "800 MB" in tab.js("[...document.querySelectorAll('#main svg text')].map((node) => node.textContent)")
+    tab.open(anew=True)

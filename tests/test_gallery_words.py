@@ -100,3 +100,15 @@ def test_bytes_are_told_with_their_unit_at_the_lines_of_a_plot(tab):
     tab.open("view=plot&px=style_loss&py=picture_bytes&ly=0")
     assert "800 MB" in tab.js("[...document.querySelectorAll('#main svg text')].map((node) => node.textContent)")
     tab.open(anew=True)
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 420), (1300, 900)])
+def test_pictures_that_fill_the_width_leave_nothing_to_scroll_sideways(tab, width, height):
+    """Also where the bar that scrolls down takes some of the width."""
+    tab.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+    tab.open("x=style_weight&y=content", anew=True)
+    main = "document.querySelector('main')"
+    assert tab.js(f"{main}.scrollHeight > {main}.clientHeight")
+    assert tab.js(f"{main}.scrollWidth") == tab.js(f"{main}.clientWidth")
+    last = "[...document.querySelectorAll('.cell')].at(-1).getBoundingClientRect().right"
+    assert tab.js(f"{main}.clientWidth - {last}") < 80

@@ -96,18 +96,23 @@ class Tab:
 
 
 class _Chromium:
-    """The one Chromium of this process. Each profile is a browser context, which shares nothing with the others."""
+    """The one Chromium of this process. Each profile is a browser context, which shares nothing with the others.
+
+    Attributes:
+        folder: Where it keeps its files, which is among the arguments of each of its processes.
+    """
 
     def __init__(self):
         self.contexts = {}
         self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self.folder = self._folder.name
         self.process = subprocess.Popen(
-            [CHROMIUM, *FLAGS, f"--user-data-dir={self._folder.name}", "about:blank"],
+            [CHROMIUM, *FLAGS, f"--user-data-dir={self.folder}", "about:blank"],
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
         atexit.register(self.end)
-        port = Path(self._folder.name) / "DevToolsActivePort"
+        port = Path(self.folder) / "DevToolsActivePort"
         for _ in range(600):
             if port.exists() and len(lines := port.read_text().splitlines()) == 2:
                 self.host, self.path = f"ws://127.0.0.1:{lines[0]}", lines[1]
@@ -147,13 +152,18 @@ class _Chromium:
 _running = []
 
 
+def chromium():
+    """Return the browser of this process, which starts when it is first needed, and again when it has ended."""
+    if not _running or _running[-1].process.poll() is not None:
+        _running.append(_Chromium())
+    return _running[-1]
+
+
 @contextmanager
 def opened(page, profile):
-    """Give a tab for the page, a path, in the browser of this process, which starts when it is first needed.
+    """Give a tab for the page, a path, in the browser of this process.
 
     Whatever is kept under a profile, a name or a path, is there when the profile is opened again, and nowhere else.
     """
-    if not _running or _running[-1].process.poll() is not None:
-        _running.append(_Chromium())
-    with _running[-1].tab(page, profile) as tab:
+    with chromium().tab(page, profile) as tab:
         yield tab

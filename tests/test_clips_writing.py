@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from fractions import Fraction
+from types import SimpleNamespace
 
 import av
 import clip_files
@@ -15,6 +16,9 @@ from tasks.clips.preview import animated_preview, preview_frames
 from tasks.clips.probe import probe
 from tasks.clips.reading import frames
 from tasks.clips.writing import EXTENSIONS, write_clip
+from tasks.layout import copy_key
+from tasks.store.local import LocalStore
+from tasks.work.clip_copies import write_copies
 
 UNEVEN = [700, 711, 712, 740, 741, 797, 798, 799, 1000, 1500]
 
@@ -227,3 +231,18 @@ def test_a_preview_spans_the_clip_in_at_most_48_small_frames():
     info = probe(data, "preview")
     assert (info.frames, info.width, info.height) == (48, 256, 144)
     assert info.seconds[-1] == pytest.approx(235 / 24, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("uri", "copied"),
+    [("file:///in/town.mp4", False), ("s3://in/town.webm", False), ("file:///in/town.gif", True)]
+    + [(f"{protocol}://host/town.mp4", True) for protocol in ("http", "https")],
+)
+def test_a_content_that_no_page_may_ask_for_has_a_copy(uri, copied, tmp_path):
+    clip = SimpleNamespace(stills=False), SimpleNamespace(uri=uri)
+    times = {"times": range(3), "time_base": Fraction(1, 24), "end": 3, "numbers": range(3)}
+    source = SimpleNamespace(clip=SimpleNamespace(clip=clip[0], ref=clip[1], **times), frame=pictures(3).__getitem__)
+    store = LocalStore(tmp_path)
+    write_copies(store, source, "ab12", "mp4", [])
+    assert (store.head(copy_key("ab12", content=True)) is not None) == copied
+    assert store.head(copy_key("ab12")) is None

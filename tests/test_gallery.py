@@ -91,6 +91,7 @@ def test_the_policy_admits_our_script_and_no_other():
     digest = base64.b64encode(hashlib.sha256(page.texts["script#"].encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in policy
     assert "default-src 'none'" in policy
+    assert {"img-src 'self' data: file:", "media-src 'self' file:"} <= set(policy.split("; ")), "no other address"
     assert [part for part in policy.split("; ") if part.startswith("connect-src")] == ["connect-src 'self'"]
     assert "strict-dynamic" not in policy, "a page without news and losses loads no script"
     assert "'strict-dynamic'" in build_gallery([row("a")], title="t", page_uri=PAGE, run="7")

@@ -2,53 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 
-import numpy as np
 import pytest
 from axe_core_python.base import AXE_SCRIPT
-from browser import CHROMIUM, opened
-
-from nst.config import METHOD_CONFIGS
-from nst.pictures.images import encode, thumbnail
-from nst.records import OutputFormat
-from tasks.catalog import parameters
-from tasks.pages.gallery import build_gallery
+from browser import CHROMIUM
+from look import WEIGHTS, looked_at
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-
-CONTENTS, WEIGHTS = ("town", "sea", "hill"), (1.0, 10.0, 100.0)
 
 
 @pytest.fixture(scope="module")
 def tab(tmp_path_factory):
-    pytest.importorskip("websockets.sync.client")
-    root, rows, rng = tmp_path_factory.mktemp("root"), [], np.random.default_rng(0)
-    for folder in ("pictures", "gallery"):
-        (root / folder).mkdir()
-    for content in CONTENTS:
-        for weight in WEIGHTS:
-            config = METHOD_CONFIGS["gatys"](style_weight=weight)
-            cell_id = hashlib.sha256(repr((content, weight)).encode()).hexdigest()
-            row = {"cell_id": cell_id, "content_name": content, "style_name": "night", **parameters.flatten(config)}
-            if (content, weight) == ("hill", 100.0):
-                rows.append(row)
-                continue
-            if (content, weight) == ("hill", 10.0):
-                rows.append({**row, "error_class": "InputError", "error_message": "too small"})
-                continue
-            picture = rng.integers(0, 256, (240, 320, 3), dtype=np.uint8)
-            (root / "pictures" / f"{cell_id}.png").write_bytes(encode(picture, OutputFormat(), {}))
-            uri = f"file://{root}/pictures/{cell_id}.png"
-            row |= {"picture_uri": uri, "picture_width": 320, "picture_height": 240, "picture_bytes": 1_234_567}
-            row |= {"content_loss": weight, "style_loss": 1 / weight, "seconds": 12.5, "psnr_content": 20.0 + weight}
-            rows.append(row | {"style_weight_relative": weight * 2})
-    page = root / "gallery" / "index.html"
-    head = thumbnail(rng.integers(0, 256, (48, 64, 3), dtype=np.uint8))
-    page.write_text(build_gallery(rows, title="look", page_uri=str(page), contents={"town": head}), encoding="utf-8")
-    with opened(page, tmp_path_factory.mktemp("profile")) as found:
-        found.ids = [row["cell_id"] for row in rows]
+    with looked_at(tmp_path_factory) as found:
         yield found
 
 
@@ -248,36 +214,6 @@ def test_a_starred_cell_of_the_sorted_view_keeps_its_name(tab):
     assert tab.js(f"{cell}.querySelector('.star') !== null")
     assert tab.js(f"{cell}.querySelector('.rank').textContent") == "town"
     tab.js("annotate(0, {favourite: false})")
-
-
-def test_the_page_names_the_only_style_and_says_how_to_make_the_rest(tab):
-    tab.open()
-    assert tab.js("document.querySelector('#only').textContent") == "style night"
-    assert tab.js("document.querySelector('#news').textContent").startswith("Not finished: 1 cell is to do.")
-    assert tab.js("document.querySelector('#progress').hidden")
-
-
-def test_a_page_without_a_server_says_where_votes_are_seen(tab):
-    tab.open("view=ranking")
-    assert "nst gallery --serve" in tab.js("document.querySelector('main').textContent")
-
-
-def test_the_last_vote_is_told_apart_from_the_pair_and_all_pairs_are_said_to_be_compared(tab):
-    tab.open(anew=True)
-    tab.key("v")
-    asked = "document.querySelector('#asked').textContent"
-    assert tab.js("document.querySelector('#said').textContent") == ""
-    for _ in range(6):  # three pairs of weights of each of the two contents that are done
-        assert tab.js(asked) == "Which of the two is better?"
-        tab.key("1")
-    assert tab.js(asked).startswith("All 6 pairs are compared")
-    assert tab.js("document.querySelector('#said').textContent").startswith("Last vote: you chose style_weight=")
-    before = "document.querySelector('#said').compareDocumentPosition(document.querySelector('#sides'))"
-    assert tab.js(f"{before} & Node.DOCUMENT_POSITION_FOLLOWING")
-    for _ in range(6):
-        tab.key("u")
-    assert tab.js("choices.votes.size") == 0
-    tab.js("document.querySelector('#vote').close()")
 
 
 def axe(tab):

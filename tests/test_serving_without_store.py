@@ -1,4 +1,4 @@
-"""A page that is served while its bucket is gone: it says so once, and ends when it is asked to."""
+"""A page that is served while its bucket or its folder is gone: it says so once, and ends when it is asked to."""
 
 from __future__ import annotations
 
@@ -53,3 +53,21 @@ def test_a_bucket_that_is_gone_is_said_and_holds_nothing_up(tmp_path, s3, fault_
     assert said.count("votes and notes cannot be kept") == 1
     assert said.count("the page is not up to date") <= 1
     assert said.count("not in their tables yet") <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.process
+def test_what_is_sent_after_a_folder_was_moved_is_refused_and_kept_nowhere(tmp_path):
+    root = tmp_path / "root"
+    submitted(write_pictures(tmp_path), "one", root=str(root))
+    process, link = served(str(root))
+    try:
+        assert send(link) == (204, "")
+        root.rename(tmp_path / "moved")
+        assert send(link) == (502, f"file://{root} is gone (was it moved, or is its disk away?)")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        ended = process.ended()
+    assert ended.returncode == 0
+    assert f"votes and notes cannot be kept: file://{root} is gone" in ended.stderr
+    assert not root.exists()

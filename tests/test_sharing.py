@@ -27,6 +27,7 @@ from tasks.fsck.check import fsck
 from tasks.heartbeat import beating, running_sweeps
 from tasks.layout import page_folder
 from tasks.pages.live import JOINING, LivePage
+from tasks.planning.registration import register_sweep
 from tasks.root import Root, open_root
 from tasks.store import open_store
 from tasks.work.sharing import Sharing, group_of, has_claims
@@ -253,6 +254,7 @@ def test_without_create_only_writes_there_are_no_claims_and_it_is_said(folder, c
 def test_runs_that_share_a_sweep_follow_one_page(folder):
     """A page that is open knows one run by its id, and adds up what all of them tell it under this id."""
     prepared = planned(folder / "m.yaml", folder / "out")
+    register_sweep(prepared)
     news = folder / "out" / page_folder("shared", prepared.plan.sweep_id) / "live.js"
 
     def run_of_news():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +33,21 @@ for turn in range(10**6):
 
 def asides(root: Path) -> list[Path]:
     return [path for path in root.rglob("*") if path.name.startswith(ASIDE)]
+
+
+def test_a_root_that_was_there_and_is_gone_is_not_made_again(tmp_path: Path) -> None:
+    """A second root in its place would take what belongs to the first one, which was moved or whose disk is away."""
+    root = tmp_path / "disk" / "root"
+    store = LocalStore(root)
+    store.put("a/b", b"1")
+    root.parent.rename(tmp_path / "elsewhere")
+    for opened in (store, LocalStore(tmp_path / "elsewhere" / "root")):
+        shutil.rmtree(tmp_path / "elsewhere", ignore_errors=True)
+        with pytest.raises(UserError, match=r"root is gone \(was it moved, or is its disk away\?\)"):
+            opened.put("a/c", b"2")
+    assert not root.parent.exists()
+    root.mkdir(parents=True)
+    assert store.put("a/c", b"2")
 
 
 def test_importing_the_store_loads_no_client_library():

@@ -90,6 +90,7 @@ def _serve(
     stopping, choices = threading.Event(), Choices(served.catalog)
     with PageServer(served.store, port=port, choices=choices) as server:
         server.told = err.say
+        seen = _seen(opened, found)
         uri = _write(opened, found, names, run=_moment())
         server.home = uri.removeprefix(f"{opened.uri}/")
         out.say(f"page: {uri}")
@@ -98,7 +99,7 @@ def _serve(
             out.say(f"{server.link}  until Control-C")
             if shown:
                 webbrowser.open(server.link)
-            answering = _follow(root, names, found, server, stopping)
+            answering = _follow(root, names, seen, server, stopping)
             server.shutdown()
             _publish(choices, told=answering)
 
@@ -167,24 +168,25 @@ def _impatient(root: str, *, single_publisher: bool = False) -> Root:
 
 
 def _follow(
-    root: str, names: Sequence[str], sweeps: Sequence[SweepStatus], server: PageServer, stopping: threading.Event
+    root: str, names: Sequence[str], known: Sequence[object], server: PageServer, stopping: threading.Event
 ) -> bool:
     """Show what runs commit, and publish what pages send, until somebody stops; return whether it was published.
 
-    The page of several sweeps is written again whenever one of them has something new, or another one was submitted
-    that is meant by the names. The page of one sweep is written by its own run; when a sweep is submitted that has the
-    name of this one, its page becomes the one that is served.
+    The page of several sweeps is written again when a run of one of them begins or ends, or has something new of which
+    it does not tell the page, and when another sweep was submitted that is meant by the names. The page of one sweep is
+    written by its own run; when a sweep is submitted that has the name of this one, its page becomes the one that is
+    served.
 
     Args:
         root: The root as the user wrote it.
         names: Names of sweeps as the user wrote them; none for all.
-        sweeps: The sweeps that they mean now.
+        known: What the page was written with (`_seen`).
         server: Serves the page.
         stopping: Set when somebody stops.
     """
     from nst.errors import NstError
 
-    known, pause, failing, published = list(sweeps), 0.0, False, True
+    pause, failing, published = 0.0, False, True
     while not stopping.wait(max(_EVERY_S, pause)):
         began = time.monotonic()
         if server.choices:
@@ -194,9 +196,10 @@ def _follow(
         try:
             opened = _impatient(root)
             now = _chosen(opened, names, told=False)
-            if _is_new(opened, now, known):
+            seen = _seen(opened, now)
+            if seen != known and _is_ready(opened, now):
                 server.home = _write(opened, now, names, run=_moment()).removeprefix(f"{opened.uri}/")
-                known = now
+                known = seen
             failing = False
         except NstError as error:
             if not failing:
@@ -206,15 +209,23 @@ def _follow(
     return published
 
 
-def _is_new(root: Root, now: Sequence[SweepStatus], known: Sequence[SweepStatus]) -> bool:
-    """Return whether another page is to be shown."""
+def _seen(root: Root, sweeps: Sequence[SweepStatus]) -> list[object]:
+    """Return what the page of these sweeps is to be written again for: whatever its own runs do not tell it."""
+    from tasks.pages.news import followed
+
+    if len(sweeps) == 1:
+        return [sweeps[0].sweep_id]
+    told = followed(root, sweeps)
+    return [told.get(status.sweep_id, status) for status in sweeps]
+
+
+def _is_ready(root: Root, now: Sequence[SweepStatus]) -> bool:
+    """Return whether the page can be shown: that of one sweep is written by its run."""
     from tasks.layout import page_folder
 
     if len(now) > 1:
-        return list(now) != list(known)
+        return True
     (sweep,) = now
-    if sweep.sweep_id in {status.sweep_id for status in known} and len(known) == 1:
-        return False
     page = f"{page_folder(sweep.name, sweep.sweep_id)}/index.html"
     return not sweep.running or root.store.head(page) is not None  # its run is about to write it
 

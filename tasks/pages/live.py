@@ -16,10 +16,8 @@ The page is a convenience: whatever goes wrong with it is said once, and never h
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-import re
 import threading
 import time
 import uuid
@@ -28,7 +26,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from tasks.layout import PREVIEWS, page_folder
 from tasks.pages.contact_sheet import SheetCell, contact_sheet
 from tasks.pages.gallery import build_gallery, update_of
-from tasks.pages.report import GALLERY_CELLS, heads_of_plan, moments, news
+from tasks.pages.news import NEWS, head_of, news
+from tasks.pages.report import GALLERY_CELLS, heads_of_plan, moments
 from tasks.pages.rows import planned_rows, varying
 from tasks.pages.sheet import SHEET_CELLS, sheet_cell
 
@@ -54,9 +53,6 @@ _LEAVE_S: Final = 5.0
 
 JOINING: Final = 10
 """How often a run looks for the page that another one is about to write."""
-
-_FOLLOWED: Final = re.compile(r'nstLive\(\{"run": "([0-9a-f]{32})", "at": [0-9.]+, "ended": false\}')
-"""How `live.js` begins while a run writes it."""
 
 
 class LivePage:
@@ -142,8 +138,9 @@ class LivePage:
                     self._leaving.wait(self._every)
                     continue
                 if not written:
-                    self._refresh(ended=left)  # before the page, which asks for it
-                    self._write_page()
+                    if not self._prepared.root.store.head(f"{self._folder}/{NEWS}"):
+                        self._refresh(ended=left)  # before the page, which asks for it
+                    self._write_page()  # before further news, which make the page of an earlier run load itself anew
                     written = True
                 cost = self._refresh(ended=left)
                 if self._sheet and not left:  # at the end, the report draws it
@@ -157,12 +154,11 @@ class LivePage:
 
     def _found(self) -> bool:
         """Find the page that another run has written and still follows, and go on with it."""
-        with contextlib.suppress(FileNotFoundError):
-            news_of_other = self._prepared.root.store.get(f"{self._folder}/live.js").decode(errors="replace")
-            found = _FOLLOWED.match(news_of_other)
-            self._run_id = found[1] if found else self._run_id
-            return bool(found)
-        return False
+        head = head_of(self._prepared.root.store, self._folder)
+        if head is None or head.ended:
+            return False
+        self._run_id = head.run
+        return True
 
     def _write_page(self) -> None:
         """Write the page with everything that is known of its cells before the first one is made."""
@@ -198,7 +194,7 @@ class LivePage:
             self._lines[row["cell_id"]] = json.dumps(self._update(row), separators=(",", ":"), allow_nan=False)
         lines = ",".join(self._lines.values())
         text = news(self._run_id, time.time(), ",".join(running), lines, ended=ended)
-        self._prepared.root.store.put(f"{self._folder}/live.js", text.encode())
+        self._prepared.root.store.put(f"{self._folder}/{NEWS}", text.encode())
         if self._sheet:
             self._sheet.take(fresh)
         return time.monotonic() - began

@@ -11,6 +11,7 @@ from tasks.pages.contact_sheet import contact_sheet
 from tasks.pages.gallery import build_gallery
 from tasks.pages.heads import Heads, heads_of, inputs_of_plan, inputs_of_rows
 from tasks.pages.large_heads import LargeHeads, largest_of_plan, largest_of_rows, putting_into
+from tasks.pages.news import NEWS, followed, head_of, news
 from tasks.pages.rows import planned_rows, records, shown_rows, sweep_table, varying
 from tasks.pages.sheet import SHEET_CELLS, sheet_cell
 from tasks.pages.traces import traces
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tasks.planning.sweep import PreparedSweep
     from tasks.root import Root
     from tasks.status import SweepStatus
+    from tasks.store import Store
 
 _ELSEWHERE: Final = "export://"
 """Where a page lies that is not written below the root: its links are relative to it."""
@@ -72,7 +74,8 @@ def report(prepared: PreparedSweep, heads: Heads | None = None) -> Page:
     rows = planned_rows(prepared, GALLERY_CELLS)
     folder = page_folder(plan.name, plan.sweep_id)
     heads = heads or heads_of_plan(prepared)
-    return _write(root, plan.name, rows, heads, folder=folder, total=plan.total)
+    run = _run_to_follow(root.store, folder, rows)
+    return _write(root, plan.name, rows, heads, folder=folder, total=plan.total, run=run)
 
 
 def heads_of_plan(prepared: PreparedSweep) -> Heads:
@@ -92,7 +95,14 @@ def write_again(root: Root, name: str, sweep_id: str, total: int) -> Page:
     heads = heads_of(
         inputs_of_rows(rows), root.store, LargeHeads(putting_into(root.store, folder), largest_of_rows(rows))
     )
-    return _write(root, name, rows, heads, folder=folder, total=total)
+    run = _run_to_follow(root.store, folder, rows)
+    return _write(root, name, rows, heads, folder=folder, total=total, run=run)
+
+
+def _run_to_follow(store: Store, folder: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the last run of a sweep that is not done: an open page learns from its news of the run after it, too."""
+    head = head_of(store, folder) if any(row["picture_uri"] is None for row in rows) else None
+    return head.run if head else ""
 
 
 def page_elsewhere(
@@ -135,7 +145,8 @@ def write_together(root: Root, sweeps: Sequence[SweepStatus], folder: str, run: 
         root: The root.
         sweeps: In the order of the axis.
         folder: Prefix of the page (`tasks.layout.together_folder`).
-        run: What tells this page from those that were written before and may be open; "" if nobody follows it.
+        run: What tells this page from those that were written before and may be open; "" if nobody follows it. One that
+            is followed also reads the news of those sweeps that are being made.
     """
     names = [status.name for status in sweeps]
     rows: list[dict[str, Any]] = []
@@ -147,20 +158,31 @@ def write_together(root: Root, sweeps: Sequence[SweepStatus], folder: str, run: 
         rows += [{**row, "sweep": label} for row in found]
     put = putting_into(root.store, folder)
     heads = heads_of(inputs_of_rows(rows), root.store, LargeHeads(put, largest_of_rows(rows)))
+    follows = [f"{each}/{NEWS}" for each in followed(root, sweeps).values()] if run else []
     total = sum(status.total for status in sweeps)
     title = ", ".join(dict.fromkeys(names)) if len(names) <= 4 else f"{len(names)} sweeps"
     root.store.put(f"{folder}/{SHOWN_SWEEPS}", json.dumps([status.sweep_id for status in sweeps]).encode())
-    if run:
-        root.store.put(f"{folder}/live.js", news(run).encode())
-    return _write(root, title, rows, heads, folder=folder, total=total, run=run)
+    page = _write(root, title, rows, heads, folder=folder, total=total, run=run, follows=follows)
+    if run:  # after the page, which whoever has the one before open loads then
+        root.store.put(f"{folder}/{NEWS}", news(run).encode())
+    return page
 
 
 def _write(
-    root: Root, name: str, rows: list[dict[str, Any]], heads: Heads, *, folder: str, total: int, run: str = ""
+    root: Root,
+    name: str,
+    rows: list[dict[str, Any]],
+    heads: Heads,
+    *,
+    folder: str,
+    total: int,
+    run: str = "",
+    follows: Sequence[str] = (),
 ) -> Page:
-    store = root.store
-    uri, losses = store.url(f"{folder}/index.html"), traces(root.catalog, rows)
-    page = _made(root.catalog, name, rows, heads, uri=uri, total=total, run=run, has_traces=bool(losses))
+    store, catalog = root.store, root.catalog
+    uri, losses = store.url(f"{folder}/index.html"), traces(catalog, rows)
+    read = [store.url(key) for key in follows]
+    page = _made(catalog, name, rows, heads, uri=uri, total=total, run=run, follows=read, has_traces=bool(losses))
     store.put(f"{folder}/contact_sheet.jpg", page.contact_sheet)
     if losses:
         store.put(f"{folder}/traces.js", losses.encode())
@@ -177,6 +199,7 @@ def _made(
     uri: str,
     total: int,
     run: str = "",
+    follows: Sequence[str] = (),
     has_traces: bool = False,
 ) -> Page:
     """Return a page that will lie at `uri`, with `traces.js` beside it or not."""
@@ -199,24 +222,11 @@ def _made(
         large=heads.large,
         moments=moments(catalog, rows),
         run=run,
+        follows=follows,
         has_traces=has_traces,
     )
     done = table[table.picture_uri.notna()].head(_TABLE_ROWS)
     return Page(uri, text, records(done.reindex(columns=[*_TABLE_COLUMNS, *labels])), sheet)
-
-
-def news(run: str, at: float = 0.0, running: str = "", cells: str = "", *, ended: bool = False) -> str:
-    """Return what the script of an open page reads now and then (`gallery/live.js`).
-
-    Args:
-        run: What the page was written with.
-        at: When it was written, in seconds since 1970; 0 where no run promises to write again soon.
-        running: JSON of [id of a cell, step, all steps, steps that it has previews of], separated by commas.
-        cells: JSON of what became known of cells since the page was written (`gallery.update_of`), likewise.
-        ended: Whether nothing more will come.
-    """
-    head = json.dumps({"run": run, "at": round(at, 1), "ended": ended})
-    return f"nstLive({head},[{running}],[{cells}])\n"
 
 
 def moments(catalog: Catalog, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:

@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from nst.errors import NstError, UserError
-from nst.yaml.json_text import from_json
 from tasks.layout import PICTURES, PREVIEWS, THUMBNAILS
 from tasks.pages.choices import MOST_BYTES, read_said
+from tasks.pages.news import head_of
 from tasks.store.contract import check_key
 
 if TYPE_CHECKING:
@@ -126,15 +126,9 @@ class PageServer(ThreadingHTTPServer):
     @property
     def now(self) -> bytes:
         """JSON of the page that is to be shown now, and of the run that follows it, "" if none does."""
-        run = ""
-        try:
-            news = self.store.get(f"{self.home.rpartition('/')[0]}/live.js").decode()
-            head = from_json(news[news.index("(") + 1 : news.index("}") + 1])
-            silent = head["at"] and time.time() - head["at"] > _SILENCE_S
-            run = "" if head["ended"] or silent else str(head["run"])
-        except (OSError, NstError, ValueError, KeyError, TypeError):
-            pass  # no run has begun since the page was written, or its file is just being replaced
-        return json.dumps({"home": self.home, "run": run}).encode()
+        head = head_of(self.store, self.home.rpartition("/")[0])  # None: no run has begun since the page was written
+        going = head and not head.ended and not (head.at and time.time() - head.at > _SILENCE_S)
+        return json.dumps({"home": self.home, "run": head.run if head and going else ""}).encode()
 
     @property
     def hosts(self) -> tuple[str, str]:

@@ -46,7 +46,7 @@ class LocalStore:
     """A folder as a store.
 
     Args:
-        root: The folder; made with the first put.
+        root: The folder; made with the first put, and not again: one that is gone was moved, or its disk is away.
         patience: Limits of the retries after passing errors of network file systems.
     """
 
@@ -55,6 +55,7 @@ class LocalStore:
         self.uri = f"file://{self.root}".rstrip("/")
         self.emulates_create = False
         self._patience = patience or Patience()
+        self._was_there = os.path.isdir(self.root)
 
     def __repr__(self) -> str:
         return f"LocalStore({self.root!r})"
@@ -111,7 +112,7 @@ class LocalStore:
         with _translated("write", self.url(key)):
             if self._found(key) is not None and create:
                 return self._holds(path, data)
-            aside = _write_aside(os.path.dirname(path), data)
+            aside = self._write_aside(os.path.dirname(path), data)
             try:
                 if not create:
                     os.replace(aside, path)
@@ -122,6 +123,17 @@ class LocalStore:
                     os.unlink(aside)
             _sync_folder(os.path.dirname(path))
             return True
+
+    def _write_aside(self, folder: str, data: bytes) -> str:
+        try:
+            aside = _write_aside(folder, data)
+        except FileNotFoundError:
+            if self._was_there and not os.path.isdir(self.root):
+                raise UserError(f"{self.uri} is gone", hint="was it moved, or is its disk away?") from None
+            _make_folder(folder)
+            aside = _write_aside(folder, data)
+        self._was_there = True
+        return aside
 
     def _link(self, aside: str, path: str) -> bool:
         """Give the finished file its name; return False if the name is taken."""
@@ -265,11 +277,7 @@ def _write_aside(folder: str, data: bytes) -> str:
     """Write `data` to a new hidden file in `folder`, down to the disk, and return its path."""
     aside = os.path.join(folder, ASIDE + uuid.uuid4().hex)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-    try:
-        descriptor = os.open(aside, flags, 0o666)
-    except FileNotFoundError:
-        _make_folder(folder)
-        descriptor = os.open(aside, flags, 0o666)
+    descriptor = os.open(aside, flags, 0o666)
     try:
         with open(descriptor, "wb", buffering=0) as file:
             view = memoryview(data)

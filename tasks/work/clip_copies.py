@@ -24,10 +24,11 @@ _PLAYED: Final = frozenset({".m4v", ".mkv", ".mov", ".mp4", ".webm"})
 
 
 def write_copies(store: Store, source: ClipSource, digest: str, container: str, pictures: Iterable[np.ndarray]) -> None:
-    """Write a copy of a clip that is no MP4 file, and one of its content if that is no video file.
+    """Write a copy of a clip that is no MP4 file, and one of its content if that is no video file or lies on the web.
 
     Browsers show GIF and WebP as they please, without a way to a frame, and have no FFV1; of a content that is a folder
-    of stills they have nothing to play. A page that is opened from a folder cannot read files itself.
+    of stills they have nothing to play. A page that is opened from a folder cannot read files itself, and none asks
+    another address.
 
     Args:
         store: The objects of the root.
@@ -39,7 +40,7 @@ def write_copies(store: Store, source: ClipSource, digest: str, container: str, 
     if container != "mp4":
         _write(store, copy_key(digest), source, pictures)
     uri = "" if source.clip.clip.stills else source.clip.ref.uri
-    if PurePosixPath(uri.partition("?")[0]).suffix.lower() not in _PLAYED:
+    if uri.startswith(("http://", "https://")) or PurePosixPath(uri).suffix.lower() not in _PLAYED:
         _write(store, copy_key(digest, content=True), source, map(source.frame, source.clip.numbers))
 
 

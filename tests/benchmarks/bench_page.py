@@ -3,9 +3,10 @@
     python tests/benchmarks/bench_page.py [100 1000 10000 100000]
 
 The rows are synthetic: ten contents, ten styles and as many weights and seeds as are needed, with the columns of a row
-of `results`; all cells share one picture. The page is opened from a folder in headless Chromium with an empty profile.
-The first view is there when the first pictures have been drawn. Memory is that of the renderer's JavaScript and DOM
-after a collection, and the resident memory of its process. On a busy machine the processor time says more than seconds.
+of `results`; all cells share one picture. The page is opened from a folder in headless Chromium, which starts anew for
+each. The first view is there when the first pictures have been drawn. Memory is that of the JavaScript and DOM of the
+renderer after a collection, and the resident memory of its process. On a busy machine the processor time says more than
+seconds.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from browser import opened
+from browser import chromium, opened
 
 from nst.config import METHOD_CONFIGS
 from nst.pictures.images import thumbnail
@@ -63,11 +64,11 @@ def rows_of(count: int, root: Path) -> list[dict[str, object]]:
     return made
 
 
-def processes(profile: str) -> Iterator[Path]:
-    """Yield the folders below /proc of the browser that has this profile."""
+def processes() -> Iterator[Path]:
+    """Yield the folders below /proc of the processes of the browser."""
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if profile in (folder / "cmdline").read_text(encoding="utf-8", errors="replace"):
+            if chromium().folder in (folder / "cmdline").read_text(encoding="utf-8", errors="replace"):
                 yield folder
 
 
@@ -78,10 +79,10 @@ def resident_mb(process: Path) -> float:
     return int((process / "status").read_text(encoding="utf-8").split("VmRSS:")[1].split()[0]) / 1000
 
 
-def cpu_s(profile: str) -> float:
+def cpu_s() -> float:
     """Return the processor time that a browser has used, in seconds."""
     ticks = 0
-    for process in processes(profile):
+    for process in processes():
         fields = (process / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
@@ -105,11 +106,11 @@ def measure(count: int) -> None:
         with opened(page, root / "profile") as tab:
             tab.call("Page.navigate", url="about:blank")
             tab.call("Performance.enable")
-            began, before = time.perf_counter(), cpu_s(str(root))
+            began, before = time.perf_counter(), cpu_s()
             tab.call("Page.navigate", url=page.as_uri())
             tab.until("document.querySelector('.cell img')?.naturalWidth > 0")
             tab.js("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))")
-            seen, worked = time.perf_counter() - began, cpu_s(str(root)) - before
+            seen, worked = time.perf_counter() - began, cpu_s() - before
             nodes = tab.js("document.querySelectorAll('.cell').length")
             began = time.perf_counter()
             tab.type("#q", "weight=10")
@@ -118,7 +119,8 @@ def measure(count: int) -> None:
             tab.call("HeapProfiler.collectGarbage")
             found = {m["name"]: m["value"] for m in tab.call("Performance.getMetrics")["metrics"]}
             heap = found["JSHeapUsedSize"] / 1e6
-            resident = max(resident_mb(process) for process in processes(str(root)))
+            resident = max(resident_mb(process) for process in processes())
+        chromium().end()  # nothing of this page is counted for the next one
         size = len(text.encode()) / 1e6
         print(
             f"| {count:,} | {written:.2f} | {size:.1f} | {seen:.2f} | {worked:.2f} | {nodes} | {filtered:.2f} "

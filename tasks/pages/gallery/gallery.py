@@ -42,6 +42,7 @@ def build_gallery(
     large: Mapping[str, Mapping[str, str]] | None = None,
     moments: Mapping[str, Sequence[float]] | None = None,
     run: str = "",
+    follows: Sequence[str] = (),
     has_traces: bool = False,
 ) -> str:
     """Return the page as text, to be written as UTF-8.
@@ -60,10 +61,12 @@ def build_gallery(
         moments: When each frame of a clip is shown, in seconds of its content, by the cell's id. The frames of a clip
             without an entry are taken to follow each other evenly from 0.
         run: Id of the run that makes the pictures while the page is open: it then reads `live.js` beside it now and
-            then (`tasks.pages.live`). "" for a page that is finished.
+            then (`tasks.pages.news`). "" for a page that is finished.
+        follows: URIs of the news of further runs that the page reads then: of the sweeps that a page of several shows.
         has_traces: Whether `traces.js` lies beside the page (`tasks.pages.traces`).
     """
     data = {"run": run, "traces": has_traces, **tabulate(rows, page_uri, moments, growing=bool(run))}
+    data["follows"] = [relative(uri, page_uri) for uri in follows]
     data["previews"]["base"] = relative(previews_uri, page_uri)
     heads = {"content": contents or {}, "style": styles or {}}
     side = side_of_heads(sum(len(known) for known in heads.values()))

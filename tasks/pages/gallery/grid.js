@@ -54,7 +54,7 @@ function faultNode(i, fault, label) {
 
 // A cell of which something became known is drawn anew in its place.
 function redrawCell(i) {
-  const old = document.querySelector(`[data-cell="${CSS.escape(DATA.keys[i])}"]`);
+  const old = document.querySelector(`.cell[data-cell="${CSS.escape(DATA.keys[i])}"]`); // a plot has dots
   if (!old) return;
   if (running.has(i) && previewShown(i) !== null && old.querySelector("img")) { restep(old); return; }
   const node = cellOf(i, old.known, old.order, old.tell);

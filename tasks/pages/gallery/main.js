@@ -120,7 +120,7 @@ function start() {
   for (const key of ["lx", "ly"]) byId(key).addEventListener("change", (event) => change(key, event.target.checked ? "1" : "0"));
   byId("desc").addEventListener("change", (event) => change("desc", event.target.checked ? "1" : ""));
   byId("swap").addEventListener("click", () => { [state.x, state.y] = [state.y, state.x]; draw(); });
-  byId("reset").addEventListener("click", () => { history.replaceState(null, "", location.pathname + location.search); readState(); draw(); });
+  byId("reset").addEventListener("click", () => { Object.assign(state, { q: "", m: "", min: "", max: "", status: "", mark: "", filter: new Map() }); draw(); });
   byId("tools").addEventListener("submit", (event) => event.preventDefault());
   byId("theme").addEventListener("click", toggleTheme);
   byId("fold").addEventListener("click", toggleTools);

@@ -40,16 +40,19 @@ function hueOf(axis, i) {
   return `hsl(${240 - (240 * at) / (axis.values.length - 1)} 75% 55%)`;
 }
 
+// What stands at a line: bytes with their unit, since they have many digits; of other numbers the name says the unit.
+const tickOf = (scale, v) => (scale.unit === "B" ? amount(v, "B") : text(v));
+
 // The frame of a plot: its lines, numbers and names.
 function frameOf(across, up, names, [width, height], label) {
   const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": label });
   for (const v of across.ticks) {
     picture.append(svg("line", { x1: across.place(v), x2: across.place(v), y1: 20, y2: height - 60 }),
-      svg("text", { x: across.place(v), y: height - 42, "text-anchor": "middle" }, text(v)));
+      svg("text", { x: across.place(v), y: height - 42, "text-anchor": "middle" }, tickOf(across, v)));
   }
   for (const v of up.ticks) {
     picture.append(svg("line", { x1: 80, x2: width - 20, y1: up.place(v), y2: up.place(v) }),
-      svg("text", { x: 72, y: up.place(v) + 4, "text-anchor": "end" }, text(v)));
+      svg("text", { x: 72, y: up.place(v) + 4, "text-anchor": "end" }, tickOf(up, v)));
   }
   const scale = (one) => (one.log ? " (log)" : "");
   picture.append(svg("text", { x: width / 2, y: height - 14, "text-anchor": "middle" }, names[0] + scale(across)),
@@ -73,8 +76,8 @@ function renderPlot(cells) {
   const points = both.filter((i) => (!lx || x.values[i] > 0) && (!ly || y.values[i] > 0));
   if (!points.length) return [el("p", { class: "note" }, "No cell has both numbers.")];
   const [width, height] = [Math.max(360, byId("main").clientWidth - 40), Math.max(360, byId("main").clientHeight - 110)];
-  const across = scaleOf(points.map((i) => x.values[i]), 80, width - 20, lx);
-  const up = scaleOf(points.map((i) => y.values[i]), height - 60, 20, ly);
+  const across = { ...scaleOf(points.map((i) => x.values[i]), 80, width - 20, lx), unit: x.unit };
+  const up = { ...scaleOf(points.map((i) => y.values[i]), height - 60, 20, ly), unit: y.unit };
   const picture = frameOf(across, up, [named(x), named(y)], [width, height], `${y.label} against ${x.label}, ${points.length} cells`);
   const front = state.front ? frontOf(points, x, y) : [];
   if (front.length) picture.append(svg("polyline", { class: "front", points: front.map((i) => `${across.place(x.values[i])},${up.place(y.values[i])}`).join(" ") }));

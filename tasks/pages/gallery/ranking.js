@@ -92,8 +92,8 @@ function rankingTable(label, rows, nameOfItem) {
 function renderRanking(cells) {
   const inView = new Set(cells.map((i) => DATA.ids[i]));
   const votes = votesHere().filter((vote) => inView.has(vote.left_cell_id) && inView.has(vote.right_cell_id));
-  const none = keeping.token ? "There are no votes between these cells yet." : "There are no votes between these cells in this browser. Votes that are kept below the root are seen on the page that `nst gallery --serve` shows.";
-  if (!votes.length) return [el("p", { class: "note about" }, none), el("p", {}, el("button", { type: "button", onclick: startVote }, "Vote (v)"))];
+  const none = keeping.token ? ["There are no votes between these cells yet."] : ["There are no votes between these cells in this browser. Votes that are kept below the root are seen on the page that ", el("code", {}, "nst gallery --serve"), " shows."];
+  if (!votes.length) return [el("p", { class: "note about" }, ...none), el("p", {}, el("button", { type: "button", onclick: startVote }, "Vote (v)"))];
   const about = `${votes.length.toLocaleString()} blind ${votes.length === 1 ? "vote" : "votes"} between the cells in view, by the model of Bradley and Terry (1952; fitted as in Hunter 2004), a tie as half a win. A vote counts for a setting in which its two cells differ, whatever else they differ in.`;
   const found = [el("p", { class: "note about" }, about)];
   for (const axis of DATA.axes) {

@@ -95,7 +95,9 @@ def output(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _link(uri: str, page_uri: str) -> str | None:
-    return None if _is_sequence(uri) else relative(uri, page_uri)
+    """Return where a browser finds the clip beside the page; None for others, since a page asks no other address."""
+    elsewhere = isinstance(uri, str) and uri.startswith(("http://", "https://"))
+    return None if _is_sequence(uri) or elsewhere else relative(uri, page_uri)
 
 
 def _is_sequence(uri: Any) -> bool:

@@ -113,7 +113,7 @@ const votedPicture = (i, attributes) => el("img", { src: clipOf(i) ? DATA.thumbs
 
 function sidesOf([left, right]) {
   if (!state.wipe) {
-    const figure = (i, name) => el("figure", {}, votedPicture(i, { alt: `Picture ${name}` }), el("figcaption", {}, name));
+    const figure = (i, name) => el("figure", { style: DATA.shapes[i] ? `--ratio: ${DATA.shapes[i]}` : null }, votedPicture(i, { alt: `Picture ${name}` }), el("figcaption", {}, name));
     return el("div", { class: "show" }, figure(left, "1"), figure(right, "2"));
   }
   const top = votedPicture(left, { alt: "Picture 1", class: "top", style: "clip-path: inset(0 50% 0 0)" });
@@ -159,7 +159,7 @@ function drawVote() {
   const asked = el("p", { id: "asked" }, compared < pairs ? "Which of the two is better?" : `${all} compared; more votes make the ranking surer.`);
   const said = el("p", { id: "said", role: "status" }, voting.last ? `Last vote: ${revealed(voting.last)}` : "");
   const sides = el("div", { id: "sides", tabindex: -1 }, sidesOf(voting.pair));
-  dialog.replaceChildren(bar, said, sides, answers, asked);
+  dialog.replaceChildren(bar, said, sides, asked, answers);
   sides.focus({ preventScroll: true });
 }
 

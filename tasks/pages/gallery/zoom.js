@@ -23,6 +23,7 @@ function applyLook() {
   const keep = (at) => Math.min(0, Math.max(1 - look.scale, at));
   [look.x, look.y] = [keep(look.x), keep(look.y)];
   for (const node of lookedAt()) {
+    if (naturalOf(node)) node.closest("figure")?.style.setProperty("--ratio", naturalOf(node) / (node.naturalHeight || node.videoHeight));
     node.style.transform = look.scale === 1 ? "" : `translate(${100 * look.x}%, ${100 * look.y}%) scale(${look.scale})`;
     node.classList.toggle("pixels", look.scale > 1 && pixelsOf(node) >= 2);
   }

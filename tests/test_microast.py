@@ -112,7 +112,7 @@ def test_a_large_picture_in_tiles_is_the_picture_in_one_piece(shared_data: Path)
     picture = resize(decode((shared_data / "images/content/golden_gate.jpg").read_bytes()), 320)
     described = network.describe_style(rgb(shared_data / "images/style/the_scream.jpg", 64))
 
-    def paint(tile: np.ndarray) -> Tensor:
+    def paint(tile: np.ndarray, _: object = None) -> Tensor:
         image = torch.from_numpy(tile[None].copy()).permute(0, 3, 1, 2) / 255.0
         return network(image, [[(described, 1.0)]])
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from nst.config.feedforward import FeedforwardConfig
 from nst.config.training import refuse_to_paint
@@ -29,14 +30,16 @@ from nst.pictures.metrics import CONSTANT
 from nst.workspace import Stylized
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
     from nst.errors import NstError
     from nst.methods.descent import OnStep
     from nst.networks import Network
+    from nst.networks.network import Part
     from nst.networks.norm import Statistics
+    from nst.networks.tiling import Tile
     from nst.workspace import FrameBefore, Request, Workspace
 
 
@@ -114,8 +117,6 @@ def _unfit_picture(request: Request, network: Network) -> InputError | None:
     too_large = f"{found}, more than tile {config.tile} allows"
     if network.margin is None:
         return InputError(too_large, hint=f"a {network.family} cannot work in tiles: lower size or raise tile")
-    if request.content_mask is not None:
-        return InputError(too_large, hint="masks cannot be cut into tiles: lower size or raise tile")
     return None
 
 
@@ -207,24 +208,33 @@ class _Pass:
         return self.workspace.shots.get(key, compute)
 
     def _tiled(self, index: int, content: np.ndarray) -> np.ndarray:
-        by_pixel = self.config.color not in WHOLE
+        request, by_pixel = self.requests[index], self.config.color not in WHOLE
+        if request.content_mask and self.config.network.KNOWS != "any":
+            photograph_13HW = self._tensor(content[None])
 
-        def apply(tile: np.ndarray) -> Tensor:
-            return self._apply([index], tile[None], colored=by_pixel)
+            def paint(part: Request) -> Tensor:
+                return self._tensor(self._in_tiles(index, part, content, colored=False)[None])
 
-        side = self.config.tile // self.network.factor
-        image = run_in_tiles(self.network, apply, content, side, self.config.tile_statistics)
+            return _array(self._by_region(index, photograph_13HW, paint))
+        image = self._in_tiles(index, request, content, colored=by_pixel)
         if by_pixel or self.network.factor > 1:
             return image
-        colored_13HW = self._colored(self._tensor(image[None]), self._tensor(content[None]))
-        finished_HW3: np.ndarray = to_arrays(to_bytes(colored_13HW))[0]
-        return finished_HW3
+        return _array(self._colored(self._tensor(image[None]), self._tensor(content[None])))
 
-    def _apply(self, indices: Sequence[int], contents_BHW3: np.ndarray | None, *, colored: bool = True) -> Tensor:
-        """Return the pictures of the requests with these indices, (B, 3, H, W); values not finite become 0.
+    def _in_tiles(self, index: int, request: Request, content: np.ndarray, *, colored: bool) -> np.ndarray:
+        """Return the picture that the network makes of a request, which stands for the cell with this index."""
 
-        They have the colours that the settings ask for unless `colored` is false.
-        """
+        def apply(seen: np.ndarray, tile: Tile | None) -> Tensor:
+            photograph_13HW = self._tensor(seen[None])
+            picture_13HW = self._paint([index], [request], photograph_13HW, tile)
+            return self._colored(picture_13HW, photograph_13HW) if colored else picture_13HW
+
+        side, masked = self.config.tile // self.network.factor, bool(request.content_mask)
+        calls = len(self._mixes([request])[0]) if masked and self.config.network.KNOWS == "any" else 1
+        return run_in_tiles(self.network, apply, content, side, self.config.tile_statistics, calls=calls)
+
+    def _apply(self, indices: Sequence[int], contents_BHW3: np.ndarray | None) -> Tensor:
+        """Return the pictures of the requests with these indices, (B, 3, H, W); values not finite become 0."""
         if contents_BHW3 is None:
             return self._paint(indices, [self.requests[index] for index in indices], None)
         photographs_B3HW = self._tensor(contents_BHW3)
@@ -233,27 +243,48 @@ class _Pass:
             if len(indices) > 1:  # one by one, since each request has regions of its own
                 pairs = zip(indices, contents_BHW3, strict=True)
                 return torch.cat([self._apply([index], content_HW3[None]) for index, content_HW3 in pairs])
-            return self._by_region(indices[0], photographs_B3HW)
+            return self._by_region(
+                indices[0], photographs_B3HW, lambda part: self._paint(indices, [part], photographs_B3HW)
+            )
         pictures_B3HW = self._paint(indices, [self.requests[index] for index in indices], photographs_B3HW)
-        return self._colored(pictures_B3HW, photographs_B3HW) if colored else pictures_B3HW
+        return self._colored(pictures_B3HW, photographs_B3HW)
 
-    def _by_region(self, index: int, photograph_13HW: Tensor) -> Tensor:
-        """Return the picture of a request with masks, put together from one pass of the network for each blend."""
+    def _by_region(self, index: int, photograph_13HW: Tensor, paint: Callable[[Request], Tensor]) -> Tensor:
+        """Return the picture of a request with masks, put together from a picture of each blend of its styles.
+
+        Args:
+            index: Number of the request.
+            photograph_13HW: Its photograph.
+            paint: Returns the picture of a request that has the styles of some regions alone.
+        """
         painted_13HW, covered_11HW = torch.zeros_like(photograph_13HW), torch.zeros_like(photograph_13HW[:, :1])
         for part, shares_HW in painted_regions(self.requests[index], self.size):
             shares_11HW = torch.from_numpy(shares_HW).to(photograph_13HW)[None, None]
-            painted_13HW = painted_13HW + shares_11HW * self._paint([index], [part], photograph_13HW)
+            painted_13HW = painted_13HW + shares_11HW * paint(part)
             covered_11HW = covered_11HW + shares_11HW
         painted_13HW = torch.where(covered_11HW > 0.0, painted_13HW / covered_11HW, photograph_13HW)
         colored_13HW = self._colored(painted_13HW, photograph_13HW)
         # The photograph is put back last, so that it keeps every value where there is no style.
         return torch.lerp(photograph_13HW, colored_13HW.clamp(0.0, 1.0), covered_11HW.clamp_max(1.0))
 
-    def _paint(self, indices: Sequence[int], requests: Sequence[Request], photographs_B3HW: Tensor | None) -> Tensor:
-        """Return the pictures that the network makes of requests, which stand for the cells with these indices."""
+    def _paint(
+        self,
+        indices: Sequence[int],
+        requests: Sequence[Request],
+        photographs_B3HW: Tensor | None,
+        tile: Tile | None = None,
+    ) -> Tensor:
+        """Return the pictures that the network makes of requests, which stand for the cells with these indices.
+
+        Args:
+            indices: Numbers of the cells.
+            requests: What is painted.
+            photographs_B3HW: Their photographs, or `tile` of them; None where the network needs none.
+            tile: None for whole photographs, of the size of the pictures or shrunk.
+        """
         bfloat16 = self.config.precision == "bfloat16"
         with torch.autocast(self.workspace.device.type, torch.bfloat16, enabled=bfloat16):
-            painting = self._painting(requests, photographs_B3HW)  # it encodes the styles
+            painting = self._painting(requests, photographs_B3HW, tile)  # it encodes the styles
             pictures_B3HW = self.network.paint(painting).to(self.dtype)
         finite_B = pictures_B3HW.isfinite().flatten(1).all(1).tolist()
         self.broken |= {index for index, finite in zip(indices, finite_B, strict=True) if not finite}
@@ -268,21 +299,41 @@ class _Pass:
             return pictures_B3HW
         return FINISHES[self.config.color](pictures_B3HW.clamp(0.0, 1.0), photographs_B3HW)
 
-    def _painting(self, requests: Sequence[Request], photographs_B3HW: Tensor | None) -> Painting:
+    def _painting(self, requests: Sequence[Request], photographs_B3HW: Tensor | None, tile: Tile | None) -> Painting:
         """Return what the network is to paint, with only those styles and masks that its family looks at."""
         (width, height), knows = self.size, self.config.network.KNOWS
         configs = configs_of(requests, FeedforwardConfig)
         alphas = torch.tensor([config.alpha for config in configs]).view(-1, 1, 1, 1)
-        long_side = max(self.size) * self.config.style_scale
         return Painting(
             (height, width),
             photographs_B3HW,
             [config.seed for config in configs],
             rows=[_rows(request, self.network.styles) for request in requests] if knows == "many" else (),
-            mixes=[self.mixer.mix(request, self.size, long_side) for request in requests] if knows == "any" else (),
+            mixes=self._mixes(requests, photographs_B3HW, tile) if knows == "any" else (),
             masks=self._masks(requests) if self.config.masks == "content" else None,
             alpha=alphas.to(self.workspace.device, self.dtype),
         )
+
+    def _mixes(
+        self, requests: Sequence[Request], photographs_B3HW: Tensor | None = None, tile: Tile | None = None
+    ) -> list[list[Part]]:
+        """Return the styles of each request with their shares, of those positions that the photographs show."""
+        long_side = max(self.size) * self.config.style_scale
+        mixes = [self.mixer.mix(request, self.size, long_side) for request in requests]
+        if photographs_B3HW is None or photographs_B3HW.shape[2:] == self.size[::-1]:
+            return mixes
+        step = self.network.multiple
+        rows, columns = (-(-side // step) for side in photographs_B3HW.shape[2:])
+
+        def shown(share: float | Tensor) -> float | Tensor:
+            if not isinstance(share, torch.Tensor):
+                return share
+            if tile is None:
+                return functional.adaptive_avg_pool2d(share, (rows, columns))
+            (top, _), (left, _) = tile.outer
+            return share[:, :, top // step : top // step + rows, left // step : left // step + columns]
+
+        return [[(style, shown(share)) for style, share in parts] for parts in mixes]
 
     def _masks(self, requests: Sequence[Request]) -> Tensor:
         masks = [request.content_mask for request in requests]
@@ -291,6 +342,12 @@ class _Pass:
 
     def _tensor(self, arrays_BHW3: np.ndarray) -> Tensor:
         return to_tensor(arrays_BHW3, self.workspace.device, self.dtype)
+
+
+def _array(picture_13HW: Tensor) -> np.ndarray:
+    """Return a picture as HWC uint8."""
+    array_HW3: np.ndarray = to_arrays(to_bytes(picture_13HW))[0]
+    return array_HW3
 
 
 def blend(image_HW3: np.ndarray, before: FrameBefore, share: float) -> np.ndarray:

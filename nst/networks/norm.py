@@ -6,6 +6,7 @@ Shape letters: B images, C channels, H rows, W columns, S styles.
 from __future__ import annotations
 
 import contextlib
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,6 +14,12 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    Statistics = tuple[Tensor, Tensor]
+    """Mean and variance of every channel, shape (1 or B, C, 1, 1) each."""
+
+    Watch = Callable[[Tensor, Tensor | None], None]
+    """Takes features, (B, C, H, W), and the weights of their positions, (B, 1, H, W); None for equal weights."""
 
 
 class InstanceNorm(nn.Module):
@@ -24,9 +31,9 @@ class InstanceNorm(nn.Module):
         epsilon: Number added to the variance.
 
     Attributes:
-        fixed: (mean, variance) to use instead of the statistics of the input, shape (1 or B, C, 1, 1) each; None to use
-            those of the input.
-        watch: Called with every input before it is normalised; None for nothing.
+        fixed: Gives (mean, variance) to use instead of the statistics of the input, call by call, each of shape
+            (1 or B, C, 1, 1); None to use those of the input.
+        watch: Called with every input before it is normalised, and with the weights of its positions; None for nothing.
 
     Source:
         Ulyanov, Vedaldi & Lempitsky 2016, "Instance normalization", eq. 2, with the statistics of the image at test
@@ -39,8 +46,8 @@ class InstanceNorm(nn.Module):
         self.epsilon = epsilon
         self.scale = nn.Parameter(torch.ones(styles, channels))
         self.shift = nn.Parameter(torch.zeros(styles, channels))
-        self.fixed: tuple[Tensor, Tensor] | None = None
-        self.watch: Callable[[Tensor], None] | None = None
+        self.fixed: Iterator[Statistics] | None = None
+        self.watch: Watch | None = None
 
     def forward(self, x_BCHW: Tensor, rows_BS: Tensor | None = None) -> Tensor:
         """Return the normalised features.
@@ -69,8 +76,8 @@ class Whitening(nn.Module):
     def __init__(self, *, epsilon: float = 1e-5) -> None:
         super().__init__()
         self.epsilon = epsilon
-        self.fixed: tuple[Tensor, Tensor] | None = None
-        self.watch: Callable[[Tensor], None] | None = None
+        self.fixed: Iterator[Statistics] | None = None
+        self.watch: Watch | None = None
 
     def forward(self, x_BCHW: Tensor, shares_B1HW: Tensor | None = None) -> Tensor:
         """Return features of mean 0 and variance 1 over the positions that `shares_B1HW` weights (`statistics`)."""
@@ -80,15 +87,12 @@ class Whitening(nn.Module):
 Norm = InstanceNorm | Whitening
 """A norm whose statistics can be fixed from outside."""
 
-Statistics = tuple[Tensor, Tensor]
-"""Mean and variance of every channel, shape (1 or B, C, 1, 1) each."""
-
 
 def normalise(norm: Norm, x_BCHW: Tensor, shares_B1HW: Tensor | None = None) -> Tensor:
     """Return (x - mean) / sqrt(variance + epsilon), with the fixed statistics of the norm if it has any."""
     if norm.watch is not None:
-        norm.watch(x_BCHW)
-    mean_BC11, variance_BC11 = norm.fixed or statistics(x_BCHW, shares_B1HW)
+        norm.watch(x_BCHW, shares_B1HW)
+    mean_BC11, variance_BC11 = statistics(x_BCHW, shares_B1HW) if norm.fixed is None else next(norm.fixed)
     scale_BC11 = (variance_BC11 + norm.epsilon).rsqrt()
     return ((x_BCHW - mean_BC11) * scale_BC11).to(x_BCHW.dtype)
 
@@ -126,11 +130,12 @@ def joint_statistics(network: nn.Module, apply: Callable[[], object]) -> list[St
         (sequence-level global feature sharing). Differs: one pass, in which each norm already uses what it holds.
     """
     held = norms(network)
+    found: dict[Norm, Statistics] = {}
     try:
         for norm in held:
-            norm.watch = _holds(norm)
+            norm.watch = _holds(norm, found)
         apply()
-        return [norm.fixed for norm in held if norm.fixed is not None]
+        return [found[norm] for norm in held if norm in found]
     finally:
         for norm in held:
             norm.fixed = norm.watch = None
@@ -142,21 +147,23 @@ def held_statistics(network: nn.Module, found: Sequence[Statistics]) -> Iterator
     held = norms(network)
     try:
         for norm, statistics_of_norm in zip(held, found, strict=True):
-            norm.fixed = statistics_of_norm
+            norm.fixed = repeat(statistics_of_norm)
         yield
     finally:
         for norm in held:
             norm.fixed = None
 
 
-def _holds(norm: Norm) -> Callable[[Tensor], None]:
-    """Return a function that fixes a norm's statistics to those over all images of its input."""
+def _holds(norm: Norm, found: dict[Norm, Statistics]) -> Watch:
+    """Return a function that fixes a norm's statistics to those over all images of its input, and notes them."""
 
-    def hold(x_BCHW: Tensor) -> None:
+    def hold(x_BCHW: Tensor, shares_B1HW: Tensor | None) -> None:
+        del shares_B1HW
         mean_BC11, variance_BC11 = statistics(x_BCHW)
         mean_1C11 = mean_BC11.mean(0, keepdim=True)
         # The mean of squares less the square of the mean: images have equally many positions.
         spread_1C11 = (mean_BC11 - mean_1C11).square().mean(0, keepdim=True)
-        norm.fixed = mean_1C11, variance_BC11.mean(0, keepdim=True) + spread_1C11
+        found[norm] = mean_1C11, variance_BC11.mean(0, keepdim=True) + spread_1C11
+        norm.fixed = repeat(found[norm])
 
     return hold

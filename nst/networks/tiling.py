@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nst.networks.network import Network
-    from nst.networks.norm import Norm
+    from nst.networks.norm import Norm, Statistics
 
-    Apply = Callable[[np.ndarray], Tensor]
-    """Runs the network on an HWC uint8 picture and returns its picture in [0, 1], shape (1, 3, factor H, factor W)."""
+    Apply = Callable[[np.ndarray, "Tile | None"], Tensor]
+    """Runs the network on an HWC uint8 picture and returns its picture in [0, 1], shape (1, 3, factor H, factor W). The
+    picture is a tile of the whole one, or with None the whole one, shrunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ def run_in_tiles(
     picture_HW3: np.ndarray,
     side: int,
     gather: Literal["exact", "scaled"] = "exact",
+    *,
+    calls: int = 1,
 ) -> np.ndarray:
     """Return the picture that the network makes of a picture of any size, HWC uint8, `network.factor` times as large.
 
@@ -77,6 +81,7 @@ def run_in_tiles(
         picture_HW3: uint8 picture.
         side: Side in pixels of the tiles of this picture with their margins.
         gather: Where the statistics of the norms come from: the whole picture, or the picture shrunk to one tile.
+        calls: How often a pass goes through each norm, each time with other weights of the positions.
     """
     tiles = list(plan_tiles(picture_HW3.shape[0], picture_HW3.shape[1], side, network))
     rows, columns = (network.factor * size for size in picture_HW3.shape[:2])
@@ -84,12 +89,12 @@ def run_in_tiles(
     try:
         if gather == "exact":
             for norm in norms(network):
-                norm.fixed = _gather(norm, apply, picture_HW3, tiles)
+                norm.fixed = cycle(_gather(norm, apply, picture_HW3, tiles, calls))
         else:
             _fix_from_small(network, apply, picture_HW3, side)
         for tile in tiles:
             (top, bottom), (left, right) = ((network.factor * place for place in places) for places in tile.inner)
-            result_HW3[top:bottom, left:right] = to_arrays(to_bytes(tile.keep(apply(tile.cut(picture_HW3)))))[0]
+            result_HW3[top:bottom, left:right] = to_arrays(to_bytes(tile.keep(apply(tile.cut(picture_HW3), tile))))[0]
     finally:
         for norm in norms(network):
             norm.fixed = norm.watch = None
@@ -123,42 +128,49 @@ class _SeenError(Exception):
     """Ends a pass of the network once the watched norm has its input; the rest of the pass is not needed."""
 
 
-def _gather(norm: Norm, apply: Apply, picture_HW3: np.ndarray, tiles: list[Tile]) -> tuple[Tensor, Tensor]:
-    """Return the mean and variance of a norm's input over the whole picture."""
-    count, sums, dtype = 0, None, torch.float32
+def _gather(norm: Norm, apply: Apply, picture_HW3: np.ndarray, tiles: list[Tile], calls: int) -> list[Statistics]:
+    """Return the mean and variance of a norm's input over the whole picture, of each of its calls in a pass."""
+    totals: list[Tensor] = []  # of each call, the sums of weights, weighted values and their squares: shape (3, 1, C)
+    dtype = torch.float32
     for tile in tiles:
         seen: list[Tensor] = []
 
-        def watch(features_1CHW: Tensor, seen: list[Tensor] = seen) -> None:
-            seen.append(features_1CHW)
-            raise _SeenError
+        def watch(
+            features_1CHW: Tensor, shares_11HW: Tensor | None, seen: list[Tensor] = seen, tile: Tile = tile
+        ) -> None:
+            kept_1CHW = tile.keep(features_1CHW).double()
+            weights = torch.ones_like(kept_1CHW[:, :1]) if shares_11HW is None else tile.keep(shares_11HW).double()
+            weighted_1CHW = weights * kept_1CHW
+            parts = weights.expand_as(kept_1CHW), weighted_1CHW, weighted_1CHW * kept_1CHW
+            seen.append(torch.stack([part.sum((2, 3)) for part in parts]))
+            nonlocal dtype
+            dtype = torch.float64 if features_1CHW.dtype == torch.float64 else torch.float32
+            if len(seen) == calls:
+                raise _SeenError
 
         norm.watch = watch
         try:
-            apply(tile.cut(picture_HW3))
+            apply(tile.cut(picture_HW3), tile)
         except _SeenError:
             pass
         finally:
             norm.watch = None
-        if seen[0].dtype == torch.float64:
-            dtype = torch.float64
-        kept_1CHW = tile.keep(seen[0]).double()
-        part = torch.stack([kept_1CHW.sum((2, 3)), kept_1CHW.square().sum((2, 3))])
-        sums = part if sums is None else sums + part
-        count += kept_1CHW.shape[2] * kept_1CHW.shape[3]
-    assert sums is not None
-    mean_1C, square_1C = sums / count
-    variance_1C = (square_1C - mean_1C.square()).clamp_min(0.0)
-    return mean_1C[:, :, None, None].to(dtype), variance_1C[:, :, None, None].to(dtype)
+        totals = [total + part for total, part in zip(totals, seen, strict=True)] if totals else seen
+    found = []
+    for weight_1C, sum_1C, squares_1C in totals:
+        mean_1C = sum_1C / weight_1C
+        variance_1C = (squares_1C / weight_1C - mean_1C.square()).clamp_min(0.0)
+        found.append((mean_1C[:, :, None, None].to(dtype), variance_1C[:, :, None, None].to(dtype)))
+    return found
 
 
 def _fix_from_small(network: Network, apply: Apply, picture_HW3: np.ndarray, side: int) -> None:
     """Fix the statistics of every norm to those of the picture shrunk to the size of one tile."""
     height, width = picture_HW3.shape[:2]
     scale = min(1.0, side / math.sqrt(height * width))
-    found: dict[Norm, tuple[Tensor, Tensor]] = {}
-    for norm in norms(network):
-        norm.watch = lambda features, norm=norm: found.__setitem__(norm, statistics(features))
-    apply(resize_to(picture_HW3, max(1, round(width * scale)), max(1, round(height * scale))))
-    for norm in norms(network):
-        norm.watch, norm.fixed = None, found[norm]
+    found: dict[Norm, list[Statistics]] = {norm: [] for norm in norms(network)}
+    for norm, own in found.items():
+        norm.watch = lambda features, shares, own=own: own.append(statistics(features, shares))
+    apply(resize_to(picture_HW3, max(1, round(width * scale)), max(1, round(height * scale))), None)
+    for norm, own in found.items():
+        norm.watch, norm.fixed = None, cycle(own)

@@ -226,3 +226,21 @@ def test_a_row_of_a_still_holds_no_settings_of_clips(folder):
     assert made["clip"]["video_steps"] == 2
     assert made["waves"]["temporal_weight"] is None
     assert made["waves"]["video_steps"] is None
+
+
+def test_stills_follow_each_other_by_the_numbers_in_their_names(folder):
+    """As programs write them that do not pad numbers: 10 comes after 9, and not after 1."""
+    (folder / "seq").mkdir()
+    for number in reversed(range(12)):
+        write(folder / f"seq/f{number}.png", np.full((HEIGHT, WIDTH, 3), 20 * number, np.uint8))
+    prepared = plan(folder, (STYLED + GATYS).replace("clip/", "seq/"))
+    ref = prepared.plan.cells.contents[0].clip
+    assert [Path(still.uri).stem for still in ref.stills] == [f"f{number}" for number in range(12)]
+
+
+def test_a_question_mark_in_a_local_name_is_no_query(folder):
+    (folder / "?x=1.mp4").write_bytes(clip(times=range(3)))
+    prepared = plan(folder, (STYLED + GATYS).replace("clip/", "'?x=1.mp4'"))
+    assert prepared.plan.cells.contents[0].clip.stills == ()
+    with pytest.raises(ManifestError, match="is a clip, expected a still"):
+        plan(folder, (STYLED + GATYS).replace("{video: clip/}", "'?x=1.mp4'"))

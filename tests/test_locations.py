@@ -29,6 +29,13 @@ def test_a_local_path_is_taken_literally(name):
     assert parse_location(f"file:///{name}").path == f"/{name}"
 
 
+def test_an_ending_is_that_of_the_name_without_the_query_of_a_link():
+    assert parse_location("https://host/A.PNG?clip=b.mp4#c.gif").ending == ".png"
+    assert parse_location("s3://bucket/a?b.MP4").ending == ".mp4"
+    assert parse_location("a.b?c=d.webm").ending == ".webm"
+    assert parse_location("https://host/a.d/b").ending == ""
+
+
 def test_a_protocol_is_known_in_any_case():
     assert parse_location("S3://Bucket/Key") == Location("s3", "Bucket/Key")
     assert str(parse_location("HTTPS://host/A.png")) == "https://host/A.png"

@@ -78,11 +78,20 @@ class Location:
         return self.path.partition("/")[2]
 
     @property
+    def bare(self) -> str:
+        """The path; of a link, without its query."""
+        return re.split("[?#]", self.path, maxsplit=1)[0] if self.scheme in WEB_SCHEMES else self.path
+
+    @property
+    def ending(self) -> str:
+        """The ending of the name with its dot, such as `.png`, in small letters."""
+        return posixpath.splitext(self.bare)[1].lower()
+
+    @property
     def folder(self) -> Location:
         """The folder that it lies in; of a link, without its query."""
-        path = re.split("[?#]", self.path, maxsplit=1)[0] if self.scheme in WEB_SCHEMES else self.path
-        folder, slash, _ = path.rpartition("/")
-        return Location(self.scheme, folder or (slash if self.is_local else path) or ".")
+        folder, slash, _ = self.bare.rpartition("/")
+        return Location(self.scheme, folder or (slash if self.is_local else self.bare) or ".")
 
     def __str__(self) -> str:
         return self.path if self.is_local else f"{self.scheme}://{self.path}"

@@ -10,7 +10,7 @@ from nst.config.block import Block
 from nst.config.fields import Steps, Weight
 from nst.config.flow import DEFAULT_FLOW, Flow
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Declared version of how frames follow from those before, part of the identity of every clip.
 
 It is raised as well when a default of the settings in this file or of `temporal_weight` changes: defaults are left out

@@ -87,8 +87,8 @@ class ContentSpec(FromUri):
 
     video: Uri | None = None
     """Path or URI of a clip, instead of `uri`: a video file, an animated GIF or WebP, or the stills of one clip as a
-    glob or as a prefix that ends in `/`, in the order of their names. Relative to the manifest. Clips need the extra
-    `video`."""
+    glob or as a prefix that ends in `/`, in the order of their names, in which 10 follows 9. Relative to the manifest.
+    Clips need the extra `video`."""
 
     frames: Frames = None
     """Which frames of the clip, counted from zero: `10-80`, both included, `10-` or `-80`; by default all of them."""
@@ -281,7 +281,7 @@ class ManifestBlock(Block):
     """Axes over the method's settings."""
 
     budget: Budget = Budget()
-    """What the sweep may cost: `cells` and `hours`."""
+    """What the sweep may cost: `cells`, `frames` and `hours`."""
 
     finish: FinishConfig | None = None
     """The last step of every cell: `{model: ...}`, a trained network that its picture passes through before it is

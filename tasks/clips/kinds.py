@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Final
 
 from tasks.clips.animations import has_several_frames
 from tasks.inputs.digests import MOST_BYTES
 from tasks.inputs.uris import CLIP_SUFFIXES, read_uri
+from tasks.store.opening import locate
 
 _ANIMATED: Final = frozenset({".gif", ".png", ".apng", ".webp"})
 """Endings of files that may be clips."""
@@ -15,5 +15,5 @@ _ANIMATED: Final = frozenset({".gif", ".png", ".apng", ".webp"})
 
 def is_clip(uri: str) -> bool:
     """Return whether a file is a clip: by its ending, or a GIF, PNG or WebP of several frames."""
-    suffix = PurePosixPath(uri.partition("?")[0]).suffix.lower()
-    return suffix in CLIP_SUFFIXES or (suffix in _ANIMATED and has_several_frames(read_uri(uri, max_bytes=MOST_BYTES)))
+    ending = locate(uri).ending
+    return ending in CLIP_SUFFIXES or (ending in _ANIMATED and has_several_frames(read_uri(uri, max_bytes=MOST_BYTES)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -64,7 +63,7 @@ def find_images(uri: str, base: BaseUri) -> list[Stat]:
 
 def is_clip_name(uri: str) -> bool:
     """Return whether a file is a clip by the ending of its name."""
-    return PurePosixPath(uri.partition("?")[0]).suffix.lower() in CLIP_SUFFIXES
+    return locate(uri).ending in CLIP_SUFFIXES
 
 
 def find_files(uri: str, base: BaseUri) -> list[Stat]:
@@ -134,9 +133,7 @@ def stem(uri: str) -> str:
     are.
     """
     location = locate(uri)
-    path = location.path
-    if location.scheme in WEB_SCHEMES:
-        path = unquote(re.split("[?#]", path, maxsplit=1)[0])
+    path = unquote(location.bare) if location.scheme in WEB_SCHEMES else location.path
     return PurePosixPath(path).stem or "image"
 
 

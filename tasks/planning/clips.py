@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -53,7 +54,7 @@ def find_clip(spec: ContentSpec, base: BaseUri) -> FoundClip:
         InputError: There is no such file or sequence, or it may not be named.
     """
     assert spec.video is not None
-    files = find_files(spec.video, base)
+    files = sorted(find_files(spec.video, base), key=lambda stat: _in_order(stat.key))
     if len(files) > 1 and (clips := [stat for stat in files if is_clip_name(stat.key)]):
         found = f"{spec.video} names {len(files)} files, {redacted(clips[0].key)} among them, which is a clip by itself"
         raise InputError(found, hint="write an entry for each clip; a glob names the stills of one clip")
@@ -62,6 +63,11 @@ def find_clip(spec: ContentSpec, base: BaseUri) -> FoundClip:
     name = spec.name or stem(spec.video.rstrip("/") if is_sequence and magic_at(spec.video) < 0 else files[0].key)
     uri = base.join(spec.video) if is_sequence else files[0].key
     return FoundClip(name, redacted(uri), spec, files, is_sequence, find_mask(spec.mask, base))
+
+
+def _in_order(key: str) -> tuple[list[str | int], str]:
+    """Return by what stills are put in order: numbers in their names count by their value, so that 10 follows 9."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", key)], key
 
 
 def identify_clip(clip: FoundClip, digests: Digests, store: Store, form: ClipFormat) -> ImageRef:

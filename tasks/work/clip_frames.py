@@ -227,14 +227,21 @@ class ClipWork:
         return replace(request, before=before, start=start)
 
     def _before(self, chain: _Chain, order: Sequence[int], place: int, turn: int) -> tuple[FrameBefore, ...]:
-        """Return the frames that a frame is held to, warped to it, closest first."""
+        """Return the frames that a frame is held to, warped to it, closest first.
+
+        What is optimised is held only where the content looks the same, too: an edge that is brought along a wrong
+        motion would stay as a streak, and what it covers would be missing. A network sees the whole frame each time.
+        """
         reach = self._motion.reach if isinstance(self._motion, PixelVideoConfig) else (1,)
         there = [order[place - back] for back in sorted(reach) if back <= place] or [order[place - 1]]
         if self._picture(chain, turn, there[0]).shape != self._source.frame(order[place]).shape:
             return ()  # a network that enlarges makes every frame by itself: the motion is found at the smaller size
         before = [self._source.brought(self._picture(chain, turn, other), order[place], other) for other in there]
-        if isinstance(self._motion, PixelVideoConfig) and there[0] == order[place - 1]:
-            before[0] = self._rest(chain, order, turn).held(before[0], place)
+        if isinstance(self._motion, PixelVideoConfig):
+            alike = [self._source.likeness(order[place], other) for other in there]
+            before = [replace(one, weights=one.weights * same) for one, same in zip(before, alike, strict=True)]
+            if there[0] == order[place - 1]:
+                before[0] = self._rest(chain, order, turn).held(before[0], place)
         weights = closest_first([frame.weights for frame in before])
         return tuple(replace(frame, weights=certain) for frame, certain in zip(before, weights, strict=True))
 

@@ -21,6 +21,7 @@ import numpy as np
 from nst.config.video import VERSION
 from nst.motion.consistency import consistency, cut
 from nst.motion.flow import estimator
+from nst.motion.likeness import likeness
 from nst.motion.still import at_rest
 from nst.motion.warp import warp
 from nst.pictures.images import Pixels, decode, resize_to
@@ -192,6 +193,11 @@ class ClipSource:
         """
         flow, weights = self.motion(here, there)
         return FrameBefore(warp(picture_HW3.astype(np.float32) / np.float32(255.0), flow), weights)
+
+    def likeness(self, here: int, there: int) -> np.ndarray:
+        """Return how alike a frame and another one, brought to it, look at each position, in [0, 1]."""
+        flow, _ = self.motion(here, there)
+        return likeness(self.frame(here), warp(self.frame(there).astype(np.float32), flow))
 
     def shots(self) -> list[list[int]]:
         """Return the numbers of the frames of each shot: a new one begins where hardly any position is found again."""

@@ -16,7 +16,7 @@ from test_finish import write_network
 from nst.errors import ManifestError, TransientError
 from nst.pictures.images import decode
 from tasks.removal import plan_removal
-from tasks.work import clip_frames
+from tasks.work import clip_frames, clip_past
 from tasks.work.stylize import Stylist
 
 pytest.importorskip("cv2", reason="needs the extra `video`")
@@ -151,7 +151,7 @@ def test_a_fault_of_the_way_through_a_clip_is_a_failure_with_its_trace(folder, m
     def fail(*_: Any, **__: Any) -> None:
         raise ArithmeticError("no motion")
 
-    monkeypatch.setattr(clip_frames, "closest_first", fail)
+    monkeypatch.setattr(clip_past, "closest_first", fail)
     assert failures(plan(folder, STYLED + GATYS)) == ["no motion"]
 
 

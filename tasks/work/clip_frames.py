@@ -10,11 +10,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
 
 from nst.config.method import PixelMethod
 from nst.config.terms import TERMS
@@ -22,23 +20,22 @@ from nst.config.video import MotionBlock, PixelVideoConfig
 from nst.errors import NstError
 from nst.identity import chain_id, frame_id
 from nst.methods.start import picture_size
-from nst.motion.closest_first import closest_first
-from nst.motion.fill import in_the_colors_of, laid_over
 from nst.motion.measures import warping_error
 from nst.pictures import images
 from nst.pictures.images import Pixels, decode
 from nst.recent import Recent
 from nst.records import OutputFormat
-from nst.workspace import FrameBefore
 from tasks.layout import picture_key
 from tasks.work.clip_made import ClipMade
-from tasks.work.clip_rest import Rest
+from tasks.work.clip_past import Past
 from tasks.work.clip_source import Clip, ClipSource
 from tasks.work.halving import stylize_in_memory
 from tasks.work.rows import loss_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
 
     from nst.config.method import Method
     from nst.records import Cell
@@ -65,10 +62,10 @@ class _Chain:
     cell: Cell
     request: Request
     chain: str
-    rows: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
+    past: Past
+    """What its frames go on from."""
+    rows: dict[tuple[int, int], dict[str, Any]]
     """The rows of its frames by pass and number."""
-    rest: tuple[tuple[int, int], Rest] | None = None
-    """What stands still, of the pass and the first frame in its order of the shot that is being made."""
     error: Exception | None = None
 
 
@@ -104,8 +101,13 @@ class ClipWork:
         size = picture_size(replace(ready[0][1], content=Pixels("first", first)))
         self._source = ClipSource(self._clip, size, (self._motion or MotionBlock()).flow, str(workspace.device))
         digest = job.batch.weights_digest
-        self._chains = [_Chain(cell, request, chain_id(cell, digest)) for cell, request in ready]
         self._pictures: Recent[np.ndarray] = Recent(_ROOM, lambda array: array.nbytes)
+        self._chains = [self._chain(cell, request, chain_id(cell, digest)) for cell, request in ready]
+
+    def _chain(self, cell: Cell, request: Request, chain: str) -> _Chain:
+        rows: dict[tuple[int, int], dict[str, Any]] = {}
+        past = Past(self._source, self._motion, lambda turn, number: self._saved(rows[turn, number]))
+        return _Chain(cell, request, chain, past, rows)
 
     def run(self) -> list[ClipMade | Exception]:
         """Return one clip or error per cell; the frames of all clips are committed.
@@ -220,60 +222,17 @@ class ClipWork:
         request = replace(chain.request, content=content, config=config, shot=self._held(order))
         if not self._motion or not (place or turn):
             return request
-        before = self._before(chain, order, place, turn) if place else ()
+        before = chain.past.before(order, place, turn) if place else ()
         if not isinstance(self._motion, PixelVideoConfig):
             return replace(request, before=before)
-        start = self._start(chain, number, turn, content.array, before)
-        return replace(request, before=before, start=start)
-
-    def _before(self, chain: _Chain, order: Sequence[int], place: int, turn: int) -> tuple[FrameBefore, ...]:
-        """Return the frames that a frame is held to, warped to it, closest first.
-
-        What is optimised is held only where the content looks the same, too: an edge that is brought along a wrong
-        motion would stay as a streak, and what it covers would be missing. A network sees the whole frame each time.
-        """
-        reach = self._motion.reach if isinstance(self._motion, PixelVideoConfig) else (1,)
-        there = [order[place - back] for back in sorted(reach) if back <= place] or [order[place - 1]]
-        if self._picture(chain, turn, there[0]).shape != self._source.frame(order[place]).shape:
-            return ()  # a network that enlarges makes every frame by itself: the motion is found at the smaller size
-        before = [self._source.brought(self._picture(chain, turn, other), order[place], other) for other in there]
-        if isinstance(self._motion, PixelVideoConfig):
-            alike = [self._source.likeness(order[place], other) for other in there]
-            before = [replace(one, weights=one.weights * same) for one, same in zip(before, alike, strict=True)]
-            if there[0] == order[place - 1]:
-                before[0] = self._rest(chain, order, turn).held(before[0], place)
-        weights = closest_first([frame.weights for frame in before])
-        return tuple(replace(frame, weights=certain) for frame, certain in zip(before, weights, strict=True))
-
-    def _rest(self, chain: _Chain, order: Sequence[int], turn: int) -> Rest:
-        """Return what stands still in a shot, in a pass."""
-        key = turn, order[0]
-        if chain.rest is None or chain.rest[0] != key:
-            chain.rest = key, Rest.begin(self._source, order, lambda number: self._picture(chain, turn, number))
-        return chain.rest[1]
-
-    def _start(
-        self, chain: _Chain, number: int, turn: int, content_HW3: np.ndarray, before: Sequence[FrameBefore]
-    ) -> Pixels:
-        """Return the picture that a frame starts from, 8 bits a channel.
-
-        In the first pass it is the frame before, warped, and where that shows nothing of a place the content in its
-        colours. Later it is the frame's own last result, half and half with its neighbour's where that shows the place
-        (Ruder et al. 2016, eq. 15).
-        """
-        share, start_HW3 = 1.0, content_HW3 / np.float32(255.0)
-        if turn > 0:
-            share, start_HW3 = 0.5, self._picture(chain, turn - 1, number) / np.float32(255.0)
-        elif before:
-            start_HW3 = in_the_colors_of(content_HW3, before[0].picture, before[0].weights)
-        past = before[0] if before else FrameBefore(start_HW3, np.zeros(start_HW3.shape[:2], np.float32))
-        begun_HW3 = laid_over(start_HW3, past.picture, share * past.weights)
-        return Pixels(f"{chain.chain} {number} {turn}", begun_HW3)
+        start_HW3 = chain.past.start(number, turn, content.array, before)
+        return replace(request, before=before, start=Pixels(f"{chain.chain} {number} {turn}", start_HW3))
 
     def _write(self, chain: _Chain, outcome: Stylized, order: Sequence[int], place: int, turn: int) -> dict[str, Any]:
         """Write the picture of a frame and return what its row keeps."""
         number, image = order[place], outcome.image
         assert image is not None
+        losses = loss_columns(outcome.losses) if outcome.losses else {}
         data = images.encode(image, OutputFormat(), {"software": "nst", "frame": str(number)})
         digest = hashlib.sha256(data).hexdigest()
         self._root.store.put(picture_key(digest, "png"), data)
@@ -284,13 +243,13 @@ class ClipWork:
             "pass": turn,
             "picture_digest": digest,
             "picture_bytes": len(data),
-            **{name: value for name, value in self._losses(outcome).items() if name in _LOSSES},
+            **{name: value for name, value in losses.items() if name in _LOSSES},
         }
         other = order[place - 1] if place else number
         if place and image.shape == self._source.frame(number).shape:  # a network may enlarge
             flow, weights = self._source.motion(other, number)
             pairs = {
-                "warping_error": (self._picture(chain, turn, other), image),
+                "warping_error": (self._saved(chain.rows[turn, other]), image),
                 "source_warping_error": (self._source.frame(other), self._source.frame(number)),
             }
             for name, (first, second) in pairs.items():
@@ -298,12 +257,9 @@ class ClipWork:
             row["consistent_share"] = float(weights.mean())
         return dict.fromkeys(KEPT) | row
 
-    def _losses(self, outcome: Stylized) -> dict[str, Any]:
-        return loss_columns(outcome.losses) if outcome.losses else {}
-
-    def _picture(self, chain: _Chain, turn: int, number: int) -> np.ndarray:
+    def _saved(self, row: Mapping[str, Any]) -> np.ndarray:
         """Return a frame that is done, as it was saved."""
-        digest = chain.rows[turn, number]["picture_digest"]
+        digest = row["picture_digest"]
         return self._pictures.get(digest, lambda: decode(self._root.store.get(picture_key(digest, "png"))))
 
     def _row(self, chain: _Chain, kept: Mapping[str, Any]) -> dict[str, Any]:

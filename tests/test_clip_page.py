@@ -22,6 +22,7 @@ from tasks.fsck.repair import plan_repair, repair
 from tasks.pages import report as pages
 from tasks.pages.export import export_sweep
 from tasks.pages.pictures import picture_of
+from tasks.pages.show import manifest_of
 from tasks.planning.registration import register_sweep
 from tasks.removal import plan_removal, remove
 from tasks.work import clip_frames, judge_sweep
@@ -122,6 +123,8 @@ def test_an_export_has_the_clip_and_its_frames(sweep, tmp_path):
     for row in rows(sweep, "results"):
         data = (tmp_path / "plain" / f"{names[row['kind']]}.mp4").read_bytes()
         assert hashlib.sha256(data).hexdigest() == row["picture_digest"]
+        shown = manifest_of(sweep.root, str(tmp_path / "plain" / f"{names[row['kind']]}.mp4"))
+        assert shown == manifest_of(sweep.root, row["cell_id"])
     for _ in range(2):  # a second export writes over the first
         export_sweep(sweep.root.catalog, sweep.plan.sweep_id, tmp_path / "whole", frames=True)
     files = sorted((tmp_path / "whole" / names["content"]).iterdir())

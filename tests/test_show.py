@@ -151,7 +151,7 @@ def test_a_size_that_came_from_the_picture_is_asked_for_again(here):
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [("abc", "at least 4 char"), ("zzzzzz", "there is no cell 'zzzzzz'"), ("plain.png", "does not tell what made"),
-     ("m.yaml", "not a picture")],
+     ("m.yaml", "does not tell what made")],
 )  # fmt: skip
 def test_what_cannot_be_shown_is_said(here, wanted, message):
     Image.new("RGB", (4, 4)).save("plain.png")

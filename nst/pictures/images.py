@@ -14,7 +14,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-from PIL import ExifTags, Image, PngImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 from nst.errors import InputError
 from nst.pictures.decoding import FORMATS, MAX_BYTES, MAX_PIXELS, decode, decode_layers
@@ -217,6 +217,8 @@ def metadata_of(data: bytes) -> Iterator[Image.Image]:
             warnings.simplefilter("ignore")
             with Image.open(BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
                 yield image
+    except UnidentifiedImageError as error:  # its text names an object in memory
+        raise InputError("not a picture that nst writes: neither PNG nor JPEG nor WebP") from error
     except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError) as error:
         raise InputError(f"not a picture that nst writes: {error}") from error
 

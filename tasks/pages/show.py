@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,22 +26,34 @@ def manifest_of(root: Root, wanted: str) -> str:
 
     Args:
         root: The root; not looked at for a picture that carries its manifest, as those do that `nst export` wrote.
-        wanted: Path of a picture that nst made, or the beginning of a cell's id.
+        wanted: Path of a picture or clip that nst made, or the beginning of a cell's id.
 
     Raises:
         InputError: It is neither, or the root does not know the cell.
     """
     if (file := Path(wanted)).is_file():
-        data = file.read_bytes()
-        if text := manifest_in(data):
-            return text
-        cell = read_provenance(data).get("cell_id", "")
-        if not cell:
-            raise InputError(f"{wanted} does not tell what made it", hint="expected a picture that nst made")
-        return manifest_text_of(root, cell_row(root, cell))
+        text, cell = _carried(data := file.read_bytes())
+        return text or manifest_text_of(root, cell_row(root, cell or _cell_with(root, data, wanted)))
     if len(wanted) < _LEAST:
         raise InputError(f"found {wanted!r}, expected a file or at least {_LEAST} characters of a cell's id")
     return manifest_text_of(root, cell_row(root, wanted))
+
+
+def _carried(data: bytes) -> tuple[str, str]:
+    """Return the manifest and the id of its cell that a file carries, "" for what it does not."""
+    try:
+        return manifest_in(data), read_provenance(data).get("cell_id", "")
+    except InputError:  # no still: clips carry nothing
+        return "", ""
+
+
+def _cell_with(root: Root, data: bytes, name: str) -> str:
+    """Return the id of a cell whose picture has exactly these bytes, as exported clips have."""
+    same = ("picture_digest", {hashlib.sha256(data).hexdigest()})
+    if found := root.catalog.read("results", ["cell_id"], where=same)["cell_id"].to_pylist():
+        return str(found[0])
+    found_text = f"{name} does not tell what made it, and is no clip below {root.uri}"
+    raise InputError(found_text, hint="expected a picture that nst made; --root names another root")
 
 
 def manifest_text_of(root: Root, row: Mapping[str, Any]) -> str:

@@ -88,5 +88,8 @@ def test_the_command_tells_clips_from_stills(folder):
 
 
 def test_an_ending_that_is_no_clips_is_refused(folder):
+    still = ["stylize", "photo.jpg", "--model", f"{folder}/paint.safetensors", "-o", "made.mp4"]
+    with pytest.raises(UserError, match=r"made\.mp4 has no known ending of a picture, and photo\.jpg is no clip"):
+        CliRunner().invoke(app, still, catch_exceptions=False)
     with pytest.raises(UserError, match=r"made\.png has no known ending of a clip"):
         stylized(folder, "paint", "made.png")

@@ -165,6 +165,19 @@ def test_the_sound_is_copied_bit_for_bit_with_its_times(kind, ending, shared_dat
     assert len(clip_files.sound_packets(data)[0]) == 432
 
 
+@pytest.mark.parametrize("kind", ["ffv1", "h264", "vp9", "av1"])
+def test_sound_that_begins_before_the_first_frame_moves_no_frame_of_a_matroska_file(kind, tmp_path):
+    """The first packet of AAC begins 1024 samples before 0, and is there for the decoder alone."""
+    source, target = clip_files.clip(sound=2), tmp_path / "out.mkv"
+    write_clip(pictures(30), range(30), Fraction(1, 24), kind, target, audio_from=source)
+    found, expected = (clip_files.sound_packets(data) for data in (target.read_bytes(), source))
+    assert clip_files.stated_times(target.read_bytes()) == [Fraction(round(n / 24 * 1000), 1000) for n in range(30)]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert theirs[0][0] == -Fraction(1024, 44100)
+        assert [packet for _, packet in ours] == [packet for _, packet in theirs]
+        assert all(abs(a - b) < Fraction(1, 1000) for (a, _), (b, _) in zip(ours, theirs, strict=True))
+
+
 @pytest.mark.parametrize("sound", [0, 1, 2])
 @pytest.mark.parametrize("source", ["mp4", "matroska"])
 def test_every_track_is_copied(source, sound, tmp_path):

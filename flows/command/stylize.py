@@ -47,4 +47,4 @@ def stylize(
     with ProgressBar(err, "frames") as bar:
         clip = stylize_clip(painter, photo, style, output, on_frame=bar.show)
     out.say(clip.path)
-    out.say(f"{clip.frames} frames, {clip.frames / clip.seconds:.1f} a second")
+    out.say(f"{clip.frames} frame{'s' * (clip.frames != 1)}, {clip.frames / clip.seconds:.1f} a second")

@@ -44,6 +44,9 @@ and WebM to a millisecond; WebM holds no sound but Opus and Vorbis."""
 _FINE: Final = 400_000
 """Units per second that tell samples of 192 kHz apart."""
 
+_MATROSKA_OPTIONS: Final = {"avoid_negative_ts": "disabled"}
+"""Without it FFmpeg moves frames and sound until the first packet of AAC, which begins before 0, begins at 0."""
+
 _TICKS: Final = 2**31 - 1
 """Largest number of units per second that an MP4 file can state."""
 
@@ -147,7 +150,7 @@ def _write_video(
         if any(a >= b for a, b in pairwise(times)):
             raise InputError(f"{target.name} keeps times to a millisecond, and frames come faster", hint="write .mp4")
     with contextlib.ExitStack() as stack:
-        options = _mp4_options(clip.time_base) if is_mp4 else {}
+        options = _mp4_options(clip.time_base) if is_mp4 else _MATROSKA_OPTIONS
         output = stack.enter_context(library().open(str(target), "w", options={"fflags": "+bitexact", **options}))
         stream = add_track(output, codec, size, clip)
         sound = Sound(audio_from, output, audio_within) if audio_from is not None else None

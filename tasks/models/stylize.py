@@ -136,7 +136,9 @@ def stylize_file(painter: Painter, photo: str, style: str = "", out: Path | None
     """
     output = _OUTPUTS.get(out.suffix.lower() if out else ".png")
     if output is None:
-        raise UserError(f"{out} has no known ending", hint=f"known: {', '.join(sorted(set(EXTENSIONS.values())))}")
+        known = ", ".join(sorted(set(EXTENSIONS.values())))
+        found = f"{out} has no known ending of a picture, and {redacted(photo)} is no clip"
+        raise UserError(found, hint=f"known: {known}")
     image = painter.paint(painter.request(_read(photo), photo))
     target = out or Path(f"{stem(photo)}-{stem(style) if style else painter.name}.png")
     named = {"content": redacted(photo), "style": redacted(style)}

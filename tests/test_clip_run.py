@@ -246,7 +246,12 @@ def test_a_frame_whose_picture_is_lost_is_made_again(folder):
         ("{video: clip/, uri: waves.png}", "", "found both 'uri' and 'video'"),
         ("{video: '*.mp4'}", "", "names 2 files, .* which is a clip by itself"),
         ("{video: none/}", "", "matches no file|names no file"),
-        ("{video: clip/}", "budget: {frames: 5}", "have 8 frames together; its budget is 5"),
+        ("{video: clip/}", "budget: {frames: 5}", r"m.yaml:\d+:\d+: .*have 8 frames together; its budget is 5"),
+        (
+            "{video: clip/}",
+            "budget: {megapixels: 0.001}",
+            r"m.yaml:\d+:\d+: .* megapixels together; its budget is 0.001",
+        ),
         ("{video: clip/}", "output: {alpha: true}", "clips hold no transparency"),
     ],
 )

@@ -213,6 +213,9 @@ class Budget(Block):
     frames: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
     """Largest number of frames of all cells whose contents are clips."""
 
+    megapixels: Annotated[float, Field(gt=0)] = 10_000.0
+    """Largest number of pixels of all these frames together, in millions."""
+
     hours: Annotated[float, Field(gt=0)] | None = None
     """Largest estimated duration in hours, where the catalog's history allows an estimate."""
 
@@ -281,7 +284,7 @@ class ManifestBlock(Block):
     """Axes over the method's settings."""
 
     budget: Budget = Budget()
-    """What the sweep may cost: `cells`, `frames` and `hours`."""
+    """What the sweep may cost: `cells`, `frames`, `megapixels` and `hours`."""
 
     finish: FinishConfig | None = None
     """The last step of every cell: `{model: ...}`, a trained network that its picture passes through before it is

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
-from nst.errors import InputError, ManifestError, UserError
+from nst.errors import InputError, ManifestError
 from nst.identity import content_key, join, method_key, network_key, style_key, written_inputs_key, written_method_key
 from nst.planning.merging import merge
 from nst.planning.selection import select
@@ -225,10 +226,30 @@ def expand(
         batch_size=manifest.batch_size,
         preview_every=manifest.preview_every,
     )
-    if cells.has_clips and (frames := sum(map(cells.frames, range(len(cells))))) > manifest.budget.frames:
-        found = f"the clips of the sweep have {frames:,} frames together; its budget is {manifest.budget.frames:,}"
-        raise UserError(found, hint=f"select fewer with frames and every, or write budget: {{frames: {frames}}}")
+    if cells.has_clips:
+        _check_clips(cells, manifest)
     return cells
+
+
+def _check_clips(cells: Cells, manifest: Manifest) -> None:
+    """Refuse clips with more frames, or pixels in them, than the budget allows.
+
+    Raises:
+        ManifestError: At the budget, or where there is none at the contents.
+    """
+    numbers = range(len(cells))
+    frames = sum(map(cells.frames, numbers))
+    pixels = sum(cells.frames(n) * cells.structure_config(cells.structure(n)).pixels for n in numbers)
+    megapixels = math.ceil(pixels / 1e6)
+    for unit, count, most, fewer in (
+        ("frames", frames, manifest.budget.frames, "select fewer with frames and every"),
+        ("megapixels", megapixels, manifest.budget.megapixels, "lower size"),
+    ):
+        if count > most:
+            found = f"the clips of the sweep have {count:,} {unit} together; its budget is {most:,}"
+            at = ("budget", unit) if unit in manifest.budget.model_fields_set else ("contents",)
+            hint = f"{fewer}, or write budget: {{{unit}: {count}}}"
+            raise ManifestError((manifest.positions.problem(at, found, hint),))
 
 
 def _needs(manifest: Manifest, image: str) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
+from unittest.mock import patch
 
 import numpy as np
 import pytest
-from torch.nn.modules.module import register_module_forward_pre_hook
 
 from nst.backbones import Backbone
 from nst.methods import stylize_batch
@@ -128,15 +128,15 @@ def seen_by_backbones() -> Iterator[list[int]]:
     """Give a list that receives the number of pictures of every call of a backbone: 1 for targets of a larger batch."""
     seen: list[int] = []
 
-    def look(module: torch.nn.Module, given: tuple[Any, ...]) -> None:
-        if isinstance(module, Backbone) and not given[0].is_meta:  # shapes alone are asked for without pixels
-            seen.append(len(given[0]))
+    maps = Backbone.maps
 
-    hook = register_module_forward_pre_hook(look)
-    try:
+    def look(backbone: Backbone, images_BCHW: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
+        if not images_BCHW.is_meta:  # shapes alone are asked for without pixels
+            seen.append(len(images_BCHW))
+        return maps(backbone, images_BCHW)
+
+    with patch.object(Backbone, "maps", look):
         yield seen
-    finally:
-        hook.remove()
 
 
 def losses_of(result: Stylized) -> list[float]:

@@ -72,6 +72,13 @@ def test_a_step_moves_the_critic_down_its_own_loss_and_measuring_does_not():
     assert loss() < 0.9 * started
 
 
+class NoLayers:
+    """A backbone of which no layer is asked for."""
+
+    def maps(self, _):
+        return iter(())
+
+
 def quadratic_game(draw):
     """A game of one picture over pixels themselves, in float64."""
     torch.manual_seed(3)
@@ -79,7 +86,7 @@ def quadratic_game(draw):
     real = draw(1, 3, 7, 5, seed=1).double()
     contest = Contest([critic], [[real]], [[1.0]])
     term = Term("style", None, contest, "positions", 1.0, torch.tensor([0.7], dtype=torch.float64))
-    return Game(lambda _: {}, (term,), "float64", critics=torch.optim.Adam(contest.parameters(), 0.0)), critic
+    return Game(NoLayers(), (term,), "float64", critics=torch.optim.Adam(contest.parameters(), 0.0)), critic
 
 
 def test_the_gradient_of_a_picture_is_that_of_finite_differences_with_the_critic_held(draw):

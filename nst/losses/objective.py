@@ -175,7 +175,15 @@ def extract(backbone: Backbone, images_BCHW: Tensor, precision: Precision) -> di
 
 
 def feature_maps(backbone: Backbone, images_BCHW: Tensor, precision: Precision) -> Iterator[tuple[str, Tensor]]:
-    """Yield the name and the feature map of each layer as soon as it is computed, as `extract` returns them."""
+    """Yield the name and the feature map of each layer as soon as it is computed, as `extract` returns them.
+
+    Example:
+        >>> class Net:
+        ...     def maps(self, images):
+        ...         yield "relu1_1", images + 1.0
+        >>> [(layer, float(image)) for layer, image in feature_maps(Net(), torch.ones(1), "float32")]
+        [('relu1_1', 2.0)]
+    """
     device = images_BCHW.device
     found = backbone.maps(images_BCHW)
     while True:

@@ -48,8 +48,8 @@ class BackboneConfig(NamedBlock):
 
     weights: Annotated[str, Field(min_length=1)] = "torchvision"
     """Where the weights come from: `torchvision` (ImageNet weights, downloaded once, digest checked); `embedded` (in
-    the package: a VGG-19 distilled to a half to three quarters of its filters, up to relu4_1); `draft` (likewise, to a
-    quarter: rougher, and several times as fast); `random` (drawn from `seed` with scaled variance); or the URI of a
+    the package: a VGG-19 distilled to seven tenths of its filters, up to relu4_1); `draft` (likewise, to a quarter:
+    rougher, and several times as fast); `random` (drawn from `seed` with scaled variance); or the URI of a
     .safetensors, .pth or .t7 file. With `embedded` and `draft`, layers that the manifest leaves out are those of the
     default that the weights have."""
 

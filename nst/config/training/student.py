@@ -29,7 +29,9 @@ class StudentTraining(Training):
 
     filters: tuple[Annotated[int, Field(ge=1, le=512)], ...] = (48, 48, 96, 96, 192, 192, 192, 192, 384)
     """Number of filters of each convolution, from the first one to that of the deepest layer that `content_layers` and
-    `style_layers` name. A number must not exceed the backbone's own; the default is three quarters of VGG-19's."""
+    `style_layers` name. A number must not exceed the backbone's own; the default is three quarters of VGG-19's. For the
+    same time per step, pictures gain most from the filters of the second block: (24, 40, 112, 128, 192, 144, 144, 192,
+    416) are faster than the default, and `nst/backbones/CARD.md` says what came of them."""
 
     size: Pixels = 128
     """Width and height in pixels of the squares that the network learns from."""
@@ -63,8 +65,8 @@ class StudentTraining(Training):
     """Weight of the disagreement of the features themselves: of every filter with the filter of the full VGG that it
     stands for, and of the Gram matrices at `style_layers`. A step that compares features alone (with `content_weight`
     and `style_weight` 0) takes a fifth of the time of one that compares gradients. With a quarter of VGG-19's filters,
-    6000 such steps came to three quarters of the style loss of pictures that 450 steps of gradients had come to
-    (`nst/backbones/CARD.md`)."""
+    6000 such steps came to three quarters of the style loss of pictures that 450 steps of gradients had come to, and
+    both networks of the package were trained so (`nst/backbones/CARD.md`)."""
 
     content_weight: Weight = 1.0
     """Weight of the disagreement of the gradients of the content loss."""

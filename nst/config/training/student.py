@@ -65,8 +65,8 @@ class StudentTraining(Training):
     """Weight of the disagreement of the features themselves: of every filter with the filter of the full VGG that it
     stands for, and of the Gram matrices at `style_layers`. A step that compares features alone (with `content_weight`
     and `style_weight` 0) takes a fifth of the time of one that compares gradients. With a quarter of VGG-19's filters,
-    6000 such steps came to three quarters of the style loss of pictures that 450 steps of gradients had come to, and
-    both networks of the package were trained so (`nst/backbones/CARD.md`)."""
+    6000 such steps came to three quarters of the style loss of pictures that 450 steps of gradients had come to; 420
+    steps of gradients after 5500 of features took another quarter off it (`nst/backbones/CARD.md`)."""
 
     content_weight: Weight = 1.0
     """Weight of the disagreement of the gradients of the content loss."""

@@ -121,7 +121,8 @@ def check_root(folder, at_least):
     assert pd.read_parquet(folder / "out/catalog/failures").empty
     (page,) = (folder / "out/gallery").glob("*/index.html")
     data = json.loads(page.read_text().partition('id="data">')[2].partition("</script>")[0])
-    assert data["run"] == "", "the page was written once more after the stop"
+    head = json.loads(page.with_name("live.js").read_text().partition("(")[2].partition("}")[0] + "}")
+    assert (head["run"], head["ended"]) == (data["run"], True), "an open page waits for the next run, not for this one"
     assert (data["errors"].count(None), data["errors"].count("")) == (len(done), CELLS - len(done))
     return f"{len(done)} of {CELLS} cells are done"
 

@@ -109,6 +109,21 @@ def test_models_are_compared(tmp_path):
     assert Page((tmp_path / "page.html").read_text()).images == ["data:image/jpeg;base64,YSBwaWN0dXJl"] * 2
 
 
+def test_where_nothing_pairs_it_is_said_what_no_two_cells_agree_in(tmp_path):
+    write_pictures(tmp_path)
+    for name, steps in (("up", "[2, 4]"), ("down", "[4, 2]")):  # both have all values, and no cell the same two
+        text = FIRST.format(TINY).replace("[cat.png, dog.png]", "cat.png").replace("name: first", f"name: {name}")
+        text = text.replace(
+            "sweep: {style_weight: [3, 30]}", f"sweep: {{zip: [{{style_weight: [3, 30], steps: {steps}}}]}}"
+        )
+        (tmp_path / f"{name}.yaml").write_text(text)
+        assert command("run", f"{name}.yaml", "--inline", cwd=tmp_path).returncode == 0
+    said = " ".join(command("compare", "up", "down", cwd=tmp_path).stdout.split())
+    assert "0 pairs of different cells: no cell of A has the same" in said
+    assert re.search(r"the same [^:]*\bstyle_weight\b[^:]* as one of B", said)
+    assert re.search(r"the same [^:]*\bsteps\b[^:]* as one of B", said)
+
+
 def test_the_table_fits_eighty_columns(folder):
     done = command("compare", "first", "second", cwd=folder, COLUMNS="80")
     assert done.returncode == 0

@@ -140,7 +140,9 @@ def _sweeps(root: Root, ids: Sequence[str]) -> Comparison:
         "pairs of different cells": len(different),
     } | {f"not made yet in {side}": number for side, number in zip("AB", to_do, strict=True) if number}
     pairs = tuple(_pair(root, *pair, [key for key in keys if key not in _INPUTS]) for pair in different)
-    return Comparison("sweeps", labels[0], labels[1], counts, _without_digests(settings), _metrics(different), pairs)
+    return Comparison(
+        "sweeps", labels[0], labels[1], counts, _without_digests(settings), _metrics(different), pairs, tuple(keys)
+    )
 
 
 def _may_follow(values: Sequence[Any], fewer: Sequence[Any], made: Sequence[Row], to_do: int) -> bool:

@@ -78,6 +78,7 @@ class Comparison:
         settings: In what they differ; of a sweep with cells to be made, not in values that these may have.
         metrics: What was measured of both.
         pairs: Their pictures.
+        paired_by: Of sweeps: the columns in which the cells of a pair agree.
     """
 
     kind: Kind
@@ -87,12 +88,16 @@ class Comparison:
     settings: tuple[Setting, ...]
     metrics: tuple[Metric, ...]
     pairs: tuple[Pair, ...] = ()
+    paired_by: tuple[str, ...] = ()
 
     @property
     def counted(self) -> str:
-        """The counts as people say them; "" of cells and models."""
+        """The counts as people say them, with what no two cells agree in where there are no pairs; "" of no sweeps."""
         text = ", ".join(f"{count:,} {name}" for name, count in self.counts.items())
-        return re.sub(r"\b1 pairs\b", "1 pair", text)
+        text = re.sub(r"\b1 pairs\b", "1 pair", text)
+        if self.kind != "sweeps" or self.pairs or self.counts["in both"]:
+            return text
+        return f"{text}: no cell of A has the same {', '.join(self.paired_by)} as one of B"
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as values of JSON."""

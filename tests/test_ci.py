@@ -19,7 +19,8 @@ def said(folder, *commands, failing=()):
     for name in commands:
         (folder / name).write_text(f"#!/bin/sh\necho {name} $*\nexit {int(name in failing)}\n")
         (folder / name).chmod(0o755)
-    (folder / "dirname").symlink_to(shutil.which("dirname"))
+    for name in ("dirname", "timeout"):
+        (folder / name).symlink_to(shutil.which(name))
     bash, environment = shutil.which("bash"), {**os.environ, "PATH": str(folder)}
     done = subprocess.run([bash, SCRIPT], env=environment, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()

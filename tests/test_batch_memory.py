@@ -129,6 +129,18 @@ def test_a_plan_says_what_a_batch_takes_and_how_it_passes(gigabytes, told, passe
     assert math.isclose(figures["batch_memory_bytes"], 4 * 2000 * 1500 * 2300, rel_tol=0.1)
 
 
+def test_what_cannot_pass_in_tiles_is_not_said_to(tmp_path, monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    (tmp_path / "c.png").write_bytes(encode(pixels, OutputFormat(), {}))
+    method = "{name: mdan, size: 2000, content_layers: relu4_1, backbone: {weights: embedded}}"
+    (tmp_path / "m.yaml").write_text(MANIFEST.replace(MANIFEST.splitlines()[3], f"method: {method}"))
+    monkeypatch.setattr(planning, "available_memory", lambda: 2e9)
+    monkeypatch.setattr(planning, "find_devices", lambda: ["cpu"])
+    figures = planned(tmp_path / "m.yaml", tmp_path / "out").to_json()
+    assert (figures["pictures_at_one_time"], figures["tile_side"]) == (1, None)
+    assert "more than there is" in " ".join(nst.plan(tmp_path / "m.yaml", root=tmp_path / "out").table.split())
+
+
 def test_of_a_gpu_a_plan_says_what_a_batch_takes(tmp_path, monkeypatch):
     pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
     (tmp_path / "c.png").write_bytes(encode(pixels, OutputFormat(), {}))

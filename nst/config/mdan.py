@@ -23,6 +23,8 @@ class MdanConfig(PixelMethod):
 
     VARIES: ClassVar[frozenset[str]] = frozenset({"content_weight", "style_weight", "tv_weight", "seed"})
 
+    IN_TILES: ClassVar[bool] = False
+
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
         *PixelMethod.NO_EFFECT,
         NoEffect("resize", {"size": ("original",)}),

@@ -112,7 +112,9 @@ class Passage:
     fits: bool
 
 
-def passage(pictures: int, pixels: float, each: float, remembered: float, room: float) -> Passage:
+def passage(
+    pictures: int, pixels: float, each: float, remembered: float, room: float, *, in_tiles: bool = True
+) -> Passage:
     """Return how a batch passes: whole, halved as often as needed, and a picture that does not fit alone in tiles.
 
     Args:
@@ -121,6 +123,7 @@ def passage(pictures: int, pixels: float, each: float, remembered: float, room: 
         each: Bytes that a process takes for a pixel.
         remembered: Bytes of a pixel that an optimiser remembers, of the whole picture in tiles, too.
         room: Bytes that there are.
+        in_tiles: Whether the method's pictures can pass in tiles.
 
     Example:
         >>> passage(4, 100_000, 1000.0, 200.0, 250e6)
@@ -131,8 +134,8 @@ def passage(pictures: int, pixels: float, each: float, remembered: float, room: 
     together = pictures
     while together > 1 and together * pixels * (each + remembered) > room:
         together = math.ceil(together / 2)
-    if (whole := together * pixels * (each + remembered)) <= room:
-        return Passage(together, None, whole, fits=True)
+    if (whole := together * pixels * (each + remembered)) <= room or not in_tiles:
+        return Passage(together, None, whole, whole <= room)
     tile = tile_within(room - pixels * remembered, each, SIDES)
     taken = tile**2 * each + pixels * remembered
     return Passage(1, tile, taken, taken <= room)

@@ -168,6 +168,9 @@ class PixelMethod(Method):
 
     NOT_PIXELS: ClassVar[frozenset[str]] = Method.NOT_PIXELS | {"trace_every"}
 
+    IN_TILES: ClassVar[bool] = True
+    """Whether a picture that is too large for the memory passes in tiles."""
+
     NO_EFFECT: ClassVar[tuple[NoEffect, ...]] = (
         NoEffect("steps", {"pyramid.levels": (1,)}, unless={"pyramid.first_steps": (None,)}),
         NoEffect("pyramid.factor", {"pyramid.levels": (1,)}),

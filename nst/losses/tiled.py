@@ -174,7 +174,7 @@ class Tiled:
         """
         whole: dict[str, Tensor] = {}
         sums: dict[Key, tuple[Tensor, ...]] = {}
-        wanted = frozenset(layers)
+        wanted = tuple(layers)
         for tile in self._tiles(images_BCHW):
             for layer, own_BCHW in self._own(tile, tile.cut(images_BCHW).detach().contiguous()):
                 if layer in wanted:
@@ -186,7 +186,7 @@ class Tiled:
                 for key, observe in ((key, observe) for key, (at, observe) in observed.items() if at == layer):
                     parts = tuple(share * part for part in observe(own_BCHW))
                     sums[key] = tuple(a + b for a, b in zip(sums[key], parts, strict=True)) if key in sums else parts
-        return {layer: whole[layer] for layer in layers}, {key: sums[key] for key in observed}
+        return {layer: whole[layer] for layer in wanted}, {key: sums[key] for key in observed}
 
     def gradient(
         self,

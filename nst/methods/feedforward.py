@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from nst.config.feedforward import FeedforwardConfig
 from nst.config.training import refuse_to_paint
@@ -18,7 +17,7 @@ from nst.errors import InputError, NumericalError
 from nst.losses.objective import arithmetic
 from nst.methods.descent import configs_of, run_accepted
 from nst.methods.guided import unmatched
-from nst.methods.mixing import StyleMixer, painted_regions
+from nst.methods.mixing import StyleMixer, painted_regions, shown_parts
 from nst.methods.start import missing_image, picture_size
 from nst.networks import Painting
 from nst.networks.norm import held_statistics, joint_statistics
@@ -322,18 +321,8 @@ class _Pass:
         mixes = [self.mixer.mix(request, self.size, long_side) for request in requests]
         if photographs_B3HW is None or photographs_B3HW.shape[2:] == self.size[::-1]:
             return mixes
-        step = self.network.multiple
-        rows, columns = (-(-side // step) for side in photographs_B3HW.shape[2:])
-
-        def shown(share: float | Tensor) -> float | Tensor:
-            if not isinstance(share, torch.Tensor):
-                return share
-            if tile is None:
-                return functional.adaptive_avg_pool2d(share, (rows, columns))
-            (top, _), (left, _) = tile.outer
-            return share[:, :, top // step : top // step + rows, left // step : left // step + columns]
-
-        return [[(style, shown(share)) for style, share in parts] for parts in mixes]
+        rows, columns = photographs_B3HW.shape[2:]
+        return [shown_parts(parts, self.network.multiple, (rows, columns), tile) for parts in mixes]
 
     def _masks(self, requests: Sequence[Request]) -> Tensor:
         masks = [request.content_mask for request in requests]

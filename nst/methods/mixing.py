@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn import functional
 
 from nst.config.feedforward import FeedforwardConfig
 from nst.pictures.color import match_colors
@@ -20,7 +21,7 @@ from nst.pictures.images import Pixels, resize_to, style_size
 from nst.pictures.masks import match_regions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
     from torch import Tensor
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from nst.methods.targets import Size
     from nst.networks import Network
     from nst.networks.network import Part, Style
+    from nst.networks.tiling import Tile
     from nst.pictures.masks import Labels
     from nst.workspace import Request, Workspace
 
@@ -91,6 +93,28 @@ class StyleMixer:
 
     def _shares(self, mask: Labels, label: int, rows: int, columns: int) -> Tensor:
         return torch.from_numpy(mask.shares(label, columns, rows)).to(self.workspace.device)[None, None]
+
+
+def shown_parts(parts: Sequence[Part], step: int, size: tuple[int, int], tile: Tile | None) -> list[Part]:
+    """Return the styles of a whole picture with their shares of those positions that a network sees of it.
+
+    Args:
+        parts: The styles, each with its share, as `StyleMixer.mix` returns them.
+        step: Pixels from one position to the next.
+        size: Rows and columns of what the network sees, in pixels.
+        tile: Which part of the picture that is; None for the whole one, shrunk.
+    """
+    rows, columns = (-(-side // step) for side in size)
+
+    def shown(share: float | Tensor) -> float | Tensor:
+        if not isinstance(share, torch.Tensor):
+            return share
+        if tile is None:
+            return functional.adaptive_avg_pool2d(share, (rows, columns))
+        (top, _), (left, _) = tile.outer
+        return share[:, :, top // step : top // step + rows, left // step : left // step + columns]
+
+    return [(style, shown(share)) for style, share in parts]
 
 
 def _colors_of(request: Request, size: Size) -> Pixels | None:

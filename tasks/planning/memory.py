@@ -71,8 +71,9 @@ def batch_memory(
         if not on_cpu:  # a GPU is not asked: where its memory is short, it says so, and the batch is halved
             return BatchMemory(needed, float("inf"))
         there_is = available_memory()
-        passes = passage(cells, config.pixels, each, pairs * PAIR, ROOM * there_is)
-        return BatchMemory(needed, there_is, None if passes.together == cells and not passes.tile else passes)
+        passes = passage(cells, config.pixels, each, pairs * PAIR, ROOM * there_is, in_tiles=config.IN_TILES)
+        as_one = passes.fits and passes.together == cells and not passes.tile
+        return BatchMemory(needed, there_is, None if as_one else passes)
     measured = calibrations.get(rate_of(config))
     return BatchMemory(measured.batch_bytes(cells * config.pixels), measured.device_bytes) if measured else None
 

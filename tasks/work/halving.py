@@ -55,10 +55,25 @@ def stylize_in_memory(
 ) -> list[Stylized | Exception]:
     """Return one result or error per request; an error of a batch is each request's, except that memory was short.
 
+    A batch that does not fit is halved, and a picture that does not fit alone is cut.
+
     Raises:
         TransientError: The store of the weights did not answer.
     """
-    return _divided(requests, workspace, on_step)
+    if not requests:
+        return []
+    if workspace.room:
+        workspace = workspace.in_room(_room_for(requests, str(workspace.device)))
+    outcomes = _attempt(requests, workspace, on_step)
+    if outcomes is not None:
+        return outcomes
+    _free(workspace.device)  # here, where nothing refers to the frames of the attempt any more
+    if len(requests) == 1:  # tried again: in smaller tiles, or else without oneDNN
+        smaller = _smaller(requests[0], workspace)
+        return stylize_in_memory(requests, workspace.in_room(0.0, smaller) if smaller else workspace, on_step)
+    half = len(requests) // 2
+    first = stylize_in_memory(requests[:half], workspace, on_step)
+    return first + stylize_in_memory(requests[half:], workspace, on_step)
 
 
 def _room_for(requests: Sequence[Request], device: str) -> float:
@@ -83,25 +98,6 @@ def _room_for(requests: Sequence[Request], device: str) -> float:
     return max(1.0, ROOM * (memory_of(device) + memory_held(device)) - remembered)
 
 
-def _divided(
-    requests: Sequence[Request], workspace: Workspace, on_step: Callable[[int, int], None] | None
-) -> list[Stylized | Exception]:
-    """Return one result or error per request; a batch that does not fit is halved, and a picture cut."""
-    if not requests:
-        return []
-    if workspace.room:
-        workspace = workspace.in_room(_room_for(requests, str(workspace.device)))
-    outcomes = _attempt(requests, workspace, on_step)
-    if outcomes is not None:
-        return outcomes
-    _free(workspace.device)  # here, where nothing refers to the frames of the attempt any more
-    if len(requests) == 1:  # tried again: in smaller tiles, or else without oneDNN
-        smaller = _smaller(requests[0], workspace)
-        return _divided(requests, workspace.in_room(0.0, smaller) if smaller else workspace, on_step)
-    half = len(requests) // 2
-    return _divided(requests[:half], workspace, on_step) + _divided(requests[half:], workspace, on_step)
-
-
 def _attempt(
     requests: Sequence[Request], workspace: Workspace, on_step: Callable[[int, int], None] | None
 ) -> list[Stylized | Exception] | None:
@@ -122,7 +118,7 @@ def _smaller(request: Request, workspace: Workspace) -> int:
 
     Where the memory was forecast and is too short all the same, the smallest ones are tried at once.
     """
-    if not isinstance(request.config, PixelMethod):
+    if not (isinstance(request.config, PixelMethod) and request.config.IN_TILES):
         return 0
     if workspace.room:
         return SIDES[0] if workspace.room == math.inf else SIDES[-1]

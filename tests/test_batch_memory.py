@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from io import StringIO
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from safetensors.torch import load_file
 from test_objective import most_in_use
 
 import nst
+from flows.command.terminal import Terminal
+from flows.order.tables import sweep_table
 from nst.backbones import build_backbone
 from nst.config import METHOD_CONFIGS
 from nst.config.backbone import BackboneConfig
@@ -127,6 +130,19 @@ def test_a_plan_says_what_a_batch_takes_and_how_it_passes(gigabytes, told, passe
     assert (figures["pictures_at_one_time"], figures["tile_side"]) == passes
     assert figures["device_memory_bytes"] == gigabytes * 1e9
     assert math.isclose(figures["batch_memory_bytes"], 4 * 2000 * 1500 * 2300, rel_tol=0.1)
+
+
+def test_the_command_shows_no_marks_where_there_is_too_little_memory(tmp_path, monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    (tmp_path / "c.png").write_bytes(encode(pixels, OutputFormat(), {}))
+    (tmp_path / "m.yaml").write_text(MANIFEST)
+    monkeypatch.setattr(planning, "available_memory", lambda: 1e9)
+    monkeypatch.setattr(planning, "find_devices", lambda: ["cpu"])
+    shown = StringIO()
+    Terminal(file=shown, width=120).print(sweep_table(planned(tmp_path / "m.yaml", tmp_path / "out")))
+    (row,) = (line for line in shown.getvalue().splitlines() if "for a batch" in line)
+    assert "more than there is" in row
+    assert "[" not in row
 
 
 def test_what_cannot_pass_in_tiles_is_not_said_to(tmp_path, monkeypatch):

@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -29,9 +28,9 @@ def sweep_table(prepared: PreparedSweep) -> Group:
     if len(methods) > 1:
         table.add_row("of", ", ".join(f"{name}: {count:,}" for name, count in methods.items()))
     for reason, count in merge_reasons(plan.cells).items():
-        table.add_row("merged", f"{count:,}: {escape(reason)}")
+        table.add_row("merged", Text(f"{count:,}: {reason}"))
     for remark in (*plan.remarks(), *prepared.notes):
-        table.add_row("note", escape(remark))
+        table.add_row("note", Text(remark))
     table.add_row("done", f"{plan.done:,}")
     for reason, count in plan.reasons.items():
         if reason not in {"done", "not chosen"} and count:
@@ -51,7 +50,7 @@ def sweep_table(prepared: PreparedSweep) -> Group:
     return Group(f"sweep {plan.name}  {plan.sweep_id[:8]}  below {prepared.root.uri}", table)
 
 
-def _memory(memory: BatchMemory) -> str:
+def _memory(memory: BatchMemory) -> Text:
     """Return what a batch takes, of how much, and how it passes."""
     text = f"about {_size(memory.needed)} for a batch"
     if memory.there_is < math.inf:
@@ -60,7 +59,7 @@ def _memory(memory: BatchMemory) -> str:
         text += f": in tiles of {passes.tile} px"
     elif passes:
         text += ": one by one" if passes.together == 1 else f": {passes.together} at a time"
-    return text if memory.fits else f"[yellow]{text}: more than there is[/]"
+    return Text(text) if memory.fits else Text(f"{text}: more than there is", "yellow")
 
 
 def _time(prepared: PreparedSweep, untrained: int) -> str:

@@ -16,6 +16,7 @@ from nst.errors import StorageError
 from tasks.jobs import BatchOutcome, Failure
 from tasks.layout import page_folder
 from tasks.pages.live import LivePage
+from tasks.pages.news import news
 from tasks.pages.report import report
 from tasks.pages.serving import PageServer
 from tasks.planning.registration import register_sweep
@@ -52,7 +53,7 @@ def data_of(prepared):
 def news_of(prepared):
     """Return the three arguments of the script that an open page reads: head, running, cells."""
     text = (folder_of(prepared) / "live.js").read_text()
-    return json.loads(text.removeprefix("nstLive(").removesuffix(")\n").join("[]"))
+    return json.loads(text.removeprefix("nstLive(").rstrip().removesuffix(")").join("[]"))
 
 
 def wait_for(condition):
@@ -103,6 +104,15 @@ def test_each_batch_is_told_with_its_steps_its_picture_and_its_numbers(prepared)
     assert lost == {"id": "lost", "error": "WorkerLost: a worker died"}
     assert (folder_of(prepared) / "contact_sheet.jpg").is_file()
     assert news_of(prepared)[0]["ended"], "whoever has the page open learns of the end"
+
+
+def test_a_browser_that_has_asked_for_the_size_of_the_news_gets_no_half_of_the_next_ones():
+    cells = [", ".join(['{"id": "é"}'] * count) for count in range(3000)]
+    sizes = [len(news("run", cells=each).encode()) for each in cells]
+    assert set(sizes) == {1 << 14, 1 << 15, 1 << 16}
+    assert sizes == sorted(sizes)
+    assert len(news("run", cells="x" * ((1 << 14) - len(news("run").rstrip()) - 1))) == 1 << 14
+    assert len(news("run", cells="x" * ((1 << 14) - len(news("run").rstrip())))) == 1 << 15
 
 
 def test_the_page_at_the_end_needs_no_news_and_keeps_the_settings_of_what_is_not_done(prepared):

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 NEWS: Final = "live.js"
 """Name of the file beside a page."""
 
+_LEAST: Final = 1 << 14
+"""The news are padded to this many bytes, then to twice as many, and so on: Chromium takes the size of a file, then
+opens it, and would run the beginning of a longer one that has just taken its place."""
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -47,7 +51,9 @@ def news(run: str, at: float = 0.0, running: str = "", cells: str = "", *, ended
         ended: As in `Head`.
     """
     head = json.dumps({"run": run, "at": round(at, 1), "ended": ended})
-    return f"nstLive({head},[{running}],[{cells}])\n"
+    text = f"nstLive({head},[{running}],[{cells}])"
+    size = len(text.encode()) + 1
+    return text + " " * (max(_LEAST, 1 << (size - 1).bit_length()) - size) + "\n"
 
 
 def head_of(store: Store, folder: str) -> Head | None:

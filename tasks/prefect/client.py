@@ -79,13 +79,13 @@ def quiet_when_lost(process: ServerProcess) -> Iterator[None]:
     silenced: list[logging.Logger] = []
 
     def watch() -> None:
-        process.end_when_silent()
+        how = process.end_when_silent()
         if not ended.is_set():
             names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "prefect"]
             silenced.extend(logger for logger in map(logging.getLogger, names) if not logger.disabled)
             for logger in silenced:
                 logger.disabled = True
-            log.warning("the private Prefect server died; the run goes on without its page")
+            log.warning("the private Prefect server %s; the run goes on without its page", how)
 
     threading.Thread(target=watch, daemon=True, name="server-watch").start()
     try:

@@ -119,14 +119,15 @@ class ServerProcess:
             if stopping.wait(_POLL_S):
                 raise Stopped("the run was stopped before Prefect answered")
 
-    def end_when_silent(self) -> None:
-        """Return when the process has ended; it is killed when it answers three questions in a row not at all."""
+    def end_when_silent(self) -> str:
+        """Return how the process has ended; it is killed when it does not answer three questions in a row."""
         silences = 0
         while silences < _SILENCES:
             if self.ended_within(_ASK_EVERY_S):
-                return
+                return f"ended with code {self.process.poll()}"
             silences = 0 if self._answers() else silences + 1
         self.kill()
+        return f"did not answer {_SILENCES} questions"
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError, http.client.HTTPException):

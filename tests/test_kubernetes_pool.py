@@ -85,7 +85,9 @@ def server(tmp_path, migrated_state):
     with ExitStack() as stack:
         with warm_servers():
             starting = stack.enter_context(starting_server(state / "nst/prefect"))
-        yield stack.enter_context(private_server(starting))
+        server = stack.enter_context(private_server(starting))
+        yield server
+        assert not server.lost, starting.log_path.read_text()
 
 
 @pytest.mark.slow

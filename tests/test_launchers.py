@@ -108,8 +108,11 @@ def path(tmp_path, request):
     (folder / "nst").chmod(0o755)
     yield folder
     for pid in pids(folder):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+        with suppress(OSError):
+            if (
+                str(folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+            ):  # or it has ended, and this is another
+                os.kill(pid, signal.SIGKILL)
 
 
 def pids(path):

@@ -85,7 +85,9 @@ def quiet_when_lost(process: ServerProcess) -> Iterator[None]:
             silenced.extend(logger for logger in map(logging.getLogger, names) if not logger.disabled)
             for logger in silenced:
                 logger.disabled = True
-            log.warning("the private Prefect server %s; the run goes on without its page", how)
+            log.warning(
+                "the private Prefect server %s; the run goes on without its page (its log: %s)", how, process.log_path
+            )
 
     threading.Thread(target=watch, daemon=True, name="server-watch").start()
     try:

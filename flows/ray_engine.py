@@ -217,7 +217,7 @@ class ActorPool(DevicePool):
         _, going_on = ray.wait(self._parts, num_returns=len(self._parts), timeout=within_s)
         return list(going_on)
 
-    def run(self, _job: Any, *, lost: int = 0) -> NoReturn:  # noqa: ARG002  as `DevicePool.run`
+    def run(self, _job: Any, _lost: object = None, *, attempts: int = 0) -> NoReturn:  # noqa: ARG002  as `DevicePool.run`
         """Say that no actor is left that could run a job."""
         self._refuse()
 

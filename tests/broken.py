@@ -9,6 +9,7 @@ What breaks is said by the name of the device, which computes on the CPU all the
     poisoned...   as `loses`, by batches whose content is higher than wide
     breaks...  as `loses`, in its first process, and fails its self-test at each later start
     hangs...   the first batch of its first process never moves, and the file `hung` says which process that is
+    late...    starts when there is a file `go` beside the root
     any other  works
 """
 
@@ -48,7 +49,7 @@ def serve_broken(connection: Any, root: Any, device: str, threads: int, beat_s: 
         _break_when_used(lambda requests: requests[0].content.array.shape[0] > requests[0].content.array.shape[1])
     if device.startswith("hangs") and _is_first(root, "to hang"):
         tasks.work.halving.stylize_batch = lambda *_: _hang(_folder(root) / "hung")
-    serve(connection, root, device, threads, beat_s)
+    (serve_late if device.startswith("late") else serve)(connection, root, device, threads, beat_s)
 
 
 def _hang(hung: Path) -> None:

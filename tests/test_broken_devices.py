@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from pathlib import Path
 
 import pytest
 from broken import DEAD, serve_broken
@@ -88,6 +90,26 @@ def test_other_devices_do_the_work_of_a_broken_one(prepared, caplog, broken):
     assert failed == recorded(prepared, "failures") == set()
     assert errors == []
     assert recorded(prepared, "results") == ids(prepared)
+
+
+def test_a_job_that_has_lost_a_worker_waits_for_another_device(prepared, caplog):
+    """A device that passes its self-test, and loses every batch, was given each one three times before others came."""
+    broken = "the worker of loses ended"
+
+    def until_it_has_lost_one():
+        while broken not in caplog.text:
+            time.sleep(0.01)
+        time.sleep(1)
+        (root_folder / "go").touch()
+
+    root_folder = Path(prepared.root.uri.removeprefix("file://")).parent
+    threading.Thread(target=until_it_has_lost_one).start()
+    done, failed, errors = run(prepared, "loses", "late")
+    assert done == ids(prepared)
+    assert failed == recorded(prepared, "failures") == set()
+    assert errors == []
+    lost = sum(broken in record.getMessage() for record in caplog.records)
+    assert lost <= len(jobs_of(prepared)), "none was given to it twice"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from stacks import CELLS, Stack, parent, until
@@ -180,6 +181,7 @@ def test_what_a_damaged_record_does_not_tell_of_is_ended_all_the_same(tmp_path):
     """A stack whose record is rubbish was said not to be there, and another one came up beside it."""
     left = subprocess.Popen(["sleep", "600"], env={**os.environ, "PREFECT_HOME": str(tmp_path)}, start_new_session=True)
     try:
+        until(Path(f"/proc/{left.pid}/environ").read_bytes)  # it is empty for a moment in which the program is loaded
         assert not down(print, state_dir=tmp_path)
         assert left.poll() is None
         (tmp_path / "standing.json").write_text("rubbish")

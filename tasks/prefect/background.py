@@ -56,17 +56,23 @@ def end_all(processes: Iterable[Process]) -> None:
         _signal(process, signal.SIGKILL)
 
 
-def strays_of(folder: Path, without: Process | None) -> list[Process]:
-    """Return the runs of workers of this stack that are gone: each run is in a session of its own, and goes on."""
+def end_strays(folder: Path, without: Process | None) -> None:
+    """End the runs of workers of this stack that are gone: each run is in a session of its own, and goes on."""
+    while strays := _strays_of(
+        folder, without.pid if without else 0
+    ):  # while they were ended, they may have started one
+        end_all(strays)
+
+
+def _strays_of(folder: Path, server: int) -> list[Process]:
     home = b"PREFECT_HOME=" + os.fsencode(folder)
-    server = without.pid if without else 0
     found = []
     for environ in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
             number = int(environ.parent.name)
             if home in environ.read_bytes().split(b"\0") and os.getpgid(number) != server:
                 found.append(process_of(number))
-    return found
+    return [process for process in found if is_alive(process)]
 
 
 def _signal(process: Process, number: int) -> None:

@@ -27,7 +27,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from nst.errors import TransientError, UserError
-from tasks.prefect.background import end_all, start_in_background, strays_of
+from tasks.prefect.background import end_all, end_strays, start_in_background
 from tasks.prefect.client import to_loopback
 from tasks.prefect.deploying import POOL, deploy_file, read_deployments
 from tasks.prefect.parts import close_gone
@@ -153,7 +153,7 @@ def down(say: Callable[[str], None], *, state_dir: Path | None = None) -> bool:
             return _ended_unrecorded(folder, say)
         say(f"stopping {len(found.processes)} workers; their runs publish what they have finished")
         end_all(found.processes.values())
-        end_all(strays_of(folder, without=found.server))
+        end_strays(folder, without=found.server)
         if found.answers:
             with in_use(found), contextlib.suppress(TransientError):  # of a server whose database is gone, maybe
                 close_gone()
@@ -169,7 +169,7 @@ def _ended_unrecorded(folder: Path, say: Callable[[str], None]) -> bool:
     if not is_recorded(folder):
         return False
     say("the record of what is up is damaged: ending all that was started from its folder")
-    end_all(strays_of(folder, without=None))
+    end_strays(folder, without=None)
     forget(folder)
     return True
 

@@ -72,7 +72,7 @@ class Fanout:
                     self._keep(result)
             for job, result in results:
                 if isinstance(result, WorkerLost):
-                    self._keep(self._run_again(job))
+                    self._keep(self._run_again(job, result))
                 elif isinstance(result, Exception):
                     raise result
             left = left[len(results) :]
@@ -82,13 +82,13 @@ class Fanout:
         with self._lock:
             self._outcomes[outcome.batch_id] = outcome
 
-    def _run_again(self, job: Job) -> BatchOutcome:
+    def _run_again(self, job: Job, lost: WorkerLost) -> BatchOutcome:
         """Run a batch that was open when a worker died; one that kills every worker it is given is run cell by cell."""
         try:
-            return self._pool.run(job, lost=1)
-        except WorkerLost:
-            pass
-        outcomes = [self._run_alone(job.only(cell, alone_id(job, cell))) for cell in job.batch.cells]
+            return self._pool.run(job, lost, attempts=WORKERS_BEFORE_QUARANTINE - 1)
+        except WorkerLost as error:
+            lost = error
+        outcomes = [self._run_alone(job.only(cell, alone_id(job, cell)), lost) for cell in job.batch.cells]
         return BatchOutcome(
             batch_id=job.batch.batch_id,
             done=tuple(cell_id for outcome in outcomes for cell_id in outcome.done),
@@ -96,10 +96,10 @@ class Fanout:
             seconds=sum(outcome.seconds for outcome in outcomes),
         )
 
-    def _run_alone(self, job: Job) -> BatchOutcome:
+    def _run_alone(self, job: Job, lost: WorkerLost) -> BatchOutcome:
         started = datetime.now(UTC)
         try:
-            return self._pool.run(job, lost=WORKERS_BEFORE_QUARANTINE - 1)
+            return self._pool.run(job, lost, attempts=1)
         except WorkerLost as error:
             return self._give_up(job, job.batch.cells[0], error, started)
 

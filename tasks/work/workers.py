@@ -1,9 +1,9 @@
 """One long-lived worker process per device, spawned, pinned before torch is imported, its backbone kept warm.
 
 A worker that dies or hangs (killed, lost GPU, crashed decoder) costs its job one attempt, and another worker takes its
-place. Whether the job or the device is at fault is decided by the self-test of that other worker: one that does not
-pass it is a strike against the device and nothing against the job. A device that has had too many strikes is used no
-more, and its jobs go to the others.
+place: one of another device, if there is one. Whether the job or the device is at fault is decided by the self-test of
+that other worker: one that does not pass it is a strike against the device and nothing against the job. A device that
+has had too many strikes is used no more, and its jobs go to the others.
 
 What it means when a job loses one worker after the other is decided by `fanout`. Knows nothing of Prefect.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Self, overload
 
@@ -137,32 +137,35 @@ class DevicePool:
                 on_outcome(value)
 
     @overload
-    def run(self, job: Job, *, lost: int = ...) -> BatchOutcome: ...
+    def run(self, job: Job, lost: WorkerLost | None = ..., *, attempts: int = ...) -> BatchOutcome: ...
     @overload
-    def run(self, job: TrainingJob, *, lost: int = ...) -> TrainingOutcome: ...
-    def run(self, job: Job | TrainingJob, *, lost: int = 0) -> BatchOutcome | TrainingOutcome:
-        """Run one job on the next idle worker; if that is lost, it is replaced and the job tried on the next one.
+    def run(self, job: TrainingJob, lost: WorkerLost | None = ..., *, attempts: int = ...) -> TrainingOutcome: ...
+    def run(
+        self, job: Job | TrainingJob, lost: WorkerLost | None = None, *, attempts: int = WORKERS_BEFORE_QUARANTINE
+    ) -> BatchOutcome | TrainingOutcome:
+        """Run one job on the next idle worker; if that is lost, it is replaced and the job tried on another device.
 
         Args:
             job: What to run.
-            lost: Workers that the job has lost before.
+            lost: How the job lost a worker before, if it has.
+            attempts: Workers that it may lose from now on.
 
         Raises:
-            WorkerLost: The job has lost `WORKERS_BEFORE_QUARANTINE` workers, whose devices work.
+            WorkerLost: The job has lost so many workers, whose devices work.
             DeviceError: No device works any more.
             Stopped: The pool was closed.
             TransientError, Exception: Whatever the job raised in the worker.
         """
+        losses = [lost] if lost else []
         while True:
             outcome: BatchOutcome | TrainingOutcome | Exception
-            ((_, outcome),) = self._run_next([job], is_suspected=lost > 0)
-            if isinstance(outcome, WorkerLost):
-                lost += 1
-                if lost < WORKERS_BEFORE_QUARANTINE:
-                    continue
-            if isinstance(outcome, Exception):
+            ((_, outcome),) = self._run_next([job], losses)
+            if not isinstance(outcome, Exception):
+                return outcome
+            attempts -= 1
+            if not isinstance(outcome, WorkerLost) or attempts <= 0:
                 raise outcome
-            return outcome
+            losses.append(outcome)
 
     def run_in_turn(self, jobs: Sequence[Job]) -> list[tuple[Job, BatchOutcome | Exception]]:
         """Run batches one after the other on the next idle worker, each written while the next one is computed.
@@ -179,12 +182,18 @@ class DevicePool:
         """
         return self._run_next(jobs)
 
-    def _run_next(self, jobs: Sequence[AnyJob], *, is_suspected: bool = False) -> list[tuple[AnyJob, Any]]:
-        """Run jobs on the next idle worker, as `run_in_turn`; on another one if the device of the first one fails."""
+    def _run_next(self, jobs: Sequence[AnyJob], losses: Sequence[WorkerLost] = ()) -> list[tuple[AnyJob, Any]]:
+        """Run jobs on the next idle worker, as `run_in_turn`; on another one if the device of the first one fails.
+
+        Args:
+            jobs: The jobs.
+            losses: How they lost workers before.
+        """
+        avoided = {lost.workplace.get("device") for lost in losses}
         while True:
-            worker = self._take()
+            worker = self._take(avoided)
             try:
-                ended = self._ran(worker, jobs, is_suspected=is_suspected) if self._made_ready(worker) else []
+                ended = self._ran(worker, jobs, is_suspected=bool(losses)) if self._made_ready(worker) else []
             finally:
                 self._give_back(worker)
             if ended:
@@ -260,23 +269,27 @@ class DevicePool:
         LOGGER.warning("%s is not used any more: %s", worker.device, worker.fault)
         worker.stop()
 
-    def _take(self) -> Worker:
-        """Wait for an idle worker."""
+    def _take(self, avoided: Collection[str | None] = ()) -> Worker:
+        """Wait for an idle worker: of another device than those to be avoided, while one of another may still come."""
         with self._changed:
-            while not self._idle or self._closing.is_set():
-                if self._closing.is_set():
-                    raise Stopped("the pool was closed")
+            while not self._closing.is_set():
                 if len(self._retired) == len(self._workers):
                     faults = dict.fromkeys(f"{worker.device}: {worker.fault}" for worker in self._retired)
                     raise DeviceError(f"no device works: {'; '.join(faults)}", hint="`nst doctor` tests each device")
+                may_come = [each for each in self._workers if each not in self._retired and each not in self._waiting]
+                others = {worker for worker in may_come if worker.device not in avoided}
+                found = next((worker for worker in self._idle if not others or worker in others), None)
+                if found is not None:
+                    self._idle.remove(found)
+                    return found
                 self._changed.wait()
-            return self._idle.popleft()
+        raise Stopped("the pool was closed")
 
     def _give_back(self, worker: Worker) -> None:
         with self._changed:
             if worker not in self._retired:
                 self._idle.append(worker)
-                self._changed.notify()
+                self._changed.notify_all()  # not each of those that wait may take it
 
     def pids(self) -> list[int]:
         """Return the process ids of the living workers."""

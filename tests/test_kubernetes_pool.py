@@ -20,7 +20,7 @@ import kubernetes_validate
 import pytest
 import yaml
 from sweeps import TINY_MANIFEST, write_pictures
-from warm_prefect import prefect, warm_servers
+from warm_prefect import prefect, start, warm_servers
 
 from flows.stop import GRACE_S
 from tasks.root import open_root
@@ -104,8 +104,7 @@ def test_a_sweep_is_done_by_the_jobs_that_a_cluster_is_asked_for(kubernetes, ser
         assert done.returncode == 0, done
     for command in (up, submit):
         words = [word.replace("s3://lab/nst", str(tmp_path / "root")) for word in command[1:]]
-        said = subprocess.run([sys.executable, "-m", "flows", *words], cwd=tmp_path, env=there, capture_output=True,
-                              text=True, check=False)  # fmt: skip
+        said = start(*words, cwd=tmp_path, **there).ended()
         assert said.returncode == 0, said
     assert "as tiny" in said.stdout
     root = open_root(str(tmp_path / "root"))

@@ -97,14 +97,9 @@ def test_people_are_told_of_a_night_that_failed(stack, told):
     assert "faulty.yaml" in said
 
 
-def test_people_are_told_of_a_run_that_crashed(stack, told):
+def test_a_sweep_whose_parts_are_all_killed_goes_on_by_itself_and_people_are_told(stack, told):
     lose_all_parts(stack)
     assert "-9" in hears(told, r"nst: lost \w{8} part \d+ is Crashed")
-    withdraw_lost(stack)
-
-
-def test_a_sweep_whose_parts_are_all_killed_goes_on_by_itself(stack):
-    lose_all_parts(stack)
     until(lambda: "Crashed" in stack.runs("lost") and stack.runs("lost")[-1] == "Running")
     withdraw_lost(stack)
 
@@ -157,7 +152,7 @@ def test_up_after_down_has_the_root_and_the_workers_of_last_time(tmp_path, migra
     shutil.copytree(migrated_state, stack.state)
     (stack.state / "nst/prefect/runs-0.db").rename(stack.state / "nst/prefect/standing.db")
     try:
-        stack.nst("up", "--workers", "2", "--devices", "cpu", "--root", "here")
+        stack.nst("up", "--workers", "1", "--devices", "cpu", "--root", "here")
         before = stack.record
         stack.nst("down")
         assert stack.record is None

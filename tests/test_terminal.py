@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import pty
+import sys
 
 import pytest
 from rich.table import Table
 from warm import nst
 
+from flows.command.progress import ProgressBar
 from flows.command.terminal import Terminal, printable
 
 
@@ -50,3 +53,26 @@ def test_a_root_with_brackets_and_a_manifest_with_escapes(tmp_path):
     assert refused.returncode == 2
     assert r"bad\x1b[31m.yaml:1:7" in refused.stderr
     assert "\x1b" not in refused.stderr
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_bar_in_a_terminal_that_is_gone_harms_nothing(monkeypatch, gone):
+    """Rich writes past its own proxy of the standard error, and so past ours: a run that lost its terminal died."""
+    terminal, mine = pty.openpty()
+    with open(mine, "w") as shown, open(terminal, "rb", buffering=0) as end:  # noqa: PTH123  descriptors
+        monkeypatch.setattr("sys.stderr", shown)
+        with ProgressBar(Terminal(stderr=True, force_terminal=True)) as bar:
+            bar.show(0, 3)
+            if gone:
+                end.close()
+            bar.show_step("abc", 1, 9)
+            print("a warning", file=sys.stderr)
+            bar.show(1, 3)
+        if gone:
+            with pytest.raises(OSError, match="Input/output error"):
+                os.write(mine, b"x")
+            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+                os.dup2(nowhere.fileno(), mine)  # for what it could not write
+        else:
+            shown.flush()
+            assert b"a warning\r\n" in end.read(10_000)

@@ -47,12 +47,36 @@ IMPORTED = [
     "tasks.pages.export",
     "tasks.work.stylize",
     "tasks.work.training",
+    "warm",
 ]
 """What the process that all are forked from imports; nothing that reads the environment or the terminal for good."""
 
 DEADLINE_S = 240
 POLL_S = "tasks.claims.POLL_S"
 """Names how often runs of one sweep look at what others do while they wait for them."""
+
+
+class Origin(forkserver.ForkServer):
+    """A process that others are forked from, once it has imported what they need, helpers of the tests among it.
+
+    Args:
+        imported: The modules.
+    """
+
+    def __init__(self, imported: list[str]) -> None:
+        super().__init__()
+        self.set_forkserver_preload([*imported, "warm_in_the_end"])
+
+    def ensure_running(self) -> None:
+        """Start it, unless it runs; Python 3.11 does not tell it where this process finds its modules."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+            super().ensure_running()
+
+
+forkserver._forkserver = Origin(IMPORTED)  # type: ignore[attr-defined]
+for _name in ("ensure_running", "get_inherited_fds", "connect_to_new_process", "set_forkserver_preload"):
+    setattr(forkserver, _name, getattr(forkserver._forkserver, _name))
 
 
 class _Process(ForkServerProcess):
@@ -70,7 +94,6 @@ class _Context(ForkServerContext):
 
 
 CONTEXT = _Context()
-CONTEXT.set_forkserver_preload(IMPORTED)
 
 
 def _in_environment(environment: Mapping[str, str], target: Callable[..., object], *arguments: object) -> None:

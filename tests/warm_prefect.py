@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-_ORIGIN = forkserver.ForkServer()
-_ORIGIN.set_forkserver_preload([
+_ORIGIN = warm.Origin([
     *warm.IMPORTED,
     "fastapi.encoders",
     "flows.prefect_engine",
@@ -42,6 +41,7 @@ _ORIGIN.set_forkserver_preload([
     "prefect.utilities.visualization",
     "tasks.prefect.server",
     "uvicorn",
+    "warm_prefect",
 ])  # fmt: skip
 
 HELD = "NST_TEST_HELD_SERVER"

@@ -41,17 +41,27 @@ class _Output:
     def __init__(self, name: str) -> None:
         self._name = name
 
+    @property
+    def rich_proxied_file(self) -> _Output:
+        """This itself: where rich puts a proxy before the file, so that prints do not tear a bar, it writes past it."""
+        return self
+
+    @property
+    def _file(self) -> Any:
+        file = getattr(sys, self._name)
+        return getattr(file, "rich_proxied_file", file)
+
     def __getattr__(self, attribute: str) -> Any:
-        return getattr(getattr(sys, self._name), attribute)
+        return getattr(self._file, attribute)
 
     def write(self, text: str) -> int:
         with _unless_gone():
-            getattr(sys, self._name).write(text)
+            self._file.write(text)
         return len(text)
 
     def flush(self) -> None:
         with _unless_gone():
-            getattr(sys, self._name).flush()
+            self._file.flush()
 
 
 @contextlib.contextmanager

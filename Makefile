@@ -41,8 +41,8 @@ lint: install
 quick: install
 	$(BIN)/pytest -n 2 --dist loadgroup -m quick
 
-test: lint quick
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not quick and not proof"
+test: lint
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not proof"
 
 # What is drawn at random, by NST_SEED: NST_KILLS runs killed at random moments, then all tests in another order and with
 # other examples than `make test`, which takes the same ones always.

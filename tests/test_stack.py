@@ -20,7 +20,7 @@ from stacks import CELLS, Stack, parent, until
 from tasks.fsck.check import fsck
 from tasks.prefect.client import asked
 from tasks.prefect.stack import down
-from tasks.prefect.standing import in_use, is_alive, told_last
+from tasks.prefect.standing import Told, in_use, is_alive, remember, told_last
 from tasks.root import open_root
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(400)]
@@ -147,6 +147,7 @@ def test_each_worker_has_a_part_and_one_that_is_killed_is_replaced(stack):
     assert set(failures["content_name"].to_pylist()) <= {"broken"}
 
 
+@pytest.mark.proof  # four times up and three times down take a processor for most of a minute
 def test_up_after_down_has_the_root_and_the_workers_of_last_time(tmp_path, migrated_state):
     stack = Stack(tmp_path)
     shutil.copytree(migrated_state, stack.state)
@@ -170,6 +171,15 @@ def test_up_after_down_has_the_root_and_the_workers_of_last_time(tmp_path, migra
     finally:
         stack.nst("down")  # also of a server whose database is damaged
     until(lambda: not stack.processes())
+
+
+def test_what_up_was_told_last_is_kept_for_its_own_server_alone(tmp_path):
+    assert told_last("", tmp_path) is None
+    remember(now := Told("", "file:///here", ("cpu", "cuda:0")), tmp_path)
+    assert told_last("", tmp_path) == now
+    assert told_last("http://elsewhere/api", tmp_path) is None
+    (tmp_path / "told.json").write_text("rubbish")
+    assert told_last("", tmp_path) is None
 
 
 def test_what_a_damaged_record_does_not_tell_of_is_ended_all_the_same(tmp_path):

@@ -5,7 +5,7 @@ every test whose file imports none of `tasks`, `flows` and pandas, that takes no
 torchvision), and that is not marked `slow` (more than half a second of processor time, or a few seconds with all of its
 parameters), `process` (starts a process) or `proof`. Files that cannot have a quick test are then not even imported. A
 quick test that starts a process nevertheless fails and says so. `make test` runs `make lint`, then all tests that are
-not marked `proof`, the quick ones among them. `make proof` runs those too: they kill at random moments, take minutes, or
+not marked `proof`, the quick ones among them. `make proof` runs those too: they kill at random moments, are long, or
 assert in more cases what another test asserts in one of each kind.
 
 **In memory.** The folders of tests lie in memory where there is room: each write of an object waits for a disk twice,

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick proof lint bench install lock screenshots clean
+.PHONY: demo test tests quick proof lint bench install lock screenshots clean
 
 # Set-up is a virtual environment and plain pip; the stamp makes it happen once. The lock names every package, the build
 # backend among them, so pip resolves nothing and takes no file whose hash is not in it.
@@ -41,8 +41,12 @@ lint: install
 quick: install
 	$(BIN)/pytest -n 2 --dist loadgroup -m quick
 
-test: lint
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not proof"
+# Types are checked beside the tests, which wait for processes now and then: three at a time keep two cores busy.
+test: install
+	+$(MAKE) --no-print-directory --jobs 2 lint tests
+
+tests: install
+	$(BIN)/pytest -n 3 --dist loadgroup -m "not proof"
 
 # What is drawn at random, by NST_SEED: NST_KILLS runs killed at random moments, then all tests in another order and with
 # other examples than `make test`, which takes the same ones always.

@@ -165,7 +165,7 @@ def test_odd_sweeps_open_without_a_fault(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-@pytest.mark.parametrize("place", ["folder", "bucket"])
+@pytest.mark.parametrize("place", ["folder", pytest.param("bucket", marks=pytest.mark.proof)])
 def test_a_served_page_follows_the_root(tmp_path, place, request):
     pytest.importorskip("websockets.sync.client")
     write_pictures(tmp_path)

@@ -274,6 +274,7 @@ def test_what_has_lost_all_of_its_parts_is_handed_over_again_and_not_for_ever(po
     assert len(adoption.look()) == 1, "who hands it over again has all of its tries again"
 
 
+@pytest.mark.proof
 def test_what_comes_to_something_is_handed_over_without_end(pool, order, clock, monkeypatch):
     sweep = Whole("sweep", "tiny", order.prepared.identity, order.prepared.root.uri)
     adoption, stylist = Adoption(order.prepared.root), Stylist(order.prepared.root, "cpu")

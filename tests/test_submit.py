@@ -164,7 +164,7 @@ def test_each_picture_that_cannot_be_used_is_named_before_anything_is_handed_ove
         assert fault.endswith(f"photos/{name}.png: the file is empty")
 
 
-@pytest.mark.parametrize("where", ["local", "s3"])
+@pytest.mark.parametrize("where", ["local", pytest.param("s3", marks=pytest.mark.proof)])
 def test_an_older_sweep_of_the_same_name_that_is_open_is_told_and_left_as_it_is(folder, where, request):
     root = str(folder / "our out") if where == "local" else request.getfixturevalue("s3").bucket()
     assert nst(folder, "submit", "m.yaml", "--root", root).stderr.count("note: ") == 0

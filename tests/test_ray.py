@@ -112,8 +112,8 @@ def rows(root):
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.proof)])
-def test_actors_that_are_killed_make_the_rows_and_bits_of_an_inline_run(ray, folder, times):
+@pytest.mark.parametrize("times", [0, pytest.param(3, marks=pytest.mark.proof)])
+def test_actors_make_the_rows_and_bits_of_an_inline_run_however_often_they_are_killed(ray, folder, times):
     root, killed = folder / "out", set()
     command = start(folder, "--devices", "cpu,cpu")
     while len(killed) < times:
@@ -122,12 +122,13 @@ def test_actors_that_are_killed_make_the_rows_and_bits_of_an_inline_run(ray, fol
         victim = min(actors(root, command) - killed)
         os.kill(victim, signal.SIGKILL)
         killed.add(victim)
+    until(lambda: actors(root, command), command)
     started = processes(command)
     ended = command.ended()
     assert ended.returncode == 0, ended
     assert command.pid in ending(ended), "the standard output is for events alone"
     assert f": {CELLS} done in" in ended.stderr
-    assert "was killed, and Ray has started another" in ended.stdout
+    assert ("was killed, and Ray has started another" in ended.stdout) == (times > 0)
     assert len(started) > 2 + times
     assert left_of(started) == []
     opened = open_root(str(root))

@@ -167,7 +167,10 @@ def dying(uri: str, left: float, *, after: bool) -> Root:
 
 @pytest.mark.parametrize(
     ("after", "resubmitted"),
-    [(False, True), (True, False), *(pytest.param(each, each, marks=pytest.mark.proof) for each in (False, True))],
+    [
+        (False, True),
+        *(pytest.param(*each, marks=pytest.mark.proof) for each in ((True, False), (True, True), (False, False))),
+    ],
 )
 def test_a_removal_that_dies_at_any_step_is_ended_by_the_next(
     root: Root, tmp_path: Path, after: bool, resubmitted: bool

@@ -73,6 +73,12 @@ class Tab:
                 f"history.replaceState(null, '', {'#' + state!r}); dispatchEvent(new HashChangeEvent('hashchange'))"
             )
 
+    def leave(self):
+        """Show nothing, and forget what the page complained of that was shown."""
+        self.call("Page.navigate", url="about:blank")
+        self.until("location.href === 'about:blank'")
+        self.faults.clear()
+
     def until(self, expression, seconds=120):
         deadline = time.monotonic() + seconds
         while not self._holds(expression):

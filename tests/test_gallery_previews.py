@@ -169,6 +169,7 @@ def test_it_works_from_a_server_and_in_an_exported_folder(tab, made, place):
     with PageServer(made.prepared.root.store, made.home) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         address = server.address if place == "server" else made.exported.as_uri()
+        tab.leave()
         tab.call("Page.navigate", url=f"{address}/{made.home}#step=12" if place == "server" else f"{address}#step=12")
         tab.until(
             "document.querySelectorAll('.cell img').length > 0 && said()".replace("said()", "stopsOfAll().length")

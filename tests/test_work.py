@@ -83,6 +83,7 @@ def test_the_documents_name_every_event():
 def test_what_a_killed_run_left_is_done_without_its_manifest(folder):
     root = folder / "out"
     kill_after(3, submit(folder), root)
+    left = {int(Path(key).stem.rpartition("-")[0]) for key in keys(root, "state/claims/")}
     (folder / "m.yaml").unlink()
     (folder / "cow.png").write_bytes((folder / "cat.png").read_bytes())
     elsewhere = folder / "elsewhere"
@@ -103,13 +104,13 @@ def test_what_a_killed_run_left_is_done_without_its_manifest(folder):
     assert sorted(batch for line in taken for batch in line["batches"]) == sorted(line["batch"] for line in batches)
     stretches = [stretch for line in taken for stretch in line["stretches"]]
     over = {line["stretch"] for line in told if line["event"] == "taken_over"}
-    assert over < set(stretches)
+    assert over == left & set(stretches), "of what had been taken, all that was not done"
+    assert over != set(stretches)
     assert len(set(stretches)) == len(stretches) == len(batches), "a plan this small has as many as batches"
     for line in lines:
         assert list(line) == ["at", "event", "host", "pid", *documented()[line["event"]]]
     assert {line["device"] for line in batches} == {"cpu"}
     assert all(line["sweep"] == begun["sweep"] and line["seconds"] > 0 for line in batches)
-    assert [line["event"] for line in told].count("taken_over") >= 1
     opened = open_root(str(root))
     assert len(opened.catalog.read("results", ["cell_id"])) == CELLS
     assert fsck(opened).ok

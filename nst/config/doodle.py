@@ -27,6 +27,8 @@ class DoodleConfig(PixelMethod):
         Champandard 2016; DmitryUlyanov/fast-neural-doodle.
     """
 
+    CARRIES_DETAIL: ClassVar[bool] = True
+
     VARIES: ClassVar[frozenset[str]] = frozenset(
         {"content_weight", "style_weight", "tv_weight", "temporal_weight", "noise", "seed"}
     )

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 class GatysConfig(PixelMethod):
     """Image style transfer: the pixels are optimised towards the content's features and the style's Gram matrices."""
 
+    CARRIES_DETAIL: ClassVar[bool] = True
+
     VARIES: ClassVar[frozenset[str]] = frozenset(
         {
             "content_weight", "style_weight", "tv_weight", "laplacian_weight", "photorealism_weight", "temporal_weight",

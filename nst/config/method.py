@@ -168,6 +168,10 @@ class PixelMethod(Method):
 
     NOT_PIXELS: ClassVar[frozenset[str]] = Method.NOT_PIXELS | {"trace_every"}
 
+    CARRIES_DETAIL: ClassVar[bool] = False
+    """Whether the levels after the first take over the detail of an image that the picture starts from. Tried, and of
+    no use, for `mdan`."""
+
     IN_TILES: ClassVar[bool] = True
     """Whether a picture that is too large for the memory passes in tiles."""
 
@@ -178,6 +182,16 @@ class PixelMethod(Method):
         NoEffect("backbone.input", {"backbone.weights": ("random", *DISTILLED)}),
         NoEffect("backbone.seed", unless={"backbone.weights": ("random",)}),
     )
+
+    @property
+    def version(self) -> int:
+        """The version of what is made with these values; 5 where a level takes over what its image shows."""
+        return max(super().version, 5) if self.carries_detail else super().version
+
+    @property
+    def carries_detail(self) -> bool:
+        """Whether each level of the pyramid starts from the one before and what only its size shows of the start."""
+        return self.CARRIES_DETAIL and self.pyramid.levels > 1 and getattr(self, "init", "noise") != "noise"
 
     @property
     def least_positions(self) -> int:

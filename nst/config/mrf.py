@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class MrfConfig(PixelMethod):
     """Patches of the style's features put together anew, over a content image or freely (CNNMRF, Li & Wand 2016)."""
 
+    CARRIES_DETAIL: ClassVar[bool] = True
+
     VARIES: ClassVar[frozenset[str]] = frozenset(
         {"content_weight", "style_weight", "tv_weight", "photorealism_weight", "temporal_weight", "seed"}
     )

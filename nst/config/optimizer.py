@@ -77,7 +77,10 @@ class EarlyStopConfig(Block):
 
 
 class PyramidConfig(Block):
-    """Coarse to fine: the picture is optimised at growing sizes; each level starts from the result before it."""
+    """Coarse to fine: the picture is optimised at growing sizes, and each level starts from the result before it.
+
+    What only its own size shows of the image that the picture started from is added (not with `init: noise`).
+    """
 
     levels: Annotated[int, Field(ge=1, le=8)] = 1
     """Number of levels; the last one has the full size of the picture."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from nst.errors import InputError
 from nst.methods.finish import finish
 from nst.methods.previews import previews_of
-from nst.methods.start import plan_levels, starting_pictures
+from nst.methods.start import plan_levels, start_detail, starting_pictures
 from nst.ops import resize
 from nst.optimize.loop import BatchAdam, build_optimizer, optimize_images
 from nst.optimize.trace import Trace
@@ -68,7 +68,11 @@ class Descent:
         picture_B3HW = start_B3HW
         for level, (width, height, steps) in enumerate(schedule):
             objective = self.objective(width, height)
-            picture_B3HW = resize(picture_B3HW, height, width).clamp(*RANGE)
+            picture_B3HW = resize(picture_B3HW, height, width)
+            if level and config.carries_detail:
+                sizes = (width, height), schedule[level - 1][:2]
+                picture_B3HW = picture_B3HW + start_detail(self.start, *sizes, targets.workspace.device, targets.dtype)
+            picture_B3HW = picture_B3HW.clamp(*RANGE)
             optimizer = build_optimizer(self.optimizer, picture_B3HW, RANGE, steps=steps)
             if config.pyramid.warm_start and isinstance(optimizer, BatchAdam) and isinstance(previous, BatchAdam):
                 previous.carry_to(optimizer)

@@ -12,6 +12,7 @@ import torch
 
 from nst.config.method import PixelMethod
 from nst.errors import InputError
+from nst.ops import resize
 from nst.pictures.fitting import levels_of, size_after
 from nst.pictures.images import Pixels, resize_to
 
@@ -113,3 +114,37 @@ def starting_pictures(
             picture_3HW = picture_3HW + share * torch.rand((3, height, width), generator=generator).double()
         pictures.append(picture_3HW)
     return torch.stack(pictures).to(device=device, dtype=dtype)
+
+
+def start_detail(
+    sources: Sequence[tuple[Pixels, float, int]],
+    size: tuple[int, int],
+    before: tuple[int, int],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Tensor:
+    """Return what the images that pictures start from show at one size and not at a smaller one, shape (B, 3, H, W).
+
+    A picture that was optimised at the smaller size and is enlarged lacks all that the smaller size cannot show. With
+    this added, it starts the larger size as its image did, changed by what was optimised; a picture that equals its
+    image goes on equal to it.
+
+    Args:
+        sources: As for `starting_pictures`; of an image into which noise is mixed, its share.
+        size: (width, height) of the larger size.
+        before: (width, height) of the smaller one.
+        device: Device of the result.
+        dtype: Type of the result.
+
+    Source:
+        google/deepdream `dream.ipynb` carries what it has changed from octave to octave in the same way; peers of style
+        transfer (jcjohnson/neural-style's multiresolution scripts, crowsonkb/style-transfer-pytorch) only enlarge.
+
+    Example:
+        >>> start_detail([(content, 0.0, 0)], (32, 24), (16, 12), torch.device("cpu"), torch.float32).shape
+        torch.Size([1, 3, 24, 32])
+    """
+    images = [(image, 0.0, seed) for image, _, seed in sources]
+    large_B3HW, small_B3HW = (starting_pictures(images, *each, device, dtype) for each in (size, before))
+    shares_B111 = torch.tensor([1.0 - share for _, share, _ in sources], device=device, dtype=dtype).view(-1, 1, 1, 1)
+    return shares_B111 * (large_B3HW - resize(small_B3HW, size[1], size[0]))

@@ -14,6 +14,8 @@ from flows.order.summary import duration
 from nst.planning.merging import merge_reasons
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tasks.planning.memory import BatchMemory
     from tasks.planning.sweep import PreparedSweep
     from tasks.planning.training import PreparedTraining
@@ -44,14 +46,30 @@ def sweep_table(prepared: PreparedSweep) -> Group:
         table.add_row("frames", f"{frames:,}" + (f", {kept:,} of them made already" if kept else ""))
     table.add_row("batches", f"{plan.batch_count:,}")
     table.add_row("time", _time(prepared, untrained))
-    if memory := prepared.memory:
-        table.add_row("memory", _memory(memory))
-    table.add_row("pictures", f"about {_size(plan.output_bytes)}")
+    _add_known(table, {
+        "memory": _memory(prepared.memory),
+        "pictures": f"about {_size(plan.output_bytes)}",
+        "strokes": _strokes(plan.stroke_widths()),
+    })  # fmt: skip
     return Group(f"sweep {plan.name}  {plan.sweep_id[:8]}  below {prepared.root.uri}", table)
 
 
-def _memory(memory: BatchMemory) -> Text:
-    """Return what a batch takes, of how much, and how it passes."""
+def _add_known(table: Table, rows: Mapping[str, str | Text | None]) -> None:
+    for row, text in rows.items():
+        if text:
+            table.add_row(row, text)
+
+
+def _strokes(widths: tuple[float, float] | None) -> str:
+    """Return how wide a brush stroke of a painting is in its picture: the paintings are scaled (`style_scale`)."""
+    tens = dict.fromkeys(f"{10 * width:.3g}" for width in widths or ())
+    return f"10 px of a painting are {' to '.join(tens)} px of its picture" if tens else ""
+
+
+def _memory(memory: BatchMemory | None) -> Text | None:
+    """Return what a batch takes, of how much, and how it passes; None where that is not known."""
+    if memory is None:
+        return None
     text = f"about {_size(memory.needed)} for a batch"
     if memory.there_is < math.inf:
         text += f", of {_size(memory.there_is)} free"

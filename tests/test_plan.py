@@ -20,6 +20,10 @@ from nst.planning.chunks import chunks
 from nst.records import ImageRef
 
 
+def version_of(cells, number):
+    return cells.structure_config(cells.structure(number)).version
+
+
 def test_cells_are_contents_times_styles_times_variants_in_that_order():
     parsed = manifest("{style_weight: [1, 10], seed: {count: 2}}")
     cells = cells_of(parsed)
@@ -147,7 +151,7 @@ def test_a_finished_plan_has_no_batches():
 def test_reasons(monkeypatch):
     parsed = manifest("{seed: {count: 4}}")
     before = cells_of(parsed, c=("cat",), s=("wave",))
-    known = {before.addresses()(number): GatysConfig.VERSION for number in range(2)}
+    known = {before.addresses()(number): version_of(before, number) for number in range(2)}
     changed = expand(parsed, [image("cat", "f" * 64)], styles("wave"), dict.fromkeys(parsed.backbones(), "w"))
     plan = make_plan("x", changed, {changed.ids[3]}, failed={changed.ids[1]: 2, "other": 1}, known=known)
     assert [plan.reason(n) for n in range(4)] == ["input changed", "failed before", "new", "done"]
@@ -162,7 +166,7 @@ def test_reasons(monkeypatch):
 def test_a_revised_value_is_a_changed_version(monkeypatch):
     parsed = manifest("{style_representation: [gram, sliced]}")
     before = cells_of(parsed, c=("cat",), s=("wave",))
-    versions = [before.structure_config(before.structure(number)).version for number in range(2)]
+    versions = [version_of(before, number) for number in range(2)]
     known = {before.addresses()(number): version for number, version in enumerate(versions)}
     monkeypatch.setattr(GatysConfig, "REVISED", {"style_representation": {"sliced": max(versions) + 1}})
     after = cells_of(parsed, c=("cat",), s=("wave",))
@@ -174,7 +178,7 @@ def test_other_weights_are_a_changed_input():
     parsed = manifest()
     before = cells_of(parsed)
     after = expand(parsed, contents("cat"), styles("wave"), dict.fromkeys(parsed.backbones(), "other"))
-    plan = make_plan("x", after, set(before.ids), known={before.addresses()(0): GatysConfig.VERSION})
+    plan = make_plan("x", after, set(before.ids), known={before.addresses()(0): version_of(before, 0)})
     assert plan.reason(0) == "input changed"
 
 

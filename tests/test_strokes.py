@@ -15,7 +15,7 @@ def told(folder, method, styles="waves.png"):
     terminal = Terminal(width=120, record=True)
     terminal.print(sweep_table(prepared))
     lines = [line for line in terminal.export_text().splitlines() if "strokes" in line]
-    return " ".join(lines), prepared.plan.to_json()["stroke_widths"]
+    return " ".join(lines), prepared.to_json()["stroke_widths"]
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def sweep_table(prepared: PreparedSweep) -> Group:
     _add_known(table, {
         "memory": _memory(prepared.memory),
         "pictures": f"about {_size(plan.output_bytes)}",
-        "strokes": _strokes(plan.stroke_widths()),
+        "strokes": _strokes(prepared.stroke_widths),
     })  # fmt: skip
     return Group(f"sweep {plan.name}  {plan.sweep_id[:8]}  below {prepared.root.uri}", table)
 

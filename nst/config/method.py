@@ -185,8 +185,8 @@ class PixelMethod(Method):
 
     @property
     def version(self) -> int:
-        """The version of what is made with these values; 5 where a level takes over what its image shows."""
-        return max(super().version, 5) if self.carries_detail else super().version
+        """The version of what is made with these values: one more where levels take over detail, since version 4."""
+        return super().version + self.carries_detail
 
     @property
     def carries_detail(self) -> bool:

@@ -12,7 +12,6 @@ from nst.identity import hex_of
 from nst.planning.grouping import compose
 from nst.planning.merging import merge_reasons
 from nst.planning.rates import rate_of
-from nst.planning.strokes import stroke_widths
 from nst.records import Batch
 
 if TYPE_CHECKING:
@@ -144,10 +143,6 @@ class Plan:
         """Return what the settings of the cells that are to be run have to say (`nst.config.method.Method.remarks`)."""
         return list(dict.fromkeys(remark for config, _ in self.largest_batches() for remark in config.remarks()))
 
-    def stroke_widths(self) -> tuple[float, float] | None:
-        """Return how many pixels one pixel of a painting becomes, at least and at most (`nst.planning.strokes`)."""
-        return stroke_widths(self.cells, (numbers[0] for numbers in self._batches))
-
     def costs(self) -> dict[Rate, float]:
         """Return the cost of the cells that are to be run, by what their seconds depend on."""
         found: defaultdict[Rate, float] = defaultdict(float)
@@ -178,7 +173,6 @@ class Plan:
             "seconds": self.seconds,
             "cells_of_unknown_duration": self.unknown,
             "output_bytes": self.output_bytes,
-            "stroke_widths": self.stroke_widths(),
         }
 
     def _batch(self, numbers: list[int]) -> Batch:

@@ -27,6 +27,7 @@ from tasks.planning.memory import batch_memory
 from tasks.planning.model_choice import ModelChoice
 from tasks.planning.only import choose_cells
 from tasks.planning.resolved import ResolvedSweep
+from tasks.planning.strokes import stroke_widths
 from tasks.planning.sweep_inputs import find_inputs
 from tasks.store.obstacles import check_folders
 
@@ -109,6 +110,12 @@ class PreparedSweep:
         return max(filter(None, found), key=lambda memory: memory.needed, default=None)
 
     @property
+    def stroke_widths(self) -> tuple[float, float] | None:
+        """How many pixels one pixel of a painting becomes (`tasks.planning.strokes`)."""
+        configs = [config for config, _ in self.plan.largest_batches()]
+        return stroke_widths(configs, self.plan.cells.contents, self.plan.cells.styles)
+
+    @property
     def tried_out(self) -> bool:
         """Whether the estimated time of cells rests on a short trial alone: the catalog has none like them yet."""
         rates = {rate_of(config) for config, _ in self.plan.largest_batches()}
@@ -149,6 +156,7 @@ class PreparedSweep:
             **plan,
             "remarks": remarks,
             "batch_memory_bytes": memory.needed if memory else None,
+            "stroke_widths": self.stroke_widths,
             "device_memory_bytes": memory.there_is if memory and known else None,
             "pictures_at_one_time": memory.passes.together if memory and memory.passes else None,
             "tile_side": memory.passes.tile if memory and memory.passes else None,

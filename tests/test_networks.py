@@ -39,6 +39,17 @@ def mgan(layer="relu2_1"):
     return config, build_network(config, Origin(encoder=build_backbone(config.backbone, [layer], None)))
 
 
+def encoder(backbone, layer, filters=None):
+    """A backbone of random weights; with `filters`, so many in its convolutions up to relu2_1."""
+    if filters is None:
+        return build_backbone(backbone, [layer], None)
+    random, tensors = torch.Generator().manual_seed(1), {}
+    for number, channels, count in zip((0, 2, 5), (3, *filters), filters, strict=False):
+        tensors[f"features.{number}.weight"] = torch.randn((count, channels, 3, 3), generator=random)
+        tensors[f"features.{number}.bias"] = torch.randn(count, generator=random)
+    return build_backbone(backbone, [layer], tensors)
+
+
 def run(network, images, seeds=(5,)):
     with torch.no_grad():
         if network.family in {"texture_net", "doodle_net"}:
@@ -96,6 +107,39 @@ def test_one_hot_rows_are_the_single_styles_and_blends_lie_between_them():
     blended = many(image.repeat(3, 1, 1, 1), many.rows([{0: 1.0}, {0: 1e6, 1: 1e-3}, {0: 1.0, 1: 1.0}]))
     torch.testing.assert_close(blended[0], blended[1], atol=1e-4, rtol=0)
     assert (blended[0] - blended[2]).abs().mean() > 0.01
+
+
+FULL = [(256, 512), (256, 256), (256, 256), (256, 256), (128, 256), (128, 128), (64, 128), (64, 64), (3, 64)]
+"""Filters and channels of the decoder of xunhuang1995/AdaIN-style, which also stands behind a VGG-16."""
+
+
+@pytest.mark.parametrize(
+    ("architecture", "layer", "filters", "expected"),
+    [
+        ("vgg19", "relu4_1", None, FULL),
+        ("vgg16", "relu4_1", None, FULL),
+        ("vgg19", "relu3_1", None, FULL[4:]),
+        ("vgg19", "relu1_1", None, FULL[8:]),
+        ("vgg19", "relu2_1", (6, 5, 4), [(5, 4), (6, 5), (3, 6)]),
+        ("vgg19", "relu2_1", (2, 5, 10), [(5, 10), (2, 5), (3, 2)]),
+    ],
+)
+def test_adains_decoder_mirrors_its_encoder_of_any_width(architecture, layer, filters, expected):
+    backbone = BackboneConfig(name=architecture, weights="embedded" if filters else "random")
+    config = AdainTraining(layer=layer, backbone=backbone)
+    network = build_network(config, Origin(encoder=encoder(backbone, layer, filters)))
+    assert [tuple(conv.conv.weight.shape[:2]) for conv in network.decoder] == expected
+    assert run(network, photograph(32, 48)).shape == (1, 3, 32, 48)
+    again = network_from(metadata_of(config, [], 7), network.state_dict())
+    assert torch.equal(run(again, photograph()), run(network, photograph()))
+
+
+def test_mgan_decodes_what_a_narrow_encoder_gives():
+    config = MganTraining(layer="relu2_1", backbone=BackboneConfig(weights="embedded"))
+    network = build_network(config, Origin(encoder=encoder(config.backbone, "relu2_1", (6, 5, 4))))
+    assert [tuple(conv.conv.weight.shape[:2]) for conv in network.decoder] == [(128, 4), (3, 128)]
+    again = network_from(metadata_of(config, [], 7), network.state_dict())
+    assert torch.equal(run(again, photograph()), run(network, photograph()))
 
 
 def test_mgan_decodes_with_the_published_filters():

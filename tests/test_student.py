@@ -8,9 +8,9 @@ from cells import blocks, picture, workspace
 from nst.backbones import VGG, random_weights
 from nst.config.backbone import BackboneConfig
 from nst.config.training import StudentTraining
-from nst.errors import InputError, UserError
+from nst.errors import InputError
 from nst.losses.agreement import disagreement
-from nst.networks import metadata_of, network_from
+from nst.networks import network_from
 from nst.training import Trainer
 from nst.training.distillation import distil
 from nst.workspace import NetworkFile
@@ -196,16 +196,3 @@ def test_filters_that_do_not_fit_the_backbone_are_refused(changes, message):
     settings = {"filters": (6, 5, 7), "content_layers": ["relu2_1"], "style_layers": ["relu1_1"], **changes}
     with pytest.raises(ValueError, match=message):
         StudentTraining(**settings)
-
-
-def test_narrow_encoders_have_no_decoder():
-    from nst.config.training import AdainTraining, MganTraining
-    from nst.networks import Origin, build_network
-
-    training = trainer()
-    training.lesson.begin(training.sampler)
-    narrow = VGG("vgg19", ["relu2_1"], training.weights()[0])
-    for config in (AdainTraining(layer="relu2_1"), MganTraining(layer="relu2_1")):
-        with pytest.raises(UserError, match="7 filters at relu2_1; the decoder takes the 128 of a full vgg19"):
-            build_network(config, Origin(1, narrow))
-    assert metadata_of(TINY, [], 0)["family"] == "student"

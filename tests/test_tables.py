@@ -19,7 +19,7 @@ from nst.losses.tv import TOTAL_VARIATIONS
 from nst.losses.units import Units
 from nst.methods import METHODS
 from nst.networks import NETWORKS
-from nst.networks.adain import DECODER
+from nst.networks.adain import MIRRORED
 from nst.pictures.images import EXTENSIONS
 from nst.records import OutputFormat
 from nst.training.lessons import LESSONS
@@ -42,8 +42,8 @@ SAME_NAMES = {
     "presets": [PRESETS, words(GatysConfig, "preset")],
     "inputs of backbones": [INPUTS, words(BackboneConfig, "input")],
     "picture formats": [EXTENSIONS, get_args(get_type_hints(OutputFormat)["format"])],
-    "ends of encoders": [{f"relu{block}_1" for block in DECODER}, words(TRAINING_CONFIGS["adain"], "layer"),
-                         words(TRAINING_CONFIGS["mgan"], "layer")],
+    "ends of encoders": [{f"relu{name[4:]}" for name in MIRRORED if name.endswith("_1")},
+                         words(TRAINING_CONFIGS["adain"], "layer"), words(TRAINING_CONFIGS["mgan"], "layer")],
 }  # fmt: skip
 
 

@@ -115,25 +115,6 @@ def check_shapes(
     return wanted
 
 
-def check_encoder(architecture: str, layer: str, filters: int) -> None:
-    """Refuse weights of a VGG that are narrower than the architecture where a network decodes the features of a layer.
-
-    Args:
-        architecture: `vgg16` or `vgg19`.
-        layer: Layer at which the encoder ends.
-        filters: Number of filters that the weights have there.
-
-    Raises:
-        InputError: The number is another than that of the architecture.
-    """
-    (expected,) = (c.filters for c in convolutions_of(architecture) if c.layer == layer.replace("relu", "conv"))
-    if filters != expected:
-        raise InputError(
-            f"the weights have {filters} filters at {layer}; the decoder takes the {expected} of a full {architecture}",
-            hint="choose weights of the full width: torchvision, or a file",
-        )
-
-
 def _narrowed(convolutions: list[Convolution], shapes: Mapping[str, tuple[int, ...]]) -> list[Convolution]:
     """Return the convolutions of a chain with the numbers of filters of the weights, where these are fewer."""
     narrowed: list[Convolution] = []

@@ -24,13 +24,10 @@ if TYPE_CHECKING:
     Moments = tuple[Tensor, Tensor]
     """Mean and standard deviation of every channel, shape (B, C, 1, 1) each."""
 
-DECODER: Final = {
-    1: ((64, 3),),
-    2: ((128, 64), (64, 64), (64, 3)),
-    3: ((256, 128), (128, 128), (128, 64), (64, 64), (64, 3)),
-    4: ((512, 256), (256, 256), (256, 256), (256, 256), (256, 128), (128, 128), (128, 64), (64, 64), (64, 3)),
-}
-"""Input and output channels of the decoder's convolutions, by the block at whose first ReLU the encoder ends."""
+MIRRORED: Final = (
+    "conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv3_4", "conv4_1",
+)  # fmt: skip
+"""The convolutions that the decoder mirrors: those of VGG-19, whichever the encoder is."""
 
 
 class AdainNet(EncodingNet):
@@ -50,10 +47,12 @@ class AdainNet(EncodingNet):
         # Twice what the encoder sees around a position (30 pixels at relu4_1), and the last step of the upsampling.
         self.margin = 10 * self.multiple
         self.whiten = Whitening()
-        self.shapes = DECODER[int(layer[4])]
-        convs = [PaddedConv(channels, filters, 3) for channels, filters in self.shapes]
+        mirrored = MIRRORED[: MIRRORED.index(layer.replace("relu", "conv")) + 1]
+        widths = [3, *(self.filters_of(name) for name in mirrored)]
+        convs = [PaddedConv(widths[place + 1], widths[place], 3) for place in reversed(range(len(mirrored)))]
         nn.init.constant_(convs[-1].conv.get_parameter("bias"), 0.5)
         self.decoder = nn.ModuleList(convs)
+        self.doubles = [name.endswith("_1") for name in reversed(mirrored)]
 
     def paint(self, painting: Painting) -> Tensor:
         """Return the photographs, each in its mix of styles."""
@@ -68,14 +67,13 @@ class AdainNet(EncodingNet):
     def decode(self, features_BCHW: Tensor) -> Tensor:
         """Return the RGB pictures that features decode to, about in [0, 1]."""
         x_BCHW = features_BCHW
-        for (channels, filters), conv in zip(self.shapes, self.decoder, strict=True):
-            x_BCHW = conv(x_BCHW)
-            if filters > 3:
-                x_BCHW = functional.relu(x_BCHW)
-            # The decoder mirrors the encoder: it doubles where the encoder pooled.
-            if channels == 2 * filters:
+        for conv, doubles in zip(self.decoder[:-1], self.doubles[:-1], strict=True):
+            x_BCHW = functional.relu(conv(x_BCHW))
+            # The decoder mirrors the encoder: it doubles where the encoder pooled, before the first layer of a block.
+            if doubles:
                 x_BCHW = functional.interpolate(x_BCHW, scale_factor=2.0, mode="nearest")
-        return x_BCHW
+        pictures_B3HW: Tensor = self.decoder[-1](x_BCHW)
+        return pictures_B3HW
 
     def exchange(self, features_BCHW: Tensor, style: Style, shares_B1HW: Tensor | None = None) -> Tensor:
         """Return the features with the means and deviations of a style (eq. 8).

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from nst.backbones import BACKBONES, VGG
-from nst.config.convolutions import check_encoder, convolutions_of
+from nst.config.convolutions import convolutions_of
 from nst.config.training import AdainTraining, MganTraining
 from nst.errors import InputError
 from nst.networks.network import Network, pad_to_multiple
@@ -30,17 +30,12 @@ class EncodingNet(Network):
     Args:
         encoder: A backbone that returns `layer`.
         layer: `relu1_1`, `relu2_1`, `relu3_1` or `relu4_1`.
-
-    Raises:
-        InputError: The encoder has fewer filters at the layer than its architecture, which the decoder mirrors.
     """
 
     encodes = True
 
     def __init__(self, encoder: Backbone, layer: str = "relu4_1") -> None:
         super().__init__()
-        filters = encoder.get_buffer(f"{layer.replace('relu', 'conv')}_weight").shape[0]
-        check_encoder(encoder.architecture, layer, filters)
         self.encoder = encoder.eval()
         self.layer = layer
         self.multiple = 2 ** (int(layer[4]) - 1)
@@ -52,6 +47,14 @@ class EncodingNet(Network):
         assert isinstance(config, AdainTraining | MganTraining)
         assert origin.encoder is not None, "it encodes by its backbone"
         return cls(origin.encoder.cut([config.layer]), config.layer)
+
+    def filters_of(self, convolution: str) -> int:
+        """Return how many filters a convolution of the encoder has, or the last one before it that there is.
+
+        A VGG-16 has no `conv3_4`: its decoder has as many filters there as the encoder has in `conv3_3`.
+        """
+        names = [known.layer for known in convolutions_of(self.encoder.architecture) if known.layer <= convolution]
+        return self.encoder.get_buffer(f"{names[-1]}_weight").shape[0]
 
     def encode(self, images_BCHW: Tensor) -> Tensor:
         """Return the features of RGB pictures in [0, 1], whose sides are continued to multiples of `multiple`."""

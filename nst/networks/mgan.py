@@ -42,7 +42,7 @@ class MganNet(EncodingNet):
         self.margin = 8 * self.multiple
         widest = 64 * self.multiple
         filters = [*(widest // 2**level for level in range(doublings)), 3]
-        channels = [widest, *filters[:-1]]
+        channels = [self.filters_of(layer.replace("relu", "conv")), *filters[:-1]]
         self.decoder = nn.ModuleList(PaddedConv(*pair, 3) for pair in zip(channels, filters, strict=True))
         self.norms = nn.ModuleList(InstanceNorm(count) for count in filters[:-1])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from nst.config.convolutions import check_encoder, check_shapes, convolutions_of
+from nst.config.convolutions import check_shapes
 from nst.config.method import Method
 from nst.errors import InputError, ManifestError
 from nst.planning.layers import measured_layers
@@ -71,23 +71,22 @@ def identify_weights(
     """
     weights: dict[BackboneConfig, WeightsRef] = {}
     shapes: dict[BackboneConfig, Shapes] = {}
-    checked: set[tuple[BackboneConfig, frozenset[str], str]] = set()
+    checked: set[tuple[BackboneConfig, frozenset[str]]] = set()
     for config, path in users:
         backbone = config.loss_network if isinstance(config, Method) else config.backbone
         if backbone is None:
             continue
         layers = measured_layers(config, backbone.name)
-        decoded = "" if isinstance(config, Method) else config.encodes_at
-        if (backbone, layers, decoded) in checked:
+        if (backbone, layers) in checked:
             continue
-        checked.add((backbone, layers, decoded))
+        checked.add((backbone, layers))
         with faults.at(*path, "backbone", "weights"):
             if backbone not in weights:
                 weights[backbone] = find_weights(backbone, base, digests)
                 if weights[backbone].is_file:
                     shapes[backbone] = shapes_of(weights[backbone], store)
             if backbone in shapes:
-                _check(weights[backbone], backbone.name, layers, decoded, shapes[backbone])
+                _check(weights[backbone], backbone.name, layers, shapes[backbone])
     return weights
 
 
@@ -110,11 +109,8 @@ def check_downloads(needed: Iterable[tuple[BackboneConfig | None, Path]], positi
     faults.raise_any()
 
 
-def _check(weights: WeightsRef, architecture: str, layers: frozenset[str], decoded: str, shapes: Shapes) -> None:
+def _check(weights: WeightsRef, architecture: str, layers: frozenset[str], shapes: Shapes) -> None:
     try:
         check_shapes(architecture, layers, shapes)
-        for convolution in convolutions_of(architecture) if decoded else ():
-            if convolution.layer == decoded.replace("relu", "conv"):
-                check_encoder(architecture, decoded, shapes[f"{convolution.key}.weight"][0])
     except InputError as error:
         raise InputError(f"{weights.uri}: {error.message}", hint=error.hint) from error

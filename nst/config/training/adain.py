@@ -51,8 +51,3 @@ class AdainTraining(Training):
     backbone: BackboneConfig = BackboneConfig(name="vgg19", padding="reflect")
     """Backbone that encodes the pictures and measures them (VGG-19 with reflection padding in
     xunhuang1995/AdaIN-style)."""
-
-    @property
-    def encodes_at(self) -> str:
-        """Layer of the backbone whose features the network decodes."""
-        return self.layer

@@ -109,8 +109,3 @@ class MganTraining(Training):
         if self.deconvolution and self.photograph_scale != 1:
             raise ValueError(f"deconvolution takes whole photographs; photograph_scale is {self.photograph_scale:g}")
         return self
-
-    @property
-    def encodes_at(self) -> str:
-        """Layer of the backbone whose features the network decodes."""
-        return self.layer

@@ -147,11 +147,6 @@ class Training(Settings):
         return {"none": 0, "one": 1}.get(self.KNOWS)
 
     @property
-    def encodes_at(self) -> str:
-        """Layer of the backbone whose features the network decodes; "" for a network that has no encoder."""
-        return ""
-
-    @property
     def views(self) -> int:
         """How often each photograph is in the batch of one step."""
         return 1

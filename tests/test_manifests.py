@@ -11,7 +11,7 @@ import pytest
 from nst.manifest.declaration import read_declaration
 from nst.manifest.schema import json_schema, training_schema
 from nst.manifest.sweep import parse_manifest
-from nst.manifest.training import parse_train_manifest
+from nst.manifest.training import check_train_manifest
 from nst.planning.batches import make_plan
 from nst.planning.cells import expand
 from nst.planning.models import models_of
@@ -64,7 +64,8 @@ def test_satisfies_the_json_schema(file):
 
 @pytest.mark.parametrize("file", TRAININGS, ids=lambda file: str(file.relative_to(ROOT)))
 def test_makes_models(file):
-    manifest = parse_train_manifest(file.read_text(), str(file), lambda uri: (file.parent / uri).read_text())
+    read_base, fastest = (lambda uri: (file.parent / uri).read_text()), (lambda: "float32")
+    manifest = check_train_manifest(read_declaration(file.read_text(), str(file), read_base, fastest=fastest))
     specs = [
         spec
         for config in manifest.configs

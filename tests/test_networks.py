@@ -170,6 +170,16 @@ def test_texture_nets_roll_with_their_noise_since_their_textures_tile():
     torch.testing.assert_close(network(rolled), network(noise).roll((8, 16), (2, 3)))
 
 
+@pytest.mark.parametrize("mode", ["texture", "stylize"])
+def test_a_texture_net_begins_with_grey_pictures_far_from_black_and_white(mode):
+    network = build_network(TextureNetTraining(mode=mode))
+    guide = photograph(128, 128) if mode == "stylize" else None
+    with torch.no_grad():
+        picture = network(network.draw(128, 128, [3]), guide)
+    assert picture.min() > 0.2
+    assert picture.max() < 0.8
+
+
 def test_noise_belongs_to_the_seed_and_not_to_the_batch():
     network = build_network(TextureNetTraining(scales=3))
     for together, alone in zip(network.draw(16, 16, [1, 2]), network.draw(16, 16, [2]), strict=True):

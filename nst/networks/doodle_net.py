@@ -38,6 +38,7 @@ class DoodleNet(TextureNet):
     family = "doodle_net"
     gain = 0.1
     """The gain of `nst.networks.johnson`; without it white spots of saturated values came at once and stayed."""
+    start = 1.0
     guided_by = "masks"
 
     def __init__(self, colors: Sequence[str], **options: Any) -> None:

@@ -14,6 +14,7 @@ from nst.config.training.settings import DecayConfig, Filters, Training
 class TextureNetTraining(Training):
     """Textures or one style from noise at several scales (Ulyanov et al. 2016, 2017; DmitryUlyanov/texture_nets)."""
 
+    VERSION: ClassVar[int] = Training.VERSION + 1
     ADDED_LATER: ClassVar[frozenset[str]] = Training.ADDED_LATER | {"temperature"}
 
     family: Literal["texture_net"] = "texture_net"

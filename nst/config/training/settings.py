@@ -99,8 +99,8 @@ class Training(Settings):
     style_weight: Weight = 10.0
     """Weight of the style loss, in relative units. The weights 1, 5 and 1e-6 of content, style and total variation in
     jcjohnson/fast-neural-style come to 1, 8 and 0.013 in relative units, measured on VGG-16 up to relu3_3 with Starry
-    Night at 256 pixels. Short trainings want less: in own trials of `johnson` at relu3_1, 500 steps with 10 still painted
-    the style alone, and 300 with 3 the photograph in it (`docs/pictures.md`)."""
+    Night at 256 pixels. Short trainings want less: in own trials of `johnson` with content at relu3_1, 500 steps with
+    10 still hid the photograph in the style, and 300 with 3 did not (`docs/pictures.md`)."""
 
     tv_weight: Weight = 0.01
     """Weight of the total variation (squared differences of neighbours) of the output in [0, 1]; more makes it smoother

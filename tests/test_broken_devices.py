@@ -103,7 +103,7 @@ def test_a_job_that_has_lost_a_worker_waits_for_another_device(prepared, caplog)
         (root_folder / "go").touch()
 
     root_folder = Path(prepared.root.uri.removeprefix("file://")).parent
-    threading.Thread(target=until_it_has_lost_one).start()
+    threading.Thread(target=until_it_has_lost_one, daemon=True).start()
     done, failed, errors = run(prepared, "loses", "late")
     assert done == ids(prepared)
     assert failed == recorded(prepared, "failures") == set()

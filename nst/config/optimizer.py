@@ -79,7 +79,8 @@ class EarlyStopConfig(Block):
 class PyramidConfig(Block):
     """Coarse to fine: the picture is optimised at growing sizes, and each level starts from the result before it.
 
-    What only its own size shows of the image that the picture started from is added (not with `init: noise`).
+    In `gatys`, `mrf` and `doodle`, what only its own size shows of the image that the picture started from is added;
+    with `init: noise` there is no such image.
     """
 
     levels: Annotated[int, Field(ge=1, le=8)] = 1

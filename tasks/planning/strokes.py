@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nst.config.method import PixelMethod
 from nst.pictures.fitting import size_after
@@ -23,19 +23,24 @@ def stroke_widths(
 
     Args:
         configs: Settings of the structures of a sweep.
-        contents: Its contents.
+        contents: Its contents; planning has refused those that make too large a picture.
         styles: Its styles; each is taken with each content, whether or not they are paired.
     """
     sizes = {content.size for content in contents if content and content.size}
     shares = {share for style in styles if style for share in _scales_by_side(style)}
-    found = [
-        max(size_after(config, *size)) * config.style_scale * share
-        for config in configs
-        if isinstance(config, PixelMethod) and hasattr(config, "style_scale")
+    scaled = {_scaling(config): config for config in configs if isinstance(config, PixelMethod)}
+    sides = [
+        max(size_after(config, *size)) * scale
+        for (*_, scale), config in scaled.items()
+        if scale is not None
         for size in sizes
-        for share in shares
     ]
-    return (min(found), max(found)) if found else None
+    return (min(sides) * min(shares), max(sides) * max(shares)) if sides and shares else None
+
+
+def _scaling(config: Method) -> tuple[Any, ...]:
+    """Return what the size of a painting hangs on beside the images, `style_scale` last: few structures differ in it."""
+    return (config.name, *(getattr(config, name, None) for name in ("size", "resize", "canvas", "style_scale")))
 
 
 def _scales_by_side(style: StyleRef) -> Iterator[float]:

@@ -39,7 +39,7 @@ def stroke_widths(
 
 
 def _scaling(config: Method) -> tuple[Any, ...]:
-    """Return what the size of a painting hangs on beside the images, `style_scale` last: few structures differ in it."""
+    """Return what the size of a painting hangs on beside the images, `style_scale` last: structures share it."""
     return (config.name, *(getattr(config, name, None) for name in ("size", "resize", "canvas", "style_scale")))
 
 
